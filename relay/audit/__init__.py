@@ -1,0 +1,1 @@
+"""The log: entries, Merkle tree, signed heads, and their verification."""

@@ -1,0 +1,1 @@
+"""The way of a document: intake, carrying, settling, the inbox, receipts back."""

@@ -1,0 +1,364 @@
+"""What the faces ask of delivery, and what delivery asks of the rooms it must not import.
+
+Touches: nothing; values and Protocols only. node.py joins the real parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from relay.model import (
+    AgencyCode,
+    DeliveryId,
+    DeliveryState,
+    Digest,
+    Envelope,
+    Event,
+    Finding,
+    MessageId,
+    MessageType,
+    NodeId,
+    Payload,
+    Priority,
+    Reason,
+    Seal,
+    SealKind,
+    Signed,
+    TransferId,
+)
+
+# ---------------------------------------------------------------- who asks
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated system, token or local operator. `holder` names it in the audit log.
+
+    `agencies` are directory codes it speaks for. An operator may see everything, an auditor read
+    the log and every trace.
+    """
+
+    holder: str
+    agencies: frozenset[AgencyCode]
+    operator: bool = False
+    auditor: bool = False
+
+
+# ---------------------------------------------------------------- intake
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An envelope handed in by a DMS.
+
+    `declared_from` is the code the caller signed for (axis header `from`), None on the native face;
+    `declared_to` the recipients it listed outside the document, None to take the document's own.
+    """
+
+    caller: Caller
+    envelope: Envelope
+    payload: Payload
+    declared_from: str | None = None
+    declared_to: tuple[str, ...] | None = None
+    seal: bytes | None = None
+    """An agency-supplied XAdES seal over the envelope's bytes, unverified."""
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a submission: durable, and the same for every repeat."""
+
+    message_id: MessageId
+    accepted_at: datetime
+    receipt: Digest
+    """Digest of the SubmissionAcceptance receipt."""
+    repeated: bool
+
+
+class Intake(Protocol):
+    async def submit(self, submission: Submission) -> Accepted:
+        """Return only once the message is durable. Safe to repeat.
+
+        Raises AccessError (From is not the caller's), RouteError (no recipient has a route),
+        EnvelopeError, SignatureError (supplied seal), ConflictError (idempotency key),
+        OverloadError, JournalError.
+        """
+        ...
+
+
+# ---------------------------------------------------------------- the recipient's side
+
+
+class Acknowledgement(StrEnum):
+    """updateStatus: a transport acknowledgement, not a business status."""
+
+    INITIAL = "initial"
+    PROCESSING = "processing"
+    DONE = "done"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """One delivery served here, as its recipient's system sees it."""
+
+    delivery_id: DeliveryId
+    cursor: int
+    """Ascending; `after=` the last one seen gives what came later."""
+    message_id: MessageId
+    message_type: MessageType
+    sender: str
+    """The code as the document wrote it."""
+    recipient: str
+    """The code as the document (or the sender's header) wrote it."""
+    subject: str
+    notation: str
+    priority: Priority
+    digest: Digest
+    size_bytes: int
+    state: DeliveryState
+    acknowledgement: Acknowledgement
+    available_at: datetime
+    updated_at: datetime
+    seal_kind: SealKind
+
+
+@dataclass(frozen=True, slots=True)
+class InboxQuery:
+    """A list request. `acknowledgement` None lists what is not yet acknowledged `done`."""
+
+    message_type: MessageType | None = None
+    acknowledgement: Acknowledgement | None = None
+    every_state: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+    after: int = 0
+    skip: int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    item: InboxItem
+    payload: Payload
+    seal: Seal
+
+
+class Inbox(Protocol):
+    """Every call touches only deliveries of the caller's agencies, else NotFoundError."""
+
+    async def list(self, caller: Caller, query: InboxQuery) -> list[InboxItem]: ...
+    async def count(self, caller: Caller, message_type: MessageType) -> int: ...
+    async def find(self, caller: Caller, delivery_id: DeliveryId) -> InboxItem: ...
+
+    async def fetch(self, caller: Caller, delivery_id: DeliveryId) -> Fetched:
+        """The state `fetched` is durable before this returns."""
+        ...
+
+    async def acknowledge(
+        self,
+        caller: Caller,
+        delivery_id: DeliveryId,
+        acknowledgement: Acknowledgement,
+        reason: str = "",
+    ) -> InboxItem:
+        """Idempotent; `done` leaves a ContentHandover receipt on its way back to the origin."""
+        ...
+
+
+# ---------------------------------------------------------------- the sender's side
+
+
+@dataclass(frozen=True, slots=True)
+class SentItem:
+    """One delivery of a message that entered here, as its sender's system sees it."""
+
+    message_id: MessageId
+    """The sender's DocId."""
+    delivery_id: DeliveryId
+    message_type: MessageType
+    sender: str
+    recipient: str
+    subject: str
+    notation: str
+    accepted_at: datetime
+    state: DeliveryState
+    acknowledgement: Acknowledgement
+    """What the recipient's system acknowledged, as far as receipts tell."""
+    settled_at: datetime | None
+    reason: Reason | None
+    detail: str
+    failed_at_node: NodeId | None
+    """Who refused or gave up, when it ended negatively."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentQuery:
+    message_type: MessageType | None = None
+    message_id: MessageId | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    skip: int = 0
+    limit: int = 100
+
+
+class Outbox(Protocol):
+    async def list(self, caller: Caller, query: SentQuery) -> list[SentItem]: ...
+
+
+# ---------------------------------------------------------------- tracking
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptView:
+    """A stored, verified receipt's evidence for one recipient."""
+
+    digest: Digest
+    event: Event
+    issuer: NodeId
+    recipient: AgencyCode
+    at: datetime
+    previous: Digest | None
+    transfer_id: TransferId | None
+    sent_by: NodeId | None
+    reason: Reason | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """A business status that came (or went) for a document: domain §3's codes."""
+
+    message_id: MessageId
+    status_code: str
+    sender: str
+    description: str
+    timestamp: str
+    arrived_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryView:
+    delivery_id: DeliveryId
+    recipient: AgencyCode
+    addressed_as: str
+    state: DeliveryState
+    next_hop: NodeId | None
+    attempts: int
+    next_attempt_at: datetime | None
+    last_error: str
+    reason: Reason | None
+    detail: str
+    receipts: tuple[ReceiptView, ...]
+    """In the order of the way: submission, each hop, consignment, handover."""
+    statuses: tuple[StatusView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    message_id: MessageId
+    origin: NodeId
+    message_type: MessageType
+    sender: AgencyCode
+    subject: str
+    notation: str
+    document_id: str
+    priority: Priority
+    digest: Digest
+    size_bytes: int
+    accepted_at: datetime
+    expires_at: datetime
+    seal_kind: SealKind | None
+    linked_to: MessageId | None
+    """The first message, where a repeat after a negative receipt started this one."""
+    findings: tuple[Finding, ...]
+    deliveries: tuple[DeliveryView, ...]
+
+
+class Tracking(Protocol):
+    """An agency sees its own messages (sent or received), operators and auditors all of them."""
+
+    async def message(self, caller: Caller, message_id: MessageId) -> MessageView: ...
+    async def receipt(self, caller: Caller, digest: Digest) -> Signed: ...
+    async def seal(self, caller: Caller, message_id: MessageId) -> Seal: ...
+
+
+# ---------------------------------------------------------------- the log, for its readers
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    index: int
+    leaf: bytes
+    """The exact leaf bytes: canonical JSON (audit/entries.py)."""
+
+
+class LogReader(Protocol):
+    async def entries(self, after: int, limit: int) -> list[LogEntry]:
+        """Entries with index >= `after`, ascending."""
+        ...
+
+    def follow(self, after: int) -> AsyncIterator[LogEntry]:
+        """Entries from `after` on, then each new one as it is committed; never ends by itself."""
+        ...
+
+    async def head(self) -> bytes:
+        """The latest signed head, a C2SP checkpoint note."""
+        ...
+
+
+# ---------------------------------------------------------------- tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    token_id: str
+    holder: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class Tokens(Protocol):
+    async def issue(self, by: Caller, holder: str, scopes: tuple[str, ...]) -> tuple[TokenView, str]:
+        """The view and the secret, which is shown once; only its hash is stored."""
+        ...
+
+    async def list(self) -> list[TokenView]: ...
+    async def revoke(self, by: Caller, token_id: str) -> TokenView: ...
+
+    async def authenticate(self, secret: str) -> Caller:
+        """Raises AccessError for an unknown or revoked token."""
+        ...
+
+
+# ---------------------------------------------------------------- payloads
+
+
+class Upload(Protocol):
+    """A payload on its way in. Small ones stay in memory, larger ones go to a file as they come."""
+
+    def write(self, chunk: bytes) -> None:
+        """Bounded work; raises JournalError when the disk refuses, EnvelopeError over the limit."""
+        ...
+
+    async def finish(self) -> Payload:
+        """Fsynced when it is a file."""
+        ...
+
+    def abort(self) -> None:
+        """Forget it; safe after finish and to repeat."""
+        ...
+
+
+class PayloadStore(Protocol):
+    def begin(self, limit_bytes: int) -> Upload: ...
+
+    def read(self, payload: Payload) -> AsyncIterator[bytes]:
+        """The exact bytes, in chunks."""
+        ...

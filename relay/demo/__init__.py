@@ -1,0 +1,1 @@
+"""Four real nodes on loopback and the main job carried through them."""

@@ -1,0 +1,1 @@
+"""The shape of edXML: tolerant reader, strict writer, schema, agency codes, statuses."""

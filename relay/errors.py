@@ -1,0 +1,118 @@
+"""The tree of failures, by whose fault.
+
+Whose fault decides what happens: the peer's bytes are refused and never retried, the network is
+retried, our own disk stops acceptance, an operator's mistake stops the start. A bug of ours is none
+of these and stays an ordinary exception, loud.
+
+    RelayError
+    ├── PeerError          their bytes are wrong            refuse, never retry
+    │   ├── EnvelopeError    the edXML cannot be carried
+    │   ├── SignatureError   a seal, receipt or transfer signature does not hold
+    │   ├── WireError        a node-to-node document is malformed
+    │   ├── AccessError      who asks may not do that
+    │   ├── NotFoundError    nothing of theirs has that name
+    │   ├── ConflictError    other content under a name already taken
+    │   └── RouteError       no way to the recipient
+    ├── TransportError     the network is in the way        retry later
+    │   └── UnansweredError  sent, but no answer came: in doubt
+    ├── JournalError       our own disk is in the way       stop accepting
+    │   └── OverloadError    more than the configured bound refuse for now
+    └── SettingsError      the operator must act            do not start
+
+Messages are in lower case, name the value and the limit, and hold neither payload nor keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RelayError(Exception):
+    """Superclass of every expected failure. Never raised directly."""
+
+
+class PeerError(RelayError):
+    """What a client or neighbour sent is wrong; repeating the same bytes cannot help."""
+
+
+class EnvelopeError(PeerError):
+    """Bytes that are not an edXML envelope within the limits.
+
+    `what` names the fault, `where` the element path or byte offset, `limit` the bound that was
+    crossed, where there is one.
+    """
+
+    def __init__(self, what: str, *, where: str = "", limit: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.limit = limit
+        text = what
+        if where:
+            text += f" at {where}"
+        if limit:
+            text += f", limit {limit}"
+        super().__init__(text)
+
+
+class SignatureError(PeerError):
+    """A signature, certificate or what it is bound to does not hold.
+
+    `reason` is a short stable word ("digest-mismatch", "expired-certificate", "wrong-signer", …)
+    for tables and tests; the message is for people.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class WireError(PeerError):
+    """A transfer header, receipt or container of receipts is not of the shape of wire version 1."""
+
+
+class AccessError(PeerError):
+    """The caller is unknown, its proof is wrong, or it asks for what is not its own."""
+
+
+class NotFoundError(PeerError):
+    """No message, delivery, transfer or receipt of the caller's has that id."""
+
+
+class ConflictError(PeerError):
+    """Other content stands already under the same id or idempotency key."""
+
+
+class RouteError(PeerError):
+    """No recipient can be reached; `codes` are the recipients concerned."""
+
+    def __init__(self, message: str, codes: Sequence[str] = ()) -> None:
+        self.codes = tuple(codes)
+        super().__init__(message)
+
+
+class TransportError(RelayError):
+    """The network or the far side's availability is in the way; nothing was taken over there."""
+
+
+class UnansweredError(TransportError):
+    """The request may have arrived, the answer did not: the attempt is in doubt."""
+
+
+class JournalError(RelayError):
+    """The journal or the payload store cannot write."""
+
+
+class OverloadError(JournalError):
+    """A configured bound is reached; `retry_after_seconds` says when to come again."""
+
+    def __init__(self, message: str, retry_after_seconds: int = 5) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
+
+
+class SettingsError(RelayError):
+    """Everything that is wrong with the configuration, together; `problems` is one line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))

@@ -1,0 +1,1 @@
+"""The disk: the durable store of messages, deliveries, transfers, receipts, payloads, entries."""

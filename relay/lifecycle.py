@@ -1,0 +1,108 @@
+"""One table: delivery state × what happens → next state.
+
+Rule 1: everything that may move a delivery is a row here; a missing row means it may not happen.
+Rule 2: this file knows no clock, disk or wire. The journal applies the table inside the transaction
+that records the change, so what the table forbids can never be stored.
+
+The same table holds at every node on the way. At the serving node a delivery goes from `queued` to
+`available` by its own doing; at the nodes before it, it goes there because a receipt says so. A
+verified receipt always settles: it may overtake another, so late evidence of an earlier step leaves
+the state alone (`step` returns it unchanged) instead of failing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from relay.model import DeliveryState, Event
+
+S = DeliveryState
+
+
+class Happening(StrEnum):
+    """What can happen to a delivery at this node, receipts apart (those are Events)."""
+
+    SEALED = "sealed"
+    SENT = "sent"
+    NOT_TAKEN = "not-taken"
+    UNANSWERED = "unanswered"
+    CONSIGNED = "consigned"
+    FETCHED = "fetched"
+    ACKNOWLEDGED = "acknowledged"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+class IllegalStep(Exception):
+    """A step the table does not have: a bug of ours, or a race the caller must look at again."""
+
+
+_WAITING = (S.SEALING, S.QUEUED, S.IN_FLIGHT, S.IN_DOUBT)
+_TABLE: dict[Happening, dict[DeliveryState, DeliveryState]] = {
+    Happening.SEALED: {S.SEALING: S.QUEUED},
+    Happening.SENT: {S.QUEUED: S.IN_FLIGHT, S.IN_DOUBT: S.IN_FLIGHT, S.IN_FLIGHT: S.IN_FLIGHT},
+    Happening.NOT_TAKEN: {S.IN_FLIGHT: S.QUEUED, S.QUEUED: S.QUEUED, S.IN_DOUBT: S.IN_DOUBT},
+    Happening.UNANSWERED: {S.IN_FLIGHT: S.IN_DOUBT, S.IN_DOUBT: S.IN_DOUBT},
+    Happening.CONSIGNED: {S.SEALING: S.AVAILABLE, S.QUEUED: S.AVAILABLE},
+    Happening.FETCHED: {
+        S.AVAILABLE: S.FETCHED,
+        S.FETCHED: S.FETCHED,
+        S.HANDED_OVER: S.HANDED_OVER,
+    },
+    Happening.ACKNOWLEDGED: {
+        S.AVAILABLE: S.HANDED_OVER,
+        S.FETCHED: S.HANDED_OVER,
+        S.HANDED_OVER: S.HANDED_OVER,
+    },
+    Happening.EXPIRED: {S.SEALING: S.EXPIRED, S.QUEUED: S.EXPIRED, S.IN_DOUBT: S.EXPIRED},
+    Happening.FAILED: {S.SEALING: S.REFUSED, S.QUEUED: S.REFUSED, S.IN_DOUBT: S.REFUSED},
+}
+
+# How far along a delivery is: evidence of a step already passed changes nothing.
+_RANK: dict[DeliveryState, int] = {
+    **dict.fromkeys((*_WAITING, S.HELD), 0),
+    S.EXPIRED: 1,  # `outcome-unknown` and expiry are superseded by what turns out to have happened
+    S.CANCELLED: 1,
+    S.RELAYED: 2,
+    S.AVAILABLE: 3,
+    S.FETCHED: 4,
+    S.HANDED_OVER: 5,
+    S.REFUSED: 6,
+    S.TAKEN_BACK: 6,
+}
+_SETTLES: dict[Event, DeliveryState] = {
+    Event.RELAY_ACCEPTANCE: S.RELAYED,
+    Event.RELAY_REJECTION: S.REFUSED,
+    Event.RELAY_FAILURE: S.EXPIRED,
+    Event.CONTENT_CONSIGNMENT: S.AVAILABLE,
+    Event.CONTENT_CONSIGNMENT_FAILURE: S.REFUSED,
+    Event.CONTENT_HANDOVER: S.HANDED_OVER,
+    Event.CONTENT_HANDOVER_FAILURE: S.AVAILABLE,
+    Event.RELAY_TO_NON_ERDS: S.RELAYED,
+    Event.RELAY_TO_NON_ERDS_FAILURE: S.REFUSED,
+}
+
+NEGATIVE = frozenset({S.REFUSED, S.EXPIRED, S.CANCELLED})
+"""Ended without the recipient: a repeated submission starts anew for these recipients."""
+
+FINAL = frozenset({S.HANDED_OVER, S.REFUSED, S.EXPIRED, S.CANCELLED, S.TAKEN_BACK})
+
+
+def step(state: DeliveryState, happening: Happening) -> DeliveryState:
+    """The state after `happening`; IllegalStep where the table has no row."""
+    try:
+        return _TABLE[happening][state]
+    except KeyError:
+        raise IllegalStep(f"a delivery that is {state} cannot be {happening}") from None
+
+
+def settle(state: DeliveryState, event: Event) -> DeliveryState:
+    """The state after a verified receipt of `event`: forward or unchanged, never an error."""
+    target = _SETTLES.get(event)
+    if target is None:
+        return state
+    if event is Event.RELAY_FAILURE and _RANK[state] >= _RANK[S.AVAILABLE]:
+        return state
+    if event is Event.RELAY_FAILURE:
+        return target
+    return target if _RANK[target] > _RANK[state] else state

@@ -1,0 +1,1 @@
+"""Pure: an agency code and the directory give the next hop."""

@@ -1,0 +1,1 @@
+"""HTTP: axis face, native face, node-to-node, TLS."""

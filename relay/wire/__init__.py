@@ -1,0 +1,1 @@
+"""The XML documents that nodes exchange: transfer headers, receipts, containers of receipts."""
