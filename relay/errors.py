@@ -7,6 +7,8 @@ of these and stays an ordinary exception, loud.
     RelayError
     ├── PeerError          their bytes are wrong            refuse, never retry
     │   ├── EnvelopeError    the edXML cannot be carried
+    │   │   ├── TooLargeError  more bytes than this node takes
+    │   │   └── DamagedError   not the bytes its sender named by digest
     │   ├── SignatureError   a seal, receipt or transfer signature does not hold
     │   ├── WireError        a node-to-node document is malformed
     │   ├── AccessError      who asks may not do that
@@ -17,6 +19,7 @@ of these and stays an ordinary exception, loud.
     │   └── UnansweredError  sent, but no answer came: in doubt
     ├── JournalError       our own disk is in the way       stop accepting
     │   └── OverloadError    more than the configured bound refuse for now
+    ├── AuditError         the log does not prove what it says  alert, change nothing
     └── SettingsError      the operator must act            do not start
 
 Messages are in lower case, name the value and the limit, and hold neither payload nor keys.
@@ -52,6 +55,14 @@ class EnvelopeError(PeerError):
         if limit:
             text += f", limit {limit}"
         super().__init__(text)
+
+
+class TooLargeError(EnvelopeError):
+    """More bytes than the limit; `what` is the amount met ("41 MiB")."""
+
+
+class DamagedError(EnvelopeError):
+    """The body is not what the sender's own digest of it says: changed on its way here."""
 
 
 class SignatureError(PeerError):
@@ -108,6 +119,18 @@ class OverloadError(JournalError):
     def __init__(self, message: str, retry_after_seconds: int = 5) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)
+
+
+class AuditError(RelayError):
+    """An entry, a proof or a signed head of an audit log does not hold.
+
+    `what` names the fault; `index` the first entry that does not fit, where one can be named.
+    """
+
+    def __init__(self, what: str, index: int | None = None) -> None:
+        self.what = what
+        self.index = index
+        super().__init__(what if index is None else f"entry {index}: {what}")
 
 
 class SettingsError(RelayError):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from relay.model import DeliveryState, Event
+from relay.model import DeliveryState, Event, Reason
 
 S = DeliveryState
 
@@ -33,7 +33,7 @@ class Happening(StrEnum):
     FAILED = "failed"
 
 
-class IllegalStep(Exception):
+class IllegalStepError(Exception):
     """A step the table does not have: a bug of ours, or a race the caller must look at again."""
 
 
@@ -73,14 +73,14 @@ _RANK: dict[DeliveryState, int] = {
 _SETTLES: dict[Event, DeliveryState] = {
     Event.RELAY_ACCEPTANCE: S.RELAYED,
     Event.RELAY_REJECTION: S.REFUSED,
-    Event.RELAY_FAILURE: S.EXPIRED,
     Event.CONTENT_CONSIGNMENT: S.AVAILABLE,
     Event.CONTENT_CONSIGNMENT_FAILURE: S.REFUSED,
     Event.CONTENT_HANDOVER: S.HANDED_OVER,
-    Event.CONTENT_HANDOVER_FAILURE: S.AVAILABLE,
     Event.RELAY_TO_NON_ERDS: S.RELAYED,
     Event.RELAY_TO_NON_ERDS_FAILURE: S.REFUSED,
 }
+
+_TIMED_OUT = (Reason.EXPIRED, Reason.OUTCOME_UNKNOWN)
 
 NEGATIVE = frozenset({S.REFUSED, S.EXPIRED, S.CANCELLED})
 """Ended without the recipient: a repeated submission starts anew for these recipients."""
@@ -89,20 +89,23 @@ FINAL = frozenset({S.HANDED_OVER, S.REFUSED, S.EXPIRED, S.CANCELLED, S.TAKEN_BAC
 
 
 def step(state: DeliveryState, happening: Happening) -> DeliveryState:
-    """The state after `happening`; IllegalStep where the table has no row."""
+    """The state after `happening`; IllegalStepError where the table has no row."""
     try:
         return _TABLE[happening][state]
     except KeyError:
-        raise IllegalStep(f"a delivery that is {state} cannot be {happening}") from None
+        raise IllegalStepError(f"a delivery that is {state} cannot be {happening}") from None
 
 
-def settle(state: DeliveryState, event: Event) -> DeliveryState:
+def settle(state: DeliveryState, event: Event, reason: Reason | None = None) -> DeliveryState:
     """The state after a verified receipt of `event`: forward or unchanged, never an error."""
-    target = _SETTLES.get(event)
-    if target is None:
-        return state
-    if event is Event.RELAY_FAILURE and _RANK[state] >= _RANK[S.AVAILABLE]:
-        return state
     if event is Event.RELAY_FAILURE:
-        return target
+        return _given_up(state, reason)
+    target = _SETTLES.get(event, state)
     return target if _RANK[target] > _RANK[state] else state
+
+
+def _given_up(state: DeliveryState, reason: Reason | None) -> DeliveryState:
+    """A node on the way gave up: ended, unless the recipient has it by now."""
+    if _RANK[state] >= _RANK[S.AVAILABLE]:
+        return state
+    return S.EXPIRED if reason in _TIMED_OUT else S.REFUSED

@@ -260,7 +260,7 @@ class Envelope:
 
     @property
     def notation(self) -> str:
-        """"7816/VPCP-TTĐT": number and notation as people write them."""
+        """ "7816/VPCP-TTĐT": number and notation as people write them."""
         if self.code_number and self.code_notation:
             return f"{self.code_number}/{self.code_notation}"
         return self.code_number or self.code_notation

@@ -325,7 +325,9 @@ class TokenView:
 
 
 class Tokens(Protocol):
-    async def issue(self, by: Caller, holder: str, scopes: tuple[str, ...]) -> tuple[TokenView, str]:
+    async def issue(
+        self, by: Caller, holder: str, scopes: tuple[str, ...]
+    ) -> tuple[TokenView, str]:
         """The view and the secret, which is shown once; only its hash is stored."""
         ...
 
@@ -361,4 +363,11 @@ class PayloadStore(Protocol):
 
     def read(self, payload: Payload) -> AsyncIterator[bytes]:
         """The exact bytes, in chunks."""
+        ...
+
+    async def release(self, payload: Payload) -> None:
+        """Whoever finished an upload says once that it is done with it, admitted or refused.
+
+        A file that no message refers to is removed then.
+        """
         ...

@@ -1,0 +1,190 @@
+"""Signed heads of the log: C2SP tlog-checkpoint in a C2SP signed-note, with Ed25519.
+
+Touches: nothing; the key's owner hands in `sign` and `verify`.
+Trusts:  the key name and public key it is given; every byte of a note is hostile.
+Raises:  AuditError for a note, checkpoint or verifier key that does not hold; ValueError where a
+         caller of ours would sign what no reader accepts.
+
+    truc-relay.example/log/tinh-h01
+    20852163
+    CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+
+    — truc-relay.example/log/tinh-h01 <base64 of four bytes of key id and the signature>
+
+The first line, the origin, is also the key's name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from relay.audit.tree import HASH_BYTES, SIZE_LIMIT
+from relay.errors import AuditError
+from relay.model import NodeId
+
+ORIGIN_PREFIX: Final = "truc-relay.example/log/"
+"""With the node id, the name of a node's log and of the key that signs it."""
+ED25519: Final = b"\x01"
+KEY_BYTES: Final = 32
+NOTE_LIMIT_BYTES: Final = 256 * 1024
+SIGNATURES_LIMIT: Final = 64
+"""The note format asks for at least 16; witnesses may add theirs."""
+_DASH: Final = "\N{EM DASH} "
+
+Sign = Callable[[bytes], bytes]
+Verify = Callable[[bytes, bytes], object]
+"""(signature, message): returns when the signature holds, raises anything when it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A head whose signature held: the log's name, its size and the root over that many leaves."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def origin_of(node: NodeId) -> str:
+    """The name of a node's log."""
+    return ORIGIN_PREFIX + node
+
+
+def note_body(origin: str, size: int, root: bytes) -> bytes:
+    """The text that is signed: three lines."""
+    _check_name(origin)
+    if not 0 <= size <= SIZE_LIMIT or len(root) != HASH_BYTES:
+        raise ValueError(f"no checkpoint for size {size} and a root of {len(root)} bytes")
+    return f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n".encode()
+
+
+def key_id(key_name: str, public_key: bytes) -> bytes:
+    """The four bytes that, with its name, say which Ed25519 key signed."""
+    return hashlib.sha256(key_name.encode() + b"\n" + ED25519 + public_key).digest()[:4]
+
+
+def sign_note(body: bytes, key_name: str, public_key: bytes, sign: Sign) -> bytes:
+    """The note: `body` and one signature line."""
+    _check_name(key_name)
+    if len(public_key) != KEY_BYTES:
+        raise ValueError(f"public key of {len(public_key)} bytes, not {KEY_BYTES}")
+    if not body.endswith(b"\n"):
+        raise ValueError("note text must end in a newline")
+    signature = base64.b64encode(key_id(key_name, public_key) + sign(body))
+    return body + f"\n{_DASH}{key_name} {signature.decode()}\n".encode()
+
+
+def verify_note(note: bytes, key_name: str, public_key: bytes, verify: Verify) -> Checkpoint:
+    """The checkpoint of the log `key_name`, once its signature by that key holds.
+
+    Signatures by other keys are passed over, as the format asks; one that names this key and does
+    not hold refuses the whole note.
+    """
+    body, lines = _split(note)
+    wanted = (key_name, key_id(key_name, public_key))
+    signed = False
+    for line in lines:
+        name, identifier, signature = _signature(line)
+        if (name, identifier) == wanted:
+            _check_signature(signature, body, verify)
+            signed = True
+    if not signed:
+        raise AuditError(f"head is not signed by {key_name}")
+    checkpoint = _checkpoint(body)
+    if checkpoint.origin != key_name:
+        raise AuditError(f"head is of another log than {key_name}")
+    return checkpoint
+
+
+def _split(note: bytes) -> tuple[bytes, list[str]]:
+    if len(note) > NOTE_LIMIT_BYTES:
+        raise AuditError(f"note of {len(note)} bytes, limit {NOTE_LIMIT_BYTES}")
+    try:
+        text = note.decode()
+    except UnicodeDecodeError as error:
+        raise AuditError("note is not UTF-8") from error
+    if any(character < " " and character != "\n" for character in text):
+        raise AuditError("note holds a control character")
+    body, blank, signatures = text.rpartition("\n\n")
+    if not blank or not body or not signatures.endswith("\n"):
+        raise AuditError("note has no text and signature lines apart from each other")
+    lines = signatures[:-1].split("\n")
+    if len(lines) > SIGNATURES_LIMIT:
+        raise AuditError(f"note with {len(lines)} signatures, limit {SIGNATURES_LIMIT}")
+    return f"{body}\n".encode(), lines
+
+
+def _signature(line: str) -> tuple[str, bytes, bytes]:
+    """The key name, key id and signature of one line."""
+    name, space, encoded = line.removeprefix(_DASH).partition(" ")
+    raw = _unbase64(encoded, "signature")
+    if not line.startswith(_DASH) or not space or not name or "+" in name or len(raw) <= 4:
+        raise AuditError("signature line is malformed")
+    return name, raw[:4], raw[4:]
+
+
+def _check_signature(signature: bytes, body: bytes, verify: Verify) -> None:
+    try:
+        verify(signature, body)
+    except Exception as error:
+        # Each library refuses in its own way, and every one of them means no.
+        raise AuditError("signature of the head does not hold") from error
+
+
+def _checkpoint(body: bytes) -> Checkpoint:
+    # Lines after the third are extensions: allowed by the format, never written here.
+    lines = body.decode()[:-1].split("\n")
+    if len(lines) < 3 or not all(lines):
+        raise AuditError("head has fewer than three lines or an empty one")
+    origin, size, root = lines[:3]
+    if not (size.isascii() and size.isdigit()) or len(size) > 19 or size != str(int(size)):
+        raise AuditError("size of the head is not a plain number")
+    if int(size) > SIZE_LIMIT:
+        raise AuditError(f"size of the head is {size}, limit {SIZE_LIMIT}")
+    hashed = _unbase64(root, "root")
+    if len(hashed) != HASH_BYTES:
+        raise AuditError(f"root of {len(hashed)} bytes, not {HASH_BYTES}")
+    return Checkpoint(origin, int(size), hashed)
+
+
+# ---------------------------------------------------------------- verifier keys
+
+
+def vkey(key_name: str, public_key: bytes) -> str:
+    """The verifier key as people pass it on: name+id+key."""
+    _check_name(key_name)
+    encoded = base64.b64encode(ED25519 + public_key).decode()
+    return f"{key_name}+{key_id(key_name, public_key).hex()}+{encoded}"
+
+
+def parse_vkey(text: str) -> tuple[str, bytes]:
+    """The key name and Ed25519 public key of a verifier key."""
+    name, _, rest = text.partition("+")
+    identifier, _, encoded = rest.partition("+")
+    raw = _unbase64(encoded, "verifier key")
+    if not name or raw[:1] != ED25519 or len(raw) != 1 + KEY_BYTES:
+        raise AuditError("verifier key is not name+id+Ed25519 key")
+    if identifier != key_id(name, raw[1:]).hex():
+        raise AuditError("verifier key's id is not of its name and key")
+    return name, raw[1:]
+
+
+def _check_name(name: str) -> None:
+    if not name or "+" in name or not name.isprintable() or any(map(str.isspace, name)):
+        raise ValueError(f"{name!r} cannot name a log or key")
+
+
+def _unbase64(text: str, what: str) -> bytes:
+    """Strict base64: one text for each value, so no second writing of a signature exists."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise AuditError(f"{what} is not base64") from error
+    if base64.b64encode(raw).decode() != text:
+        raise AuditError(f"{what} is not base64 in its one form")
+    return raw

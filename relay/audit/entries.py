@@ -1,0 +1,215 @@
+"""Write and read audit entries: the final leaf bytes of the log.
+
+Touches: nothing.
+Trusts:  callers of `entry` to pass digests, ids and codes only; nothing that `parse` is given.
+Raises:  ValueError from `entry` (a bug of ours), AuditError from `parse`.
+
+A leaf is one JSON object in canonical form (RFC 8785 restricted): UTF-8, keys sorted, no white
+space, only texts, integers, lists and objects, nothing empty, what is absent left out. Equal
+entries are equal bytes, so a leaf can be read, written again and compared. Every leaf has
+
+    v      1, the version of this page
+    at     when, RFC 3339 in UTC with milliseconds
+    event  one of AuditEvent
+    node   the node whose log this is
+
+and the fields of its event. The words for those are: message, delivery, transfer, entry (a
+message's own log entry), origin, peer, sender, recipient, recipients, digest (of the envelope),
+size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
+count, expires, by (token or local user), why (an operator's own words), holder, token, scopes,
+certificate (digest), config (digest), release. Never a subject, a name, an address or a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from json.encoder import encode_basestring as quoted
+from typing import Any, Final
+
+from relay.errors import AuditError
+from relay.model import NodeId, utc
+
+VERSION: Final = 1
+LEAF_LIMIT_BYTES: Final = 65_535
+"""A leaf stays under 64 KiB, the size a C2SP tlog-tiles entry bundle can carry."""
+DEPTH_LIMIT: Final = 4
+INTEGER_LIMIT: Final = 2**53 - 1
+"""Integers beyond this are not the same number to every JSON reader."""
+
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+_WORD = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_RESERVED = frozenset({"v", "at", "event", "node"})
+
+
+class AuditEvent(StrEnum):
+    """What an entry says happened, durable in the same transaction as the entry."""
+
+    NODE_STARTED = "node-started"
+    """The process opened its journal; `release`, `config`."""
+    NODE_STOPPED = "node-stopped"
+    """It drained and closed in order. A start without a stop before it was a crash."""
+    CONFIG_LOADED = "config-loaded"
+    """Settings or directory were read; `config` is their digest."""
+    MESSAGE_ACCEPTED = "message-accepted"
+    """An envelope was handed in by a DMS and is durable."""
+    MESSAGE_SEALED = "message-sealed"
+    """Its seal is stored; nothing leaves before."""
+    TRANSFER_FROZEN = "transfer-frozen"
+    """A hop's header and recipients are fixed, before the first attempt."""
+    TRANSFER_ANSWERED = "transfer-answered"
+    """The neighbour's signed answer is stored."""
+    TRANSFER_POSTPONED = "transfer-postponed"
+    """The first failed attempt, and each change to in-doubt."""
+    TRANSFER_RECEIVED = "transfer-received"
+    """A neighbour's transfer was verified and taken over here."""
+    TRANSFER_REFUSED = "transfer-refused"
+    """A neighbour's transfer was refused, with a signed receipt."""
+    RECEIPT_RECEIVED = "receipt-received"
+    """A receipt travelling back was verified and settled its delivery."""
+    RECEIPT_ISSUED = "receipt-issued"
+    """This node signed a receipt."""
+    DELIVERY_AVAILABLE = "delivery-available"
+    """At the disposal of the recipient's system."""
+    DELIVERY_FETCHED = "delivery-fetched"
+    """Fetched by the recipient's system; `by`."""
+    DELIVERY_ACKNOWLEDGED = "delivery-acknowledged"
+    """Acknowledged by the recipient's system; `by`, `code`."""
+    DELIVERY_EXPIRED = "delivery-expired"
+    """Its time ran out; a negative receipt travels back."""
+    DELIVERY_FAILED = "delivery-failed"
+    """It ended without the recipient having it, for the `reason` given."""
+    STATUS_MATCHED = "status-matched"
+    """A business status found its document."""
+    REFUSED_SUMMARY = "refused-summary"
+    """Refusals of callers that never authenticated: `count` in the last `seconds`."""
+    PEER_REFUSED = "peer-refused"
+    """An authenticated system or neighbour was refused."""
+    TOKEN_ISSUED = "token-issued"  # noqa: S105 (the name of an event)
+    TOKEN_REVOKED = "token-revoked"  # noqa: S105 (the name of an event)
+    CONFLICT_ALERT = "conflict-alert"
+    """Other bytes came under an identity already taken."""
+    LATE_RECEIPT = "late-receipt"
+    """A receipt changed an outcome that was given as unknown, expired or failed."""
+
+
+def instant(at: datetime) -> str:
+    """`at` as every time in the log is written: 2026-11-23T04:53:00.125Z, cut to milliseconds."""
+    return utc(at).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def moment(text: str) -> datetime:
+    """The instant an entry's `at` names. Raises AuditError unless it is written as `instant` does."""
+    try:
+        if _INSTANT.fullmatch(text):
+            return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+    except ValueError:
+        pass
+    raise AuditError("time is not an RFC 3339 instant in UTC with milliseconds")
+
+
+def entry(event: AuditEvent, at: datetime, node: NodeId, **fields: object) -> bytes:
+    """The leaf for one event. Fields that are None or empty are left out, 0 is kept.
+
+    Raises ValueError for a field that no leaf may hold or a leaf over the limit.
+    """
+    if not _RESERVED.isdisjoint(fields):
+        raise ValueError("v, at, event and node are not free fields")
+    present = {name: value for name, value in fields.items() if value or value == 0}
+    present["v"] = VERSION
+    present["at"] = instant(at)
+    present["event"] = event
+    present["node"] = node
+    return _encode(present)
+
+
+def parse(leaf: bytes) -> dict[str, Any]:
+    """The fields of a leaf, which must be canonical to the byte, or AuditError.
+
+    An event this release does not know is let through: an older verifier can check a newer log.
+    """
+    if len(leaf) > LEAF_LIMIT_BYTES:
+        raise AuditError(f"leaf of {len(leaf)} bytes, limit {LEAF_LIMIT_BYTES}")
+    try:
+        fields = json.loads(leaf.decode())
+    except (ValueError, RecursionError) as error:
+        raise AuditError("leaf is not JSON in UTF-8") from error
+    if not isinstance(fields, dict):
+        raise AuditError("leaf is not an object")
+    _check_frame(fields)
+    # Writing what was read is the whole test of canonical form: repeated keys, white space,
+    # other escapes, other number forms and misplaced keys all give other bytes.
+    try:
+        again = _encode(fields)
+    except ValueError as error:
+        raise AuditError(f"leaf is not canonical: {error}") from error
+    if again != leaf:
+        raise AuditError("leaf is not canonical")
+    return fields
+
+
+def _check_frame(fields: Mapping[str, Any]) -> None:
+    version = fields.get("v")
+    if version != VERSION:
+        raise AuditError(f"leaf version is {str(version)[:20]!r}, this release reads {VERSION}")
+    for name in ("at", "event", "node"):
+        if not isinstance(fields.get(name), str):
+            raise AuditError(f"leaf has no {name}")
+    if not _WORD.fullmatch(fields["event"]):
+        raise AuditError("event is not a word in lower case")
+    moment(fields["at"])
+
+
+def _encode(fields: Mapping[str, object]) -> bytes:
+    leaf = _object(fields, DEPTH_LIMIT).encode()
+    if len(leaf) > LEAF_LIMIT_BYTES:
+        raise ValueError(f"leaf of {len(leaf)} bytes, limit {LEAF_LIMIT_BYTES}")
+    return leaf
+
+
+_known_keys: dict[str, str] = {}
+"""Well-formed keys as they are written; the vocabulary is small, so this stays small."""
+_KNOWN_KEYS_LIMIT: Final = 512
+
+
+def _key(name: str) -> str:
+    if not _KEY.fullmatch(name):
+        raise ValueError(f"key {name[:40]!r} is not a word in lower case")
+    text = f'"{name}":'
+    if len(_known_keys) < _KNOWN_KEYS_LIMIT:
+        _known_keys[name] = text
+    return text
+
+
+def _value(value: object, depth: int) -> str:
+    if isinstance(value, str) and value:
+        return quoted(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not -INTEGER_LIMIT <= value <= INTEGER_LIMIT:
+            raise ValueError(f"integer beyond {INTEGER_LIMIT}")
+        return int.__repr__(value)
+    if not isinstance(value, (dict, list, tuple)):
+        raise ValueError(f"a leaf holds no {type(value).__name__}" if value else "empty value")
+    if not value:
+        raise ValueError("empty value")
+    if depth == 0:
+        raise ValueError(f"nested deeper than {DEPTH_LIMIT}")
+    if isinstance(value, dict):
+        return _object(value, depth - 1)
+    return "[" + ",".join([_value(item, depth - 1) for item in value]) + "]"
+
+
+def _object(fields: Mapping[str, object], depth: int) -> str:
+    members = []
+    for name in sorted(fields):
+        value = fields[name]
+        # Nearly every value is a plain text under a known key: that way is kept short.
+        key = _known_keys.get(name) or _key(name)
+        members.append(
+            key + (quoted(value) if type(value) is str and value else _value(value, depth))
+        )
+    return "{" + ",".join(members) + "}"

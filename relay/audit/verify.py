@@ -1,0 +1,179 @@
+"""Check a whole log against its signed head: recompute everything, name the first misfit.
+
+Touches: nothing; rows come from any reader, in order, once.
+Trusts:  the log's public key only. Rows, stored hashes and heads are what is being judged.
+Raises:  AuditError, with the index of the first entry that does not fit where it can be named.
+
+Steps:
+    1  the head's signature holds, and it is the head of this log
+    2  indices run 0, 1, 2, … without gap or repeat
+    3  the stored leaf hash, where there is one, is of the stored leaf
+    4  the leaf is canonical
+    5  the root over the first n leaves is the root of every kept head of size n
+    6  there are as many entries as the head says, and step 5 holds for it
+What is odd but proves no edit (a clock that stepped back, an event of a newer release) is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, Verify, verify_note
+from relay.audit.entries import AuditEvent, moment, parse
+from relay.audit.tree import Frontier, leaf_hash
+from relay.errors import AuditError
+from relay.model import UTC_NOW_TOLERANCE, Finding
+
+FINDINGS_LIMIT: Final = 100
+"""Findings kept in full; the rest are only counted."""
+PROGRESS_EVERY: Final = 1024
+
+Row = tuple[int, bytes, bytes | None]
+"""Index, leaf, and the leaf hash stored beside it, None where none is stored."""
+
+_KNOWN_EVENTS = frozenset(event.value for event in AuditEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class LogKey:
+    """Whose log it is: the key's name (the log's origin), the Ed25519 public key, its check."""
+
+    name: str
+    public_key: bytes
+    verify: Verify
+
+
+@dataclass(frozen=True, slots=True)
+class LogVerdict:
+    """A log that holds. Odd things found on the way are in `findings`, at most FINDINGS_LIMIT."""
+
+    checkpoint: Checkpoint
+    first_at: datetime | None
+    last_at: datetime | None
+    heads_checked: int
+    findings: tuple[Finding, ...]
+    findings_count: int
+
+
+def verify_log(
+    rows: Iterable[Row],
+    head: bytes,
+    key: LogKey,
+    *,
+    kept_heads: Sequence[bytes] = (),
+    tolerance: timedelta = UTC_NOW_TOLERANCE,
+    progress: Callable[[int, int], None] | None = None,
+) -> LogVerdict:
+    """The verdict on a log that holds in every step, or AuditError.
+
+    `kept_heads` are older signed heads of the same log, from its journal or from anyone who kept
+    one: each must fit, and the more there are the narrower an edit is placed. `progress` is called
+    with (entries checked, entries in all) every now and then.
+    """
+    checkpoint, pending = _heads(head, kept_heads, key)
+    heads_checked = len(pending)
+    frontier = Frontier()
+    diary = _Diary(checkpoint.origin, tolerance)
+    _compare(frontier, pending)
+    for index, leaf, stored_hash in rows:
+        if index != frontier.size:
+            raise AuditError(f"index {index} where {frontier.size} is due", frontier.size)
+        if index >= checkpoint.size:
+            raise AuditError(f"beyond the head, which covers {checkpoint.size} entries", index)
+        frontier.append(_checked_hash(index, leaf, stored_hash))
+        diary.note(index, _parsed(index, leaf))
+        if pending[-1].size == frontier.size:
+            _compare(frontier, pending)
+        if progress is not None and frontier.size % PROGRESS_EVERY == 0:
+            progress(frontier.size, checkpoint.size)
+    if frontier.size != checkpoint.size:
+        raise AuditError(f"missing; the head covers {checkpoint.size} entries", frontier.size)
+    return LogVerdict(
+        checkpoint,
+        diary.first_at,
+        diary.last_at,
+        heads_checked,
+        tuple(diary.findings),
+        diary.count,
+    )
+
+
+def _heads(
+    head: bytes, kept_heads: Sequence[bytes], key: LogKey
+) -> tuple[Checkpoint, list[Checkpoint]]:
+    """Step 1: the log's head, and every head to compare with, the smallest last."""
+    checkpoint = verify_note(head, key.name, key.public_key, key.verify)
+    kept = [verify_note(note, key.name, key.public_key, key.verify) for note in kept_heads]
+    for older in kept:
+        if older.size > checkpoint.size:
+            raise AuditError(
+                f"a kept head covers {older.size} entries, the log's head {checkpoint.size}:"
+                " the log was cut back"
+            )
+    return checkpoint, sorted([checkpoint, *kept], key=lambda each: each.size, reverse=True)
+
+
+def _checked_hash(index: int, leaf: bytes, stored_hash: bytes | None) -> bytes:
+    """Step 3."""
+    computed = leaf_hash(leaf)
+    if stored_hash is not None and stored_hash != computed:
+        raise AuditError(
+            "the row was edited: its leaf is not what its leaf hash was made of", index
+        )
+    return computed
+
+
+def _parsed(index: int, leaf: bytes) -> dict[str, Any]:
+    """Step 4."""
+    try:
+        return parse(leaf)
+    except AuditError as error:
+        raise AuditError(error.what, index) from error
+
+
+def _compare(frontier: Frontier, pending: list[Checkpoint]) -> None:
+    """Step 5, for every head of this size; the root is worked out once."""
+    if pending[-1].size != frontier.size:
+        return
+    root = frontier.root()
+    while pending and pending[-1].size == frontier.size:
+        if pending.pop().root != root:
+            raise AuditError(
+                f"the first {frontier.size} entries do not give the root of their signed head:"
+                " one was edited, and its leaf hash with it"
+            )
+
+
+class _Diary:
+    """What is odd but proves no edit: findings, bounded, and the span of time."""
+
+    def __init__(self, origin: str, tolerance: timedelta) -> None:
+        self._node = origin.removeprefix(ORIGIN_PREFIX)
+        self._tolerance = tolerance
+        self._latest: datetime | None = None
+        self.first_at: datetime | None = None
+        self.last_at: datetime | None = None
+        self.findings: list[Finding] = []
+        self.count = 0
+
+    def note(self, index: int, fields: dict[str, Any]) -> None:
+        at = moment(fields["at"])
+        if self.first_at is None or self._latest is None:
+            self.first_at = self._latest = at
+        if at < self._latest - self._tolerance:
+            back = self._latest - at
+            self._find("clock-stepped-back", f"{int(back.total_seconds())} s back", index)
+        self._latest = max(at, self._latest)
+        self.last_at = at
+        if fields["event"] not in _KNOWN_EVENTS:
+            self._find("unknown-event", fields["event"], index)
+        if fields["node"] != self._node:
+            self._find("other-node", f"entry names node {fields['node'][:64]!r}", index)
+
+    def _find(self, code: str, detail: str, index: int) -> None:
+        self.count += 1
+        if len(self.findings) < FINDINGS_LIMIT:
+            self.findings.append(Finding(code, detail, f"entry {index}"))

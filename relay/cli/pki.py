@@ -1,0 +1,203 @@
+"""`relay pki`: make and look at a development PKI.
+
+Touches: the PKI's folder, through relay.signing.pki; stdout for data, stderr for people.
+Trusts:  the operator at the terminal; certificate files to be shown may be anyone's.
+Raises:  nothing; every refusal becomes an exit code of sysexits(3).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from relay.model import NodeId
+from relay.signing import pki
+from relay.signing.pki_files import PkiError, Trouble
+from relay.signing.pki_profiles import KeyType
+from relay.signing.pki_show import CertificateView, certificate_files, describe
+
+EXIT_CODES: Final = {
+    Trouble.USAGE: 64,
+    Trouble.DATA: 65,
+    Trouble.MISSING: 66,
+    Trouble.EXISTS: 73,
+    Trouble.FAILED: 73,
+    Trouble.FORBIDDEN: 77,
+}
+
+app = typer.Typer(help="Make and look at a development PKI.", no_args_is_help=True)
+issue = typer.Typer(help="Issue certificates of a development PKI.", no_args_is_help=True)
+app.add_typer(issue, name="issue")
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the PKI.")]
+Node = Annotated[str, typer.Argument(metavar="NODE", help="The node's id.")]
+Branch = Annotated[str, typer.Option(help="Branch whose CA issues.")]
+Key = Annotated[KeyType, typer.Option(help="Kind of key.")]
+Days = Annotated[int, typer.Option(help="Validity in days, cut to the issuer's.")]
+
+
+@app.command("init")
+def init_root(
+    directory: Directory,
+    name: Annotated[str, typer.Option(help="Organisation that every certificate carries.")],
+    key: Key = KeyType.P256,
+    days: Days = 3650,
+) -> None:
+    """Make the root of a new PKI."""
+    with _refusals():
+        _print([pki.init(directory, name=name, key=key, now=_now(), days=days)])
+
+
+@issue.command("branch")
+def issue_branch(
+    directory: Directory,
+    branch: Annotated[str, typer.Argument(metavar="BRANCH", help="Any label: central, tinh-h01.")],
+    key: Key = KeyType.P256,
+    days: Days = 1825,
+) -> None:
+    """Make the issuing CA of a branch."""
+    with _refusals():
+        _print([pki.issue_branch(directory, branch, key=key, now=_now(), days=days)])
+
+
+@issue.command("node")
+def issue_node(
+    directory: Directory,
+    node: Node,
+    branch: Branch,
+    key: Annotated[KeyType, typer.Option(help="Kind of the sign key.")] = KeyType.P256,
+    dns: Annotated[list[str] | None, typer.Option(help="Further host name; repeatable.")] = None,
+    ip: Annotated[list[str] | None, typer.Option(help="Further address; repeatable.")] = None,
+    days: Days = 730,
+) -> None:
+    """Make a node's tls, sign and log certificates."""
+    with _refusals():
+        made = pki.issue_node(
+            directory,
+            NodeId(node),
+            branch,
+            key=key,
+            dns=dns or (),
+            ips=ip or (),
+            now=_now(),
+            days=days,
+        )
+        _print(made)
+
+
+@issue.command("agency")
+def issue_agency(
+    directory: Directory,
+    codes: Annotated[list[str], typer.Argument(metavar="CODE...", help="Agency codes.")],
+    branch: Branch,
+    name: Annotated[str, typer.Option(help="The agency's name.")] = "",
+    key: Key = KeyType.RSA3072,
+    days: Days = 730,
+) -> None:
+    """Make an agency's certificate, which speaks for every CODE given."""
+    with _refusals():
+        made = pki.issue_agency(directory, codes, branch, key=key, name=name, now=_now(), days=days)
+        _print([made])
+
+
+@issue.command("gateway")
+def issue_gateway(
+    directory: Directory,
+    node: Node,
+    branch: Branch,
+    key: Key = KeyType.P256,
+    days: Days = 730,
+) -> None:
+    """Make the certificate with which a node seals what enters from an axis route."""
+    with _refusals():
+        made = pki.issue_gateway(directory, NodeId(node), branch, key=key, now=_now(), days=days)
+        _print([made])
+
+
+@app.command("show")
+def show(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+) -> None:
+    """Say what certificate files hold; the log's verifier key too. Nothing is verified."""
+    with _refusals():
+        files = [file for path in paths for file in certificate_files(path)]
+        views = [(file, describe(file)) for file in files]
+    if as_json:
+        listed = [_as_json(view) for _, held in views for view in held]
+        typer.echo(json.dumps(listed, ensure_ascii=False, indent=2))
+        return
+    for row in _table([held[0] for _, held in views], _now()):
+        typer.echo(row)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _print(paths: Sequence[Path]) -> None:
+    for path in paths:
+        typer.echo(path)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn a refusal into two lines on stderr and an exit code."""
+    try:
+        yield
+    except PkiError as error:
+        typer.echo(f"relay: error: {error}", err=True)
+        if error.hint:
+            typer.echo(f"relay: hint: {error.hint}", err=True)
+        raise typer.Exit(EXIT_CODES[error.trouble]) from error
+
+
+def _as_json(view: CertificateView) -> dict[str, object]:
+    values = {field.name: getattr(view, field.name) for field in fields(view)}
+    return {
+        name: str(value) if isinstance(value, Path) else _json_value(value)
+        for name, value in values.items()
+    }
+
+
+def _json_value(value: object) -> object:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+def _table(views: Sequence[CertificateView], now: datetime) -> list[str]:
+    """Aligned columns; a log's verifier key on a line of its own below it."""
+    rows = [("PROFILE", "FOR", "KEY", "UNTIL", "FILE"), *(_row(view, now) for view in views)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row, view in zip(rows, [None, *views], strict=True):
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join(padded).rstrip())
+        if view is not None and view.vkey:
+            lines.append(f"  vkey {view.vkey}")
+    return lines
+
+
+def _row(view: CertificateView, now: datetime) -> tuple[str, str, str, str, str]:
+    until = f"{view.not_after:%Y-%m-%d}"
+    if now >= view.not_after:
+        until += " (expired)"
+    elif now < view.not_before:
+        until += " (not yet valid)"
+    speaks_for = ",".join(view.speaks_for) or view.subject
+    cells = (view.profile, speaks_for, view.key, until, str(view.file))
+    profile, shown, key, until, file = (_printable(cell) for cell in cells)
+    return profile, shown, key, until, file
+
+
+def _printable(text: str) -> str:
+    """A name from anyone's certificate must not steer the terminal."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )

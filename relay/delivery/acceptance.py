@@ -1,0 +1,286 @@
+"""Intake: a DMS hands in an envelope, and gets an answer once it is durable.
+
+The only place where a message begins. Everything is prepared first (recipients, routes, seal, the
+signed SubmissionAcceptance), then one journal operation makes all of it durable or finds that the
+same submission was here before. If the process dies before that, the sender got no answer and
+repeats; after it, the repeat gets the first answer.
+
+Touches: the journal and the notary; tells the dispatcher what is ready.
+Trusts:  the caller's authentication; the envelope is hearsay.
+Raises:  AccessError, RouteError, EnvelopeError, SignatureError, ConflictError, OverloadError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from relay.delivery.addressing import Address, Addressed, address
+from relay.delivery.clock import Clock
+from relay.delivery.grouping import ready_groups
+from relay.delivery.ports import Accepted, Submission
+from relay.delivery.records import (
+    Admission,
+    Admitted,
+    Journal,
+    MessageRow,
+    NewDelivery,
+    NewMessage,
+    Notary,
+    Ready,
+)
+from relay.delivery.retry import RetryPolicy
+from relay.envelope.reader import recipients_finding
+from relay.errors import AccessError, OverloadError, RouteError
+from relay.model import (
+    AgencyCode,
+    DeliveryId,
+    DeliveryState,
+    Event,
+    Evidence,
+    Finding,
+    Lane,
+    MessageId,
+    NodeId,
+    Receipt,
+    Seal,
+    Signed,
+    TraceStep,
+)
+from relay.routing.directory import Directory
+from relay.routing.next_hop import Here, Hop, NoRoute, Place, Via, next_hop
+from relay.wire.values import fit_detail
+
+MOST_WAITING = 4096
+"""Operations that may wait for the journal before new work is turned away."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeDesk:
+    """delivery.ports.Intake."""
+
+    place: Place
+    directory: Directory
+    journal: Journal
+    notary: Notary
+    policy: RetryPolicy
+    clock: Clock
+    offer: Callable[[NodeId, Ready], None]
+    unsealed: Callable[[], None]
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """See delivery.ports.Intake.submit."""
+        if self.journal.waiting > MOST_WAITING:
+            raise OverloadError(f"{self.journal.waiting} operations wait, limit {MOST_WAITING}")
+        sender = self._sender(submission)
+        to = await address(
+            self.directory, self.journal, submission.envelope, sender, submission.declared_to
+        )
+        hops = self._routes(to.recipients)
+        at = self.clock.now()
+        seal = self._seal(submission, sender, at)
+        recipients, follows = to.recipients, None
+        while True:
+            admission, order = self._prepare(
+                submission, sender, to, recipients, hops, seal, follows, at
+            )
+            outcome = await self.journal.admit(admission)
+            if isinstance(outcome, Admitted):
+                break
+            recipients = tuple(r for r in to.recipients if r.code in outcome.recipients)
+            if all(isinstance(hops[r.code], NoRoute) for r in recipients):
+                return _accepted(outcome.answer)  # a renewal would end as the first did
+            follows = outcome.answer.message_row
+        if not outcome.repeated:
+            self._hand_on(admission, outcome, order)
+        return _accepted(outcome)
+
+    def _sender(self, submission: Submission) -> AgencyCode:
+        """The agency that sends: the caller's own, in the header as in the document."""
+        written = submission.envelope.sender.organ_id
+        sender = self.directory.resolve(written)
+        if submission.declared_from is not None:
+            declared = self.directory.resolve(submission.declared_from)
+            if declared != sender:
+                raise AccessError(
+                    f"the document is from {written}, the request from {submission.declared_from}"
+                )
+        if sender not in submission.caller.agencies:
+            raise AccessError(f"{written} is not an agency of {submission.caller.holder}")
+        return sender
+
+    def _routes(self, recipients: tuple[Addressed, ...]) -> dict[AgencyCode, Hop]:
+        hops = {r.code: next_hop(self.directory, self.place, r.code) for r in recipients}
+        lost = [hop.detail for hop in hops.values() if isinstance(hop, NoRoute)]
+        if len(lost) == len(hops):
+            raise RouteError("; ".join(lost[:3]), tuple(hops))
+        return hops
+
+    def _seal(self, submission: Submission, sender: AgencyCode, at: datetime) -> Seal | None:
+        digest = submission.envelope.digest
+        if submission.seal is not None:
+            return self.notary.check_supplied_seal(submission.seal, digest, sender, at)
+        return self.notary.seal(digest, sender, at) if self.notary.seals_at_once else None
+
+    def _prepare(
+        self,
+        submission: Submission,
+        sender: AgencyCode,
+        to: Address,
+        recipients: tuple[Addressed, ...],
+        hops: dict[AgencyCode, Hop],
+        seal: Seal | None,
+        follows: MessageRow | None,
+        at: datetime,
+    ) -> tuple[Admission, tuple[NewDelivery, ...]]:
+        message_id = MessageId(self.clock.mint())
+        lane = Lane.of(to.priority)
+        deliveries = tuple(
+            self._delivery(one, hops[one.code], lane, sealed=seal is not None) for one in recipients
+        )
+        receipt = self._receipt(submission, message_id, deliveries, at)
+        admission = Admission(
+            message=self._message(submission, message_id, sender, to, seal, at),
+            deliveries=deliveries,
+            receipt=receipt,
+            trace=(TraceStep(self.place.node, at, receipt.digest),),
+            submission_key=_submission_key(submission, sender, to.recipients),
+            idempotency_key=_idempotency_key(submission),
+            follows=follows,
+        )
+        return admission, deliveries
+
+    def _message(
+        self,
+        submission: Submission,
+        message_id: MessageId,
+        sender: AgencyCode,
+        to: Address,
+        seal: Seal | None,
+        at: datetime,
+    ) -> NewMessage:
+        envelope = submission.envelope
+        return NewMessage(
+            message_id=message_id,
+            origin=self.place.node,
+            message_type=envelope.message_type,
+            sender=sender,
+            sender_as=envelope.sender.organ_id,
+            payload=submission.payload,
+            priority=to.priority,
+            accepted_at=at,
+            expires_at=at + self.policy.expiry(Lane.of(to.priority)),
+            subject=envelope.subject,
+            notation=envelope.notation,
+            document_id=envelope.document_id,
+            promulgation_date=envelope.promulgation_date,
+            findings=self._findings(submission),
+            submitted_by=submission.caller.holder,
+            seal=seal,
+            report=to.report,
+        )
+
+    def _findings(self, submission: Submission) -> tuple[Finding, ...]:
+        findings = submission.envelope.findings
+        if submission.declared_to is None or not submission.envelope.recipients:
+            return findings
+        odd = recipients_finding(submission.envelope, submission.declared_to)
+        return findings if odd is None else (*findings, odd)
+
+    def _delivery(self, one: Addressed, hop: Hop, lane: Lane, *, sealed: bool) -> NewDelivery:
+        waiting = DeliveryState.QUEUED if sealed else DeliveryState.SEALING
+        state, towards, reason, detail = waiting, None, None, ""
+        if isinstance(hop, Via):
+            towards = hop.neighbour
+        elif isinstance(hop, Here):
+            state = DeliveryState.AVAILABLE if sealed else waiting
+        else:
+            state, reason, detail = DeliveryState.REFUSED, hop.reason, hop.detail
+        return NewDelivery(
+            delivery_id=DeliveryId(self.clock.mint()),
+            recipient=one.code,
+            addressed_as=one.written,
+            state=state,
+            lane=lane,
+            next_hop=towards,
+            reason=reason,
+            detail=detail,
+        )
+
+    def _receipt(
+        self,
+        submission: Submission,
+        message_id: MessageId,
+        deliveries: tuple[NewDelivery, ...],
+        at: datetime,
+    ) -> Signed:
+        evidence = [Evidence(Event.SUBMISSION_ACCEPTANCE, d.recipient) for d in deliveries]
+        for delivery in deliveries:
+            if delivery.state is DeliveryState.AVAILABLE:
+                evidence.append(Evidence(Event.CONTENT_CONSIGNMENT, delivery.recipient))
+            elif delivery.reason is not None:
+                evidence.append(
+                    Evidence(
+                        Event.RELAY_FAILURE,
+                        delivery.recipient,
+                        reason=delivery.reason,
+                        detail=fit_detail(delivery.detail),
+                    )
+                )
+        receipt = Receipt(
+            issuer=self.place.node,
+            origin=self.place.node,
+            message_id=message_id,
+            digest=submission.envelope.digest,
+            size_bytes=submission.envelope.size_bytes,
+            transfer_id=None,
+            sent_by=None,
+            at=at,
+            evidence=tuple(evidence),
+        )
+        return self.notary.sign_receipt(receipt, at)
+
+    def _hand_on(
+        self, admission: Admission, admitted: Admitted, order: tuple[NewDelivery, ...]
+    ) -> None:
+        """Tell the dispatcher at once, so that the way of a document needs no reading back."""
+        if admission.message.seal is None:
+            self.unsealed()
+            return
+        for neighbour, ready in ready_groups(
+            admission.message,
+            admitted.message_row,
+            admitted.arrival_row,
+            admission.trace,
+            order,
+            admitted.rows,
+        ):
+            self.offer(neighbour, ready)
+
+
+def _accepted(admitted: Admitted) -> Accepted:
+    return Accepted(admitted.message_id, admitted.accepted_at, admitted.receipt, admitted.repeated)
+
+
+def _submission_key(
+    submission: Submission, sender: AgencyCode, recipients: tuple[Addressed, ...]
+) -> str:
+    """Who, From, the sorted recipients, the type and the bytes: the same again is a repeat."""
+    parts = [
+        submission.caller.holder,
+        sender,
+        sorted(r.code for r in recipients),
+        submission.envelope.message_type,
+        submission.envelope.digest,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _idempotency_key(submission: Submission) -> str | None:
+    if submission.idempotency_key is None:
+        return None
+    parts = [submission.caller.holder, submission.idempotency_key]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,326 @@
+"""A neighbour's transfer comes in: verified first, then durable, then answered with a receipt.
+
+1. `open`: the header's signature, who sent it to whom, the clock; a repeat gets its first answer.
+2. the transport streams the envelope to disk and reads it, bounded by the header's signed size.
+3. `take`: payload against header, envelope, seal, loop and hops, then each recipient's route. The
+   answer is one signed receipt with an acceptance or a typed refusal for each recipient.
+
+What fails in 1 gets no evidence, for nothing is proven yet; what fails in 3 gets a signed refusal.
+A refusal that a later attempt may not meet (clock, disk, load) is no evidence either: the neighbour
+tries again.
+
+Touches: the journal and the notary; tells the dispatcher what goes on.
+Trusts:  that the transport authenticated the neighbour; every byte of the transfer is hostile.
+Raises:  SignatureError, WireError, AccessError, ConflictError, OverloadError, TransportError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from relay.delivery.addressing import Addressed, report_of
+from relay.delivery.clock import Clock
+from relay.delivery.grouping import ready_groups
+from relay.delivery.records import (
+    AlreadyHere,
+    Journal,
+    NewDelivery,
+    NewMessage,
+    Notary,
+    Ready,
+    TakeIn,
+    TakenIn,
+)
+from relay.errors import (
+    AccessError,
+    EnvelopeError,
+    OverloadError,
+    SignatureError,
+    TooLargeError,
+    TransportError,
+)
+from relay.model import (
+    AgencyCode,
+    DeliveryId,
+    DeliveryState,
+    Envelope,
+    Event,
+    Evidence,
+    Lane,
+    NodeId,
+    Payload,
+    Reason,
+    Receipt,
+    Seal,
+    Signed,
+    TraceStep,
+    TransferHeader,
+)
+from relay.routing.directory import Directory
+from relay.routing.next_hop import Here, Hop, NoRoute, Place, Via, next_hop
+from relay.wire.values import fit_detail
+
+MOST_HOPS = 16
+MOST_WAITING = 4096
+
+
+class ClockSkewError(TransportError):
+    """The neighbour's clock is too far ahead of ours: try again once one of them is set right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A transfer whose header is proven; what remains is its envelope."""
+
+    neighbour: NodeId
+    header: TransferHeader
+    signed: Signed
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What of the transfer is sound: all that a message needs."""
+
+    envelope: Envelope
+    payload: Payload
+    seal: Seal
+
+
+@dataclass(frozen=True, slots=True)
+class TransferDesk:
+    """Takes transfers in."""
+
+    place: Place
+    directory: Directory
+    journal: Journal
+    notary: Notary
+    clock: Clock
+    tolerance: timedelta
+    envelope_limit_bytes: int
+    offer: Callable[[NodeId, Ready], None]
+
+    async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
+        """The proven header, or the answer this transfer got before."""
+        if self.journal.waiting > MOST_WAITING:
+            raise OverloadError(f"{self.journal.waiting} operations wait, limit {MOST_WAITING}")
+        now = self.clock.now()
+        header = self.notary.check_transfer(signed, neighbour, now)
+        if header.sent_to != self.place.node:
+            raise AccessError(f"this transfer is for {header.sent_to}, not {self.place.node}")
+        if header.created_at > now + self.tolerance:
+            ahead = int((header.created_at - now).total_seconds())
+            raise ClockSkewError(f"clock-skew: {ahead} s ahead, limit {self.tolerance.seconds} s")
+        return Opened(neighbour, header, signed)
+
+    async def first_answer(self, opened: Opened) -> Signed | None:
+        """The answer if this very transfer was here before; asked when its envelope is costly."""
+        return await self.journal.answered(opened.neighbour, opened.header.transfer_id)
+
+    async def take(
+        self,
+        opened: Opened,
+        seal: bytes,
+        envelope: Envelope | EnvelopeError,
+        payload: Payload | None,
+    ) -> Signed:
+        """The signed answer, durable."""
+        now = self.clock.now()
+        verdict = self._examine(opened.header, seal, envelope, payload, now)
+        known: frozenset[AgencyCode] = frozenset()
+        while True:
+            arrival = self._prepare(opened, verdict, known, now)
+            outcome = await self.journal.take_in(arrival)
+            if isinstance(outcome, TakenIn):
+                break
+            known, verdict = self._look_again(outcome, verdict)
+        if not outcome.repeated:
+            self._hand_on(arrival, outcome)
+        return outcome.answer
+
+    def _look_again(
+        self, found: AlreadyHere, verdict: _Content | _Refusal
+    ) -> tuple[frozenset[AgencyCode], _Content | _Refusal]:
+        if found.same_bytes:
+            return found.recipients, verdict
+        detail = "other bytes stand here under this message id"
+        return frozenset(), _Refusal(Reason.CONFLICT, detail)
+
+    def _examine(
+        self,
+        header: TransferHeader,
+        seal: bytes,
+        envelope: Envelope | EnvelopeError,
+        payload: Payload | None,
+        now: datetime,
+    ) -> _Content | _Refusal:
+        """What is wrong with the whole transfer, the first fault that is found; else its content."""
+        if header.size_bytes > self.envelope_limit_bytes:
+            detail = f"{header.size_bytes} bytes, limit {self.envelope_limit_bytes}"
+            return _Refusal(Reason.TOO_LARGE, detail)
+        if isinstance(envelope, TooLargeError):
+            return _Refusal(Reason.BAD_TRANSFER, "the envelope is longer than its header says")
+        if isinstance(envelope, EnvelopeError):
+            return _Refusal(Reason.BAD_ENVELOPE, str(envelope))
+        if payload is None or payload.digest != header.digest:
+            return _Refusal(Reason.BAD_TRANSFER, "the envelope's digest is not the header's")
+        if fault := self._mismatch(header, envelope):
+            return _Refusal(Reason.BAD_TRANSFER, fault)
+        if self.place.node == header.origin or any(s.node == self.place.node for s in header.trace):
+            return _Refusal(Reason.LOOP, f"the trace names {self.place.node} already")
+        if len(header.trace) >= MOST_HOPS:
+            return _Refusal(Reason.TOO_MANY_HOPS, f"{len(header.trace)} hops, limit {MOST_HOPS}")
+        if header.expires_at <= now:
+            return _Refusal(Reason.EXPIRED, f"expired at {header.expires_at.isoformat()}")
+        try:
+            proven = self.notary.check_carried_seal(
+                seal, header.digest, header.sender, header.origin, now
+            )
+        except SignatureError as error:
+            return _Refusal(Reason.BAD_SEAL, f"{error.reason}: {error}")
+        return _Content(envelope, payload, proven)
+
+    def _mismatch(self, header: TransferHeader, envelope: Envelope) -> str:
+        """Where the signed header and the envelope contradict each other; empty when nowhere."""
+        if envelope.message_type is not header.message_type:
+            return f"the envelope is of type {envelope.message_type}, not {header.message_type}"
+        agency = self.directory.find(header.sender)
+        if agency is not None and self.directory.find(envelope.sender.organ_id) != agency:
+            return "the envelope's From is not the header's"
+        if not header.trace or header.trace[-1].node != header.sent_by:
+            return "the trace does not end at its sender"
+        if header.trace[0].node != header.origin:
+            return "the trace does not begin at its origin"
+        return ""
+
+    def _prepare(
+        self,
+        opened: Opened,
+        verdict: _Content | _Refusal,
+        known: frozenset[AgencyCode],
+        now: datetime,
+    ) -> TakeIn:
+        header = opened.header
+        hops = {code: self._hop(opened, verdict, code) for code in header.recipients}
+        answer = self._answer(header, hops, now)
+        trace = (*header.trace, TraceStep(self.place.node, now, answer.digest))
+        message = None
+        if isinstance(verdict, _Content) and any(
+            not isinstance(h, _Refusal) for h in hops.values()
+        ):
+            message = self._message(header, verdict, now)
+        return TakeIn(
+            neighbour=opened.neighbour,
+            header=header,
+            signed_header=opened.signed,
+            message=message,
+            deliveries=self._deliveries(header, hops, known) if message is not None else (),
+            known=known,
+            trace=trace,
+            answer=answer,
+            at=now,
+        )
+
+    def _hop(
+        self, opened: Opened, verdict: _Content | _Refusal, code: AgencyCode
+    ) -> Hop | _Refusal:
+        if isinstance(verdict, _Refusal):
+            return verdict
+        hop = next_hop(self.directory, self.place, code)
+        if isinstance(hop, NoRoute):
+            return _Refusal(hop.reason, hop.detail)
+        if isinstance(hop, Via) and hop.neighbour == opened.neighbour:
+            return _Refusal(Reason.UNREACHABLE, f"the way from here leads back to {hop.neighbour}")
+        return hop
+
+    def _answer(
+        self, header: TransferHeader, hops: dict[AgencyCode, Hop | _Refusal], now: datetime
+    ) -> Signed:
+        previous = header.trace[-1].receipt if header.trace else None
+        evidence: list[Evidence] = []
+        for code, hop in hops.items():
+            if isinstance(hop, _Refusal):
+                evidence.append(
+                    Evidence(
+                        Event.RELAY_REJECTION, code, previous, hop.reason, fit_detail(hop.detail)
+                    )
+                )
+                continue
+            evidence.append(Evidence(Event.RELAY_ACCEPTANCE, code, previous))
+            if isinstance(hop, Here):
+                evidence.append(Evidence(Event.CONTENT_CONSIGNMENT, code, previous))
+        receipt = Receipt(
+            issuer=self.place.node,
+            origin=header.origin,
+            message_id=header.message_id,
+            digest=header.digest,
+            size_bytes=header.size_bytes,
+            transfer_id=header.transfer_id,
+            sent_by=header.sent_by,
+            at=now,
+            evidence=tuple(evidence),
+        )
+        return self.notary.sign_receipt(receipt, now)
+
+    def _message(self, header: TransferHeader, content: _Content, now: datetime) -> NewMessage:
+        envelope = content.envelope
+        to = [Addressed(code, code) for code in header.recipients]
+        return NewMessage(
+            message_id=header.message_id,
+            origin=header.origin,
+            message_type=header.message_type,
+            sender=header.sender,
+            sender_as=envelope.sender.organ_id,
+            payload=content.payload,
+            priority=header.priority,
+            accepted_at=now,
+            expires_at=header.expires_at,
+            subject=envelope.subject,
+            notation=envelope.notation,
+            document_id=envelope.document_id,
+            promulgation_date=envelope.promulgation_date,
+            findings=envelope.findings,
+            submitted_by=None,
+            seal=content.seal,
+            report=report_of(self.directory, envelope, header.sender, to),
+        )
+
+    def _deliveries(
+        self,
+        header: TransferHeader,
+        hops: dict[AgencyCode, Hop | _Refusal],
+        known: frozenset[AgencyCode],
+    ) -> tuple[NewDelivery, ...]:
+        """What is taken over here: neither refused nor here already."""
+        return tuple(
+            NewDelivery(
+                delivery_id=DeliveryId(self.clock.mint()),
+                recipient=code,
+                addressed_as=code,
+                state=DeliveryState.AVAILABLE if isinstance(hop, Here) else DeliveryState.QUEUED,
+                lane=Lane.of(header.priority),
+                next_hop=hop.neighbour if isinstance(hop, Via) else None,
+            )
+            for code, hop in hops.items()
+            if isinstance(hop, Here | Via) and code not in known
+        )
+
+    def _hand_on(self, arrival: TakeIn, taken: TakenIn) -> None:
+        if arrival.message is None or taken.message_row is None or taken.arrival_row is None:
+            return
+        for neighbour, ready in ready_groups(
+            arrival.message,
+            taken.message_row,
+            taken.arrival_row,
+            arrival.trace,
+            arrival.deliveries,
+            taken.rows,
+        ):
+            self.offer(neighbour, ready)

@@ -1,0 +1,326 @@
+"""Carry what waits to the neighbours, one task a channel, and settle what they answer.
+
+A transfer is frozen (header signed, recipients fixed, stored) before its first attempt and repeated
+to the letter until it is answered. Where the process may die:
+
+    before the freeze commits    nothing was sent; the deliveries still wait
+    after it, before an answer   in doubt: repeated to the same neighbour, which answers as before
+    after the answer, before     as above
+      settle commits
+
+Touches: the journal, the wire, the notary.
+Trusts:  nothing of an answer until the notary proved it.
+Raises:  nothing; failures become waits. What is not an expected failure ends the node, loudly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from relay.delivery.channel import Channel
+from relay.delivery.clock import Clock
+from relay.delivery.records import (
+    Freeze,
+    Journal,
+    NeighbourState,
+    Notary,
+    OpenTransfer,
+    Ready,
+    Wire,
+)
+from relay.delivery.retry import RetryPolicy
+from relay.delivery.returns import ReturnDesk
+from relay.errors import PeerError, SignatureError, TransportError, UnansweredError
+from relay.lifecycle import IllegalStepError
+from relay.model import (
+    NodeId,
+    Receipt,
+    Seal,
+    Signed,
+    TransferHeader,
+    TransferId,
+)
+
+REFILL = 256
+"""Deliveries read from the journal at once."""
+LOOK_AGAIN = timedelta(seconds=30)
+"""A channel with nothing to do looks at the journal this often, should a signal ever be missed."""
+log = structlog.get_logger("relay.dispatch")
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """All channels of a node."""
+
+    node: NodeId
+    journal: Journal
+    notary: Notary
+    wire: Wire
+    returns: ReturnDesk
+    policy: RetryPolicy
+    clock: Clock
+    random: Callable[[], float]
+    channels: dict[NodeId, Channel]
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _carrying: set[TransferId] = field(default_factory=set)
+    _closing: bool = False
+
+    def offer(self, neighbour: NodeId, ready: Ready) -> None:
+        """A message was accepted for this neighbour."""
+        self.channels[neighbour].offer(ready)
+
+    def look(self, neighbours: Iterable[NodeId] | None = None) -> None:
+        """The journal may hold new work for these neighbours (all of them by default)."""
+        for neighbour in self.channels if neighbours is None else neighbours:
+            self.channels[neighbour].more_in_journal = True
+            self.channels[neighbour].signal.set()
+
+    def receipts_wait(self, neighbours: Iterable[NodeId]) -> None:
+        """Receipts were queued for these neighbours."""
+        for neighbour in neighbours:
+            if (channel := self.channels.get(neighbour)) is not None:
+                channel.returns_waiting = True
+                channel.signal.set()
+
+    def contact(self, neighbour: NodeId) -> None:
+        """The neighbour just spoke to us: whatever it was thought to be, it is reachable."""
+        channel = self.channels.get(neighbour)
+        if channel is not None and channel.blocked_until:
+            log.info("neighbour-is-back", neighbour=neighbour)
+            channel.wake()
+
+    async def run(self) -> None:
+        """Until cancelled; then `drain` lets what is under way finish."""
+        await self._restore()
+        async with asyncio.TaskGroup() as group:
+            for channel in self.channels.values():
+                group.create_task(self._serve(channel))
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing new; wait a bounded time for what is under way."""
+        self._closing = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+    async def _restore(self) -> None:
+        now = self.clock.now()
+        for channel in self.channels.values():
+            state = await self.journal.neighbour_state(channel.neighbour)
+            if state is not None and state.failures:
+                wait = max(timedelta(), min(state.retry_at - now, self.policy.cap))
+                channel.failures = state.failures
+                channel.window = 1
+                channel.blocked_until = self.clock.monotonic() + wait.total_seconds()
+
+    async def _serve(self, channel: Channel) -> None:
+        while not self._closing:
+            channel.signal.clear()
+            pause = await self._start_what_may(channel)
+            try:
+                await asyncio.wait_for(channel.signal.wait(), pause)
+            except TimeoutError:
+                channel.more_in_journal = True
+                channel.returns_waiting = True
+
+    async def _start_what_may(self, channel: Channel) -> float:
+        """Start transfers while there is room; how long to wait for the next look."""
+        wait = channel.blocked_until - self.clock.monotonic()
+        if wait > 0:
+            return wait
+        if channel.returns_waiting and not channel.returning and channel.room:
+            channel.returns_waiting = False
+            channel.returning = True
+            self._start(channel, self._return(channel))
+        if channel.room:
+            for transfer in await self._due(channel):
+                self._start(channel, self._repeat(channel, transfer))
+        while channel.room:
+            if channel.starving:
+                channel.refill(await self.journal.ready(channel.neighbour, REFILL), REFILL)
+            ready = channel.take()
+            if ready is None:
+                break
+            self._start(channel, self._carry(channel, ready))
+        return await self._until_next(channel)
+
+    async def _until_next(self, channel: Channel) -> float:
+        due = await self.journal.next_open_transfer(channel.neighbour) if channel.failing else None
+        if due is None or not channel.room:
+            return LOOK_AGAIN.total_seconds()
+        wait = (due - self.clock.now()).total_seconds()
+        return min(max(wait, 0.05), LOOK_AGAIN.total_seconds())
+
+    async def _due(self, channel: Channel) -> list[OpenTransfer]:
+        """Frozen transfers whose time has come, without those already under way."""
+        if not channel.failing:
+            return []
+        found = await self.journal.open_transfers(
+            channel.neighbour, self.clock.now(), channel.room + len(self._carrying)
+        )
+        waiting = [t for t in found if t.transfer_id not in self._carrying][: channel.room]
+        if not found:
+            channel.failing = await self.journal.next_open_transfer(channel.neighbour) is not None
+        return waiting
+
+    def _start(self, channel: Channel, work: Coroutine[Any, Any, None]) -> None:
+        channel.under_way += 1
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+
+        def finished(done: asyncio.Task[None]) -> None:
+            self._tasks.discard(done)
+            channel.under_way -= 1
+            channel.signal.set()
+            if not done.cancelled() and (error := done.exception()) is not None:
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "a transfer failed by a fault of ours", "exception": error}
+                )
+
+        task.add_done_callback(finished)
+
+    # ------------------------------------------------------------ one transfer
+
+    async def _carry(self, channel: Channel, ready: Ready) -> None:
+        """Freeze a new transfer and make its first attempt."""
+        now = self.clock.now()
+        header = self._header(channel.neighbour, ready, now)
+        signed = self.notary.sign_transfer(header, now)
+        try:
+            await self.journal.freeze(
+                Freeze(header.transfer_id, channel.neighbour, ready, signed, now)
+            )
+        except IllegalStepError:
+            channel.more_in_journal = True  # ended or taken another way meanwhile
+            return
+        finally:
+            channel.frozen(ready)
+        await self._attempt(channel, header.transfer_id, signed, ready.seal, ready)
+
+    async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
+        """Another attempt, to the letter."""
+        self._carrying.add(transfer.transfer_id)
+        try:
+            await self.journal.resend(transfer.transfer_id, self.clock.now())
+            await self._attempt(
+                channel, transfer.transfer_id, transfer.header, transfer.seal, transfer
+            )
+        finally:
+            self._carrying.discard(transfer.transfer_id)
+
+    async def _attempt(
+        self,
+        channel: Channel,
+        transfer_id: TransferId,
+        header: Signed,
+        seal: Seal,
+        work: Ready | OpenTransfer,
+    ) -> None:
+        self._carrying.add(transfer_id)
+        attempts = work.attempts if isinstance(work, OpenTransfer) else 0
+        try:
+            payload = work.payload if isinstance(work, Ready) else None
+            if payload is None:
+                payload = await self.journal.payload(work.digest)
+            answer = await self.wire.carry(channel.neighbour, header, seal.signature, payload)
+            receipt = self._prove(channel.neighbour, transfer_id, answer)
+        except (TransportError, PeerError) as error:
+            await self._failed(channel, transfer_id, attempts, error)
+            return
+        finally:
+            self._carrying.discard(transfer_id)
+        await self._succeeded(channel)
+        back = await self.journal.settle(transfer_id, answer, receipt, self.clock.now())
+        self.receipts_wait(back)
+
+    def _prove(self, neighbour: NodeId, transfer_id: TransferId, answer: Signed) -> Receipt:
+        receipt = self.notary.check_receipt(answer)
+        if receipt.issuer != neighbour or receipt.transfer_id != transfer_id:
+            raise SignatureError("wrong-receipt", "the answer is a receipt for something else")
+        return receipt
+
+    async def _failed(
+        self, channel: Channel, transfer_id: TransferId, attempts: int, error: Exception
+    ) -> None:
+        """Unreachable: the channel waits. Refused without evidence: only this transfer waits."""
+        now = self.clock.now()
+        channel.failing = True
+        in_doubt = isinstance(error, UnansweredError)
+        if isinstance(error, TransportError):
+            wait = await self._block(channel, error, now)
+            not_before = now  # due as soon as the channel opens again
+        else:
+            wait = self.policy.wait(attempts + 1, self.random())
+            not_before = now + wait
+        log.warning(
+            "transfer-postponed",
+            neighbour=channel.neighbour,
+            transfer=transfer_id,
+            error=str(error),
+            in_doubt=in_doubt,
+            seconds=round(wait.total_seconds(), 1),
+        )
+        await self.journal.postpone(
+            transfer_id, in_doubt=in_doubt, error=str(error)[:500], not_before=not_before, at=now
+        )
+
+    async def _block(self, channel: Channel, error: Exception, now: datetime) -> timedelta:
+        """The neighbour as a whole is left alone for a while; those under way fail only once."""
+        monotonic = self.clock.monotonic()
+        if channel.blocked_until > monotonic:
+            return timedelta(seconds=channel.blocked_until - monotonic)
+        wait = self.policy.wait(channel.failures + 1, self.random())
+        channel.failed(monotonic + wait.total_seconds())
+        await self.journal.store_neighbour_state(
+            channel.neighbour, NeighbourState(channel.failures, now + wait, str(error)[:500])
+        )
+        return wait
+
+    async def _succeeded(self, channel: Channel) -> None:
+        failed_before = channel.failures > 0
+        channel.succeeded()
+        if failed_before:
+            await self.journal.store_neighbour_state(
+                channel.neighbour, NeighbourState(0, self.clock.now(), "")
+            )
+
+    def _header(self, neighbour: NodeId, ready: Ready, now: datetime) -> TransferHeader:
+        return TransferHeader(
+            transfer_id=TransferId(self.clock.mint()),
+            message_id=ready.message_id,
+            origin=ready.origin,
+            sent_by=self.node,
+            sent_to=neighbour,
+            message_type=ready.message_type,
+            sender=ready.sender,
+            recipients=ready.recipients,
+            priority=ready.priority,
+            digest=ready.digest,
+            size_bytes=ready.size_bytes,
+            created_at=now,
+            expires_at=ready.expires_at,
+            trace=ready.trace,
+        )
+
+    # ------------------------------------------------------------ the way back
+
+    async def _return(self, channel: Channel) -> None:
+        try:
+            while await self.returns.hand_back(channel.neighbour):
+                await self._succeeded(channel)
+        except TransportError as error:
+            channel.returns_waiting = True
+            wait = await self._block(channel, error, self.clock.now())
+            log.warning(
+                "receipts-postponed",
+                neighbour=channel.neighbour,
+                error=str(error),
+                seconds=round(wait.total_seconds(), 1),
+            )
+        finally:
+            channel.returning = False

@@ -1,0 +1,121 @@
+"""The recipient's side: list, fetch, acknowledge what is served here.
+
+A caller sees only deliveries of its own agencies; for all others there is no such delivery. The
+state `fetched` is durable before the first byte leaves, and `done` leaves a ContentHandover receipt
+on its way back.
+
+Touches: the journal, the notary. Trusts: the caller's authentication.
+Raises:  NotFoundError, JournalError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from relay.delivery.clock import Clock
+from relay.delivery.ports import Acknowledgement, Caller, Fetched, InboxItem, InboxQuery
+from relay.delivery.records import HandoverFacts, Journal, Notary
+from relay.errors import NotFoundError
+from relay.model import (
+    AgencyCode,
+    DeliveryId,
+    Event,
+    Evidence,
+    MessageType,
+    NodeId,
+    Reason,
+    Receipt,
+    Signed,
+)
+from relay.wire.values import fit_detail
+
+_EVENTS = {
+    Acknowledgement.DONE: Event.CONTENT_HANDOVER,
+    Acknowledgement.FAIL: Event.CONTENT_HANDOVER_FAILURE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InboxDesk:
+    """delivery.ports.Inbox."""
+
+    node: NodeId
+    journal: Journal
+    notary: Notary
+    clock: Clock
+    receipts_wait: Callable[[Iterable[NodeId]], None]
+
+    async def list(self, caller: Caller, query: InboxQuery) -> list[InboxItem]:
+        return await self.journal.inbox(_whose(caller), query)
+
+    async def count(self, caller: Caller, message_type: MessageType) -> int:
+        return await self.journal.inbox_count(caller.agencies, message_type)
+
+    async def find(self, caller: Caller, delivery_id: DeliveryId) -> InboxItem:
+        return (await self._facts(caller, delivery_id)).item
+
+    async def fetch(self, caller: Caller, delivery_id: DeliveryId) -> Fetched:
+        """The bytes and the seal; `fetched` is durable by then."""
+        facts = await self._facts(caller, delivery_id)
+        await self.journal.mark_fetched(delivery_id, self.clock.now())
+        seal = await self.journal.seal_of(facts.item.message_id)
+        if seal is None:
+            raise NotFoundError(f"delivery {delivery_id} has no seal")
+        return Fetched(facts.item, await self.journal.payload(facts.item.digest), seal)
+
+    async def acknowledge(
+        self,
+        caller: Caller,
+        delivery_id: DeliveryId,
+        acknowledgement: Acknowledgement,
+        reason: str = "",
+    ) -> InboxItem:
+        """Idempotent; once `done`, it stays done."""
+        facts = await self._facts(caller, delivery_id)
+        if facts.item.acknowledgement not in {acknowledgement, Acknowledgement.DONE}:
+            at = self.clock.now()
+            proof = self._proof(facts, acknowledgement, reason, at)
+            back = await self.journal.acknowledge(delivery_id, acknowledgement, proof, at)
+            self.receipts_wait(back)
+        return (await self._facts(caller, delivery_id)).item
+
+    def _proof(
+        self, facts: HandoverFacts, acknowledgement: Acknowledgement, reason: str, at: datetime
+    ) -> tuple[Signed, Receipt] | None:
+        event = _EVENTS.get(acknowledgement)
+        if event is None:
+            return None
+        failed = event is Event.CONTENT_HANDOVER_FAILURE
+        evidence = Evidence(
+            event,
+            facts.recipient,
+            facts.previous,
+            Reason.REJECTED_BY_RECIPIENT if failed else None,
+            fit_detail(reason) if failed else "",
+        )
+        receipt = Receipt(
+            issuer=self.node,
+            origin=facts.origin,
+            message_id=facts.item.message_id,
+            digest=facts.item.digest,
+            size_bytes=facts.item.size_bytes,
+            transfer_id=facts.transfer_id,
+            sent_by=facts.sent_by,
+            at=at,
+            evidence=(evidence,),
+        )
+        return self.notary.sign_receipt(receipt, at), receipt
+
+    async def _facts(self, caller: Caller, delivery_id: DeliveryId) -> HandoverFacts:
+        facts = await self.journal.inbox_item(delivery_id)
+        whose = _whose(caller)
+        if facts is None or (whose is not None and facts.recipient not in whose):
+            raise NotFoundError(f"no delivery {delivery_id} of yours is served here")
+        return facts
+
+
+def _whose(caller: Caller) -> frozenset[AgencyCode] | None:
+    """None for an operator without agencies of its own, who sees all."""
+    return None if caller.operator and not caller.agencies else caller.agencies

@@ -1,0 +1,100 @@
+"""Receipts travel back: taken from a neighbour's hand, kept, and handed to where the message came from.
+
+A receipt is sent on as it is, signed by whoever issued it, until it reaches the origin. It never
+causes another receipt. Those that wait for a neighbour go in batches; one that the neighbour refuses
+by itself is parked, so that it stops no other.
+
+Touches: the journal, the wire, the notary.
+Trusts:  the neighbour's authentication; receipts are hearsay until verified.
+Raises:  SignatureError, WireError, AccessError for receipts a neighbour may not hand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from relay.delivery.clock import Clock
+from relay.delivery.records import Journal, Notary, WaitingReturn, Wire
+from relay.errors import AccessError, PeerError
+from relay.model import Event, NodeId, Receipt, Signed
+from relay.routing.directory import Directory
+
+BATCH = 100
+BATCH_BYTES = 4 << 20
+_AT_THE_END = frozenset(
+    {
+        Event.CONTENT_CONSIGNMENT,
+        Event.CONTENT_CONSIGNMENT_FAILURE,
+        Event.CONTENT_HANDOVER,
+        Event.CONTENT_HANDOVER_FAILURE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnDesk:
+    """Both directions of the way back."""
+
+    node: NodeId
+    directory: Directory
+    journal: Journal
+    notary: Notary
+    wire: Wire
+    clock: Clock
+    waiting: Callable[[Iterable[NodeId]], None]
+    """Told for which neighbours receipts were queued."""
+
+    async def take(self, neighbour: NodeId, receipts: Sequence[Signed]) -> None:
+        """Durable when it returns; nothing of the batch is kept when one of it is refused."""
+        proven = [(signed, self._prove(signed)) for signed in receipts]
+        self.waiting(await self.journal.record_receipts(neighbour, proven, self.clock.now()))
+
+    def _prove(self, signed: Signed) -> Receipt:
+        receipt = self.notary.check_receipt(signed)
+        if not self.directory.knows_node(receipt.issuer):
+            raise AccessError(f"node {receipt.issuer} is not in the directory")
+        for evidence in receipt.evidence:
+            agency = self.directory.find(evidence.recipient)
+            if (
+                evidence.event in _AT_THE_END
+                and agency is not None
+                and agency.node != receipt.issuer
+            ):
+                raise AccessError(
+                    f"{evidence.event} for {evidence.recipient} is by {receipt.issuer},"
+                    f" not by {agency.node}, which serves it"
+                )
+        return receipt
+
+    async def hand_back(self, neighbour: NodeId) -> bool:
+        """One batch to one neighbour. False when nothing waited. Raises TransportError."""
+        batch = _bounded(await self.journal.returns(neighbour, BATCH))
+        if not batch:
+            return False
+        try:
+            await self.wire.hand_back(neighbour, [one.receipt for one in batch])
+        except PeerError:
+            await self._one_by_one(neighbour, batch)
+            return True
+        await self.journal.returned([one.return_row for one in batch])
+        return True
+
+    async def _one_by_one(self, neighbour: NodeId, batch: Sequence[WaitingReturn]) -> None:
+        for one in batch:
+            try:
+                await self.wire.hand_back(neighbour, [one.receipt])
+            except PeerError as error:
+                await self.journal.park_return(one.return_row, str(error), self.clock.now())
+            else:
+                await self.journal.returned([one.return_row])
+
+
+def _bounded(waiting: Sequence[WaitingReturn]) -> Sequence[WaitingReturn]:
+    """As many of them as fit one request; always the first."""
+    size = 0
+    for number, one in enumerate(waiting):
+        size += len(one.receipt.document) + len(one.receipt.signature)
+        if size > BATCH_BYTES and number:
+            return waiting[:number]
+    return waiting

@@ -1,0 +1,82 @@
+"""Seal what was accepted before it could be sealed: for keys too slow to keep a client waiting.
+
+Nothing leaves unsealed: a delivery stays in `sealing` until its message's seal is durable.
+
+Touches: the journal, the notary. Raises: nothing; a key that fails is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from relay.delivery.clock import Clock
+from relay.delivery.records import Journal, Notary, Unsealed
+from relay.errors import SignatureError
+from relay.model import Event, Evidence, NodeId, Receipt, Signed
+
+AT_ONCE = 32
+TRY_AGAIN_SECONDS = 5.0
+log = structlog.get_logger("relay.sealing")
+
+
+@dataclass(slots=True)
+class SealingDesk:
+    node: NodeId
+    journal: Journal
+    notary: Notary
+    clock: Clock
+    look: Callable[[Iterable[NodeId]], None]
+    _signal: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        """Something was accepted unsealed."""
+        self._signal.set()
+
+    async def run(self) -> None:
+        """Until cancelled; what a restart found unsealed comes first."""
+        self._signal.set()
+        while True:
+            await self._signal.wait()
+            self._signal.clear()
+            try:
+                while await self._some():
+                    pass
+            except SignatureError as error:
+                log.error("sealing-failed", error=str(error), seconds=TRY_AGAIN_SECONDS)
+                await asyncio.sleep(TRY_AGAIN_SECONDS)
+                self._signal.set()
+
+    async def _some(self) -> int:
+        waiting = await self.journal.unsealed(AT_ONCE)
+        for one in waiting:
+            await self._seal(one)
+        return len(waiting)
+
+    async def _seal(self, one: Unsealed) -> None:
+        at = self.clock.now()
+        seal = await asyncio.to_thread(self.notary.seal, one.digest, one.sender, at)
+        hops = await self.journal.store_seal(one.message_row, seal, self._consigned(one), at)
+        self.look(hops)
+
+    def _consigned(self, one: Unsealed) -> tuple[Signed, Receipt] | None:
+        if not one.served_here:
+            return None
+        at = self.clock.now()
+        receipt = Receipt(
+            issuer=self.node,
+            origin=one.origin,
+            message_id=one.message_id,
+            digest=one.digest,
+            size_bytes=one.size_bytes,
+            transfer_id=None,
+            sent_by=None,
+            at=at,
+            evidence=tuple(
+                Evidence(Event.CONTENT_CONSIGNMENT, code, one.previous) for code in one.served_here
+            ),
+        )
+        return self.notary.sign_receipt(receipt, at), receipt

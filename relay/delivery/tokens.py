@@ -1,0 +1,96 @@
+"""Bearer tokens of the native face: issued once, stored as hashes, revoked at once.
+
+Touches: the journal. Trusts: who issues. Raises: AccessError, NotFoundError.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from relay.delivery.clock import Clock
+from relay.delivery.ports import Caller, TokenView
+from relay.delivery.records import Journal
+from relay.errors import AccessError, EnvelopeError
+from relay.model import AgencyCode
+
+SCOPES = ("operator", "auditor")
+_HOLDER = re.compile(r"[\w .@-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDesk:
+    """delivery.ports.Tokens. Known tokens are remembered; `revoke` forgets them."""
+
+    journal: Journal
+    clock: Clock
+    resolve: Callable[[str], AgencyCode]
+    _known: dict[str, Caller] = field(default_factory=dict)
+
+    async def issue(
+        self, by: Caller, holder: str, scopes: tuple[str, ...]
+    ) -> tuple[TokenView, str]:
+        """The secret is shown here and never again."""
+        if not _HOLDER.fullmatch(holder):
+            raise AccessError("a holder is 1 to 100 letters, digits, spaces or . @ - _")
+        view = TokenView(
+            token_id=self.clock.mint(),
+            holder=holder,
+            scopes=tuple(dict.fromkeys(self._scope(scope) for scope in scopes)),
+            created_at=self.clock.now(),
+            revoked_at=None,
+        )
+        if not view.scopes:
+            raise AccessError("a token needs a scope: agency:CODE, operator or auditor")
+        secret = "rt_" + base64.urlsafe_b64encode(self.clock.entropy(32)).decode().rstrip("=")
+        await self.journal.store_token(by, view, _hash(secret))
+        return view, secret
+
+    def _scope(self, scope: str) -> str:
+        if scope in SCOPES:
+            return scope
+        kind, _, code = scope.partition(":")
+        if kind != "agency":
+            raise AccessError(f"unknown scope {scope[:60]!r}: agency:CODE, operator or auditor")
+        try:
+            return f"agency:{self.resolve(code)}"
+        except EnvelopeError as error:
+            raise AccessError(f"scope {scope[:60]!r}: {error}") from error
+
+    async def list(self) -> list[TokenView]:
+        return await self.journal.tokens()
+
+    async def revoke(self, by: Caller, token_id: str) -> TokenView:
+        view = await self.journal.revoke_token(by, token_id, self.clock.now())
+        self._known.clear()
+        return view
+
+    async def authenticate(self, secret: str) -> Caller:
+        """Raises AccessError for an unknown or revoked token."""
+        hashed = _hash(secret)
+        caller = self._known.get(hashed)
+        if caller is None:
+            view = await self.journal.token(hashed)
+            if view is None or view.revoked_at is not None:
+                raise AccessError("unknown or revoked token")
+            caller = self._known[hashed] = caller_of(view)
+        return caller
+
+
+def caller_of(view: TokenView) -> Caller:
+    agencies = frozenset(
+        AgencyCode(scope.partition(":")[2]) for scope in view.scopes if scope.startswith("agency:")
+    )
+    return Caller(
+        holder=f"token:{view.token_id}:{view.holder}",
+        agencies=agencies,
+        operator="operator" in view.scopes,
+        auditor="auditor" in view.scopes,
+    )
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

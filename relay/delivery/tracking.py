@@ -1,0 +1,58 @@
+"""What happened to a message, for those who may know: its agencies, operators, auditors.
+
+Touches: the journal, reading only. Trusts: the caller's authentication. Raises: NotFoundError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relay.delivery.ports import Caller, MessageView, SentItem, SentQuery
+from relay.delivery.records import Journal
+from relay.errors import NotFoundError
+from relay.model import AgencyCode, Digest, MessageId, Seal, Signed
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxDesk:
+    """delivery.ports.Outbox."""
+
+    journal: Journal
+
+    async def list(self, caller: Caller, query: SentQuery) -> list[SentItem]:
+        everything = caller.operator and not caller.agencies
+        return await self.journal.sent(None if everything else caller.agencies, query)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingDesk:
+    """delivery.ports.Tracking."""
+
+    journal: Journal
+
+    async def message(self, caller: Caller, message_id: MessageId) -> MessageView:
+        view = await self.journal.message(message_id)
+        if view is None or not _may_see(caller, view):
+            raise NotFoundError(f"no message {message_id} of yours is known here")
+        return view
+
+    async def receipt(self, caller: Caller, digest: Digest) -> Signed:
+        found = await self.journal.receipt(digest)
+        if found is None:
+            raise NotFoundError(f"no receipt {digest}")
+        await self.message(caller, found[1])
+        return found[0]
+
+    async def seal(self, caller: Caller, message_id: MessageId) -> Seal:
+        await self.message(caller, message_id)
+        seal = await self.journal.seal_of(message_id)
+        if seal is None:
+            raise NotFoundError(f"message {message_id} is not sealed yet")
+        return seal
+
+
+def _may_see(caller: Caller, view: MessageView) -> bool:
+    if caller.operator or caller.auditor:
+        return True
+    parties: set[AgencyCode] = {view.sender, *(d.recipient for d in view.deliveries)}
+    return not parties.isdisjoint(caller.agencies)

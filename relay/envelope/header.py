@@ -1,0 +1,166 @@
+"""Elements to the header's fields: sender, recipients, what it is, what it answers.
+
+Refused is only what no node could route or what two readers would route differently; everything
+else that is odd becomes a finding.
+
+Touches: nothing. Raises: EnvelopeError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relay.envelope.dates import remark_date
+from relay.envelope.elements import Element
+from relay.envelope.findings import Findings, quoted
+from relay.envelope.limits import Limits
+from relay.envelope.parties import read_recipients, read_sender
+from relay.envelope.responses import read_responses, read_status
+from relay.errors import EnvelopeError
+from relay.model import MessageType, Party, Priority, ResponseFor, StatusReport
+
+_PRIORITIES = {str(priority.value): priority for priority in Priority}
+_OPERATIONS = {"0": 0, "1": 1, "2": 2, "3": 3}
+_REQUIRED = ("DocumentId", "Code", "PromulgationInfo", "DocumentType", "Subject")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What MessageHeader and TraceHeaderList say."""
+
+    message_type: MessageType
+    sender: Party
+    recipients: tuple[Party, ...]
+    document_id: str
+    code_number: str
+    code_notation: str
+    promulgation_place: str
+    promulgation_date: str
+    document_type: str
+    subject: str
+    priority: Priority
+    operation: int
+    response_for: tuple[ResponseFor, ...]
+    status: StatusReport | None
+
+
+def read_header(root: Element, *, has_body: bool, limits: Limits, findings: Findings) -> Header:
+    """`has_body`: the envelope carries references or attachments, so it is no status message."""
+    edxml_header = _edxml_header(root)
+    message = _message_header(edxml_header)
+    where = message.name
+    texts = message.texts(where, findings)
+    recipients = read_recipients(message, limits, findings)
+    kind = _kind(message, texts, has_body=has_body, addressed=bool(recipients), findings=findings)
+    if kind is MessageType.DOCUMENT:
+        _remark_missing(message, texts, recipients, findings)
+    code = message.first("Code").texts(f"{where}/Code", findings)
+    info = message.first("PromulgationInfo").texts(f"{where}/PromulgationInfo", findings)
+    if "PromulgationDate" in info:
+        remark_date(info["PromulgationDate"], f"{where}/PromulgationInfo", findings)
+    if "DueDate" in texts:
+        remark_date(texts["DueDate"], f"{where}/DueDate", findings)
+    _remark_trace(edxml_header, findings)
+    is_status = kind is MessageType.STATUS
+    return Header(
+        message_type=kind,
+        sender=read_sender(message, findings),
+        recipients=recipients,
+        document_id=texts.get("DocumentId", ""),
+        code_number=code.get("CodeNumber", ""),
+        code_notation=code.get("CodeNotation", ""),
+        promulgation_place=info.get("Place", ""),
+        promulgation_date=info.get("PromulgationDate", ""),
+        document_type=message.first("DocumentType")
+        .texts(f"{where}/DocumentType", findings)
+        .get("TypeName", ""),
+        subject=texts.get("Subject", ""),
+        priority=_priority(message, findings),
+        operation=_operation(edxml_header, findings),
+        response_for=read_responses(message, required=is_status, findings=findings),
+        status=read_status(message, texts, findings) if is_status else None,
+    )
+
+
+# ---------------------------------------------------------------- where the header is
+
+
+def _edxml_header(root: Element) -> Element:
+    envelope = root.only("edXMLEnvelope")
+    header = envelope.only("edXMLHeader") if envelope else None
+    if header is None:
+        raise EnvelopeError("no edXMLHeader", where="edXML/edXMLEnvelope")
+    return header
+
+
+def _message_header(header: Element) -> Element:
+    """MessageHeader, or Status as some systems name it in a status message."""
+    message, status = header.only("MessageHeader"), header.only("Status")
+    if message and status:
+        raise EnvelopeError("MessageHeader beside Status", where="edXMLHeader")
+    found = message or status
+    if found is None:
+        raise EnvelopeError("no MessageHeader", where="edXMLHeader")
+    return found
+
+
+# ---------------------------------------------------------------- what
+
+
+def _kind(
+    message: Element, texts: dict[str, str], *, has_body: bool, addressed: bool, findings: Findings
+) -> MessageType:
+    code = texts.get("StatusCode", "")
+    if code and not has_body:
+        return MessageType.STATUS
+    if message.name == "Status" or not (has_body or addressed):
+        raise EnvelopeError("neither a document nor a status", where=message.name)
+    if code:
+        findings.add("status-code-in-document", "ignored", f"{message.name}/StatusCode")
+    return MessageType.DOCUMENT
+
+
+def _remark_missing(
+    message: Element,
+    texts: dict[str, str],
+    recipients: tuple[Party, ...],
+    findings: Findings,
+) -> None:
+    for name in _REQUIRED:
+        if not message.has(name):
+            findings.add("missing-element", f"no {name}", message.name)
+    if not recipients:
+        findings.add("missing-to", "no To with an OrganId", message.name)
+
+
+def _priority(message: Element, findings: Findings) -> Priority:
+    texts = message.first("OtherInfo").texts(f"{message.name}/OtherInfo", findings)
+    text = texts.get("Priority", "")
+    if text and text not in _PRIORITIES:
+        where = f"{message.name}/OtherInfo/Priority"
+        findings.add("unknown-priority", f"{quoted(text)}, taken as normal", where)
+    return _PRIORITIES.get(text, Priority.NORMAL)
+
+
+def _operation(header: Element, findings: Findings) -> int:
+    traces = header.first("TraceHeaderList")
+    found = [*traces.all("Bussiness"), *header.all("Bussiness")]
+    if not found:
+        return -1
+    if len(found) > 1:
+        findings.add("duplicate-element", "the first one counts", "TraceHeaderList/Bussiness")
+    text = found[0].texts("Bussiness", findings).get("BussinessDocType", "")
+    if text and text not in _OPERATIONS:
+        findings.add("unknown-operation", quoted(text), "Bussiness/BussinessDocType")
+    return _OPERATIONS.get(text, -1)
+
+
+# ---------------------------------------------------------------- when
+
+
+def _remark_trace(header: Element, findings: Findings) -> None:
+    traces = header.first("TraceHeaderList").all("TraceHeader")
+    for number, element in enumerate(traces, 1):
+        where = f"TraceHeader[{number}]"
+        texts = element.texts(where, findings)
+        remark_date(texts.get("Timestamp", ""), f"{where}/Timestamp", findings)

@@ -1,0 +1,63 @@
+"""Who sends and who is to receive, as the document says it.
+
+Touches: nothing. Raises: EnvelopeError for what no node could route by.
+"""
+
+from __future__ import annotations
+
+from relay.envelope import codes
+from relay.envelope.elements import Element
+from relay.envelope.findings import Findings, quoted
+from relay.envelope.limits import Limits
+from relay.errors import EnvelopeError
+from relay.model import Party
+
+
+def read_sender(message: Element, findings: Findings) -> Party:
+    element = message.only("From")
+    party = _party(element, "From", findings) if element else None
+    if party is None or not party.organ_id:
+        raise EnvelopeError("no From/OrganId", where=message.name)
+    return party
+
+
+def read_recipients(message: Element, limits: Limits, findings: Findings) -> tuple[Party, ...]:
+    """Every To with an OrganId, in the order written."""
+    elements = message.all("To")
+    if len(elements) > limits.recipients:
+        raise EnvelopeError(f"{len(elements)} recipients", limit=str(limits.recipients))
+    parties = []
+    for number, element in enumerate(elements, 1):
+        party = _party(element, f"To[{number}]", findings)
+        if party.organ_id:
+            parties.append(party)
+        else:
+            findings.add("missing-element", "no OrganId", f"To[{number}]")
+    return tuple(parties)
+
+
+def _party(element: Element, where: str, findings: Findings) -> Party:
+    texts = element.texts(where, findings)
+    code = texts.get("OrganId", "")
+    if code:
+        remark_code(code, where, findings)
+    return Party(
+        organ_id=code,
+        organ_name=texts.get("OrganName", ""),
+        organization_in_charge=texts.get("OrganizationInCharge", ""),
+        organ_add=texts.get("OrganAdd", ""),
+        email=texts.get("Email", ""),
+        telephone=texts.get("Telephone", ""),
+        fax=texts.get("Fax", ""),
+        website=texts.get("Website", ""),
+    )
+
+
+def remark_code(code: str, where: str, findings: Findings) -> None:
+    if codes.is_connection_centre(code):
+        findings.add("connection-centre", f"{quoted(code)} is no agency", f"{where}/OrganId")
+        return
+    try:
+        codes.parse(code)
+    except EnvelopeError:
+        findings.add("bad-code", f"{quoted(code)} is no agency code", f"{where}/OrganId")

@@ -1,0 +1,395 @@
+"""Operations that make a message durable: a submission admitted, a transfer taken in.
+
+Each is a plain function of the open transaction and leaves either everything or, by returning what
+it found instead, nothing.
+
+Touches: the tables of messages, deliveries, arrivals, payloads, receipts, submissions, reports.
+Raises:  ConflictError for other content under an idempotency key or a transfer id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from relay.audit.entries import AuditEvent, entry
+from relay.delivery.records import (
+    Admission,
+    Admitted,
+    AlreadyHere,
+    ArrivalRow,
+    DeliveryRow,
+    MessageRow,
+    NewDelivery,
+    NewMessage,
+    Renew,
+    Report,
+    TakeIn,
+    TakenIn,
+)
+from relay.errors import ConflictError
+from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
+from relay.journal.sql import load
+from relay.journal.writer import Transaction
+from relay.lifecycle import FINAL, NEGATIVE
+from relay.model import (
+    AgencyCode,
+    DeliveryState,
+    Digest,
+    MessageId,
+    MessageType,
+    NodeId,
+    Signed,
+)
+
+SQL = load("admit")
+_REACHED = {
+    DeliveryState.AVAILABLE: AuditEvent.DELIVERY_AVAILABLE,
+    DeliveryState.REFUSED: AuditEvent.DELIVERY_FAILED,
+    DeliveryState.EXPIRED: AuditEvent.DELIVERY_EXPIRED,
+}
+
+
+def admit(tx: Transaction, node: NodeId, admission: Admission) -> Admitted | Renew:
+    """The message and its submission key, or the first answer, or who may start anew."""
+    _check_idempotency(tx, admission)
+    found = tx.run(SQL["submission"], admission.submission_key).fetchone()
+    first_row = None
+    if found is not None:
+        answer, first_row = _first_answer(tx, MessageRow(found[0]))
+        failed = _failed(tx, first_row)
+        if not failed:
+            return answer
+        wanted = frozenset(d.recipient for d in admission.deliveries)
+        if admission.follows != answer.message_row or wanted != failed:
+            return Renew(answer, failed)
+    message = admission.message
+    row = _add_message(tx, message, first_row)
+    arrival = _add_arrival(tx, row, None, admission.receipt, trace_text(admission.trace), message)
+    _add_receipt(tx, row, node, admission.receipt, ms(message.accepted_at))
+    rows = _add_deliveries(tx, node, row, arrival, message, admission.deliveries)
+    _bind(tx, admission, row)
+    _record_accepted(tx, node, admission)
+    _match(tx, node, row, message)
+    return Admitted(
+        row,
+        arrival,
+        message.message_id,
+        message.accepted_at,
+        admission.receipt.digest,
+        repeated=False,
+        rows=rows,
+    )
+
+
+def take_in(tx: Transaction, node: NodeId, arrival: TakeIn) -> TakenIn | AlreadyHere:
+    """The transfer's deliveries and its answer, or the answer it got before."""
+    header = arrival.header
+    before = tx.run(
+        "SELECT a.header, a.message_row, a.arrival_row, r.document, r.signature FROM arrivals a"
+        " JOIN receipts r ON r.digest = a.receipt WHERE a.neighbour = ? AND a.transfer_id = ?",
+        arrival.neighbour,
+        header.transfer_id,
+    ).fetchone()
+    if before is not None:
+        if before[0] != arrival.signed_header.document:
+            raise ConflictError(f"transfer {header.transfer_id} came before with another header")
+        return TakenIn(Signed(before[3], before[4]), before[1], before[2], (), repeated=True)
+    found = tx.run(
+        "SELECT message_row, digest FROM messages WHERE message_id = ? AND origin = ?",
+        header.message_id,
+        header.origin,
+    ).fetchone()
+    here, same = _here(tx, found, header.digest, header.recipients)
+    if arrival.message is not None and (here != arrival.known or not same):
+        return AlreadyHere(here, same)
+    row: MessageRow | None = None
+    if arrival.message is not None:
+        row = MessageRow(found[0]) if found else _add_message(tx, arrival.message, None)
+    arrival_row = _add_arrival(
+        tx, row, arrival, arrival.answer, trace_text(arrival.trace), arrival.message
+    )
+    _add_receipt(tx, row, node, arrival.answer, ms(arrival.at))
+    _record_taken(tx, node, arrival)
+    if not same:
+        _record_conflict(tx, node, arrival)
+    rows: tuple[DeliveryRow, ...] = ()
+    if row is not None and arrival.message is not None:
+        rows = _add_deliveries(tx, node, row, arrival_row, arrival.message, arrival.deliveries)
+        _match(tx, node, row, arrival.message)
+    return TakenIn(arrival.answer, row, arrival_row, rows, repeated=False)
+
+
+def _here(
+    tx: Transaction, found: tuple[int, str] | None, digest: Digest, recipients: Sequence[AgencyCode]
+) -> tuple[frozenset[AgencyCode], bool]:
+    """Which of the recipients stand here already under this message, and whether the bytes agree."""
+    if found is None:
+        return frozenset(), True
+    rows = tx.run("SELECT recipient FROM deliveries WHERE message_row = ?", found[0])
+    have = {AgencyCode(row[0]) for row in rows}
+    return frozenset(have.intersection(recipients)), found[1] == digest
+
+
+def _check_idempotency(tx: Transaction, admission: Admission) -> None:
+    if admission.idempotency_key is None:
+        return
+    row = tx.run(SQL["idempotent"], admission.idempotency_key).fetchone()
+    if row is not None and row[0] != admission.submission_key:
+        raise ConflictError("this idempotency key was used for another submission")
+
+
+def _bind(tx: Transaction, admission: Admission, row: MessageRow) -> None:
+    tx.run(SQL["bind_submission"], admission.submission_key, row)
+    if admission.idempotency_key is not None:
+        tx.run(SQL["bind_idempotent"], admission.idempotency_key, admission.submission_key)
+
+
+def _first_answer(tx: Transaction, row: MessageRow) -> tuple[Admitted, MessageRow]:
+    found = tx.run(SQL["first_answer"], row).fetchone()
+    answer = Admitted(
+        MessageRow(found[0]),
+        ArrivalRow(found[1]),
+        MessageId(found[2]),
+        instant(found[3]),
+        Digest(found[4]),
+        repeated=True,
+        rows=(),
+    )
+    return answer, MessageRow(found[5])
+
+
+def _failed(tx: Transaction, first_row: MessageRow) -> frozenset[AgencyCode]:
+    newest = {AgencyCode(code): state for code, state in tx.run(SQL["family"], first_row)}
+    return frozenset(code for code, state in newest.items() if state in NEGATIVE)
+
+
+def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | None) -> MessageRow:
+    payload, seal = message.payload, message.seal
+    tx.run(
+        SQL["add_payload"],
+        payload.digest,
+        payload.size_bytes,
+        payload.content,
+        None if payload.path is None else payload.path.name,
+        ms(message.accepted_at),
+    )
+    cursor = tx.run(
+        SQL["add_message"],
+        message.origin,
+        message.message_id,
+        message.message_type,
+        message.sender,
+        message.sender_as,
+        payload.digest,
+        payload.size_bytes,
+        int(message.priority),
+        ms(message.accepted_at),
+        ms(message.expires_at),
+        message.subject,
+        message.notation,
+        message.document_id,
+        message.promulgation_date,
+        findings_text(message.findings),
+        message.submitted_by,
+        first_row,
+        None if seal is None else seal.kind,
+        None if seal is None else seal.signature,
+    )
+    return MessageRow(cursor.lastrowid or 0)
+
+
+def _add_arrival(
+    tx: Transaction,
+    row: MessageRow | None,
+    arrival: TakeIn | None,
+    receipt: Signed,
+    trace: str,
+    message: NewMessage | None,
+) -> ArrivalRow:
+    if arrival is None and message is not None:
+        values: tuple[object, ...] = (
+            row,
+            None,
+            None,
+            None,
+            None,
+            trace,
+            receipt.digest,
+            ms(message.accepted_at),
+        )
+    elif arrival is not None:
+        signed = arrival.signed_header
+        values = (
+            row,
+            arrival.neighbour,
+            arrival.header.transfer_id,
+            signed.document,
+            signed.signature,
+            trace,
+            receipt.digest,
+            ms(arrival.at),
+        )
+    return ArrivalRow(tx.run(SQL["add_arrival"], *values).lastrowid or 0)
+
+
+def _add_receipt(
+    tx: Transaction, row: MessageRow | None, issuer: NodeId, receipt: Signed, at: int
+) -> None:
+    tx.run(SQL["add_receipt"], receipt.digest, row, issuer, receipt.document, receipt.signature, at)
+
+
+def _add_deliveries(
+    tx: Transaction,
+    node: NodeId,
+    row: MessageRow,
+    arrival: ArrivalRow,
+    message: NewMessage,
+    deliveries: Sequence[NewDelivery],
+) -> tuple[DeliveryRow, ...]:
+    at = ms(message.accepted_at)
+    rows = []
+    cursor = None
+    for delivery in deliveries:
+        available = delivery.state is DeliveryState.AVAILABLE
+        if available:
+            cursor = tx.run(SQL["next_cursor"]).fetchone()[0]
+        added = tx.run(
+            SQL["add_delivery"],
+            delivery.delivery_id,
+            row,
+            arrival,
+            delivery.recipient,
+            delivery.addressed_as,
+            delivery.state,
+            int(delivery.lane),
+            delivery.next_hop,
+            delivery.reason,
+            delivery.detail,
+            node if delivery.reason is not None else None,
+            ms(message.expires_at),
+            at if available else None,
+            cursor if available else None,
+            at if delivery.state in FINAL else None,
+            at,
+        )
+        rows.append(DeliveryRow(added.lastrowid or 0))
+    _record_reached(tx, node, message, deliveries)
+    return tuple(rows)
+
+
+def _record_reached(
+    tx: Transaction, node: NodeId, message: NewMessage, deliveries: Sequence[NewDelivery]
+) -> None:
+    for state, event in _REACHED.items():
+        codes = [d.recipient for d in deliveries if d.state is state]
+        for part in chunks(codes):
+            tx.record(
+                entry(event, message.accepted_at, node, message=message.message_id, recipients=part)
+            )
+
+
+def _record_accepted(tx: Transaction, node: NodeId, admission: Admission) -> None:
+    message = admission.message
+    fields: dict[str, str] = {} if message.seal is None else {"seal": message.seal.kind.value}
+    if admission.follows is not None:
+        fields["renews"] = "yes"
+    for part in chunks([d.recipient for d in admission.deliveries]):
+        tx.record(
+            entry(
+                AuditEvent.MESSAGE_ACCEPTED,
+                message.accepted_at,
+                node,
+                message=message.message_id,
+                sender=message.sender,
+                recipients=part,
+                digest=message.payload.digest,
+                size=message.payload.size_bytes,
+                receipt=admission.receipt.digest,
+                kind=message.message_type.value,
+                **fields,
+            )
+        )
+
+
+def _record_taken(tx: Transaction, node: NodeId, arrival: TakeIn) -> None:
+    refused = arrival.message is None
+    event = AuditEvent.TRANSFER_REFUSED if refused else AuditEvent.TRANSFER_RECEIVED
+    header = arrival.header
+    for part in chunks(list(header.recipients)):
+        tx.record(
+            entry(
+                event,
+                arrival.at,
+                node,
+                message=header.message_id,
+                origin=header.origin,
+                neighbour=arrival.neighbour,
+                transfer=header.transfer_id,
+                recipients=part,
+                digest=header.digest,
+                receipt=arrival.answer.digest,
+            )
+        )
+
+
+def _record_conflict(tx: Transaction, node: NodeId, arrival: TakeIn) -> None:
+    tx.record(
+        entry(
+            AuditEvent.CONFLICT_ALERT,
+            arrival.at,
+            node,
+            message=arrival.header.message_id,
+            origin=arrival.header.origin,
+            neighbour=arrival.neighbour,
+            transfer=arrival.header.transfer_id,
+            digest=arrival.header.digest,
+        )
+    )
+
+
+def _match(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) -> None:
+    """Join a status with its document, whichever came first."""
+    if message.report is not None:
+        _match_report(tx, node, row, message, message.report)
+    elif message.message_type is MessageType.DOCUMENT and message.document_id:
+        tx.run(SQL["match_early"], row, message.document_id, message.sender)
+
+
+def _match_report(
+    tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage, report: Report
+) -> None:
+    if tx.run("SELECT 1 FROM reports WHERE message_row = ?", row).fetchone():
+        return
+    sides = (message.sender, report.organ_id)
+    found = tx.run(SQL["document_by_id"], report.document_id, *sides).fetchone()
+    if found is None:
+        found = tx.run(
+            SQL["document_by_notation"], report.notation, *sides, report.promulgation_date
+        ).fetchone()
+    tx.run(
+        SQL["add_report"],
+        row,
+        report.status_code,
+        message.sender,
+        report.organ_id,
+        report.document_id,
+        report.notation,
+        report.promulgation_date,
+        report.description,
+        report.reported_at,
+        None if found is None else found[0],
+    )
+    if found is not None:
+        document = tx.run(
+            "SELECT message_id FROM messages WHERE message_row = ?", found[0]
+        ).fetchone()
+        tx.record(
+            entry(
+                AuditEvent.STATUS_MATCHED,
+                message.accepted_at,
+                node,
+                message=message.message_id,
+                document=document[0],
+                status=report.status_code,
+            )
+        )

@@ -1,0 +1,370 @@
+"""Operations on the way of a message: sealed, frozen, postponed, settled, given up, returned.
+
+Every state change goes through lifecycle.py's table, here, inside the transaction that records it.
+
+Touches: deliveries, transfers, receipts, returns.
+Raises:  IllegalStepError when a delivery is no longer where the caller believed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from relay import lifecycle
+from relay.audit.entries import AuditEvent, entry
+from relay.delivery.records import DeliveryRow, Freeze, MessageRow, ReturnRow, Waiting
+from relay.journal.rows import chunks, ms
+from relay.journal.sql import load
+from relay.journal.writer import Transaction
+from relay.lifecycle import FINAL, Happening, IllegalStepError
+from relay.model import (
+    AgencyCode,
+    DeliveryState,
+    Event,
+    Evidence,
+    NodeId,
+    Receipt,
+    Seal,
+    Signed,
+    TransferId,
+)
+
+SQL = load("carry")
+
+
+def store_seal(
+    tx: Transaction,
+    node: NodeId,
+    row: MessageRow,
+    seal: Seal,
+    consigned: tuple[Signed, Receipt] | None,
+    at: datetime,
+) -> list[NodeId]:
+    """The seal of a message that was accepted without one; the neighbours that now wait for it."""
+    sealed = tx.run(
+        "UPDATE messages SET seal_kind = ?, seal = ? WHERE message_row = ? AND seal IS NULL",
+        seal.kind,
+        seal.signature,
+        row,
+    )
+    if sealed.rowcount == 0:
+        return []
+    hops: set[NodeId] = set()
+    for delivery, next_hop in tx.run(
+        "SELECT delivery_row, next_hop FROM deliveries WHERE message_row = ? AND state = 'sealing'",
+        row,
+    ).fetchall():
+        if next_hop is None:
+            _make_available(tx, DeliveryRow(delivery), at)
+        else:
+            hops.add(NodeId(next_hop))
+            state = lifecycle.step(DeliveryState.SEALING, Happening.SEALED)
+            tx.run(SQL["move"], delivery, state, ms(at))
+    message = tx.run("SELECT message_id FROM messages WHERE message_row = ?", row).fetchone()[0]
+    tx.record(entry(AuditEvent.MESSAGE_SEALED, at, node, message=message, type=seal.kind.value))
+    if consigned is not None:
+        apply_receipt(tx, node, row, *consigned, at)
+    return sorted(hops)
+
+
+def _make_available(tx: Transaction, row: DeliveryRow, at: datetime) -> None:
+    tx.run(
+        "UPDATE deliveries SET state = ?, available_at = ?, updated_at = ?, inbox_cursor ="
+        " (SELECT coalesce(max(inbox_cursor), 0) + 1 FROM deliveries WHERE inbox_cursor IS NOT NULL)"
+        " WHERE delivery_row = ?",
+        lifecycle.step(DeliveryState.SEALING, Happening.CONSIGNED),
+        ms(at),
+        ms(at),
+        row,
+    )
+
+
+def freeze(tx: Transaction, node: NodeId, request: Freeze) -> None:
+    """Fix a transfer before its first attempt; its deliveries are in flight."""
+    ready = request.ready
+    at = ms(request.at)
+    moved = tx.run(SQL["freeze_deliveries"], request.transfer_id, at, json.dumps(ready.rows))
+    if moved.rowcount != len(ready.rows):
+        raise IllegalStepError(f"{len(ready.rows) - moved.rowcount} deliveries wait no longer")
+    header = request.header
+    tx.run(
+        SQL["add_transfer"],
+        request.transfer_id,
+        request.neighbour,
+        ready.message_row,
+        header.document,
+        header.signature,
+        int(ready.lane),
+        at,
+        at,
+    )
+    for part in chunks(ready.recipients):
+        tx.record(
+            entry(
+                AuditEvent.TRANSFER_FROZEN,
+                request.at,
+                node,
+                message=ready.message_id,
+                transfer=request.transfer_id,
+                neighbour=request.neighbour,
+                recipients=part,
+            )
+        )
+
+
+def settle(
+    tx: Transaction,
+    node: NodeId,
+    transfer_id: TransferId,
+    signed: Signed,
+    receipt: Receipt,
+    at: datetime,
+) -> set[NodeId]:
+    """The neighbour's answer: closes the transfer and moves its deliveries. Safe to repeat.
+
+    Like everything here that stores a receipt, it returns the neighbours it now travels back to.
+    """
+    message_row, neighbour, is_open, _, message_id = _transfer(tx, transfer_id)
+    if not is_open and tx.run(SQL["has_receipt"], signed.digest).fetchone():
+        return set()
+    tx.run(SQL["close_transfer"], transfer_id, signed.digest)
+    tx.record(
+        entry(
+            AuditEvent.TRANSFER_ANSWERED,
+            at,
+            node,
+            message=message_id,
+            transfer=transfer_id,
+            neighbour=neighbour,
+            receipt=signed.digest,
+        )
+    )
+    return apply_receipt(tx, node, message_row, signed, receipt, at)
+
+
+def postpone(
+    tx: Transaction,
+    node: NodeId,
+    transfer_id: TransferId,
+    *,
+    in_doubt: bool,
+    error: str,
+    not_before: datetime,
+    at: datetime,
+) -> None:
+    """A failed attempt: when to try again, and whether the neighbour may have it already."""
+    _, neighbour, is_open, attempts, message_id = _transfer(tx, transfer_id)
+    if not is_open:
+        return  # a receipt that travelled another way settled it meanwhile
+    tx.run(SQL["postpone_transfer"], transfer_id, error, ms(not_before))
+    happening = Happening.UNANSWERED if in_doubt else Happening.NOT_TAKEN
+    changed = False
+    for row, _, state in tx.run(SQL["of_transfer"], transfer_id).fetchall():
+        before = DeliveryState(state)
+        if before not in {DeliveryState.QUEUED, DeliveryState.IN_FLIGHT, DeliveryState.IN_DOUBT}:
+            continue
+        after = lifecycle.step(before, happening) if before is not DeliveryState.QUEUED else before
+        if after is not before:
+            tx.run(SQL["move"], row, after, ms(at))
+            changed = changed or after is DeliveryState.IN_DOUBT
+    if changed or attempts == 0:
+        tx.record(
+            entry(
+                AuditEvent.TRANSFER_POSTPONED,
+                at,
+                node,
+                message=message_id,
+                transfer=transfer_id,
+                neighbour=neighbour,
+                state="in-doubt" if in_doubt else "queued",
+            )
+        )
+
+
+def resend(tx: Transaction, transfer_id: TransferId, at: datetime) -> None:
+    """A frozen transfer goes out once more; what was in doubt stays so until it is answered."""
+    tx.run(
+        "UPDATE deliveries SET state = 'in-flight', updated_at = ? WHERE transfer_id = ? AND state = 'queued'",
+        ms(at),
+        transfer_id,
+    )
+
+
+def recover(tx: Transaction, node: NodeId, at: datetime) -> int:
+    """After a start: what was in flight when the process died got no answer, so it is in doubt."""
+    rows = tx.run(
+        "SELECT DISTINCT transfer_id FROM deliveries WHERE state = 'in-flight'"
+    ).fetchall()
+    for (transfer_id,) in rows:
+        postpone(
+            tx,
+            node,
+            TransferId(transfer_id),
+            in_doubt=True,
+            error="the node stopped during the attempt",
+            not_before=at,
+            at=at,
+        )
+    return len(rows)
+
+
+def give_up(
+    tx: Transaction, node: NodeId, waiting: Waiting, signed: Signed, receipt: Receipt, at: datetime
+) -> set[NodeId]:
+    """End a delivery that this node can carry no further, with its own negative receipt."""
+    state = tx.run(
+        "SELECT state FROM deliveries WHERE delivery_row = ?", waiting.delivery_row
+    ).fetchone()
+    if state is None or state[0] not in {"sealing", "queued", "in-doubt"}:
+        raise IllegalStepError("the delivery waits no longer")
+    back = apply_receipt(tx, node, waiting.message_row, signed, receipt, at)
+    if waiting.transfer is not None:
+        tx.run(SQL["close_if_done"], waiting.transfer.transfer_id)
+    return back
+
+
+def record_receipts(
+    tx: Transaction,
+    node: NodeId,
+    neighbour: NodeId,
+    receipts: Sequence[tuple[Signed, Receipt]],
+    at: datetime,
+) -> set[NodeId]:
+    """Receipts that travelled back. Each once; one for a message unknown here is only noted."""
+    back: set[NodeId] = set()
+    for signed, receipt in receipts:
+        found = tx.run(SQL["message_row"], receipt.message_id, receipt.origin).fetchone()
+        if found is None:
+            tx.record(
+                entry(
+                    AuditEvent.LATE_RECEIPT,
+                    at,
+                    node,
+                    neighbour=neighbour,
+                    message=receipt.message_id,
+                    receipt=signed.digest,
+                    reason="unknown-message",
+                )
+            )
+        else:
+            back |= apply_receipt(tx, node, MessageRow(found[0]), signed, receipt, at)
+    return back
+
+
+def apply_receipt(
+    tx: Transaction, node: NodeId, message_row: int, signed: Signed, receipt: Receipt, at: datetime
+) -> set[NodeId]:
+    """Store a proven receipt, move the deliveries it speaks of, and send it on its way back."""
+    if tx.run(SQL["has_receipt"], signed.digest).fetchone():
+        return set()
+    tx.run(
+        "INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?)",
+        signed.digest,
+        message_row,
+        receipt.issuer,
+        signed.document,
+        signed.signature,
+        ms(at),
+    )
+    codes = json.dumps([e.recipient for e in receipt.evidence])
+    found = {row[1]: row for row in tx.run(SQL["of_message"], message_row, codes)}
+    touched: list[int] = []
+    for evidence in receipt.evidence:
+        if (delivery := found.get(evidence.recipient)) is None:
+            continue
+        touched.append(delivery[0])
+        state = _apply(tx, delivery[0], DeliveryState(delivery[2]), receipt, evidence, at)
+        found[evidence.recipient] = (delivery[0], delivery[1], state, delivery[3])
+    _record_receipt(tx, node, signed, receipt, at)
+    return _send_back(tx, touched, signed)
+
+
+def _apply(
+    tx: Transaction,
+    row: int,
+    state: DeliveryState,
+    receipt: Receipt,
+    evidence: Evidence,
+    at: datetime,
+) -> DeliveryState:
+    after = lifecycle.settle(state, evidence.event, evidence.reason)
+    if evidence.event is Event.CONTENT_HANDOVER:
+        tx.run(SQL["acknowledged_there"], row, "done")
+    elif evidence.event is Event.CONTENT_HANDOVER_FAILURE:
+        tx.run(SQL["acknowledged_there"], row, "fail")
+    if after is state:
+        return state
+    failed = after in lifecycle.NEGATIVE
+    tx.run(
+        SQL["settle"],
+        row,
+        after,
+        ms(at),
+        ms(receipt.at) if after in FINAL or after is DeliveryState.AVAILABLE else None,
+        evidence.reason if failed else None,
+        evidence.detail if failed else "",
+        receipt.issuer if failed else None,
+    )
+    return after
+
+
+def _send_back(tx: Transaction, rows: Sequence[int], signed: Signed) -> set[NodeId]:
+    neighbours = {NodeId(n) for (n,) in tx.run(SQL["arrival_neighbours"], json.dumps(rows))}
+    for neighbour in neighbours:
+        tx.run(SQL["add_return"], neighbour, signed.digest)
+    return neighbours
+
+
+def _record_receipt(
+    tx: Transaction, node: NodeId, signed: Signed, receipt: Receipt, at: datetime
+) -> None:
+    event = AuditEvent.RECEIPT_ISSUED if receipt.issuer == node else AuditEvent.RECEIPT_RECEIVED
+    by_event: dict[tuple[Event, str], list[AgencyCode]] = {}
+    for evidence in receipt.evidence:
+        key = (evidence.event, evidence.reason.value if evidence.reason else "")
+        by_event.setdefault(key, []).append(evidence.recipient)
+    for (happened, reason), codes in by_event.items():
+        for part in chunks(codes):
+            tx.record(
+                entry(
+                    event,
+                    at,
+                    node,
+                    message=receipt.message_id,
+                    issuer=receipt.issuer,
+                    receipt=signed.digest,
+                    type=happened.value,
+                    reason=reason,
+                    recipients=part,
+                )
+            )
+
+
+def returned(tx: Transaction, rows: Sequence[ReturnRow]) -> None:
+    """These receipts are durable at the neighbour."""
+    tx.connection.executemany("DELETE FROM returns WHERE return_row = ?", [(row,) for row in rows])
+
+
+def park_return(tx: Transaction, node: NodeId, row: ReturnRow, error: str, at: datetime) -> None:
+    """The neighbour refuses this one receipt: kept, but no longer in the others' way."""
+    found = tx.run("SELECT neighbour, receipt FROM returns WHERE return_row = ?", row).fetchone()
+    tx.run("UPDATE returns SET parked = 1 WHERE return_row = ?", row)
+    tx.record(
+        entry(
+            AuditEvent.PEER_REFUSED,
+            at,
+            node,
+            neighbour=found[0],
+            receipt=found[1],
+            reason="receipt-refused",
+        )
+    )
+
+
+def _transfer(tx: Transaction, transfer_id: TransferId) -> tuple[MessageRow, str, int, int, str]:
+    row = tx.run(SQL["transfer"], transfer_id).fetchone()
+    if row is None:
+        raise IllegalStepError(f"no transfer {transfer_id}")
+    return MessageRow(row[0]), row[1], row[2], row[3], row[4]

@@ -1,0 +1,166 @@
+"""The payload store: small envelopes beside their row, larger ones in files named by their digest.
+
+A file is written under a temporary name, fsynced, renamed, and its folder fsynced, all before the
+admission that refers to it commits. If the process dies before that, the file is an orphan that
+nothing refers to and the sender repeats.
+
+Touches: DATA/payloads. Trusts: nothing of the content.
+Raises:  EnvelopeError over the limit, JournalError when the disk refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from relay.errors import EnvelopeError, JournalError
+from relay.model import Digest, Payload
+
+INLINE_BYTES = 256 * 1024
+"""Up to here a payload stands in the database: measured faster than a file of its own."""
+CHUNK_BYTES = 256 * 1024
+
+
+class PayloadFiles:
+    """Payloads on their way in and out."""
+
+    def __init__(self, folder: Path, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._folder = folder
+        self._random = random
+        self._coming = folder / "coming"
+        self._coming.mkdir(parents=True, exist_ok=True)
+        self._held: Counter[Digest] = Counter()
+
+    def forget_unfinished(self) -> int:
+        """At the start: uploads that a crash cut off. How many there were."""
+        left = list(self._coming.iterdir())
+        for path in left:
+            path.unlink()
+        return len(left)
+
+    def begin(self, limit_bytes: int) -> PayloadUpload:
+        return PayloadUpload(self, self._coming / self._random(16).hex(), limit_bytes)
+
+    def hold(self, digest: Digest) -> None:
+        """Somebody is about to store or refer to the file of this digest."""
+        self._held[digest] += 1
+
+    async def release(
+        self, payload: Payload, referred: Callable[[Digest], Awaitable[bool]]
+    ) -> None:
+        """The holder is done with it: a file that no message refers to is removed.
+
+        A message comes to refer to it only while it is held, so once nobody holds it the answer of
+        `referred` is final, unless a new holder came meanwhile.
+        """
+        if payload.path is None:
+            return
+        self._held[payload.digest] -= 1
+        if self._held[payload.digest] > 0:
+            return
+        if not await referred(payload.digest) and self._held[payload.digest] <= 0:
+            payload.path.unlink(missing_ok=True)
+        if self._held[payload.digest] <= 0:
+            del self._held[payload.digest]
+
+    def path(self, name: str) -> Path:
+        return self._folder / name[:2] / name
+
+    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
+        """The exact bytes, in chunks; files are read in a thread."""
+        if payload.content is not None:
+            for start in range(0, len(payload.content), CHUNK_BYTES) or (0,):
+                yield payload.content[start : start + CHUNK_BYTES]
+            return
+        assert payload.path is not None  # noqa: S101  one of the two, by construction
+        try:
+            file = await asyncio.to_thread(payload.path.open, "rb")
+        except OSError as error:
+            raise JournalError(
+                f"payload {payload.digest} cannot be read: {error.strerror}"
+            ) from error
+        with file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+
+
+class PayloadUpload:
+    """One payload on its way in; see delivery.ports.Upload."""
+
+    def __init__(self, files: PayloadFiles, coming: Path, limit_bytes: int) -> None:
+        self._files = files
+        self._coming = coming
+        self._limit_bytes = limit_bytes
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._parts: list[bytes] = []
+        self._file: BinaryIO | None = None
+        self._done = False
+
+    def write(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size > self._limit_bytes:
+            raise EnvelopeError(
+                f"envelope over {self._size} bytes", limit=f"{self._limit_bytes} bytes"
+            )
+        self._hash.update(chunk)
+        if self._file is None and self._size <= INLINE_BYTES:
+            self._parts.append(chunk)
+            return
+        try:
+            self._spill().write(chunk)
+        except OSError as error:
+            raise JournalError(f"the payload store cannot write: {error.strerror}") from error
+
+    def _spill(self) -> BinaryIO:
+        if self._file is None:
+            self._file = self._coming.open("xb", buffering=0)
+            for part in self._parts:
+                self._file.write(part)
+            self._parts.clear()
+        return self._file
+
+    async def finish(self) -> Payload:
+        digest = Digest(self._hash.hexdigest())
+        self._done = True
+        if self._file is None:
+            return Payload(digest, self._size, b"".join(self._parts), None)
+        self._files.hold(digest)
+        final = self._files.path(digest)
+        try:
+            await asyncio.to_thread(self._settle, self._file, final)
+        except OSError as error:
+            raise JournalError(f"the payload store cannot write: {error.strerror}") from error
+        return Payload(digest, self._size, None, final)
+
+    def _settle(self, file: BinaryIO, final: Path) -> None:
+        """Fsync the bytes, then the name: after this a crash cannot lose them."""
+        os.fsync(file.fileno())
+        file.close()
+        if not final.parent.exists():
+            final.parent.mkdir(exist_ok=True)
+            _fsync_folder(final.parent.parent)
+        self._coming.replace(final)
+        _fsync_folder(final.parent)
+
+    def abort(self) -> None:
+        if self._done:
+            return
+        self._done = True
+        self._parts.clear()
+        if self._file is not None:
+            self._file.close()
+            self._coming.unlink(missing_ok=True)
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

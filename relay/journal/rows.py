@@ -1,0 +1,52 @@
+"""How values stand in columns: instants as milliseconds, lists as JSON.
+
+Touches: nothing. Trusts: the journal's own rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from relay.model import Digest, Finding, NodeId, TraceStep
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def ms(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+def instant(value: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=value)
+
+
+def maybe_instant(value: int | None) -> datetime | None:
+    return None if value is None else instant(value)
+
+
+def trace_text(trace: Iterable[TraceStep]) -> str:
+    return json.dumps([[step.node, ms(step.at), step.receipt] for step in trace])
+
+
+def trace_of(text: str) -> tuple[TraceStep, ...]:
+    return tuple(
+        TraceStep(NodeId(node), instant(at), Digest(receipt))
+        for node, at, receipt in json.loads(text)
+    )
+
+
+def findings_text(findings: Iterable[Finding]) -> str:
+    return json.dumps([[f.code, f.detail, f.where] for f in findings], ensure_ascii=False)
+
+
+def findings_of(text: str) -> tuple[Finding, ...]:
+    return tuple(Finding(*row) for row in json.loads(text))
+
+
+def chunks(values: Sequence[str], size: int = 500) -> Iterator[list[str]]:
+    """So many codes an audit entry holds at the most: 500 of 35 characters stay under its limit."""
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])

@@ -1,0 +1,67 @@
+-- name: submission
+SELECT message_row FROM submissions WHERE submission_key = ?
+
+-- name: bind_submission
+INSERT INTO submissions VALUES (?, ?)
+ON CONFLICT (submission_key) DO UPDATE SET message_row = excluded.message_row
+
+-- name: idempotent
+SELECT submission_key FROM idempotency WHERE idempotency_key = ?
+
+-- name: bind_idempotent
+INSERT INTO idempotency VALUES (?, ?) ON CONFLICT (idempotency_key) DO NOTHING
+
+-- name: first_answer
+SELECT m.message_row, a.arrival_row, m.message_id, m.accepted_at, a.receipt, coalesce(m.first_row, m.message_row)
+FROM messages m JOIN arrivals a ON a.message_row = m.message_row
+WHERE m.message_row = ? ORDER BY a.arrival_row LIMIT 1
+
+-- name: family
+-- Of each recipient of a message and its renewals, the newest delivery.
+SELECT d.recipient, d.state FROM deliveries d
+WHERE d.message_row IN (SELECT message_row FROM messages WHERE message_row = ?1 OR first_row = ?1)
+ORDER BY d.message_row
+
+-- name: add_payload
+INSERT INTO payloads VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
+
+-- name: add_message
+INSERT INTO messages (origin, message_id, message_type, sender, sender_as, digest, size_bytes, priority,
+    accepted_at, expires_at, subject, notation, document_id, promulgation_date, findings, submitted_by,
+    first_row, seal_kind, seal)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add_arrival
+INSERT INTO arrivals (message_row, neighbour, transfer_id, header, signature, trace, receipt, at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add_delivery
+INSERT INTO deliveries (delivery_id, message_row, arrival_row, recipient, addressed_as, state, lane, next_hop,
+    reason, detail, failed_at_node, expires_at, available_at, inbox_cursor, settled_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: next_cursor
+SELECT coalesce(max(inbox_cursor), 0) + 1 FROM deliveries WHERE inbox_cursor IS NOT NULL
+
+-- name: add_receipt
+INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
+
+-- name: add_report
+INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: document_by_id
+SELECT m.message_row FROM messages m JOIN deliveries d ON d.message_row = m.message_row
+WHERE m.message_type = 'edoc' AND m.document_id = ?1 AND m.document_id <> ''
+  AND ((m.sender = ?2 AND d.recipient = ?3) OR (m.sender = ?3 AND d.recipient = ?2))
+ORDER BY m.message_row DESC LIMIT 1
+
+-- name: document_by_notation
+SELECT m.message_row FROM messages m JOIN deliveries d ON d.message_row = m.message_row
+WHERE m.message_type = 'edoc' AND m.notation = ?1 AND m.notation <> '' AND m.promulgation_date = ?4
+  AND ((m.sender = ?2 AND d.recipient = ?3) OR (m.sender = ?3 AND d.recipient = ?2))
+ORDER BY m.message_row DESC LIMIT 1
+
+-- name: match_early
+UPDATE reports SET matched_row = ?1 WHERE matched_row IS NULL AND document_id = ?2
+  AND ((sender = ?3 AND organ_id IN (SELECT recipient FROM deliveries WHERE message_row = ?1))
+    OR (organ_id = ?3 AND sender IN (SELECT recipient FROM deliveries WHERE message_row = ?1)))

@@ -1,0 +1,89 @@
+-- name: freeze_deliveries
+UPDATE deliveries SET state = 'in-flight', transfer_id = ?1, updated_at = ?2
+WHERE delivery_row IN (SELECT value FROM json_each(?3)) AND state = 'queued' AND transfer_id IS NULL
+
+-- name: add_transfer
+INSERT INTO transfers (transfer_id, neighbour, message_row, header, signature, lane, open, attempts, not_before, created_at)
+VALUES (?, ?, ?, ?, ?, ?, 1, 0, ?, ?)
+
+-- name: transfer
+SELECT t.message_row, t.neighbour, t.open, t.attempts, m.message_id FROM transfers t
+JOIN messages m ON m.message_row = t.message_row WHERE t.transfer_id = ?
+
+-- name: close_transfer
+UPDATE transfers SET open = 0, answer = ?2, attempts = attempts + 1, last_error = '' WHERE transfer_id = ?1
+
+-- name: postpone_transfer
+UPDATE transfers SET attempts = attempts + 1, last_error = ?2, not_before = ?3 WHERE transfer_id = ?1
+
+-- name: of_transfer
+SELECT delivery_row, recipient, state FROM deliveries WHERE transfer_id = ?
+
+-- name: of_message
+SELECT delivery_row, recipient, state, arrival_row FROM deliveries
+WHERE message_row = ?1 AND recipient IN (SELECT value FROM json_each(?2))
+
+-- name: move
+UPDATE deliveries SET state = ?2, updated_at = ?3 WHERE delivery_row = ?1
+
+-- name: settle
+UPDATE deliveries SET state = ?2, updated_at = ?3, settled_at = ?4, reason = ?5, detail = ?6, failed_at_node = ?7
+WHERE delivery_row = ?1
+
+-- name: acknowledged_there
+UPDATE deliveries SET acknowledgement = ?2 WHERE delivery_row = ?1
+
+-- name: arrival_neighbours
+SELECT DISTINCT a.neighbour FROM deliveries d JOIN arrivals a ON a.arrival_row = d.arrival_row
+WHERE d.delivery_row IN (SELECT value FROM json_each(?)) AND a.neighbour IS NOT NULL
+
+-- name: message_row
+SELECT message_row FROM messages WHERE message_id = ? AND origin = ?
+
+-- name: has_receipt
+SELECT 1 FROM receipts WHERE digest = ?
+
+-- name: add_return
+INSERT INTO returns (neighbour, receipt) VALUES (?, ?) ON CONFLICT (neighbour, receipt) DO NOTHING
+
+-- name: ready
+-- The deliveries that wait for a neighbour, the express lane first, then in order of arrival.
+SELECT d.delivery_row, d.recipient, d.lane, d.arrival_row, m.message_row, m.message_id, m.origin, m.message_type,
+    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace
+FROM deliveries d INDEXED BY deliveries_ready
+JOIN messages m ON m.message_row = d.message_row
+JOIN arrivals a ON a.arrival_row = d.arrival_row
+WHERE d.next_hop = ? AND d.state = 'queued' AND d.transfer_id IS NULL
+ORDER BY d.lane DESC, d.delivery_row LIMIT ?
+
+-- name: open_transfers
+SELECT t.transfer_id, t.neighbour, t.message_row, t.lane, t.header, t.signature, t.attempts,
+    m.seal_kind, m.seal, m.digest, m.expires_at,
+    EXISTS (SELECT 1 FROM deliveries d WHERE d.transfer_id = t.transfer_id AND d.state = 'in-doubt')
+FROM transfers t JOIN messages m ON m.message_row = t.message_row
+WHERE t.open = 1 AND t.neighbour = ? AND t.not_before <= ?
+ORDER BY t.lane DESC, t.not_before LIMIT ?
+
+-- name: overdue
+SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_bytes, d.recipient, d.state,
+    d.transfer_id, a.receipt, t.neighbour, t.lane, t.header, t.signature, t.attempts, m.seal_kind, m.seal, m.expires_at
+FROM deliveries d JOIN messages m ON m.message_row = d.message_row
+JOIN arrivals a ON a.arrival_row = d.arrival_row
+LEFT JOIN transfers t ON t.transfer_id = d.transfer_id
+WHERE d.state IN ('sealing', 'queued', 'in-doubt') AND d.expires_at <= ?
+ORDER BY d.expires_at LIMIT ?
+
+-- name: close_if_done
+UPDATE transfers SET open = 0 WHERE transfer_id = ?1 AND NOT EXISTS
+    (SELECT 1 FROM deliveries WHERE transfer_id = ?1 AND state IN ('queued', 'in-flight', 'in-doubt'))
+
+-- name: returns
+SELECT r.return_row, c.document, c.signature FROM returns r JOIN receipts c ON c.digest = r.receipt
+WHERE r.neighbour = ? AND r.parked = 0 ORDER BY r.return_row LIMIT ?
+
+-- name: unsealed
+SELECT m.message_row, m.message_id, m.origin, m.sender, m.digest, m.size_bytes, a.receipt,
+    json_group_array(d.recipient) FILTER (WHERE d.next_hop IS NULL)
+FROM deliveries d JOIN messages m ON m.message_row = d.message_row
+JOIN arrivals a ON a.arrival_row = d.arrival_row
+WHERE d.state = 'sealing' GROUP BY m.message_row ORDER BY m.message_row LIMIT ?

@@ -1,0 +1,65 @@
+-- name: inbox
+SELECT d.delivery_id, d.inbox_cursor, m.message_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation,
+    m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind
+FROM deliveries d JOIN messages m ON m.message_row = d.message_row
+WHERE d.inbox_cursor > :after
+  AND (:agencies IS NULL OR d.recipient IN (SELECT value FROM json_each(:agencies)))
+  AND (:kind IS NULL OR m.message_type = :kind)
+  AND (:acknowledgement IS NULL OR d.acknowledgement = :acknowledgement)
+  AND (:open = 0 OR d.acknowledgement <> 'done')
+  AND d.state IN ('available', 'fetched', 'handed-over')
+  AND (:since IS NULL OR d.available_at >= :since)
+  AND (:until IS NULL OR d.available_at <= :until)
+ORDER BY d.inbox_cursor LIMIT :limit OFFSET :skip
+
+-- name: inbox_count
+SELECT count(*) FROM deliveries d JOIN messages m ON m.message_row = d.message_row
+WHERE d.inbox_cursor IS NOT NULL AND d.recipient IN (SELECT value FROM json_each(:agencies))
+  AND m.message_type = :kind AND d.acknowledgement <> 'done' AND d.state IN ('available', 'fetched')
+
+-- name: inbox_item
+SELECT d.delivery_id, d.inbox_cursor, m.message_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation,
+    m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind,
+    m.origin, d.recipient, a.receipt, a.transfer_id, a.neighbour
+FROM deliveries d JOIN messages m ON m.message_row = d.message_row
+JOIN arrivals a ON a.arrival_row = d.arrival_row
+WHERE d.delivery_id = ? AND d.inbox_cursor IS NOT NULL
+
+-- name: sent
+SELECT m.message_id, d.delivery_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation, m.accepted_at,
+    d.state, d.acknowledgement, d.settled_at, d.reason, d.detail, d.failed_at_node
+FROM messages m JOIN deliveries d ON d.message_row = m.message_row
+WHERE m.submitted_by IS NOT NULL
+  AND (:agencies IS NULL OR m.sender IN (SELECT value FROM json_each(:agencies)))
+  AND (:kind IS NULL OR m.message_type = :kind)
+  AND (:message IS NULL OR m.message_id = :message)
+  AND (:since IS NULL OR m.accepted_at >= :since)
+  AND (:until IS NULL OR m.accepted_at <= :until)
+ORDER BY m.message_row DESC, d.delivery_row LIMIT :limit OFFSET :skip
+
+-- name: message
+SELECT m.message_row, m.message_id, m.origin, m.message_type, m.sender, m.subject, m.notation, m.document_id, m.priority,
+    m.digest, m.size_bytes, m.accepted_at, m.expires_at, m.seal_kind, f.message_id, m.findings
+FROM messages m LEFT JOIN messages f ON f.message_row = m.first_row
+WHERE m.message_id = ? ORDER BY m.message_row LIMIT 1
+
+-- name: message_deliveries
+SELECT d.delivery_id, d.recipient, d.addressed_as, d.state, d.next_hop, coalesce(t.attempts, 0), t.not_before,
+    coalesce(t.last_error, ''), d.reason, d.detail, coalesce(t.open, 0), coalesce(n.last_error, ''), n.retry_at
+FROM deliveries d LEFT JOIN transfers t ON t.transfer_id = d.transfer_id
+LEFT JOIN neighbours n ON n.node_id = d.next_hop
+WHERE d.message_row = ? ORDER BY d.delivery_row
+
+-- name: message_receipts
+SELECT digest, document FROM receipts WHERE message_row = ? ORDER BY rowid
+
+-- name: message_reports
+SELECT r.status_code, r.sender, r.organ_id, r.description, r.reported_at, m.message_id, m.accepted_at
+FROM reports r JOIN messages m ON m.message_row = r.message_row
+WHERE r.matched_row = ? ORDER BY r.message_row
+
+-- name: parties
+SELECT m.message_row, m.sender, m.priority FROM messages m
+WHERE m.message_type = 'edoc' AND ((m.document_id = ?1 AND ?1 <> '') OR (m.notation = ?2 AND ?2 <> '' AND m.promulgation_date = ?3))
+  AND (m.sender = ?4 OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message_row = m.message_row AND d.recipient = ?4))
+ORDER BY m.message_row DESC LIMIT 1

@@ -1,0 +1,479 @@
+"""The journal on SQLite: one writing connection with group commit, read-only ones for readers.
+
+WAL with synchronous=FULL: a COMMIT returns after its fsync. Older SQLite can corrupt a WAL that two
+connections reset, so only the writer checkpoints, and whoever else opens the file does so read-only.
+The folder is locked while a process writes (`lock`), so a second node on it refuses to start.
+
+Touches: DATA/journal.sqlite, DATA/payloads, DATA/lock.
+Raises:  JournalError; what the operations raise passes through.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import aiosqlite
+
+from relay.delivery.ports import (
+    Acknowledgement,
+    Caller,
+    InboxItem,
+    InboxQuery,
+    LogEntry,
+    MessageView,
+    SentItem,
+    SentQuery,
+    TokenView,
+)
+from relay.delivery.records import (
+    Admission,
+    Admitted,
+    AlreadyHere,
+    Freeze,
+    HandoverFacts,
+    MessageRow,
+    NeighbourState,
+    OpenTransfer,
+    OtherParty,
+    Ready,
+    Renew,
+    ReturnRow,
+    TakeIn,
+    TakenIn,
+    Unsealed,
+    Waiting,
+    WaitingReturn,
+)
+from relay.errors import JournalError, NotFoundError
+from relay.journal import admitting, carrying, handing, views
+from relay.journal.migrate import migrate
+from relay.journal.payloads import PayloadFiles, PayloadUpload
+from relay.journal.rows import instant, ms
+from relay.journal.sql import load
+from relay.journal.writer import HeadSigner, Transaction, Writer
+from relay.model import (
+    AgencyCode,
+    DeliveryId,
+    Digest,
+    MessageId,
+    MessageType,
+    NodeId,
+    Payload,
+    Priority,
+    Receipt,
+    Seal,
+    SealKind,
+    Signed,
+    TransferId,
+)
+from relay.wire.receipt import read_receipt
+
+DATABASE = "journal.sqlite"
+VIEWS = load("views")
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = OFF",  # the operations keep the references; the tests check them
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+def _writing_connection(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    return connection
+
+
+def lock(folder: Path) -> int:
+    """Take the folder for this process; the handle keeps it until closed or the process ends."""
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise JournalError(f"{folder} is in use by another process") from None
+    return handle
+
+
+class SqliteJournal:
+    """delivery.records.Journal and delivery.ports.PayloadStore on one folder."""
+
+    def __init__(
+        self, folder: Path, node: NodeId, writer: Writer, files: PayloadFiles, lock_handle: int
+    ) -> None:
+        self._folder = folder
+        self._node = node
+        self._writer = writer
+        self._files = files
+        self._lock = lock_handle
+        self._exits = AsyncExitStack()
+        self._reader: aiosqlite.Connection
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        node: NodeId,
+        sign_head: HeadSigner,
+        *,
+        on_fatal: Callable[[BaseException], None],
+        on_commit: Callable[[int], None] = lambda _: None,
+    ) -> SqliteJournal:
+        """Lock, migrate and open. Raises JournalError for another node's or a newer journal."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240  before anything is served
+        handle = lock(folder)
+        try:
+            connection = _writing_connection(folder / DATABASE)
+            migrate(connection)
+            _claim(connection, node)
+        except sqlite3.Error as error:
+            os.close(handle)
+            raise JournalError(f"the journal in {folder} cannot be opened: {error}") from error
+        except JournalError:
+            os.close(handle)
+            raise
+        files = PayloadFiles(folder / "payloads")
+        files.forget_unfinished()
+        writer = Writer(connection, sign_head, on_fatal=on_fatal, on_commit=on_commit)
+        journal = cls(folder, node, writer, files, handle)
+        await journal._open_reader()
+        return journal
+
+    async def _open_reader(self) -> None:
+        uri = f"{(self._folder / DATABASE).absolute().as_uri()}?mode=ro"
+        self._reader = await self._exits.enter_async_context(aiosqlite.connect(uri, uri=True))
+        await self._reader.execute("PRAGMA query_only = ON")
+
+    async def close(self) -> None:
+        """Finish what waits and close; safe to repeat."""
+        await self._exits.aclose()
+        self._writer.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    @property
+    def waiting(self) -> int:
+        """Operations that wait for the writer."""
+        return self._writer.waiting
+
+    async def _perform(self, operation: Callable[[Transaction], Any]) -> Any:
+        return await self._writer.perform(operation)
+
+    async def _rows(
+        self, statement: str, values: Sequence[object] | dict[str, object] = ()
+    ) -> list[Any]:
+        try:
+            async with self._reader.execute(statement, values) as cursor:
+                return list(await cursor.fetchall())
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal cannot be read: {error}") from error
+
+    # ------------------------------------------------------------ acceptance
+
+    async def admit(self, admission: Admission) -> Admitted | Renew:
+        result = await self._perform(lambda tx: admitting.admit(tx, self._node, admission))
+        return cast("Admitted | Renew", result)
+
+    async def take_in(self, arrival: TakeIn) -> TakenIn | AlreadyHere:
+        result = await self._perform(lambda tx: admitting.take_in(tx, self._node, arrival))
+        return cast("TakenIn | AlreadyHere", result)
+
+    async def answered(self, neighbour: NodeId, transfer_id: TransferId) -> Signed | None:
+        rows = await self._rows(
+            "SELECT r.document, r.signature FROM arrivals a JOIN receipts r ON r.digest = a.receipt"
+            " WHERE a.neighbour = ? AND a.transfer_id = ?",
+            (neighbour, transfer_id),
+        )
+        return Signed(*rows[0]) if rows else None
+
+    async def parties(
+        self, document_id: str, notation: str, date: str, one: AgencyCode
+    ) -> OtherParty | None:
+        rows = await self._rows(VIEWS["parties"], (document_id, notation, date, one))
+        if not rows:
+            return None
+        recipients = await self._rows(
+            "SELECT recipient FROM deliveries WHERE message_row = ?", (rows[0][0],)
+        )
+        return OtherParty(
+            AgencyCode(rows[0][1]),
+            tuple(AgencyCode(r[0]) for r in recipients),
+            Priority(rows[0][2]),
+        )
+
+    # ------------------------------------------------------------ sealing and carrying
+
+    async def unsealed(self, limit: int) -> list[Unsealed]:
+        rows = await self._rows(carrying.SQL["unsealed"], (limit,))
+        return [views.unsealed(row) for row in rows]
+
+    async def store_seal(
+        self,
+        message_row: MessageRow,
+        seal: Seal,
+        consigned: tuple[Signed, Receipt] | None,
+        at: datetime,
+    ) -> list[NodeId]:
+        result = await self._perform(
+            lambda tx: carrying.store_seal(tx, self._node, message_row, seal, consigned, at)
+        )
+        return cast("list[NodeId]", result)
+
+    async def ready(self, neighbour: NodeId, limit: int) -> list[Ready]:
+        return views.ready_groups(await self._rows(carrying.SQL["ready"], (neighbour, limit)))
+
+    async def open_transfers(
+        self, neighbour: NodeId, now: datetime, limit: int
+    ) -> list[OpenTransfer]:
+        rows = await self._rows(carrying.SQL["open_transfers"], (neighbour, ms(now), limit))
+        return [views.open_transfer(row) for row in rows]
+
+    async def next_open_transfer(self, neighbour: NodeId) -> datetime | None:
+        rows = await self._rows(
+            "SELECT min(not_before) FROM transfers WHERE open = 1 AND neighbour = ?", (neighbour,)
+        )
+        return instant(rows[0][0]) if rows[0][0] is not None else None
+
+    async def freeze(self, freeze: Freeze) -> None:
+        await self._perform(lambda tx: carrying.freeze(tx, self._node, freeze))
+
+    async def resend(self, transfer_id: TransferId, at: datetime) -> None:
+        await self._perform(lambda tx: carrying.resend(tx, transfer_id, at))
+
+    async def settle(
+        self, transfer_id: TransferId, signed: Signed, receipt: Receipt, at: datetime
+    ) -> set[NodeId]:
+        back = await self._perform(
+            lambda tx: carrying.settle(tx, self._node, transfer_id, signed, receipt, at)
+        )
+        return cast("set[NodeId]", back)
+
+    async def postpone(
+        self,
+        transfer_id: TransferId,
+        *,
+        in_doubt: bool,
+        error: str,
+        not_before: datetime,
+        at: datetime,
+    ) -> None:
+        await self._perform(
+            lambda tx: carrying.postpone(
+                tx,
+                self._node,
+                transfer_id,
+                in_doubt=in_doubt,
+                error=error,
+                not_before=not_before,
+                at=at,
+            )
+        )
+
+    async def recover(self, at: datetime) -> None:
+        await self._perform(lambda tx: carrying.recover(tx, self._node, at))
+
+    async def overdue(self, now: datetime, limit: int) -> list[Waiting]:
+        rows = await self._rows(carrying.SQL["overdue"], (ms(now), limit))
+        return [views.waiting(row) for row in rows]
+
+    async def give_up(
+        self, waiting: Waiting, signed: Signed, receipt: Receipt, at: datetime
+    ) -> set[NodeId]:
+        back = await self._perform(
+            lambda tx: carrying.give_up(tx, self._node, waiting, signed, receipt, at)
+        )
+        return cast("set[NodeId]", back)
+
+    async def neighbour_state(self, neighbour: NodeId) -> NeighbourState | None:
+        rows = await self._rows(
+            "SELECT failures, retry_at, last_error FROM neighbours WHERE node_id = ?", (neighbour,)
+        )
+        return NeighbourState(rows[0][0], instant(rows[0][1]), rows[0][2]) if rows else None
+
+    async def store_neighbour_state(self, neighbour: NodeId, state: NeighbourState) -> None:
+        await self._perform(
+            lambda tx: tx.run(
+                "INSERT INTO neighbours VALUES (?1, ?2, ?3, ?4) ON CONFLICT (node_id) DO UPDATE"
+                " SET failures = ?2, retry_at = ?3, last_error = ?4",
+                neighbour,
+                state.failures,
+                ms(state.retry_at),
+                state.last_error,
+            )
+        )
+
+    # ------------------------------------------------------------ receipts on their way back
+
+    async def record_receipts(
+        self, neighbour: NodeId, receipts: Sequence[tuple[Signed, Receipt]], at: datetime
+    ) -> set[NodeId]:
+        back = await self._perform(
+            lambda tx: carrying.record_receipts(tx, self._node, neighbour, receipts, at)
+        )
+        return cast("set[NodeId]", back)
+
+    async def returns(self, neighbour: NodeId, limit: int) -> list[WaitingReturn]:
+        rows = await self._rows(carrying.SQL["returns"], (neighbour, limit))
+        return [WaitingReturn(ReturnRow(r[0]), Signed(r[1], r[2])) for r in rows]
+
+    async def returned(self, rows: Sequence[ReturnRow]) -> None:
+        await self._perform(lambda tx: carrying.returned(tx, rows))
+
+    async def park_return(self, row: ReturnRow, error: str, at: datetime) -> None:
+        await self._perform(lambda tx: carrying.park_return(tx, self._node, row, error, at))
+
+    # ------------------------------------------------------------ the recipient's and sender's side
+
+    async def inbox(
+        self, agencies: frozenset[AgencyCode] | None, query: InboxQuery
+    ) -> list[InboxItem]:
+        rows = await self._rows(VIEWS["inbox"], views.inbox_values(agencies, query))
+        return [views.inbox_item(row) for row in rows]
+
+    async def inbox_count(self, agencies: frozenset[AgencyCode], kind: MessageType) -> int:
+        rows = await self._rows(
+            VIEWS["inbox_count"], {"agencies": json.dumps(sorted(agencies)), "kind": kind}
+        )
+        return int(rows[0][0])
+
+    async def inbox_item(self, delivery_id: DeliveryId) -> HandoverFacts | None:
+        rows = await self._rows(VIEWS["inbox_item"], (delivery_id,))
+        return views.handover_facts(rows[0]) if rows else None
+
+    async def mark_fetched(self, delivery_id: DeliveryId, at: datetime) -> None:
+        await self._perform(lambda tx: handing.mark_fetched(tx, self._node, delivery_id, at))
+
+    async def acknowledge(
+        self,
+        delivery_id: DeliveryId,
+        acknowledgement: Acknowledgement,
+        proof: tuple[Signed, Receipt] | None,
+        at: datetime,
+    ) -> set[NodeId]:
+        back = await self._perform(
+            lambda tx: handing.acknowledge(tx, self._node, delivery_id, acknowledgement, proof, at)
+        )
+        return cast("set[NodeId]", back)
+
+    async def sent(
+        self, agencies: frozenset[AgencyCode] | None, query: SentQuery
+    ) -> list[SentItem]:
+        rows = await self._rows(VIEWS["sent"], views.sent_values(agencies, query))
+        return [views.sent_item(row) for row in rows]
+
+    async def message(self, message_id: MessageId) -> MessageView | None:
+        rows = await self._rows(VIEWS["message"], (message_id,))
+        if not rows:
+            return None
+        key = (rows[0][0],)
+        receipts = [
+            (Digest(digest), read_receipt(document))
+            for digest, document in await self._rows(VIEWS["message_receipts"], key)
+        ]
+        return views.message_view(
+            rows[0],
+            await self._rows(VIEWS["message_deliveries"], key),
+            receipts,
+            await self._rows(VIEWS["message_reports"], key),
+        )
+
+    async def receipt(self, digest: Digest) -> tuple[Signed, MessageId] | None:
+        rows = await self._rows(
+            "SELECT r.document, r.signature, m.message_id FROM receipts r"
+            " JOIN messages m ON m.message_row = r.message_row WHERE r.digest = ?",
+            (digest,),
+        )
+        return (Signed(rows[0][0], rows[0][1]), MessageId(rows[0][2])) if rows else None
+
+    async def seal_of(self, message_id: MessageId) -> Seal | None:
+        rows = await self._rows(
+            "SELECT seal_kind, seal FROM messages WHERE message_id = ? AND seal IS NOT NULL"
+            " ORDER BY message_row LIMIT 1",
+            (message_id,),
+        )
+        return Seal(SealKind(rows[0][0]), rows[0][1]) if rows else None
+
+    # ------------------------------------------------------------ the log
+
+    async def entries(self, after: int, limit: int) -> list[LogEntry]:
+        rows = await self._rows(
+            "SELECT entry_index, leaf FROM entries WHERE entry_index >= ? ORDER BY entry_index LIMIT ?",
+            (after, limit),
+        )
+        return [LogEntry(row[0], row[1]) for row in rows]
+
+    async def head(self) -> bytes:
+        rows = await self._rows("SELECT note FROM log_head WHERE one = 1")
+        if not rows:
+            raise NotFoundError("the log is empty")
+        return bytes(rows[0][0])
+
+    async def log_size(self) -> int:
+        rows = await self._rows("SELECT coalesce(max(entry_index) + 1, 0) FROM entries")
+        return int(rows[0][0])
+
+    async def note(self, event: str, at: datetime, fields: dict[str, str | int]) -> None:
+        await self._perform(lambda tx: handing.note(tx, self._node, event, at, fields))
+
+    # ------------------------------------------------------------ tokens
+
+    async def store_token(self, by: Caller, view: TokenView, secret_hash: str) -> None:
+        await self._perform(lambda tx: handing.store_token(tx, self._node, by, view, secret_hash))
+
+    async def revoke_token(self, by: Caller, token_id: str, at: datetime) -> TokenView:
+        result = await self._perform(
+            lambda tx: handing.revoke_token(tx, self._node, by, token_id, at)
+        )
+        return cast("TokenView", result)
+
+    async def tokens(self) -> list[TokenView]:
+        rows = await self._rows("SELECT * FROM tokens ORDER BY created_at, token_id")
+        return [handing.token_view(row) for row in rows]
+
+    async def token(self, secret_hash: str) -> TokenView | None:
+        rows = await self._rows("SELECT * FROM tokens WHERE secret = ?", (secret_hash,))
+        return handing.token_view(rows[0]) if rows else None
+
+    # ------------------------------------------------------------ payloads
+
+    def begin(self, limit_bytes: int) -> PayloadUpload:
+        return self._files.begin(limit_bytes)
+
+    def read(self, payload: Payload) -> AsyncIterator[bytes]:
+        return self._files.read(payload)
+
+    async def release(self, payload: Payload) -> None:
+        await self._files.release(payload, self._is_referred)
+
+    async def _is_referred(self, digest: Digest) -> bool:
+        return bool(await self._rows("SELECT 1 FROM payloads WHERE digest = ?", (digest,)))
+
+    async def payload(self, digest: Digest) -> Payload:
+        rows = await self._rows(
+            "SELECT size_bytes, content, path FROM payloads WHERE digest = ?", (digest,)
+        )
+        if not rows:
+            raise NotFoundError(f"no payload {digest}")
+        size, content, name = rows[0]
+        return Payload(digest, size, content, None if name is None else self._files.path(name))
+
+
+def _claim(connection: sqlite3.Connection, node: NodeId) -> None:
+    """A journal belongs to one node for good: its ids stand in receipts."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'node'").fetchone()
+    if row is None:
+        connection.execute("INSERT INTO meta VALUES ('node', ?)", (node,))
+    elif row[0] != node:
+        raise JournalError(f"the journal belongs to node {row[0]}, not {node}")

@@ -1,0 +1,325 @@
+"""What the journal answers to readers: rows made into the records of delivery's doors.
+
+Reads run on read-only connections of their own and never wait for the writer.
+
+Touches: nothing but the rows it is given. Trusts: the journal's own rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from relay.delivery.ports import (
+    Acknowledgement,
+    DeliveryView,
+    InboxItem,
+    InboxQuery,
+    MessageView,
+    ReceiptView,
+    SentItem,
+    SentQuery,
+    StatusView,
+)
+from relay.delivery.records import (
+    ArrivalRow,
+    DeliveryRow,
+    HandoverFacts,
+    MessageRow,
+    OpenTransfer,
+    Ready,
+    Unsealed,
+    Waiting,
+)
+from relay.journal.rows import findings_of, instant, maybe_instant, ms, trace_of
+from relay.model import (
+    AgencyCode,
+    DeliveryId,
+    DeliveryState,
+    Digest,
+    Lane,
+    MessageId,
+    MessageType,
+    NodeId,
+    Priority,
+    Reason,
+    Receipt,
+    Seal,
+    SealKind,
+    Signed,
+    TransferId,
+)
+
+Row = Sequence[Any]
+
+
+def inbox_values(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> dict[str, object]:
+    asked = query.acknowledgement
+    return {
+        "after": query.after,
+        "agencies": None if agencies is None else json.dumps(sorted(agencies)),
+        "kind": query.message_type,
+        "acknowledgement": asked,
+        "open": int(asked is None and not query.every_state),
+        "since": _ms(query.since),
+        "until": _ms(query.until),
+        "limit": query.limit,
+        "skip": query.skip,
+    }
+
+
+def sent_values(agencies: frozenset[AgencyCode] | None, query: SentQuery) -> dict[str, object]:
+    return {
+        "agencies": None if agencies is None else json.dumps(sorted(agencies)),
+        "kind": query.message_type,
+        "message": query.message_id,
+        "since": _ms(query.since),
+        "until": _ms(query.until),
+        "limit": query.limit,
+        "skip": query.skip,
+    }
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else ms(at)
+
+
+def inbox_item(row: Row) -> InboxItem:
+    return InboxItem(
+        delivery_id=DeliveryId(row[0]),
+        cursor=row[1],
+        message_id=MessageId(row[2]),
+        message_type=MessageType(row[3]),
+        sender=row[4],
+        recipient=row[5],
+        subject=row[6],
+        notation=row[7],
+        priority=Priority(row[8]),
+        digest=Digest(row[9]),
+        size_bytes=row[10],
+        state=DeliveryState(row[11]),
+        acknowledgement=Acknowledgement(row[12]),
+        available_at=instant(row[13]),
+        updated_at=instant(row[14]),
+        seal_kind=SealKind(row[15]),
+    )
+
+
+def handover_facts(row: Row) -> HandoverFacts:
+    return HandoverFacts(
+        item=inbox_item(row),
+        origin=NodeId(row[16]),
+        recipient=AgencyCode(row[17]),
+        previous=Digest(row[18]),
+        transfer_id=None if row[19] is None else TransferId(row[19]),
+        sent_by=None if row[20] is None else NodeId(row[20]),
+    )
+
+
+def sent_item(row: Row) -> SentItem:
+    return SentItem(
+        message_id=MessageId(row[0]),
+        delivery_id=DeliveryId(row[1]),
+        message_type=MessageType(row[2]),
+        sender=row[3],
+        recipient=row[4],
+        subject=row[5],
+        notation=row[6],
+        accepted_at=instant(row[7]),
+        state=DeliveryState(row[8]),
+        acknowledgement=Acknowledgement(row[9]),
+        settled_at=maybe_instant(row[10]),
+        reason=None if row[11] is None else Reason(row[11]),
+        detail=row[12],
+        failed_at_node=None if row[13] is None else NodeId(row[13]),
+    )
+
+
+def ready_groups(rows: Sequence[Row]) -> list[Ready]:
+    """Deliveries of the same arrival share a transfer; the order of the first of each is kept."""
+    groups: dict[tuple[int, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row[3], row[2]), []).append(row)
+    return [_ready(group) for group in groups.values()]
+
+
+def _ready(group: list[Row]) -> Ready:
+    row = group[0]
+    return Ready(
+        message_row=MessageRow(row[4]),
+        arrival_row=ArrivalRow(row[3]),
+        message_id=MessageId(row[5]),
+        origin=NodeId(row[6]),
+        message_type=MessageType(row[7]),
+        sender=AgencyCode(row[8]),
+        rows=tuple(DeliveryRow(r[0]) for r in group),
+        recipients=tuple(AgencyCode(r[1]) for r in group),
+        lane=Lane(row[2]),
+        priority=Priority(row[9]),
+        digest=Digest(row[10]),
+        size_bytes=row[11],
+        expires_at=instant(row[12]),
+        trace=trace_of(row[15]),
+        seal=Seal(SealKind(row[13]), row[14]),
+        payload=None,
+    )
+
+
+def unsealed(row: Row) -> Unsealed:
+    return Unsealed(
+        message_row=MessageRow(row[0]),
+        message_id=MessageId(row[1]),
+        origin=NodeId(row[2]),
+        sender=AgencyCode(row[3]),
+        digest=Digest(row[4]),
+        size_bytes=row[5],
+        previous=Digest(row[6]),
+        served_here=tuple(AgencyCode(code) for code in json.loads(row[7])),
+    )
+
+
+def open_transfer(row: Row) -> OpenTransfer:
+    return OpenTransfer(
+        transfer_id=TransferId(row[0]),
+        neighbour=NodeId(row[1]),
+        message_row=MessageRow(row[2]),
+        lane=Lane(row[3]),
+        header=Signed(row[4], row[5]),
+        attempts=row[6],
+        seal=Seal(SealKind(row[7]), row[8]),
+        digest=Digest(row[9]),
+        expires_at=instant(row[10]),
+        in_doubt=bool(row[11]),
+    )
+
+
+def waiting(row: Row) -> Waiting:
+    transfer = None
+    if row[8] is not None:
+        transfer = OpenTransfer(
+            transfer_id=TransferId(row[8]),
+            neighbour=NodeId(row[10]),
+            message_row=MessageRow(row[1]),
+            lane=Lane(row[11]),
+            header=Signed(row[12], row[13]),
+            attempts=row[14],
+            seal=Seal(SealKind(row[15]), row[16]),
+            digest=Digest(row[4]),
+            expires_at=instant(row[17]),
+            in_doubt=row[7] == DeliveryState.IN_DOUBT,
+        )
+    return Waiting(
+        delivery_row=DeliveryRow(row[0]),
+        message_row=MessageRow(row[1]),
+        message_id=MessageId(row[2]),
+        origin=NodeId(row[3]),
+        digest=Digest(row[4]),
+        size_bytes=row[5],
+        recipient=AgencyCode(row[6]),
+        state=DeliveryState(row[7]),
+        transfer=transfer,
+        previous=Digest(row[9]),
+    )
+
+
+def message_view(
+    row: Row,
+    deliveries: Sequence[Row],
+    receipts: Sequence[tuple[Digest, Receipt]],
+    reports: Sequence[Row],
+) -> MessageView:
+    return MessageView(
+        message_id=MessageId(row[1]),
+        origin=NodeId(row[2]),
+        message_type=MessageType(row[3]),
+        sender=AgencyCode(row[4]),
+        subject=row[5],
+        notation=row[6],
+        document_id=row[7],
+        priority=Priority(row[8]),
+        digest=Digest(row[9]),
+        size_bytes=row[10],
+        accepted_at=instant(row[11]),
+        expires_at=instant(row[12]),
+        seal_kind=None if row[13] is None else SealKind(row[13]),
+        linked_to=None if row[14] is None else MessageId(row[14]),
+        findings=findings_of(row[15]),
+        deliveries=tuple(_delivery_view(d, receipts, reports) for d in deliveries),
+    )
+
+
+def _delivery_view(
+    row: Row, receipts: Sequence[tuple[Digest, Receipt]], reports: Sequence[Row]
+) -> DeliveryView:
+    recipient = AgencyCode(row[1])
+    state = DeliveryState(row[3])
+    waits = state in {DeliveryState.QUEUED, DeliveryState.IN_DOUBT}
+    return DeliveryView(
+        delivery_id=DeliveryId(row[0]),
+        recipient=recipient,
+        addressed_as=row[2],
+        state=state,
+        next_hop=None if row[4] is None else NodeId(row[4]),
+        attempts=row[5],
+        next_attempt_at=maybe_instant(max(row[6] or 0, row[12] or 0) or None) if waits else None,
+        last_error=(row[7] or row[11]) if waits else "",
+        reason=None if row[8] is None else Reason(row[8]),
+        detail=row[9],
+        receipts=tuple(_in_order_of_the_way(_receipt_views(recipient, receipts))),
+        statuses=tuple(_status(r) for r in reports if recipient in (r[1], r[2])),
+    )
+
+
+def _receipt_views(
+    recipient: AgencyCode, receipts: Sequence[tuple[Digest, Receipt]]
+) -> list[ReceiptView]:
+    return [
+        ReceiptView(
+            digest=digest,
+            event=evidence.event,
+            issuer=receipt.issuer,
+            recipient=recipient,
+            at=receipt.at,
+            previous=evidence.previous,
+            transfer_id=receipt.transfer_id,
+            sent_by=receipt.sent_by,
+            reason=evidence.reason,
+            detail=evidence.detail,
+        )
+        for digest, receipt in receipts
+        for evidence in receipt.evidence
+        if evidence.recipient == recipient
+    ]
+
+
+def _in_order_of_the_way(views: list[ReceiptView]) -> list[ReceiptView]:
+    """By the chain of `previous`, since clocks of different nodes do not order anything."""
+    depth: dict[Digest, int] = {}
+    previous = {view.digest: view.previous for view in views}
+
+    def depth_of(digest: Digest) -> int:
+        seen: set[Digest] = set()
+        steps = 0
+        at: Digest | None = digest
+        while at is not None and at in previous and at not in seen:
+            seen.add(at)
+            steps += 1
+            at = previous[at]
+        return steps
+
+    for view in views:
+        depth[view.digest] = depth_of(view.digest)
+    return sorted(views, key=lambda view: depth[view.digest])
+
+
+def _status(row: Row) -> StatusView:
+    return StatusView(
+        message_id=MessageId(row[5]),
+        status_code=row[0],
+        sender=row[1],
+        description=row[3],
+        timestamp=row[4],
+        arrived_at=instant(row[6]),
+    )

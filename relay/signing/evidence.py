@@ -1,0 +1,78 @@
+"""Sign and prove what nodes tell each other: transfer headers and receipts.
+
+Touches: nothing.
+Trusts:  the trust store; documents and signatures are the peer's.
+Raises:  SignatureError; WireError for a document whose signature holds but whose shape does not.
+
+A document is read only after its signature was proven, so a stranger's bytes never reach the parser.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from relay.errors import SignatureError
+from relay.model import NodeId, Receipt, Signed, TransferHeader, digest_of
+from relay.signing.certificates import Identity, Purpose
+from relay.signing.faults import Fault
+from relay.signing.keys import Signer
+from relay.signing.trust import TrustStore
+from relay.signing.verifier import prove
+from relay.signing.xades import DocumentName, build
+from relay.wire.receipt import read_receipt, write_receipt
+from relay.wire.transfer import read_transfer, write_transfer
+
+_ROLE = "node"
+_ROLES = {_ROLE: Purpose.SIGN}
+
+
+def sign_transfer(header: TransferHeader, signer: Signer, at: datetime) -> Signed:
+    """The header's canonical bytes and their signature; the signer must be `sent_by`."""
+    _require_node(signer.identity, header.sent_by, "the transfer is sent by")
+    return _sign(write_transfer(header), DocumentName.TRANSFER, signer, at)
+
+
+def verify_transfer(
+    signed: Signed, trust: TrustStore, at: datetime | None, neighbour: NodeId
+) -> TransferHeader:
+    """The header, proven to be of the neighbour the connection belongs to."""
+    identity = _prove(signed, DocumentName.TRANSFER, trust, at)
+    _require_node(identity, neighbour, "the connection is of")
+    header = read_transfer(signed.document)
+    _require_node(identity, header.sent_by, "the transfer is sent by")
+    return header
+
+
+def sign_receipt(receipt: Receipt, signer: Signer, at: datetime) -> Signed:
+    """The receipt's canonical bytes and their signature; the signer must be the issuer."""
+    _require_node(signer.identity, receipt.issuer, "the receipt is issued by")
+    return _sign(write_receipt(receipt), DocumentName.RECEIPT, signer, at)
+
+
+def verify_receipt(signed: Signed, trust: TrustStore, at: datetime | None) -> Receipt:
+    """The receipt, proven to be its issuer's. `at` None judges certificates at the claimed time."""
+    identity = _prove(signed, DocumentName.RECEIPT, trust, at)
+    receipt = read_receipt(signed.document)
+    _require_node(identity, receipt.issuer, "the receipt is issued by")
+    return receipt
+
+
+def _sign(document: bytes, name: DocumentName, signer: Signer, at: datetime) -> Signed:
+    return Signed(document, build(name, digest_of(document), _ROLE, signer, at))
+
+
+def _prove(signed: Signed, name: DocumentName, trust: TrustStore, at: datetime | None) -> Identity:
+    digest = digest_of(signed.document)
+    return prove(signed.signature, name, digest, trust, at=at, roles=_ROLES).leaf.identity
+
+
+def _require_node(identity: Identity, node: NodeId, what: str) -> None:
+    """A node's own signing certificate, and that very node."""
+    if identity.purpose is not Purpose.SIGN:
+        raise SignatureError(
+            Fault.WRONG_PURPOSE, f"{what} {node}, the certificate is for {identity.purpose.value}"
+        )
+    if identity.node != node:
+        raise SignatureError(
+            Fault.WRONG_NODE, f"{what} {node}, the certificate is of {identity.node}"
+        )

@@ -1,0 +1,63 @@
+"""Why a signature is refused: the stable words that SignatureError.reason carries.
+
+Touches: nothing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """In the order in which the verifier looks."""
+
+    TOO_LARGE = "too-large"
+    """The signature is over its limit; nothing of it was read."""
+    MALFORMED = "malformed"
+    """Not well-formed XML in ASCII, or its base64 is not canonical."""
+    DOCTYPE = "doctype"
+    """A document type declaration: entities have no place here."""
+    MANY_SIGNATURES = "many-signatures"
+    """No Signature as the root, or another one inside it."""
+    DUPLICATE_ID = "duplicate-id"
+    """One Id on two elements: a reference to it would be ambiguous."""
+    ALGORITHM = "algorithm"
+    """A method that is not on the allow-list, or not the one of the certificate's key."""
+    REFERENCES = "references"
+    """Not exactly the document and the signed properties are signed."""
+    TRANSFORMS = "transforms"
+    """A transform other than exclusive c14n of the signed properties."""
+    SHAPE = "shape"
+    """Anything else that is not the one accepted shape."""
+    BAD_TIME = "bad-time"
+    """SigningTime is no date."""
+    WRONG_DOCUMENT = "wrong-document"
+    """Signed as another kind of document, such as a transfer handed in as a seal."""
+    DIGEST_MISMATCH = "digest-mismatch"
+    """Other bytes than the ones at hand were signed."""
+    PROPERTIES_MISMATCH = "properties-mismatch"
+    """The signed properties were changed."""
+    BAD_CERTIFICATE = "bad-certificate"
+    """A certificate that cannot be read or breaks its profile."""
+    WEAK_KEY = "weak-key"
+    """A key of a kind or size that is not on the allow-list."""
+    WRONG_CERTIFICATE = "wrong-certificate"
+    """The first certificate is not the one the signer committed to."""
+    WRONG_ROLE = "wrong-role"
+    """The claimed role is none of the roles this document may be signed in."""
+    WRONG_PURPOSE = "wrong-purpose"
+    """The certificate is for something else: TLS, the log, another role."""
+    BAD_SIGNATURE = "bad-signature"
+    """The signature value does not hold."""
+    SELF_SIGNED = "self-signed"
+    """The signer's certificate vouches for itself."""
+    UNTRUSTED = "untrusted"
+    """No path from the signer's certificate to a root."""
+    EXPIRED_CERTIFICATE = "expired-certificate"
+    NOT_YET_VALID_CERTIFICATE = "not-yet-valid-certificate"
+    WRONG_AGENCY = "wrong-agency"
+    """The seal's certificate does not name the sender."""
+    WRONG_NODE = "wrong-node"
+    """The document names another node than its signer's certificate."""
+    WRONG_KIND = "wrong-kind"
+    """The seal holds, but one of its kind is not what is taken here."""

@@ -1,0 +1,178 @@
+"""Build the certificates of each profile; certs/README.md has the clauses by number.
+
+Touches: nothing but the system's randomness, for keys and serial numbers.
+Trusts:  pki.py to have checked names, codes and addresses.
+Raises:  ValueError where a name cannot stand in a certificate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+IssuerKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PrivateKey = IssuerKey | ed25519.Ed25519PrivateKey
+
+ROOT_PATH_LENGTH: Final = 1
+ISSUING_PATH_LENGTH: Final = 0
+
+
+class KeyType(StrEnum):
+    """Keys that may issue, and sign documents."""
+
+    P256 = "p256"
+    RSA2048 = "rsa2048"
+    RSA3072 = "rsa3072"
+
+
+_RSA_BITS: Final = {KeyType.RSA2048: 2048, KeyType.RSA3072: 3072}
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """A certificate that issues, with its key."""
+
+    certificate: x509.Certificate
+    key: IssuerKey
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when until when a certificate is valid; whole seconds."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What tells one end entity from another.
+
+    `vouches`: it signs documents people rely on later (contentCommitment). `tls`: it is a TLS end.
+    """
+
+    role: str
+    """For people, in the subject; what counts is in `uris`."""
+    common_name: str
+    uris: tuple[str, ...]
+    vouches: bool = False
+    tls: bool = False
+    dns: tuple[str, ...] = ()
+    ips: tuple[IPv4Address | IPv6Address, ...] = ()
+
+
+def generate(key: KeyType) -> IssuerKey:
+    """A fresh key."""
+    if key is KeyType.P256:
+        return ec.generate_private_key(ec.SECP256R1())
+    return rsa.generate_private_key(65537, _RSA_BITS[key])
+
+
+def root(organisation: str, key: IssuerKey, span: Span) -> x509.Certificate:
+    """Clause 2: issues issuing CAs, and itself."""
+    subject = _name(organisation, "Development root CA", organisation)
+    return _authority(subject, key, subject, key, ROOT_PATH_LENGTH, span)
+
+
+def issuing(branch: str, key: IssuerKey, issuer: Issuer, span: Span) -> x509.Certificate:
+    """Clause 3: issues the end entities of a branch."""
+    subject = _name(_organisation(issuer), "Development issuing CA", branch)
+    above = issuer.certificate.subject
+    return _authority(subject, key, above, issuer.key, ISSUING_PATH_LENGTH, span)
+
+
+def end_entity(profile: Profile, key: PrivateKey, issuer: Issuer, span: Span) -> x509.Certificate:
+    """Clauses 4 to 8: everything below an issuing CA."""
+    subject = _name(_organisation(issuer), profile.role, profile.common_name)
+    builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
+    builder = (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
+        .add_extension(_usage(signs=True, vouches=profile.vouches), critical=True)
+        .add_extension(_names(profile), critical=False)
+    )
+    if profile.tls:
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    return builder.sign(issuer.key, SHA256())
+
+
+def _authority(
+    subject: x509.Name,
+    key: IssuerKey,
+    above: x509.Name,
+    signing_key: IssuerKey,
+    path_length: int,
+    span: Span,
+) -> x509.Certificate:
+    return (
+        _builder(subject, above, key, signing_key, span)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(_usage(issues=True), critical=True)
+        .sign(signing_key, SHA256())
+    )
+
+
+def _builder(
+    subject: x509.Name, above: x509.Name, key: PrivateKey, signing_key: IssuerKey, span: Span
+) -> x509.CertificateBuilder:
+    """Clause 1: what every certificate has."""
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(above)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(span.start)
+        .not_valid_after(span.end)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()),
+            critical=False,
+        )
+    )
+
+
+def _usage(*, issues: bool = False, signs: bool = False, vouches: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=signs,
+        content_commitment=vouches,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=issues,
+        crl_sign=issues,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _names(profile: Profile) -> x509.SubjectAlternativeName:
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in profile.uris]
+    names += [x509.DNSName(host) for host in profile.dns]
+    names += [x509.IPAddress(address) for address in profile.ips]
+    return x509.SubjectAlternativeName(names)
+
+
+def _name(organisation: str, role: str, common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "VN"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+def _organisation(issuer: Issuer) -> str:
+    """All of one PKI carry the name it was made with."""
+    found = issuer.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return str(found[0].value) if found else "Development PKI"

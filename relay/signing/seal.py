@@ -1,0 +1,88 @@
+"""Seal an envelope's bytes, and prove who sealed them and in which capacity.
+
+Touches: nothing.
+Trusts:  the digest, which the caller computed from the exact bytes.
+Raises:  SignatureError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from relay.errors import SignatureError
+from relay.model import AgencyCode, Digest, NodeId, Seal, SealKind
+from relay.signing.certificates import Identity, Purpose
+from relay.signing.faults import Fault
+from relay.signing.keys import Signer
+from relay.signing.trust import TrustStore
+from relay.signing.verifier import prove
+from relay.signing.xades import DocumentName, build
+
+_ROLES = {
+    SealKind.AGENCY.value: Purpose.AGENCY,
+    SealKind.AGENCY_SUPPLIED.value: Purpose.AGENCY,
+    SealKind.NODE.value: Purpose.SIGN,
+    SealKind.GATEWAY.value: Purpose.GATEWAY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenSeal:
+    """Made only by verify_seal: the bytes of that digest were sealed by this certificate's holder.
+
+    `agencies` is empty but for the agency kinds, `node` None for them. `signed_at` is the signer's
+    own claim.
+    """
+
+    kind: SealKind
+    agencies: frozenset[AgencyCode]
+    node: NodeId | None
+    signed_at: datetime
+    certificate_sha256: Digest
+    subject: str
+
+
+def make_seal(digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
+    """The seal over the bytes with this digest; the bytes themselves are not needed."""
+    if signer.identity.purpose is not _ROLES[kind.value]:
+        raise SignatureError(
+            Fault.WRONG_PURPOSE,
+            f"a certificate for {signer.identity.purpose.value} cannot make a seal of kind "
+            f"{kind.value}",
+        )
+    return Seal(kind, build(DocumentName.ENVELOPE, digest, kind.value, signer, at))
+
+
+def verify_seal(
+    signature: bytes, digest: Digest, trust: TrustStore, at: datetime | None
+) -> ProvenSeal:
+    """Who sealed the bytes of this digest. `at` None judges certificates at the claimed time.
+
+    Whether that agency is the sender is another question: require_sealed_by.
+    """
+    proof = prove(signature, DocumentName.ENVELOPE, digest, trust, at=at, roles=_ROLES)
+    identity: Identity = proof.leaf.identity
+    return ProvenSeal(
+        kind=SealKind(proof.role),
+        agencies=identity.agencies,
+        node=identity.node,
+        signed_at=proof.signed_at,
+        certificate_sha256=proof.leaf.sha256,
+        subject=proof.leaf.subject,
+    )
+
+
+def require_sealed_by(proven: ProvenSeal, sender: AgencyCode, aliases: Collection[str]) -> None:
+    """Raise if an agency's seal names neither the sender nor one of its other codes.
+
+    The seals of nodes and gateways vouch for no agency, so there is nothing to compare.
+    """
+    if proven.kind not in (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED):
+        return
+    if sender not in proven.agencies and proven.agencies.isdisjoint(aliases):
+        raise SignatureError(
+            Fault.WRONG_AGENCY,
+            f"sealed for {', '.join(sorted(proven.agencies))[:120]}, sent by {sender}",
+        )

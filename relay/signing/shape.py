@@ -1,0 +1,210 @@
+"""The one shape of a signature, as a template that is filled to sign and matched to verify.
+
+Touches: nothing.
+Trusts:  nothing; every signature is hostile until it matched.
+Raises:  SignatureError (too-large, malformed, doctype and what diagnosis.py names).
+
+The template is canonical XML. To verify, the bytes are matched against it as a pattern; if they are
+the same XML written otherwise (an XML declaration, <a/> for <a></a>), they are canonicalised first.
+What matches is this shape to the last character, so the canonical forms of its signed parts follow
+from the values found, and there is nowhere to wrap, hide or repeat anything. White space is let
+through inside base64 alone.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from string import Formatter
+
+from lxml import etree
+
+from relay.errors import SignatureError
+from relay.signing.algorithms import ECDSA_SHA256, EXCLUSIVE_C14N, RSA_SHA256, SHA256_DIGEST
+from relay.signing.diagnosis import diagnose
+from relay.signing.faults import Fault
+
+LIMIT_BYTES = 64 * 1024
+CERTIFICATE_LIMIT = 4
+MARKUP_LIMIT = 256
+"""Tags, and quotes of attributes, each; the shape has 70 and 32 at most. Canonicalising more would be
+slow: seconds for 64 KiB of nested namespace declarations."""
+
+_DS = ' xmlns:ds="http://www.w3.org/2000/09/xmldsig#"'
+_XADES = ' xmlns:xades="http://uri.etsi.org/01903/v1.3.2#"'
+_DIGEST_METHOD = f'DigestMethod Algorithm="{SHA256_DIGEST}"></ds:DigestMethod>'
+
+SIGNED_INFO = (
+    f"<ds:SignedInfo{_DS}>"
+    f'<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE_C14N}"></ds:CanonicalizationMethod>'
+    '<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
+    '<ds:Reference Id="document" URI="{name}">'
+    f"<ds:{_DIGEST_METHOD}<ds:DigestValue>{{document_digest}}</ds:DigestValue>"
+    "</ds:Reference>"
+    '<ds:Reference Type="http://uri.etsi.org/01903#SignedProperties" URI="#signed-properties">'
+    f'<ds:Transforms><ds:Transform Algorithm="{EXCLUSIVE_C14N}"></ds:Transform></ds:Transforms>'
+    f"<ds:{_DIGEST_METHOD}<ds:DigestValue>{{properties_digest}}</ds:DigestValue>"
+    "</ds:Reference>"
+    "</ds:SignedInfo>"
+)
+"""Standing alone, as exclusive canonicalisation leaves it: these bytes are signed."""
+
+SIGNED_PROPERTIES = (
+    f'<xades:SignedProperties{_XADES} Id="signed-properties">'
+    "<xades:SignedSignatureProperties>"
+    "<xades:SigningTime>{signed_at}</xades:SigningTime>"
+    "<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>"
+    f"<ds:{_DIGEST_METHOD.replace(' ', _DS + ' ', 1)}"
+    f"<ds:DigestValue{_DS}>{{certificate_digest}}</ds:DigestValue>"
+    "</xades:CertDigest></xades:Cert></xades:SigningCertificateV2>"
+    "<xades:SignerRoleV2><xades:ClaimedRoles>"
+    "<xades:ClaimedRole>{role}</xades:ClaimedRole>"
+    "</xades:ClaimedRoles></xades:SignerRoleV2>"
+    "</xades:SignedSignatureProperties>"
+    "<xades:SignedDataObjectProperties>"
+    '<xades:DataObjectFormat ObjectReference="#document">'
+    "<xades:MimeType>application/xml</xades:MimeType>"
+    "</xades:DataObjectFormat>"
+    "</xades:SignedDataObjectProperties>"
+    "</xades:SignedProperties>"
+)
+"""Standing alone, likewise: these bytes are digested into SignedInfo."""
+
+CERTIFICATE = "<ds:X509Certificate>{}</ds:X509Certificate>"
+
+SIGNATURE = (
+    f'<ds:Signature{_DS} Id="signature">'
+    + SIGNED_INFO.replace(_DS, "")
+    + "<ds:SignatureValue>{value}</ds:SignatureValue>"
+    "<ds:KeyInfo><ds:X509Data>{certificates}</ds:X509Data></ds:KeyInfo>"
+    f'<ds:Object><xades:QualifyingProperties{_XADES} Target="#signature">'
+    + SIGNED_PROPERTIES.replace(_DS, "").replace(_XADES, "")
+    + "</xades:QualifyingProperties></ds:Object>"
+    "</ds:Signature>"
+)
+
+_BASE64 = r"[A-Za-z0-9+/=\n\t ]"
+_VALUES = {
+    "method": f"(?:{re.escape(RSA_SHA256)}|{re.escape(ECDSA_SHA256)})",
+    "name": r"[a-z.]{1,32}",
+    "document_digest": _BASE64 + "{44,80}",
+    "properties_digest": _BASE64 + "{44,80}",
+    "value": _BASE64 + "+",
+    "certificates": f"(?:{CERTIFICATE.format(_BASE64 + '+')}){{1,{CERTIFICATE_LIMIT}}}",
+    "signed_at": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",
+    "certificate_digest": _BASE64 + "{44,80}",
+    "role": r"[a-z-]{1,32}",
+}
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    text = ""
+    for literal, field, _, _ in Formatter().parse(template):
+        text += re.escape(literal)
+        if field is not None:
+            text += f"(?P<{field}>{_VALUES[field]})"
+    return re.compile(text)
+
+
+_SHAPE = _pattern(SIGNATURE)
+_DECLARATION = re.compile(
+    rb"<\?xml version=(?:\"1\.0\"|'1\.0')(?: encoding=(?:\"UTF-8\"|'UTF-8'))?\?>\s*"
+)
+_local = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a signature of the shape says; texts as found, base64 perhaps with white space in it."""
+
+    method: str
+    name: str
+    document_digest: str
+    properties_digest: str
+    value: str
+    certificates: str
+    """The X509Certificate elements, the signer's own first."""
+    signed_at: str
+    certificate_digest: str
+    role: str
+
+    def signed_info(self) -> bytes:
+        """SignedInfo in exclusive canonical form."""
+        return SIGNED_INFO.format(
+            method=self.method,
+            name=self.name,
+            document_digest=self.document_digest,
+            properties_digest=self.properties_digest,
+        ).encode()
+
+    def signed_properties(self) -> bytes:
+        """SignedProperties in exclusive canonical form."""
+        return SIGNED_PROPERTIES.format(
+            signed_at=self.signed_at,
+            certificate_digest=self.certificate_digest,
+            role=self.role,
+        ).encode()
+
+
+def read_parts(signature: bytes) -> Parts:
+    """The parts of a signature of exactly this shape."""
+    if len(signature) > LIMIT_BYTES:
+        raise SignatureError(
+            Fault.TOO_LARGE, f"signature of {len(signature)} bytes, limit {LIMIT_BYTES} bytes"
+        )
+    try:
+        text = signature.decode("ascii")
+    except UnicodeDecodeError:
+        raise SignatureError(Fault.MALFORMED, "the signature is not ASCII text") from None
+    match = _SHAPE.fullmatch(text) or _SHAPE.fullmatch(_canonical(signature))
+    if match is None:
+        raise diagnose(_parse(_undeclared(signature)))
+    return Parts(**match.groupdict())
+
+
+def _canonical(signature: bytes) -> str:
+    """Inclusive canonical XML: it keeps every namespace declaration that the shape does not have."""
+    root = _parse(_undeclared(signature))
+    try:
+        return etree.tostring(root, method="c14n", with_comments=True).decode()
+    except etree.C14NError:
+        raise SignatureError(Fault.SHAPE, "the signature has no canonical form") from None
+
+
+def _undeclared(signature: bytes) -> bytes:
+    """Without its XML declaration, and sure to hold no declaration, comment or entity."""
+    declared = _DECLARATION.match(signature)
+    body = signature[declared.end() :] if declared else signature
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+        raise SignatureError(Fault.DOCTYPE, "the signature has a document type declaration")
+    if b"<!" in body or b"<?" in body or b"&" in body:
+        raise SignatureError(
+            Fault.SHAPE, "the signature holds a comment, CDATA, instruction or reference"
+        )
+    if body.count(b"<") > MARKUP_LIMIT or body.count(b'"') + body.count(b"'") > MARKUP_LIMIT:
+        raise SignatureError(
+            Fault.SHAPE, f"the signature has more than {MARKUP_LIMIT} tags or quotes"
+        )
+    return body
+
+
+def _parse(body: bytes) -> etree._Element:
+    try:
+        return etree.fromstring(body, _parser())
+    except (etree.XMLSyntaxError, ValueError):
+        raise SignatureError(Fault.MALFORMED, "the signature is not well-formed XML") from None
+
+
+def _parser() -> etree.XMLParser:
+    """One parser a thread: lxml locks a shared one."""
+    parser: etree.XMLParser | None = getattr(_local, "parser", None)
+    if parser is None:
+        parser = _local.parser = etree.XMLParser(
+            encoding="utf-8",
+            resolve_entities=False,
+            load_dtd=False,
+            no_network=True,
+            huge_tree=False,
+        )
+    return parser

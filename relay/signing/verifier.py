@@ -1,0 +1,130 @@
+"""Prove who signed a document, in ten steps that each refuse with a word of their own.
+
+Touches: nothing.
+Trusts:  the trust store and the document's digest, which the caller computed; every byte of the
+         signature is hostile.
+Raises:  SignatureError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import pybase64
+
+from relay.errors import SignatureError
+from relay.model import Digest
+from relay.signing import algorithms
+from relay.signing.certificates import Chain, Leaf, Purpose, public_key, read_chain, require_purpose
+from relay.signing.faults import Fault
+from relay.signing.shape import Parts, read_parts
+from relay.signing.trust import TrustStore
+from relay.signing.xades import DocumentName
+
+_CERTIFICATE = re.compile("<ds:X509Certificate>([^<]+)</ds:X509Certificate>")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Made only by prove(): this leaf, valid for this role, signed the document."""
+
+    role: str
+    leaf: Leaf
+    signed_at: datetime
+    """As the signer claims, in whole seconds; no third party vouches for it."""
+
+
+def prove(
+    signature: bytes,
+    name: DocumentName,
+    digest: Digest,
+    trust: TrustStore,
+    *,
+    at: datetime | None,
+    roles: Mapping[str, Purpose],
+) -> Proof:
+    """Who signed the document of this digest, under this name, in one of these roles.
+
+    Certificates are judged at `at`, or at the claimed SigningTime where it is None.
+    """
+    # 1. The signature has the one shape: nothing else can be in it.
+    parts = read_parts(signature)
+    signed_at = _time(parts.signed_at)
+    # 2. It signs a document of this kind.
+    if parts.name != name.value:
+        raise SignatureError(
+            Fault.WRONG_DOCUMENT, f"signed as {parts.name}, needed as {name.value}"
+        )
+    # 3. It signs these bytes.
+    if not _same(parts.document_digest, bytes.fromhex(digest)):
+        raise SignatureError(Fault.DIGEST_MISMATCH, "other bytes than these were signed")
+    # 4. The signed properties are the ones SignedInfo speaks of.
+    if not _same(parts.properties_digest, hashlib.sha256(parts.signed_properties()).digest()):
+        raise SignatureError(Fault.PROPERTIES_MISMATCH, "the signed properties were changed")
+    # 5. The certificates can be read and keep their profile.
+    chain = _chain(parts.certificates)
+    # 6. The first of them is the one the signer committed to.
+    if not _same(parts.certificate_digest, bytes.fromhex(chain.leaf.sha256)):
+        raise SignatureError(
+            Fault.WRONG_CERTIFICATE, "the first certificate is not the one that was signed for"
+        )
+    # 7. The claimed role is one this document may be signed in, and the certificate is for it.
+    purpose = _purpose(parts.role, name, roles)
+    require_purpose(chain.leaf, purpose)
+    # 8. Its key made the signature value.
+    _check_value(parts, chain)
+    # 9. A path of valid certificates leads to a root.
+    leaf = trust.judge(chain, signed_at if at is None else at, purpose)
+    # 10. Whom the leaf speaks for is for the caller to compare with what the document says.
+    return Proof(parts.role, leaf, signed_at)
+
+
+def _purpose(role: str, name: DocumentName, roles: Mapping[str, Purpose]) -> Purpose:
+    purpose = roles.get(role)
+    if purpose is None:
+        raise SignatureError(Fault.WRONG_ROLE, f"{name.value} may not be signed as {role}")
+    return purpose
+
+
+def _check_value(parts: Parts, chain: Chain) -> None:
+    key = algorithms.verifying_key(public_key(chain.leaf.certificate))
+    algorithms.verify(key, parts.method, _decoded(parts.value), parts.signed_info())
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        raise SignatureError(Fault.BAD_TIME, f"SigningTime {text} is no date and time") from None
+
+
+def _same(text: str, digest: bytes) -> bool:
+    return hmac.compare_digest(_compact(text), pybase64.b64encode(digest).decode())
+
+
+def _compact(text: str) -> str:
+    return "".join(text.split())
+
+
+def _decoded(text: str) -> bytes:
+    """Strict base64: one text for one value, white space apart."""
+    compact = _compact(text)
+    try:
+        decoded = pybase64.b64decode(compact, validate=True)
+    except ValueError:
+        raise SignatureError(Fault.MALFORMED, "a value is not base64") from None
+    if pybase64.b64encode(decoded).decode() != compact:
+        raise SignatureError(Fault.MALFORMED, "a value is not in canonical base64")
+    return decoded
+
+
+@lru_cache(maxsize=1024)
+def _chain(certificates: str) -> Chain:
+    """Parsed once for each signer: the same text comes with each of its signatures."""
+    return read_chain([_decoded(text) for text in _CERTIFICATE.findall(certificates)])

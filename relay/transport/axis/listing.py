@@ -1,0 +1,124 @@
+"""The lists, the counts and updateStatus.
+
+Touches: the inbox and the outbox, through their Protocols.
+Trusts:  the call, whose signature holds.
+Raises:  RelayError, which the server answers in the dialect.
+
+A long-lived client sends the headers of its earlier calls again. The `status` of its last
+updateStatus must not turn into a filter that hides new documents, nor the docId of a document it
+fetched into one that empties its sent list: either would look like "nothing there".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import structlog
+from aiohttp import web
+
+from relay.delivery.ports import Acknowledgement, InboxQuery, SentQuery
+from relay.errors import NotFoundError
+from relay.model import DeliveryId, MessageId, MessageType
+from relay.transport.axis import answers, dialect
+from relay.transport.axis.dialect import AxisCall, Call
+from relay.transport.axis.face import Face
+from relay.transport.axis.refusals import AxisRefusal, ErrorCode
+
+log = structlog.get_logger("relay.axis")
+
+ROWS_AT_A_TIME = 250
+"""About a millisecond of writing rows."""
+
+Item = TypeVar("Item")
+_COUNTED = {
+    Call.COUNT_DOCUMENTS: MessageType.DOCUMENT,
+    Call.COUNT_STATUSES: MessageType.STATUS,
+}
+
+
+async def received(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
+    """What is not yet acknowledged `done`, the oldest first; with `status`, what has that one."""
+    skip, limit = dialect.page(call, face.bounds.list_rows)
+    query = InboxQuery(
+        message_type=dialect.message_type(call),
+        acknowledgement=_filter(call),
+        since=dialect.bound(call, "fromdate"),
+        until=dialect.bound(call, "todate"),
+        skip=skip,
+        limit=limit,
+    )
+    items = await face.inbox.list(call.system.caller(), query)
+    return await _listing(call, items, answers.received_row, limit)
+
+
+async def sent(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
+    """The newest packages first, as the outbox lists them, so that a cut list loses the oldest."""
+    query = SentQuery(
+        message_type=dialect.message_type(call),
+        message_id=await _asked_message(face, call),
+        limit=face.bounds.list_rows,
+    )
+    items = await face.outbox.list(call.system.caller(), query)
+    return await _listing(call, items, answers.sent_row, query.limit)
+
+
+async def count(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
+    number = await face.inbox.count(call.system.caller(), _COUNTED[call.call])
+    return web.Response(body=answers.success({"count": number}), content_type="application/json")
+
+
+async def update(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
+    """A transport acknowledgement; repeating it is safe."""
+    given = dialect.acknowledgement(call)
+    if given is None or given is Acknowledgement.INITIAL:
+        raise AxisRefusal(
+            ErrorCode.SYSTEM_ERROR,
+            "bad-parameter",
+            "Thieu status hoac gia tri khong hop le",
+            "status is missing, or not one of: processing, done, fail",
+        )
+    await face.inbox.acknowledge(call.system.caller(), dialect.doc_id(call), given)
+    return web.Response(body=answers.success({}), content_type="application/json")
+
+
+async def not_offered(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
+    raise AxisRefusal(
+        ErrorCode.SYSTEM_ERROR,
+        "not-offered",
+        "Chuc nang nay chua duoc cung cap tai nut nay",
+        f"{call.call.value} is not offered by this node",
+    )
+
+
+def _filter(call: AxisCall) -> Acknowledgement | None:
+    """The wanted status. One that comes with a docId is left over from updateStatus."""
+    return None if "docid" in call.others else dialect.acknowledgement(call)
+
+
+async def _asked_message(face: Face, call: AxisCall) -> MessageId | None:
+    """The docId of a package this system sent. That of one it received is left over."""
+    if "docid" not in call.values:
+        return None
+    asked = dialect.doc_id(call)
+    try:
+        await face.inbox.find(call.system.caller(), DeliveryId(asked))
+    except NotFoundError:
+        return MessageId(asked)
+    return None
+
+
+async def _listing(
+    call: AxisCall, items: Sequence[Item], row: Callable[[Item], dict[str, str]], limit: int
+) -> web.Response:
+    if len(items) >= limit and "pagesize" not in call.values:
+        log.warning("list was cut", systemid=call.system.systemid, call=call.call, rows=limit)
+    slices = []
+    for start in range(0, len(items), ROWS_AT_A_TIME):
+        if start:
+            await asyncio.sleep(0)
+        rows = [row(item) for item in items[start : start + ROWS_AT_A_TIME]]
+        slices.append(answers.encode(rows)[1:-1])
+    before, after = answers.around([])
+    return web.Response(body=before + b",".join(slices) + after, content_type="application/json")

@@ -1,0 +1,182 @@
+"""The axis face as an aiohttp application: one door for every path, every answer in the dialect.
+
+Touches: HTTP.
+Trusts:  nothing before dialect.read_call; then only what was signed.
+Raises:  nothing. What a call raises is answered here, and logged here once: one line per refusal,
+         with neither headers nor payload.
+
+The signature binds neither path nor body, so the same signed headers may serve two calls. That is
+the dialect's nature; what bounds it is that a call touches only its system's own deliveries and
+that repeating one changes nothing. TLS is the transport's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+import structlog
+from aiohttp import web
+
+from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore
+from relay.envelope.limits import Limits, in_units
+from relay.errors import JournalError, OverloadError, RelayError
+from relay.model import AgencyCode
+from relay.transport.axis import answers, documents, expect, listing, sending
+from relay.transport.axis.dialect import AxisCall, Call, read_call
+from relay.transport.axis.face import Bounds, Face
+from relay.transport.axis.refusals import UNEXPECTED, AxisRefusal, ErrorCode, refusal_of
+from relay.transport.axis.systems import Systems
+
+log = structlog.get_logger("relay.axis")
+
+Handler = Callable[[Face, AxisCall, web.Request], Awaitable[web.StreamResponse]]
+
+HANDLERS: Mapping[Call, Handler] = {
+    Call.SEND: sending.send,
+    Call.RECEIVED: listing.received,
+    Call.SENT: listing.sent,
+    Call.GET: documents.get,
+    Call.DOWNLOAD: documents.download,
+    Call.COUNT_DOCUMENTS: listing.count,
+    Call.COUNT_STATUSES: listing.count,
+    Call.UPDATE: listing.update,
+    Call.AGENCIES: listing.not_offered,
+    Call.AGENCIES_QD20: listing.not_offered,
+    Call.SYNCHRONIZE: listing.not_offered,
+    Call.REGISTER: listing.not_offered,
+    Call.UNREGISTER: listing.not_offered,
+}
+_GET_TOO = frozenset({Call.DOWNLOAD, Call.COUNT_DOCUMENTS, Call.COUNT_STATUSES})
+
+
+def axis_app(
+    intake: Intake,
+    inbox: Inbox,
+    outbox: Outbox,
+    store: PayloadStore,
+    systems: Systems,
+    limits: Limits,
+    clock: Callable[[], datetime],
+    resolve: Callable[[str], AgencyCode],
+    *,
+    bounds: Bounds | None = None,
+) -> web.Application:
+    """Serve it with runner.AxisRunner, which also answers what never becomes a request."""
+    face = Face(intake, inbox, outbox, store, systems, limits, bounds or Bounds(), clock, resolve)
+    door = _Door(face)
+    app = web.Application(middlewares=[door.guard])
+    app.router.add_route("*", "/{path:.*}", door.answer, expect_handler=expect.later)
+    return app
+
+
+class _Door:
+    """Finds the call, proves the caller, runs the call, turns every failure into an answer."""
+
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self._odd_stamps: dict[str, str] = {}
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        call = _called(request)
+        if call is None:
+            raise web.HTTPNotFound
+        if request.method != "POST" and not (request.method == "GET" and call in _GET_TOO):
+            raise web.HTTPMethodNotAllowed(request.method, _methods(call))
+        axis_call = read_call(call, request.raw_headers, self._face.systems, self._face.clock())
+        self._note_stamp(axis_call)
+        if call is not Call.SEND and request.can_read_body:
+            await self._discard_body(request)
+        return await HANDLERS[call](self._face, axis_call, request)
+
+    @web.middleware
+    async def guard(
+        self,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ConnectionError:
+            raise
+        except web.HTTPException as error:
+            return _answer_http(request, error)
+        except RelayError as error:
+            return _refuse(request, error)
+        except Exception:
+            # A bug of ours: loud here, shown to nobody.
+            log.exception("axis call failed", call=_called(request))
+            return _response(request, UNEXPECTED, 500)
+
+    def _note_stamp(self, call: AxisCall) -> None:
+        """Once per odd timestamp: a client repeats its own for days."""
+        systemid = call.system.systemid
+        if call.finding is not None and self._odd_stamps.get(systemid) != call.stamp:
+            self._odd_stamps[systemid] = call.stamp
+            log.warning(call.finding.code, systemid=systemid, detail=call.finding.detail)
+
+    async def _discard_body(self, request: web.Request) -> None:
+        bounds = self._face.bounds
+        if not await expect.discard(request, bounds.spare_body_bytes, bounds.idle):
+            raise AxisRefusal(
+                ErrorCode.SYSTEM_ERROR,
+                "long-body",
+                "Noi dung kem theo qua lon",
+                f"a body of over {in_units(bounds.spare_body_bytes)} where none is used",
+            )
+
+
+def _refuse(request: web.Request, error: RelayError) -> web.StreamResponse:
+    refusal = refusal_of(error)
+    call = _called(request)
+    if isinstance(error, JournalError) and not isinstance(error, OverloadError):
+        log.error("axis call cannot be stored", call=call, error=str(error))
+    else:
+        systemid = request.headers.get("XroadVnpt-systemid", "")[:64]
+        log.info(
+            "axis call refused",
+            systemid=systemid if systemid.isascii() and systemid.isprintable() else "?",
+            call=call,
+            code=refusal.code,
+            why=refusal.why,
+        )
+    return _response(request, refusal, 200)
+
+
+def _answer_http(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    refusal = AxisRefusal(
+        ErrorCode.SYSTEM_ERROR,
+        "bad-path",
+        "Sai dia chi hoac phuong thuc goi",
+        f"HTTP {error.status}: no call of the dialect at this path with method {request.method}",
+    )
+    response = _response(request, refusal, error.status)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+def _response(request: web.Request, refusal: AxisRefusal, status: int) -> web.Response:
+    if request.writer.output_size:
+        # Half an answer is out already: cut it short, it must not look whole.
+        raise ConnectionAbortedError(refusal.why)
+    response = web.Response(
+        status=status,
+        body=answers.failure(_called(request), refusal),
+        content_type="application/json",
+    )
+    if expect.waits(request):
+        response.force_close()
+    return response
+
+
+def _called(request: web.BaseRequest) -> Call | None:
+    """The call by the last segment of the path: clients put any base before it."""
+    try:
+        return Call(request.path.rstrip("/").rpartition("/")[2])
+    except ValueError:
+        return None
+
+
+def _methods(call: Call) -> tuple[str, ...]:
+    return ("GET", "POST") if call in _GET_TOO else ("POST",)

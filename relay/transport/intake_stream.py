@@ -1,0 +1,183 @@
+"""Receive one envelope: the body goes into its reader and its payload together, chunk by chunk.
+
+Touches: the payload store, through its Protocol; holds one chunk and two bytes, whatever comes.
+Trusts:  nothing. A declared length is refused early but never believed.
+Raises:  TooLargeError, DamagedError, EnvelopeError; TransportError when the body stops coming;
+         JournalError. After any of them nothing of the body is left in the store.
+
+A body that is refused half-way is still read to its end (never past the limit): a client that
+writes before it listens would otherwise see a broken connection instead of the refusal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator
+from datetime import timedelta
+from hmac import compare_digest
+
+import aiohttp
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from relay.delivery.ports import PayloadStore, Upload
+from relay.envelope.limits import Limits, in_units
+from relay.envelope.reader import EnvelopeReader
+from relay.errors import (
+    DamagedError,
+    EnvelopeError,
+    JournalError,
+    TooLargeError,
+    TransportError,
+)
+from relay.model import Envelope, Payload
+
+SLICE_BYTES = 1 << 18
+"""About a millisecond of parsing and hashing: what one body may take from the others at a time."""
+IDLE = timedelta(minutes=2)
+"""How long a body may stand still. Thin links stall; a link that is silent this long is gone."""
+
+_CRLF = b"\r\n"
+
+
+async def receive(
+    stream: AsyncIterable[bytes] | aiohttp.StreamReader,
+    store: PayloadStore,
+    limits: Limits,
+    *,
+    expected: str | None = None,
+    strip_crlf: bool = False,
+    declared_bytes: int | None = None,
+    idle: timedelta = IDLE,
+) -> tuple[Envelope, Payload]:
+    """The envelope in `stream` and its stored bytes, or an error and nothing stored. The caller
+    says `store.release` once it is done with the payload, admitted or refused.
+
+    `expected` is the sender's own text of the digest, in either form of `digest_forms`; it is
+    compared, never parsed. With `strip_crlf` a CR LF at the very end is left out where `expected`
+    names the bytes before it. `declared_bytes` is Content-Length, where there is one.
+    """
+    slack = len(_CRLF) if strip_crlf else 0
+    _refuse_over(declared_bytes or 0, limits.envelope_bytes, slack)
+    upload = store.begin(limits.envelope_bytes)
+    body = _Body(upload, limits, expected, slack)
+    try:
+        await _pour(stream, body, idle)
+        envelope = body.close()
+        payload = await upload.finish()
+    except BaseException:
+        upload.abort()
+        raise
+    if (payload.digest, payload.size_bytes) != (envelope.digest, envelope.size_bytes):
+        await store.release(payload)
+        raise JournalError("the stored bytes are not the bytes that were read")
+    return envelope, payload
+
+
+def digest_forms(digest: bytes) -> tuple[str, str]:
+    """Hex as everyone writes it, and as axis clients do: each byte without its leading zero."""
+    return digest.hex(), "".join(f"{byte:x}" for byte in digest)
+
+
+def is_named(expected: str, digest: bytes) -> bool:
+    """True when `expected` is a form of `digest`; takes as long whichever form it is."""
+    given = expected.encode("utf-8", "surrogatepass").lower()
+    padded, unpadded = (form.encode() for form in digest_forms(digest))
+    return compare_digest(given, padded) | compare_digest(given, unpadded)
+
+
+class _Body:
+    """A body on its way in. The first fault wins; what follows it is only counted and hashed."""
+
+    __slots__ = (
+        "_counted",
+        "_expected",
+        "_fault",
+        "_hash",
+        "_held",
+        "_limit",
+        "_reader",
+        "_slack",
+        "_upload",
+    )
+
+    def __init__(self, upload: Upload, limits: Limits, expected: str | None, slack: int) -> None:
+        self._upload = upload
+        self._reader = EnvelopeReader(limits)
+        self._limit = limits.envelope_bytes
+        self._expected = expected
+        self._slack = slack
+        self._hash = None if expected is None else hashlib.sha256()
+        self._held = b""
+        self._counted = 0
+        self._fault: EnvelopeError | None = None
+
+    def write(self, chunk: bytes) -> None:
+        self._counted += len(chunk)
+        _refuse_over(self._counted, self._limit, self._slack)
+        if self._slack:
+            chunk = self._held + chunk
+            self._held = chunk[-self._slack :]
+            chunk = chunk[: -self._slack]
+        self._take(chunk)
+
+    def close(self) -> Envelope:
+        """DamagedError first: bytes changed on their way explain whatever else is wrong with them."""
+        self._settle_tail()
+        if self._fault is not None:
+            raise self._fault
+        return self._reader.close()
+
+    def _settle_tail(self) -> None:
+        if self._expected is None or self._hash is None:
+            self._take(self._held)
+            return
+        if self._held == _CRLF and is_named(self._expected, self._hash.digest()):
+            return
+        _refuse_over(self._counted, self._limit, 0)
+        self._take(self._held)
+        if not is_named(self._expected, self._hash.digest()):
+            raise DamagedError("the bytes that came are not those the sender's digest names")
+
+    def _take(self, chunk: bytes) -> None:
+        if self._hash is not None:
+            self._hash.update(chunk)
+        if self._fault is None and chunk:
+            try:
+                self._reader.feed(chunk)
+                self._upload.write(chunk)
+            except EnvelopeError as fault:
+                self._fault = fault
+                self._upload.abort()
+
+
+async def _pour(
+    stream: AsyncIterable[bytes] | aiohttp.StreamReader, body: _Body, idle: timedelta
+) -> None:
+    # A StreamReader iterates by lines; here every read is as large as what has arrived.
+    chunks = aiter(stream.iter_any() if isinstance(stream, aiohttp.StreamReader) else stream)
+    since_pause = 0
+    while (chunk := await _next(chunks, idle)) is not None:
+        for start in range(0, len(chunk), SLICE_BYTES):
+            piece = chunk[start : start + SLICE_BYTES]
+            body.write(piece)
+            since_pause += len(piece)
+            if since_pause >= SLICE_BYTES:
+                since_pause = 0
+                await asyncio.sleep(0)
+
+
+async def _next(chunks: AsyncIterator[bytes], idle: timedelta) -> bytes | None:
+    try:
+        async with asyncio.timeout(idle.total_seconds()):
+            return await anext(chunks, None)
+    except TimeoutError:
+        raise TransportError(f"no byte for {idle.total_seconds():g} s") from None
+    except (OSError, web.RequestPayloadError, HttpProcessingError, aiohttp.ClientError):
+        raise TransportError("the body ended early or was framed wrongly") from None
+
+
+def _refuse_over(size_bytes: int, limit_bytes: int, slack: int) -> None:
+    if size_bytes > limit_bytes + slack:
+        raise TooLargeError(in_units(size_bytes), limit=in_units(limit_bytes))

@@ -1,0 +1,71 @@
+"""What the native face holds in its hands: the doors of delivery, the clock and its limits.
+
+Touches: nothing; values and Protocols only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+
+from aiohttp import web
+
+from relay.delivery.ports import (
+    Caller,
+    Inbox,
+    Intake,
+    LogReader,
+    PayloadStore,
+    Tokens,
+    Tracking,
+)
+from relay.envelope.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    intake: Intake
+    inbox: Inbox
+    tracking: Tracking
+    log: LogReader
+    tokens: Tokens
+    store: PayloadStore
+    limits: Limits
+    clock: Callable[[], datetime]
+    ready: Callable[[], str | None]
+    """None when the node takes documents, else why it does not."""
+    local_operator: bool
+    entropy: Callable[[int], bytes]
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the node stops: streams that never end by themselves end then."""
+    streams: set[str] = field(default_factory=set)
+    """Request ids of the live streams, to bound their number."""
+
+
+REQUEST_ID = web.RequestKey("request_id", str)
+
+
+class Who(Enum):
+    """Whom a route serves."""
+
+    ANYONE = auto()
+    CALLER = auto()
+    READER = auto()
+    OPERATOR = auto()
+
+
+NOBODY = Caller(holder="", agencies=frozenset())
+"""Stands for the caller where a route serves anyone."""
+
+Handler = Callable[[Inside, Caller, web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    path: str
+    handler: Handler
+    who: Who = Who.CALLER

@@ -1,0 +1,305 @@
+"""The OpenAPI 3.1 description of the native face; a test holds it against the routes, both ways.
+
+Touches: nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relay import __version__
+from relay.delivery.ports import Acknowledgement
+from relay.model import MessageType
+from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, Schema, reference
+
+Json = dict[str, Any]
+
+_TITLES = {
+    400: "The request is malformed",
+    401: "No valid bearer token",
+    403: "Not for this caller",
+    404: "Nothing of the caller's has that name",
+    409: "Other content stands under that name",
+    413: "More than this node takes",
+    415: "A kind of body not taken here",
+    416: "The range lies outside the document",
+    422: "The envelope, its seal or its recipients cannot be taken",
+    503: "Not now; see Retry-After",
+}
+
+
+def document() -> Json:
+    """The whole description; fresh each time, so nobody's change to it reaches another."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Trục Relay, native API",
+            "version": __version__,
+            "description": "Hand in official documents, follow them, collect them, read the audit log. "
+            "202 means: durable. Every refusal is a problem document (RFC 9457).",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"bearer": []}],
+        "paths": _paths(),
+        "components": {
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "From `relay token issue`, with scopes agency:CODE, operator, auditor.",
+                }
+            },
+            "schemas": dict(SCHEMAS),
+            "responses": {
+                f"Problem{status}": _content(
+                    title, "application/problem+json", reference("Problem")
+                )
+                for status, title in _TITLES.items()
+            },
+        },
+    }
+
+
+def _paths() -> Json:
+    one_delivery = [_in_path("id", UUID)]
+    one_message = [_in_path("id", UUID)]
+    return {
+        "/v1/envelopes": {"post": _submit()},
+        "/v1/messages/{id}": {
+            "get": _read(
+                "trackMessage", "State, trace and receipts of a message", _json("Message")
+            ),
+            "parameters": one_message,
+        },
+        "/v1/messages/{id}/seal": {
+            "get": _read("getMessageSeal", "The seal over the envelope", _seal()),
+            "parameters": one_message,
+        },
+        "/v1/receipts/{digest}": {
+            "get": _read("getReceipt", "One signed receipt, in a container", _xml("The container")),
+            "parameters": [_in_path("digest", DIGEST)],
+        },
+        "/v1/deliveries": {"get": _listing()},
+        "/v1/deliveries/{id}/envelope": {"get": _envelope(), "parameters": one_delivery},
+        "/v1/deliveries/{id}/seal": {
+            "get": _read("getDeliverySeal", "The seal over the envelope", _seal()),
+            "parameters": one_delivery,
+        },
+        "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
+        "/v1/audit": {"get": _audit()},
+        "/v1/audit/head": {
+            "get": _operation(
+                "getAuditHead",
+                "The latest signed head, a C2SP checkpoint",
+                {"200": _content("The note", "text/plain", TEXT)},
+                (401, 403, 503),
+            )
+        },
+        "/v1/tokens": {"get": _tokens(), "post": _issue()},
+        "/v1/tokens/{id}": {
+            "delete": _operation(
+                "revokeToken", "Revoke a token", {"200": _json("Token")}, (401, 403, 404, 503)
+            ),
+            "parameters": [_in_path("id", TEXT)],
+        },
+        "/v1/openapi.json": {
+            "get": _open(
+                "describe",
+                "This document",
+                {"200": _content("OpenAPI 3.1", "application/json", {"type": "object"})},
+            )
+        },
+        "/healthz": {"get": _open("alive", "The process runs", {"200": _json("Health")})},
+        "/readyz": {
+            "get": _open(
+                "ready", "Documents are taken", {"200": _json("Health"), "503": _problem(503)}
+            )
+        },
+    }
+
+
+def _submit() -> Json:
+    accepted = _json("Accepted", "Durable; a repeat gets the same body")
+    accepted["headers"] = {
+        "Location": {"schema": TEXT, "description": "Where to follow the message"},
+        "Relay-Repeated": {"schema": TEXT, "description": "`true` where this was a repeat"},
+    }
+    return {
+        **_operation(
+            "submitEnvelope",
+            "Hand in an envelope",
+            {"202": accepted},
+            (400, 401, 403, 409, 413, 415, 422, 503),
+        ),
+        "parameters": [
+            _query(
+                "to",
+                {"type": "array", "items": {"type": "string", "maxLength": 64}},
+                "Recipients, where they are not the document's own",
+            ),
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "description": "Other content under the same key is refused",
+            },
+        ],
+        "requestBody": {"required": True, "content": _bodies()},
+    }
+
+
+def _bodies() -> Json:
+    raw = {"schema": {"type": "string", "contentMediaType": "application/xml"}}
+    parts = {
+        "schema": {
+            "type": "object",
+            "properties": {"envelope": raw["schema"], "seal": raw["schema"]},
+            "required": ["envelope"],
+        }
+    }
+    plain = ("application/xml", "text/xml", "application/edxml+xml", "application/octet-stream")
+    return {
+        **dict.fromkeys(plain, raw),
+        **dict.fromkeys(("multipart/related", "multipart/form-data"), parts),
+    }
+
+
+def _listing() -> Json:
+    listed = ["open", "all", *(word.value for word in Acknowledgement)]
+    return {
+        **_operation(
+            "listDeliveries", "What came, by cursor", {"200": _json("Deliveries")}, (400, 401, 503)
+        ),
+        "parameters": [
+            *_cursor("Cursor of the last delivery seen"),
+            _query(
+                "type",
+                {"type": "string", "enum": [kind.value for kind in MessageType]},
+                "One kind only",
+            ),
+            _query(
+                "acknowledgement",
+                {"type": "string", "enum": listed, "default": "open"},
+                "`open` leaves out what is acknowledged `done`",
+            ),
+        ],
+    }
+
+
+def _envelope() -> Json:
+    headers = {
+        "Repr-Digest": {"schema": TEXT, "description": "RFC 9530, SHA-256 of the whole envelope"},
+        "ETag": {"schema": TEXT, "description": "For If-Range"},
+    }
+    whole = {**_xml("The exact bytes"), "headers": headers}
+    return {
+        **_operation(
+            "getDeliveryEnvelope",
+            "The exact bytes that were sent; marks the delivery fetched",
+            {"200": whole, "206": {**_xml("One range of them"), "headers": headers}},
+            (400, 401, 404, 416, 503),
+        ),
+        "parameters": [
+            {"name": "Range", "in": "header", "schema": TEXT, "description": "One byte range"}
+        ],
+    }
+
+
+def _acknowledge() -> Json:
+    return {
+        **_operation(
+            "acknowledgeDelivery",
+            "Say what became of a delivery; `done` sends the sender a receipt",
+            {"200": _json("Delivery")},
+            (400, 401, 404, 413, 415, 503),
+        ),
+        "requestBody": _json_body("Acknowledge"),
+    }
+
+
+def _audit() -> Json:
+    page = _json("AuditPage", "A page, or a live stream with the index as event id")
+    page["content"]["text/event-stream"] = {"schema": TEXT}
+    return {
+        **_operation("readAudit", "Entries of the audit log", {"200": page}, (400, 401, 403, 503)),
+        "parameters": [
+            *_cursor("Index of the first entry wanted"),
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "schema": TEXT,
+                "description": "Where a broken stream goes on",
+            },
+        ],
+    }
+
+
+def _tokens() -> Json:
+    return _operation("listTokens", "All tokens", {"200": _json("Tokens")}, (400, 401, 403, 503))
+
+
+def _issue() -> Json:
+    return {
+        **_operation(
+            "issueToken",
+            "Issue a token; its secret is shown once",
+            {"201": _json("IssuedToken")},
+            (400, 401, 403, 413, 415, 503),
+        ),
+        "requestBody": _json_body("TokenRequest"),
+    }
+
+
+def _read(name: str, summary: str, answer: Json) -> Json:
+    return _operation(name, summary, {"200": answer}, (400, 401, 404, 503))
+
+
+def _open(name: str, summary: str, answers: Json) -> Json:
+    return {**_operation(name, summary, answers, ()), "security": []}
+
+
+def _operation(name: str, summary: str, answers: Json, refusals: tuple[int, ...]) -> Json:
+    problems = {str(status): _problem(status) for status in refusals}
+    return {"operationId": name, "summary": summary, "responses": {**answers, **problems}}
+
+
+def _problem(status: int) -> Json:
+    return {"$ref": f"#/components/responses/Problem{status}"}
+
+
+def _content(description: str, media_type: str, schema: Schema) -> Json:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _json(name: str, description: str = "") -> Json:
+    return _content(description or name, "application/json", reference(name))
+
+
+def _json_body(name: str) -> Json:
+    return {"required": True, "content": {"application/json": {"schema": reference(name)}}}
+
+
+def _xml(description: str) -> Json:
+    return _content(description, "application/xml", TEXT)
+
+
+def _seal() -> Json:
+    kind = {"schema": TEXT, "description": "agency, agency-supplied, node or gateway"}
+    return {**_xml("A detached XAdES signature"), "headers": {"Relay-Seal-Kind": kind}}
+
+
+def _in_path(name: str, schema: Schema) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query(name: str, schema: Schema, description: str) -> Json:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+def _cursor(description: str) -> list[Json]:
+    return [
+        _query("after", {"type": "integer", "minimum": 0, "default": 0}, description),
+        _query(
+            "limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "A page"
+        ),
+    ]

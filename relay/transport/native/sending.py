@@ -1,0 +1,127 @@
+"""Send a payload's exact bytes at flat memory: whole, or the range a resuming client asks for.
+
+Touches: the payload store through its door; for a range, the payload's own file.
+Trusts:  that a payload's bytes never change once stored.
+Raises:  RangeError; ConnectionResetError when the bytes stop coming once the answer has begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from relay.delivery.ports import PayloadStore
+from relay.model import Payload
+from relay.transport.native.inside import REQUEST_ID
+from relay.transport.problems import RangeError
+
+_log = structlog.get_logger("relay.native")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_CHUNK_BYTES = 1 << 18
+
+
+async def send_payload(
+    request: web.Request, store: PayloadStore, payload: Payload
+) -> web.StreamResponse:
+    """200 with everything, or 206 with one range; several ranges at once get everything."""
+    wanted = _wanted(request, payload)
+    headers = _headers(request, payload)
+    if wanted is None:
+        return await _send(request, 200, headers, payload.size_bytes, store.read(payload))
+    start, stop = wanted
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{payload.size_bytes}"
+    return await _send(request, 206, headers, stop - start, _slice(store, payload, start, stop))
+
+
+def _headers(request: web.Request, payload: Payload) -> dict[str, str]:
+    digest = b64encode(bytes.fromhex(payload.digest)).decode()
+    return {
+        "Content-Type": "application/xml",
+        "Content-Disposition": 'attachment; filename="envelope.edxml"',
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-transform",
+        "Accept-Ranges": "bytes",
+        "ETag": _etag(payload),
+        "Repr-Digest": f"sha-256=:{digest}:",  # RFC 9530: of the whole, also beside a range
+        "X-Request-ID": request[REQUEST_ID],
+    }
+
+
+def _etag(payload: Payload) -> str:
+    return f'"{payload.digest}"'
+
+
+def _wanted(request: web.Request, payload: Payload) -> tuple[int, int] | None:
+    """Start and stop of the one range asked for (RFC 9110 §14); None where everything is to be sent."""
+    match = _RANGE.fullmatch(request.headers.get("Range", "").strip())
+    if match is None or request.headers.get("If-Range", _etag(payload)) != _etag(payload):
+        return None
+    first, last = match.groups()
+    if not first and not last:
+        return None
+    size = payload.size_bytes
+    if not first:
+        start, stop = max(0, size - int(last)), size
+    else:
+        start, stop = int(first), min(size, int(last) + 1 if last else size)
+        if last and int(last) < int(first):
+            return None
+    if start >= size or start >= stop:
+        raise RangeError(f"the envelope has {size} bytes", size)
+    return start, stop
+
+
+async def _send(
+    request: web.Request,
+    status: int,
+    headers: dict[str, str],
+    size_bytes: int,
+    chunks: AsyncIterator[bytes],
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = size_bytes
+    first = await anext(chunks, b"")  # a store that fails at once is still answered as a problem
+    await response.prepare(request)
+    try:
+        await response.write(first)
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
+    except ConnectionError:
+        raise
+    except Exception as error:
+        # The head is out: only a broken connection can tell the client that bytes are missing.
+        _log.exception("cut off while sending", path=request.path)
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError from error
+    return response
+
+
+async def _slice(
+    store: PayloadStore, payload: Payload, start: int, stop: int
+) -> AsyncIterator[bytes]:
+    if payload.path is None:
+        content = b"".join([chunk async for chunk in store.read(payload)])
+        yield content[start:stop]
+        return
+    while start < stop:
+        chunk = await asyncio.to_thread(
+            _read_at, payload.path, start, min(_CHUNK_BYTES, stop - start)
+        )
+        if not chunk:
+            raise OSError("a payload file is shorter than its record says")
+        yield chunk
+        start += len(chunk)
+
+
+def _read_at(path: Path, offset: int, size_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(size_bytes)

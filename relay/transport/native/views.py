@@ -1,0 +1,170 @@
+"""The inside's records as the JSON of the API: names as in the records, instants as RFC 3339 UTC.
+
+Touches: nothing.
+Raises:  nothing. Absent values are null, so that every member named in the OpenAPI document is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from relay.delivery.ports import (
+    DeliveryView,
+    InboxItem,
+    MessageView,
+    ReceiptView,
+    StatusView,
+    TokenView,
+)
+from relay.model import Event, Finding
+
+Json = dict[str, Any]
+
+
+def json_bytes(document: Mapping[str, object]) -> bytes:
+    # A lone surrogate, kept as found in a hostile document, has no UTF-8: it is shown escaped.
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def json_response(document: Mapping[str, object], status: int = 200) -> web.Response:
+    return web.Response(status=status, body=json_bytes(document), content_type="application/json")
+
+
+def stamp(instant: datetime) -> str:
+    """2026-11-23T04:05:06.123Z"""
+    return (
+        instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        + f"{instant.microsecond // 1000:03d}Z"
+    )
+
+
+def _stamp_or_none(instant: datetime | None) -> str | None:
+    return None if instant is None else stamp(instant)
+
+
+def message_view(view: MessageView) -> Json:
+    return {
+        "message_id": view.message_id,
+        "origin": view.origin,
+        "message_type": view.message_type,
+        "sender": view.sender,
+        "subject": view.subject,
+        "notation": view.notation,
+        "document_id": view.document_id,
+        "priority": int(view.priority),
+        "digest": view.digest,
+        "size_bytes": view.size_bytes,
+        "accepted_at": stamp(view.accepted_at),
+        "expires_at": stamp(view.expires_at),
+        "seal_kind": view.seal_kind,
+        "linked_to": view.linked_to,
+        "findings": [_finding(finding) for finding in view.findings],
+        "deliveries": [_delivery(delivery) for delivery in view.deliveries],
+    }
+
+
+def _finding(finding: Finding) -> Json:
+    return {"code": finding.code, "detail": finding.detail, "where": finding.where}
+
+
+def _delivery(view: DeliveryView) -> Json:
+    return {
+        "delivery_id": view.delivery_id,
+        "recipient": view.recipient,
+        "addressed_as": view.addressed_as,
+        "state": view.state,
+        "next_hop": view.next_hop,
+        "attempts": view.attempts,
+        "next_attempt_at": _stamp_or_none(view.next_attempt_at),
+        "last_error": view.last_error,
+        "reason": view.reason,
+        "detail": view.detail,
+        "trace": trace(view),
+        "receipts": [_receipt(receipt) for receipt in view.receipts],
+        "statuses": [_status(status) for status in view.statuses],
+    }
+
+
+_NOT_AN_ARRIVAL = frozenset(
+    {Event.SUBMISSION_REJECTION, Event.RELAY_REJECTION, Event.RELAY_FAILURE}
+)
+
+
+def trace(view: DeliveryView) -> list[Json]:
+    """The nodes this delivery passed, in order, each with when it arrived and the receipt that says so."""
+    hops: dict[str, Json] = {}
+    for receipt in view.receipts:
+        if receipt.event not in _NOT_AN_ARRIVAL and receipt.issuer not in hops:
+            hops[receipt.issuer] = {
+                "node": receipt.issuer,
+                "at": stamp(receipt.at),
+                "event": receipt.event,
+                "receipt": receipt.digest,
+            }
+    return list(hops.values())
+
+
+def _receipt(view: ReceiptView) -> Json:
+    return {
+        "digest": view.digest,
+        "event": view.event,
+        "issuer": view.issuer,
+        "at": stamp(view.at),
+        "previous": view.previous,
+        "hop": _hop(view),
+        "reason": view.reason,
+        "detail": view.detail,
+    }
+
+
+def _hop(view: ReceiptView) -> Json | None:
+    if view.transfer_id is None and view.sent_by is None:
+        return None
+    return {"transfer_id": view.transfer_id, "sent_by": view.sent_by}
+
+
+def _status(view: StatusView) -> Json:
+    return {
+        "message_id": view.message_id,
+        "status_code": view.status_code,
+        "sender": view.sender,
+        "description": view.description,
+        "timestamp": view.timestamp,
+        "arrived_at": stamp(view.arrived_at),
+    }
+
+
+def inbox_item(item: InboxItem) -> Json:
+    return {
+        "delivery_id": item.delivery_id,
+        "cursor": item.cursor,
+        "message_id": item.message_id,
+        "message_type": item.message_type,
+        "sender": item.sender,
+        "recipient": item.recipient,
+        "subject": item.subject,
+        "notation": item.notation,
+        "priority": int(item.priority),
+        "digest": item.digest,
+        "size_bytes": item.size_bytes,
+        "state": item.state,
+        "acknowledgement": item.acknowledgement,
+        "available_at": stamp(item.available_at),
+        "updated_at": stamp(item.updated_at),
+        "seal_kind": item.seal_kind,
+    }
+
+
+def token_view(view: TokenView) -> Json:
+    return {
+        "token_id": view.token_id,
+        "holder": view.holder,
+        "scopes": list(view.scopes),
+        "created_at": stamp(view.created_at),
+        "revoked_at": _stamp_or_none(view.revoked_at),
+    }

@@ -1,0 +1,264 @@
+"""Speak to neighbours: one long-lived session each, mutual TLS 1.3, never a session a transfer.
+
+What a failure means is decided by how far the request got. Refused connection, failed handshake,
+503: nothing was taken over. Anything after the first byte was sent and before a whole answer: in
+doubt. Any other 4xx: the neighbour refuses this request as it is.
+
+Touches: sockets. Trusts: the handshake, and that the certificate names the neighbour it called;
+answers are only bytes until the notary proved them.
+Raises:  TransportError, UnansweredError, PeerError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import aiohttp
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector
+
+from relay.delivery.ports import PayloadStore
+from relay.errors import (
+    ConflictError,
+    PeerError,
+    RelayError,
+    SignatureError,
+    TransportError,
+    UnansweredError,
+    WireError,
+)
+from relay.model import NodeId, Payload, Signed, TransferId
+from relay.transport.nodes import parts
+from relay.transport.nodes.server import AHEAD_BYTES, RECEIPTS_LIMIT_BYTES, RECEIPTS_TYPE
+from relay.wire.container import read_receipts, write_receipts
+
+CONNECT_SECONDS = 10.0
+_COME_AGAIN = frozenset({408, 421, 425, 429, 503})
+"""Statuses with which a node says that it took nothing over; other 5xx leave it open."""
+CHUNK_BYTES = 1 << 20
+_REFUSED_BEFORE = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ServerFingerprintMismatch,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodesClient:
+    """delivery.records.Wire."""
+
+    urls: Mapping[NodeId, str]
+    tls: ssl.SSLContext
+    store: PayloadStore
+    identify: Callable[[bytes], NodeId]
+    at_once: int
+    answer_within: timedelta
+    _sessions: dict[NodeId, ClientSession] = field(default_factory=dict)
+
+    async def carry(
+        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+    ) -> Signed:
+        """One attempt; the neighbour's signed answer."""
+        if payload.size_bytes > AHEAD_BYTES:
+            return await self._carry_ahead(neighbour, header, seal, payload)
+        return await self._post_transfer(
+            neighbour, parts.preamble(header, seal, payload.size_bytes), payload
+        )
+
+    async def _carry_ahead(
+        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+    ) -> Signed:
+        """A repeat is answered without its envelope; otherwise that goes first."""
+        body = parts.preamble(header, seal, None)
+        try:
+            return await self._post_transfer(neighbour, body, None)
+        except _NotAheadError:
+            await self._upload(neighbour, payload)
+            return await self._post_transfer(neighbour, body, None)
+
+    async def _post_transfer(
+        self, neighbour: NodeId, preamble: bytes, payload: Payload | None
+    ) -> Signed:
+        headers = {"Content-Type": parts.CONTENT_TYPE}
+        data: bytes | AsyncIterator[bytes] = preamble
+        if payload is not None and payload.content is not None:
+            data = preamble + payload.content + parts.ending
+        elif payload is not None:
+            data = self._stream(preamble, payload)
+            headers["Content-Length"] = str(len(preamble) + payload.size_bytes + len(parts.ending))
+        async with self._ask(neighbour, "POST", "/axis/v1/transfers", data, headers) as response:
+            return await _answer(response)
+
+    async def _stream(self, preamble: bytes, payload: Payload) -> AsyncIterator[bytes]:
+        yield preamble
+        async for chunk in self.store.read(payload):
+            yield chunk
+        yield parts.ending
+
+    async def _upload(self, neighbour: NodeId, payload: Payload) -> None:
+        """From where the neighbour's copy ends. A cut upload goes on at the next attempt."""
+        path = f"/axis/v1/payloads/{payload.digest}"
+        async with self._ask(neighbour, "HEAD", path) as response:
+            offset = _offset(response)
+        if offset >= payload.size_bytes:
+            return
+        headers = {"Upload-Offset": str(offset), "Content-Type": "application/partial-upload"}
+        stream = self._from(payload, offset)
+        try:
+            async with self._ask(neighbour, "PATCH", path, stream, headers) as response:
+                if _offset(response) != payload.size_bytes:
+                    raise TransportError("the upload broke off")
+        except (UnansweredError, ConflictError) as error:
+            # An upload is no transfer: what came of it is no delivery, so nothing is in doubt.
+            raise TransportError(str(error)) from error
+
+    async def _from(self, payload: Payload, offset: int) -> AsyncIterator[bytes]:
+        async for chunk in self.store.read(payload):
+            if offset >= len(chunk):
+                offset -= len(chunk)
+                continue
+            yield chunk[offset:]
+            offset = 0
+
+    async def ask(self, neighbour: NodeId, transfer_id: TransferId) -> Signed | None:
+        """The answer it once gave; None when it knows no such transfer."""
+        try:
+            async with self._ask(neighbour, "GET", f"/axis/v1/transfers/{transfer_id}") as response:
+                return await _answer(response)
+        except _NotAheadError:
+            return None
+
+    async def hand_back(self, neighbour: NodeId, receipts: Sequence[Signed]) -> None:
+        """Returns once they are durable there."""
+        headers = {"Content-Type": RECEIPTS_TYPE}
+        body = write_receipts(receipts)
+        async with self._ask(neighbour, "POST", "/axis/v1/receipts", body, headers) as response:
+            if response.status != 204:
+                raise TransportError(f"receipts answered with HTTP {response.status}")
+
+    async def close(self) -> None:
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    @asynccontextmanager
+    async def _ask(
+        self,
+        neighbour: NodeId,
+        method: str,
+        path: str,
+        data: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[ClientResponse]:
+        """The response with a good status; everything else is one of the three failures."""
+        url = self.urls[neighbour].rstrip("/") + path
+        try:
+            async with self._session(neighbour).request(
+                method, url, data=data, headers=headers, ssl=self.tls, allow_redirects=False
+            ) as response:
+                await _check_status(response)
+                yield response
+        except RelayError:
+            raise
+        except _REFUSED_BEFORE as error:
+            raise TransportError(_words(error)) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise UnansweredError(_words(error)) from error
+
+    def _session(self, neighbour: NodeId) -> ClientSession:
+        session = self._sessions.get(neighbour)
+        if session is None or session.closed:
+            session = self._sessions[neighbour] = ClientSession(
+                connector=TCPConnector(
+                    ssl=_PeerIs(neighbour, self.identify),
+                    limit=self.at_once + 2,
+                    keepalive_timeout=600.0,
+                ),
+                timeout=ClientTimeout(
+                    total=None,
+                    sock_connect=CONNECT_SECONDS,
+                    sock_read=self.answer_within.total_seconds(),
+                ),
+                auto_decompress=False,
+            )
+        return session
+
+
+class _PeerIs(aiohttp.Fingerprint):
+    """Checked once on each new connection, before a byte of a request leaves: whoever answers must be
+    the node that was called, not just any node of the tree."""
+
+    def __init__(self, neighbour: NodeId, identify: Callable[[bytes], NodeId]) -> None:
+        super().__init__(bytes(32))
+        self._neighbour = neighbour
+        self._identify = identify
+
+    def check(self, transport: asyncio.Transport) -> None:
+        tls = transport.get_extra_info("ssl_object")
+        certificate = None if tls is None else tls.getpeercert(binary_form=True)
+        node = "nobody" if certificate is None else self._named(certificate)
+        if node != self._neighbour:
+            raise aiohttp.ServerFingerprintMismatch(
+                self._neighbour.encode(), node.encode(), *transport.get_extra_info("peername")[:2]
+            )
+
+    def _named(self, certificate: bytes) -> str:
+        try:
+            return self._identify(certificate)
+        except SignatureError as error:
+            return str(error)
+
+
+class _NotAheadError(PeerError):
+    """404: the envelope has not gone ahead, or the transfer is unknown."""
+
+
+async def _check_status(response: ClientResponse) -> None:
+    status = response.status
+    if status < 300:
+        return
+    text = (await response.content.read(4096)).decode("utf-8", "replace")
+    words = f"HTTP {status} from the neighbour: {_detail(text)}"
+    if status == 404:
+        raise _NotAheadError(words)
+    if status == 409:
+        raise ConflictError(words)
+    if status in _COME_AGAIN:
+        raise TransportError(words)
+    if status >= 500:
+        raise UnansweredError(words)
+    raise PeerError(words)
+
+
+def _detail(text: str) -> str:
+    """The problem document's own words, in one printable line."""
+    _, _, rest = text.partition('"detail": "')
+    words = rest.partition('"')[0] or text
+    return "".join(c if c.isprintable() else " " for c in words)[:200]
+
+
+async def _answer(response: ClientResponse) -> Signed:
+    body = await response.content.read(CHUNK_BYTES)
+    while chunk := await response.content.read(CHUNK_BYTES):
+        body += chunk
+        if len(body) > RECEIPTS_LIMIT_BYTES:
+            raise WireError("the answer is too large")
+    receipts = read_receipts(body, RECEIPTS_LIMIT_BYTES)
+    if len(receipts) != 1:
+        raise WireError(f"the answer holds {len(receipts)} receipts, limit 1")
+    return receipts[0]
+
+
+def _offset(response: ClientResponse) -> int:
+    text = response.headers.get("Upload-Offset", "")
+    if not text.isdigit() or len(text) > 15:
+        raise TransportError("the neighbour told no upload offset")
+    return int(text)
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]

@@ -1,0 +1,268 @@
+"""What a neighbour may ask of this node: transfers, uploads ahead, receipts, who we are.
+
+Touches: HTTP. Every request carries a TLS certificate whose path the handshake proved; here it is
+bound to a configured neighbour, before anything else.
+Trusts:  nothing of a body until the desks proved it.
+Raises:  nothing: every failure leaves as a problem document. 4xx: do not repeat this as it is.
+         503: repeat later, nothing was taken over. 500: repeat, it may have been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+from aiohttp import BodyPartReader, web
+
+from relay.delivery.arrivals import Opened, TransferDesk
+from relay.delivery.ports import PayloadStore
+from relay.delivery.returns import ReturnDesk
+from relay.envelope.limits import Limits
+from relay.errors import (
+    AccessError,
+    ConflictError,
+    EnvelopeError,
+    JournalError,
+    NotFoundError,
+    OverloadError,
+    PeerError,
+    RelayError,
+    TransportError,
+    WireError,
+)
+from relay.model import Digest, Envelope, NodeId, Payload, Signed, TransferId
+from relay.transport.intake_stream import receive
+from relay.transport.nodes.parts import Parts, chunks, read_parts
+from relay.transport.problems import problem_of, problem_response
+from relay.wire.container import read_receipts, write_receipts
+
+log = structlog.get_logger("relay.nodes")
+RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
+RECEIPTS_LIMIT_BYTES = 32 << 20
+AHEAD_BYTES = 1 << 20
+"""Envelopes over this size go ahead of their transfer."""
+WIRE_VERSION = 1
+
+
+class AheadStore(Protocol):
+    def offset(self, neighbour: NodeId, digest: str) -> int: ...
+    async def append(
+        self, neighbour: NodeId, digest: str, stream: AsyncIterator[bytes], limit_bytes: int
+    ) -> int: ...
+    def read(self, neighbour: NodeId, digest: Digest) -> AsyncIterator[bytes]: ...
+    def forget(self, neighbour: NodeId, digest: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFace:
+    """The parts of a node that its neighbours speak with."""
+
+    node: NodeId
+    version: str
+    neighbours: frozenset[NodeId]
+    transfers: TransferDesk
+    returns: ReturnDesk
+    store: PayloadStore
+    ahead: AheadStore
+    limits: Limits
+    contact: Callable[[NodeId], None]
+    mint: Callable[[], str]
+    """A new request id."""
+    identify: Callable[[bytes], NodeId]
+    """The node a TLS certificate (DER) is of; raises SignatureError."""
+    refused: Callable[[NodeId, str], Awaitable[None]]
+    """An authenticated neighbour was refused without evidence: for the audit log."""
+
+
+def nodes_app(face: NodeFace) -> web.Application:
+    """The application of the listener for neighbours."""
+    handlers = _Handlers(face)
+    app = web.Application(middlewares=[handlers.guard])
+    app.router.add_get("/axis/v1/node", handlers.describe)
+    app.router.add_post("/axis/v1/transfers", handlers.transfer)
+    app.router.add_get("/axis/v1/transfers/{id}", handlers.answer)
+    app.router.add_post("/axis/v1/receipts", handlers.receipts)
+    app.router.add_route("HEAD", "/axis/v1/payloads/{digest}", handlers.offset)
+    app.router.add_patch("/axis/v1/payloads/{digest}", handlers.upload)
+    return app
+
+
+class _Handlers:
+    def __init__(self, face: NodeFace) -> None:
+        self._face = face
+
+    @web.middleware
+    async def guard(
+        self,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        try:
+            self._neighbour(request)
+            return await handler(request)
+        except (RelayError, web.HTTPException) as error:
+            return await self._refuse(request, error)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            log.exception("node call failed", path=request.path)
+            return self._problem(error)
+
+    async def _refuse(
+        self, request: web.Request, error: RelayError | web.HTTPException
+    ) -> web.StreamResponse:
+        neighbour = request.get("neighbour", "?")
+        log.warning("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
+        if isinstance(error, PeerError) and neighbour != "?":
+            await self._face.refused(NodeId(neighbour), type(error).__name__)
+        response = self._problem(error)
+        if isinstance(error, JournalError) and not isinstance(error, OverloadError):
+            response.set_status(500)  # it may be durable all the same: the neighbour is in doubt
+        return response
+
+    def _problem(self, error: BaseException) -> web.Response:
+        return problem_response(problem_of(error), self._face.mint())
+
+    def _neighbour(self, request: web.Request) -> NodeId:
+        known = request.get("neighbour")
+        if known is not None:
+            return NodeId(known)
+        transport = request.transport
+        tls = None if transport is None else transport.get_extra_info("ssl_object")
+        certificate = None if tls is None else tls.getpeercert(binary_form=True)
+        if certificate is None:
+            raise AccessError("no client certificate")
+        node = self._face.identify(certificate)
+        if node not in self._face.neighbours:
+            raise AccessError(f"node {node} is not a neighbour of {self._face.node}")
+        request["neighbour"] = node
+        self._face.contact(node)
+        return node
+
+    async def describe(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response(
+            {
+                "node": self._face.node,
+                "version": self._face.version,
+                "wire": [WIRE_VERSION],
+                "capabilities": ["transfers", "receipts", "payloads-ahead"],
+                "envelope_limit_bytes": self._face.limits.envelope_bytes,
+                "ahead_over_bytes": AHEAD_BYTES,
+            }
+        )
+
+    # ------------------------------------------------------------ transfers
+
+    async def transfer(self, request: web.Request) -> web.Response:
+        neighbour = self._neighbour(request)
+        if not request.content_type.startswith("multipart/"):
+            raise WireError("a transfer is multipart/related")
+        parts = await read_parts(await request.multipart())
+        opened = await self._face.transfers.open(neighbour, parts.header)
+        if isinstance(opened, Signed):
+            return _signed(opened)
+        if parts.envelope is None:
+            return _signed(await self._gone_ahead(opened, parts))
+        return _signed(await self._with_envelope(opened, parts, parts.envelope))
+
+    async def _with_envelope(self, opened: Opened, parts: Parts, part: BodyPartReader) -> Signed:
+        return await self._take(opened, parts.seal, chunks(part))
+
+    async def _gone_ahead(self, opened: Opened, parts: Parts) -> Signed:
+        """The envelope is what this neighbour uploaded, or what it got an answer for before."""
+        answer = await self._face.transfers.first_answer(opened)
+        if answer is not None:
+            self._face.ahead.forget(opened.neighbour, opened.header.digest)
+            return answer
+        if self._face.ahead.offset(opened.neighbour, opened.header.digest) == 0:
+            raise NotFoundError("the envelope of this transfer has not gone ahead")
+        stream = self._face.ahead.read(opened.neighbour, opened.header.digest)
+        signed = await self._take(opened, parts.seal, stream)
+        self._face.ahead.forget(opened.neighbour, opened.header.digest)
+        return signed
+
+    async def _take(self, opened: Opened, seal: bytes, stream: AsyncIterator[bytes]) -> Signed:
+        header = opened.header
+        counted = _Counted(stream)
+        found: Envelope | EnvelopeError
+        payload: Payload | None = None
+        limits = self._face.limits
+        try:
+            found, payload = await receive(
+                counted.read(),
+                self._face.store,
+                replace(limits, envelope_bytes=min(limits.envelope_bytes, header.size_bytes)),
+            )
+        except EnvelopeError as error:
+            found = error
+        try:
+            if counted.size_bytes < header.size_bytes:
+                raise TransportError(
+                    f"{counted.size_bytes} of {header.size_bytes} bytes came: the body broke off"
+                )
+            return await self._face.transfers.take(opened, seal, found, payload)
+        finally:
+            if payload is not None:
+                await self._face.store.release(payload)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """The answer once given, again."""
+        neighbour = self._neighbour(request)
+        transfer_id = TransferId(request.match_info["id"])
+        found = await self._face.transfers.journal.answered(neighbour, transfer_id)
+        if found is None:
+            raise NotFoundError("no such transfer of yours")
+        return _signed(found)
+
+    # ------------------------------------------------------------ receipts
+
+    async def receipts(self, request: web.Request) -> web.Response:
+        neighbour = self._neighbour(request)
+        body = bytearray()
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > RECEIPTS_LIMIT_BYTES:
+                raise WireError(f"receipts over {RECEIPTS_LIMIT_BYTES} bytes")
+        await self._face.returns.take(neighbour, read_receipts(bytes(body), RECEIPTS_LIMIT_BYTES))
+        return web.Response(status=204)
+
+    # ------------------------------------------------------------ uploads ahead
+
+    async def offset(self, request: web.Request) -> web.Response:
+        neighbour = self._neighbour(request)
+        have = self._face.ahead.offset(neighbour, request.match_info["digest"])
+        return web.Response(status=204, headers={"Upload-Offset": str(have)})
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """Append at the offset we have; any other is a conflict that names ours."""
+        neighbour, digest = self._neighbour(request), request.match_info["digest"]
+        have = self._face.ahead.offset(neighbour, digest)
+        if request.headers.get("Upload-Offset") != str(have):
+            response = self._problem(ConflictError(f"the offset here is {have}"))
+            response.headers["Upload-Offset"] = str(have)
+            return response
+        stream = request.content.iter_chunked(1 << 18)
+        size = await self._face.ahead.append(
+            neighbour, digest, stream, self._face.limits.envelope_bytes
+        )
+        return web.Response(status=204, headers={"Upload-Offset": str(size)})
+
+
+class _Counted:
+    """Counts what came, so that a body that broke off is told from one that lies."""
+
+    def __init__(self, stream: AsyncIterator[bytes]) -> None:
+        self._stream = stream
+        self.size_bytes = 0
+
+    async def read(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            self.size_bytes += len(chunk)
+            yield chunk
+
+
+def _signed(answer: Signed) -> web.Response:
+    return web.Response(body=write_receipts([answer]), content_type=RECEIPTS_TYPE)

@@ -1,0 +1,138 @@
+"""The text forms of ids, codes, digests, numbers and instants inside the wire documents.
+
+Touches: nothing.
+Trusts:  nothing; writers and readers go through the same checks, so what can be written can be read.
+Raises:  WireError, naming the field and at most forty characters of its value.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from relay.errors import WireError
+from relay.model import AgencyCode, Digest, Event, MessageType, NodeId, Priority, Reason
+
+T = TypeVar("T")
+
+NAMESPACE = "urn:truc-relay:wire:1"
+
+NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+AGENCY_CODE = re.compile(r"(?=.{1,35}\Z)[A-Z0-9]+(?:\.[A-Z0-9]+)*")
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_COUNT = re.compile(r"0|[1-9][0-9]{0,15}")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+
+DETAIL_LIMIT = 256
+"""Characters of free text. With it, a receipt for the most recipients stays under its limit."""
+_UNFIT = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters: no line breaks, nothing XML forbids
+    "\u2028\u2029"  # line and paragraph separators
+    "\u202a-\u202e\u2066-\u2069"  # reversals of direction, which make operators read another text
+    "\ud800-\udfff\ufffe\uffff]"  # no characters at all
+)
+
+EVENT_URIS = {event: event.uri for event in Event}
+_EVENTS = {uri: event for event, uri in EVENT_URIS.items()}
+_MESSAGE_TYPES = {word.value: word for word in MessageType}
+_REASONS = {word.value: word for word in Reason}
+_PRIORITIES = {str(level.value): level for level in Priority}
+
+
+def shown(text: str) -> str:
+    """Hostile text as it may stand in a message: short and in ASCII."""
+    return ascii(text if len(text) <= 40 else text[:40] + "…")
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if pattern.fullmatch(text) is None:
+        raise WireError(f"{what} {shown(text)} is not of the required form")
+    return text
+
+
+def uuid7(text: str, what: str) -> str:
+    return _checked(_UUID7, text, what)
+
+
+def node(text: str, what: str) -> NodeId:
+    return NodeId(_checked(NODE_ID, text, what))
+
+
+def agency(text: str, what: str) -> AgencyCode:
+    return AgencyCode(_checked(AGENCY_CODE, text, what))
+
+
+def digest(text: str, what: str) -> Digest:
+    return Digest(_checked(_DIGEST, text, what))
+
+
+def count(text: str, what: str) -> int:
+    """A size in bytes: decimal, no leading zero, under 10^16."""
+    return int(_checked(_COUNT, text, what))
+
+
+def check_count(number: int, what: str) -> None:
+    _checked(_COUNT, str(number), what)
+
+
+def instant(text: str, what: str) -> datetime:
+    """RFC 3339 in UTC with exactly three decimals: 2026-11-23T04:05:06.123Z."""
+    try:
+        return datetime.fromisoformat(_checked(_INSTANT, text, what))
+    except ValueError:
+        raise WireError(f"{what} {shown(text)} is no date and time") from None
+
+
+def check_instant(at: datetime, what: str) -> None:
+    """Refuses naive instants and fractions of a millisecond: they would not come back equal."""
+    if at.tzinfo is None or at.microsecond % 1000:
+        raise WireError(f"{what} {at.isoformat()} is not an aware instant in whole milliseconds")
+
+
+def instant_text(at: datetime) -> str:
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def event(text: str) -> Event:
+    return _one_of(_EVENTS, text, "Event")
+
+
+def message_type(text: str) -> MessageType:
+    return _one_of(_MESSAGE_TYPES, text, "MessageType")
+
+
+def reason(text: str) -> Reason:
+    return _one_of(_REASONS, text, "Reason")
+
+
+def priority(text: str) -> Priority:
+    return _one_of(_PRIORITIES, text, "Priority")
+
+
+def _one_of(words: dict[str, T], text: str, what: str) -> T:
+    try:
+        return words[text]
+    except KeyError:
+        raise WireError(f"{what} {shown(text)} is not a known word") from None
+
+
+def fit_detail(text: str) -> str:
+    """Any text made fit for Evidence.detail: unfit characters become spaces, the rest is cut."""
+    return _UNFIT.sub(" ", text[:DETAIL_LIMIT])
+
+
+def detail(text: str) -> str:
+    if len(text) > DETAIL_LIMIT:
+        raise WireError(f"Detail has {len(text)} characters, limit {DETAIL_LIMIT}")
+    if _UNFIT.search(text):
+        raise WireError("Detail holds a character that is not allowed there")
+    return text
+
+
+def escaped(text: str) -> str:
+    """Character data in canonical form; carriage returns never get this far."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,71 @@
+"""Audit entries on one line for people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.audit.entries import AuditEvent, entry, parse
+from relay.audit.tail import line
+from relay.model import NodeId
+
+AT = datetime(2026, 11, 23, 18, 53, 0, 125_000, tzinfo=UTC)
+NODE = NodeId("tinh-h01")
+
+
+def shown(event: AuditEvent, colour: bool = False, **fields: object) -> str:
+    return line(parse(entry(event, AT, NODE, **fields)), colour)
+
+
+def test_a_line_has_local_time_event_parties_message_and_the_rest() -> None:
+    """Vietnamese wall time with its zone; digests cut to eight digits, ids whole."""
+    text = shown(
+        AuditEvent.TRANSFER_POSTPONED,
+        sender="H01.2",
+        recipients=["H37.DN.001", "H01.1", "H01.3", "H01.4", "H01.5"],
+        message="0190f0a0-0000-7000-8000-000000000000",
+        digest="9f86d081" * 8,
+        attempts=2,
+    )
+
+    assert text == (
+        "2026-11-24 01:53:00.125 +07:00  transfer-postponed     H01.2 → H37.DN.001,H01.1,H01.3 +2"
+        "  0190f0a0-0000-7000-8000-000000000000  attempts=2  digest=9f86d081…"
+    )
+
+
+def test_another_zone_can_be_asked_for() -> None:
+    """The zone is an argument, so the line does not depend on the machine."""
+    fields = parse(entry(AuditEvent.NODE_STARTED, AT, NODE))
+
+    assert line(fields, colour=False, zone=timezone(timedelta(hours=-3))).startswith(
+        "2026-11-23 15:53:00.125 -03:00  node-started"
+    )
+
+
+def test_colour_marks_what_went_wrong_and_only_on_request() -> None:
+    """Red for a failure; stripped of colour codes both lines are the same."""
+    plain = shown(AuditEvent.DELIVERY_FAILED, reason="expired")
+    colourful = shown(AuditEvent.DELIVERY_FAILED, colour=True, reason="expired")
+
+    assert "\x1b" not in plain
+    assert "\x1b[31mdelivery-failed" in colourful
+    for code in ("0", "2", "31"):
+        colourful = colourful.replace(f"\x1b[{code}m", "")
+    assert colourful == plain
+
+
+def test_hostile_text_cannot_steer_the_terminal() -> None:
+    """Escapes, newlines and direction marks are written out; long texts are cut."""
+    text = shown(AuditEvent.TOKEN_ISSUED, holder="a\x1b[2J\nb\N{RIGHT-TO-LEFT OVERRIDE}c")
+
+    assert text.endswith(r"holder=a\x1b[2J\nb\u202ec")
+    assert len(shown(AuditEvent.TOKEN_ISSUED, holder="x" * 60_000)) < 250
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1), st.lists(st.integers(0, 9), min_size=1))
+def test_every_entry_is_one_printable_line(text: str, numbers: list[int]) -> None:
+    """Whatever its fields hold."""
+    assert shown(AuditEvent.PEER_REFUSED, peer=text, sender=text, recipients=numbers).isprintable()

@@ -1,0 +1,167 @@
+"""TLS between nodes and at the faces, shaken hands in memory."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from relay.errors import SettingsError, SignatureError
+from relay.signing.tls import (
+    client_context,
+    face_client_context,
+    face_context,
+    peer_node,
+    server_context,
+)
+
+NAMES = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+
+
+@pytest.fixture
+def files(pki: Any, tmp_path: Path) -> Any:
+    """Write an entity's files and give their paths, roots last."""
+
+    def write(entity: Any, mode: int = 0o600) -> tuple[Path, Path, Path]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        paths = folder / "tls.pem", folder / "tls.key.pem", folder / "root.pem"
+        for path, content in zip(
+            paths, (entity.chain_pem, entity.key_pem, pki.root.pem), strict=True
+        ):
+            path.write_bytes(content)
+        paths[1].chmod(mode)
+        return paths
+
+    return write
+
+
+def shake(server: ssl.SSLContext, client: ssl.SSLContext, name: str | None) -> tuple[Any, Any]:
+    """Both ends after a full handshake; a refusal by either raises."""
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(down, up, server_hostname=name),
+        server.wrap_bio(up, down, server_side=True),
+    ]
+    waiting = list(ends)
+    for _ in range(10):
+        for end in list(waiting):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            waiting.remove(end)
+    assert not waiting
+    for end in reversed(ends):  # TLS 1.3: a client learns of a refusal when it reads
+        end.write(b"x")
+    assert [end.read(1) for end in ends] == [b"x", b"x"]
+    return ends[0], ends[1]
+
+
+def test_nodes_know_each_other_after_the_handshake(pki: Any, files: Any) -> None:
+    """TLS 1.3 both ways, and each end reads the other's node from its certificate."""
+    server = server_context(*files(pki.node("tw", "tls", names=NAMES)))
+    client = client_context(*files(pki.node("tinh-h01", "tls", names=NAMES)))
+
+    near, far = shake(server, client, "localhost")
+
+    assert near.version() == "TLSv1.3"
+    assert peer_node(near.getpeercert(True)) == "tw"
+    assert peer_node(far.getpeercert(True)) == "tinh-h01"
+
+
+def test_a_client_without_a_certificate_is_refused(pki: Any, files: Any) -> None:
+    """The inside is for nodes only."""
+    server = server_context(*files(pki.node("tw", "tls", names=NAMES)))
+    stranger = face_client_context(files(pki.node("x", "tls"))[2])
+
+    with pytest.raises(ssl.SSLError):
+        shake(server, stranger, "localhost")
+
+
+def test_a_client_of_another_authority_is_refused(pki: Any, make_pki: Any, files: Any) -> None:
+    """A certificate must lead to the roots of this federation."""
+    server = server_context(*files(pki.node("tw", "tls", names=NAMES)))
+    other = make_pki("rsa2048").node("tinh-h01", "tls", kind="p256")
+
+    with pytest.raises(ssl.SSLError):
+        shake(server, client_context(*files(other)), "localhost")
+
+
+def test_tls_1_2_is_too_old_inside(pki: Any, files: Any) -> None:
+    """Nodes speak TLS 1.3 to each other and nothing older."""
+    server = server_context(*files(pki.node("tw", "tls", names=NAMES)))
+    client = client_context(*files(pki.node("tinh-h01", "tls")))
+    client.minimum_version = ssl.TLSVersion.TLSv1_2
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    with pytest.raises(ssl.SSLError):
+        shake(server, client, "localhost")
+
+
+def test_the_host_name_is_checked_unless_told_otherwise(pki: Any, files: Any) -> None:
+    """Without names, the node's identity is what the caller compares."""
+    server = server_context(*files(pki.node("tw", "tls", names=NAMES)))
+    paths = files(pki.node("tinh-h01", "tls"))
+
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake(server, client_context(*paths), "elsewhere.example")
+    near, _ = shake(server, client_context(*paths, check_hostname=False), "elsewhere.example")
+    assert peer_node(near.getpeercert(True)) == "tw"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_face_takes_old_clients(pki: Any, files: Any, version: ssl.TLSVersion) -> None:
+    """TLS 1.2 and no client certificate, as old Java clients have it."""
+    paths = files(pki.node("tw", "tls", names=NAMES))
+    client = face_client_context(paths[2])
+    client.maximum_version = version
+
+    near, far = shake(face_context(*paths[:2]), client, "localhost")
+
+    assert near.version() == version.name.replace("_", ".")
+    assert far.getpeercert(True) is None
+
+
+@pytest.mark.parametrize("other", ["sign", "log"])
+def test_other_certificates_are_no_tls_certificates(pki: Any, other: str) -> None:
+    """The same authority issued them, for something else."""
+    with pytest.raises(SignatureError) as caught:
+        peer_node(pki.node("tw", other).der)
+
+    assert caught.value.reason == "wrong-purpose"
+
+
+def test_an_agency_is_no_node(pki: Any) -> None:
+    """An agency's certificate opens no connection."""
+    with pytest.raises(SignatureError) as caught:
+        peer_node(pki.agency("H01").der)
+
+    assert caught.value.reason == "wrong-purpose"
+
+
+def test_a_tls_certificate_serves_both_ends(pki: Any) -> None:
+    """Without serverAuth and clientAuth it is not a node's."""
+    with pytest.raises(SignatureError) as caught:
+        peer_node(pki.node("tw", "tls", uses=()).der)
+
+    assert caught.value.reason == "bad-certificate"
+
+
+def test_unserviceable_files_are_named(pki: Any, files: Any, tmp_path: Path) -> None:
+    """Mode, mismatch and absence are the operator's to mend."""
+    good = files(pki.node("tw", "tls"))
+    other = files(pki.node("tw", "tls"))
+    open_key = files(pki.node("tw", "tls"), 0o644)
+    none = tmp_path / "none.pem"
+
+    with pytest.raises(SettingsError, match="mode 0644"):
+        server_context(*open_key)
+    with pytest.raises(SettingsError, match=r"tls\.key\.pem"):
+        server_context(good[0], other[1], good[2])
+    with pytest.raises(SettingsError, match=r"none\.pem"):
+        client_context(good[0], good[1], none)
