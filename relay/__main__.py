@@ -1,4 +1,5 @@
-import sys
-from pathlib import Path
-from relay.node import serve
-sys.exit(serve(Path(sys.argv[2])))
+"""`python -m relay`: the same as the command `relay`."""
+
+from relay.cli.main import run
+
+run()

@@ -54,7 +54,7 @@ def _schema() -> etree.XMLSchema:
 
 def _fault(schema: etree.XMLSchema) -> EnvelopeError:
     """The first fault by its kind and element; libxml2's own words would quote the document."""
-    first = schema.error_log[0]
+    first = schema.error_log[0]  # type: ignore[index]  # the stubs know no more than its name
     element = (first.path or "").rpartition("/")[2].rpartition(":")[2] or "edXML"
     kind = first.type_name.removeprefix("SCHEMAV_").replace("_", " ").lower()
     return EnvelopeError(f"not valid: {kind}, {element}", where=f"line {first.line}")

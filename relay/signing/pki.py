@@ -18,37 +18,27 @@ over, and a command that refuses has changed nothing. certs/README.md has the pr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from relay.envelope.codes import normalise
-from relay.errors import EnvelopeError
-from relay.model import UTC_NOW_TOLERANCE, AgencyCode, NodeId, utc
-from relay.signing import pki_files, pki_profiles
+from relay.errors import SignatureError
+from relay.model import UTC_NOW_TOLERANCE, NodeId, utc
+from relay.signing import pki_files, pki_names, pki_profiles
+from relay.signing.certificates import check_issuer
 from relay.signing.pki_files import Issued, PkiError, Trouble
 from relay.signing.pki_profiles import Issuer, KeyType, PrivateKey, Profile, Span
-from relay.wire.values import NODE_ID
 
 DAYS_LIMIT: Final = 36_525
-NAME_LIMIT: Final = 64
-"""Characters in an organisation's or common name (RFC 5280, upper bounds)."""
-CODES_LIMIT: Final = 100
-HOSTS_LIMIT: Final = 100
-LOOPBACK: Final = ("127.0.0.1", "::1")
-
-_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*", re.ASCII)
 
 
 def init(directory: Path, *, name: str, key: KeyType, now: datetime, days: int) -> Path:
     """Make the root of a new PKI; `name` is the organisation every certificate will carry."""
     path = directory / "root" / "root.pem"
-    organisation = _name(name, "name", NAME_LIMIT)
+    organisation = pki_names.organisation(name, "name")
     span = _span(now, days)
     pki_files.check_free([path])
     root_key = pki_profiles.generate(key)
@@ -60,7 +50,8 @@ def issue_branch(directory: Path, branch: str, *, key: KeyType, now: datetime, d
     """Make the issuing CA of a branch, under the root."""
     path = _branch_path(directory, branch)
     pki_files.check_free([path])
-    root = _issuer(directory / "root" / "root.pem", now, f"relay pki init {directory} --name NAME")
+    maker = f"relay pki init {directory} --name NAME"
+    root = _issuer(directory / "root" / "root.pem", now, maker, issuers_below=1)
     branch_key = pki_profiles.generate(key)
     certificate = pki_profiles.issuing(branch, branch_key, root, _span(now, days, root))
     return _store(directory, [Issued(path, (certificate,), branch_key)])[0]
@@ -81,8 +72,8 @@ def issue_node(
 
     The tls certificate also names localhost and the loopback addresses.
     """
-    _label(node_id, "node")
-    hosts, addresses = _hosts(dns), _addresses(ips)
+    pki_names.label(node_id, "node")
+    hosts, addresses = pki_names.hosts(dns), pki_names.addresses(ips)
     folder = directory / "nodes" / node_id
     paths = [folder / f"{use}.pem" for use in ("tls", "sign", "log")]
     pki_files.check_free(paths)
@@ -117,12 +108,19 @@ def issue_agency(
     days: int,
 ) -> Path:
     """Make an agency's certificate; it speaks for every code given and is filed under the first."""
-    agencies = _codes(codes)
+    agencies = pki_names.codes(codes)
     path = directory / "agencies" / f"{agencies[0]}.pem"
-    shown = _name(name, "agency name", NAME_LIMIT) if name else agencies[0]
+    shown = pki_names.organisation(name, "agency name") if name else agencies[0]
     uris = tuple(f"urn:truc-relay:agency:{code}" for code in agencies)
     return _one(
-        directory, path, Profile("Agency", shown, uris, vouches=True), branch, key, now, days
+        directory,
+        path,
+        Profile("Agency", shown, uris, vouches=True),
+        branch,
+        key,
+        now,
+        days,
+        issuers_below=1,
     )
 
 
@@ -130,7 +128,7 @@ def issue_gateway(
     directory: Path, node_id: NodeId, branch: str, *, key: KeyType, now: datetime, days: int
 ) -> Path:
     """Make the certificate with which a node seals what entered from an axis route."""
-    _label(node_id, "node")
+    pki_names.label(node_id, "node")
     path = directory / "gateways" / f"{node_id}.pem"
     profile = Profile("Gateway", node_id, (f"urn:truc-relay:gateway:{node_id}",), vouches=True)
     return _one(directory, path, profile, branch, key, now, days)
@@ -168,7 +166,7 @@ def _store(directory: Path, issued: Sequence[Issued]) -> list[Path]:
 
 
 def _branch_path(directory: Path, branch: str) -> Path:
-    return directory / "branches" / _label(branch, "branch") / "ca.pem"
+    return directory / "branches" / pki_names.label(branch, "branch") / "ca.pem"
 
 
 def _branch_issuer(directory: Path, branch: str, now: datetime) -> Issuer:
@@ -176,10 +174,13 @@ def _branch_issuer(directory: Path, branch: str, now: datetime) -> Issuer:
     return _issuer(path, now, f"relay pki issue branch {directory} {branch}")
 
 
-def _issuer(path: Path, now: datetime, maker: str) -> Issuer:
+def _issuer(path: Path, now: datetime, maker: str, issuers_below: int = 0) -> Issuer:
     """The issuer at `path`, in date; `maker` is the command that would have made it."""
     try:
         issuer = pki_files.load_issuer(path)
+        check_issuer(issuer.certificate, issuers_below)
+    except SignatureError as error:
+        raise PkiError(Trouble.DATA, f"{path}: {error}") from error
     except PkiError as error:
         if error.trouble is Trouble.MISSING:
             raise PkiError(error.trouble, str(error), f"to make it: {maker}") from error
@@ -205,63 +206,3 @@ def _span(now: datetime, days: int, issuer: Issuer | None = None) -> Span:
         return Span(start, end)
     above = issuer.certificate
     return Span(max(start, above.not_valid_before_utc), min(end, above.not_valid_after_utc))
-
-
-# ---------------------------------------------------------------- what an operator typed
-
-
-def _label(text: str, what: str) -> str:
-    """An id as the wire allows it; it is a folder's name too, so no separator and no leading dot."""
-    if not NODE_ID.fullmatch(text):
-        raise PkiError(
-            Trouble.USAGE,
-            f"{what} {text[:NAME_LIMIT]!r} is not 1 to 64 letters, digits, '.', '-' and '_',"
-            " the first a letter or digit",
-        )
-    return text
-
-
-def _codes(codes: Sequence[str]) -> list[AgencyCode]:
-    """The codes as the directory writes them: that is what seals are held against."""
-    if not 1 <= len(codes) <= CODES_LIMIT:
-        raise PkiError(Trouble.USAGE, f"{len(codes)} agency codes, limit 1 to {CODES_LIMIT}")
-    try:
-        return list(dict.fromkeys(normalise(code) for code in codes))
-    except EnvelopeError as error:
-        raise PkiError(Trouble.USAGE, str(error)) from error
-
-
-def _name(text: str, what: str, limit: int) -> str:
-    """A name in any language, without what would make two names look alike in a terminal."""
-    name = text.strip()
-    if not name or len(name) > limit or not name.isprintable():
-        raise PkiError(
-            Trouble.USAGE,
-            f"{what} of {len(name)} characters, limit 1 to {limit}, all printable",
-        )
-    return name
-
-
-def _hosts(dns: Sequence[str]) -> tuple[str, ...]:
-    for host in dns[:HOSTS_LIMIT]:
-        if not _HOST.fullmatch(host):
-            raise PkiError(
-                Trouble.USAGE,
-                f"{host[:NAME_LIMIT]!r} is not a host name in ASCII",
-                "write an international name in its xn-- form; wildcards are not issued",
-            )
-    _check_count(dns)
-    return tuple(dict.fromkeys(["localhost", *(host.lower() for host in dns)]))
-
-
-def _addresses(ips: Sequence[str]) -> tuple[IPv4Address | IPv6Address, ...]:
-    _check_count(ips)
-    try:
-        return tuple(dict.fromkeys(ip_address(text) for text in [*LOOPBACK, *ips]))
-    except ValueError as error:
-        raise PkiError(Trouble.USAGE, str(error)[:NAME_LIMIT]) from error
-
-
-def _check_count(values: Sequence[str]) -> None:
-    if len(values) > HOSTS_LIMIT:
-        raise PkiError(Trouble.USAGE, f"{len(values)} hosts, limit {HOSTS_LIMIT}")

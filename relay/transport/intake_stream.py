@@ -131,14 +131,18 @@ class _Body:
 
     def _settle_tail(self) -> None:
         if self._expected is None or self._hash is None:
-            self._take(self._held)
+            self._take_held()
             return
         if self._held == _CRLF and is_named(self._expected, self._hash.digest()):
             return
-        _refuse_over(self._counted, self._limit, 0)
-        self._take(self._held)
+        self._take_held()
         if not is_named(self._expected, self._hash.digest()):
             raise DamagedError("the bytes that came are not those the sender's digest names")
+
+    def _take_held(self) -> None:
+        """The last bytes are the envelope's own, so now they count against its limit too."""
+        _refuse_over(self._counted, self._limit, 0)
+        self._take(self._held)
 
     def _take(self, chunk: bytes) -> None:
         if self._hash is not None:

@@ -18,7 +18,8 @@ from relay.errors import TransportError
 def waits(request: web.BaseRequest) -> bool:
     """True while the client holds its body back until it is told to go on."""
     expects = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
-    return expects and request.version >= HttpVersion11 and not request.content.total_raw_bytes
+    unsent = request.can_read_body and not request.content.total_bytes
+    return expects and unsent and request.version >= HttpVersion11
 
 
 async def later(request: web.Request) -> None:

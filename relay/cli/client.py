@@ -1,0 +1,196 @@
+"""A small client of the native API: https, http to loopback only, or a node's control socket.
+
+Touches: the network.
+Trusts:  the node no further than its TLS: answers are bounded, and read as the API describes them.
+Raises:  the error of relay.errors that the node's problem document stands for; TransportError,
+         UnansweredError when there is no answer to read.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from relay.cli.connect import Connection
+from relay.cli.outcome import CONFIG, USAGE, CommandError
+from relay.errors import (
+    AccessError,
+    ConflictError,
+    EnvelopeError,
+    JournalError,
+    NotFoundError,
+    OverloadError,
+    PeerError,
+    RelayError,
+    RouteError,
+    SignatureError,
+    TransportError,
+    UnansweredError,
+)
+
+ANSWER_BYTES = 128 << 20
+CHUNK_BYTES = 1 << 18
+_SILENCE_SECONDS = 180.0
+_PROBLEM_BYTES = 1 << 20
+
+
+class NativeClient:
+    """The API's calls, with one connection kept."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def get(self, path: str, **query: str | int) -> dict[str, Any]:
+        async with self._call("GET", path, params=query) as response:
+            return _object(await _bounded(response))
+
+    async def post(self, path: str, document: Mapping[str, object]) -> dict[str, Any]:
+        async with self._call("POST", path, json=document) as response:
+            return _object(await _bounded(response))
+
+    async def delete(self, path: str) -> dict[str, Any]:
+        async with self._call("DELETE", path) as response:
+            return _object(await _bounded(response))
+
+    async def get_bytes(self, path: str) -> bytes:
+        async with self._call("GET", path) as response:
+            return await _bounded(response)
+
+    async def submit(
+        self, body: Any, to: tuple[str, ...], headers: Mapping[str, str]
+    ) -> tuple[dict[str, Any], bool]:
+        """The answer, and whether it was the answer to an earlier, equal submission."""
+        query = [("to", code) for code in to]
+        async with self._call(
+            "POST", "/v1/envelopes", params=query, data=body, headers=headers, expect100=True
+        ) as response:
+            return _object(await _bounded(response)), "Relay-Repeated" in response.headers
+
+    @asynccontextmanager
+    async def open(
+        self, path: str, headers: Mapping[str, str], **query: str | int
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A body to be read as it comes."""
+        async with self._call("GET", path, headers=headers, params=query) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _call(
+        self, method: str, path: str, **more: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            async with self._session.request(method, path, **more) as response:
+                if response.status >= 300:
+                    raise await _refusal(response)
+                yield response
+        except (aiohttp.ClientConnectorError, aiohttp.ClientSSLError) as error:
+            raise TransportError(f"cannot reach the node: {error}") from None
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise UnansweredError(f"no answer from the node: {error or 'silence'}") from None
+
+
+@asynccontextmanager
+async def reach(connection: Connection) -> AsyncIterator[NativeClient]:
+    headers = {} if connection.token is None else {"Authorization": f"Bearer {connection.token}"}
+    timeout = aiohttp.ClientTimeout(
+        total=None, sock_connect=10, sock_read=_SILENCE_SECONDS
+    )
+    async with aiohttp.ClientSession(
+        connection.url, connector=_connector(connection), headers=headers, timeout=timeout
+    ) as session:
+        yield NativeClient(session)
+
+
+def _connector(connection: Connection) -> aiohttp.BaseConnector:
+    if connection.socket is not None:
+        return aiohttp.UnixConnector(str(connection.socket))
+    parts = urlsplit(connection.url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise CommandError(f"{connection.url} is no https address", USAGE)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise CommandError(
+            f"{connection.url} would send the token unprotected", USAGE, "use https"
+        )
+    if parts.scheme == "http":
+        return aiohttp.TCPConnector()
+    return aiohttp.TCPConnector(ssl=_tls(connection))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls(connection: Connection) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=connection.ca)
+    except ssl.SSLError:
+        raise CommandError(f"{connection.ca} holds no certificate", CONFIG) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit_bytes: int = ANSWER_BYTES) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > limit_bytes:
+            raise TransportError(f"an answer over {limit_bytes >> 20} MiB")
+    return bytes(content)
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise TransportError("the answer is not the native API's; is the address right?")
+    return value
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> RelayError:
+    if response.content_type != "application/problem+json":
+        return TransportError(
+            f"status {response.status} and no problem document; is the address right?"
+        )
+    problem = _object(await _bounded(response, _PROBLEM_BYTES))
+    return refusal_of(response.status, problem)
+
+
+def refusal_of(status: int, problem: Mapping[str, Any]) -> RelayError:
+    """The error a problem document stands for, as the node raised it."""
+    word = str(problem.get("type", "")).rpartition(":")[2]
+    detail = str(problem.get("detail") or problem.get("title") or f"status {status}")
+    parameter = problem.get("parameter")
+    if parameter:
+        detail = f"{parameter}: {detail}"
+    match word:
+        case "unauthenticated" | "forbidden":
+            return AccessError(detail)
+        case "not-found":
+            return NotFoundError(detail)
+        case "conflict":
+            return ConflictError(detail)
+        case "no-route":
+            return RouteError(detail, [str(code) for code in problem.get("codes", ())])
+        case "bad-signature":
+            return SignatureError(str(problem.get("reason", "")), detail)
+        case "bad-envelope" | "too-large" | "damaged":
+            return EnvelopeError(detail)
+        case "overloaded":
+            return OverloadError(detail)
+        case "cannot-store":
+            return JournalError(detail)
+    if status >= 500:
+        return TransportError(f"{detail} ({problem.get('instance', 'no request id')})")
+    return PeerError(detail)

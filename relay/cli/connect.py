@@ -1,0 +1,111 @@
+"""Which node a command speaks to: `@reaching` gives a command the connection options, once for all.
+
+Touches: the environment through typer, the token file, the configuration for its control socket.
+Raises:  CommandError, SettingsError.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from relay.cli.outcome import NO_INPUT, USAGE, CommandError
+
+_PANEL = "Connection"
+_TOKEN_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A node by address or by its control socket, and as whom."""
+
+    url: str
+    socket: Path | None = None
+    token: str | None = field(default=None, repr=False)
+    ca: Path | None = None
+
+
+def _options(
+    *,
+    url: Annotated[
+        str | None,
+        typer.Option(envvar="RELAY_URL", help="The node's native address.", rich_help_panel=_PANEL),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RELAY_TOKEN",
+            help="Bearer token; --token-file keeps it out of the process list.",
+            show_envvar=True,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File that holds the token.", rich_help_panel=_PANEL)
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RELAY_CA", help="Root certificate of the node's TLS.", rich_help_panel=_PANEL
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Configuration of a node on this machine: speak to its control socket, as operator.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+) -> Connection:
+    if token is not None and token_file is not None:
+        raise CommandError("--token and --token-file cannot both be given", USAGE)
+    secret = token if token_file is None else _token_in(token_file)
+    if config is not None:
+        return Connection("http://localhost", _control_socket(config), secret)
+    if url is None:
+        raise CommandError(
+            "no node named", USAGE, "give --url (or RELAY_URL), or --config for a local node"
+        )
+    return Connection(url.rstrip("/"), None, secret, ca)
+
+
+def reaching(command: Callable[..., None]) -> Callable[..., None]:
+    """`command`, whose first parameter is a Connection, with the options it is made from instead."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    shared = list(inspect.signature(_options, eval_str=True).parameters.values())
+
+    def reached(**given: Any) -> None:
+        connection = _options(**{one.name: given.pop(one.name) for one in shared})
+        command(connection, **given)
+
+    reached.__name__, reached.__doc__ = command.__name__, command.__doc__
+    reached.__annotations__ = {}
+    reached.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *shared)]
+    )
+    return reached
+
+
+def _token_in(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_TOKEN_BYTES + 1)
+    text = content.decode("ascii", "replace").strip()
+    if not text or len(content) > _TOKEN_BYTES or not text.isascii():
+        raise CommandError(f"{path} does not hold a token", NO_INPUT)
+    return text
+
+
+def _control_socket(config: Path) -> Path:
+    from relay.settings import load  # noqa: PLC0415 - pydantic takes long to import
+
+    path = load(config).node.data_dir / "control.sock"
+    if not path.exists():
+        raise CommandError(
+            f"no control socket at {path}", NO_INPUT, f"is the node running? relay serve {config}"
+        )
+    return path

@@ -1,0 +1,67 @@
+"""Fetch a document into a file: resumed where it broke off, checked, durable, then named.
+
+Touches: TARGET.part, then TARGET.
+Trusts:  the digest the node states only to notice damage; the seal is what proves the bytes.
+Raises:  CommandError, OSError, and what the client raises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import b64encode
+from pathlib import Path
+from typing import BinaryIO
+
+import aiohttp
+
+from relay.cli.client import CHUNK_BYTES, NativeClient
+from relay.cli.outcome import CANNOT_CREATE, DATA, CommandError
+from relay.cli.show import progress
+
+
+async def download(client: NativeClient, path: str, target: Path) -> None:
+    if target.exists():
+        raise CommandError(
+            f"{target} exists and is not overwritten", CANNOT_CREATE, "name another with --output"
+        )
+    part = target.with_name(target.name + ".part")
+    with part.open("a+b") as file:
+        expected = await _pour(client, path, file)
+        file.flush()
+        os.fsync(file.fileno())
+        found = _digest(file)
+    if expected is not None and found not in expected:
+        part.unlink()
+        raise CommandError(
+            "the bytes that came are not those the node named by digest", DATA, "fetch it again"
+        )
+    part.rename(target)
+
+
+async def _pour(client: NativeClient, path: str, file: BinaryIO) -> str | None:
+    """What is missing of the body, appended; the header that names the whole's digest."""
+    have = file.seek(0, os.SEEK_END)
+    # One byte less, so that a part that is complete already is still a range that exists.
+    resume = {"Range": f"bytes={have - 1}-"} if have else {}
+    async with client.open(path, resume) as response:
+        file.truncate(have - 1 if response.status == 206 else 0)
+        await _write(response, file)
+        return response.headers.get("Repr-Digest")
+
+
+async def _write(response: aiohttp.ClientResponse, file: BinaryIO) -> None:
+    total, done = response.content_length or 0, 0
+    with progress("fetching") as advance:
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            file.write(chunk)
+            done += len(chunk)
+            advance(done, total)
+
+
+def _digest(file: BinaryIO) -> str:
+    file.seek(0)
+    running = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        running.update(chunk)
+    return f"sha-256=:{b64encode(running.digest()).decode()}:"

@@ -1,0 +1,142 @@
+"""`relay inbox`, `relay fetch`, `relay ack`: the recipient's side at the terminal.
+
+Touches: the node, the file a document is fetched into.
+Raises:  CommandError, OSError, and what the node answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from relay.cli.connect import Connection, reaching
+from relay.cli.outcome import remark
+from relay.cli.show import local, show_json, show_table
+
+if TYPE_CHECKING:
+    from relay.cli.client import NativeClient
+
+
+class Status(StrEnum):
+    DONE = "done"
+    PROCESSING = "processing"
+    FAIL = "fail"
+
+
+class Listed(StrEnum):
+    OPEN = "open"
+    ALL = "all"
+
+
+DeliveryArgument = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id.")]
+
+
+@reaching
+def inbox(
+    node: Connection,
+    after: Annotated[int, typer.Option(min=0, help="Cursor: what came later than this.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    listed: Annotated[
+        Listed, typer.Option("--list", help="`all` shows what is acknowledged done, too.")
+    ] = Listed.OPEN,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """List what came for your agencies."""
+    page = asyncio.run(_page(node, after=after, limit=limit, acknowledgement=listed.value))
+    if as_json:
+        show_json(page)
+        return
+    show_table(
+        ("CURSOR", "DELIVERY", "ARRIVED", "FROM", "TO", "NUMBER", "PRIORITY", "STATE", "SUBJECT"),
+        [
+            (
+                item["cursor"],
+                item["delivery_id"],
+                local(item["available_at"]),
+                item["sender"],
+                item["recipient"],
+                item["notation"],
+                item["priority"],
+                item["state"],
+                item["subject"],
+            )
+            for item in page["deliveries"]
+        ],
+    )
+    if len(page["deliveries"]) == limit:
+        remark(f"there may be more: --after {page['next']}")
+
+
+@reaching
+def fetch(
+    node: Connection,
+    delivery: DeliveryArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Default: ID.edxml; an interrupted fetch is resumed."),
+    ] = None,
+    seal: Annotated[Path | None, typer.Option(help="Write the seal here, too.")] = None,
+    acknowledge: Annotated[
+        bool, typer.Option("--ack", help="Acknowledge `done` once it is on disk.")
+    ] = False,
+) -> None:
+    """Fetch a document, byte for byte as it was sent, and check its digest."""
+    target = output or Path(f"{delivery}.edxml")
+    asyncio.run(_fetch(node, delivery, target, seal, acknowledge))
+    typer.echo(target)
+
+
+@reaching
+def ack(
+    node: Connection,
+    delivery: DeliveryArgument,
+    status: Annotated[Status, typer.Argument(help="What became of it.")],
+    reason: Annotated[str, typer.Option(help="In words, for `fail`.")] = "",
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Acknowledge a delivery; `done` sends its sender a signed receipt."""
+    item = asyncio.run(_acknowledge(node, delivery, status, reason))
+    if as_json:
+        show_json(item)
+    else:
+        typer.echo(f"{item['delivery_id']}  {item['state']}")
+
+
+async def _page(node: Connection, **query: str | int) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        return await client.get("/v1/deliveries", **query)
+
+
+async def _fetch(
+    node: Connection, delivery: str, target: Path, seal: Path | None, acknowledge: bool
+) -> None:
+    from relay.cli.client import reach  # noqa: PLC0415
+    from relay.cli.download import download  # noqa: PLC0415
+    from relay.cli.send import write_new  # noqa: PLC0415
+
+    async with reach(node) as client:
+        await download(client, f"/v1/deliveries/{delivery}/envelope", target)
+        if seal is not None:
+            write_new(seal, await client.get_bytes(f"/v1/deliveries/{delivery}/seal"))
+        if acknowledge:
+            await _say(client, delivery, Status.DONE, "")
+
+
+async def _acknowledge(
+    node: Connection, delivery: str, status: Status, reason: str
+) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        return await _say(client, delivery, status, reason)
+
+
+async def _say(client: NativeClient, delivery: str, status: Status, reason: str) -> dict[str, Any]:
+    document = {"status": status.value, **({"reason": reason} if reason else {})}
+    return await client.post(f"/v1/deliveries/{delivery}/ack", document)

@@ -1,0 +1,134 @@
+"""`relay send` and `relay seal`: hand an envelope in; make the agency's own seal over one.
+
+Touches: the files named, the node.
+Raises:  CommandError, OSError, and what the node answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from relay.cli.connect import Connection, reaching
+from relay.cli.outcome import CANNOT_CREATE, CommandError, remark
+from relay.cli.show import Advance, progress, show_json
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_CHUNK_BYTES = 1 << 18
+_SEAL_BYTES = 1 << 18
+
+Envelope = Annotated[Path, typer.Argument(metavar="FILE", help="The edXML envelope.")]
+
+
+@reaching
+def send(
+    node: Connection,
+    file: Envelope,
+    to: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Recipient; else those in the document.")
+    ] = None,
+    seal: Annotated[Path | None, typer.Option(help="The agency's seal, from `relay seal`.")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Refuse other content under this key.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The node's whole answer.")] = False,
+) -> None:
+    """Hand in an envelope. Prints its message id once the node has it durably; safe to repeat."""
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+    answer, repeated = asyncio.run(_submit(node, file, tuple(to or ()), seal, headers))
+    if as_json:
+        show_json(answer)
+        return
+    remark("accepted before, the same answer again" if repeated else "accepted, durably")
+    typer.echo(answer["message_id"])
+
+
+async def _submit(
+    node: Connection,
+    file: Path,
+    to: tuple[str, ...],
+    seal: Path | None,
+    headers: dict[str, str],
+) -> tuple[dict[str, Any], bool]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    with progress(f"sending {file.name}") as advance:
+        body = _read(file, advance)
+        async with reach(node) as client:
+            if seal is None:
+                plain = {"Content-Type": "application/xml", "Content-Length": str(file.stat().st_size)}
+                return await client.submit(body, to, {**headers, **plain})
+            with _parts(body, seal) as parts:
+                return await client.submit(parts, to, headers)
+
+
+def _parts(body: AsyncIterator[bytes], seal: Path) -> aiohttp.MultipartWriter:
+    import aiohttp  # noqa: PLC0415
+
+    if seal.stat().st_size > _SEAL_BYTES:
+        raise CommandError(f"{seal} is no seal: over {_SEAL_BYTES >> 10} KiB", 65)
+    parts = aiohttp.MultipartWriter("related")
+    # The seal first: a node that is to refuse it need not take the document.
+    for name, content in (("seal", seal.read_bytes()), ("envelope", body)):
+        part = parts.append(content, {"Content-Type": "application/xml"})  # type: ignore[arg-type]
+        part.set_content_disposition("form-data", name=name)
+    return parts
+
+
+async def _read(file: Path, advance: Advance) -> AsyncIterator[bytes]:
+    total, done = file.stat().st_size, 0
+    with file.open("rb") as source:
+        while chunk := source.read(_CHUNK_BYTES):
+            yield chunk
+            done += len(chunk)
+            advance(done, total)
+
+
+def seal(
+    file: Envelope,
+    cert: Annotated[Path, typer.Option(help="The agency's certificate, with its issuers (PEM).")],
+    key: Annotated[Path, typer.Option(help="Its key (PEM).")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: FILE.seal.xml")
+    ] = None,
+) -> None:
+    """Seal an envelope at the agency, so that the node need not hold the agency's key."""
+    from relay.model import Digest, SealKind  # noqa: PLC0415
+    from relay.signing.keys import Signer  # noqa: PLC0415
+    from relay.signing.seal import make_seal  # noqa: PLC0415
+
+    signer = Signer.load(cert, key)
+    digest = Digest(digest_of_file(file))
+    made = make_seal(digest, SealKind.AGENCY_SUPPLIED, signer, datetime.now(UTC))
+    target = output or file.with_name(file.name + ".seal.xml")
+    write_new(target, made.signature)
+    typer.echo(target)
+
+
+def digest_of_file(file: Path) -> str:
+    total, done, running = file.stat().st_size, 0, hashlib.sha256()
+    with progress(f"reading {file.name}") as advance, file.open("rb") as source:
+        while chunk := source.read(_CHUNK_BYTES):
+            running.update(chunk)
+            done += len(chunk)
+            advance(done, total)
+    return running.hexdigest()
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Never over what is there: it may be evidence."""
+    try:
+        with path.open("xb") as target:
+            target.write(content)
+    except FileExistsError:
+        raise CommandError(
+            f"{path} exists and is not overwritten", CANNOT_CREATE, "name another file"
+        ) from None
