@@ -319,13 +319,20 @@ class Node:
             os.umask(before)
 
     def _server_tls(self) -> ssl.SSLContext:
-        return server_context(*_pair(self._settings), self._roots())
+        return self._all_roots(server_context(*_pair(self._settings), self._roots[0]))
 
     def _client_tls(self) -> ssl.SSLContext:
-        return client_context(*_pair(self._settings), self._roots(), check_hostname=False)
+        context = client_context(*_pair(self._settings), self._roots[0], check_hostname=False)
+        return self._all_roots(context)
 
-    def _roots(self) -> Path:
-        return self._settings.trust.roots[0]
+    def _all_roots(self, context: ssl.SSLContext) -> ssl.SSLContext:
+        for path in self._roots[1:]:
+            context.load_verify_locations(cafile=path)
+        return context
+
+    @property
+    def _roots(self) -> tuple[Path, ...]:
+        return self._settings.trust.roots
 
 
 def _pair(settings: Settings) -> tuple[Path, Path]:

@@ -18,6 +18,7 @@ import aiohttp
 from relay.cli.client import CHUNK_BYTES, NativeClient
 from relay.cli.outcome import CANNOT_CREATE, DATA, CommandError
 from relay.cli.show import progress
+from relay.errors import PeerError
 
 
 async def download(client: NativeClient, path: str, target: Path) -> None:
@@ -42,10 +43,21 @@ async def download(client: NativeClient, path: str, target: Path) -> None:
 async def _pour(client: NativeClient, path: str, file: BinaryIO) -> str | None:
     """What is missing of the body, appended; the header that names the whole's digest."""
     have = file.seek(0, os.SEEK_END)
-    # One byte less, so that a part that is complete already is still a range that exists.
-    resume = {"Range": f"bytes={have - 1}-"} if have else {}
+    if have:
+        try:
+            # One byte less, so that a part that is complete already is still a range that exists.
+            return await _append(client, path, file, have - 1)
+        except PeerError:
+            pass  # the part is of something else, and longer: start again, and let that refuse
+    return await _append(client, path, file, 0)
+
+
+async def _append(
+    client: NativeClient, path: str, file: BinaryIO, offset: int
+) -> str | None:
+    resume = {"Range": f"bytes={offset}-"} if offset else {}
     async with client.open(path, resume) as response:
-        file.truncate(have - 1 if response.status == 206 else 0)
+        file.truncate(offset if response.status == 206 else 0)
         await _write(response, file)
         return response.headers.get("Repr-Digest")
 

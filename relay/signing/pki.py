@@ -120,7 +120,6 @@ def issue_agency(
         key,
         now,
         days,
-        issuers_below=1,
     )
 
 

@@ -177,7 +177,10 @@ def accepted_documents() -> Accepted:
             ),
             {"valid": True, "attachments": 3},
         ),
-        "revoke": (document(business=Business(1, "id-0", "Ban hành nhầm")), {"operation": 1}),
+        "revoke": (
+            document(business=Business(1, "id-0", "Ban hành nhầm")),
+            {"valid": True, "operation": 1},
+        ),
         "update-receivers": (
             document(
                 business=Business(
@@ -350,7 +353,7 @@ def accepted_findings() -> Accepted:
             changed(BASE, (organ, "")), "missing-element", "missing-to", recipients=0
         ),
         "to-a-connection-centre": found(
-            changed(BASE, (organ, element("OrganId", "00.99.W00"))), "connection-centre"
+            changed(BASE, (organ, element("OrganId", "00.99.W00"))), "connection-centre", valid=True
         ),
         "to-no-code-at-all": found(
             changed(BASE, (organ, element("OrganId", "xã Mẫu"))), "bad-code"
@@ -417,6 +420,7 @@ def accepted_findings() -> Accepted:
                 ("<edXML:ContentType>application/zip", misspelt),
             ),
             "content-type-mismatch",
+            valid=True,
         ),
         "content-type-misspelt": found(
             with_content(b"PK\x03\x04....", "application/xslx"), "content-type-misspelt", valid=True

@@ -1,0 +1,185 @@
+"""One run: two node processes, a load, a steady window, and the proof that nothing was lost.
+
+A province's node takes documents of an agency whose key it holds and carries them to the central
+node, which serves the recipient.
+
+Touches: one folder, loopback ports, child processes.
+Raises:  RuntimeError when the run is invalid: something was lost, doubled or never settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from collections.abc import AsyncIterator
+
+from bench import observe
+from bench.documents import template
+from bench.load import issue_token, send
+from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
+from relay.model import Tier
+from relay.node import verify_own_log
+from relay.signing.pki import KeyType
+
+SENDER = "H01"
+RECIPIENT = "G22"
+DRAIN_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
+_PLANS = (
+    NodePlan("central", Tier.CENTRAL, None, "central", (AgencyPlan("G22", "Bộ Mẫu", Tier.CENTRAL),)),
+    NodePlan(
+        "province",
+        Tier.PROVINCE,
+        "central",
+        "province",
+        (AgencyPlan("H01", "UBND tỉnh Mẫu", Tier.PROVINCE, own_key=True),),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What to run: `warm` seconds that do not count, then `seconds` that do."""
+
+    size_bytes: int
+    key: KeyType
+    connections: int
+    warm: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One valid run. Processor time is of the whole run, latencies and rates of the window."""
+
+    accepted: int
+    accepted_per_second: float
+    settled_per_second: float
+    p50_ms: float
+    p99_ms: float
+    settle_p50_ms: float
+    settle_p99_ms: float
+    first_cpu_us: float
+    second_cpu_us: float
+    first_rss_mib: tuple[float, ...]
+    """At the first, second and last third of the window, and the peak."""
+    second_rss_mib: tuple[float, ...]
+
+
+async def run(folder: Path, load: Load, say: Callable[[str], None]) -> Result:
+    """One run in a new folder below `folder`, which is removed afterwards."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix="bench-") as place:
+        say("certificates and nodes")
+        network = Network.build(Path(place), _PLANS, now=datetime.now(UTC), key=load.key)
+        first, second = network.nodes["province"], network.nodes["central"]
+        async with _running(network):
+            result = await _measure(network, first, second, load, say)
+        say("checking")
+        _check(first, second, result.accepted)
+        return result
+
+
+@asynccontextmanager
+async def _running(network: Network) -> AsyncIterator[None]:
+    try:
+        await network.start()
+        yield
+    finally:
+        await network.stop()
+
+
+async def _measure(
+    network: Network,
+    first: RunningNode,
+    second: RunningNode,
+    load: Load,
+    say: Callable[[str], None],
+) -> Result:
+    documents = template(load.size_bytes, SENDER, RECIPIENT)
+    token = await issue_token(first.control, SENDER)
+    before = [observe.usage(_pid(node)) for node in (first, second)]
+    stop = asyncio.Event()
+    sending = asyncio.create_task(
+        send(
+            first.native_url, token, network.root, documents, itertools.count(), load.connections, stop
+        )
+    )
+    with observe.journal(first.control.parent) as journal:
+        say(f"warming up, {load.warm:g} s")
+        await _wait(sending, load.warm)
+        started, settled_before = time.monotonic(), observe.settled(journal)
+        say(f"measuring, {load.seconds:g} s")
+        memory = []
+        for _ in range(3):
+            await _wait(sending, load.seconds / 3)
+            memory.append([observe.usage(_pid(node)).rss_mib for node in (first, second)])
+        ended, settled_after = time.monotonic(), observe.settled(journal)
+        stop.set()
+        sent = await sending
+        say("letting it finish")
+        await _drained(journal, len(sent.answered))
+        after = [observe.usage(_pid(node)) for node in (first, second)]
+        settle = observe.settle_latencies(journal, settled_before, settled_after)
+    posts = sent.latencies(started, ended)
+    cpu = [
+        (b.cpu_seconds - a.cpu_seconds) / len(sent.answered) * 1e6
+        for a, b in zip(before, after, strict=True)
+    ]
+    return Result(
+        accepted=len(sent.answered),
+        accepted_per_second=len(posts) / (ended - started),
+        settled_per_second=(settled_after - settled_before) / (ended - started),
+        p50_ms=_quantile(posts, 0.50) * 1000,
+        p99_ms=_quantile(posts, 0.99) * 1000,
+        settle_p50_ms=_quantile(settle, 0.50) * 1000,
+        settle_p99_ms=_quantile(settle, 0.99) * 1000,
+        first_cpu_us=cpu[0],
+        second_cpu_us=cpu[1],
+        first_rss_mib=(*(m[0] for m in memory), after[0].rss_peak_mib),
+        second_rss_mib=(*(m[1] for m in memory), after[1].rss_peak_mib),
+    )
+
+
+async def _wait(sending: asyncio.Task[object], seconds: float) -> None:
+    """So long, or until the load breaks off, which is an error."""
+    done, _ = await asyncio.wait({sending}, timeout=seconds)
+    for task in done:
+        task.result()
+        raise RuntimeError("the load ended by itself")
+
+
+async def _drained(journal: observe.Connection, accepted: int) -> None:
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while (have := observe.settled(journal)) < accepted:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{have} of {accepted} settled after {DRAIN_SECONDS:g} s more")
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _check(first: RunningNode, second: RunningNode, accepted: int) -> None:
+    found = observe.faults(first.control.parent, second.control.parent, accepted)
+    for node in (first, second):
+        verdict = verify_own_log(node.config)
+        found += [f"log of {node.plan.name}: {problem}" for problem in verdict.problems]
+    if found:
+        raise RuntimeError("; ".join(found))
+
+
+def _pid(node: RunningNode) -> int:
+    if node.process is None or node.process.returncode is not None:
+        raise RuntimeError(f"node {node.plan.name} does not run: see {node.log}")
+    return node.process.pid
+
+
+def _quantile(ascending: list[float], part: float) -> float:
+    if not ascending:
+        raise RuntimeError("nothing was answered in the window")
+    return ascending[min(len(ascending) - 1, int(len(ascending) * part))]

@@ -1,0 +1,125 @@
+"""`relay audit`: read the log as it grows, and recompute it against its signed head.
+
+Touches: the node; for `verify` the node's own journal, read-only.
+Raises:  AuditError naming the entry, JournalError, SettingsError, and what the node answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from relay.cli.connect import Connection, reaching
+from relay.cli.outcome import remark
+from relay.cli.show import printable, progress, show_json
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from relay.cli.client import NativeClient
+
+app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
+
+_PAGE = 1000
+
+
+@app.command("tail")
+@reaching
+def tail(
+    node: Connection,
+    after: Annotated[
+        int | None, typer.Option(min=0, help="Index of the first entry wanted; else the last ones.")
+    ] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=_PAGE)] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new entries.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Print entries of the log, one a line."""
+    asyncio.run(_tail(node, after, lines, follow, as_json))
+
+
+@app.command("verify")
+def verify(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The node's configuration.")],
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Recompute the whole log of a node, running or not, against its signed head."""
+    from relay.node import verify_own_log  # noqa: PLC0415
+
+    with progress("verifying") as advance:
+        verdict = verify_own_log(config, advance)
+    checkpoint = verdict.checkpoint
+    if as_json:
+        show_json(
+            {
+                "verdict": "VALID",
+                "origin": checkpoint.origin,
+                "entries": checkpoint.size,
+                "root": checkpoint.root.hex(),
+                "findings": [asdict(finding) for finding in verdict.findings],
+            }
+        )
+        return
+    for finding in verdict.findings:
+        remark(f"finding {finding.code}: {printable(finding.detail)}")
+    typer.echo(f"ok, {checkpoint.size} entries, root {checkpoint.root.hex()}")
+
+
+async def _tail(
+    node: Connection, after: int | None, lines: int, follow: bool, as_json: bool
+) -> None:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        start = max(0, await _size(client) - lines) if after is None else after
+        while True:
+            page = await client.get("/v1/audit", after=start, limit=_PAGE)
+            for one in page["entries"]:
+                _print(one["index"], one["entry"], as_json)
+            start = page["next"]
+            if len(page["entries"]) < _PAGE:
+                break
+        if follow:
+            await _follow(client, start, as_json)
+
+
+async def _size(client: NativeClient) -> int:
+    """How many entries the signed head covers: its second line (C2SP tlog-checkpoint)."""
+    head = (await client.get_bytes("/v1/audit/head")).split(b"\n")
+    return int(head[1]) if len(head) > 1 and head[1].isdigit() else 0
+
+
+async def _follow(client: NativeClient, after: int, as_json: bool) -> None:
+    events = {"Accept": "text/event-stream"}
+    async with client.open("/v1/audit", events, after=after) as response:
+        async for index, entry in _events(response):
+            _print(index, entry, as_json)
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+    waiting, index = b"", 0
+    async for chunk in response.content.iter_any():
+        waiting += chunk
+        *complete, waiting = waiting.split(b"\n")
+        for one in complete:
+            if one.startswith(b"id: "):
+                index = int(one[4:])
+            elif one.startswith(b"data: "):
+                yield index, json.loads(one[6:])
+
+
+def _print(index: int, entry: dict[str, Any], as_json: bool) -> None:
+    from relay.audit.tail import line  # noqa: PLC0415
+
+    if as_json:
+        typer.echo(json.dumps({"index": index, "entry": entry}, ensure_ascii=False))
+    else:
+        typer.echo(f"{index:>8}  {line(entry, sys.stdout.isatty())}")
+    sys.stdout.flush()

@@ -1,0 +1,52 @@
+"""`relay serve`, `relay config check`, `relay demo`: what runs on this machine.
+
+Touches: nothing itself; node, settings and demo do.
+Raises:  SettingsError, JournalError.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relay.cli.outcome import remark
+from relay.cli.show import show_json
+
+config = typer.Typer(help="Look at a configuration.", no_args_is_help=True)
+
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The node's configuration (TOML).")]
+
+
+def serve(path: Config) -> None:
+    """Run a node until it is told to stop (SIGTERM or SIGINT)."""
+    from relay import node  # noqa: PLC0415
+
+    raise typer.Exit(node.serve(path))
+
+
+@config.command("check")
+def check(
+    path: Config, as_json: Annotated[bool, typer.Option("--json")] = False
+) -> None:
+    """Check everything a start would: settings, directory, keys and certificates."""
+    from relay import node  # noqa: PLC0415
+
+    settings = node.check(path)
+    if as_json:
+        show_json({"verdict": "VALID", "node": settings.node.id, "data_dir": str(settings.node.data_dir)})
+    else:
+        remark(f"{path} is fit to start node {settings.node.id}")
+
+
+def demo(
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the demo's folder there, for a look.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Start four nodes on this machine and carry a document from a commune to a ministry and back."""
+    from relay import demo as four_nodes  # noqa: PLC0415
+
+    raise typer.Exit(four_nodes.run(keep=keep, as_json=as_json))

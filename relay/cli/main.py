@@ -1,0 +1,115 @@
+"""The command `relay`: every verb in one tree, and one way out of each.
+
+Touches: nothing but the process's exit code.
+Raises:  SystemExit. Heavy rooms are imported by the verb that needs them, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import Abort, Exit, TyperException
+
+from relay import __version__
+from relay.cli import audit, inbox, local, pki, send, token, track, verify
+from relay.cli.outcome import INTERNAL, USAGE, complain, fail, suggest
+from relay.errors import RelayError
+
+_INTERRUPTED = 130
+
+
+class Verbs(TyperGroup):
+    """A group whose every failure ends in the exit code of outcome.py."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        try:
+            code = super().main(args, "relay", complete_var, False, windows_expand_args, **extra)
+        except TyperException as error:
+            _explain_usage(error)
+            sys.exit(USAGE)
+        except (Abort, KeyboardInterrupt):
+            sys.exit(_INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read stdout has enough (`relay inbox | head`); what is unwritten goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Exit(0) from None
+        except (RelayError, OSError) as error:
+            fail(error)
+
+
+app = typer.Typer(
+    cls=Verbs,
+    help="Trục Relay: carry official documents between agencies, and prove what happened to them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("serve")(local.serve)
+app.command("send")(send.send)
+app.command("seal")(send.seal)
+app.command("inbox")(inbox.inbox)
+app.command("fetch")(inbox.fetch)
+app.command("ack")(inbox.ack)
+app.command("track")(track.track)
+app.command("verify")(verify.verify)
+app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
+app.add_typer(local.config, name="config")
+app.add_typer(pki.app, name="pki")
+app.command("demo")(local.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"relay {__version__}")
+        raise Exit(0)
+
+
+@app.callback()
+def relay(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Trục Relay: carry official documents between agencies, and prove what happened to them."""
+
+
+def run() -> None:
+    """The entry point. A bug of ours is loud: its traceback, and exit code 70."""
+    try:
+        app()
+    except Exception:
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exc()
+        complain("a bug in relay; the lines above say where")
+        sys.exit(INTERNAL)
+
+
+def _explain_usage(error: TyperException) -> None:
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message(), err=True)
+        return
+    complain(error.format_message().replace("\n", " ").rstrip("."))
+    if context is not None:
+        suggest(f"{context.command_path} --help")

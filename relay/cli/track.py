@@ -1,0 +1,113 @@
+"""`relay track`: where a message is, how it got there, and the evidence for it.
+
+Touches: the node; with --save a folder of its own making.
+Trusts:  nothing of the node's answer: names of files come from known words and numbers only.
+Raises:  CommandError, OSError, WireError, and what the node answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from relay.cli.connect import Connection, reaching
+from relay.cli.outcome import remark
+from relay.cli.show import local, printable, show_json, show_table
+
+if TYPE_CHECKING:
+    from relay.cli.client import NativeClient
+
+_RECEIPT_BYTES = 16 << 20
+
+
+@reaching
+def track(
+    node: Connection,
+    message: Annotated[str, typer.Argument(metavar="ID", help="The message's id.")],
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the receipts and the seal there, for `relay verify`."),
+    ] = None,
+) -> None:
+    """Show each delivery of a message: its state, its way, why it waits or failed."""
+    view = asyncio.run(_track(node, message, save))
+    if as_json:
+        show_json(view)
+        return
+    typer.echo(f"{view['message_id']}  {printable(view['notation'])}  {printable(view['subject'])}")
+    typer.echo(f"from {view['sender']}, accepted {local(view['accepted_at'])}, seal: {view['seal_kind'] or 'not yet'}")
+    for delivery in view["deliveries"]:
+        _show_delivery(delivery)
+
+
+def _show_delivery(delivery: dict[str, Any]) -> None:
+    typer.echo(f"\n{printable(delivery['recipient'])}: {delivery['state']}{_why(delivery)}")
+    show_table(
+        ("  AT", "NODE", "EVENT", "FROM", "RECEIPT"),
+        [
+            (
+                "  " + local(receipt["at"]),
+                receipt["issuer"],
+                receipt["event"],
+                (receipt["hop"] or {}).get("sent_by") or "",
+                receipt["digest"],
+            )
+            for receipt in delivery["receipts"]
+        ],
+    )
+    for status in delivery["statuses"]:
+        typer.echo(f"  status {printable(status['status_code'])}: {printable(status['description'])}")
+
+
+def _why(delivery: dict[str, Any]) -> str:
+    """The rest of the sentence: what it waits for, or what ended it."""
+    if delivery["reason"]:
+        return f", {delivery['reason']}: {printable(delivery['detail'])}"
+    if delivery["next_attempt_at"]:
+        again = f", to {delivery['next_hop']} again at {local(delivery['next_attempt_at'])}"
+        return f"{again} (attempt {delivery['attempts']}: {printable(delivery['last_error'])})"
+    return f", to {delivery['next_hop']}" if delivery["next_hop"] else ""
+
+
+async def _track(node: Connection, message: str, save: Path | None) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        view = await client.get(f"/v1/messages/{message}")
+        if save is not None:
+            await _save(client, view, save)
+            remark(f"kept in {save}: relay verify {save} --root ROOT.pem")
+        return view
+
+
+async def _save(client: NativeClient, view: dict[str, Any], folder: Path) -> None:
+    from relay.cli.send import write_new  # noqa: PLC0415
+    from relay.wire.container import read_receipts  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (digest, event) in enumerate(_receipts(view), start=1):
+        container = await client.get_bytes(f"/v1/receipts/{digest}")
+        (signed,) = read_receipts(container, _RECEIPT_BYTES)
+        place = folder / f"{number:02d}-{event}"
+        place.mkdir(exist_ok=True)
+        write_new(place / "receipt.xml", signed.document)
+        write_new(place / "signature.xml", signed.signature)
+    if view["seal_kind"] is not None:
+        seal = await client.get_bytes(f"/v1/messages/{view['message_id']}/seal")
+        write_new(folder / "seal.xml", seal)
+
+
+def _receipts(view: dict[str, Any]) -> list[tuple[str, str]]:
+    """Digest and event of each receipt once, oldest first: one may speak of several deliveries."""
+    from relay.model import Event  # noqa: PLC0415
+
+    found = {
+        receipt["digest"]: (receipt["at"], Event(receipt["event"]).value)
+        for delivery in view["deliveries"]
+        for receipt in delivery["receipts"]
+    }
+    return [(digest, event) for digest, (_, event) in sorted(found.items(), key=lambda one: one[1])]

@@ -1,0 +1,175 @@
+"""Agency codes: what a text spells, and who is above whom."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.envelope.codes import (
+    Form,
+    conversion_hint,
+    is_ancestor,
+    is_connection_centre,
+    normalise,
+    parse,
+)
+from relay.errors import EnvelopeError
+
+OLD = st.builds(
+    "{:03}.{:02}.{:02}.{}".format,
+    st.integers(0, 999),
+    st.integers(0, 99),
+    st.integers(0, 99),
+    st.from_regex(r"[A-K][0-9]{2}|TT2", fullmatch=True),
+)
+NEW = st.from_regex(r"[A-K][0-9]{2}(\.[A-Z0-9]{1,4}){0,5}", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("28.22.H17", "000.28.22.H17"),
+        ("01.02.G22", "000.01.02.G22"),
+        ("15.H51", "000.00.15.H51"),
+        ("1.2.3.H51", "001.02.03.H51"),
+        (" 000.00.20.h13\n", "000.00.20.H13"),
+        ("001.00.20.TT2", "001.00.20.TT2"),
+        ("000.00.00.A80", "000.00.00.A80"),
+        ("h01.151.02", "H01.151.02"),
+        ("H37.DN.001", "H37.DN.001"),
+        ("H41", "H41"),
+    ],
+)
+def test_a_code_has_one_canonical_text(text: str, canonical: str) -> None:
+    """Trimmed, in capitals, short old forms filled up on the left."""
+    assert normalise(text) == canonical
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        ".",
+        "H",
+        "H01.",
+        ".H01",
+        "H01..2",
+        "000.00.00",
+        "000.000.00.H01",
+        "0000.00.00.H01",
+        "1.2.3.4.H01",
+        "000.00.00.H1",
+        "H01 151",
+        "xã Mẫu",
+        "H01-2",
+        "Ｈ01",
+        "H01.ı",
+        "000.00.00.W00",
+        "00.99.W00",
+        "vxp.saas.03",
+        "H01." + "1" * 40,
+    ],
+)
+def test_what_is_no_agency_code_is_refused(text: str) -> None:
+    """Garbage and connection centres raise EnvelopeError."""
+    with pytest.raises(EnvelopeError):
+        normalise(text)
+
+
+@given(st.text(max_size=50))
+def test_any_text_is_a_code_or_an_envelope_error(text: str) -> None:
+    """No other exception, and a canonical text is its own canonical text of at most 35."""
+    try:
+        canonical = normalise(text)
+    except EnvelopeError:
+        return
+    assert normalise(canonical) == canonical
+    assert len(canonical) <= 35
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "parent"),
+    [
+        ("000.00.00.H41", 1, None),
+        ("000.00.15.H51", 2, "000.00.00.H51"),
+        ("000.46.24.H44", 3, "000.00.24.H44"),
+        ("002.02.22.H36", 4, "000.02.22.H36"),
+        ("002.00.20.H13", 4, "000.00.20.H13"),
+        ("H01", 1, None),
+        ("H01.151", 2, "H01"),
+        ("G11.07.05", 3, "G11.07"),
+        ("H01.00.02", 3, "H01.00"),
+    ],
+)
+def test_level_and_parent_follow_from_the_groups(text: str, level: int, parent: str | None) -> None:
+    """Old codes lose their left-most non-zero group, new ones their last."""
+    code = parse(text)
+
+    assert code.level == level
+    assert (code.parent.text if code.parent else None) == parent
+
+
+@given(st.one_of(OLD, NEW))
+def test_every_parent_is_an_ancestor_and_never_the_other_way(text: str) -> None:
+    """The chain of parents ends at level 1, and is_ancestor agrees with each of its steps."""
+    code = above = parse(text)
+    while above.parent is not None:
+        above = above.parent
+        assert is_ancestor(above.text, text)
+        assert not is_ancestor(text, above.text)
+    assert above.level == 1
+    assert above.form is code.form
+    assert not is_ancestor(text, text)
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("H01", "H011.5"),
+        ("H01.15", "H01.151"),
+        ("000.00.15.H51", "000.15.00.H51"),
+        ("H51", "000.00.15.H51"),
+        ("000.00.00.H51", "H51.15"),
+    ],
+)
+def test_a_common_beginning_is_no_ancestry(above: str, below: str) -> None:
+    """Groups are compared whole, and never across forms."""
+    assert not is_ancestor(above, below)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("000.00.12.H53", "H53.12"),
+        ("H53.12", "000.00.12.H53"),
+        ("G11.07.05", "000.05.07.G11"),
+        ("002.02.22.H36", "H36.22.02.002"),
+        ("000.00.00.H41", "H41"),
+        ("H01.151", None),
+        ("H37.DN.001", None),
+        ("H01.1.2.3.4", None),
+        ("H01.00", None),
+    ],
+)
+def test_the_hint_is_given_only_where_arithmetic_has_one(text: str, hint: str | None) -> None:
+    """Three-digit communes, letters and too many groups have no old form."""
+    assert conversion_hint(text) == hint
+
+
+@given(OLD)
+def test_a_hint_is_itself_a_code_of_the_other_form(text: str) -> None:
+    """Whatever arithmetic gives can be parsed."""
+    hint = conversion_hint(text)
+
+    assert hint is not None
+    assert parse(hint).form is Form.NEW
+
+
+def test_connection_centres_are_told_from_agencies() -> None:
+    """NN.PP.W00 and vxp.saas.NN are systems."""
+    assert is_connection_centre("00.99.W00")
+    assert is_connection_centre(" vxp.saas.03 ")
+    assert not is_connection_centre("000.00.00.H41")
+    assert not is_connection_centre("x" * 1000)
