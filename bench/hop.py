@@ -5,12 +5,14 @@ node, which serves the recipient.
 
 Touches: one folder, loopback ports, child processes.
 Raises:  RuntimeError when the run is invalid: something was lost, doubled or never settled.
+         AuditError when a log does not hold.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
@@ -156,7 +158,7 @@ async def _wait(sending: asyncio.Task[object], seconds: float) -> None:
         raise RuntimeError("the load ended by itself")
 
 
-async def _drained(journal: observe.Connection, accepted: int) -> None:
+async def _drained(journal: sqlite3.Connection, accepted: int) -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
     while (have := observe.settled(journal)) < accepted:
         if time.monotonic() > deadline:
@@ -166,11 +168,10 @@ async def _drained(journal: observe.Connection, accepted: int) -> None:
 
 def _check(first: RunningNode, second: RunningNode, accepted: int) -> None:
     found = observe.faults(first.control.parent, second.control.parent, accepted)
-    for node in (first, second):
-        verdict = verify_own_log(node.config)
-        found += [f"log of {node.plan.name}: {problem}" for problem in verdict.problems]
     if found:
         raise RuntimeError("; ".join(found))
+    for node in (first, second):
+        verify_own_log(node.config)
 
 
 def _pid(node: RunningNode) -> int:

@@ -57,9 +57,10 @@ def settled(first: sqlite3.Connection) -> int:
 
 
 def settle_latencies(first: sqlite3.Connection, after: int, until: int) -> list[float]:
-    """Seconds from acceptance to settlement of the messages accepted after so many, ascending."""
+    """Seconds from an acceptance to the neighbour's proven answer, ascending, of the messages with
+    these numbers. Both instants are the first node's own."""
     rows = first.execute(
-        "SELECT (d.settled_at - m.accepted_at) / 1000.0 FROM messages m"
+        "SELECT (d.updated_at - m.accepted_at) / 1000.0 FROM messages m"
         " JOIN deliveries d USING (message_row) WHERE m.message_row > ? AND m.message_row <= ?"
         " ORDER BY 1",
         (after, until),

@@ -99,9 +99,7 @@ class NativeClient:
 @asynccontextmanager
 async def reach(connection: Connection) -> AsyncIterator[NativeClient]:
     headers = {} if connection.token is None else {"Authorization": f"Bearer {connection.token}"}
-    timeout = aiohttp.ClientTimeout(
-        total=None, sock_connect=10, sock_read=_SILENCE_SECONDS
-    )
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE_SECONDS)
     async with aiohttp.ClientSession(
         connection.url, connector=_connector(connection), headers=headers, timeout=timeout
     ) as session:
@@ -115,9 +113,7 @@ def _connector(connection: Connection) -> aiohttp.BaseConnector:
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise CommandError(f"{connection.url} is no https address", USAGE)
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise CommandError(
-            f"{connection.url} would send the token unprotected", USAGE, "use https"
-        )
+        raise CommandError(f"{connection.url} would send the token unprotected", USAGE, "use https")
     if parts.scheme == "http":
         return aiohttp.TCPConnector()
     return aiohttp.TCPConnector(ssl=_tls(connection))

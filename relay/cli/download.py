@@ -16,16 +16,13 @@ from typing import BinaryIO
 import aiohttp
 
 from relay.cli.client import CHUNK_BYTES, NativeClient
-from relay.cli.outcome import CANNOT_CREATE, DATA, CommandError
+from relay.cli.outcome import DATA, CommandError
 from relay.cli.show import progress
 from relay.errors import PeerError
 
 
 async def download(client: NativeClient, path: str, target: Path) -> None:
-    if target.exists():
-        raise CommandError(
-            f"{target} exists and is not overwritten", CANNOT_CREATE, "name another with --output"
-        )
+    """`target` must not exist; CommandError where the bytes are not those the node names."""
     part = target.with_name(target.name + ".part")
     with part.open("a+b") as file:
         expected = await _pour(client, path, file)
@@ -52,9 +49,7 @@ async def _pour(client: NativeClient, path: str, file: BinaryIO) -> str | None:
     return await _append(client, path, file, 0)
 
 
-async def _append(
-    client: NativeClient, path: str, file: BinaryIO, offset: int
-) -> str | None:
+async def _append(client: NativeClient, path: str, file: BinaryIO, offset: int) -> str | None:
     resume = {"Range": f"bytes={offset}-"} if offset else {}
     async with client.open(path, resume) as response:
         file.truncate(offset if response.status == 206 else 0)

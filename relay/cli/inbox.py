@@ -15,6 +15,7 @@ import typer
 
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import remark
+from relay.cli.send import refuse_existing, write_new
 from relay.cli.show import local, show_json, show_table
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def fetch(
 ) -> None:
     """Fetch a document, byte for byte as it was sent, and check its digest."""
     target = output or Path(f"{delivery}.edxml")
+    refuse_existing(target)
     asyncio.run(_fetch(node, delivery, target, seal, acknowledge))
     typer.echo(target)
 
@@ -118,7 +120,6 @@ async def _fetch(
 ) -> None:
     from relay.cli.client import reach  # noqa: PLC0415
     from relay.cli.download import download  # noqa: PLC0415
-    from relay.cli.send import write_new  # noqa: PLC0415
 
     async with reach(node) as client:
         await download(client, f"/v1/deliveries/{delivery}/envelope", target)

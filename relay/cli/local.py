@@ -27,15 +27,15 @@ def serve(path: Config) -> None:
 
 
 @config.command("check")
-def check(
-    path: Config, as_json: Annotated[bool, typer.Option("--json")] = False
-) -> None:
+def check(path: Config, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Check everything a start would: settings, directory, keys and certificates."""
     from relay import node  # noqa: PLC0415
 
     settings = node.check(path)
     if as_json:
-        show_json({"verdict": "VALID", "node": settings.node.id, "data_dir": str(settings.node.data_dir)})
+        show_json(
+            {"verdict": "VALID", "node": settings.node.id, "data_dir": str(settings.node.data_dir)}
+        )
     else:
         remark(f"{path} is fit to start node {settings.node.id}")
 

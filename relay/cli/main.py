@@ -97,7 +97,7 @@ def run() -> None:
     """The entry point. A bug of ours is loud: its traceback, and exit code 70."""
     try:
         app()
-    except Exception:
+    except Exception:  # noqa: BLE001 - the last resort: shown whole, never swallowed
         import traceback  # noqa: PLC0415
 
         traceback.print_exc()

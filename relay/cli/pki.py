@@ -1,8 +1,9 @@
 """`relay pki`: make and look at a development PKI.
 
-Touches: the PKI's folder, through relay.signing.pki; stdout for data, stderr for people.
+Touches: the PKI's folder, through relay.signing.pki, which is loaded by the verb that needs it;
+         stdout for data, stderr for people.
 Trusts:  the operator at the terminal; certificate files to be shown may be anyone's.
-Raises:  nothing; every refusal becomes an exit code of sysexits(3).
+Raises:  nothing; every refusal becomes an exit code, through outcome.py.
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from relay.model import NodeId
-from relay.signing import pki
-from relay.signing.pki_files import PkiError, Trouble
-from relay.signing.pki_profiles import KeyType
-from relay.signing.pki_show import CertificateView, certificate_files, describe
+from relay.cli import outcome
+from relay.signing.pki_words import KeyType, PkiError, Trouble
+
+if TYPE_CHECKING:
+    from relay.signing.pki_show import CertificateView
 
 EXIT_CODES: Final = {
-    Trouble.USAGE: 64,
-    Trouble.DATA: 65,
-    Trouble.MISSING: 66,
-    Trouble.EXISTS: 73,
-    Trouble.FAILED: 73,
-    Trouble.FORBIDDEN: 77,
+    Trouble.USAGE: outcome.USAGE,
+    Trouble.DATA: outcome.DATA,
+    Trouble.MISSING: outcome.NO_INPUT,
+    Trouble.EXISTS: outcome.CANNOT_CREATE,
+    Trouble.FAILED: outcome.CANNOT_CREATE,
+    Trouble.FORBIDDEN: outcome.NO_PERMISSION,
 }
 
 app = typer.Typer(help="Make and look at a development PKI.", no_args_is_help=True)
@@ -51,6 +52,8 @@ def init_root(
     days: Days = 3650,
 ) -> None:
     """Make the root of a new PKI."""
+    from relay.signing import pki  # noqa: PLC0415
+
     with _refusals():
         _print([pki.init(directory, name=name, key=key, now=_now(), days=days)])
 
@@ -63,6 +66,8 @@ def issue_branch(
     days: Days = 1825,
 ) -> None:
     """Make the issuing CA of a branch."""
+    from relay.signing import pki  # noqa: PLC0415
+
     with _refusals():
         _print([pki.issue_branch(directory, branch, key=key, now=_now(), days=days)])
 
@@ -78,10 +83,12 @@ def issue_node(
     days: Days = 730,
 ) -> None:
     """Make a node's tls, sign and log certificates."""
+    from relay.signing import pki  # noqa: PLC0415
+
     with _refusals():
         made = pki.issue_node(
             directory,
-            NodeId(node),
+            node,
             branch,
             key=key,
             dns=dns or (),
@@ -102,6 +109,8 @@ def issue_agency(
     days: Days = 730,
 ) -> None:
     """Make an agency's certificate, which speaks for every CODE given."""
+    from relay.signing import pki  # noqa: PLC0415
+
     with _refusals():
         made = pki.issue_agency(directory, codes, branch, key=key, name=name, now=_now(), days=days)
         _print([made])
@@ -116,8 +125,10 @@ def issue_gateway(
     days: Days = 730,
 ) -> None:
     """Make the certificate with which a node seals what enters from an axis route."""
+    from relay.signing import pki  # noqa: PLC0415
+
     with _refusals():
-        made = pki.issue_gateway(directory, NodeId(node), branch, key=key, now=_now(), days=days)
+        made = pki.issue_gateway(directory, node, branch, key=key, now=_now(), days=days)
         _print([made])
 
 
@@ -127,6 +138,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
     """Say what certificate files hold; the log's verifier key too. Nothing is verified."""
+    from relay.signing.pki_show import certificate_files, describe  # noqa: PLC0415
+
     with _refusals():
         files = [file for path in paths for file in certificate_files(path)]
         views = [(file, describe(file)) for file in files]
@@ -149,14 +162,11 @@ def _print(paths: Sequence[Path]) -> None:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn a refusal into two lines on stderr and an exit code."""
+    """Turn a refusal into two lines on stderr and the exit code of its kind of trouble."""
     try:
         yield
     except PkiError as error:
-        typer.echo(f"relay: error: {error}", err=True)
-        if error.hint:
-            typer.echo(f"relay: hint: {error.hint}", err=True)
-        raise typer.Exit(EXIT_CODES[error.trouble]) from error
+        outcome.fail(outcome.CommandError(str(error), EXIT_CODES[error.trouble], error.hint))
 
 
 def _as_json(view: CertificateView) -> dict[str, object]:

@@ -11,12 +11,12 @@ import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import CANNOT_CREATE, CommandError, remark
+from relay.cli.outcome import CANNOT_CREATE, DATA, CommandError, remark
 from relay.cli.show import Advance, progress, show_json
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def send(
     node: Connection,
     file: Envelope,
     to: Annotated[
-        list[str] | None, typer.Option(metavar="CODE", help="Recipient; else those in the document.")
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Recipient; else those in the document."),
     ] = None,
     seal: Annotated[Path | None, typer.Option(help="The agency's seal, from `relay seal`.")] = None,
     idempotency_key: Annotated[
@@ -43,7 +44,13 @@ def send(
 ) -> None:
     """Hand in an envelope. Prints its message id once the node has it durably; safe to repeat."""
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-    answer, repeated = asyncio.run(_submit(node, file, tuple(to or ()), seal, headers))
+    with progress(f"sending {file.name}") as advance, file.open("rb") as source:
+        size = file.stat().st_size
+        if seal is None:
+            headers |= {"Content-Type": "application/xml", "Content-Length": str(size)}
+        body = _read(source, size, advance)
+        seal_bytes = None if seal is None else _read_seal(seal)
+        answer, repeated = asyncio.run(_submit(node, body, tuple(to or ()), seal_bytes, headers))
     if as_json:
         show_json(answer)
         return
@@ -53,43 +60,43 @@ def send(
 
 async def _submit(
     node: Connection,
-    file: Path,
+    body: AsyncIterator[bytes],
     to: tuple[str, ...],
-    seal: Path | None,
+    seal: bytes | None,
     headers: dict[str, str],
 ) -> tuple[dict[str, Any], bool]:
     from relay.cli.client import reach  # noqa: PLC0415
 
-    with progress(f"sending {file.name}") as advance:
-        body = _read(file, advance)
-        async with reach(node) as client:
-            if seal is None:
-                plain = {"Content-Type": "application/xml", "Content-Length": str(file.stat().st_size)}
-                return await client.submit(body, to, {**headers, **plain})
-            with _parts(body, seal) as parts:
-                return await client.submit(parts, to, headers)
+    async with reach(node) as client:
+        if seal is None:
+            return await client.submit(body, to, headers)
+        with _parts(body, seal) as parts:
+            return await client.submit(parts, to, headers)
 
 
-def _parts(body: AsyncIterator[bytes], seal: Path) -> aiohttp.MultipartWriter:
+def _parts(body: AsyncIterator[bytes], seal: bytes) -> aiohttp.MultipartWriter:
     import aiohttp  # noqa: PLC0415
 
-    if seal.stat().st_size > _SEAL_BYTES:
-        raise CommandError(f"{seal} is no seal: over {_SEAL_BYTES >> 10} KiB", 65)
     parts = aiohttp.MultipartWriter("related")
     # The seal first: a node that is to refuse it need not take the document.
-    for name, content in (("seal", seal.read_bytes()), ("envelope", body)):
-        part = parts.append(content, {"Content-Type": "application/xml"})  # type: ignore[arg-type]
+    for name, content in (("seal", seal), ("envelope", body)):
+        part = parts.append(content, {"Content-Type": "application/xml"})
         part.set_content_disposition("form-data", name=name)
     return parts
 
 
-async def _read(file: Path, advance: Advance) -> AsyncIterator[bytes]:
-    total, done = file.stat().st_size, 0
-    with file.open("rb") as source:
-        while chunk := source.read(_CHUNK_BYTES):
-            yield chunk
-            done += len(chunk)
-            advance(done, total)
+async def _read(source: BinaryIO, total: int, advance: Advance) -> AsyncIterator[bytes]:
+    done = 0
+    while chunk := source.read(_CHUNK_BYTES):
+        yield chunk
+        done += len(chunk)
+        advance(done, total)
+
+
+def _read_seal(path: Path) -> bytes:
+    if path.stat().st_size > _SEAL_BYTES:
+        raise CommandError(f"{path} is no seal: over {_SEAL_BYTES >> 10} KiB", DATA)
+    return path.read_bytes()
 
 
 def seal(
@@ -124,11 +131,15 @@ def digest_of_file(file: Path) -> str:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Never over what is there: it may be evidence."""
-    try:
-        with path.open("xb") as target:
-            target.write(content)
-    except FileExistsError:
+    """Never over what is there: it may be evidence. Folders are made as needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    refuse_existing(path)
+    with path.open("xb") as target:
+        target.write(content)
+
+
+def refuse_existing(path: Path) -> None:
+    if path.exists():
         raise CommandError(
             f"{path} exists and is not overwritten", CANNOT_CREATE, "name another file"
-        ) from None
+        )

@@ -39,9 +39,7 @@ def issue(
 
 @app.command("list")
 @reaching
-def list_tokens(
-    node: Connection, as_json: Annotated[bool, typer.Option("--json")] = False
-) -> None:
+def list_tokens(node: Connection, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """List all tokens, the revoked ones too."""
     tokens = asyncio.run(_get(node))["tokens"]
     if as_json:

@@ -30,16 +30,22 @@ def track(
     as_json: Annotated[bool, typer.Option("--json")] = False,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep the receipts and the seal there, for `relay verify`."),
+        typer.Option(
+            metavar="DIR", help="Keep the receipts and the seal there, for `relay verify`."
+        ),
     ] = None,
 ) -> None:
     """Show each delivery of a message: its state, its way, why it waits or failed."""
+    if save is not None:
+        save.mkdir(parents=True, exist_ok=True)
     view = asyncio.run(_track(node, message, save))
     if as_json:
         show_json(view)
         return
     typer.echo(f"{view['message_id']}  {printable(view['notation'])}  {printable(view['subject'])}")
-    typer.echo(f"from {view['sender']}, accepted {local(view['accepted_at'])}, seal: {view['seal_kind'] or 'not yet'}")
+    typer.echo(
+        f"from {view['sender']}, accepted {local(view['accepted_at'])}, seal: {view['seal_kind'] or 'not yet'}"
+    )
     for delivery in view["deliveries"]:
         _show_delivery(delivery)
 
@@ -60,7 +66,9 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
         ],
     )
     for status in delivery["statuses"]:
-        typer.echo(f"  status {printable(status['status_code'])}: {printable(status['description'])}")
+        typer.echo(
+            f"  status {printable(status['status_code'])}: {printable(status['description'])}"
+        )
 
 
 def _why(delivery: dict[str, Any]) -> str:
@@ -88,12 +96,10 @@ async def _save(client: NativeClient, view: dict[str, Any], folder: Path) -> Non
     from relay.cli.send import write_new  # noqa: PLC0415
     from relay.wire.container import read_receipts  # noqa: PLC0415
 
-    folder.mkdir(parents=True, exist_ok=True)
     for number, (digest, event) in enumerate(_receipts(view), start=1):
         container = await client.get_bytes(f"/v1/receipts/{digest}")
         (signed,) = read_receipts(container, _RECEIPT_BYTES)
         place = folder / f"{number:02d}-{event}"
-        place.mkdir(exist_ok=True)
         write_new(place / "receipt.xml", signed.document)
         write_new(place / "signature.xml", signed.signature)
     if view["seal_kind"] is not None:

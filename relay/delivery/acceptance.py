@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relay.delivery.addressing import Address, Addressed, address
+from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.grouping import ready_groups
 from relay.delivery.ports import Accepted, Submission
@@ -84,8 +85,17 @@ class IntakeDesk:
         seal = self._seal(submission, sender, at)
         recipients, follows = to.recipients, None
         while True:
-            admission, order = self._prepare(
-                submission, sender, to, recipients, hops, seal, follows, at
+            admission, order = await aside(
+                len(recipients) > MANY_RECIPIENTS,
+                self._prepare,
+                submission,
+                sender,
+                to,
+                recipients,
+                hops,
+                seal,
+                follows,
+                at,
             )
             outcome = await self.journal.admit(admission)
             if isinstance(outcome, Admitted):

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.delivery.addressing import Addressed, report_of
+from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.grouping import ready_groups
 from relay.delivery.records import (
@@ -112,7 +113,8 @@ class TransferDesk:
         if self.journal.waiting > MOST_WAITING:
             raise OverloadError(f"{self.journal.waiting} operations wait, limit {MOST_WAITING}")
         now = self.clock.now()
-        header = self.notary.check_transfer(signed, neighbour, now)
+        long = len(signed.document) > LONG_DOCUMENT_BYTES
+        header = await aside(long, self.notary.check_transfer, signed, neighbour, now)
         if header.sent_to != self.place.node:
             raise AccessError(f"this transfer is for {header.sent_to}, not {self.place.node}")
         if header.created_at > now + self.tolerance:
@@ -136,7 +138,8 @@ class TransferDesk:
         verdict = self._examine(opened.header, seal, envelope, payload, now)
         known: frozenset[AgencyCode] = frozenset()
         while True:
-            arrival = self._prepare(opened, verdict, known, now)
+            many = len(opened.header.recipients) > MANY_RECIPIENTS
+            arrival = await aside(many, self._prepare, opened, verdict, known, now)
             outcome = await self.journal.take_in(arrival)
             if isinstance(outcome, TakenIn):
                 break

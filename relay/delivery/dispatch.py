@@ -23,6 +23,7 @@ from typing import Any
 
 import structlog
 
+from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
 from relay.delivery.records import (
@@ -190,7 +191,8 @@ class Dispatcher:
         """Freeze a new transfer and make its first attempt."""
         now = self.clock.now()
         header = self._header(channel.neighbour, ready, now)
-        signed = self.notary.sign_transfer(header, now)
+        many = len(ready.recipients) > MANY_RECIPIENTS
+        signed = await aside(many, self.notary.sign_transfer, header, now)
         try:
             await self.journal.freeze(
                 Freeze(header.transfer_id, channel.neighbour, ready, signed, now)
@@ -228,7 +230,7 @@ class Dispatcher:
             if payload is None:
                 payload = await self.journal.payload(work.digest)
             answer = await self.wire.carry(channel.neighbour, header, seal.signature, payload)
-            receipt = self._prove(channel.neighbour, transfer_id, answer)
+            receipt = await self._prove(channel.neighbour, transfer_id, answer)
         except (TransportError, PeerError) as error:
             await self._failed(channel, transfer_id, attempts, error)
             return
@@ -238,8 +240,9 @@ class Dispatcher:
         back = await self.journal.settle(transfer_id, answer, receipt, self.clock.now())
         self.receipts_wait(back)
 
-    def _prove(self, neighbour: NodeId, transfer_id: TransferId, answer: Signed) -> Receipt:
-        receipt = self.notary.check_receipt(answer)
+    async def _prove(self, neighbour: NodeId, transfer_id: TransferId, answer: Signed) -> Receipt:
+        long = len(answer.document) > LONG_DOCUMENT_BYTES
+        receipt = await aside(long, self.notary.check_receipt, answer)
         if receipt.issuer != neighbour or receipt.transfer_id != transfer_id:
             raise SignatureError("wrong-receipt", "the answer is a receipt for something else")
         return receipt

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
 from relay.delivery.clock import Clock
 from relay.delivery.records import Journal, Notary, WaitingReturn, Wire
 from relay.errors import AccessError, PeerError
@@ -47,11 +48,12 @@ class ReturnDesk:
 
     async def take(self, neighbour: NodeId, receipts: Sequence[Signed]) -> None:
         """Durable when it returns; nothing of the batch is kept when one of it is refused."""
-        proven = [(signed, self._prove(signed)) for signed in receipts]
+        proven = [(signed, await self._prove(signed)) for signed in receipts]
         self.waiting(await self.journal.record_receipts(neighbour, proven, self.clock.now()))
 
-    def _prove(self, signed: Signed) -> Receipt:
-        receipt = self.notary.check_receipt(signed)
+    async def _prove(self, signed: Signed) -> Receipt:
+        long = len(signed.document) > LONG_DOCUMENT_BYTES
+        receipt = await aside(long, self.notary.check_receipt, signed)
         for evidence in receipt.evidence:
             agency = self.directory.find(evidence.recipient)
             if (

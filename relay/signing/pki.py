@@ -26,11 +26,23 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from relay.errors import SignatureError
-from relay.model import UTC_NOW_TOLERANCE, NodeId, utc
+from relay.model import UTC_NOW_TOLERANCE, utc
 from relay.signing import pki_files, pki_names, pki_profiles
 from relay.signing.certificates import check_issuer
-from relay.signing.pki_files import Issued, PkiError, Trouble
-from relay.signing.pki_profiles import Issuer, KeyType, PrivateKey, Profile, Span
+from relay.signing.pki_files import Issued
+from relay.signing.pki_profiles import Issuer, PrivateKey, Profile, Span
+from relay.signing.pki_words import KeyType, PkiError, Trouble
+
+__all__ = [
+    "KeyType",
+    "PkiError",
+    "Trouble",
+    "init",
+    "issue_agency",
+    "issue_branch",
+    "issue_gateway",
+    "issue_node",
+]
 
 DAYS_LIMIT: Final = 36_525
 
@@ -59,7 +71,7 @@ def issue_branch(directory: Path, branch: str, *, key: KeyType, now: datetime, d
 
 def issue_node(
     directory: Path,
-    node_id: NodeId,
+    node_id: str,
     branch: str,
     *,
     key: KeyType,
@@ -124,7 +136,7 @@ def issue_agency(
 
 
 def issue_gateway(
-    directory: Path, node_id: NodeId, branch: str, *, key: KeyType, now: datetime, days: int
+    directory: Path, node_id: str, branch: str, *, key: KeyType, now: datetime, days: int
 ) -> Path:
     """Make the certificate with which a node seals what entered from an axis route."""
     pki_names.label(node_id, "node")

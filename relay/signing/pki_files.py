@@ -12,7 +12,6 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -26,35 +25,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from relay.errors import SettingsError
 from relay.signing.pki_profiles import Issuer, PrivateKey
+from relay.signing.pki_words import PkiError, Trouble
 
 FILE_LIMIT_BYTES: Final = 256 * 1024
 KEY_SUFFIX: Final = ".key.pem"
-
-
-class Trouble(StrEnum):
-    """What kind of mistake it is, for the exit code."""
-
-    USAGE = "usage"
-    """A name, code, address or number that cannot be."""
-    DATA = "data"
-    """A file that is not what it should be."""
-    MISSING = "missing"
-    EXISTS = "exists"
-    FORBIDDEN = "forbidden"
-    """The system refuses, or a key is open to others."""
-    FAILED = "failed"
-    """The disk refuses."""
-
-
-class PkiError(SettingsError):
-    """The operator must act on the development PKI; `hint` says how, where it is known."""
-
-    def __init__(self, trouble: Trouble, problem: str, hint: str = "") -> None:
-        self.trouble = trouble
-        self.hint = hint
-        super().__init__([problem])
 
 
 @dataclass(frozen=True, slots=True)

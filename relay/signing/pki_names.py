@@ -15,7 +15,7 @@ from typing import Final
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
 from relay.model import AgencyCode
-from relay.signing.pki_files import PkiError, Trouble
+from relay.signing.pki_words import PkiError, Trouble
 from relay.wire.values import NODE_ID
 
 NAME_LIMIT: Final = 64

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -18,19 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from relay.signing.pki_words import KeyType
+
 IssuerKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PrivateKey = IssuerKey | ed25519.Ed25519PrivateKey
 
 ROOT_PATH_LENGTH: Final = 1
 ISSUING_PATH_LENGTH: Final = 0
-
-
-class KeyType(StrEnum):
-    """Keys that may issue, and sign documents."""
-
-    P256 = "p256"
-    RSA2048 = "rsa2048"
-    RSA3072 = "rsa3072"
 
 
 _RSA_BITS: Final = {KeyType.RSA2048: 2048, KeyType.RSA3072: 3072}

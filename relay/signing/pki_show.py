@@ -26,7 +26,8 @@ from relay.signing.certificates import (
     read_certificate,
     read_leaf,
 )
-from relay.signing.pki_files import KEY_SUFFIX, PkiError, Trouble
+from relay.signing.pki_files import KEY_SUFFIX
+from relay.signing.pki_words import PkiError, Trouble
 from relay.signing.trust import certificates_of
 
 

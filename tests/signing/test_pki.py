@@ -25,9 +25,8 @@ from relay.model import NodeId
 from relay.signing import pki
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, Signer
-from relay.signing.pki_files import PkiError, Trouble
-from relay.signing.pki_profiles import KeyType
 from relay.signing.pki_show import certificate_files, describe
+from relay.signing.pki_words import KeyType, PkiError, Trouble
 from relay.signing.trust import TrustStore
 
 T = TypeVar("T", bound=x509.ExtensionType)

@@ -396,7 +396,9 @@ def accepted_findings() -> Accepted:
             changed(BASE, (day, element("PromulgationDate", "2026-03-02"))), "date-format"
         ),
         "date-impossible": found(
-            changed(BASE, (day, element("PromulgationDate", "2014/02/30"))), "date-impossible"
+            changed(BASE, (day, element("PromulgationDate", "2014/02/30"))),
+            "date-impossible",
+            valid=True,
         ),
         "date-in-words": found(
             changed(BASE, (day, element("PromulgationDate", "hôm qua"))), "date-unreadable"

@@ -1,0 +1,82 @@
+"""`relay verify`: let anyone with the root certificate judge seals and receipts, offline.
+
+Touches: the files named; no network.
+Trusts:  the root certificates given, nothing else.
+Raises:  CommandError, OSError; what does not verify is data, and exit code 65.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from relay.cli.outcome import DATA, NO_INPUT, CommandError, complain, remark
+from relay.cli.show import printable, show_json
+
+if TYPE_CHECKING:
+    from relay.cli.judging import Judgement
+
+_MOST_FILES = 10_000
+
+
+def verify(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Envelopes with seals, receipts with signatures, containers of receipts, or folders of them.",
+        ),
+    ],
+    root: Annotated[
+        list[Path], typer.Option(metavar="CERT", help="Trusted root; may be repeated.")
+    ],
+    intermediate: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CERT", help="Issuing CA that a signature leaves out."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Verify seals and receipts offline: which kind, by whom, when. Exit code 0 only if all hold."""
+    from relay.cli.judging import judge  # noqa: PLC0415 - brings in cryptography
+    from relay.signing.trust import TrustStore  # noqa: PLC0415
+
+    trust = TrustStore(_read(root), _read(intermediate or []))
+    judgements = judge(_expanded(files), trust)
+    if as_json:
+        show_json([one.as_json() for one in judgements])
+    else:
+        for one in judgements:
+            _print(one)
+    failed = sum(not one.valid for one in judgements)
+    if failed or not judgements:
+        complain(f"{failed} of {len(judgements)} do not verify" if failed else "nothing to verify")
+        raise typer.Exit(DATA)
+    remark("revocation was not looked up: offline it is unknown")
+
+
+def _print(one: Judgement) -> None:
+    typer.echo(f"{'VALID' if one.valid else 'INVALID':<8}{one.what}: {printable(one.said)}")
+    for name in one.files:
+        typer.echo(f"        {printable(name)}")
+    for note in one.notes:
+        typer.echo(f"        note: {printable(note)}")
+
+
+def _read(paths: list[Path]) -> list[bytes]:
+    return [path.read_bytes() for path in paths]
+
+
+def _expanded(paths: list[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(one for one in path.rglob("*.*ml") if one.is_file())
+        else:
+            found.append(path)
+    if not found:
+        raise CommandError("no .xml or .edxml file there", NO_INPUT)
+    if len(found) > _MOST_FILES:
+        raise CommandError(f"{len(found)} files, limit {_MOST_FILES}", NO_INPUT)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,77 @@
+"""Who takes part in the demo: four nodes in a line of four tiers, and the agencies they serve.
+
+Every name is made up. The commune at the end of the line still has its district above it; the other
+commune is of the three-tier kind, served by the province itself. Both forms of codes are used.
+
+Touches: nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relay.demo.network import AgencyPlan, NodePlan
+from relay.model import Party, Tier
+
+CENTRAL = "trung-uong"
+PROVINCE = "tinh-h01"
+DISTRICT = "huyen-h01-15"
+COMMUNE = "xa-h01-15-02"
+
+MINISTRY = AgencyPlan("G22", "Bộ Mẫu", Tier.CENTRAL, old_code="000.00.00.G22")
+PEOPLES_COMMITTEE = AgencyPlan("H01", "UBND tỉnh Mẫu", Tier.PROVINCE, old_code="000.00.00.H01")
+NEW_COMMUNE = AgencyPlan("H01.151", "UBND xã Ba Cấp (tỉnh Mẫu)", Tier.COMMUNE)
+DISTRICT_OFFICE = AgencyPlan("H01.15", "UBND huyện Mẫu", Tier.DISTRICT, old_code="000.00.15.H01")
+OLD_COMMUNE = AgencyPlan(
+    "H01.15.02",
+    "UBND xã Bốn Cấp (huyện Mẫu, tỉnh Mẫu)",
+    Tier.COMMUNE,
+    old_code="000.02.15.H01",
+    own_key=True,
+)
+
+NODES = (
+    NodePlan(CENTRAL, Tier.CENTRAL, None, "trung-uong", (MINISTRY,)),
+    NodePlan(PROVINCE, Tier.PROVINCE, CENTRAL, "tinh-h01", (PEOPLES_COMMITTEE, NEW_COMMUNE)),
+    NodePlan(DISTRICT, Tier.DISTRICT, PROVINCE, "tinh-h01", (DISTRICT_OFFICE,)),
+    NodePlan(COMMUNE, Tier.COMMUNE, DISTRICT, "tinh-h01", (OLD_COMMUNE,)),
+)
+
+QUICK = """\
+[delivery]
+retry_first = 0.2
+retry_cap = 1.0
+answer_within = 10.0
+drain = 3.0"""
+"""What a real node waits minutes for is over in a second here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """An agency with its document-management system: where it is served, how it writes itself."""
+
+    node: str
+    agency: AgencyPlan
+    written: str
+
+    @property
+    def party(self) -> Party:
+        return Party(
+            organ_id=self.written,
+            organ_name=self.agency.name,
+            organization_in_charge=self.agency.name,
+            organ_add="Địa chỉ mẫu",
+            email="vanthu@example.invalid",
+        )
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Every code it may be addressed by."""
+        return frozenset({self.agency.code, self.agency.old_code or self.agency.code})
+
+
+SENDER = Office(COMMUNE, OLD_COMMUNE, "000.02.15.H01")
+RECEIVERS = (
+    Office(CENTRAL, MINISTRY, "000.00.00.G22"),
+    Office(PROVINCE, NEW_COMMUNE, "H01.151"),
+)
