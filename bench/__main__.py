@@ -14,7 +14,6 @@ from tempfile import gettempdir
 from typing import Annotated
 
 import typer
-import uvloop
 from rich.console import Console
 
 from bench.hop import Load, Result, run
@@ -33,14 +32,18 @@ err = Console(stderr=True, highlight=False)
 
 def main(
     *,
-    quick: Annotated[bool, typer.Option(help="One short run of each kind, under a minute.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="One short run of each kind, under a minute.")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option("--json", help="Write the results to this file as JSON.")
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Runs of each kind; medians are shown.")] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="Length of the window measured.")] = 12.0,
     size: Annotated[list[int] | None, typer.Option(help="Bytes of an envelope.")] = None,
-    key: Annotated[list[KeyType] | None, typer.Option(help="The nodes' and the agency's key.")] = None,
+    key: Annotated[
+        list[KeyType] | None, typer.Option(help="The nodes' and the agency's key.")
+    ] = None,
     connections: Annotated[int, typer.Option(min=1, max=1024, help="Kept open by the load.")] = 48,
     folder: Annotated[Path | None, typer.Option(help="A folder on the disk to measure.")] = None,
 ) -> None:
@@ -53,7 +56,7 @@ def main(
         for kind in key or KEYS
     ]
     try:
-        runs = uvloop.run(_all(loads, repeat, folder or _default_folder()))
+        runs = asyncio.run(_all(loads, repeat, folder or _default_folder()))
     except (RuntimeError, RelayError, ExceptionGroup) as error:
         err.print(f"invalid: {_words(error)}", style="red")
         raise typer.Exit(1) from None
@@ -70,7 +73,9 @@ async def _all(loads: list[Load], repeat: int, folder: Path) -> list[tuple[Load,
     for turn in range(repeat):
         for load, found in zip(loads, results, strict=True):
             name = f"{load.size_bytes / 1000:g} KB {load.key.value}, {turn + 1} of {repeat}"
-            found.append(await run(folder, load, lambda what, name=name: err.print(f"{name}: {what}")))
+            found.append(
+                await run(folder, load, lambda what, name=name: err.print(f"{name}: {what}"))
+            )
             err.print(f"{name}: {found[-1].settled_per_second:.0f} envelopes a second")
     return list(zip(loads, results, strict=True))
 

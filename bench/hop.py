@@ -15,17 +15,15 @@ import itertools
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from collections.abc import AsyncIterator
-
 from bench import observe
 from bench.documents import template
-from bench.load import issue_token, send
+from bench.load import Pace, issue_token, send
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
 from relay.model import Tier
 from relay.node import verify_own_log
@@ -34,9 +32,13 @@ from relay.signing.pki import KeyType
 SENDER = "H01"
 RECIPIENT = "G22"
 DRAIN_SECONDS = 60.0
-_LOOK_SECONDS = 0.1
+MOST_UNDER_WAY = 512
+"""Documents accepted and not yet settled: enough that neither node ever waits for the load."""
+_LOOK_SECONDS = 0.02
 _PLANS = (
-    NodePlan("central", Tier.CENTRAL, None, "central", (AgencyPlan("G22", "Bộ Mẫu", Tier.CENTRAL),)),
+    NodePlan(
+        "central", Tier.CENTRAL, None, "central", (AgencyPlan("G22", "Bộ Mẫu", Tier.CENTRAL),)
+    ),
     NodePlan(
         "province",
         Tier.PROVINCE,
@@ -108,13 +110,20 @@ async def _measure(
     documents = template(load.size_bytes, SENDER, RECIPIENT)
     token = await issue_token(first.control, SENDER)
     before = [observe.usage(_pid(node)) for node in (first, second)]
-    stop = asyncio.Event()
+    pace = Pace(MOST_UNDER_WAY)
     sending = asyncio.create_task(
         send(
-            first.native_url, token, network.root, documents, itertools.count(), load.connections, stop
+            first.native_url,
+            token,
+            network.root,
+            documents,
+            itertools.count(),
+            load.connections,
+            pace,
         )
     )
     with observe.journal(first.control.parent) as journal:
+        watching = asyncio.create_task(_watch(journal, pace))
         say(f"warming up, {load.warm:g} s")
         await _wait(sending, load.warm)
         started, settled_before = time.monotonic(), observe.settled(journal)
@@ -124,10 +133,11 @@ async def _measure(
             await _wait(sending, load.seconds / 3)
             memory.append([observe.usage(_pid(node)).rss_mib for node in (first, second)])
         ended, settled_after = time.monotonic(), observe.settled(journal)
-        stop.set()
+        pace.stop()
         sent = await sending
         say("letting it finish")
-        await _drained(journal, len(sent.answered))
+        await _drained(pace, len(sent.answered))
+        watching.cancel()
         after = [observe.usage(_pid(node)) for node in (first, second)]
         settle = observe.settle_latencies(journal, settled_before, settled_after)
     posts = sent.latencies(started, ended)
@@ -158,11 +168,19 @@ async def _wait(sending: asyncio.Task[object], seconds: float) -> None:
         raise RuntimeError("the load ended by itself")
 
 
-async def _drained(journal: sqlite3.Connection, accepted: int) -> None:
+async def _watch(journal: sqlite3.Connection, pace: Pace) -> None:
+    while True:
+        pace.tell(observe.settled(journal))
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _drained(pace: Pace, accepted: int) -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
-    while (have := observe.settled(journal)) < accepted:
+    while pace.settled < accepted:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{have} of {accepted} settled after {DRAIN_SECONDS:g} s more")
+            raise RuntimeError(
+                f"{pace.settled} of {accepted} settled after {DRAIN_SECONDS:g} s more"
+            )
         await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -1,4 +1,6 @@
-"""Send documents over a fixed number of kept connections, each as soon as the last was answered.
+"""Send documents over a fixed number of kept connections, each as soon as the last was answered and
+while not too many are on their way: what is measured is a pace the hop can keep, not how fast a
+backlog grows.
 
 Touches: one node's native face, over TLS.
 Raises:  RuntimeError for an answer that is not 202: a benchmark of refusals measures nothing.
@@ -19,6 +21,33 @@ from relay.signing.tls import face_client_context
 
 
 @dataclass(slots=True)
+class Pace:
+    """How many documents may be accepted and not yet settled, and how many have been settled."""
+
+    most_under_way: int
+    settled: int = 0
+    begun: int = 0
+    stopped: bool = False
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, settled: int) -> None:
+        self.settled = settled
+        self._moved.set()
+
+    def stop(self) -> None:
+        self.stopped = True
+        self._moved.set()
+
+    async def may_send(self) -> bool:
+        """True once there is room for one more, False when the load is to end."""
+        while not self.stopped and self.begun - self.settled >= self.most_under_way:
+            self._moved.clear()
+            await self._moved.wait()
+        self.begun += 1
+        return not self.stopped
+
+
+@dataclass(slots=True)
 class Sent:
     """When each POST was answered, in monotonic seconds, and how long it took."""
 
@@ -36,9 +65,9 @@ async def send(
     documents: Template,
     numbers: Iterator[int],
     connections: int,
-    stop: asyncio.Event,
+    pace: Pace,
 ) -> Sent:
-    """Until `stop` is set; every request that was begun is answered."""
+    """Until the pace says stop; every request that was begun is answered."""
     sent = Sent()
     connector = aiohttp.TCPConnector(
         ssl=face_client_context(root), limit=connections, keepalive_timeout=60
@@ -48,7 +77,7 @@ async def send(
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
 
         async def one_after_another() -> None:
-            while not stop.is_set():
+            while await pace.may_send():
                 body = documents.numbered(next(numbers))
                 began = time.monotonic()
                 async with session.post(target, data=body) as response:

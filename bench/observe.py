@@ -77,7 +77,9 @@ def faults(first: Path, second: Path, accepted: int) -> list[str]:
             "deliveries settled at the first node": _count(a, "deliveries", "state = 'available'"),
             "transfers answered": _count(a, "transfers", "open = 0 AND answer IS NOT NULL"),
             "receipts at the first node (two a message)": _count(a, "receipts") / 2,
-            "deliveries available at the second node": _count(b, "deliveries", "state = 'available'"),
+            "deliveries available at the second node": _count(
+                b, "deliveries", "state = 'available'"
+            ),
             "receipts at the second node": _count(b, "receipts"),
         }
         found += [f"{what}: {n:g}, not {accepted}" for what, n in counts.items() if n != accepted]

@@ -71,7 +71,9 @@ def as_json(runs: Sequence[tuple[Load, Sequence[Result]]]) -> dict[str, Any]:
                 "cpu_us_per_envelope": round(_middle(r, lambda x: x.first_cpu_us)),
                 "p50_ms": round(_middle(r, lambda x: x.p50_ms), 2),
                 "p99_ms": round(_middle(r, lambda x: x.p99_ms), 2),
-                "rss_peak_mib": round(max(max(x.first_rss_mib[-1], x.second_rss_mib[-1]) for x in r)),
+                "rss_peak_mib": round(
+                    max(max(x.first_rss_mib[-1], x.second_rss_mib[-1]) for x in r)
+                ),
                 "accepted_per_second": round(_middle(r, lambda x: x.accepted_per_second), 1),
                 "each_envelopes_per_second": [round(x.settled_per_second, 1) for x in r],
                 "second_node_cpu_us_per_envelope": round(_middle(r, lambda x: x.second_cpu_us)),

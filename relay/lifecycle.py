@@ -101,6 +101,8 @@ def settle(state: DeliveryState, event: Event, reason: Reason | None = None) -> 
     if event is Event.RELAY_FAILURE:
         return _given_up(state, reason)
     target = _SETTLES.get(event, state)
+    if target is S.REFUSED and _RANK[state] >= _RANK[S.AVAILABLE]:
+        return state  # what the recipient has, nobody on the way can refuse any more
     return target if _RANK[target] > _RANK[state] else state
 
 

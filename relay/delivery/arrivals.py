@@ -124,7 +124,9 @@ class TransferDesk:
 
     async def first_answer(self, opened: Opened) -> Signed | None:
         """The answer if this very transfer was here before; asked when its envelope is costly."""
-        return await self.journal.answered(opened.neighbour, opened.header.transfer_id)
+        return await self.journal.answered(
+            opened.neighbour, opened.header.transfer_id, opened.signed.document
+        )
 
     async def take(
         self,

@@ -59,7 +59,8 @@ class Channel:
 
     def refill(self, found: list[Ready], asked: int) -> None:
         """What the journal holds for this neighbour, `asked` deliveries at the most."""
-        self.more_in_journal = sum(len(r.rows) for r in found) >= asked
+        if sum(len(r.rows) for r in found) >= asked:
+            self.more_in_journal = True
         for ready in found:
             if self._rows.isdisjoint(ready.rows):
                 self._push(ready)
@@ -82,6 +83,12 @@ class Channel:
     def starving(self) -> bool:
         """Nothing in memory, but perhaps in the journal."""
         return not self._ready and self.more_in_journal
+
+    @property
+    def probes_with_new_work(self) -> bool:
+        """Every second probe of a failing neighbour carries something new: a transfer on which the
+        neighbour chokes each time must not keep all others from ever being tried."""
+        return self.failures > 0 and self.failures % 2 == 0
 
     @property
     def room(self) -> int:

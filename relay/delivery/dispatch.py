@@ -10,7 +10,8 @@ to the letter until it is answered. Where the process may die:
 
 Touches: the journal, the wire, the notary.
 Trusts:  nothing of an answer until the notary proved it.
-Raises:  nothing; failures become waits. What is not an expected failure ends the node, loudly.
+Raises:  nothing expected; failures become waits. Any other error ends `run`, loudly, and with it
+         the node.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 import structlog
 
+from relay.delivery.answers import require_answer
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
@@ -37,7 +39,7 @@ from relay.delivery.records import (
 )
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
-from relay.errors import PeerError, SignatureError, TransportError, UnansweredError
+from relay.errors import PeerError, TransportError, UnansweredError
 from relay.lifecycle import IllegalStepError
 from relay.model import (
     NodeId,
@@ -47,6 +49,7 @@ from relay.model import (
     TransferHeader,
     TransferId,
 )
+from relay.wire.transfer import read_transfer
 
 REFILL = 256
 """Deliveries read from the journal at once."""
@@ -71,6 +74,7 @@ class Dispatcher:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _carrying: set[TransferId] = field(default_factory=set)
     _closing: bool = False
+    _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
 
     def offer(self, neighbour: NodeId, ready: Ready) -> None:
         """A message was accepted for this neighbour."""
@@ -97,9 +101,9 @@ class Dispatcher:
             channel.wake()
 
     async def run(self) -> None:
-        """Until cancelled; then `drain` lets what is under way finish."""
+        """Until cancelled. `drain` comes before that and lets what is under way finish."""
         await self._restore()
-        async with asyncio.TaskGroup() as group:
+        async with self._group as group:
             for channel in self.channels.values():
                 group.create_task(self._serve(channel))
 
@@ -138,17 +142,23 @@ class Dispatcher:
             channel.returns_waiting = False
             channel.returning = True
             self._start(channel, self._return(channel))
+        if channel.probes_with_new_work:
+            await self._start_new(channel)
         if channel.room:
             for transfer in await self._due(channel):
                 self._start(channel, self._repeat(channel, transfer))
+        await self._start_new(channel)
+        return await self._until_next(channel)
+
+    async def _start_new(self, channel: Channel) -> None:
         while channel.room:
             if channel.starving:
+                channel.more_in_journal = False  # before reading: a signal meanwhile counts
                 channel.refill(await self.journal.ready(channel.neighbour, REFILL), REFILL)
             ready = channel.take()
             if ready is None:
-                break
+                return
             self._start(channel, self._carry(channel, ready))
-        return await self._until_next(channel)
 
     async def _until_next(self, channel: Channel) -> float:
         due = await self.journal.next_open_transfer(channel.neighbour) if channel.failing else None
@@ -171,17 +181,13 @@ class Dispatcher:
 
     def _start(self, channel: Channel, work: Coroutine[Any, Any, None]) -> None:
         channel.under_way += 1
-        task = asyncio.create_task(work)
+        task = self._group.create_task(work)
         self._tasks.add(task)
 
         def finished(done: asyncio.Task[None]) -> None:
             self._tasks.discard(done)
             channel.under_way -= 1
             channel.signal.set()
-            if not done.cancelled() and (error := done.exception()) is not None:
-                asyncio.get_running_loop().call_exception_handler(
-                    {"message": "a transfer failed by a fault of ours", "exception": error}
-                )
 
         task.add_done_callback(finished)
 
@@ -193,44 +199,45 @@ class Dispatcher:
         header = self._header(channel.neighbour, ready, now)
         many = len(ready.recipients) > MANY_RECIPIENTS
         signed = await aside(many, self.notary.sign_transfer, header, now)
+        self._carrying.add(header.transfer_id)  # from the freeze on the journal shows it as open
         try:
             await self.journal.freeze(
                 Freeze(header.transfer_id, channel.neighbour, ready, signed, now)
             )
         except IllegalStepError:
             channel.more_in_journal = True  # ended or taken another way meanwhile
+            self._carrying.discard(header.transfer_id)
             return
         finally:
             channel.frozen(ready)
-        await self._attempt(channel, header.transfer_id, signed, ready.seal, ready)
+        await self._attempt(channel, header, signed, ready.seal, ready)
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
         """Another attempt, to the letter."""
         self._carrying.add(transfer.transfer_id)
         try:
             await self.journal.resend(transfer.transfer_id, self.clock.now())
-            await self._attempt(
-                channel, transfer.transfer_id, transfer.header, transfer.seal, transfer
-            )
+            header = read_transfer(transfer.header.document)
+            await self._attempt(channel, header, transfer.header, transfer.seal, transfer)
         finally:
             self._carrying.discard(transfer.transfer_id)
 
     async def _attempt(
         self,
         channel: Channel,
-        transfer_id: TransferId,
-        header: Signed,
+        header: TransferHeader,
+        signed: Signed,
         seal: Seal,
         work: Ready | OpenTransfer,
     ) -> None:
-        self._carrying.add(transfer_id)
+        transfer_id = header.transfer_id
         attempts = work.attempts if isinstance(work, OpenTransfer) else 0
         try:
             payload = work.payload if isinstance(work, Ready) else None
             if payload is None:
                 payload = await self.journal.payload(work.digest)
-            answer = await self.wire.carry(channel.neighbour, header, seal.signature, payload)
-            receipt = await self._prove(channel.neighbour, transfer_id, answer)
+            answer = await self.wire.carry(channel.neighbour, signed, seal.signature, payload)
+            receipt = await self._prove(header, answer)
         except (TransportError, PeerError) as error:
             await self._failed(channel, transfer_id, attempts, error)
             return
@@ -240,11 +247,10 @@ class Dispatcher:
         back = await self.journal.settle(transfer_id, answer, receipt, self.clock.now())
         self.receipts_wait(back)
 
-    async def _prove(self, neighbour: NodeId, transfer_id: TransferId, answer: Signed) -> Receipt:
+    async def _prove(self, header: TransferHeader, answer: Signed) -> Receipt:
         long = len(answer.document) > LONG_DOCUMENT_BYTES
         receipt = await aside(long, self.notary.check_receipt, answer)
-        if receipt.issuer != neighbour or receipt.transfer_id != transfer_id:
-            raise SignatureError("wrong-receipt", "the answer is a receipt for something else")
+        require_answer(receipt, header)
         return receipt
 
     async def _failed(

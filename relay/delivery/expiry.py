@@ -17,11 +17,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from relay.delivery.answers import require_answer
 from relay.delivery.clock import Clock
 from relay.delivery.records import Journal, Notary, OpenTransfer, Waiting, Wire
-from relay.errors import PeerError, SignatureError, TransportError
+from relay.errors import PeerError, TransportError
 from relay.lifecycle import IllegalStepError
 from relay.model import DeliveryState, Event, Evidence, NodeId, Reason, Receipt
+from relay.wire.transfer import read_transfer
 
 SWEEP_SECONDS = 5.0
 AT_ONCE = 200
@@ -40,20 +42,25 @@ class ExpiryDesk:
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
-            await self.sweep()
-            await asyncio.sleep(SWEEP_SECONDS)
+            if await self.sweep() < AT_ONCE:
+                await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> int:
-        """End what is overdue now; how many deliveries it looked at."""
+        """End what is overdue now; how many deliveries it looked at.
+
+        A neighbour that could not be asked once is not asked again in the same sweep: the time-outs
+        of one dead neighbour must not hold up what waits for all others.
+        """
         overdue = await self.journal.overdue(self.clock.now(), AT_ONCE)
+        silent: set[NodeId] = set()
         for waiting in overdue:
-            await self._end(waiting)
+            await self._end(waiting, silent)
         return len(overdue)
 
-    async def _end(self, waiting: Waiting) -> None:
+    async def _end(self, waiting: Waiting, silent: set[NodeId]) -> None:
         reason = Reason.EXPIRED
         if waiting.state is DeliveryState.IN_DOUBT and waiting.transfer is not None:
-            outcome = await self._ask(waiting.transfer)
+            outcome = await self._ask(waiting.transfer, silent)
             if outcome is None:
                 return
             reason = outcome
@@ -71,16 +78,20 @@ class ExpiryDesk:
         )
         self.receipts_wait(back)
 
-    async def _ask(self, transfer: OpenTransfer) -> Reason | None:
+    async def _ask(self, transfer: OpenTransfer, silent: set[NodeId]) -> Reason | None:
         """None when the neighbour's answer settled it; else why it ends."""
+        if transfer.neighbour in silent:
+            return Reason.OUTCOME_UNKNOWN
         try:
             answer = await self.wire.ask(transfer.neighbour, transfer.transfer_id)
             if answer is None:
                 return Reason.EXPIRED
             receipt = self.notary.check_receipt(answer)
-            if receipt.issuer != transfer.neighbour or receipt.transfer_id != transfer.transfer_id:
-                raise SignatureError("wrong-receipt", "the answer is a receipt for something else")
-        except (TransportError, PeerError):
+            require_answer(receipt, read_transfer(transfer.header.document))
+        except TransportError:
+            silent.add(transfer.neighbour)
+            return Reason.OUTCOME_UNKNOWN
+        except PeerError:
             return Reason.OUTCOME_UNKNOWN
         back = await self.journal.settle(transfer.transfer_id, answer, receipt, self.clock.now())
         self.receipts_wait(back)

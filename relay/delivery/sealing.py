@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from relay.delivery.clock import Clock
-from relay.delivery.records import Journal, Notary, Unsealed
+from relay.delivery.records import Journal, MessageRow, Notary, Unsealed
 from relay.errors import SignatureError
 from relay.model import Event, Evidence, NodeId, Receipt, Signed
 
@@ -42,19 +42,29 @@ class SealingDesk:
         while True:
             await self._signal.wait()
             self._signal.clear()
-            try:
-                while await self._some():
-                    pass
-            except SignatureError as error:
-                log.error("sealing-failed", error=str(error), seconds=TRY_AGAIN_SECONDS)
+            if await self.sweep():
                 await asyncio.sleep(TRY_AGAIN_SECONDS)
                 self._signal.set()
 
-    async def _some(self) -> int:
-        waiting = await self.journal.unsealed(AT_ONCE)
-        for one in waiting:
-            await self._seal(one)
-        return len(waiting)
+    async def sweep(self) -> int:
+        """Seal what waits; how many could not be. A key that fails holds up only its own messages."""
+        failed: set[MessageRow] = set()
+        while True:
+            waiting = await self.journal.unsealed(AT_ONCE + len(failed))
+            fresh = [one for one in waiting if one.message_row not in failed]
+            if not fresh:
+                return len(failed)
+            for one in fresh:
+                try:
+                    await self._seal(one)
+                except SignatureError as error:
+                    failed.add(one.message_row)
+                    log.error(
+                        "sealing-failed",
+                        message=one.message_id,
+                        error=str(error),
+                        seconds=TRY_AGAIN_SECONDS,
+                    )
 
     async def _seal(self, one: Unsealed) -> None:
         at = self.clock.now()

@@ -48,9 +48,7 @@ class Written:
 def letter(sender: Office, receivers: Sequence[Office], now: datetime) -> Written:
     pdf = make_pdf(LETTER_SUBJECT, _lines(sender, "101/UBND-VP", LETTER_SUBJECT), now)
     attachment = AttachmentContent("Công văn 101.pdf", "application/pdf", pdf, "Bản chính")
-    document = _document(
-        sender, receivers, now, "101", LETTER_SUBJECT, Priority.NORMAL, attachment
-    )
+    document = _document(sender, receivers, now, "101", LETTER_SUBJECT, Priority.NORMAL, attachment)
     return Written("letter", write_document(document))
 
 
@@ -58,9 +56,7 @@ def report(sender: Office, receivers: Sequence[Office], now: datetime) -> Writte
     lines = _lines(sender, "102/UBND-VP", REPORT_SUBJECT)
     pdf = make_pdf(REPORT_SUBJECT, lines, now, scan_side=SCAN_SIDE)
     attachment = AttachmentContent("Bản quét.pdf", "application/zip", pdf, "Phụ lục", zipped=True)
-    document = _document(
-        sender, receivers, now, "102", REPORT_SUBJECT, Priority.URGENT, attachment
-    )
+    document = _document(sender, receivers, now, "102", REPORT_SUBJECT, Priority.URGENT, attachment)
     return Written("report", write_document(document))
 
 

@@ -22,7 +22,9 @@ def make_pdf(title: str, lines: Sequence[str], at: datetime, scan_side: int = 0)
         b"<< /Type /Catalog /Pages 2 0 R /Lang (vi-VN) >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 5 0 R /Resources << "
-        b"/Font << /F1 4 0 R >>" + (b" /XObject << /Scan 7 0 R >>" if scan_side else b"") + b" >> >>",
+        b"/Font << /F1 4 0 R >>"
+        + (b" /XObject << /Scan 7 0 R >>" if scan_side else b"")
+        + b" >> >>",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
         _stream(b"", _page(lines, scan=scan_side > 0)),
         b"<< /Title %b /Producer (truc-relay demo) /CreationDate (%b) >>"
@@ -49,14 +51,12 @@ def _file(objects: Sequence[bytes]) -> bytes:
 
 
 def _page(lines: Sequence[str], *, scan: bool) -> bytes:
-    parts = [b"q 451 0 0 451 72 60 cm /Scan Do Q\n"] if scan else []
-    parts.append(b"BT /F1 13 Tf 72 770 Td 20 TL\n")
-    for line in lines:
-        parts.append(
-            b"/Span << /ActualText %b >> BDC (%b) Tj EMC T*\n" % (_unicode(line), _plain(line))
-        )
-    parts.append(b"ET")
-    return b"".join(parts)
+    picture = b"q 451 0 0 451 72 60 cm /Scan Do Q\n" if scan else b""
+    text = b"".join(
+        b"/Span << /ActualText %b >> BDC (%b) Tj EMC T*\n" % (_unicode(line), _plain(line))
+        for line in lines
+    )
+    return b"%bBT /F1 13 Tf 72 770 Td 20 TL\n%bET" % (picture, text)
 
 
 def _scan(side: int, seed: str) -> bytes:

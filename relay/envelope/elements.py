@@ -107,8 +107,8 @@ _ALIASES = {
     "BusinessDocumentInfo": "BussinessDocumentInfo",
 }
 
-_AMBIGUOUS = frozenset({"OrganId", "StatusCode"})
-"""A second one of these would let two readers route the same bytes differently."""
+AMBIGUOUS = frozenset({"OrganId", "StatusCode"})
+"""A second one of these, or one in pieces, would let two readers route the same bytes differently."""
 
 
 _REPEATING = frozenset({"Appendix", "Place", "TaskCode"})
@@ -175,7 +175,7 @@ class Element:
             if name in texts:
                 if name in _REPEATING:
                     continue
-                if name in _AMBIGUOUS:
+                if name in AMBIGUOUS:
                     raise EnvelopeError(f"second {name}", where=where)
                 findings.add("duplicate-element", "the first one counts", f"{where}/{name}")
                 continue

@@ -54,6 +54,7 @@ def read_header(root: Element, *, has_body: bool, limits: Limits, findings: Find
     kind = _kind(message, texts, has_body=has_body, addressed=bool(recipients), findings=findings)
     if kind is MessageType.DOCUMENT:
         _remark_missing(message, texts, recipients, findings)
+    _remark_repeated(message, findings)
     code = message.first("Code").texts(f"{where}/Code", findings)
     info = message.first("PromulgationInfo").texts(f"{where}/PromulgationInfo", findings)
     if "PromulgationDate" in info:
@@ -131,6 +132,15 @@ def _remark_missing(
             findings.add("missing-element", f"no {name}", message.name)
     if not recipients:
         findings.add("missing-to", "no To with an OrganId", message.name)
+
+
+def _remark_repeated(message: Element, findings: Findings) -> None:
+    seen = set()
+    for child in message.children:
+        if child.name in seen and child.name not in {"To", "ResponseFor"}:
+            where = f"{message.name}/{child.name}"
+            findings.add("duplicate-element", "the first one counts", where)
+        seen.add(child.name)
 
 
 def _priority(message: Element, findings: Findings) -> Priority:

@@ -12,6 +12,7 @@ from xml.parsers import expat
 
 from relay.envelope.contents import Passing, Sink
 from relay.envelope.elements import (
+    AMBIGUOUS,
     CANONICAL,
     DOCUMENT,
     EITHER,
@@ -110,7 +111,10 @@ class EdxmlParser:
 
     # ------------------------------------------------------------ what expat calls
 
-    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+    def _declaration(self, version: str, encoding: str | None, _standalone: int) -> None:
+        # Of other versions expat reads some and other parsers none.
+        if version != "1.0":
+            raise EnvelopeError("xml version other than 1.0", where="the xml declaration")
         if encoding is not None and encoding.lower() != "utf-8":
             raise EnvelopeError("encoding other than UTF-8", where="the xml declaration")
 
@@ -200,6 +204,8 @@ class EdxmlParser:
             return local, shape
         if above is DOCUMENT:
             raise EnvelopeError("root element is not edXML")
+        if above is LEAF and self._names[-1] in AMBIGUOUS:
+            raise EnvelopeError("element inside a code", where=self._here())
         self.findings.add("unknown-element", "kept, not read", self._here(local))
         return local, OPAQUE
 

@@ -2,7 +2,9 @@
 
 An upload belongs to the neighbour that sent it and is never matched with another's: a digest alone
 gives nobody anything. What is here is not accepted yet, so nothing is fsynced and a crash may cut
-it; the neighbour asks for the offset and goes on from there.
+it; the neighbour asks for the offset and goes on from there. A neighbour that lost its connection
+may come back before the old one is known to be dead: each writes at its own offset, so that the two
+lay the same bytes over each other and never one behind the other.
 
 Touches: DATA/ahead. Trusts: that the caller authenticated the neighbour.
 Raises:  OverloadError over the quota, JournalError when the disk refuses.
@@ -11,21 +13,31 @@ Raises:  OverloadError over the quota, JournalError when the disk refuses.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 
 from relay.errors import JournalError, OverloadError, PeerError
 from relay.model import Digest, NodeId
 
 CHUNK_BYTES = 1 << 18
+ABANDONED = timedelta(days=7)
+"""An upload that grew no more for so long makes room for others; its neighbour may start it anew."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class AheadFiles:
-    def __init__(self, folder: Path, quota_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, quota_bytes: int, wall: Callable[[], float] = time.time
+    ) -> None:
+        """`wall` gives seconds since 1970, as file times have them."""
         self._folder = folder
         self._quota_bytes = quota_bytes
+        self._wall = wall
+        self._used: dict[NodeId, int] = {}
 
     def offset(self, neighbour: NodeId, digest: str) -> int:
         """How many bytes of it are here; 0 when none."""
@@ -37,22 +49,28 @@ class AheadFiles:
     ) -> int:
         """Add what the stream brings, up to its end or break; the new offset."""
         path = self._path(neighbour, digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        room = self._quota_bytes - self._used(path.parent)
-        size = self.offset(neighbour, digest)
         try:
-            with path.open("ab", buffering=0) as file:
-                async for chunk in stream:
-                    room -= len(chunk)
-                    size += len(chunk)
-                    if size > limit_bytes:
-                        raise PeerError(f"upload over {limit_bytes} bytes")
-                    if room < 0:
-                        raise OverloadError(f"uploads ahead over {self._quota_bytes} bytes", 60)
-                    await asyncio.to_thread(file.write, chunk)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._used[neighbour] = self._measure(path.parent)
+            size = self.offset(neighbour, digest)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise JournalError(f"the upload cannot be written: {error.strerror}") from error
+            raise _unwritable(error) from error
+        try:
+            async for chunk in stream:
+                self._count(neighbour, len(chunk))
+                if size + len(chunk) > limit_bytes:
+                    raise PeerError(f"upload over {limit_bytes} bytes")
+                await asyncio.to_thread(_write_at, handle, chunk, size)
+                size += len(chunk)
+        finally:
+            os.close(handle)
         return size
+
+    def _count(self, neighbour: NodeId, size_bytes: int) -> None:
+        self._used[neighbour] += size_bytes
+        if self._used[neighbour] > self._quota_bytes:
+            raise OverloadError(f"uploads ahead over {self._quota_bytes} bytes", 60)
 
     async def read(self, neighbour: NodeId, digest: Digest) -> AsyncIterator[bytes]:
         """The bytes of an upload, as it stands."""
@@ -66,10 +84,34 @@ class AheadFiles:
     def forget(self, neighbour: NodeId, digest: str) -> None:
         self._path(neighbour, digest).unlink(missing_ok=True)
 
-    def _used(self, folder: Path) -> int:
-        return sum(file.stat().st_size for file in folder.iterdir())
+    def _measure(self, folder: Path) -> int:
+        """What a neighbour's uploads take up, those it abandoned removed."""
+        oldest = self._wall() - ABANDONED.total_seconds()
+        used = 0
+        for file in folder.iterdir():
+            facts = file.stat()
+            if facts.st_mtime < oldest:
+                file.unlink(missing_ok=True)
+            else:
+                used += facts.st_size
+        return used
 
     def _path(self, neighbour: NodeId, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):
             raise PeerError("a payload is named by 64 lower-case hex digits")
         return self._folder / neighbour / digest
+
+
+def _write_at(handle: int, content: bytes, offset: int) -> None:
+    """All of it: a disk that is nearly full may take less at a time."""
+    rest = memoryview(content)
+    try:
+        while rest:
+            written = os.pwrite(handle, rest, offset)
+            rest, offset = rest[written:], offset + written
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def _unwritable(error: OSError) -> JournalError:
+    return JournalError(f"the upload cannot be written: {error.strerror}")

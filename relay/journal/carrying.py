@@ -141,7 +141,7 @@ def settle(
             receipt=signed.digest,
         )
     )
-    return apply_receipt(tx, node, message_row, signed, receipt, at)
+    return apply_receipt(tx, node, message_row, signed, receipt, at, NodeId(neighbour))
 
 
 def postpone(
@@ -232,32 +232,69 @@ def record_receipts(
     receipts: Sequence[tuple[Signed, Receipt]],
     at: datetime,
 ) -> set[NodeId]:
-    """Receipts that travelled back. Each once; one for a message unknown here is only noted."""
+    """Receipts that travelled back. Each once; one for a message unknown here is only noted.
+
+    They speak only of deliveries that went to the neighbour that hands them in: nobody else can
+    know anything of those.
+    """
     back: set[NodeId] = set()
     for signed, receipt in receipts:
         found = tx.run(SQL["message_row"], receipt.message_id, receipt.origin).fetchone()
         if found is None:
-            tx.record(
-                entry(
-                    AuditEvent.LATE_RECEIPT,
-                    at,
-                    node,
-                    neighbour=neighbour,
-                    message=receipt.message_id,
-                    receipt=signed.digest,
-                    reason="unknown-message",
-                )
-            )
+            _note_stray(tx, node, neighbour, signed, receipt, "unknown-message", at)
+        elif found[1] != receipt.digest:
+            _note_stray(tx, node, neighbour, signed, receipt, "other-bytes", at)
         else:
-            back |= apply_receipt(tx, node, MessageRow(found[0]), signed, receipt, at)
+            row = MessageRow(found[0])
+            back |= apply_receipt(tx, node, row, signed, receipt, at, neighbour)
     return back
 
 
+def _note_stray(
+    tx: Transaction,
+    node: NodeId,
+    neighbour: NodeId,
+    signed: Signed,
+    receipt: Receipt,
+    reason: str,
+    at: datetime,
+) -> None:
+    tx.record(
+        entry(
+            AuditEvent.LATE_RECEIPT,
+            at,
+            node,
+            neighbour=neighbour,
+            message=receipt.message_id,
+            receipt=signed.digest,
+            reason=reason,
+        )
+    )
+
+
 def apply_receipt(
-    tx: Transaction, node: NodeId, message_row: int, signed: Signed, receipt: Receipt, at: datetime
+    tx: Transaction,
+    node: NodeId,
+    message_row: int,
+    signed: Signed,
+    receipt: Receipt,
+    at: datetime,
+    source: NodeId | None = None,
 ) -> set[NodeId]:
-    """Store a proven receipt, move the deliveries it speaks of, and send it on its way back."""
+    """Store a proven receipt, move the deliveries it speaks of, and send it on its way back.
+
+    `source` is the neighbour it came from, None for this node's own: those may speak of any.
+    """
     if tx.run(SQL["has_receipt"], signed.digest).fetchone():
+        return set()
+    codes = json.dumps([e.recipient for e in receipt.evidence])
+    found = {
+        row[1]: row
+        for row in tx.run(SQL["of_message"], message_row, codes)
+        if source is None or row[4] == source
+    }
+    if not found and source is not None:
+        _note_stray(tx, node, source, signed, receipt, "not-yours", at)
         return set()
     tx.run(
         "INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?)",
@@ -268,15 +305,13 @@ def apply_receipt(
         signed.signature,
         ms(at),
     )
-    codes = json.dumps([e.recipient for e in receipt.evidence])
-    found = {row[1]: row for row in tx.run(SQL["of_message"], message_row, codes)}
     touched: list[int] = []
     for evidence in receipt.evidence:
         if (delivery := found.get(evidence.recipient)) is None:
             continue
         touched.append(delivery[0])
         state = _apply(tx, delivery[0], DeliveryState(delivery[2]), receipt, evidence, at)
-        found[evidence.recipient] = (delivery[0], delivery[1], state, delivery[3])
+        found[evidence.recipient] = (delivery[0], delivery[1], state)
     _record_receipt(tx, node, signed, receipt, at)
     return _send_back(tx, touched, signed)
 

@@ -52,7 +52,7 @@ from relay.delivery.records import (
     Waiting,
     WaitingReturn,
 )
-from relay.errors import JournalError, NotFoundError
+from relay.errors import ConflictError, JournalError, NotFoundError
 from relay.journal import admitting, carrying, handing, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
@@ -190,13 +190,19 @@ class SqliteJournal:
         result = await self._perform(lambda tx: admitting.take_in(tx, self._node, arrival))
         return cast("TakenIn | AlreadyHere", result)
 
-    async def answered(self, neighbour: NodeId, transfer_id: TransferId) -> Signed | None:
+    async def answered(
+        self, neighbour: NodeId, transfer_id: TransferId, header: bytes | None = None
+    ) -> Signed | None:
         rows = await self._rows(
-            "SELECT r.document, r.signature FROM arrivals a JOIN receipts r ON r.digest = a.receipt"
+            "SELECT r.document, r.signature, a.header FROM arrivals a JOIN receipts r ON r.digest = a.receipt"
             " WHERE a.neighbour = ? AND a.transfer_id = ?",
             (neighbour, transfer_id),
         )
-        return Signed(*rows[0]) if rows else None
+        if not rows:
+            return None
+        if header is not None and rows[0][2] != header:
+            raise ConflictError(f"transfer {transfer_id} came before with another header")
+        return Signed(rows[0][0], rows[0][1])
 
     async def parties(
         self, document_id: str, notation: str, date: str, one: AgencyCode

@@ -20,7 +20,7 @@ UPDATE transfers SET attempts = attempts + 1, last_error = ?2, not_before = ?3 W
 SELECT delivery_row, recipient, state FROM deliveries WHERE transfer_id = ?
 
 -- name: of_message
-SELECT delivery_row, recipient, state, arrival_row FROM deliveries
+SELECT delivery_row, recipient, state, arrival_row, next_hop FROM deliveries
 WHERE message_row = ?1 AND recipient IN (SELECT value FROM json_each(?2))
 
 -- name: move
@@ -38,7 +38,7 @@ SELECT DISTINCT a.neighbour FROM deliveries d JOIN arrivals a ON a.arrival_row =
 WHERE d.delivery_row IN (SELECT value FROM json_each(?)) AND a.neighbour IS NOT NULL
 
 -- name: message_row
-SELECT message_row FROM messages WHERE message_id = ? AND origin = ?
+SELECT message_row, digest FROM messages WHERE message_id = ? AND origin = ?
 
 -- name: has_receipt
 SELECT 1 FROM receipts WHERE digest = ?

@@ -25,10 +25,12 @@ from relay.model import Event, Finding
 
 Json = dict[str, Any]
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def json_bytes(document: Mapping[str, object]) -> bytes:
     # A lone surrogate, kept as found in a hostile document, has no UTF-8: it is shown escaped.
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return _encode(document).encode("utf-8", "backslashreplace")
 
 
 def json_response(document: Mapping[str, object], status: int = 200) -> web.Response:
@@ -37,10 +39,7 @@ def json_response(document: Mapping[str, object], status: int = 200) -> web.Resp
 
 def stamp(instant: datetime) -> str:
     """2026-11-23T04:05:06.123Z"""
-    return (
-        instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        + f"{instant.microsecond // 1000:03d}Z"
-    )
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _stamp_or_none(instant: datetime | None) -> str | None:

@@ -9,17 +9,18 @@ Raises:  nothing: every failure leaves as a problem document. 4xx: do not repeat
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from relay.delivery.arrivals import Opened, TransferDesk
 from relay.delivery.ports import PayloadStore
 from relay.delivery.returns import ReturnDesk
-from relay.envelope.limits import Limits
+from relay.envelope.limits import Limits, in_units
 from relay.errors import (
     AccessError,
     ConflictError,
@@ -29,6 +30,7 @@ from relay.errors import (
     OverloadError,
     PeerError,
     RelayError,
+    TooLargeError,
     TransportError,
     WireError,
 )
@@ -115,7 +117,8 @@ class _Handlers:
     ) -> web.StreamResponse:
         neighbour = request.get("neighbour", "?")
         log.warning("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
-        if isinstance(error, PeerError) and neighbour != "?":
+        told = isinstance(error, PeerError) and not isinstance(error, NotFoundError)
+        if told and neighbour != "?":
             await self._face.refused(NodeId(neighbour), type(error).__name__)
         response = self._problem(error)
         if isinstance(error, JournalError) and not isinstance(error, OverloadError):
@@ -164,29 +167,39 @@ class _Handlers:
         opened = await self._face.transfers.open(neighbour, parts.header)
         if isinstance(opened, Signed):
             return _signed(opened)
+        if opened.header.size_bytes > self._face.limits.envelope_bytes:
+            return _signed(await self._too_large(opened, parts))
         if parts.envelope is None:
             return _signed(await self._gone_ahead(opened, parts))
-        return _signed(await self._with_envelope(opened, parts, parts.envelope))
+        return _signed(await self._take(opened, parts.seal, _Counted(chunks(parts.envelope))))
 
-    async def _with_envelope(self, opened: Opened, parts: Parts, part: BodyPartReader) -> Signed:
-        return await self._take(opened, parts.seal, chunks(part))
+    async def _too_large(self, opened: Opened, parts: Parts) -> Signed:
+        """Refused by its signed size alone: none of it is read, none need be uploaded."""
+        fault = TooLargeError(
+            in_units(opened.header.size_bytes), limit=in_units(self._face.limits.envelope_bytes)
+        )
+        return await self._face.transfers.take(opened, parts.seal, fault, None)
 
     async def _gone_ahead(self, opened: Opened, parts: Parts) -> Signed:
-        """The envelope is what this neighbour uploaded, or what it got an answer for before."""
+        """The envelope is what this neighbour uploaded, or what it got an answer for before.
+
+        An upload that is not all here yet is asked for again (404). One that is not what the header
+        names is ours to lose, a crash can do that, so it is no evidence: it starts anew.
+        """
+        ahead, neighbour, header = self._face.ahead, opened.neighbour, opened.header
         answer = await self._face.transfers.first_answer(opened)
         if answer is not None:
-            self._face.ahead.forget(opened.neighbour, opened.header.digest)
+            ahead.forget(neighbour, header.digest)
             return answer
-        if self._face.ahead.offset(opened.neighbour, opened.header.digest) == 0:
+        if ahead.offset(neighbour, header.digest) < header.size_bytes:
             raise NotFoundError("the envelope of this transfer has not gone ahead")
-        stream = self._face.ahead.read(opened.neighbour, opened.header.digest)
-        signed = await self._take(opened, parts.seal, stream)
-        self._face.ahead.forget(opened.neighbour, opened.header.digest)
+        counted = _Counted(ahead.read(neighbour, header.digest), hashlib.sha256())
+        signed = await self._take(opened, parts.seal, counted)
+        ahead.forget(neighbour, header.digest)
         return signed
 
-    async def _take(self, opened: Opened, seal: bytes, stream: AsyncIterator[bytes]) -> Signed:
+    async def _take(self, opened: Opened, seal: bytes, counted: _Counted) -> Signed:
         header = opened.header
-        counted = _Counted(stream)
         found: Envelope | EnvelopeError
         payload: Payload | None = None
         limits = self._face.limits
@@ -198,6 +211,11 @@ class _Handlers:
             )
         except EnvelopeError as error:
             found = error
+        if counted.damaged(header.digest):
+            self._face.ahead.forget(opened.neighbour, header.digest)
+            if payload is not None:
+                await self._face.store.release(payload)
+            raise TransportError("the upload is not what its name says; it starts anew")
         try:
             if counted.size_bytes < header.size_bytes:
                 raise TransportError(
@@ -252,16 +270,24 @@ class _Handlers:
 
 
 class _Counted:
-    """Counts what came, so that a body that broke off is told from one that lies."""
+    """Counts what came, so that a body that broke off is told from one that lies; of an upload, the
+    digest too."""
 
-    def __init__(self, stream: AsyncIterator[bytes]) -> None:
+    def __init__(self, stream: AsyncIterator[bytes], hashed: hashlib._Hash | None = None) -> None:
         self._stream = stream
+        self._hash = hashed
         self.size_bytes = 0
 
     async def read(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:
             self.size_bytes += len(chunk)
+            if self._hash is not None:
+                self._hash.update(chunk)
             yield chunk
+
+    def damaged(self, digest: Digest) -> bool:
+        """Whether an upload's bytes are other than its name promises."""
+        return self._hash is not None and self._hash.hexdigest() != digest
 
 
 def _signed(answer: Signed) -> web.Response:

@@ -400,7 +400,12 @@ class MemoryLog:
         self._grown = asyncio.Condition()
 
     async def append(self, event: str, at: datetime, **fields: str) -> None:
-        document = {"v": 1, "at": at.isoformat(), "event": event, **fields}
+        document = {
+            "v": 1,
+            "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "event": event,
+            **fields,
+        }
         async with self._grown:
             self.leaves.append(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
             self._grown.notify_all()

@@ -362,6 +362,10 @@ def accepted_findings() -> Accepted:
         "two-subjects": found(
             changed(BASE, (SUBJECT, SUBJECT + element("Subject", "khác"))), "duplicate-element"
         ),
+        "two-other-infos": found(
+            changed(BASE, ("<edXML:OtherInfo>", "<edXML:OtherInfo/><edXML:OtherInfo>")),
+            "duplicate-element",
+        ),
         "subject-of-501-characters": found(subject("đ" * 501), "too-long"),
         "unknown-element": found(
             changed(
@@ -500,6 +504,10 @@ def refused() -> dict[str, tuple[bytes, str]]:
             "other than UTF-8",
         ),
         "not-utf-8-inside": (changed(BASE, ("Công văn", b"C\xf4ng v\xe3n")), "not well-formed"),
+        "xml-1-1": (
+            changed(BASE, ('version="1.0" encoding', 'version="1.1" encoding')),
+            "version other than 1.0",
+        ),
         "nul": (subject("a\0b"), "not well-formed"),
         "root-of-another-name": (b"<html><body/></html>", "root element is not edXML"),
         "soap-fault": (
@@ -535,6 +543,10 @@ def refused() -> dict[str, tuple[bytes, str]]:
         "two-organ-ids-in-to": (
             changed(BASE, (organ, organ + element("OrganId", "H02"))),
             "second OrganId",
+        ),
+        "element-inside-organ-id": (
+            changed(BASE, (organ, element("OrganId", "H01<b/>H02"))),
+            "element inside a code",
         ),
         "status-without-response-for": (
             without(STATUS, "edXML:ResponseFor"),

@@ -1,0 +1,29 @@
+"""Whether a proven receipt is the answer to a transfer: the right issuer, transfer, bytes, recipients.
+
+A receipt that leaves a recipient out would close the transfer and leave that delivery without an
+end, and one about other bytes would prove nothing; so such an answer is no answer.
+
+Touches: nothing. Trusts: the receipt's signature was verified.
+Raises:  SignatureError.
+"""
+
+from __future__ import annotations
+
+from relay.errors import SignatureError
+from relay.model import Event, Receipt, TransferHeader
+
+_VERDICTS = frozenset({Event.RELAY_ACCEPTANCE, Event.RELAY_REJECTION})
+
+
+def require_answer(receipt: Receipt, header: TransferHeader) -> None:
+    """Refuse what is not the neighbour's word on all of `header`'s recipients."""
+    named = (receipt.issuer, receipt.sent_by, receipt.transfer_id, receipt.message_id)
+    if named != (header.sent_to, header.sent_by, header.transfer_id, header.message_id):
+        raise SignatureError("wrong-receipt", "the answer is a receipt for something else")
+    content = (receipt.origin, receipt.digest, receipt.size_bytes)
+    if content != (header.origin, header.digest, header.size_bytes):
+        raise SignatureError("wrong-receipt", "the answer is a receipt for other bytes")
+    judged = {e.recipient for e in receipt.evidence if e.event in _VERDICTS}
+    left_out = len(set(header.recipients) - judged)
+    if left_out:
+        raise SignatureError("wrong-receipt", f"the answer says nothing of {left_out} recipients")

@@ -1,0 +1,69 @@
+"""A node of the demo as it is planned, and as it runs.
+
+Touches: nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from relay.model import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyPlan:
+    """An agency with its own DMS; `own_key`: its key lives at its node, so seals are its own."""
+
+    code: str
+    name: str
+    tier: Tier
+    old_code: str | None = None
+    own_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    name: str
+    tier: Tier
+    parent: str | None
+    branch: str
+    agencies: tuple[AgencyPlan, ...]
+
+
+@dataclass(slots=True)
+class RunningNode:
+    """A planned node and its process."""
+
+    plan: NodePlan
+    folder: Path
+    config: Path
+    axis_port: int
+    native_port: int
+    nodes_port: int
+    systemid: str
+    secret: str = field(repr=False)
+    process: asyncio.subprocess.Process | None = None
+    killed: int = 0
+
+    @property
+    def axis_url(self) -> str:
+        return f"https://127.0.0.1:{self.axis_port}"
+
+    @property
+    def native_url(self) -> str:
+        return f"https://127.0.0.1:{self.native_port}"
+
+    @property
+    def control(self) -> Path:
+        return self.folder / "data" / "control.sock"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "node.log"
+
+    @property
+    def pid(self) -> int:
+        """Of the running process; 0 when there is none."""
+        return 0 if self.process is None else self.process.pid

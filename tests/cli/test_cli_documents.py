@@ -1,0 +1,280 @@
+"""A document's life at the terminal: sealed, sent, listed, fetched, acknowledged, tracked, verified."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+As = Callable[..., Result]
+Letter = Callable[..., Path]
+
+
+def data(result: Result) -> Any:
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_send_prints_the_message_id_and_nothing_else_on_stdout(as_: As, letter: Letter) -> None:
+    """`id=$(relay send FILE)` works; a repeat prints the same id."""
+    first, second = as_("sender", "send", letter()), as_("sender", "send", letter())
+
+    assert first.exit_code == 0
+    assert len(first.stdout.strip()) == 36
+    assert first.stdout == second.stdout
+    assert "durably" in first.stderr
+    assert "before" in second.stderr
+
+
+def test_recipients_and_key_are_passed_on(as_: As, live: Any, letter: Letter) -> None:
+    """--to may be repeated; the idempotency key refuses other content."""
+    sent = as_("sender", "send", letter(), "--to", "000.00.20.H13", "--to", "000.00.15.H51",
+               "--idempotency-key", "k1")  # fmt: skip
+    other = as_("sender", "send", letter("khác"), "--idempotency-key", "k1")
+
+    assert sent.exit_code == 0
+    assert live.world.submissions[0].declared_to == ("000.00.20.H13", "000.00.15.H51")
+    assert (other.exit_code, other.stdout) == (65, "")
+
+
+def test_an_agency_seals_and_hands_its_seal_in(
+    relay: Callable[..., Result], as_: As, live: Any, letter: Letter, pki_folder: Path, root: Path
+) -> None:
+    """What `relay seal` makes beside the file goes in with it, and verifies against the root."""
+    file, pair = letter(filler=200_000), pki_folder / "agencies" / "000.00.20.H13"
+    made = relay("seal", file, "--cert", f"{pair}.pem", "--key", f"{pair}.key.pem")
+    assert made.exit_code == 0, made.stderr
+    seal = Path(made.stdout.strip())
+    sent = as_("sender", "send", file, "--seal", seal)
+    judged = relay("verify", file, seal, "--root", root, "--json")
+
+    assert sent.exit_code == 0, sent.stderr
+    assert live.world.submissions[0].seal == seal.read_bytes()
+    (verdict,) = data(judged)
+    assert (verdict["verdict"], verdict["kind"], verdict["by"]) == (
+        "VALID",
+        "agency-supplied",
+        "000.00.20.H13",
+    )
+    assert verdict["notes"] == []
+
+
+def test_a_seal_is_never_written_over_another(
+    relay: Callable[..., Result], letter: Letter, pki_folder: Path
+) -> None:
+    """It may be evidence by now: exit 73."""
+    pair = pki_folder / "agencies" / "000.00.20.H13"
+    args = ("seal", letter(), "--cert", f"{pair}.pem", "--key", f"{pair}.key.pem")
+
+    assert [relay(*args).exit_code for _ in range(2)] == [0, 73]
+
+
+def test_the_inbox_lists_fetches_and_acknowledges(as_: As, letter: Letter, tmp_path: Path) -> None:
+    """The fetched file is byte for byte what was sent; once acknowledged it leaves the open list."""
+    file = letter(filler=200_000)
+    as_("sender", "send", file)
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    got, seal = tmp_path / "got.edxml", tmp_path / "got.seal.xml"
+    fetched = as_("recipient", "fetch", item["delivery_id"], "-o", got, "--seal", seal, "--ack")
+
+    assert fetched.exit_code == 0, fetched.stderr
+    assert fetched.stdout.strip() == str(got)
+    assert got.read_bytes() == file.read_bytes()
+    assert seal.read_bytes().startswith(b"<ds:Signature")
+    assert not (tmp_path / "got.edxml.part").exists()
+    assert data(as_("recipient", "inbox", "--json"))["deliveries"] == []
+    assert len(data(as_("recipient", "inbox", "--list", "all", "--json"))["deliveries"]) == 1
+
+
+def test_the_inbox_table_names_number_and_subject(as_: As, letter: Letter) -> None:
+    """For people: one line a document, whole ids even into a pipe."""
+    as_("sender", "send", letter())
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    lines = as_("recipient", "inbox").stdout.splitlines()
+
+    assert len(lines) == 2
+    assert item["delivery_id"] in lines[1]
+    assert "12/SM-VP" in lines[1]
+    assert "V/v họp giao ban" in lines[1]
+
+
+@pytest.mark.parametrize("have", ["half", "all", "other"])
+def test_an_interrupted_fetch_goes_on(as_: As, letter: Letter, tmp_path: Path, have: str) -> None:
+    """What is there already is kept; a part of something else, longer, is thrown away."""
+    file = letter(filler=200_000)
+    as_("sender", "send", file)
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    content, got = file.read_bytes(), tmp_path / "got"
+    part = {"half": content[:90_000], "all": content, "other": b"x" * 300_000}[have]
+    (tmp_path / "got.part").write_bytes(part)
+
+    assert as_("recipient", "fetch", item["delivery_id"], "-o", got).exit_code == 0
+    assert got.read_bytes() == content
+
+
+def test_a_wrong_part_is_noticed_by_digest(as_: As, letter: Letter, tmp_path: Path) -> None:
+    """Exit 65, the part is gone, and fetching again succeeds."""
+    as_("sender", "send", letter(filler=200_000))
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    (tmp_path / "got.part").write_bytes(b"x" * 1000)
+    codes = [
+        as_("recipient", "fetch", item["delivery_id"], "-o", tmp_path / "got").exit_code
+        for _ in range(2)
+    ]
+
+    assert codes == [65, 0]
+
+
+def test_fetch_never_overwrites(as_: As, letter: Letter, tmp_path: Path) -> None:
+    """Exit 73, and the file is as it was."""
+    as_("sender", "send", letter())
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    (tmp_path / "got").write_text("mine")
+
+    assert as_("recipient", "fetch", item["delivery_id"], "-o", tmp_path / "got").exit_code == 73
+    assert (tmp_path / "got").read_text() == "mine"
+
+
+def test_acknowledging_by_itself(as_: As, letter: Letter) -> None:
+    """`fail` with a reason keeps it at the recipient's disposal; nonsense is a usage error."""
+    as_("sender", "send", letter())
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    said = as_(
+        "recipient", "ack", item["delivery_id"], "fail", "--reason", "không mở được", "--json"
+    )
+
+    assert data(said)["acknowledgement"] == "fail"
+    assert as_("recipient", "ack", item["delivery_id"], "maybe").exit_code == 64
+
+
+def test_track_shows_the_way_and_keeps_the_evidence(
+    relay: Callable[..., Result], as_: As, letter: Letter, tmp_path: Path, root: Path
+) -> None:
+    """What --save keeps verifies offline with nothing but the root."""
+    file, kept = letter(), tmp_path / "kept"
+    message = as_("sender", "send", file).stdout.strip()
+    shown = as_("sender", "track", message, "--save", kept)
+    (kept / "envelope.edxml").write_bytes(file.read_bytes())
+    judged = relay("verify", kept, "--root", root, "--json")
+
+    assert shown.exit_code == 0, shown.stderr
+    for word in ("available", "SubmissionAcceptance", "ContentConsignment", "tinh-h01", "12/SM-VP"):
+        assert word in shown.stdout
+    assert sorted(p.relative_to(kept).as_posix() for p in kept.rglob("*.xml")) == [
+        "01-SubmissionAcceptance/receipt.xml",
+        "01-SubmissionAcceptance/signature.xml",
+        "02-ContentConsignment/receipt.xml",
+        "02-ContentConsignment/signature.xml",
+        "seal.xml",
+    ]
+    verdicts = data(judged)
+    assert [v["verdict"] for v in verdicts] == ["VALID"] * 3
+    assert {v["what"] for v in verdicts} == {"seal", "receipt"}
+    assert all(v["revocation"] == "UNKNOWN" for v in verdicts)
+    assert all(v.get("message_id", message) == message for v in verdicts)
+    assert as_("sender", "track", message, "--save", kept).exit_code == 73
+
+
+def test_track_as_json_is_the_apis_view(as_: As, letter: Letter) -> None:
+    """For programs."""
+    message = as_("sender", "send", letter()).stdout.strip()
+
+    assert data(as_("sender", "track", message, "--json"))["message_id"] == message
+
+
+def evidence(as_: As, letter: Letter, tmp_path: Path) -> Path:
+    file = letter()
+    message = as_("sender", "send", file).stdout.strip()
+    as_("sender", "track", message, "--save", tmp_path / "kept")
+    (tmp_path / "kept" / "envelope.edxml").write_bytes(file.read_bytes())
+    return tmp_path / "kept"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "envelope.edxml",
+        "01-SubmissionAcceptance/receipt.xml",
+        "02-ContentConsignment/signature.xml",
+    ],
+)
+def test_a_changed_byte_is_found(
+    relay: Callable[..., Result], as_: As, letter: Letter, tmp_path: Path, root: Path, changed: str
+) -> None:
+    """Exit 65; the changed pair is named, the others stay valid."""
+    kept = evidence(as_, letter, tmp_path)
+    content = bytearray((kept / changed).read_bytes())
+    content[len(content) // 2] ^= 1
+    (kept / changed).write_bytes(content)
+    result = relay("verify", kept, "--root", root, "--json")
+    verdicts = json.loads(result.stdout)
+
+    assert result.exit_code == 65
+    bad = [v for v in verdicts if v["verdict"] == "INVALID"]
+    assert [v["verdict"] for v in verdicts].count("VALID") == 2
+    assert any(str(kept / changed) in v["files"] for v in bad)
+
+
+def test_another_root_proves_nothing(
+    relay: Callable[..., Result], as_: As, letter: Letter, tmp_path: Path
+) -> None:
+    """The same evidence under a stranger's root is INVALID throughout."""
+    kept = evidence(as_, letter, tmp_path)
+    assert relay("pki", "init", tmp_path / "other", "--name", "Khác").exit_code == 0
+    result = relay("verify", kept, "--root", tmp_path / "other" / "root" / "root.pem")
+
+    assert result.exit_code == 65
+    assert result.stdout.count("INVALID") == 3
+    assert "\nVALID" not in result.stdout
+
+
+def test_half_of_the_evidence_is_not_enough(
+    relay: Callable[..., Result], as_: As, letter: Letter, tmp_path: Path, root: Path
+) -> None:
+    """A receipt without its signature, a seal without its envelope: named, exit 65."""
+    kept = evidence(as_, letter, tmp_path)
+    receipt = kept / "01-SubmissionAcceptance" / "receipt.xml"
+    for lonely, said in ((receipt, "no signature"), (kept / "seal.xml", "was not given")):
+        result = relay("verify", lonely, "--root", root)
+        assert result.exit_code == 65
+        assert said in result.stdout
+
+
+def test_a_container_of_receipts_is_judged_one_by_one(
+    relay: Callable[..., Result], as_: As, live: Any, letter: Letter, tmp_path: Path, root: Path
+) -> None:
+    """As nodes exchange them."""
+    from relay.wire.container import write_receipts
+
+    as_("sender", "send", letter())
+    file = tmp_path / "receipts.xml"
+    file.write_bytes(write_receipts(list(live.world.receipts.values())))
+    result = relay("verify", file, "--root", root, "--json")
+
+    assert [v["verdict"] for v in data(result)] == ["VALID", "VALID"]
+
+
+def test_nothing_a_document_says_steers_the_terminal(as_: As, letter: Letter) -> None:
+    """Direction marks in a subject are written out."""
+    as_("sender", "send", letter("gấp \u202etxt.exe"))
+
+    assert "\u202e" not in as_("recipient", "inbox").stdout
+    assert "\\u202e" in as_("recipient", "inbox").stdout
+
+
+def test_a_fetch_into_a_folder_that_cannot_be_written(
+    as_: As, letter: Letter, tmp_path: Path
+) -> None:
+    """A missing folder is exit 66, with the path."""
+    as_("sender", "send", letter())
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    target = tmp_path / "no" / "such" / "file"
+    result = as_("recipient", "fetch", item["delivery_id"], "-o", target)
+
+    assert result.exit_code == 66
+    assert os.fspath(target) in result.stderr

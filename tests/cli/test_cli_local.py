@@ -1,0 +1,107 @@
+"""The commands that work on this machine's own node: configuration, control socket, journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+Relay = Callable[..., Result]
+
+
+@pytest.fixture
+def config(pki_folder: Path, tmp_path: Path) -> Path:
+    """A whole configuration for one node, on ports the system chooses."""
+    keys = "".join(
+        f'[keys.{use}]\ncertificate = "{pki_folder}/nodes/tinh-h01/{use}.pem"\n'
+        f'key = "{pki_folder}/nodes/tinh-h01/{use}.key.pem"\n'
+        for use in ("tls", "sign", "log")
+    )
+    path = tmp_path / "node.toml"
+    path.write_text(
+        f'[node]\nid = "tinh-h01"\ndata_dir = "data"\n'
+        '[listen]\nnative = ["127.0.0.1:0"]\nplain_http = true\n'
+        f'{keys}[trust]\nroots = ["{pki_folder}/root/root.pem"]\n'
+        '[[directory.nodes]]\nid = "tinh-h01"\ntier = "province"\n'
+        '[[directory.agencies]]\ncode = "000.00.20.H13"\nname = "Sở Mẫu"\n'
+        'tier = "province"\nnode = "tinh-h01"\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_a_sound_configuration_is_said_so(relay: Relay, config: Path) -> None:
+    """Exit 0, with the node's id."""
+    checked = relay("config", "check", config, "--json")
+
+    assert checked.exit_code == 0, checked.stderr
+    assert json.loads(checked.stdout)["node"] == "tinh-h01"
+
+
+def test_everything_wrong_is_said_at_once(relay: Relay, config: Path) -> None:
+    """Two mistakes, both named, exit 78."""
+    broken = config.read_text(encoding="utf-8").replace("root.pem", "none.pem")
+    config.write_text(broken.replace('["127.0.0.1:0"]', '["nowhere"]'), encoding="utf-8")
+    checked = relay("config", "check", config)
+
+    assert checked.exit_code == 78
+    assert "relay: error: listen.native" in checked.stderr
+    assert "relay: error: trust.roots" in checked.stderr
+
+
+def test_a_configuration_leads_to_the_control_socket(relay: Relay, config: Path, live: Any) -> None:
+    """`--config` needs no token: who may read the socket is the operator, by name."""
+    assert relay("audit", "tail", "--config", config).exit_code == 0
+    assert relay("token", "list", "--config", config).exit_code == 0
+
+
+def test_a_node_that_does_not_run_has_no_socket(relay: Relay, config: Path) -> None:
+    """Exit 66, with what to do about it."""
+    result = relay("token", "list", "--config", config)
+
+    assert result.exit_code == 66
+    assert "relay serve" in result.stderr
+
+
+def test_a_node_that_never_ran_has_no_log(relay: Relay, config: Path) -> None:
+    """Exit 74: there is no journal to read."""
+    assert relay("audit", "verify", config).exit_code == 74
+
+
+@pytest.fixture
+def served(config: Path) -> Iterator[Path]:
+    """`relay serve CONFIG` as its own process, until its control socket is there."""
+    command = [sys.executable, "-m", "relay", "serve", os.fspath(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        deadline = time.monotonic() + 20
+        while not (config.parent / "data" / "control.sock").exists():
+            assert process.poll() is None, process.communicate()[0].decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield config
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
+def test_a_served_node_is_operated_and_its_log_verified(relay: Relay, served: Path) -> None:
+    """A token through the control socket leaves its entry, and the log holds while the node runs."""
+    issued = relay("token", "issue", "--holder", "Nguyễn Văn Mẫu", "--scope", "auditor",
+                   "--config", served)  # fmt: skip
+    shown = relay("audit", "tail", "--config", served)
+    verified = relay("audit", "verify", served, "--json")
+
+    assert issued.exit_code == 0, issued.stderr
+    assert "token-issued" in shown.stdout
+    assert verified.exit_code == 0, verified.stderr
+    assert json.loads(verified.stdout)["verdict"] == "VALID"
+    assert relay("audit", "verify", served).stdout.startswith("ok, ")
