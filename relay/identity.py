@@ -80,6 +80,8 @@ def _add_agency(
     codes = {directory.resolve(code) for code in signer.identity.agencies} & served
     if not codes:
         return [f"{name}: the certificate names no agency served by {node}"]
+    if again := sorted(codes & agencies.keys()):
+        return [f"{name}: a second key for agency {', '.join(again)}"]
     agencies.update(dict.fromkeys(codes, signer))
     return []
 
@@ -91,5 +93,7 @@ def _trust(settings: Settings, problems: list[str]) -> TrustStore | None:
             [path.read_bytes() for path in settings.trust.intermediates],
         )
     except SettingsError as error:
-        problems += error.problems
-        return None
+        problems += (f"trust: {problem}" for problem in error.problems)
+    except OSError as error:
+        problems.append(f"trust: {error.filename}: {error.strerror}")
+    return None

@@ -90,8 +90,12 @@ class NativeClient:
                 if response.status >= 300:
                     raise await _refusal(response)
                 yield response
-        except (aiohttp.ClientConnectorError, aiohttp.ClientSSLError) as error:
-            raise TransportError(f"cannot reach the node: {error}") from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            reason = getattr(error.certificate_error, "verify_message", "") or "unknown issuer"
+            raise TransportError(f"the node's certificate does not hold: {reason}") from None
+        except aiohttp.ClientConnectorError as error:
+            reason = (error.os_error.strerror or str(error.os_error)).lower()
+            raise TransportError(f"cannot reach the node: {reason}") from None
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise UnansweredError(f"no answer from the node: {error or 'silence'}") from None
 

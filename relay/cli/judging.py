@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from relay.cli.outcome import DATA, CommandError
@@ -25,13 +26,20 @@ _EVIDENCE_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 18
 
 
+class Verdict(StrEnum):
+    VALID = "VALID"
+    INVALID = "INVALID"
+    UNKNOWN = "UNKNOWN"
+    """Half of it was not given, so nothing was judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What came of one signature, or of one document that nothing given signs."""
 
     what: str
     files: tuple[str, ...]
-    valid: bool
+    verdict: Verdict
     said: str
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
@@ -40,7 +48,7 @@ class Judgement:
         return {
             "what": self.what,
             "files": list(self.files),
-            "verdict": "VALID" if self.valid else "INVALID",
+            "verdict": self.verdict,
             "revocation": "UNKNOWN",
             "said": self.said,
             **dict(self.facts),
@@ -91,7 +99,7 @@ def _judge_seal(
     return Judgement(
         "seal",
         names,
-        valid=True,
+        verdict=Verdict.VALID,
         said=f"{proven.kind.value} seal of {who} ({proven.subject}), {at}",
         facts=(
             ("kind", proven.kind.value),
@@ -141,7 +149,7 @@ def _judge_receipt(names: tuple[str, ...], signed: Signed, trust: TrustStore) ->
     return Judgement(
         "receipt",
         names,
-        valid=True,
+        verdict=Verdict.VALID,
         said=f"{events}, by {receipt.issuer}, {at}, message {receipt.message_id}",
         facts=(
             ("events", events),
@@ -162,11 +170,11 @@ def _sentences(receipt: Receipt) -> Iterator[str]:
 
 def _refused(what: str, names: tuple[str, ...], error: PeerError) -> Judgement:
     reason = f"{error.reason}: " if isinstance(error, SignatureError) else ""
-    return Judgement(what, names, valid=False, said=f"{reason}{error}")
+    return Judgement(what, names, Verdict.INVALID, said=f"{reason}{error}")
 
 
 def _unjudged(file: SortedFile, said: str) -> Judgement:
-    return Judgement(file.role.value, (str(file.path),), valid=False, said=said)
+    return Judgement(file.role.value, (str(file.path),), Verdict.UNKNOWN, said=said)
 
 
 def _evidence(path: Path) -> bytes:

@@ -42,11 +42,14 @@ def check(path: Config, as_json: Annotated[bool, typer.Option("--json")] = False
 
 def demo(
     keep: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep the demo's folder there, for a look.")
-    ] = None,
+        bool,
+        typer.Option(
+            "--keep", help="Leave the nodes running until interrupted, and say how to reach them."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Start four nodes on this machine and carry a document from a commune to a ministry and back."""
+    """Start four nodes on this machine and carry a document through them, with proof."""
     from relay import demo as four_nodes  # noqa: PLC0415
 
     raise typer.Exit(four_nodes.run(keep=keep, as_json=as_json))

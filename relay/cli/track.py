@@ -88,7 +88,7 @@ async def _track(node: Connection, message: str, save: Path | None) -> dict[str,
         view = await client.get(f"/v1/messages/{message}")
         if save is not None:
             await _save(client, view, save)
-            remark(f"kept in {save}: relay verify {save} --root ROOT.pem")
+            remark(f"kept in {save}; to judge it: relay verify {save} ENVELOPE --root ROOT.pem")
         return view
 
 
@@ -111,9 +111,8 @@ def _receipts(view: dict[str, Any]) -> list[tuple[str, str]]:
     """Digest and event of each receipt once, oldest first: one may speak of several deliveries."""
     from relay.model import Event  # noqa: PLC0415
 
-    found = {
-        receipt["digest"]: (receipt["at"], Event(receipt["event"]).value)
-        for delivery in view["deliveries"]
-        for receipt in delivery["receipts"]
-    }
+    found: dict[str, tuple[str, str]] = {}
+    for delivery in view["deliveries"]:
+        for receipt in delivery["receipts"]:
+            found.setdefault(receipt["digest"], (receipt["at"], Event(receipt["event"]).value))
     return [(digest, event) for digest, (_, event) in sorted(found.items(), key=lambda one: one[1])]

@@ -39,7 +39,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Verify seals and receipts offline: which kind, by whom, when. Exit code 0 only if all hold."""
-    from relay.cli.judging import judge  # noqa: PLC0415 - brings in cryptography
+    from relay.cli.judging import Verdict, judge  # noqa: PLC0415 - brings in cryptography
     from relay.signing.trust import TrustStore  # noqa: PLC0415
 
     trust = TrustStore(_read(root), _read(intermediate or []))
@@ -49,7 +49,7 @@ def verify(
     else:
         for one in judgements:
             _print(one)
-    failed = sum(not one.valid for one in judgements)
+    failed = sum(one.verdict is not Verdict.VALID for one in judgements)
     if failed or not judgements:
         complain(f"{failed} of {len(judgements)} do not verify" if failed else "nothing to verify")
         raise typer.Exit(DATA)
@@ -57,7 +57,7 @@ def verify(
 
 
 def _print(one: Judgement) -> None:
-    typer.echo(f"{'VALID' if one.valid else 'INVALID':<8}{one.what}: {printable(one.said)}")
+    typer.echo(f"{one.verdict:<8}{one.what}: {printable(one.said)}")
     for name in one.files:
         typer.echo(f"        {printable(name)}")
     for note in one.notes:

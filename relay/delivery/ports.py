@@ -208,6 +208,8 @@ class SentQuery:
 
 
 class Outbox(Protocol):
+    """Newest first, so that a list cut short loses the oldest."""
+
     async def list(self, caller: Caller, query: SentQuery) -> list[SentItem]: ...
 
 

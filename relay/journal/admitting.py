@@ -351,8 +351,30 @@ def _match(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) 
     """Join a status with its document, whichever came first."""
     if message.report is not None:
         _match_report(tx, node, row, message, message.report)
-    elif message.message_type is MessageType.DOCUMENT and message.document_id:
-        tx.run(SQL["match_early"], row, message.document_id, message.sender)
+    elif message.message_type is MessageType.DOCUMENT:
+        _match_early(tx, node, row, message)
+
+
+def _match_early(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) -> None:
+    """Statuses that overtook their document, by its id or else by number and date."""
+    early = tx.run(SQL["early_by_id"], message.document_id).fetchall()
+    early += tx.run(
+        SQL["early_by_notation"], message.notation, message.promulgation_date
+    ).fetchall()
+    if not early:
+        return
+    recipients = {
+        code for (code,) in tx.run("SELECT recipient FROM deliveries WHERE message_row = ?", row)
+    }
+    matched: set[int] = set()
+    for report, sender, organ, status in early:
+        sides = {sender, organ}
+        other = sides - {message.sender}
+        if report in matched or message.sender not in sides or not other & recipients:
+            continue
+        matched.add(report)
+        tx.run(SQL["match_report"], report, row)
+        _record_matched(tx, node, MessageRow(report), message.message_id, status, message)
 
 
 def _match_report(
@@ -380,16 +402,30 @@ def _match_report(
         None if found is None else found[0],
     )
     if found is not None:
-        document = tx.run(
-            "SELECT message_id FROM messages WHERE message_row = ?", found[0]
-        ).fetchone()
-        tx.record(
-            entry(
-                AuditEvent.STATUS_MATCHED,
-                message.accepted_at,
-                node,
-                message=message.message_id,
-                document=document[0],
-                status=report.status_code,
-            )
+        document = _message_id(tx, MessageRow(found[0]))
+        _record_matched(tx, node, row, document, report.status_code, message)
+
+
+def _record_matched(
+    tx: Transaction,
+    node: NodeId,
+    report_row: MessageRow,
+    document: MessageId,
+    status: str,
+    cause: NewMessage,
+) -> None:
+    tx.record(
+        entry(
+            AuditEvent.STATUS_MATCHED,
+            cause.accepted_at,
+            node,
+            message=_message_id(tx, report_row),
+            document=document,
+            status=status,
         )
+    )
+
+
+def _message_id(tx: Transaction, row: MessageRow) -> MessageId:
+    found = tx.run("SELECT message_id FROM messages WHERE message_row = ?", row).fetchone()
+    return MessageId(found[0])

@@ -242,6 +242,7 @@ def test_half_of_the_evidence_is_not_enough(
     for lonely, said in ((receipt, "no signature"), (kept / "seal.xml", "was not given")):
         result = relay("verify", lonely, "--root", root)
         assert result.exit_code == 65
+        assert result.stdout.startswith("UNKNOWN")
         assert said in result.stdout
 
 

@@ -158,6 +158,7 @@ CREATE TABLE reports (
     matched_row       INTEGER REFERENCES messages (message_row)
 );
 CREATE INDEX reports_early ON reports (document_id) WHERE matched_row IS NULL;
+CREATE INDEX reports_early_notation ON reports (notation, promulgation_date) WHERE matched_row IS NULL;
 CREATE INDEX reports_by_match ON reports (matched_row) WHERE matched_row IS NOT NULL;
 
 CREATE TABLE tokens (

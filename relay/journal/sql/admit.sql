@@ -61,7 +61,13 @@ WHERE m.message_type = 'edoc' AND m.notation = ?1 AND m.notation <> '' AND m.pro
   AND ((m.sender = ?2 AND d.recipient = ?3) OR (m.sender = ?3 AND d.recipient = ?2))
 ORDER BY m.message_row DESC LIMIT 1
 
--- name: match_early
-UPDATE reports SET matched_row = ?1 WHERE matched_row IS NULL AND document_id = ?2
-  AND ((sender = ?3 AND organ_id IN (SELECT recipient FROM deliveries WHERE message_row = ?1))
-    OR (organ_id = ?3 AND sender IN (SELECT recipient FROM deliveries WHERE message_row = ?1)))
+-- name: early_by_id
+SELECT message_row, sender, organ_id, status_code FROM reports
+WHERE matched_row IS NULL AND document_id = ? AND document_id <> ''
+
+-- name: early_by_notation
+SELECT message_row, sender, organ_id, status_code FROM reports
+WHERE matched_row IS NULL AND notation = ? AND notation <> '' AND promulgation_date = ?
+
+-- name: match_report
+UPDATE reports SET matched_row = ?2 WHERE message_row = ?1

@@ -5,14 +5,25 @@ Touches: nothing.
 
 from __future__ import annotations
 
-from typing import Any
-
 from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
-from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, Schema, reference
-
-Json = dict[str, Any]
+from relay.transport.native.fragments import (
+    Json,
+    content,
+    cursor,
+    in_path,
+    in_query,
+    json_answer,
+    json_body,
+    open_to_all,
+    operation,
+    problem_answer,
+    reading,
+    seal_answer,
+    xml_answer,
+)
+from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 
 _TITLES = {
     400: "The request is malformed",
@@ -51,9 +62,7 @@ def document() -> Json:
             },
             "schemas": dict(SCHEMAS),
             "responses": {
-                f"Problem{status}": _content(
-                    title, "application/problem+json", reference("Problem")
-                )
+                f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
                 for status, title in _TITLES.items()
             },
         },
@@ -61,78 +70,84 @@ def document() -> Json:
 
 
 def _paths() -> Json:
-    one_delivery = [_in_path("id", UUID)]
-    one_message = [_in_path("id", UUID)]
+    one_delivery = [in_path("id", UUID)]
+    one_message = [in_path("id", UUID)]
     return {
         "/v1/envelopes": {"post": _submit()},
         "/v1/messages/{id}": {
-            "get": _read(
-                "trackMessage", "State, trace and receipts of a message", _json("Message")
+            "get": reading(
+                "trackMessage", "State, trace and receipts of a message", json_answer("Message")
             ),
             "parameters": one_message,
         },
         "/v1/messages/{id}/seal": {
-            "get": _read("getMessageSeal", "The seal over the envelope", _seal()),
+            "get": reading("getMessageSeal", "The seal over the envelope", seal_answer()),
             "parameters": one_message,
         },
         "/v1/receipts/{digest}": {
-            "get": _read("getReceipt", "One signed receipt, in a container", _xml("The container")),
-            "parameters": [_in_path("digest", DIGEST)],
+            "get": reading(
+                "getReceipt", "One signed receipt, in a container", xml_answer("The container")
+            ),
+            "parameters": [in_path("digest", DIGEST)],
         },
         "/v1/deliveries": {"get": _listing()},
         "/v1/deliveries/{id}/envelope": {"get": _envelope(), "parameters": one_delivery},
         "/v1/deliveries/{id}/seal": {
-            "get": _read("getDeliverySeal", "The seal over the envelope", _seal()),
+            "get": reading("getDeliverySeal", "The seal over the envelope", seal_answer()),
             "parameters": one_delivery,
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
         "/v1/audit": {"get": _audit()},
         "/v1/audit/head": {
-            "get": _operation(
+            "get": operation(
                 "getAuditHead",
                 "The latest signed head, a C2SP checkpoint",
-                {"200": _content("The note", "text/plain", TEXT)},
+                {"200": content("The note", "text/plain", TEXT)},
                 (401, 403, 503),
             )
         },
         "/v1/tokens": {"get": _tokens(), "post": _issue()},
         "/v1/tokens/{id}": {
-            "delete": _operation(
-                "revokeToken", "Revoke a token", {"200": _json("Token")}, (401, 403, 404, 503)
+            "delete": operation(
+                "revokeToken", "Revoke a token", {"200": json_answer("Token")}, (401, 403, 404, 503)
             ),
-            "parameters": [_in_path("id", TEXT)],
+            "parameters": [in_path("id", TEXT)],
         },
         "/v1/openapi.json": {
-            "get": _open(
+            "get": open_to_all(
                 "describe",
                 "This document",
-                {"200": _content("OpenAPI 3.1", "application/json", {"type": "object"})},
+                {"200": content("OpenAPI 3.1", "application/json", {"type": "object"})},
             )
         },
-        "/healthz": {"get": _open("alive", "The process runs", {"200": _json("Health")})},
+        "/healthz": {
+            "get": open_to_all("alive", "The process runs", {"200": json_answer("Health")})
+        },
         "/readyz": {
-            "get": _open(
-                "ready", "Documents are taken", {"200": _json("Health"), "503": _problem(503)}
+            "get": open_to_all(
+                "ready",
+                "Documents are taken",
+                {"200": json_answer("Health"), "503": problem_answer(503)},
             )
         },
     }
 
 
 def _submit() -> Json:
-    accepted = _json("Accepted", "Durable; a repeat gets the same body")
+    accepted = json_answer("Accepted", "Durable; a repeat gets the same body")
     accepted["headers"] = {
         "Location": {"schema": TEXT, "description": "Where to follow the message"},
         "Relay-Repeated": {"schema": TEXT, "description": "`true` where this was a repeat"},
     }
     return {
-        **_operation(
+        **operation(
             "submitEnvelope",
             "Hand in an envelope",
             {"202": accepted},
             (400, 401, 403, 409, 413, 415, 422, 503),
         ),
         "parameters": [
-            _query(
+            in_query(
                 "to",
                 {"type": "array", "items": {"type": "string", "maxLength": 64}},
                 "Recipients, where they are not the document's own",
@@ -167,17 +182,20 @@ def _bodies() -> Json:
 def _listing() -> Json:
     listed = ["open", "all", *(word.value for word in Acknowledgement)]
     return {
-        **_operation(
-            "listDeliveries", "What came, by cursor", {"200": _json("Deliveries")}, (400, 401, 503)
+        **operation(
+            "listDeliveries",
+            "What came, by cursor",
+            {"200": json_answer("Deliveries")},
+            (400, 401, 503),
         ),
         "parameters": [
-            *_cursor("Cursor of the last delivery seen"),
-            _query(
+            *cursor("Cursor of the last delivery seen"),
+            in_query(
                 "type",
                 {"type": "string", "enum": [kind.value for kind in MessageType]},
                 "One kind only",
             ),
-            _query(
+            in_query(
                 "acknowledgement",
                 {"type": "string", "enum": listed, "default": "open"},
                 "`open` leaves out what is acknowledged `done`",
@@ -191,12 +209,12 @@ def _envelope() -> Json:
         "Repr-Digest": {"schema": TEXT, "description": "RFC 9530, SHA-256 of the whole envelope"},
         "ETag": {"schema": TEXT, "description": "For If-Range"},
     }
-    whole = {**_xml("The exact bytes"), "headers": headers}
+    whole = {**xml_answer("The exact bytes"), "headers": headers}
     return {
-        **_operation(
+        **operation(
             "getDeliveryEnvelope",
             "The exact bytes that were sent; marks the delivery fetched",
-            {"200": whole, "206": {**_xml("One range of them"), "headers": headers}},
+            {"200": whole, "206": {**xml_answer("One range of them"), "headers": headers}},
             (400, 401, 404, 416, 503),
         ),
         "parameters": [
@@ -207,23 +225,23 @@ def _envelope() -> Json:
 
 def _acknowledge() -> Json:
     return {
-        **_operation(
+        **operation(
             "acknowledgeDelivery",
             "Say what became of a delivery; `done` sends the sender a receipt",
-            {"200": _json("Delivery")},
+            {"200": json_answer("Delivery")},
             (400, 401, 404, 413, 415, 503),
         ),
-        "requestBody": _json_body("Acknowledge"),
+        "requestBody": json_body("Acknowledge"),
     }
 
 
 def _audit() -> Json:
-    page = _json("AuditPage", "A page, or a live stream with the index as event id")
+    page = json_answer("AuditPage", "A page, or a live stream with the index as event id")
     page["content"]["text/event-stream"] = {"schema": TEXT}
     return {
-        **_operation("readAudit", "Entries of the audit log", {"200": page}, (400, 401, 403, 503)),
+        **operation("readAudit", "Entries of the audit log", {"200": page}, (400, 401, 403, 503)),
         "parameters": [
-            *_cursor("Index of the first entry wanted"),
+            *cursor("Index of the first entry wanted"),
             {
                 "name": "Last-Event-ID",
                 "in": "header",
@@ -235,71 +253,18 @@ def _audit() -> Json:
 
 
 def _tokens() -> Json:
-    return _operation("listTokens", "All tokens", {"200": _json("Tokens")}, (400, 401, 403, 503))
+    return operation(
+        "listTokens", "All tokens", {"200": json_answer("Tokens")}, (400, 401, 403, 503)
+    )
 
 
 def _issue() -> Json:
     return {
-        **_operation(
+        **operation(
             "issueToken",
             "Issue a token; its secret is shown once",
-            {"201": _json("IssuedToken")},
+            {"201": json_answer("IssuedToken")},
             (400, 401, 403, 413, 415, 503),
         ),
-        "requestBody": _json_body("TokenRequest"),
+        "requestBody": json_body("TokenRequest"),
     }
-
-
-def _read(name: str, summary: str, answer: Json) -> Json:
-    return _operation(name, summary, {"200": answer}, (400, 401, 404, 503))
-
-
-def _open(name: str, summary: str, answers: Json) -> Json:
-    return {**_operation(name, summary, answers, ()), "security": []}
-
-
-def _operation(name: str, summary: str, answers: Json, refusals: tuple[int, ...]) -> Json:
-    problems = {str(status): _problem(status) for status in refusals}
-    return {"operationId": name, "summary": summary, "responses": {**answers, **problems}}
-
-
-def _problem(status: int) -> Json:
-    return {"$ref": f"#/components/responses/Problem{status}"}
-
-
-def _content(description: str, media_type: str, schema: Schema) -> Json:
-    return {"description": description, "content": {media_type: {"schema": schema}}}
-
-
-def _json(name: str, description: str = "") -> Json:
-    return _content(description or name, "application/json", reference(name))
-
-
-def _json_body(name: str) -> Json:
-    return {"required": True, "content": {"application/json": {"schema": reference(name)}}}
-
-
-def _xml(description: str) -> Json:
-    return _content(description, "application/xml", TEXT)
-
-
-def _seal() -> Json:
-    kind = {"schema": TEXT, "description": "agency, agency-supplied, node or gateway"}
-    return {**_xml("A detached XAdES signature"), "headers": {"Relay-Seal-Kind": kind}}
-
-
-def _in_path(name: str, schema: Schema) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": schema}
-
-
-def _query(name: str, schema: Schema, description: str) -> Json:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
-def _cursor(description: str) -> list[Json]:
-    return [
-        _query("after", {"type": "integer", "minimum": 0, "default": 0}, description),
-        _query(
-            "limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "A page"
-        ),
-    ]

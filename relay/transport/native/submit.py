@@ -56,17 +56,18 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
     key = idempotency_key(request)
     refuse_coding(request)
     handed = await _take(inside, request)
-    accepted = await inside.intake.submit(
-        Submission(
-            caller=caller,
-            envelope=handed.envelope,
-            payload=handed.payload,
-            declared_to=declared_to,
-            seal=handed.seal,
-            idempotency_key=key,
-        )
+    submission = Submission(
+        caller=caller,
+        envelope=handed.envelope,
+        payload=handed.payload,
+        declared_to=declared_to,
+        seal=handed.seal,
+        idempotency_key=key,
     )
-    return _answer(accepted)
+    try:
+        return _answer(await inside.intake.submit(submission))
+    finally:
+        await inside.store.release(handed.payload)
 
 
 def _answer(accepted: Accepted) -> web.Response:
@@ -115,27 +116,40 @@ async def _take_parts(inside: Inside, request: web.Request) -> _Handed:
 
     A cut-off multipart body reads short without an error, so the closing boundary must be met.
     """
-    envelope: tuple[Envelope, Payload] | None = None
-    seal: bytes | None = None
     try:
         reader = await request.multipart()
     except _FRAMING:
         raise RequestError(
             "the multipart body has no usable boundary", parameter="Content-Type"
         ) from None
+    parts: dict[str, tuple[Envelope, Payload] | bytes] = {}
+    try:
+        return await _read_parts(inside, reader, parts)
+    except BaseException:
+        if isinstance(taken := parts.get("envelope"), tuple):
+            await inside.store.release(taken[1])
+        raise
+
+
+async def _read_parts(
+    inside: Inside,
+    reader: MultipartReader,
+    parts: dict[str, tuple[Envelope, Payload] | bytes],
+) -> _Handed:
     while (part := await _next_part(reader)) is not None:
         name = _name_of(part)
-        if name == "envelope" and envelope is None:
-            envelope = await receive(_chunks(part), inside.store, inside.limits)
-        elif name == "seal" and seal is None:
-            seal = await _short(part)
-        else:
+        if name in parts or name not in {"envelope", "seal"}:
             raise RequestError(
                 "a part must be called envelope or seal, each once", parameter=name[:64]
             )
-    if envelope is None:
+        if name == "seal":
+            parts[name] = await _short(part)
+        else:
+            parts[name] = await receive(_chunks(part), inside.store, inside.limits)
+    envelope, seal = parts.get("envelope"), parts.get("seal")
+    if not isinstance(envelope, tuple):
         raise RequestError("the part is missing", parameter="envelope")
-    return _Handed(*envelope, seal)
+    return _Handed(*envelope, seal if isinstance(seal, bytes) else None)
 
 
 async def _next_part(reader: MultipartReader) -> BodyPartReader | None:

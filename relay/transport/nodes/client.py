@@ -12,6 +12,7 @@ Raises:  TransportError, UnansweredError, PeerError.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ _REFUSED_BEFORE = (
     aiohttp.ConnectionTimeoutError,
     aiohttp.ServerFingerprintMismatch,
 )
+_SSL_OBJECT = re.compile(r" ssl:<[^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,4 +263,5 @@ def _offset(response: ClientResponse) -> int:
 
 
 def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+    """For operators; without the TLS context that aiohttp shows as an object at an address."""
+    return _SSL_OBJECT.sub("", f"{type(error).__name__}: {error}")[:300]

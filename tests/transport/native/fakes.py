@@ -89,6 +89,10 @@ class MemoryStore:
         self._folder = folder
         self.failing: Exception | None = None
         self.cut_after: int | None = None
+        self.released: list[Payload] = []
+
+    async def release(self, payload: Payload) -> None:
+        self.released.append(payload)
 
     def begin(self, limit_bytes: int) -> MemoryUpload:
         if self.failing is not None:

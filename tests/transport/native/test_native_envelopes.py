@@ -82,6 +82,19 @@ async def test_recipients_beside_the_document_are_passed_on(
     assert world.submissions[0].declared_to == ("000.00.20.H13", "000.00.15.H51")
 
 
+async def test_a_circular_names_two_thousand_recipients(
+    world: Any, http: Http, letter: Letter
+) -> None:
+    """A query of tens of kilobytes is taken; what cannot be reached is then named, all of it."""
+    codes = [f"000.{number // 100:02d}.{number % 100:02d}.H01" for number in range(2000)]
+    url = "/v1/envelopes?" + "&".join(f"to={code}" for code in codes)
+    async with http().post(url, data=letter(), headers=XML) as response:
+        _, word, document = await problem(response)
+
+    assert word == "no-route"
+    assert document["codes"] == codes
+
+
 @pytest.mark.parametrize("subtype", ["related", "form-data"])
 @pytest.mark.parametrize("order", [("envelope", "seal"), ("seal", "envelope")])
 async def test_a_seal_may_come_beside_the_envelope(
@@ -324,3 +337,14 @@ async def test_a_client_that_waits_for_100_is_first_asked_who_it_is(base: str) -
         assert (await reader.read(4096)).startswith(answer)
         writer.close()
         await writer.wait_closed()
+
+
+@pytest.mark.parametrize("to", ["000.00.15.H51", "000.00.99.H99"])
+async def test_a_payload_is_let_go_once_whether_taken_or_refused(
+    http: Http, world: Any, letter: Letter, to: str
+) -> None:
+    """Whoever received an envelope says when it is done with it, so that a refused one is removed."""
+    async with http().post("/v1/envelopes", data=letter(to=(to,)), headers=XML):
+        pass
+
+    assert len(world.store.released) == 1

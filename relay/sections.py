@@ -1,0 +1,208 @@
+"""The sections of a node's configuration, each judged by itself.
+
+Touches: looks whether the files that a section names exist; reads a system's secret file.
+Raises:  nothing by itself; pydantic gathers what is wrong, see settings.py.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from relay.envelope.codes import normalise
+from relay.errors import EnvelopeError
+from relay.model import AgencyCode, Tier
+
+SECRET_FILE_LIMIT_BYTES = 4096
+BASE: ContextVar[Path] = ContextVar("base", default=Path())
+"""The folder of the file being read: settings sources hand no context to validators."""
+
+
+def _existing(path: Path) -> Path:
+    """A file that must be there, found beside the configuration."""
+    found = _located(path)
+    if not found.is_file():
+        raise ValueError(f"no file {found}")
+    return found
+
+
+def _located(path: Path) -> Path:
+    return BASE.get() / path.expanduser()
+
+
+def _address(text: str) -> str:
+    """ "127.0.0.1:8443" or "[::1]:8443"."""
+    host, _, port = text.rpartition(":")
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+        number = int(port)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address and port") from None
+    if not 0 <= number <= 65535:
+        raise ValueError(f"port {number}, limit 65535")
+    return text
+
+
+def _code(text: str) -> AgencyCode:
+    try:
+        return normalise(text)
+    except EnvelopeError as error:
+        raise ValueError(f"{text[:60]!r}: {error}") from None
+
+
+def _positive(span: timedelta) -> timedelta:
+    if span <= timedelta():
+        raise ValueError("must be longer than nothing")
+    return span
+
+
+NodeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+File = Annotated[Path, AfterValidator(_existing)]
+Place = Annotated[Path, AfterValidator(_located)]
+Address = Annotated[str, AfterValidator(_address)]
+Code = Annotated[str, AfterValidator(_code)]
+Span = Annotated[timedelta, AfterValidator(_positive)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeSection(Section):
+    id: NodeName
+    data_dir: Place
+
+
+class ListenSection(Section):
+    """Addresses of the three listeners; `nodes` and `native` and `axis` may be several each."""
+
+    axis: tuple[Address, ...] = ()
+    native: tuple[Address, ...] = ()
+    nodes: tuple[Address, ...] = ()
+    plain_http: bool = False
+    """Serve `axis` and `native` without TLS; only loopback addresses may."""
+
+    @model_validator(mode="after")
+    def _plain_only_at_home(self) -> ListenSection:
+        if self.plain_http:
+            for text in (*self.axis, *self.native):
+                host = text.rpartition(":")[0].strip("[]")
+                if not ip_address(host).is_loopback:
+                    raise ValueError(f"plain_http is for loopback addresses only, not {text}")
+        return self
+
+
+class KeyPair(Section):
+    certificate: File
+    key: File
+
+
+class KeysSection(Section):
+    tls: KeyPair
+    sign: KeyPair
+    log: KeyPair
+    agencies: tuple[KeyPair, ...] = ()
+    slow: bool = False
+    """The signing key is slow (a token): accept first, seal afterwards."""
+
+
+class TrustSection(Section):
+    roots: tuple[File, ...] = Field(min_length=1)
+    intermediates: tuple[File, ...] = ()
+
+
+class NeighbourSection(Section):
+    id: NodeName
+    url: Annotated[str, Field(pattern=r"^https://[^/]+/?$")]
+    relation: Literal["uplink", "downlink", "peer"]
+
+
+class NodeRow(Section):
+    id: NodeName
+    tier: Tier
+    parent: NodeName | None = None
+
+
+class AgencyRow(Section):
+    code: Code
+    name: str
+    tier: Tier
+    node: NodeName
+    old_code: Code | None = None
+    parent: Code | None = None
+
+
+class DirectoryFile(Section):
+    nodes: tuple[NodeRow, ...] = ()
+    agencies: tuple[AgencyRow, ...] = ()
+
+
+class DirectorySection(DirectoryFile):
+    files: tuple[File, ...] = ()
+    unknown_codes: Literal["refuse", "uplink"] = "refuse"
+
+
+class SystemSection(Section):
+    """A document-management system on the axis face."""
+
+    systemid: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+    secret: str | None = Field(default=None, min_length=1, repr=False)
+    secret_file: File | None = None
+    agencies: tuple[Code, ...] = Field(min_length=1)
+    freshness: Literal["off", "warn", "enforce"] = "warn"
+    freshness_window: Span = timedelta(days=1)
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> SystemSection:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError(f"system {self.systemid}: give either secret or secret_file")
+        if not self.secret_bytes():
+            raise ValueError(f"system {self.systemid}: the secret is empty")
+        return self
+
+    def secret_bytes(self) -> bytes:
+        """Without white space around it, which editors leave in files."""
+        if self.secret_file is None:
+            return (self.secret or "").encode()
+        try:
+            with self.secret_file.open("rb") as file:
+                content = file.read(SECRET_FILE_LIMIT_BYTES + 1)
+        except OSError as error:
+            raise ValueError(f"secret_file {self.secret_file}: {error.strerror}") from None
+        if len(content) > SECRET_FILE_LIMIT_BYTES:
+            raise ValueError(f"secret_file is over {SECRET_FILE_LIMIT_BYTES} bytes")
+        return content.strip()
+
+
+class LimitsSection(Section):
+    envelope_bytes: int = Field(default=1 << 30, ge=1024)
+    uploads_ahead_bytes: int = Field(default=4 << 30, ge=1 << 20)
+    """What one neighbour may have uploaded ahead of its transfers."""
+
+
+class DeliverySection(Section):
+    transfers_at_once: int = Field(default=32, ge=1, le=1024)
+    retry_first: Span = timedelta(seconds=1)
+    retry_cap: Span = timedelta(minutes=5)
+    expiry_normal: Span = timedelta(days=14)
+    expiry_urgent: Span = timedelta(days=7)
+    expiry_express: Span = timedelta(days=2)
+    answer_within: Span = timedelta(minutes=2)
+    clock_tolerance: Span = timedelta(minutes=5)
+    drain: Span = timedelta(seconds=20)
+
+    @model_validator(mode="after")
+    def _first_within_cap(self) -> DeliverySection:
+        if self.retry_first > self.retry_cap:
+            raise ValueError(f"retry_first {self.retry_first} is over retry_cap {self.retry_cap}")
+        return self
+
+
+class LogSection(Section):
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,0 +1,103 @@
+"""A node that kills itself at a named point: `python crashing_node.py CONFIG`.
+
+The point stands in the file `crash-at` beside the configuration. Whoever reaches it removes the file
+and sends itself SIGKILL, so nothing is flushed, answered or closed, and the next start runs on. The
+points wrap methods of the real parts; the product knows nothing of them.
+
+    OPERATION:uncommitted   the operation ran inside the transaction, which is not committed
+    OPERATION:committed     it is durable; the caller has not been told yet
+    CALL:begin              before a byte leaves for the neighbour
+    CALL:answered           the neighbour's answer is here, and nothing was done with it
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from relay import node
+from relay.journal import admitting, carrying, handing
+from relay.journal.store import SqliteJournal
+from relay.transport.nodes.client import NodesClient
+
+OPERATIONS = {
+    admitting: ("admit", "take_in"),
+    carrying: (
+        "freeze",
+        "settle",
+        "postpone",
+        "record_receipts",
+        "returned",
+        "store_seal",
+        "give_up",
+    ),
+    handing: ("acknowledge",),
+}
+CALLS = ("carry", "hand_back")
+
+
+class Crash:
+    """Where this process is to die, if anywhere."""
+
+    def __init__(self, order: Path) -> None:
+        self._order = order
+
+    def at(self, point: str) -> None:
+        try:
+            wanted = self._order.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        if wanted == point:
+            self._order.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(crash: Crash) -> None:
+    for module, names in OPERATIONS.items():
+        for name in names:
+            setattr(module, name, _uncommitted(crash, name, getattr(module, name)))
+            setattr(SqliteJournal, name, _committed(crash, name, getattr(SqliteJournal, name)))
+    for name in CALLS:
+        setattr(NodesClient, name, _call(crash, name, getattr(NodesClient, name)))
+
+
+def _uncommitted(crash: Crash, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def operation(*args: Any, **named: Any) -> Any:
+        result = real(*args, **named)
+        crash.at(f"{name}:uncommitted")
+        return result
+
+    return operation
+
+
+def _committed(crash: Crash, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    async def operation(*args: Any, **named: Any) -> Any:
+        result = await real(*args, **named)
+        crash.at(f"{name}:committed")
+        return result
+
+    return operation
+
+
+def _call(crash: Crash, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    async def call(*args: Any, **named: Any) -> Any:
+        crash.at(f"{name}:begin")
+        result = await real(*args, **named)
+        crash.at(f"{name}:answered")
+        return result
+
+    return call
+
+
+if __name__ == "__main__":
+    config = Path(sys.argv[1])
+    arm(Crash(config.with_name("crash-at")))
+    sys.exit(node.serve(config))
