@@ -6,14 +6,15 @@ Raises:  nothing; an invalid run is told on stderr and ends with exit code 1.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Annotated
 
 import typer
+import uvloop
 from rich.console import Console
 
 from bench.hop import Load, Result, run
@@ -56,7 +57,7 @@ def main(
         for kind in key or KEYS
     ]
     try:
-        runs = asyncio.run(_all(loads, repeat, folder or _default_folder()))
+        runs = uvloop.run(_all(loads, repeat, folder or _default_folder()))
     except (RuntimeError, RelayError, ExceptionGroup) as error:
         err.print(f"invalid: {_words(error)}", style="red")
         raise typer.Exit(1) from None
@@ -73,11 +74,13 @@ async def _all(loads: list[Load], repeat: int, folder: Path) -> list[tuple[Load,
     for turn in range(repeat):
         for load, found in zip(loads, results, strict=True):
             name = f"{load.size_bytes / 1000:g} KB {load.key.value}, {turn + 1} of {repeat}"
-            found.append(
-                await run(folder, load, lambda what, name=name: err.print(f"{name}: {what}"))
-            )
+            found.append(await run(folder, load, partial(_say, name)))
             err.print(f"{name}: {found[-1].settled_per_second:.0f} envelopes a second")
     return list(zip(loads, results, strict=True))
+
+
+def _say(name: str, what: str) -> None:
+    err.print(f"{name}: {what}")
 
 
 def _default_folder() -> Path:

@@ -32,7 +32,13 @@ def _existing(path: Path) -> Path:
 
 
 def _located(path: Path) -> Path:
-    return BASE.get() / path.expanduser()
+    try:
+        found = BASE.get() / path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"no home folder for {path.parts[0]}") from None
+    if "\0" in str(found):
+        raise ValueError("a path holds no NUL")
+    return found
 
 
 def _address(text: str) -> str:
@@ -40,11 +46,12 @@ def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
     try:
         ip_address(host.removeprefix("[").removesuffix("]"))
-        number = int(port)
     except ValueError:
-        raise ValueError(f"{text!r} is not an IP address and port") from None
-    if not 0 <= number <= 65535:
-        raise ValueError(f"port {number}, limit 65535")
+        raise ValueError(f"{text[:60]!r} is not an IP address and port") from None
+    if not (port.isascii() and port.isdigit()):
+        raise ValueError(f"{text[:60]!r} is not an IP address and port")
+    if len(port) > 5 or int(port) > 65535:
+        raise ValueError(f"port {port[:20]}, limit 65535")
     return text
 
 

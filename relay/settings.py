@@ -135,17 +135,20 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 @dataclass(frozen=True, slots=True)
 class _Sound:
-    """The sections that can be read by themselves, so that one mistake does not hide another."""
+    """What can be read by itself, so that one mistake does not hide another."""
 
-    node: NodeSection | None
+    node: NodeId | None
     directory: DirectorySection | None
     neighbours: tuple[NeighbourSection, ...]
     systems: tuple[SystemSection, ...]
 
 
 def _sound_sections(content: Mapping[str, Any]) -> _Sound:
+    named = content.get("node")
+    name = named.get("id") if isinstance(named, Mapping) else None
+    node = _sound(NodeSection, {"id": name, "data_dir": "."})
     return _Sound(
-        node=_sound(NodeSection, content.get("node")),
+        node=None if node is None else NodeId(node.id),
         directory=_sound(DirectorySection, content.get("directory")),
         neighbours=_sound_rows(NeighbourSection, content.get("neighbours")),
         systems=_sound_rows(SystemSection, content.get("systems")),
@@ -217,8 +220,12 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _lines(error: ValidationError) -> Sequence[str]:
     """One line a problem: where, what. Never the value: it may be a secret."""
+    found = error.errors(include_url=False, include_input=False)
+    within = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
     lines = []
-    for one in error.errors(include_url=False, include_input=False):
+    for one in found:
+        if one["type"] == "too_short" and one["loc"] in within:
+            continue  # a list is called too short for want of the element that has its own line
         where = ".".join(str(part) for part in one["loc"]) or "the file"
         text = one["msg"].removeprefix("Value error, ")
         if one["type"] == "extra_forbidden":
@@ -242,7 +249,7 @@ def _contradictions(sound: _Sound) -> Iterator[str]:
         if not directory.knows_node(NodeId(neighbour.id)):
             yield f"neighbours: {neighbour.id} is not in the directory"
     if sound.node is not None:
-        yield from _misplaced(NodeId(sound.node.id), sound, directory)
+        yield from _misplaced(sound.node, sound, directory)
 
 
 def _misplaced(here: NodeId, sound: _Sound, directory: Directory) -> Iterator[str]:
@@ -254,7 +261,7 @@ def _misplaced(here: NodeId, sound: _Sound, directory: Directory) -> Iterator[st
     for neighbour in sound.neighbours:
         if neighbour.id == here:
             yield f"neighbours: {here} is this node itself"
-        if neighbour.relation == "uplink" and entry.parent != neighbour.id:
+        elif neighbour.relation == "uplink" and entry.parent != neighbour.id:
             yield (
                 f"neighbours: the uplink is {neighbour.id}, "
                 f"the directory's parent of {here} is {entry.parent or 'nobody'}"

@@ -110,6 +110,8 @@ class Dispatcher:
     async def drain(self, seconds: float) -> None:
         """Take nothing new; wait a bounded time for what is under way."""
         self._closing = True
+        for channel in self.channels.values():
+            channel.signal.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
 
@@ -128,7 +130,9 @@ class Dispatcher:
             channel.signal.clear()
             pause = await self._start_what_may(channel)
             try:
-                await asyncio.wait_for(channel.signal.wait(), pause)
+                # not wait_for, which before Python 3.12 may swallow a cancellation
+                async with asyncio.timeout(pause):
+                    await channel.signal.wait()
             except TimeoutError:
                 channel.more_in_journal = True
                 channel.returns_waiting = True
@@ -171,10 +175,13 @@ class Dispatcher:
         """Frozen transfers whose time has come, without those already under way."""
         if not channel.failing:
             return []
+        # What is being carried now may still be read as open after its answer was settled.
+        busy, now = set(self._carrying), self.clock.now()
         found = await self.journal.open_transfers(
-            channel.neighbour, self.clock.now(), channel.room + len(self._carrying)
+            channel.neighbour, now, now + self.policy.cap, channel.room + len(busy)
         )
-        waiting = [t for t in found if t.transfer_id not in self._carrying][: channel.room]
+        busy |= self._carrying
+        waiting = [t for t in found if t.transfer_id not in busy][: channel.room]
         if not found:
             channel.failing = await self.journal.next_open_transfer(channel.neighbour) is not None
         return waiting
@@ -206,11 +213,11 @@ class Dispatcher:
             )
         except IllegalStepError:
             channel.more_in_journal = True  # ended or taken another way meanwhile
-            self._carrying.discard(header.transfer_id)
-            return
+        else:
+            await self._attempt(channel, header, signed, ready.seal, ready)
         finally:
             channel.frozen(ready)
-        await self._attempt(channel, header, signed, ready.seal, ready)
+            self._carrying.discard(header.transfer_id)
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
         """Another attempt, to the letter."""
@@ -241,8 +248,6 @@ class Dispatcher:
         except (TransportError, PeerError) as error:
             await self._failed(channel, transfer_id, attempts, error)
             return
-        finally:
-            self._carrying.discard(transfer_id)
         await self._succeeded(channel)
         back = await self.journal.settle(transfer_id, answer, receipt, self.clock.now())
         self.receipts_wait(back)

@@ -5,7 +5,8 @@ certificates of a development PKI made for the occasion. On Linux the nodes are 
 process that started them dies.
 
 Touches: one folder, loopback ports, child processes.
-Raises:  TransportError when a node does not come up in time.
+Raises:  TransportError when a node does not come up in time; SettingsError for a folder that cannot
+         hold nodes.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from relay.demo.configuration import config_text, directory_text
-from relay.demo.nodes import AgencyPlan, NodePlan, RunningNode
+from relay.demo.nodes import CONTROL, AgencyPlan, NodePlan, RunningNode
 from relay.demo.ports import free_ports
-from relay.errors import TransportError
+from relay.errors import SettingsError, TransportError
 from relay.signing import pki
 
 __all__ = ["AgencyPlan", "Network", "NodePlan", "RunningNode"]
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
+SOCKET_NAME_LIMIT_BYTES = 107 if sys.platform == "linux" else 103
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -63,6 +65,7 @@ class Network:
 
         `extra` is TOML appended to every configuration (limits, delivery, log).
         """
+        _require_short([folder / plan.name for plan in plans])
         authority = folder / "pki"
         pki.init(authority, name="Trục Relay demo", key=pki.KeyType.P256, now=now, days=30)
         for branch in dict.fromkeys(plan.branch for plan in plans):
@@ -97,7 +100,7 @@ class Network:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                process_group=0,  # Ctrl-C is for whoever started the nodes to pass on
+                start_new_session=True,  # Ctrl-C is for whoever started the nodes to pass on
                 preexec_fn=_end_with_parent,
             )
 
@@ -151,6 +154,15 @@ class Network:
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+def _require_short(folders: Sequence[Path]) -> None:
+    """The system's bound on the name of a unix socket is a small one."""
+    longest = max((folder / CONTROL for folder in folders), key=lambda path: len(os.fsencode(path)))
+    size = len(os.fsencode(longest))
+    if size > SOCKET_NAME_LIMIT_BYTES:
+        limit = f"limit {SOCKET_NAME_LIMIT_BYTES}: use a folder with a shorter name"
+        raise SettingsError([f"the control socket {longest} has a name of {size} bytes, {limit}"])
 
 
 def _place(folder: Path, plan: NodePlan) -> RunningNode:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from relay.model import Tier
 
+CONTROL = Path("data", "control.sock")
+
 
 @dataclass(frozen=True, slots=True)
 class AgencyPlan:
@@ -57,7 +59,7 @@ class RunningNode:
 
     @property
     def control(self) -> Path:
-        return self.folder / "data" / "control.sock"
+        return self.folder / CONTROL
 
     @property
     def log(self) -> Path:

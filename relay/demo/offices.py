@@ -7,15 +7,17 @@ Raises:  AxisFailure, TransportError, UnansweredError; EnvelopeError for a docum
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from relay.delivery.ports import Acknowledgement
 from relay.demo.plan import Office
 from relay.envelope.reader import read
-from relay.model import Digest, Envelope, MessageType
+from relay.model import Digest, Envelope, MessageType, digest_of
 from relay.transport.axis.client import AxisClient, ReceivedRow
+
+CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,13 @@ class Desk:
 
     async def send(self, content: bytes, kind: MessageType = MessageType.DOCUMENT) -> str:
         """The sender's DocId. To whom is for the document to say."""
-        return await self.client.send(content, sender=self.office.written, message_type=kind)
+        return await self.client.send_stream(
+            _chunks(content),
+            digest=bytes.fromhex(digest_of(content)),
+            size_bytes=len(content),
+            sender=self.office.written,
+            message_type=kind,
+        )
 
     async def collect(self, kind: MessageType) -> list[Arrived]:
         """Fetch what is listed and not yet here, in the order of the list."""
@@ -80,3 +88,8 @@ class Desk:
         arrived = Arrived(row.docId, content, read(content), self.clock())
         self.fetched[row.docId] = arrived
         return arrived
+
+
+async def _chunks(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), CHUNK_BYTES):
+        yield content[start : start + CHUNK_BYTES]

@@ -89,16 +89,16 @@ class Stage:
             report.print_endpoints(endpoints, self.out)
 
     def _broken(self, nodes: list[RunningNode], error: RelayError) -> int:
-        """The story came to no end. Nothing is to be learnt from a demo that was interrupted."""
+        """The story came to no end; an interrupted one, or one that did not begin, teaches nothing."""
         self.progress.say(f"✗ {error}")
-        interrupted = isinstance(error, InterruptedByUserError)
-        if not interrupted:
-            self.progress.say(f"  kept for a look: {self.folder}, the logs are its */node.log")
+        nothing_to_see = isinstance(error, InterruptedByUserError) or not nodes
         if self.as_json:
-            kept = None if interrupted else str(self.folder)
+            kept = None if nothing_to_see else str(self.folder)
             report.print_json(report.broken(nodes, str(error), kept), self.out)
-        if interrupted:
+        if nothing_to_see:
             self._clear()
+        else:
+            self.progress.say(f"  kept for a look: {self.folder}, the logs are its */node.log")
         return FAILED
 
     def _clear(self) -> None:

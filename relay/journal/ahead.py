@@ -16,6 +16,7 @@ import asyncio
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -38,6 +39,7 @@ class AheadFiles:
         self._quota_bytes = quota_bytes
         self._wall = wall
         self._used: dict[NodeId, int] = {}
+        self._writing: Counter[NodeId] = Counter()
 
     def offset(self, neighbour: NodeId, digest: str) -> int:
         """How many bytes of it are here; 0 when none."""
@@ -51,11 +53,13 @@ class AheadFiles:
         path = self._path(neighbour, digest)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._used[neighbour] = self._measure(path.parent)
+            if not self._writing[neighbour]:
+                self._used[neighbour] = self._measure(path.parent)
             size = self.offset(neighbour, digest)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise _unwritable(error) from error
+        self._writing[neighbour] += 1
         try:
             async for chunk in stream:
                 self._count(neighbour, len(chunk))
@@ -64,6 +68,7 @@ class AheadFiles:
                 await asyncio.to_thread(_write_at, handle, chunk, size)
                 size += len(chunk)
         finally:
+            self._writing[neighbour] -= 1
             os.close(handle)
         return size
 
@@ -82,6 +87,7 @@ class AheadFiles:
                 yield chunk
 
     def forget(self, neighbour: NodeId, digest: str) -> None:
+        self._used[neighbour] = self._used.get(neighbour, 0) - self.offset(neighbour, digest)
         self._path(neighbour, digest).unlink(missing_ok=True)
 
     def _measure(self, folder: Path) -> int:

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -22,6 +23,7 @@ from typing import Any, cast
 
 import aiosqlite
 
+from relay.delivery.aside import MANY_RECIPIENTS
 from relay.delivery.ports import (
     Acknowledgement,
     Caller,
@@ -78,6 +80,8 @@ from relay.wire.receipt import read_receipt
 
 DATABASE = "journal.sqlite"
 VIEWS = load("views")
+_UNKNOWN = sys.maxsize
+"""Rows of an operation that may touch any number, and is not on the way of a document that goes well."""
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -158,7 +162,7 @@ class SqliteJournal:
     async def close(self) -> None:
         """Finish what waits and close; safe to repeat."""
         await self._exits.aclose()
-        self._writer.close()
+        await self._writer.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -168,26 +172,31 @@ class SqliteJournal:
         """Operations that wait for the writer."""
         return self._writer.waiting
 
-    async def _perform(self, operation: Callable[[Transaction], Any]) -> Any:
-        return await self._writer.perform(operation)
+    async def _perform(self, operation: Callable[[Transaction], Any], rows: int = 1) -> Any:
+        """`rows`: about how many deliveries it touches; many are no work for the event loop."""
+        return await self._writer.perform(operation, long=rows > MANY_RECIPIENTS)
 
     async def _rows(
         self, statement: str, values: Sequence[object] | dict[str, object] = ()
     ) -> list[Any]:
+        """In one go: a statement left open holds every later read to the state it began with."""
         try:
-            async with self._reader.execute(statement, values) as cursor:
-                return list(await cursor.fetchall())
+            return list(await self._reader.execute_fetchall(statement, values))
         except sqlite3.Error as error:
             raise JournalError(f"the journal cannot be read: {error}") from error
 
     # ------------------------------------------------------------ acceptance
 
     async def admit(self, admission: Admission) -> Admitted | Renew:
-        result = await self._perform(lambda tx: admitting.admit(tx, self._node, admission))
+        result = await self._perform(
+            lambda tx: admitting.admit(tx, self._node, admission), len(admission.deliveries)
+        )
         return cast("Admitted | Renew", result)
 
     async def take_in(self, arrival: TakeIn) -> TakenIn | AlreadyHere:
-        result = await self._perform(lambda tx: admitting.take_in(tx, self._node, arrival))
+        result = await self._perform(
+            lambda tx: admitting.take_in(tx, self._node, arrival), len(arrival.header.recipients)
+        )
         return cast("TakenIn | AlreadyHere", result)
 
     async def answered(
@@ -233,7 +242,8 @@ class SqliteJournal:
         at: datetime,
     ) -> list[NodeId]:
         result = await self._perform(
-            lambda tx: carrying.store_seal(tx, self._node, message_row, seal, consigned, at)
+            lambda tx: carrying.store_seal(tx, self._node, message_row, seal, consigned, at),
+            _UNKNOWN,
         )
         return cast("list[NodeId]", result)
 
@@ -241,9 +251,11 @@ class SqliteJournal:
         return views.ready_groups(await self._rows(carrying.SQL["ready"], (neighbour, limit)))
 
     async def open_transfers(
-        self, neighbour: NodeId, now: datetime, limit: int
+        self, neighbour: NodeId, now: datetime, latest: datetime, limit: int
     ) -> list[OpenTransfer]:
-        rows = await self._rows(carrying.SQL["open_transfers"], (neighbour, ms(now), limit))
+        rows = await self._rows(
+            carrying.SQL["open_transfers"], (neighbour, ms(now), ms(latest), limit)
+        )
         return [views.open_transfer(row) for row in rows]
 
     async def next_open_transfer(self, neighbour: NodeId) -> datetime | None:
@@ -253,16 +265,19 @@ class SqliteJournal:
         return instant(rows[0][0]) if rows[0][0] is not None else None
 
     async def freeze(self, freeze: Freeze) -> None:
-        await self._perform(lambda tx: carrying.freeze(tx, self._node, freeze))
+        await self._perform(
+            lambda tx: carrying.freeze(tx, self._node, freeze), len(freeze.ready.rows)
+        )
 
     async def resend(self, transfer_id: TransferId, at: datetime) -> None:
-        await self._perform(lambda tx: carrying.resend(tx, transfer_id, at))
+        await self._perform(lambda tx: carrying.resend(tx, transfer_id, at), _UNKNOWN)
 
     async def settle(
         self, transfer_id: TransferId, signed: Signed, receipt: Receipt, at: datetime
     ) -> set[NodeId]:
         back = await self._perform(
-            lambda tx: carrying.settle(tx, self._node, transfer_id, signed, receipt, at)
+            lambda tx: carrying.settle(tx, self._node, transfer_id, signed, receipt, at),
+            len(receipt.evidence),
         )
         return cast("set[NodeId]", back)
 
@@ -284,11 +299,12 @@ class SqliteJournal:
                 error=error,
                 not_before=not_before,
                 at=at,
-            )
+            ),
+            _UNKNOWN,
         )
 
     async def recover(self, at: datetime) -> None:
-        await self._perform(lambda tx: carrying.recover(tx, self._node, at))
+        await self._perform(lambda tx: carrying.recover(tx, self._node, at), _UNKNOWN)
 
     async def overdue(self, now: datetime, limit: int) -> list[Waiting]:
         rows = await self._rows(carrying.SQL["overdue"], (ms(now), limit))
@@ -326,7 +342,8 @@ class SqliteJournal:
         self, neighbour: NodeId, receipts: Sequence[tuple[Signed, Receipt]], at: datetime
     ) -> set[NodeId]:
         back = await self._perform(
-            lambda tx: carrying.record_receipts(tx, self._node, neighbour, receipts, at)
+            lambda tx: carrying.record_receipts(tx, self._node, neighbour, receipts, at),
+            sum(len(receipt.evidence) for _, receipt in receipts),
         )
         return cast("set[NodeId]", back)
 

@@ -1,9 +1,14 @@
-"""Group commit: one thread owns the writing connection, and everything waiting shares one fsync.
+"""Group commit: one connection writes, one batch at a time, and everything waiting shares one fsync.
 
 An operation is a plain function of the open `Transaction`. Operations run one after the other, each
 in a savepoint of its own, so that one which raises takes nothing of the others with it; then the
 batch's audit entries advance the Merkle tree once, its head is signed once, and one COMMIT with one
 fsync makes all of it durable. Only then does anybody get a result.
+
+The statements of a batch run in the event loop, its COMMIT in a thread: a statement takes some ten
+microseconds, and a thread that took turns with the loop at each of them would cost both more than
+the work itself, while the fsync is the disk's time and must stop nobody. Operations that are `long`
+(a circular to thousands) go to the thread whole, and their batch with them.
 
 If the process dies before the COMMIT nothing of the batch has happened; after it, all of it has.
 A COMMIT that fails cannot be tried again (the kernel may have dropped the pages): every caller gets
@@ -19,8 +24,9 @@ import asyncio
 import queue
 import sqlite3
 import threading
-import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,9 +34,8 @@ from relay.audit.tree import Frontier, leaf_hash
 from relay.errors import JournalError, RelayError
 from relay.lifecycle import IllegalStepError
 
-MAX_BATCH = 256
-GATHER_SECONDS = 0.001
-"""How long a busy writer waits for company before it commits."""
+MAX_BATCH = 64
+"""Operations in one transaction: some five milliseconds in which the loop does nothing else."""
 
 
 class HeadSigner(Protocol):
@@ -61,13 +66,23 @@ Operation = Callable[[Transaction], Any]
 class _Job:
     operation: Operation
     future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
+    long: bool
     result: Any = None
     error: BaseException | None = None
 
 
+@dataclass(slots=True)
+class _Batch:
+    jobs: list[_Job]
+    ran: bool = False
+    """Whether its statements were executed, so that only the COMMIT is left."""
+    frontier: Frontier | None = None
+    """The log with the batch's entries, if it has any."""
+    error: BaseException | None = None
+
+
 class Writer:
-    """The one writer of a journal."""
+    """The one writer of a journal; belongs to the event loop it was made in."""
 
     def __init__(
         self,
@@ -77,89 +92,118 @@ class Writer:
         on_fatal: Callable[[BaseException], None],
         on_commit: Callable[[int], None],
     ) -> None:
-        """`on_commit` gets the log's size after each batch, in the writer's thread."""
+        """`on_commit` gets the log's size after each batch that had entries, in the event loop."""
         self._connection = connection
         self._sign_head = sign_head
         self._on_fatal = on_fatal
         self._on_commit = on_commit
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Job] = deque()
+        self._under_way = False
         self._stopped: BaseException | None = None
         self._frontier = self._load_frontier()
+        self._to_commit: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
         """Operations not yet begun."""
-        return self._jobs.qsize()
+        return len(self._waiting)
 
-    async def perform(self, operation: Operation) -> Any:
+    async def perform(self, operation: Operation, *, long: bool = False) -> Any:
         """Run in the next batch; return its result once durable, or raise what it raised."""
         if self._stopped is not None:
             raise JournalError("the journal has stopped") from self._stopped
-        loop = asyncio.get_running_loop()
-        job = _Job(operation, loop.create_future(), loop)
-        self._jobs.put(job)
-        return await job.future
+        return await self._enqueue(operation, long=long)
 
-    def close(self) -> None:
-        """Finish what waits, checkpoint the WAL, close. Blocks; safe to repeat."""
-        if self._thread.is_alive():
-            self._jobs.put(None)
-            self._thread.join()
+    async def close(self) -> None:
+        """Finish what waits, checkpoint the WAL, close. Safe to repeat."""
+        if self._stopped is None:
+            last = self._enqueue(lambda _: None)
+            self._stopped = JournalError("the journal is closed")
+            await last
+        self._to_commit.put(None)
+        await asyncio.to_thread(self._thread.join)
 
     def _load_frontier(self) -> Frontier:
         row = self._connection.execute("SELECT frontier FROM log_head WHERE one = 1").fetchone()
         return Frontier() if row is None else Frontier.from_bytes(row[0])
 
+    def _enqueue(self, operation: Operation, *, long: bool = False) -> asyncio.Future[Any]:
+        job = _Job(operation, self._loop.create_future(), long)
+        self._waiting.append(job)
+        if not self._under_way:
+            self._under_way = True
+            self._loop.call_soon(self._begin)
+        return job.future
+
+    # ------------------------------------------------------------ in the event loop
+
+    def _begin(self) -> None:
+        """Start the next batch: whatever waits by now. The one before is committed."""
+        batch = _Batch([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))])
+        if not batch.jobs:
+            self._under_way = False
+            return
+        if not any(job.long for job in batch.jobs):
+            self._run(batch)
+        self._to_commit.put(batch)
+
+    def _finished(self, batch: _Batch) -> None:
+        """Answer everyone of a batch, then see who came meanwhile."""
+        if batch.error is not None:
+            self._stop(batch, batch.error)
+            return
+        if batch.frontier is not None:
+            self._frontier = batch.frontier
+            self._on_commit(batch.frontier.size)
+        _answer(batch.jobs)
+        self._loop.call_soon(self._begin)
+
+    def _stop(self, batch: _Batch, error: BaseException) -> None:
+        self._stopped = error
+        jobs = [*batch.jobs, *self._waiting]
+        self._waiting.clear()
+        for job in jobs:
+            job.result, job.error = None, JournalError(f"the journal cannot write: {error}")
+        _answer(jobs)
+        self._on_fatal(error)
+
+    # ------------------------------------------------------------ in the thread
+
     def _work(self) -> None:
-        busy = False
-        while (batch := self._gather(busy)) is not None:
-            busy = len(batch) > 1
-            try:
-                size = self._commit(batch)
-            except BaseException as error:  # noqa: BLE001  a failed commit ends the writer, loudly
-                self._stop(batch, error)
-                return
-            if size is not None:
-                self._on_commit(size)
-            _answer(batch)
+        while (batch := self._to_commit.get()) is not None:
+            if not batch.ran:
+                self._run(batch)
+            if batch.error is None:
+                self._commit(batch)
+            with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+                self._loop.call_soon_threadsafe(self._finished, batch)
         self._connection.close()
 
-    def _gather(self, busy: bool) -> list[_Job] | None:
-        """The next batch: at least one job, company if it comes soon; None to end."""
-        first = self._jobs.get()
-        if first is None:
-            return None
-        if busy:
-            time.sleep(GATHER_SECONDS)
-        batch = [first]
-        while len(batch) < MAX_BATCH:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                self._jobs.put(None)  # the end comes after this batch
-                break
-            batch.append(job)
-        return batch
-
-    def _commit(self, batch: list[_Job]) -> int | None:
-        """Run and commit the batch; the log's new size if it grew."""
-        transaction = Transaction(self._connection)
-        self._connection.execute("BEGIN IMMEDIATE")
-        for job in batch:
-            self._run(job, transaction)
-        if not transaction.entries:
+    def _commit(self, batch: _Batch) -> None:
+        try:
             self._connection.execute("COMMIT")
-            return None
-        frontier = self._append(transaction.entries)
-        self._connection.execute("COMMIT")
-        self._frontier = frontier
-        return frontier.size
+        except sqlite3.Error as error:
+            batch.error = error
 
-    def _run(self, job: _Job, transaction: Transaction) -> None:
+    # ------------------------------------------------------------ in either, never in both at once
+
+    def _run(self, batch: _Batch) -> None:
+        """All of the batch but its COMMIT. An error here is of the disk or a bug: it ends the writer."""
+        transaction = Transaction(self._connection)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for job in batch.jobs:
+                self._run_job(job, transaction)
+            if transaction.entries:
+                batch.frontier = self._append(transaction.entries)
+        except BaseException as error:  # noqa: BLE001  handed to _finished, loudly
+            batch.error = error
+        batch.ran = True
+
+    def _run_job(self, job: _Job, transaction: Transaction) -> None:
         before = len(transaction.entries)
         self._connection.execute("SAVEPOINT operation")
         try:
@@ -191,32 +235,8 @@ class Writer:
         )
         return frontier
 
-    def _stop(self, batch: list[_Job], error: BaseException) -> None:
-        self._stopped = error
-        while True:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is not None:
-                batch.append(job)
-        for job in batch:
-            job.result, job.error = None, JournalError(f"the journal cannot write: {error}")
-        _answer(batch)
-        self._on_fatal(error)
 
-
-def _answer(batch: list[_Job]) -> None:
-    """Hand out results, one wake-up of the loop for each loop."""
-    loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-    for job in batch:
-        loops.setdefault(job.loop, []).append(job)
-    for loop, jobs in loops.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, jobs)
-
-
-def _resolve(jobs: list[_Job]) -> None:
+def _answer(jobs: list[_Job]) -> None:
     for job in jobs:
         if job.future.done():
             continue  # the caller went away; what it asked for is durable all the same

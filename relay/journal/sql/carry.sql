@@ -61,7 +61,7 @@ SELECT t.transfer_id, t.neighbour, t.message_row, t.lane, t.header, t.signature,
     m.seal_kind, m.seal, m.digest, m.expires_at,
     EXISTS (SELECT 1 FROM deliveries d WHERE d.transfer_id = t.transfer_id AND d.state = 'in-doubt')
 FROM transfers t JOIN messages m ON m.message_row = t.message_row
-WHERE t.open = 1 AND t.neighbour = ? AND t.not_before <= ?
+WHERE t.open = 1 AND t.neighbour = ? AND (t.not_before <= ? OR t.not_before > ?)
 ORDER BY t.lane DESC, t.not_before LIMIT ?
 
 -- name: overdue

@@ -12,6 +12,7 @@ Raises:  TransportError, UnansweredError, PeerError.
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ CONNECT_SECONDS = 10.0
 _COME_AGAIN = frozenset({408, 421, 425, 429, 503})
 """Statuses with which a node says that it took nothing over; other 5xx leave it open."""
 CHUNK_BYTES = 1 << 20
+_Body = bytes | io.BytesIO | AsyncIterator[bytes]
 _REFUSED_BEFORE = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -86,7 +88,7 @@ class NodesClient:
         self, neighbour: NodeId, preamble: bytes, payload: Payload | None
     ) -> Signed:
         headers = {"Content-Type": parts.CONTENT_TYPE}
-        data: bytes | AsyncIterator[bytes] = preamble
+        data: _Body = preamble
         if payload is not None and payload.content is not None:
             data = preamble + payload.content + parts.ending
         elif payload is not None:
@@ -153,11 +155,13 @@ class NodesClient:
         neighbour: NodeId,
         method: str,
         path: str,
-        data: bytes | AsyncIterator[bytes] | None = None,
+        data: _Body | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[ClientResponse]:
         """The response with a good status; everything else is one of the three failures."""
         url = self.urls[neighbour].rstrip("/") + path
+        if isinstance(data, bytes) and len(data) > CHUNK_BYTES:
+            data = io.BytesIO(data)  # sent in pieces, so that one write does not hold up the loop
         try:
             async with self._session(neighbour).request(
                 method, url, data=data, headers=headers, ssl=self.tls, allow_redirects=False

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 import structlog
@@ -36,7 +37,7 @@ from relay.errors import (
 )
 from relay.model import Digest, Envelope, NodeId, Payload, Signed, TransferId
 from relay.transport.intake_stream import receive
-from relay.transport.nodes.parts import Parts, chunks, read_parts
+from relay.transport.nodes.parts import Body, Parts, read_parts
 from relay.transport.problems import problem_of, problem_response
 from relay.wire.container import read_receipts, write_receipts
 
@@ -46,6 +47,7 @@ RECEIPTS_LIMIT_BYTES = 32 << 20
 AHEAD_BYTES = 1 << 20
 """Envelopes over this size go ahead of their transfer."""
 WIRE_VERSION = 1
+_NEIGHBOUR = web.RequestKey("neighbour", str)
 
 
 class AheadStore(Protocol):
@@ -94,6 +96,8 @@ def nodes_app(face: NodeFace) -> web.Application:
 class _Handlers:
     def __init__(self, face: NodeFace) -> None:
         self._face = face
+        self._identify = lru_cache(maxsize=1024)(face.identify)
+        """A certificate is read once, not with each request of its connection."""
 
     @web.middleware
     async def guard(
@@ -115,7 +119,7 @@ class _Handlers:
     async def _refuse(
         self, request: web.Request, error: RelayError | web.HTTPException
     ) -> web.StreamResponse:
-        neighbour = request.get("neighbour", "?")
+        neighbour = request.get(_NEIGHBOUR, "?")
         log.warning("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
         told = isinstance(error, PeerError) and not isinstance(error, NotFoundError)
         if told and neighbour != "?":
@@ -129,7 +133,7 @@ class _Handlers:
         return problem_response(problem_of(error), self._face.mint())
 
     def _neighbour(self, request: web.Request) -> NodeId:
-        known = request.get("neighbour")
+        known = request.get(_NEIGHBOUR)
         if known is not None:
             return NodeId(known)
         transport = request.transport
@@ -137,10 +141,10 @@ class _Handlers:
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
         if certificate is None:
             raise AccessError("no client certificate")
-        node = self._face.identify(certificate)
+        node = self._identify(certificate)
         if node not in self._face.neighbours:
             raise AccessError(f"node {node} is not a neighbour of {self._face.node}")
-        request["neighbour"] = node
+        request[_NEIGHBOUR] = node
         self._face.contact(node)
         return node
 
@@ -161,9 +165,8 @@ class _Handlers:
 
     async def transfer(self, request: web.Request) -> web.Response:
         neighbour = self._neighbour(request)
-        if not request.content_type.startswith("multipart/"):
-            raise WireError("a transfer is multipart/related")
-        parts = await read_parts(await request.multipart())
+        content_type = request.headers.get("Content-Type", "")
+        parts = await read_parts(Body(request.content, content_type))
         opened = await self._face.transfers.open(neighbour, parts.header)
         if isinstance(opened, Signed):
             return _signed(opened)
@@ -171,7 +174,7 @@ class _Handlers:
             return _signed(await self._too_large(opened, parts))
         if parts.envelope is None:
             return _signed(await self._gone_ahead(opened, parts))
-        return _signed(await self._take(opened, parts.seal, _Counted(chunks(parts.envelope))))
+        return _signed(await self._take(opened, parts.seal, _Counted(parts.envelope.chunks())))
 
     async def _too_large(self, opened: Opened, parts: Parts) -> Signed:
         """Refused by its signed size alone: none of it is read, none need be uploaded."""

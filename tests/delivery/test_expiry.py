@@ -1,0 +1,186 @@
+"""The end of waiting: never silence, and never a claim that nobody can know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from relay.errors import TransportError, UnansweredError
+from relay.model import Event, NodeId, Priority, Reason, TransferHeader
+
+UP = NodeId("tinh")
+LATE = timedelta(minutes=4)
+
+
+@pytest.fixture
+def hasty(world: Any) -> Any:
+    """Everything expires after three minutes."""
+    world.policy = replace(
+        world.policy,
+        normal_expiry=timedelta(minutes=3),
+        urgent_expiry=timedelta(minutes=3),
+        express_expiry=timedelta(minutes=3),
+    )
+    world.build()
+    return world
+
+
+async def _last(world: Any, accepted: Any) -> Any:
+    view = await world.journal.message(accepted.message_id)
+    return next(r for r in view.deliveries[0].receipts if r.event is Event.RELAY_FAILURE)
+
+
+async def _in_doubt(world: Any, *recipients: str) -> Any:
+    world.build()
+    world.wire.failing = lambda *_: UnansweredError("cut")
+    accepted = await world.submit(*recipients)
+    async with world.run():
+        await world.reach(accepted.message_id, "in-doubt")
+    return accepted
+
+
+async def test_what_is_in_time_is_left_alone(hasty: Any) -> None:
+    accepted = await hasty.submit("H01")
+
+    assert await hasty.expiry.sweep() == 0
+    assert await hasty.states(accepted.message_id) == {"queued"}
+
+
+async def test_what_was_never_sent_expires_with_a_signed_receipt(hasty: Any) -> None:
+    """The sender's list says who gave up and why; the receipt follows the submission's."""
+    accepted = await hasty.submit("H01")
+    hasty.late = LATE
+
+    await hasty.expiry.sweep()
+
+    item = (await hasty.sent(accepted.message_id))["H01"]
+    assert (item.state, item.reason, item.failed_at_node) == ("expired", "expired", "xa")
+    receipt = await _last(hasty, accepted)
+    assert (receipt.reason, receipt.issuer, receipt.previous) == (
+        Reason.EXPIRED,
+        "xa",
+        accepted.receipt,
+    )
+    signed, _ = await hasty.journal.receipt(receipt.digest)
+    assert hasty.keys["tinh"].check_receipt(signed).evidence[0].reason is Reason.EXPIRED
+
+
+async def test_what_expired_is_never_sent(hasty: Any) -> None:
+    """Neither from the queue nor as a transfer that was frozen before."""
+    hasty.wire.failing = lambda *_: TransportError("down")
+    frozen = await hasty.submit("H01")
+    async with hasty.run():
+        await hasty.until(lambda: hasty.wire.carried)
+        await hasty.reach(frozen.message_id, "queued")
+    queued = await hasty.submit("H01")
+    hasty.late = LATE
+    await hasty.expiry.sweep()
+    sent = len(hasty.wire.carried)
+    hasty.wire.failing = lambda *_: None
+    hasty.build()
+
+    async with hasty.run():
+        beside = await hasty.submit("H01")
+        await hasty.reach(beside.message_id, "relayed")
+
+    assert [h.message_id for h in hasty.wire.carried[sent:]] == [beside.message_id]
+    assert await hasty.states(frozen.message_id) | await hasty.states(queued.message_id) == {
+        "expired"
+    }
+
+
+async def test_doubt_is_settled_by_asking(hasty: Any) -> None:
+    """The neighbour took it, only its answer was lost: it is relayed, not expired."""
+    accepted = await _in_doubt(hasty, "H01", "H01.9")
+    hasty.wire.answer(UP, hasty.wire.carried[0])
+    hasty.late = LATE
+
+    await hasty.expiry.sweep()
+
+    assert await hasty.states(accepted.message_id) == {"relayed"}
+
+
+async def test_a_neighbour_that_never_saw_it_lets_it_expire(hasty: Any) -> None:
+    """Asked, and told no: then it is certain."""
+    accepted = await _in_doubt(hasty, "H01")
+    hasty.late = LATE
+
+    await hasty.expiry.sweep()
+
+    assert (await _last(hasty, accepted)).reason is Reason.EXPIRED
+    assert hasty.wire.asked
+
+
+async def test_while_it_cannot_be_asked_the_outcome_is_unknown(hasty: Any) -> None:
+    """And a receipt that comes later says what really happened."""
+    accepted = await _in_doubt(hasty, "H01")
+    hasty.wire.asking = TransportError("down")
+    hasty.late = LATE
+    await hasty.expiry.sweep()
+    assert (await _last(hasty, accepted)).reason is Reason.OUTCOME_UNKNOWN
+    assert await hasty.states(accepted.message_id) == {"expired"}
+
+    header: TransferHeader = hasty.wire.carried[0]
+    signed = hasty.wire.answer(UP, header)
+    receipt = hasty.keys["xa"].check_receipt(signed)
+    await hasty.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
+
+    item = (await hasty.sent(accepted.message_id))["H01"]
+    assert (item.state, item.reason, item.detail) == ("relayed", None, "")
+
+
+async def test_a_false_answer_leaves_the_outcome_unknown(hasty: Any) -> None:
+    """A receipt for something else proves neither yes nor no."""
+    accepted = await _in_doubt(hasty, "H01")
+    other = await _in_doubt(hasty, "H01")
+    first, second = (
+        next(h for h in hasty.wire.carried if h.message_id == m.message_id)
+        for m in (accepted, other)
+    )
+    hasty.wire.answers[first.transfer_id] = hasty.wire.answer(UP, second)
+    hasty.late = LATE
+
+    await hasty.expiry.sweep()
+
+    assert (await _last(hasty, accepted)).reason is Reason.OUTCOME_UNKNOWN
+    assert await hasty.states(other.message_id) == {"relayed"}
+
+
+async def test_a_silent_neighbour_is_asked_once_a_sweep(hasty: Any) -> None:
+    """The time-outs of one must not hold up the expiry of all."""
+    hasty.wire.failing = lambda *_: UnansweredError("cut")
+    hasty.dispatcher.channels[UP].window = 8
+    hasty.wire.gate.clear()
+    many = [await hasty.submit("H01") for _ in range(6)]
+    async with hasty.run():
+        await hasty.until(lambda: hasty.wire.under_way == 6)
+        hasty.wire.gate.set()
+        for one in many:
+            await hasty.reach(one.message_id, "in-doubt")
+    hasty.wire.asking = TransportError("down")
+    hasty.late = LATE
+
+    assert await hasty.expiry.sweep() == 6
+
+    assert len(hasty.wire.asked) == 1
+    for one in many:
+        assert (await _last(hasty, one)).reason is Reason.OUTCOME_UNKNOWN
+
+
+async def test_the_same_again_after_expiry_is_a_new_message(hasty: Any) -> None:
+    """Linked to the first, with a deadline of its own."""
+    content = hasty.document(["H01"], Priority.NORMAL, "H01.15")
+    first = await hasty.submit("H01", content=content)
+    hasty.late = LATE
+    await hasty.expiry.sweep()
+
+    second = await hasty.submit("H01", content=content)
+
+    assert second.message_id != first.message_id
+    assert not second.repeated
+    view = await hasty.journal.message(second.message_id)
+    assert view.linked_to == first.message_id
+    assert (await hasty.submit("H01", content=content)).message_id == second.message_id

@@ -1,0 +1,104 @@
+"""The way back: receipts leave in batches, each until it is durable at the neighbour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from relay.delivery.inbox import InboxDesk
+from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
+from relay.delivery.retry import RetryPolicy
+from relay.errors import PeerError, TransportError
+from relay.model import AgencyCode, Event, Evidence, MessageType, NodeId, Receipt, Signed
+
+UP = NodeId("tinh")
+ALL = Caller("operator", frozenset(), operator=True)
+
+
+@pytest.fixture
+async def waiting(world: Any) -> list[Signed]:
+    """Three receipts about messages of this node, queued for its uplink by hand."""
+    made = []
+    for _ in range(3):
+        accepted = await world.submit("H01")
+        view = await world.journal.message(accepted.message_id)
+        receipt = Receipt(
+            issuer=UP,
+            origin=NodeId("xa"),
+            message_id=accepted.message_id,
+            digest=view.digest,
+            size_bytes=view.size_bytes,
+            transfer_id=None,
+            sent_by=None,
+            at=world.clock.now(),
+            evidence=(Evidence(Event.RELAY_ACCEPTANCE, AgencyCode("H01")),),
+        )
+        signed = world.keys["tinh"].sign_receipt(receipt, receipt.at)
+        await world.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
+        await world.journal._perform(
+            lambda tx, digest=signed.digest: tx.run(
+                "INSERT INTO returns (neighbour, receipt) VALUES ('tinh', ?)", digest
+            )
+        )
+        made.append(signed)
+    return made
+
+
+async def _until_none_waits(world: Any) -> None:
+    async def none() -> bool:
+        return not await world.journal.returns(UP, 10)
+
+    await world.until(none)
+
+
+async def test_what_waits_is_handed_back_and_forgotten(world: Any, waiting: list[Signed]) -> None:
+    """As it was signed, in the order it came."""
+    async with world.run():
+        await _until_none_waits(world)
+    assert world.wire.handed == waiting
+
+
+async def test_an_unreachable_neighbour_gets_them_later(world: Any, waiting: list[Signed]) -> None:
+    """None is dropped, and the wait grows like that of transfers."""
+    left = 3
+
+    def handing(_: Sequence[Signed]) -> Exception | None:
+        nonlocal left
+        left -= 1
+        return TransportError("down") if left >= 0 else None
+
+    world.wire.handing = handing
+    async with world.run():
+        await world.until(lambda: len(world.wire.handed) == 3)
+
+
+async def test_one_that_is_refused_stops_no_other(world: Any, waiting: list[Signed]) -> None:
+    """The neighbour refuses a batch as a whole; one by one only the bad one stays behind."""
+    bad = waiting[1]
+    world.wire.handing = lambda receipts: PeerError("HTTP 422") if bad in receipts else None
+    async with world.run():
+        await _until_none_waits(world)
+
+    assert world.wire.handed == [waiting[0], waiting[2]]
+
+
+async def test_an_acknowledgement_leaves_at_once_and_once(world: Any) -> None:
+    """`done` makes one handover receipt however often it is said, and nothing takes it back."""
+    world.policy = RetryPolicy(timedelta(minutes=1))
+    accepted = await world.submit("H01.18")
+    told: list[Any] = []
+    desk = InboxDesk(NodeId("xa"), world.journal, world.keys["xa"], world.clock, told.append)
+    (item,) = await desk.list(ALL, InboxQuery(MessageType.DOCUMENT))
+
+    for said in (Acknowledgement.DONE, Acknowledgement.DONE, Acknowledgement.FAIL):
+        assert (
+            await desk.acknowledge(ALL, item.delivery_id, said)
+        ).acknowledgement is Acknowledgement.DONE
+
+    view = await world.journal.message(accepted.message_id)
+    events = [r.event for r in view.deliveries[0].receipts]
+    assert events.count(Event.CONTENT_HANDOVER) == 1
+    assert Event.CONTENT_HANDOVER_FAILURE not in events

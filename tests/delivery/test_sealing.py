@@ -1,0 +1,117 @@
+"""Keys too slow to keep a client waiting: accepted first, sealed afterwards, nothing leaves before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+
+from relay.delivery.ports import InboxQuery
+from relay.errors import SignatureError
+from relay.model import AgencyCode, Event, Priority, SealKind, Signed
+
+HERE = frozenset({AgencyCode("H01.18")})
+
+
+@pytest.fixture
+def slow(world: Any) -> Any:
+    world.slow_key = True
+    world.build()
+    return world
+
+
+@contextlib.asynccontextmanager
+async def _sealing(world: Any) -> Any:
+    task = asyncio.create_task(world.sealing.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_nothing_leaves_before_its_seal(slow: Any) -> None:
+    """Accepted and durable, it waits in `sealing`: not sent, not in the inbox."""
+    accepted = await slow.submit("H01", "H01.18")
+    async with slow.run():
+        await asyncio.sleep(0.05)
+
+    assert slow.wire.carried == []
+    assert await slow.states(accepted.message_id) == {"sealing"}
+    assert await slow.journal.inbox(HERE, InboxQuery()) == []
+
+
+async def test_once_sealed_it_goes_to_every_recipient(slow: Any) -> None:
+    """On to the neighbour, and with a receipt of its own to who is served here."""
+    async with slow.run(), _sealing(slow):
+        accepted = await slow.submit("H01", "H01.18")
+        await slow.reach(accepted.message_id, "relayed", "available")
+
+    (item,) = await slow.journal.inbox(HERE, InboxQuery())
+    assert item.seal_kind is SealKind.AGENCY
+    view = await slow.journal.message(accepted.message_id)
+    local = next(d for d in view.deliveries if d.recipient == "H01.18")
+    assert [r.event for r in local.receipts] == [
+        Event.SUBMISSION_ACCEPTANCE,
+        Event.CONTENT_CONSIGNMENT,
+    ]
+    assert local.receipts[1].previous == accepted.receipt
+    for receipt in local.receipts:
+        signed, _ = await slow.journal.receipt(receipt.digest)
+        slow.keys["tinh"].check_receipt(Signed(signed.document, signed.signature))
+
+
+async def test_what_a_crash_left_unsealed_is_sealed_after_the_start(slow: Any) -> None:
+    """The desk looks at the journal first; nobody need hand it in again."""
+    accepted = await slow.submit("H01", "H01.18")
+    slow.build()
+
+    async with slow.run(), _sealing(slow):
+        await slow.reach(accepted.message_id, "relayed", "available")
+
+
+async def test_a_repeat_while_it_is_sealed_gets_the_first_answer(slow: Any) -> None:
+    content = slow.document(["H01"], Priority.NORMAL, "H01.15")
+    first = await slow.submit("H01", content=content)
+    second = await slow.submit("H01", content=content)
+
+    assert (second.message_id, second.receipt, second.repeated) == (
+        first.message_id,
+        first.receipt,
+        True,
+    )
+
+
+class _Broken:
+    """The notary of the node, whose key for one agency fails."""
+
+    def __init__(self, real: Any, agency: str) -> None:
+        self._real = real
+        self._agency = agency
+        self.seals_at_once = False
+
+    def seal(self, digest: Any, sender: str, at: Any) -> Any:
+        if sender == self._agency:
+            raise SignatureError("key-failed", "the token does not answer")
+        return self._real.seal(digest, sender, at)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+async def test_a_key_that_fails_holds_up_only_its_own(world: Any) -> None:
+    """However many of its messages wait in front of the others."""
+    world.build(notary=_Broken(world.keys["xa"], "H01.15"))
+    stuck = [await world.submit("H01") for _ in range(40)]
+    free = await world.submit("H01", sender="H01.18")
+
+    assert await world.sealing.sweep() == len(stuck)
+
+    assert await world.states(free.message_id) == {"queued"}
+    assert await world.states(stuck[0].message_id) == {"sealing"}
+    world.build()
+    assert await world.sealing.sweep() == 0
+    assert await world.states(stuck[-1].message_id) == {"queued"}

@@ -1,0 +1,441 @@
+"""The configuration: every problem at once, the environment over the file, nothing secret told."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.errors import SettingsError
+from relay.identity import load_keys
+from relay.model import NodeId
+from relay.node import check
+from relay.settings import load
+from relay.signing import pki
+
+SECRET = "s3cret-of-the-dms"
+DIRECTORY = """
+[[nodes]]
+id = "tinh"
+tier = "province"
+
+[[nodes]]
+id = "xa"
+tier = "commune"
+parent = "tinh"
+
+[[agencies]]
+code = "H01.02"
+old_code = "000.00.02.H01"
+name = "UBND xã Mẫu"
+tier = "commune"
+node = "xa"
+
+[[agencies]]
+code = "H01"
+name = "UBND tỉnh Mẫu"
+tier = "province"
+node = "tinh"
+"""
+GOOD = f"""
+[node]
+id = "xa"
+data_dir = "data"
+
+[listen]
+axis = ["127.0.0.1:8443"]
+
+[keys.tls]
+certificate = "pki/nodes/xa/tls.pem"
+key = "pki/nodes/xa/tls.key.pem"
+[keys.sign]
+certificate = "pki/nodes/xa/sign.pem"
+key = "pki/nodes/xa/sign.key.pem"
+[keys.log]
+certificate = "pki/nodes/xa/log.pem"
+key = "pki/nodes/xa/log.key.pem"
+[[keys.agencies]]
+certificate = "pki/agencies/H01.02.pem"
+key = "pki/agencies/H01.02.key.pem"
+
+[trust]
+roots = ["pki/root/root.pem"]
+
+[directory]
+files = ["directory.toml"]
+
+[[neighbours]]
+id = "tinh"
+url = "https://tinh.example:8444"
+relation = "uplink"
+
+[[systems]]
+systemid = "vxp.xa"
+secret = "{SECRET}"
+agencies = ["000.00.02.H01"]
+"""
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PKI with the keys of two nodes and one agency."""
+    folder = tmp_path_factory.mktemp("authority") / "pki"
+    now, key = datetime.now(UTC), pki.KeyType.P256
+    pki.init(folder, name="Mẫu", key=key, now=now, days=2)
+    pki.issue_branch(folder, "tinh", key=key, now=now, days=2)
+    for node in ("xa", "tinh"):
+        pki.issue_node(folder, NodeId(node), "tinh", key=key, now=now, days=2)
+    pki.issue_agency(folder, ["H01.02", "000.00.02.H01"], "tinh", key=key, now=now, days=2)
+    pki.issue_agency(folder, ["H01"], "tinh", key=key, now=now, days=2)
+    return folder
+
+
+@pytest.fixture
+def home(authority: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A node's folder, and a working directory that is another."""
+    shutil.copytree(authority, tmp_path / "home" / "pki")
+    (tmp_path / "home" / "directory.toml").write_text(DIRECTORY, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def write(home: Path) -> Write:
+    def writer(text: str) -> Path:
+        path = home / "relay.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return writer
+
+
+def problems_of(path: Path) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as raised:
+        load(path)
+    return raised.value.problems
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+# ---------------------------------------------------------------- what is read
+
+
+def test_paths_are_relative_to_the_file_not_to_where_the_node_is_started(
+    write: Write, home: Path
+) -> None:
+    """The same file works from any working directory."""
+    settings = load(Path("home") / write(GOOD).name)
+    assert settings.node.data_dir == home / "data"
+    assert settings.keys.tls.certificate == home / "pki/nodes/xa/tls.pem"
+    assert settings.uplink == "tinh"
+
+
+def test_absolute_paths_and_the_home_folder_stay_what_they_are(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An absolute path is taken as it is; ~ is the user's home."""
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    at = tmp_path / "elsewhere"
+    assert load(write(changed('"data"', f'"{at}"'))).node.data_dir == at
+    assert load(write(changed('"data"', '"~/data"'))).node.data_dir == tmp_path / "me/data"
+
+
+def test_spans_are_seconds_or_iso_8601(write: Write) -> None:
+    """Both ways of writing a span mean the same."""
+    extra = '[delivery]\nretry_first = 0.5\nretry_cap = "PT1M"\nexpiry_normal = "P3D"\n'
+    delivery = load(write(GOOD + extra)).delivery
+    assert delivery.retry_first == timedelta(milliseconds=500)
+    assert delivery.retry_cap == timedelta(minutes=1)
+    assert delivery.expiry_normal == timedelta(days=3)
+
+
+def test_a_secret_may_stand_in_a_file_of_its_own(write: Write, home: Path) -> None:
+    """White space around it, which editors leave, is no part of it."""
+    (home / "dms.secret").write_text(f"{SECRET}\n")
+    settings = load(write(changed(f'secret = "{SECRET}"', 'secret_file = "dms.secret"')))
+    assert settings.systems[0].secret_bytes() == SECRET.encode()
+
+
+def test_the_directory_may_stand_in_the_file_itself(write: Write) -> None:
+    """Rows of [directory] join those of its files."""
+    inline = DIRECTORY.replace("[[nodes]]", "[[directory.nodes]]").replace(
+        "[[agencies]]", "[[directory.agencies]]"
+    )
+    settings = load(write(changed('[directory]\nfiles = ["directory.toml"]', inline)))
+    found = settings.make_directory().find("000.00.02.H01")
+    assert found is not None
+    assert (found.code, found.node) == ("H01.02", "xa")
+
+
+# ---------------------------------------------------------------- the environment
+
+
+def test_the_environment_wins_over_the_file(
+    write: Write, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One key is replaced, the others of its section stay; a relative path is relative to the file."""
+    monkeypatch.setenv("RELAY_NODE__DATA_DIR", "other")
+    monkeypatch.setenv("RELAY_DELIVERY__TRANSFERS_AT_ONCE", "7")
+    monkeypatch.setenv("RELAY_LISTEN__AXIS", '["127.0.0.1:9000"]')
+    settings = load(write(GOOD))
+    assert settings.node.data_dir == home / "other"
+    assert settings.node.id == "xa"
+    assert settings.delivery.transfers_at_once == 7
+    assert settings.listen.axis == ("127.0.0.1:9000",)
+
+
+def test_a_value_of_the_environment_is_judged_like_one_of_the_file(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong type and an unknown key in a variable are named like those of the file."""
+    monkeypatch.setenv("RELAY_DELIVERY__TRANSFERS_AT_ONCE", "many")
+    monkeypatch.setenv("RELAY_NODE__DATA_DIRECTORY", "data")
+    lines = problems_of(write(GOOD))
+    assert any(line.startswith("delivery.transfers_at_once: ") for line in lines)
+    assert "node.data_directory: unknown key" in lines
+
+
+def test_a_mistyped_section_of_the_environment_is_not_passed_over(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that would change nothing is told; one of another tool is left alone."""
+    monkeypatch.setenv("RELAY_NODES__DATA_DIR", "other")
+    monkeypatch.setenv("RELAY_URL", "https://127.0.0.1:1")
+    assert problems_of(write(GOOD)) == ("environment: RELAY_NODES__DATA_DIR: no section nodes",)
+
+
+@pytest.mark.parametrize("name", ["RELAY_SYSTEMS", "RELAY_LISTEN", "RELAY_LISTEN__AXIS"])
+def test_a_variable_that_is_not_json_is_a_problem_without_its_value(
+    write: Write, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Lists and tables are JSON; what is not is refused, and not shown."""
+    monkeypatch.setenv(name, f"[{SECRET}")
+    lines = problems_of(write(GOOD))
+    assert lines
+    assert SECRET not in "".join(lines)
+
+
+# ---------------------------------------------------------------- everything at once
+
+
+def test_every_problem_of_a_file_is_told_at_once(write: Write) -> None:
+    """Unknown key, wrong type, missing file and contradiction each have their line."""
+    text = (
+        changed('data_dir = "data"', 'data_dir = "data"\ncolour = "red"')
+        .replace('"pki/nodes/xa/tls.pem"', '"pki/none.pem"')
+        .replace('["127.0.0.1:8443"]', '["somewhere:8443"]')
+        .replace('id = "tinh"\nurl', 'id = "tinh-khac"\nurl')
+        .replace('agencies = ["000.00.02.H01"]', 'agencies = ["H01", "K99"]')
+        + '[log]\nlevel = "loud"\n[limits]\nenvelope_bytes = "big"\n'
+    )
+    lines = problems_of(write(text))
+    for start in (
+        "node.colour: unknown key",
+        "keys.tls.certificate: no file ",
+        "listen.axis.0: 'somewhere:8443' is not an IP address and port",
+        "log.level: ",
+        "limits.envelope_bytes: ",
+        "neighbours: tinh-khac is not in the directory",
+        "neighbours: the uplink is tinh-khac, the directory's parent of xa is tinh",
+        "systems: vxp.xa: agency H01 is not served by xa",
+        "systems: vxp.xa: agency K99 is not served by xa",
+    ):
+        assert [line for line in lines if line.startswith(start)], start
+    assert len(lines) == 9
+
+
+def test_missing_sections_are_named(write: Write) -> None:
+    """An empty file lacks five sections, and says which."""
+    lines = problems_of(write(""))
+    assert sorted(line.split(":")[0] for line in lines) == [
+        "directory",
+        "keys",
+        "listen",
+        "node",
+        "trust",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('id = "xa"', 'id = "thon"', "node.id: thon is not in the directory"),
+        ('id = "xa"', 'id = "Xa!"', "node.id: "),
+        ('relation = "uplink"', 'relation = "friend"', "neighbours.0.relation: "),
+        ("https://tinh", "http://tinh", "neighbours.0.url: "),
+        ('id = "tinh"\nurl', 'id = "xa"\nurl', "neighbours: xa is this node itself"),
+        ('"127.0.0.1:8443"', '"127.0.0.1:99999"', "listen.axis.0: port 99999, limit 65535"),
+        ('"127.0.0.1:8443"', '"127.0.0.1:+80"', "listen.axis.0: '127.0.0.1:+80' is not an IP"),
+        ('data_dir = "data"', 'data_dir = "~nobody-here/x"', "node.data_dir: no home folder"),
+        ('data_dir = "data"', 'data_dir = "a\\u0000b"', "node.data_dir: a path holds no NUL"),
+        ("[listen]", "[listen]\nplain_http = true\nnative = ['10.0.0.1:80']", "listen: plain_http"),
+        (f'secret = "{SECRET}"', "", "systems.0: system vxp.xa: give either"),
+        (f'secret = "{SECRET}"', 'secret_file = "no.secret"', "systems.0.secret_file: no file"),
+        ('["000.00.02.H01"]', "[]", "systems.0.agencies: "),
+        ('["000.00.02.H01"]', '["not a code"]', "systems.0.agencies.0: "),
+        ("[trust]", "[delivery]\nretry_first = 9\nretry_cap = 3\n[trust]", "delivery: retry_first"),
+        ("[trust]", "[delivery]\ndrain = 0\n[trust]", "delivery.drain: must be longer"),
+        ("[trust]", "[delivery]\ntransfers_at_once = 0\n[trust]", "delivery.transfers_at_once: "),
+        ('["directory.toml"]', '["no.toml"]', "directory.files.0: no file"),
+        ('roots = ["pki/root/root.pem"]', "roots = []", "trust.roots: "),
+        ("[node]", "_cli_parse_args = true\n[node]", "_cli_parse_args: unknown key"),
+    ],
+)
+def test_a_single_mistake_is_one_line(write: Write, old: str, new: str, said: str) -> None:
+    """Nothing else is blamed for it."""
+    lines = problems_of(write(changed(old, new)))
+    assert [line for line in lines if line.startswith(said)] == list(lines)
+    assert len(lines) == 1
+
+
+def test_what_is_listed_twice_is_told(write: Write) -> None:
+    """A systemid and a neighbour stand once."""
+    system = GOOD[GOOD.index("[[systems]]") :]
+    neighbour = GOOD[GOOD.index("[[neighbours]]") : GOOD.index("[[systems]]")]
+    assert problems_of(write(GOOD + system)) == ("systems: systemid vxp.xa is listed twice",)
+    assert "neighbours: a neighbour is listed twice" in problems_of(write(GOOD + neighbour))
+
+
+def test_the_files_of_the_directory_are_judged_together(write: Write, home: Path) -> None:
+    """Each line says in which file; a node may stand in one of them only."""
+    (home / "directory.toml").write_text('[[nodes]]\nid = "xa"\n', encoding="utf-8")
+    (home / "more.toml").write_text("nodes = 3\ncolour = 1\n", encoding="utf-8")
+    lines = problems_of(write(changed('"directory.toml"', '"directory.toml", "more.toml"')))
+    assert lines[0] == f"{home}/directory.toml: nodes.0.tier: field required"
+    assert {line.split(": ")[1] for line in lines[1:]} == {"nodes", "colour"}
+    (home / "directory.toml").write_text(DIRECTORY, encoding="utf-8")
+    shutil.copy(home / "directory.toml", home / "more.toml")
+    lines = problems_of(write(changed('"directory.toml"', '"directory.toml", "more.toml"')))
+    assert lines == (
+        "directory: node tinh is listed twice",
+        "directory: node xa is listed twice",
+    )
+
+
+@pytest.mark.parametrize("content", [b"node = [", b"\xff\xfe", b'[node]\nid = "a"\nid = "b"\n'])
+def test_a_file_that_is_not_toml_is_one_problem(home: Path, content: bytes) -> None:
+    """Bytes that are no TOML, or no UTF-8, are refused by name."""
+    path = home / "relay.toml"
+    path.write_bytes(content)
+    (line,) = problems_of(path)
+    assert line.startswith(f"{path}: not TOML")
+
+
+def test_a_file_that_cannot_be_read_is_one_problem(home: Path) -> None:
+    """Missing, or a folder."""
+    assert problems_of(home / "no.toml") == (f"{home}/no.toml: No such file or directory",)
+    assert problems_of(home) == (f"{home}: Is a directory",)
+
+
+# ---------------------------------------------------------------- secrets
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("secret =", "sekret ="),
+        ("secret =", 'secret_file = "no.secret"\nsecret ='),
+        (f'"{SECRET}"', f'["{SECRET}"]'),
+        (f'"{SECRET}"', f'{{ is = "{SECRET}" }}'),
+        ('systemid = "vxp.xa"', "systemid = 3"),
+        ('agencies = ["000', 'agencies = ["K99", "000'),
+    ],
+)
+def test_no_mistake_around_a_secret_tells_it(write: Write, old: str, new: str) -> None:
+    """Neither the lines nor the exception's text hold the value."""
+    with pytest.raises(SettingsError) as raised:
+        load(write(changed(old, new)))
+    assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+def test_settings_can_be_shown_without_the_secret(write: Write) -> None:
+    """Their repr is fit for a log line."""
+    assert SECRET not in repr(load(write(GOOD)))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b" \n", "the secret is empty"), (b"x" * 5000, "over 4096 bytes")]
+)
+def test_a_secret_file_must_hold_a_secret(
+    write: Write, home: Path, content: bytes, said: str
+) -> None:
+    """An empty one would let anybody sign; a huge one is another file."""
+    (home / "dms.secret").write_bytes(content)
+    (line,) = problems_of(write(changed(f'secret = "{SECRET}"', 'secret_file = "dms.secret"')))
+    assert said in line
+
+
+@given(
+    st.recursive(
+        st.one_of(
+            st.integers(-5, 70000),
+            st.booleans(),
+            st.text("abcxyz:.[]/0189 ", max_size=12),
+            st.floats(allow_nan=False),
+        ),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["id", "files", "nodes", "tls", "axis"]), inner)
+        ),
+        max_leaves=6,
+    ),
+    st.sampled_from(
+        ["node", "listen", "keys", "trust", "directory", "neighbours", "systems", "delivery", "log"]
+    ),
+)
+def test_any_value_in_any_section_is_settings_or_a_settings_error(
+    value: object, section: str
+) -> None:
+    """Whatever stands there, no other exception comes out."""
+    from relay import settings
+
+    content = {section: value}
+    found = list(settings._contradictions(settings._sound_sections(content)))
+    assert all(isinstance(line, str) for line in found)
+    with pytest.raises(ValueError, match="validation error"):
+        settings.Settings.model_validate(content)
+
+
+# ---------------------------------------------------------------- keys
+
+
+def test_a_node_with_its_own_keys_is_fit_to_start(write: Write) -> None:
+    """check() looks at everything a start looks at."""
+    settings = check(write(GOOD))
+    keys = load_keys(settings, settings.make_directory())
+    assert keys.sign.identity.node == "xa"
+    assert set(keys.agencies) == {"H01.02"}
+
+
+def test_keys_of_another_are_refused_all_at_once(write: Write, home: Path) -> None:
+    """Each key that is not this node's, or not fit for its use, has a line."""
+    (home / "pki/nodes/xa/log.key.pem").chmod(0o644)
+    text = (
+        GOOD.replace("xa/tls", "tinh/tls")
+        .replace("xa/sign", "tinh/sign")
+        .replace("agencies/H01.02", "agencies/H01")
+        .replace("pki/root/root.pem", "directory.toml")
+    )
+    with pytest.raises(SettingsError) as raised:
+        check(write(text))
+    starts = [line.split(":")[0] for line in raised.value.problems]
+    assert starts == ["keys.log", "keys.sign", "keys.tls", "keys.agencies.0", "trust"]
+
+
+def test_two_keys_for_one_agency_are_refused(write: Write) -> None:
+    """Which of them would sign would depend on the order of the file."""
+    row = GOOD[GOOD.index("[[keys.agencies]]") : GOOD.index("[trust]")]
+    with pytest.raises(SettingsError) as raised:
+        check(write(GOOD.replace("[trust]", row + "[trust]")))
+    assert raised.value.problems == ("keys.agencies.1: a second key for agency H01.02",)
