@@ -41,7 +41,9 @@ def main(
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Runs of each kind; medians are shown.")] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="Length of the window measured.")] = 12.0,
-    size: Annotated[list[int] | None, typer.Option(help="Bytes of an envelope.")] = None,
+    size: Annotated[
+        list[int] | None, typer.Option(min=3_000, max=100_000_000, help="Bytes of an envelope.")
+    ] = None,
     key: Annotated[
         list[KeyType] | None, typer.Option(help="The nodes' and the agency's key.")
     ] = None,

@@ -16,7 +16,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,8 +122,7 @@ async def _measure(
             pace,
         )
     )
-    with observe.journal(first.control.parent) as journal:
-        watching = asyncio.create_task(_watch(journal, pace))
+    async with _watched(first.control.parent, pace) as journal:
         say(f"warming up, {load.warm:g} s")
         await _wait(sending, load.warm)
         started, settled_before = time.monotonic(), observe.settled(journal)
@@ -137,7 +136,6 @@ async def _measure(
         sent = await sending
         say("letting it finish")
         await _drained(pace, len(sent.answered))
-        watching.cancel()
         after = [observe.usage(_pid(node)) for node in (first, second)]
         settle = observe.settle_latencies(journal, settled_before, settled_after)
     posts = sent.latencies(started, ended)
@@ -168,10 +166,23 @@ async def _wait(sending: asyncio.Task[object], seconds: float) -> None:
         raise RuntimeError("the load ended by itself")
 
 
-async def _watch(journal: sqlite3.Connection, pace: Pace) -> None:
-    while True:
-        pace.tell(observe.settled(journal))
-        await asyncio.sleep(_LOOK_SECONDS)
+@asynccontextmanager
+async def _watched(data: Path, pace: Pace) -> AsyncIterator[sqlite3.Connection]:
+    """The first node's journal, while the pace is told from it what has been settled."""
+    with observe.journal(data) as journal:
+
+        async def tell() -> None:
+            while True:
+                pace.tell(observe.settled(journal))
+                await asyncio.sleep(_LOOK_SECONDS)
+
+        telling = asyncio.create_task(tell())
+        try:
+            yield journal
+        finally:
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
 
 
 async def _drained(pace: Pace, accepted: int) -> None:
@@ -194,7 +205,8 @@ def _check(first: RunningNode, second: RunningNode, accepted: int) -> None:
 
 def _pid(node: RunningNode) -> int:
     if node.process is None or node.process.returncode is not None:
-        raise RuntimeError(f"node {node.plan.name} does not run: see {node.log}")
+        last = node.log.read_text(encoding="utf-8", errors="replace")[-500:]
+        raise RuntimeError(f"node {node.plan.name} has ended: {last}")
     return node.process.pid
 
 

@@ -74,6 +74,12 @@ def test_a_failure_that_comes_late_does_not_take_back_what_the_recipient_has() -
     assert lifecycle.settle(S.AVAILABLE, Event.RELAY_FAILURE, Reason.EXPIRED) is S.AVAILABLE
 
 
+@pytest.mark.parametrize("state", [S.AVAILABLE, S.FETCHED, S.HANDED_OVER])
+def test_a_refusal_does_not_take_back_what_the_recipient_has(state: DeliveryState) -> None:
+    """Nobody on the way can refuse a document that is already at its recipient's disposal."""
+    assert lifecycle.settle(state, Event.RELAY_REJECTION, Reason.POLICY) is state
+
+
 @given(st.sampled_from(S), st.sampled_from(Event), st.none() | st.sampled_from(Reason))
 def test_a_verified_receipt_always_settles(
     state: DeliveryState, event: Event, reason: Reason | None

@@ -312,6 +312,8 @@ def apply_receipt(
         touched.append(delivery[0])
         state = _apply(tx, delivery[0], DeliveryState(delivery[2]), receipt, evidence, at)
         found[evidence.recipient] = (delivery[0], delivery[1], state)
+    # A transfer whose deliveries were all settled by receipts that overtook its answer is over.
+    tx.run(SQL["close_all_done"], json.dumps(touched))
     _record_receipt(tx, node, signed, receipt, at)
     return _send_back(tx, touched, signed)
 

@@ -139,9 +139,7 @@ async def test_an_operation_that_raises_takes_nothing_of_its_batch_along(
     """Operations of a batch are apart: the one that fails leaves no row and no entry."""
     good = [make.admission(str(n).encode(), key=f"k{n}", idempotency_key="one") for n in range(3)]
 
-    results = await asyncio.gather(
-        *(journal.admit(one) for one in good), return_exceptions=True
-    )
+    results = await asyncio.gather(*(journal.admit(one) for one in good), return_exceptions=True)
 
     assert [isinstance(r, ConflictError) for r in results] == [False, True, True]
     assert len(await journal.sent(None, SentQuery())) == 1

@@ -47,7 +47,8 @@ def _receipt(peer: Any, transfer: Any, *evidence: Evidence, **changes: Any) -> S
         "at": peer.clock.now(),
         "evidence": evidence,
     }
-    return peer.notary.sign_receipt(Receipt(**(values | changes)), peer.clock.now())
+    signed: Signed = peer.notary.sign_receipt(Receipt(**(values | changes)), peer.clock.now())
+    return signed
 
 
 def _taken(recipient: str) -> Evidence:
