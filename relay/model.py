@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import NewType
-from uuid import UUID
 
 MessageId = NewType("MessageId", str)
 """A UUIDv7 in canonical text, minted at the origin node."""
@@ -38,7 +37,8 @@ def mint_uuid7(now: datetime, entropy: bytes) -> str:
     value = milliseconds << 80 | int.from_bytes(entropy[:10], "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Tier(StrEnum):

@@ -247,6 +247,8 @@ def record_receipts(
         else:
             row = MessageRow(found[0])
             back |= apply_receipt(tx, node, row, signed, receipt, at, neighbour)
+            # A transfer that was settled by receipts which overtook its answer is over.
+            tx.run(SQL["close_settled"], row)
     return back
 
 
@@ -305,17 +307,12 @@ def apply_receipt(
         signed.signature,
         ms(at),
     )
-    touched: list[int] = []
+    states = {code: DeliveryState(row[2]) for code, row in found.items()}
     for evidence in receipt.evidence:
-        if (delivery := found.get(evidence.recipient)) is None:
-            continue
-        touched.append(delivery[0])
-        state = _apply(tx, delivery[0], DeliveryState(delivery[2]), receipt, evidence, at)
-        found[evidence.recipient] = (delivery[0], delivery[1], state)
-    # A transfer whose deliveries were all settled by receipts that overtook its answer is over.
-    tx.run(SQL["close_all_done"], json.dumps(touched))
+        if (code := evidence.recipient) in found:
+            states[code] = _apply(tx, found[code][0], states[code], receipt, evidence, at)
     _record_receipt(tx, node, signed, receipt, at)
-    return _send_back(tx, touched, signed)
+    return _send_back(tx, {NodeId(row[3]) for row in found.values() if row[3]}, signed)
 
 
 def _apply(
@@ -347,8 +344,7 @@ def _apply(
     return after
 
 
-def _send_back(tx: Transaction, rows: Sequence[int], signed: Signed) -> set[NodeId]:
-    neighbours = {NodeId(n) for (n,) in tx.run(SQL["arrival_neighbours"], json.dumps(rows))}
+def _send_back(tx: Transaction, neighbours: set[NodeId], signed: Signed) -> set[NodeId]:
     for neighbour in neighbours:
         tx.run(SQL["add_return"], neighbour, signed.digest)
     return neighbours
@@ -358,11 +354,7 @@ def _record_receipt(
     tx: Transaction, node: NodeId, signed: Signed, receipt: Receipt, at: datetime
 ) -> None:
     event = AuditEvent.RECEIPT_ISSUED if receipt.issuer == node else AuditEvent.RECEIPT_RECEIVED
-    by_event: dict[tuple[Event, str], list[AgencyCode]] = {}
-    for evidence in receipt.evidence:
-        key = (evidence.event, evidence.reason.value if evidence.reason else "")
-        by_event.setdefault(key, []).append(evidence.recipient)
-    for (happened, reason), codes in by_event.items():
+    for (happened, reason), codes in _alike(receipt).items():
         for part in chunks(codes):
             tx.record(
                 entry(
@@ -372,11 +364,25 @@ def _record_receipt(
                     message=receipt.message_id,
                     issuer=receipt.issuer,
                     receipt=signed.digest,
-                    type=happened.value,
+                    type=happened,
                     reason=reason,
                     recipients=part,
                 )
             )
+
+
+def _alike(receipt: Receipt) -> dict[tuple[str, str], list[AgencyCode]]:
+    """Recipients to whom the same happened: ("RelayAcceptance+ContentConsignment", "") → codes."""
+    happened: dict[AgencyCode, tuple[str, str]] = {}
+    for evidence in receipt.evidence:
+        reason = evidence.reason.value if evidence.reason else ""
+        before, why = happened.get(evidence.recipient, ("", ""))
+        events = f"{before}+{evidence.event.value}" if before else evidence.event.value
+        happened[evidence.recipient] = (events, why or reason)
+    alike: dict[tuple[str, str], list[AgencyCode]] = {}
+    for code, what in happened.items():
+        alike.setdefault(what, []).append(code)
+    return alike
 
 
 def returned(tx: Transaction, rows: Sequence[ReturnRow]) -> None:

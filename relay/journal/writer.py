@@ -1,8 +1,9 @@
 """Group commit: one connection writes, one batch at a time, and everything waiting shares one fsync.
 
-An operation is a plain function of the open `Transaction`. Operations run one after the other, each
-in a savepoint of its own, so that one which raises takes nothing of the others with it; then the
-batch's audit entries advance the Merkle tree once, its head is signed once, and one COMMIT with one
+An operation is a plain function of the open `Transaction`, with no effect but on it. Operations run
+one after the other; if one raises, the batch is rolled back and run again with a savepoint around
+each, so that the one takes nothing of the others with it (savepoints for all would cost every
+document for the sake of the few). Then the batch's audit entries advance the Merkle tree once, its head is signed once, and one COMMIT with one
 fsync makes all of it durable. Only then does anybody get a result.
 
 The statements of a batch run in the event loop, its COMMIT in a thread: a statement takes some ten
@@ -31,8 +32,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from relay.audit.tree import Frontier, leaf_hash
-from relay.errors import JournalError, RelayError
-from relay.lifecycle import IllegalStepError
+from relay.errors import JournalError
 
 MAX_BATCH = 64
 """Operations in one transaction: some five milliseconds in which the loop does nothing else."""
@@ -192,32 +192,47 @@ class Writer:
 
     def _run(self, batch: _Batch) -> None:
         """All of the batch but its COMMIT. An error here is of the disk or a bug: it ends the writer."""
-        transaction = Transaction(self._connection)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            for job in batch.jobs:
-                self._run_job(job, transaction)
-            if transaction.entries:
-                batch.frontier = self._append(transaction.entries)
+            entries = self._run_plainly(batch)
+            if entries is None:
+                self._connection.execute("ROLLBACK")
+                self._connection.execute("BEGIN IMMEDIATE")
+                entries = self._run_apart(batch)
+            if entries:
+                batch.frontier = self._append(entries)
         except BaseException as error:  # noqa: BLE001  handed to _finished, loudly
             batch.error = error
         batch.ran = True
 
-    def _run_job(self, job: _Job, transaction: Transaction) -> None:
-        before = len(transaction.entries)
-        self._connection.execute("SAVEPOINT operation")
+    def _run_plainly(self, batch: _Batch) -> list[bytes] | None:
+        """The batch's audit entries; None when an operation raised, and all must be run apart."""
+        transaction = Transaction(self._connection)
         try:
-            job.result = job.operation(transaction)
-        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
-            if not isinstance(error, sqlite3.IntegrityError):
+            for job in batch.jobs:
+                job.result = job.operation(transaction)
+        except Exception as error:
+            if _is_of_the_disk(error):
                 raise
-            job.error = error
-        except (RelayError, IllegalStepError, Exception) as error:  # noqa: BLE001  the caller's to judge
-            job.error = error
-        if job.error is not None:
-            del transaction.entries[before:]
-            self._connection.execute("ROLLBACK TO operation")
-        self._connection.execute("RELEASE operation")
+            return None
+        return transaction.entries
+
+    def _run_apart(self, batch: _Batch) -> list[bytes]:
+        """Each operation in a savepoint; what it raises is its caller's to judge."""
+        transaction = Transaction(self._connection)
+        for job in batch.jobs:
+            before = len(transaction.entries)
+            self._connection.execute("SAVEPOINT operation")
+            try:
+                job.result = job.operation(transaction)
+            except Exception as error:
+                if _is_of_the_disk(error):
+                    raise
+                job.result, job.error = None, error
+                del transaction.entries[before:]
+                self._connection.execute("ROLLBACK TO operation")
+            self._connection.execute("RELEASE operation")
+        return transaction.entries
 
     def _append(self, leaves: list[bytes]) -> Frontier:
         frontier = self._frontier.copy()
@@ -234,6 +249,11 @@ class Writer:
             (frontier.to_bytes(), note),
         )
         return frontier
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """A broken constraint is the operation's matter; any other word of SQLite ends the writer."""
+    return isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError)
 
 
 def _answer(jobs: list[_Job]) -> None:

@@ -223,6 +223,15 @@ class Town:
         self.down.add(name)
         await self.network.kill(self.node(name))
 
+    @contextlib.asynccontextmanager
+    async def outage(self, name: str) -> AsyncIterator[None]:
+        """The node is killed, and up again afterwards."""
+        await self.kill(name)
+        try:
+            yield
+        finally:
+            await self.up(name)
+
     async def up(self, name: str) -> None:
         self.down.discard(name)
         await self.network.spawn(self.node(name))

@@ -91,14 +91,13 @@ async def test_a_refusal_travels_back_hop_by_hop(town: Any) -> None:
 
 async def test_an_outage_delays_and_loses_nothing(town: Any) -> None:
     """The province is down while three documents are handed in, and the commune restarts, too."""
-    await town.kill("tinh")
     contents = [town.document(SENDER, [MINISTRY]) for _ in range(3)]
-    ids = [await town.send("xa", content, SENDER) for content in contents]
-    await town.kill("xa")
-    await town.up("xa")
-    assert {r["state"] for m in ids for r in town.deliveries("xa", m)} <= {"queued", "in-doubt"}
-
-    await town.up("tinh")
+    async with town.outage("tinh"):
+        ids = [await town.send("xa", content, SENDER) for content in contents]
+        async with town.outage("xa"):
+            pass
+        states = {r["state"] for m in ids for r in town.deliveries("xa", m)}
+        assert states <= {"queued", "in-flight", "in-doubt"}
 
     for content, message_id in zip(contents, ids, strict=True):
         assert len(await town.delivered("tw", content)) == 1
@@ -117,8 +116,8 @@ async def test_kills_in_the_middle_of_a_crowd_lose_and_double_nothing(town: Any)
             return sum(len(town.inbox("tw", c)) for c in contents) > min(least + 3, 59)
 
         await town.until(moved)
-        await town.kill(name)
-        await town.up(name)
+        async with town.outage(name):
+            pass
     ids = await sending
 
     for content, message_id in zip(contents, ids, strict=True):

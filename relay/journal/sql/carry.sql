@@ -20,8 +20,9 @@ UPDATE transfers SET attempts = attempts + 1, last_error = ?2, not_before = ?3 W
 SELECT delivery_row, recipient, state FROM deliveries WHERE transfer_id = ?
 
 -- name: of_message
-SELECT delivery_row, recipient, state, arrival_row, next_hop FROM deliveries
-WHERE message_row = ?1 AND recipient IN (SELECT value FROM json_each(?2))
+SELECT d.delivery_row, d.recipient, d.state, a.neighbour, d.next_hop FROM deliveries d
+JOIN arrivals a ON a.arrival_row = d.arrival_row
+WHERE d.message_row = ?1 AND d.recipient IN (SELECT value FROM json_each(?2))
 
 -- name: move
 UPDATE deliveries SET state = ?2, updated_at = ?3 WHERE delivery_row = ?1
@@ -32,10 +33,6 @@ WHERE delivery_row = ?1
 
 -- name: acknowledged_there
 UPDATE deliveries SET acknowledgement = ?2 WHERE delivery_row = ?1
-
--- name: arrival_neighbours
-SELECT DISTINCT a.neighbour FROM deliveries d JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE d.delivery_row IN (SELECT value FROM json_each(?)) AND a.neighbour IS NOT NULL
 
 -- name: message_row
 SELECT message_row, digest FROM messages WHERE message_id = ? AND origin = ?
@@ -77,9 +74,8 @@ ORDER BY d.expires_at LIMIT ?
 UPDATE transfers SET open = 0 WHERE transfer_id = ?1 AND NOT EXISTS
     (SELECT 1 FROM deliveries WHERE transfer_id = ?1 AND state IN ('queued', 'in-flight', 'in-doubt'))
 
--- name: close_all_done
-UPDATE transfers SET open = 0 WHERE open = 1
-  AND transfer_id IN (SELECT transfer_id FROM deliveries WHERE delivery_row IN (SELECT value FROM json_each(?)))
+-- name: close_settled
+UPDATE transfers SET open = 0 WHERE open = 1 AND message_row = ?
   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.transfer_id = transfers.transfer_id
     AND d.state IN ('queued', 'in-flight', 'in-doubt'))
 

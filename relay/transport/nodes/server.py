@@ -120,8 +120,10 @@ class _Handlers:
         self, request: web.Request, error: RelayError | web.HTTPException
     ) -> web.StreamResponse:
         neighbour = request.get(_NEIGHBOUR, "?")
-        log.warning("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
+        # Asking for what is not here is how a neighbour learns that it must send it: no refusal.
         told = isinstance(error, PeerError) and not isinstance(error, NotFoundError)
+        say = log.debug if isinstance(error, NotFoundError) else log.warning
+        say("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
         if told and neighbour != "?":
             await self._face.refused(NodeId(neighbour), type(error).__name__)
         response = self._problem(error)

@@ -1,0 +1,32 @@
+"""Ids: UUIDv7 as RFC 9562 has them, in the order of their minting."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.model import mint_uuid7
+
+_MILLISECONDS = st.integers(0, 7_000_000_000_000)
+INSTANTS = _MILLISECONDS.map(
+    lambda ms: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+)
+
+
+@given(INSTANTS, st.binary(min_size=10, max_size=16))
+def test_a_minted_id_is_a_uuid_of_version_seven(at: datetime, entropy: bytes) -> None:
+    """Version, variant and the millisecond stand where RFC 9562 §5.7 puts them."""
+    minted = UUID(mint_uuid7(at, entropy))
+
+    assert str(minted) == mint_uuid7(at, entropy)
+    assert (minted.version, minted.variant) == (7, "specified in RFC 4122")
+    assert minted.int >> 80 == int(at.timestamp() * 1000)
+
+
+@given(INSTANTS, st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10))
+def test_later_ids_sort_later(at: datetime, one: bytes, other: bytes) -> None:
+    """Text order is time order, whatever the randomness."""
+    assert mint_uuid7(at, one) < mint_uuid7(at + timedelta(milliseconds=1), other)
