@@ -16,7 +16,7 @@ from typing import NewType
 MessageId = NewType("MessageId", str)
 """A UUIDv7 in canonical text, minted at the origin node."""
 DeliveryId = NewType("DeliveryId", str)
-"""A UUIDv7 of one node for one (message, recipient); the receiver's DocId on the axis face."""
+"""A UUIDv8 made of (origin, message, recipient), the same at every node: the receiver's DocId."""
 TransferId = NewType("TransferId", str)
 """A UUIDv7, minted by the node that sends the transfer."""
 NodeId = NewType("NodeId", str)
@@ -35,7 +35,19 @@ def mint_uuid7(now: datetime, entropy: bytes) -> str:
     """A UUIDv7 (RFC 9562 §5.7) of this millisecond; `entropy` is ten random bytes."""
     milliseconds = int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
     value = milliseconds << 80 | int.from_bytes(entropy[:10], "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
+    return _uuid_text(value, 7)
+
+
+def delivery_id_of(origin: NodeId, message_id: MessageId, recipient: AgencyCode) -> DeliveryId:
+    """The name of a delivery (RFC 9562 §5.8): every node on its way arrives at the same one."""
+    hashed = hashlib.sha256(f"{origin}\n{message_id}\n{recipient}".encode()).digest()
+    value = int.from_bytes(hashed[:16], "big")
+    return DeliveryId(_uuid_text(value, 8))
+
+
+def _uuid_text(value: int, version: int) -> str:
+    """128 bits as a UUID's text, with its version and the RFC's variant set."""
+    value = value & ~(0xF << 76) | version << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

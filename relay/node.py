@@ -201,7 +201,7 @@ class Node:
             sealing.wake,
         )
         inbox = InboxDesk(self._id, journal, notary, clock, dispatcher.receipts_wait)
-        tokens = TokenDesk(journal, clock, directory.resolve)
+        tokens = TokenDesk(self._id, directory, journal, clock)
         transfers = TransferDesk(
             place,
             directory,
@@ -351,7 +351,7 @@ def _systems(settings: Settings, directory: Directory) -> Systems:
         System(
             systemid=one.systemid,
             secrets=(one.secret_bytes(),),
-            agencies=frozenset(directory.resolve(code) for code in one.agencies),
+            agencies=directory.forms_of(one.agencies),
             freshness=Freshness(FreshnessPolicy(one.freshness), one.freshness_window),
         )
         for one in settings.systems

@@ -38,7 +38,6 @@ from relay.envelope.reader import recipients_finding
 from relay.errors import AccessError, OverloadError, RouteError
 from relay.model import (
     AgencyCode,
-    DeliveryId,
     DeliveryState,
     Event,
     Evidence,
@@ -50,6 +49,7 @@ from relay.model import (
     Seal,
     Signed,
     TraceStep,
+    delivery_id_of,
 )
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Here, Hop, NoRoute, Place, Via, next_hop
@@ -149,7 +149,8 @@ class IntakeDesk:
         message_id = MessageId(self.clock.mint())
         lane = Lane.of(to.priority)
         deliveries = tuple(
-            self._delivery(one, hops[one.code], lane, sealed=seal is not None) for one in recipients
+            self._delivery(message_id, one, hops[one.code], lane, sealed=seal is not None)
+            for one in recipients
         )
         receipt = self._receipt(submission, message_id, deliveries, at)
         admission = Admission(
@@ -200,7 +201,9 @@ class IntakeDesk:
         odd = recipients_finding(submission.envelope, submission.declared_to)
         return findings if odd is None else (*findings, odd)
 
-    def _delivery(self, one: Addressed, hop: Hop, lane: Lane, *, sealed: bool) -> NewDelivery:
+    def _delivery(
+        self, message_id: MessageId, one: Addressed, hop: Hop, lane: Lane, *, sealed: bool
+    ) -> NewDelivery:
         waiting = DeliveryState.QUEUED if sealed else DeliveryState.SEALING
         state, towards, reason, detail = waiting, None, None, ""
         if isinstance(hop, Via):
@@ -210,7 +213,7 @@ class IntakeDesk:
         else:
             state, reason, detail = DeliveryState.REFUSED, hop.reason, hop.detail
         return NewDelivery(
-            delivery_id=DeliveryId(self.clock.mint()),
+            delivery_id=delivery_id_of(self.place.node, message_id, one.code),
             recipient=one.code,
             addressed_as=one.written,
             state=state,
@@ -278,9 +281,9 @@ def _accepted(admitted: Admitted) -> Accepted:
 def _submission_key(
     submission: Submission, sender: AgencyCode, recipients: tuple[Addressed, ...]
 ) -> str:
-    """Who, From, the sorted recipients, the type and the bytes: the same again is a repeat."""
+    """From, the sorted recipients, the type and the bytes: the same again is a repeat, whichever of
+    the agency's systems or tokens it comes through (docs/adr/0008)."""
     parts = [
-        submission.caller.holder,
         sender,
         sorted(r.code for r in recipients),
         submission.envelope.message_type,

@@ -16,7 +16,7 @@ Raises:  SignatureError, WireError, AccessError, ConflictError, OverloadError, T
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -44,7 +44,6 @@ from relay.errors import (
 )
 from relay.model import (
     AgencyCode,
-    DeliveryId,
     DeliveryState,
     Envelope,
     Event,
@@ -58,6 +57,7 @@ from relay.model import (
     Signed,
     TraceStep,
     TransferHeader,
+    delivery_id_of,
 )
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Here, Hop, NoRoute, Place, Via, next_hop
@@ -226,7 +226,7 @@ class TransferDesk:
             header=header,
             signed_header=opened.signed,
             message=message,
-            deliveries=self._deliveries(header, hops, known) if message is not None else (),
+            deliveries=self._deliveries(header, hops, known, _written(self.directory, verdict)),
             known=known,
             trace=trace,
             answer=answer,
@@ -302,13 +302,14 @@ class TransferDesk:
         header: TransferHeader,
         hops: dict[AgencyCode, Hop | _Refusal],
         known: frozenset[AgencyCode],
+        written: Mapping[AgencyCode, str],
     ) -> tuple[NewDelivery, ...]:
         """What is taken over here: neither refused nor here already."""
         return tuple(
             NewDelivery(
-                delivery_id=DeliveryId(self.clock.mint()),
+                delivery_id=delivery_id_of(header.origin, header.message_id, code),
                 recipient=code,
-                addressed_as=code,
+                addressed_as=written.get(code, code),
                 state=DeliveryState.AVAILABLE if isinstance(hop, Here) else DeliveryState.QUEUED,
                 lane=Lane.of(header.priority),
                 next_hop=hop.neighbour if isinstance(hop, Via) else None,
@@ -329,3 +330,17 @@ class TransferDesk:
             taken.rows,
         ):
             self.offer(neighbour, ready)
+
+
+def _written(directory: Directory, verdict: _Content | _Refusal) -> dict[AgencyCode, str]:
+    """Each recipient's code as the document writes it: how its own system knows itself."""
+    if isinstance(verdict, _Refusal):
+        return {}
+    texts = [party.organ_id for party in verdict.envelope.recipients]
+    return {
+        form: text
+        for text in texts
+        if (agency := directory.find(text)) is not None
+        for form in (agency.code, agency.old_code)
+        if form is not None
+    }

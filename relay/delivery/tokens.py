@@ -8,27 +8,29 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller, TokenView
 from relay.delivery.records import Journal
-from relay.errors import AccessError, EnvelopeError
-from relay.model import AgencyCode
+from relay.errors import AccessError
+from relay.model import NodeId
+from relay.routing.directory import Directory
 
 SCOPES = ("operator", "auditor")
 _HOLDER = re.compile(r"[\w .@-]{1,100}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TokenDesk:
-    """delivery.ports.Tokens. Known tokens are remembered; `revoke` forgets them."""
+    """delivery.ports.Tokens. Known tokens are remembered until any token is revoked."""
 
+    node: NodeId
+    directory: Directory
     journal: Journal
     clock: Clock
-    resolve: Callable[[str], AgencyCode]
     _known: dict[str, Caller] = field(default_factory=dict)
+    _revoked: int = 0
 
     async def issue(
         self, by: Caller, holder: str, scopes: tuple[str, ...]
@@ -55,16 +57,17 @@ class TokenDesk:
         kind, _, code = scope.partition(":")
         if kind != "agency":
             raise AccessError(f"unknown scope {scope[:60]!r}: agency:CODE, operator or auditor")
-        try:
-            return f"agency:{self.resolve(code)}"
-        except EnvelopeError as error:
-            raise AccessError(f"scope {scope[:60]!r}: {error}") from error
+        agency = self.directory.find(code)
+        if agency is None or agency.node != self.node:
+            raise AccessError(f"scope {scope[:60]!r}: no agency served by {self.node}")
+        return f"agency:{agency.code}"
 
     async def list(self) -> list[TokenView]:
         return await self.journal.tokens()
 
     async def revoke(self, by: Caller, token_id: str) -> TokenView:
         view = await self.journal.revoke_token(by, token_id, self.clock.now())
+        self._revoked += 1
         self._known.clear()
         return view
 
@@ -73,23 +76,23 @@ class TokenDesk:
         hashed = _hash(secret)
         caller = self._known.get(hashed)
         if caller is None:
+            revoked = self._revoked
             view = await self.journal.token(hashed)
             if view is None or view.revoked_at is not None:
                 raise AccessError("unknown or revoked token")
-            caller = self._known[hashed] = caller_of(view)
+            caller = self._caller(view)
+            if revoked == self._revoked:  # else what was read may be out of date by now
+                self._known[hashed] = caller
         return caller
 
-
-def caller_of(view: TokenView) -> Caller:
-    agencies = frozenset(
-        AgencyCode(scope.partition(":")[2]) for scope in view.scopes if scope.startswith("agency:")
-    )
-    return Caller(
-        holder=f"token:{view.token_id}:{view.holder}",
-        agencies=agencies,
-        operator="operator" in view.scopes,
-        auditor="auditor" in view.scopes,
-    )
+    def _caller(self, view: TokenView) -> Caller:
+        codes = [scope.partition(":")[2] for scope in view.scopes if scope.startswith("agency:")]
+        return Caller(
+            holder=f"token:{view.token_id}:{view.holder}",
+            agencies=self.directory.forms_of(codes),
+            operator="operator" in view.scopes,
+            auditor="auditor" in view.scopes,
+        )
 
 
 def _hash(secret: str) -> str:

@@ -71,6 +71,12 @@ class Directory:
             return frozenset({code})
         return frozenset({agency.code} | ({agency.old_code} if agency.old_code else set()))
 
+    def forms_of(self, codes: Iterable[str]) -> frozenset[AgencyCode]:
+        """These agencies' codes in every form: other nodes may know them by the other one."""
+        return frozenset(
+            AgencyCode(form) for code in codes for form in self.aliases(self.resolve(code))
+        )
+
     def served_by(self, node: NodeId) -> frozenset[AgencyCode]:
         return frozenset(a.code for a in self._agencies.values() if a.node == node)
 

@@ -17,7 +17,7 @@ SENDER, RECIPIENT = "H01.15.02", "H01"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def town(found_town: Callable[..., Any]) -> AsyncIterator[Any]:
-    async with found_town(["tinh", "xa"], extra="expiry_normal = 2\n") as town:
+    async with found_town(["tinh", "xa"], extra="expiry_normal = 4\n") as town:
         yield town
 
 
