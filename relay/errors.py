@@ -18,7 +18,8 @@ of these and stays an ordinary exception, loud.
     ├── TransportError     the network is in the way        retry later
     │   └── UnansweredError  sent, but no answer came: in doubt
     ├── JournalError       our own disk is in the way       stop accepting
-    │   └── OverloadError    more than the configured bound refuse for now
+    │   ├── OverloadError    more than the configured bound refuse for now
+    │   └── InUseError       another process has the folder  come again when it has ended
     ├── AuditError         the log does not prove what it says  alert, change nothing
     └── SettingsError      the operator must act            do not start
 
@@ -119,6 +120,10 @@ class OverloadError(JournalError):
     def __init__(self, message: str, retry_after_seconds: int = 5) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)
+
+
+class InUseError(JournalError):
+    """Another process works on the journal's folder."""
 
 
 class AuditError(RelayError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import remark
+from relay.cli.outcome import USAGE, CommandError, remark
 from relay.cli.show import printable, progress, show_json
 
 if TYPE_CHECKING:
@@ -47,14 +47,20 @@ def tail(
 
 @app.command("verify")
 def verify(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The node's configuration.")],
+    path: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="The node's configuration.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="The same, as other commands take it.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Recompute the whole log of a node, running or not, against its signed head."""
     from relay.node import verify_own_log  # noqa: PLC0415
 
+    chosen = path or config
+    if chosen is None or (path and config):
+        raise CommandError("name one configuration", USAGE, "relay audit verify CONFIG")
     with progress("verifying") as advance:
-        verdict = verify_own_log(config, advance)
+        verdict = verify_own_log(chosen, advance)
     checkpoint = verdict.checkpoint
     if as_json:
         show_json(

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -18,6 +18,7 @@ from relay.cli.outcome import NO_INPUT, USAGE, CommandError
 
 _PANEL = "Connection"
 _TOKEN_BYTES = 4096
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Connection:
 
 def _options(
     *,
+    context: typer.Context,
     url: Annotated[
         str | None,
         typer.Option(envvar="RELAY_URL", help="The node's native address.", rich_help_panel=_PANEL),
@@ -62,16 +64,27 @@ def _options(
         ),
     ] = None,
 ) -> Connection:
+    # A flag that was typed wins over a variable that lies about in the environment.
+    if token_file is not None or config is not None:
+        token = _typed(context, "token", token)
     if token is not None and token_file is not None:
         raise CommandError("--token and --token-file cannot both be given", USAGE)
     secret = token if token_file is None else _token_in(token_file)
     if config is not None:
+        for name, value in (("url", url), ("ca", ca)):
+            if _typed(context, name, value) is not None:
+                raise CommandError(f"--config and --{name} cannot both be given", USAGE)
         return Connection("http://localhost", _control_socket(config), secret)
     if url is None:
         raise CommandError(
             "no node named", USAGE, "give --url (or RELAY_URL), or --config for a local node"
         )
     return Connection(url.rstrip("/"), None, secret, ca)
+
+
+def _typed(context: typer.Context, name: str, value: _Value | None) -> _Value | None:
+    source = context.get_parameter_source(name)
+    return None if source is not None and source.name == "ENVIRONMENT" else value
 
 
 def reaching(command: Callable[..., None]) -> Callable[..., None]:

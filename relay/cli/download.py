@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from base64 import b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,17 +25,28 @@ from relay.errors import PeerError
 async def download(client: NativeClient, path: str, target: Path) -> None:
     """`target` must not exist; CommandError where the bytes are not those the node names."""
     part = target.with_name(target.name + ".part")
-    with part.open("a+b") as file:
-        expected = await _pour(client, path, file)
-        file.flush()
-        os.fsync(file.fileno())
-        found = _digest(file)
+    try:
+        with part.open("a+b") as file:
+            expected = await _pour(client, path, file)
+            file.flush()
+            os.fsync(file.fileno())
+            found = _digest(file)
+    except BaseException:
+        _drop_empty(part)
+        raise
     if expected is not None and found not in expected:
         part.unlink()
         raise CommandError(
             "the bytes that came are not those the node named by digest", DATA, "fetch it again"
         )
     part.rename(target)
+
+
+def _drop_empty(part: Path) -> None:
+    """A refusal leaves no file; what did come is kept, to go on from."""
+    with suppress(OSError):
+        if part.stat().st_size == 0:
+            part.unlink()
 
 
 async def _pour(client: NativeClient, path: str, file: BinaryIO) -> str | None:

@@ -16,10 +16,24 @@ import typer
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import remark
 from relay.cli.send import refuse_existing, write_new
-from relay.cli.show import local, show_json, show_table
+from relay.cli.show import ZONE, local, show_json, show_table
 
 if TYPE_CHECKING:
     from relay.cli.client import NativeClient
+
+
+_COLUMNS = (
+    "CURSOR",
+    "DELIVERY",
+    "TYPE",
+    f"ARRIVED ({ZONE})",
+    "FROM",
+    "TO",
+    "NUMBER",
+    "PRIORITY",
+    "STATE",
+    "SUBJECT",
+)
 
 
 class Status(StrEnum):
@@ -52,11 +66,12 @@ def inbox(
         show_json(page)
         return
     show_table(
-        ("CURSOR", "DELIVERY", "ARRIVED", "FROM", "TO", "NUMBER", "PRIORITY", "STATE", "SUBJECT"),
+        _COLUMNS,
         [
             (
                 item["cursor"],
                 item["delivery_id"],
+                item["message_type"],
                 local(item["available_at"]),
                 item["sender"],
                 item["recipient"],

@@ -13,6 +13,7 @@ import typer
 from relay.errors import (
     AccessError,
     AuditError,
+    InUseError,
     JournalError,
     NotFoundError,
     OverloadError,
@@ -44,6 +45,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     UnansweredError: TEMPORARY,
     JournalError: IO,
     OverloadError: TEMPORARY,
+    InUseError: TEMPORARY,
     AuditError: DATA,
     SettingsError: CONFIG,
     FileNotFoundError: NO_INPUT,
@@ -59,7 +61,7 @@ _HINTS: dict[type[BaseException], str] = {
     AccessError: "is --token (or RELAY_TOKEN) the one issued for this agency or role?",
     UnansweredError: "the answer was lost, not necessarily the request; the same command again is safe",
     OverloadError: "come again in a moment",
-    SettingsError: "see every setting with its meaning in the sample configurations",
+    InUseError: "is the node running already? one process at a time",
 }
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import CANNOT_CREATE, DATA, CommandError, remark
+from relay.cli.outcome import CANNOT_CREATE, DATA, NO_PERMISSION, CommandError, remark
 from relay.cli.show import Advance, progress, show_json
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def send(
     as_json: Annotated[bool, typer.Option("--json", help="The node's whole answer.")] = False,
 ) -> None:
     """Hand in an envelope. Prints its message id once the node has it durably; safe to repeat."""
+    if node.socket is not None and node.token is None:
+        raise CommandError(
+            "the control socket is the operator's, who sends for no agency",
+            NO_PERMISSION,
+            "give --url and a token of the agency: relay token issue --scope agency:CODE",
+        )
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
     with progress(f"sending {file.name}") as advance, file.open("rb") as source:
         size = file.stat().st_size

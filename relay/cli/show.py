@@ -10,10 +10,14 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
 import typer
+
+
+ZONE = "+07:00"
+_VIETNAM = timezone(timedelta(hours=7))
 
 
 class Advance(Protocol):
@@ -49,10 +53,15 @@ def printable(value: object) -> str:
 
 
 def local(stamp: str | None) -> str:
-    """An API instant in the terminal's own zone; empty where there is none."""
+    """An API instant in Vietnam's time, under a header of ZONE; empty where there is none."""
     if stamp is None:
         return ""
-    return f"{datetime.fromisoformat(stamp).astimezone():%Y-%m-%d %H:%M:%S %z}"
+    return f"{datetime.fromisoformat(stamp).astimezone(_VIETNAM):%Y-%m-%d %H:%M:%S}"
+
+
+def moment(stamp: str) -> str:
+    """The same within a sentence, with its zone."""
+    return f"{local(stamp)} {ZONE}"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import typer
 
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import remark
-from relay.cli.show import local, show_json, show_table
+from relay.cli.show import ZONE, local, show_json, show_table
 
 app = typer.Typer(help="Issue, list and revoke bearer tokens.", no_args_is_help=True)
 
@@ -46,7 +46,7 @@ def list_tokens(node: Connection, as_json: Annotated[bool, typer.Option("--json"
         show_json(tokens)
         return
     show_table(
-        ("TOKEN", "HOLDER", "SCOPES", "CREATED", "REVOKED"),
+        ("TOKEN", "HOLDER", "SCOPES", f"CREATED ({ZONE})", f"REVOKED ({ZONE})"),
         [
             (
                 one["token_id"],

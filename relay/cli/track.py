@@ -15,7 +15,7 @@ import typer
 
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import remark
-from relay.cli.show import local, printable, show_json, show_table
+from relay.cli.show import ZONE, local, moment, printable, show_json, show_table
 
 if TYPE_CHECKING:
     from relay.cli.client import NativeClient
@@ -44,7 +44,8 @@ def track(
         return
     typer.echo(f"{view['message_id']}  {printable(view['notation'])}  {printable(view['subject'])}")
     typer.echo(
-        f"from {view['sender']}, accepted {local(view['accepted_at'])}, seal: {view['seal_kind'] or 'not yet'}"
+        f"from {printable(view['sender'])}, {_came(view)} {moment(view['accepted_at'])}, "
+        f"seal: {view['seal_kind'] or 'not yet'}"
     )
     for delivery in view["deliveries"]:
         _show_delivery(delivery)
@@ -53,7 +54,7 @@ def track(
 def _show_delivery(delivery: dict[str, Any]) -> None:
     typer.echo(f"\n{printable(delivery['recipient'])}: {delivery['state']}{_why(delivery)}")
     show_table(
-        ("  AT", "NODE", "EVENT", "FROM", "RECEIPT"),
+        (f"  AT ({ZONE})", "NODE", "EVENT", "FROM", "RECEIPT"),
         [
             (
                 "  " + local(receipt["at"]),
@@ -76,7 +77,7 @@ def _why(delivery: dict[str, Any]) -> str:
     if delivery["reason"]:
         return f", {delivery['reason']}: {printable(delivery['detail'])}"
     if delivery["next_attempt_at"]:
-        again = f", to {delivery['next_hop']} again at {local(delivery['next_attempt_at'])}"
+        again = f", to {delivery['next_hop']} again at {moment(delivery['next_attempt_at'])}"
         return f"{again} (attempt {delivery['attempts']}: {printable(delivery['last_error'])})"
     return f", to {delivery['next_hop']}" if delivery["next_hop"] else ""
 

@@ -6,7 +6,7 @@ by itself is parked, so that it stops no other.
 
 Touches: the journal, the wire, the notary.
 Trusts:  the neighbour's authentication; receipts are hearsay until verified.
-Raises:  SignatureError, WireError, AccessError for receipts a neighbour may not hand in.
+Raises:  SignatureError, WireError for receipts that prove nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
 from relay.delivery.clock import Clock
 from relay.delivery.records import Journal, Notary, WaitingReturn, Wire
-from relay.errors import AccessError, PeerError
+from relay.errors import AccessError, PeerError, SignatureError, TransportError
 from relay.model import Event, NodeId, Receipt, Signed
 from relay.routing.directory import Directory
 
@@ -61,9 +61,10 @@ class ReturnDesk:
                 and agency is not None
                 and agency.node != receipt.issuer
             ):
-                raise AccessError(
+                raise SignatureError(
+                    "wrong-node",
                     f"{evidence.event} for {evidence.recipient} is by {receipt.issuer},"
-                    f" not by {agency.node}, which serves it"
+                    f" not by {agency.node}, which serves it",
                 )
         return receipt
 
@@ -74,6 +75,9 @@ class ReturnDesk:
             return False
         try:
             await self.wire.hand_back(neighbour, [one.receipt for one in batch])
+        except AccessError as error:
+            # It does not take us for a neighbour now: a mistake of configuration, not of the receipts.
+            raise TransportError(str(error)) from error
         except PeerError:
             await self._one_by_one(neighbour, batch)
             return True

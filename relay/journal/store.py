@@ -54,7 +54,7 @@ from relay.delivery.records import (
     Waiting,
     WaitingReturn,
 )
-from relay.errors import ConflictError, JournalError, NotFoundError
+from relay.errors import ConflictError, InUseError, JournalError, NotFoundError
 from relay.journal import admitting, carrying, handing, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
@@ -106,7 +106,7 @@ def lock(folder: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
-        raise JournalError(f"{folder} is in use by another process") from None
+        raise InUseError(f"{folder} is in use by another process") from None
     return handle
 
 

@@ -53,6 +53,18 @@ async def test_hops_are_shared_while_the_way_is_the_same(town: Any) -> None:
     town.logs_hold()
 
 
+async def test_sender_and_receiver_speak_of_a_delivery_by_the_same_id(town: Any) -> None:
+    """The sent list's receiverDocId is the docId under which the recipient's system finds it."""
+    content = town.document(SENDER, [MINISTRY])
+    message_id = await town.send("xa", content, SENDER)
+    await town.settled("xa", message_id, DeliveryState.AVAILABLE)
+
+    sent = [r for r in await town.dms("xa").sent_list() if r.senderDocId == message_id]
+    received = [r.docId for r in await town.dms("tw").received_list()]
+    assert len(sent) == 1
+    assert sent[0].receiverDocId in received
+
+
 async def test_a_large_document_arrives_as_it_was_sent(town: Any) -> None:
     """It goes ahead of its transfer on each hop."""
     content = town.document(SENDER, [MINISTRY], padding_bytes=3 << 20)

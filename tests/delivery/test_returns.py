@@ -11,7 +11,7 @@ import pytest
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
 from relay.delivery.retry import RetryPolicy
-from relay.errors import PeerError, TransportError
+from relay.errors import AccessError, PeerError, TransportError
 from relay.model import AgencyCode, Event, Evidence, MessageType, NodeId, Receipt, Signed
 
 UP = NodeId("tinh")
@@ -69,6 +69,22 @@ async def test_an_unreachable_neighbour_gets_them_later(world: Any, waiting: lis
         nonlocal left
         left -= 1
         return TransportError("down") if left >= 0 else None
+
+    world.wire.handing = handing
+    async with world.run():
+        await world.until(lambda: len(world.wire.handed) == 3)
+
+
+async def test_a_neighbour_that_does_not_know_us_gets_them_once_it_does(
+    world: Any, waiting: list[Signed]
+) -> None:
+    """A wrong list of neighbours over there is repaired some day; until then nothing is parked."""
+    left = 3
+
+    def handing(_: Sequence[Signed]) -> Exception | None:
+        nonlocal left
+        left -= 1
+        return AccessError("HTTP 403: not a neighbour") if left >= 0 else None
 
     world.wire.handing = handing
     async with world.run():

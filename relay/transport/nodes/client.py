@@ -25,6 +25,7 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector
 
 from relay.delivery.ports import PayloadStore
 from relay.errors import (
+    AccessError,
     ConflictError,
     PeerError,
     RelayError,
@@ -231,6 +232,8 @@ async def _check_status(response: ClientResponse) -> None:
     words = f"HTTP {status} from the neighbour: {_detail(text)}"
     if status == 404:
         raise _NotAheadError(words)
+    if status == 403:
+        raise AccessError(words)
     if status == 409:
         raise ConflictError(words)
     if status in _COME_AGAIN:
