@@ -139,8 +139,12 @@ class AuditError(RelayError):
 
 
 class SettingsError(RelayError):
-    """Everything that is wrong with the configuration, together; `problems` is one line each."""
+    """Everything that is wrong with the configuration, together; `problems` is one line each.
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    `hint` says in a sentence where help is, where there is any.
+    """
+
+    def __init__(self, problems: Sequence[str], hint: str = "") -> None:
         self.problems = tuple(problems)
+        self.hint = hint
         super().__init__("; ".join(self.problems))

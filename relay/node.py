@@ -50,7 +50,7 @@ from relay.journal.store import SqliteJournal
 from relay.model import NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
-from relay.settings import Settings, load
+from relay.settings import SAMPLES, Settings, load, read, unfit_data_dir
 from relay.signing.keys import LogSigner, verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, face_context, peer_node, server_context
@@ -250,6 +250,7 @@ class Node:
                 limits,
                 clock.now,
                 self._ready,
+                outbox=OutboxDesk(journal),
                 local_operator=local,
             )
 
@@ -397,8 +398,14 @@ def serve(config: Path) -> int:
 
 def check(config: Path) -> Settings:
     """The settings, with everything looked at that a start would look at. Raises SettingsError."""
-    settings = load(config)
-    load_keys(settings, settings.make_directory())
+    settings, contradictions = read(config)
+    problems = [*contradictions, *unfit_data_dir(settings.node.data_dir, CONTROL_SOCKET)]
+    try:
+        load_keys(settings, settings.make_directory())
+    except SettingsError as error:
+        problems += (one for one in error.problems if one not in problems)
+    if problems:
+        raise SettingsError(problems, SAMPLES if contradictions else "")
     return settings
 
 

@@ -6,6 +6,8 @@ Raises:  nothing by itself; pydantic gathers what is wrong, see settings.py.
 
 from __future__ import annotations
 
+import os
+import stat
 from contextvars import ContextVar
 from datetime import timedelta
 from ipaddress import ip_address
@@ -17,8 +19,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
 from relay.model import AgencyCode, Tier
+from relay.wording import NODE_NAME, SYSTEMID, URL
 
 SECRET_FILE_LIMIT_BYTES = 4096
+SAMPLE_SECRET = b"replace-me"
+"""Whoever has read the samples knows it."""
 BASE: ContextVar[Path] = ContextVar("base", default=Path())
 """The folder of the file being read: settings sources hand no context to validators."""
 
@@ -68,7 +73,7 @@ def _positive(span: timedelta) -> timedelta:
     return span
 
 
-NodeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 File = Annotated[Path, AfterValidator(_existing)]
 Place = Annotated[Path, AfterValidator(_located)]
 Address = Annotated[str, AfterValidator(_address)]
@@ -125,7 +130,7 @@ class TrustSection(Section):
 
 class NeighbourSection(Section):
     id: NodeName
-    url: Annotated[str, Field(pattern=r"^https://[^/]+/?$")]
+    url: Annotated[str, Field(pattern=URL)]
     relation: Literal["uplink", "downlink", "peer"]
 
 
@@ -157,7 +162,7 @@ class DirectorySection(DirectoryFile):
 class SystemSection(Section):
     """A document-management system on the axis face."""
 
-    systemid: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+    systemid: Annotated[str, Field(min_length=1, max_length=64, pattern=SYSTEMID)]
     secret: str | None = Field(default=None, min_length=1, repr=False)
     secret_file: File | None = None
     agencies: tuple[Code, ...] = Field(min_length=1)
@@ -167,9 +172,12 @@ class SystemSection(Section):
     @model_validator(mode="after")
     def _one_secret(self) -> SystemSection:
         if (self.secret is None) == (self.secret_file is None):
-            raise ValueError(f"system {self.systemid}: give either secret or secret_file")
-        if not self.secret_bytes():
-            raise ValueError(f"system {self.systemid}: the secret is empty")
+            raise ValueError("give either secret or secret_file")
+        secret = self.secret_bytes()
+        if not secret:
+            raise ValueError("the secret is empty")
+        if secret == SAMPLE_SECRET:
+            raise ValueError("the secret is still the sample's, which everybody knows")
         return self
 
     def secret_bytes(self) -> bytes:
@@ -178,9 +186,14 @@ class SystemSection(Section):
             return (self.secret or "").encode()
         try:
             with self.secret_file.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 content = file.read(SECRET_FILE_LIMIT_BYTES + 1)
         except OSError as error:
             raise ValueError(f"secret_file {self.secret_file}: {error.strerror}") from None
+        if mode & 0o077:
+            raise ValueError(
+                f"secret_file {self.secret_file} has mode {mode:04o}, limit 0600 (owner only)"
+            )
         if len(content) > SECRET_FILE_LIMIT_BYTES:
             raise ValueError(f"secret_file is over {SECRET_FILE_LIMIT_BYTES} bytes")
         return content.strip()

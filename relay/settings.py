@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,10 +42,14 @@ from relay.sections import (
     SystemSection,
     TrustSection,
 )
+from relay.wording import lines
 
-__all__ = ["KeyPair", "Settings", "load"]
+__all__ = ["SAMPLES", "KeyPair", "Settings", "load", "read", "unfit_data_dir"]
 
+SAMPLES = "the samples in config/ show every key with its meaning"
 _PREFIX, _NESTED = "RELAY_", "__"
+_SOCKET_LIMIT_BYTES = 107
+"""Of a unix socket's path on Linux, which has room for 108 with the NUL at its end."""
 _Kind = TypeVar("_Kind")
 
 
@@ -89,6 +93,14 @@ class _Variables(Settings, BaseSettings):
 
 def load(path: Path) -> Settings:
     """The settings of a file and the environment. Raises SettingsError with every problem."""
+    settings, problems = read(path)
+    if problems:
+        raise SettingsError(problems, SAMPLES)
+    return settings
+
+
+def read(path: Path) -> tuple[Settings, list[str]]:
+    """What load() gives, with the problems that leave it whole: keys that contradict each other."""
     content = _toml(path)
     token = BASE.set(path.parent.absolute())
     try:
@@ -97,12 +109,25 @@ def load(path: Path) -> Settings:
         try:
             settings = Settings.model_validate(merged)
         except ValidationError as error:
-            raise SettingsError([*_lines(error), *problems]) from None
+            raise SettingsError([*lines(error, merged), *problems], SAMPLES) from None
     finally:
         BASE.reset(token)
-    if problems:
-        raise SettingsError(problems)
-    return settings
+    return settings, problems
+
+
+def unfit_data_dir(folder: Path, socket: str) -> Iterator[str]:
+    """Why a node could not work in this folder, with a control socket of that name."""
+    size = len(os.fsencode(folder / socket))
+    if size > _SOCKET_LIMIT_BYTES:
+        yield f"node.data_dir: {folder / socket} has {size} bytes, limit {_SOCKET_LIMIT_BYTES}"
+    try:
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        if not there.is_dir():
+            yield f"node.data_dir: {there} is not a folder"
+        elif not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+            yield f"node.data_dir: {there} cannot be written by this user"
+    except OSError as error:
+        yield f"node.data_dir: {folder}: {(error.strerror or 'unreadable').lower()}"
 
 
 def _environment() -> dict[str, Any]:
@@ -192,10 +217,11 @@ def _directory(section: DirectorySection) -> Directory:
 
 
 def _read_directory(path: Path) -> DirectoryFile:
+    content = _toml(path)
     try:
-        return DirectoryFile.model_validate(_toml(path))
+        return DirectoryFile.model_validate(content)
     except ValidationError as error:
-        raise SettingsError([f"{path}: {line}" for line in _lines(error)]) from None
+        raise SettingsError([f"{path}: {line}" for line in lines(error, content)]) from None
 
 
 def _agency(row: AgencyRow) -> Agency:
@@ -216,22 +242,6 @@ def _toml(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: {error.strerror}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path}: not TOML: {error}"]) from None
-
-
-def _lines(error: ValidationError) -> Sequence[str]:
-    """One line a problem: where, what. Never the value: it may be a secret."""
-    found = error.errors(include_url=False, include_input=False)
-    within = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
-    lines = []
-    for one in found:
-        if one["type"] == "too_short" and one["loc"] in within:
-            continue  # a list is called too short for want of the element that has its own line
-        where = ".".join(str(part) for part in one["loc"]) or "the file"
-        text = one["msg"].removeprefix("Value error, ")
-        if one["type"] == "extra_forbidden":
-            text = "unknown key"
-        lines.append(f"{where}: {text[:1].lower()}{text[1:]}")
-    return lines
 
 
 def _contradictions(sound: _Sound) -> Iterator[str]:

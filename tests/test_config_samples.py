@@ -56,6 +56,10 @@ def test_the_sample_of_each_tier_starts_a_node(authority: Path, tmp_path: Path, 
         shutil.copy(file, home / "certs")
     for name in ("dms.secret", "dms-saas.secret"):
         (home / name).write_text("not-in-the-sample\n")
+        (home / name).chmod(0o600)
+    shipped = (home / f"{tier}.toml").read_text(encoding="utf-8")
+    mine = shipped.replace('secret = "replace-me"', 'secret = "not-in-the-sample"')
+    (home / f"{tier}.toml").write_text(mine, encoding="utf-8")
     settings = check(home / f"{tier}.toml")
     directory = settings.make_directory()
     entry = directory.entry(NodeId(settings.node.id))

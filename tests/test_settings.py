@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -162,6 +163,7 @@ def test_spans_are_seconds_or_iso_8601(write: Write) -> None:
 def test_a_secret_may_stand_in_a_file_of_its_own(write: Write, home: Path) -> None:
     """White space around it, which editors leave, is no part of it."""
     (home / "dms.secret").write_text(f"{SECRET}\n")
+    (home / "dms.secret").chmod(0o600)
     settings = load(write(changed(f'secret = "{SECRET}"', 'secret_file = "dms.secret"')))
     assert settings.systems[0].secret_bytes() == SECRET.encode()
 
@@ -271,20 +273,41 @@ def test_missing_sections_are_named(write: Write) -> None:
     [
         ('id = "xa"', 'id = "thon"', "node.id: thon is not in the directory"),
         ('id = "xa"', 'id = "Xa!"', "node.id: "),
-        ('relation = "uplink"', 'relation = "friend"', "neighbours.0.relation: "),
-        ("https://tinh", "http://tinh", "neighbours.0.url: "),
+        (
+            'relation = "uplink"',
+            'relation = "friend"',
+            'neighbours "tinh": relation: one of "uplink", "downlink" or "peer" is needed',
+        ),
+        (
+            "https://tinh",
+            "http://tinh",
+            'neighbours "tinh": url: an address such as "https://tinh-h01.example:8445"',
+        ),
         ('id = "tinh"\nurl', 'id = "xa"\nurl', "neighbours: xa is this node itself"),
         ('"127.0.0.1:8443"', '"127.0.0.1:99999"', "listen.axis.0: port 99999, limit 65535"),
         ('"127.0.0.1:8443"', '"127.0.0.1:+80"', "listen.axis.0: '127.0.0.1:+80' is not an IP"),
         ('data_dir = "data"', 'data_dir = "~nobody-here/x"', "node.data_dir: no home folder"),
         ('data_dir = "data"', 'data_dir = "a\\u0000b"', "node.data_dir: a path holds no NUL"),
         ("[listen]", "[listen]\nplain_http = true\nnative = ['10.0.0.1:80']", "listen: plain_http"),
-        (f'secret = "{SECRET}"', "", "systems.0: system vxp.xa: give either"),
-        (f'secret = "{SECRET}"', 'secret_file = "no.secret"', "systems.0.secret_file: no file"),
-        ('["000.00.02.H01"]', "[]", "systems.0.agencies: "),
-        ('["000.00.02.H01"]', '["not a code"]', "systems.0.agencies.0: "),
+        (f'secret = "{SECRET}"', "", 'systems "vxp.xa": give either'),
+        (
+            f'secret = "{SECRET}"',
+            'secret_file = "no.secret"',
+            'systems "vxp.xa": secret_file: no file',
+        ),
+        ('["000.00.02.H01"]', "[]", 'systems "vxp.xa": agencies: at least 1 is needed'),
+        ('["000.00.02.H01"]', '["not a code"]', 'systems "vxp.xa": agencies.0: '),
         ("[trust]", "[delivery]\nretry_first = 9\nretry_cap = 3\n[trust]", "delivery: retry_first"),
         ("[trust]", "[delivery]\ndrain = 0\n[trust]", "delivery.drain: must be longer"),
+        ("[trust]", "[delivery]\ndrain = '5 minutes'\n[trust]", "delivery.drain: a number of sec"),
+        (
+            'systemid = "vxp.xa"',
+            'systemid = "vxp xa"',
+            'systems "vxp xa": systemid: printable char',
+        ),
+        ('systemid = "vxp.xa"', "systemid = 3", "systems.0.systemid: a text in quotes is needed"),
+        ('data_dir = "data"', "", "node.data_dir: is missing"),
+        (SECRET, "replace-me", 'systems "vxp.xa": the secret is still the sample\'s'),
         ("[trust]", "[delivery]\ntransfers_at_once = 0\n[trust]", "delivery.transfers_at_once: "),
         ('["directory.toml"]', '["no.toml"]', "directory.files.0: no file"),
         ('roots = ["pki/root/root.pem"]', "roots = []", "trust.roots: "),
@@ -311,7 +334,7 @@ def test_the_files_of_the_directory_are_judged_together(write: Write, home: Path
     (home / "directory.toml").write_text('[[nodes]]\nid = "xa"\n', encoding="utf-8")
     (home / "more.toml").write_text("nodes = 3\ncolour = 1\n", encoding="utf-8")
     lines = problems_of(write(changed('"directory.toml"', '"directory.toml", "more.toml"')))
-    assert lines[0] == f"{home}/directory.toml: nodes.0.tier: field required"
+    assert lines[0] == f'{home}/directory.toml: nodes "xa": tier: is missing'
     assert {line.split(": ")[1] for line in lines[1:]} == {"nodes", "colour"}
     (home / "directory.toml").write_text(DIRECTORY, encoding="utf-8")
     shutil.copy(home / "directory.toml", home / "more.toml")
@@ -372,8 +395,18 @@ def test_a_secret_file_must_hold_a_secret(
 ) -> None:
     """An empty one would let anybody sign; a huge one is another file."""
     (home / "dms.secret").write_bytes(content)
+    (home / "dms.secret").chmod(0o600)
     (line,) = problems_of(write(changed(f'secret = "{SECRET}"', 'secret_file = "dms.secret"')))
     assert said in line
+
+
+def test_a_secret_file_that_others_may_read_is_refused(write: Write, home: Path) -> None:
+    """As a key's file is: with its mode and the limit, and without the secret."""
+    (home / "dms.secret").write_text(SECRET)
+    (home / "dms.secret").chmod(0o640)
+    (line,) = problems_of(write(changed(f'secret = "{SECRET}"', 'secret_file = "dms.secret"')))
+    assert line.endswith("dms.secret has mode 0640, limit 0600 (owner only)")
+    assert SECRET not in line
 
 
 @given(
@@ -439,3 +472,48 @@ def test_two_keys_for_one_agency_are_refused(write: Write) -> None:
     with pytest.raises(SettingsError) as raised:
         check(write(GOOD.replace("[trust]", row + "[trust]")))
     assert raised.value.problems == ("keys.agencies.1: a second key for agency H01.02",)
+
+
+# ---------------------------------------------------------------- a start's other needs
+
+
+def test_check_names_keys_contradictions_and_data_folder_together(write: Write, home: Path) -> None:
+    """One run tells what the directory, the keys and the disk each have against a start."""
+    (home / "pki/nodes/xa/log.key.pem").chmod(0o644)
+    (home / "data").write_text("not a folder")
+    text = changed('id = "tinh"\nurl', 'id = "tinh-khac"\nurl')
+    with pytest.raises(SettingsError) as raised:
+        check(write(text))
+    starts = [line.split(":")[0] for line in raised.value.problems]
+    assert starts == ["neighbours", "neighbours", "node.data_dir", "keys.log"]
+    assert raised.value.hint
+
+
+def test_keys_alone_bring_no_hint_at_the_samples(write: Write, home: Path) -> None:
+    """What a sample shows would not help there."""
+    (home / "pki/nodes/xa/log.key.pem").chmod(0o644)
+    with pytest.raises(SettingsError) as raised:
+        check(write(GOOD))
+    assert raised.value.hint == ""
+
+
+def test_a_data_folder_must_have_room_for_the_control_socket(write: Write, home: Path) -> None:
+    """A unix socket's path is short; a start would fail after everything else went well."""
+    long = home / ("x" * 120)
+    with pytest.raises(SettingsError) as raised:
+        check(write(changed('"data"', f'"{long}"')))
+    (line,) = raised.value.problems
+    assert line.startswith("node.data_dir: ")
+    assert line.endswith("bytes, limit 107")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_data_folder_must_be_writable(write: Write, home: Path) -> None:
+    """Or its parent, where it is yet to be made."""
+    path = write(changed('"data"', '"closed/data"'))
+    (home / "closed").mkdir(mode=0o500)
+    with pytest.raises(SettingsError) as raised:
+        check(path)
+    assert raised.value.problems == (
+        f"node.data_dir: {home}/closed cannot be written by this user",
+    )

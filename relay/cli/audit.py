@@ -50,7 +50,9 @@ def verify(
     path: Annotated[
         Path | None, typer.Argument(metavar="CONFIG", help="The node's configuration.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The same, as other commands take it.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The same, as other commands take it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Recompute the whole log of a node, running or not, against its signed head."""

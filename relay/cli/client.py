@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from relay.cli.connect import Connection
-from relay.cli.outcome import CONFIG, USAGE, CommandError
+from relay.cli.outcome import CONFIG, NO_INPUT, TEMPORARY, UNAVAILABLE, USAGE, CommandError
 from relay.errors import (
     AccessError,
     ConflictError,
@@ -39,13 +39,18 @@ ANSWER_BYTES = 128 << 20
 CHUNK_BYTES = 1 << 18
 _SILENCE_SECONDS = 180.0
 _PROBLEM_BYTES = 1 << 20
+_PERHAPS_TLS = (
+    "does the node serve TLS there? then the address begins with https://; "
+    "else the same command again is safe"
+)
 
 
 class NativeClient:
     """The API's calls, with one connection kept."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, connection: Connection) -> None:
         self._session = session
+        self._connection = connection
 
     async def get(self, path: str, **query: str | int) -> dict[str, Any]:
         async with self._call("GET", path, params=query) as response:
@@ -92,12 +97,21 @@ class NativeClient:
                 yield response
         except aiohttp.ClientConnectorCertificateError as error:
             reason = getattr(error.certificate_error, "verify_message", "") or "unknown issuer"
-            raise TransportError(f"the node's certificate does not hold: {reason}") from None
+            said = f"the node's certificate does not hold: {reason}"
+            raise CommandError(said, UNAVAILABLE, _about_roots(self._connection)) from None
+        except aiohttp.ClientConnectorSSLError as error:
+            reason = (getattr(error.os_error, "reason", None) or "no reason given").lower()
+            said = f"TLS with {self._connection.url} fails: {reason.replace('_', ' ')}"
+            hint = "does the node serve without TLS there? then the address begins with http://"
+            raise CommandError(said, UNAVAILABLE, hint) from None
         except aiohttp.ClientConnectorError as error:
             reason = (error.os_error.strerror or str(error.os_error)).lower()
             raise TransportError(f"cannot reach the node: {reason}") from None
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise UnansweredError(f"no answer from the node: {error or 'silence'}") from None
+            said = f"no answer from the node: {error or 'silence'}"
+            if self._connection.socket is None and self._connection.url.startswith("http:"):
+                raise CommandError(said, TEMPORARY, _PERHAPS_TLS) from None
+            raise UnansweredError(said) from None
 
 
 @asynccontextmanager
@@ -107,7 +121,7 @@ async def reach(connection: Connection) -> AsyncIterator[NativeClient]:
     async with aiohttp.ClientSession(
         connection.url, connector=_connector(connection), headers=headers, timeout=timeout
     ) as session:
-        yield NativeClient(session)
+        yield NativeClient(session, connection)
 
 
 def _connector(connection: Connection) -> aiohttp.BaseConnector:
@@ -123,6 +137,12 @@ def _connector(connection: Connection) -> aiohttp.BaseConnector:
     return aiohttp.TCPConnector(ssl=_tls(connection))
 
 
+def _about_roots(connection: Connection) -> str:
+    if connection.ca is None:
+        return "give the root that the node's certificate comes from: --ca root.pem (or RELAY_CA)"
+    return f"is {connection.ca} the root that the node's certificate comes from?"
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
@@ -133,7 +153,11 @@ def _is_loopback(host: str) -> bool:
 def _tls(connection: Connection) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=connection.ca)
-    except ssl.SSLError:
+    except OSError as error:
+        # An SSLError, too, is an OSError: of a file that was read.
+        if not isinstance(error, ssl.SSLError):
+            said = f"--ca {connection.ca}: {(error.strerror or 'unreadable').lower()}"
+            raise CommandError(said, NO_INPUT) from None
         raise CommandError(f"{connection.ca} holds no certificate", CONFIG) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

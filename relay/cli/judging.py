@@ -13,10 +13,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from relay.cli.outcome import DATA, CommandError
+from relay.cli.show import moment
 from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
-from relay.model import AgencyCode, Receipt, Signed
+from relay.model import AgencyCode, Digest, Receipt, Signed
 from relay.signing.evidence import verify_receipt
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
@@ -57,16 +58,18 @@ class Judgement:
 
 
 def judge(paths: Sequence[Path], trust: TrustStore) -> list[Judgement]:
+    """With envelopes among the files, only receipts about one of them are taken for evidence."""
     files = [look(path) for path in paths]
+    given = frozenset(file.digest for file in files if file.role is Role.ENVELOPE)
     found: list[Judgement] = []
     signed: set[Path] = set()
     for file in files:
         if file.role in SIGNS:
             document = document_of(file, files)
-            found.append(_judge_pair(file, document, trust))
+            found.append(_judge_pair(file, document, trust, given))
             signed |= {document.path} if document else set()
         elif file.role is Role.RECEIPTS:
-            found += _judge_container(file, trust)
+            found += _judge_container(file, trust, given)
         elif file.role is Role.TRANSFER_SIGNATURE:
             found.append(
                 _unjudged(file, "a transfer's signature is judged between nodes, not here")
@@ -78,13 +81,19 @@ def judge(paths: Sequence[Path], trust: TrustStore) -> list[Judgement]:
     ]
 
 
-def _judge_pair(signature: SortedFile, document: SortedFile | None, trust: TrustStore) -> Judgement:
+def _judge_pair(
+    signature: SortedFile,
+    document: SortedFile | None,
+    trust: TrustStore,
+    given: frozenset[Digest],
+) -> Judgement:
     if document is None:
         return _unjudged(signature, f"the {SIGNS[signature.role]} it signs was not given")
     names = (str(document.path), str(signature.path))
     if signature.role is Role.SEAL:
         return _judge_seal(names, signature.path, document, trust)
-    return _judge_receipt(names, Signed(_evidence(document.path), _evidence(signature.path)), trust)
+    signed = Signed(_evidence(document.path), _evidence(signature.path))
+    return _judge_receipt(names, signed, trust, given)
 
 
 def _judge_seal(
@@ -100,7 +109,7 @@ def _judge_seal(
         "seal",
         names,
         verdict=Verdict.VALID,
-        said=f"{proven.kind.value} seal of {who} ({proven.subject}), {at}",
+        said=f"{proven.kind.value} seal of {who} ({proven.subject}), {moment(at)}",
         facts=(
             ("kind", proven.kind.value),
             ("by", who),
@@ -131,26 +140,34 @@ def _sender_notes(proven: ProvenSeal, path: Path) -> Iterator[str]:
         yield f"the sealed bytes are no readable envelope: {error}"
 
 
-def _judge_container(file: SortedFile, trust: TrustStore) -> list[Judgement]:
+def _judge_container(
+    file: SortedFile, trust: TrustStore, given: frozenset[Digest]
+) -> list[Judgement]:
     try:
         receipts = read_receipts(_evidence(file.path), _EVIDENCE_BYTES)
     except PeerError as error:
         return [_refused("receipts", (str(file.path),), error)]
-    return [_judge_receipt((str(file.path),), signed, trust) for signed in receipts]
+    return [_judge_receipt((str(file.path),), signed, trust, given) for signed in receipts]
 
 
-def _judge_receipt(names: tuple[str, ...], signed: Signed, trust: TrustStore) -> Judgement:
+def _judge_receipt(
+    names: tuple[str, ...], signed: Signed, trust: TrustStore, given: frozenset[Digest]
+) -> Judgement:
     try:
         receipt = verify_receipt(signed, trust, None)
     except PeerError as error:
         return _refused("receipt", names, error)
     events = "; ".join(_sentences(receipt))
     at = receipt.at.isoformat()
+    said = f"{events}, by {receipt.issuer}, {moment(at)}, message {receipt.message_id}"
+    strange = bool(given) and receipt.digest not in given
+    if strange:
+        said = f"about another envelope than the one given (SHA-256 {receipt.digest}): {said}"
     return Judgement(
         "receipt",
         names,
-        verdict=Verdict.VALID,
-        said=f"{events}, by {receipt.issuer}, {at}, message {receipt.message_id}",
+        verdict=Verdict.INVALID if strange else Verdict.VALID,
+        said=said,
         facts=(
             ("events", events),
             ("by", receipt.issuer),

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import typer
 
-
 ZONE = "+07:00"
 _VIETNAM = timezone(timedelta(hours=7))
 

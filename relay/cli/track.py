@@ -1,26 +1,28 @@
 """`relay track`: where a message is, how it got there, and the evidence for it.
 
 Touches: the node; with --save a folder of its own making.
-Trusts:  nothing of the node's answer: names of files come from known words and numbers only.
+Trusts:  nothing of the node's answer: names of folders are numbers and node ids, looked at.
 Raises:  CommandError, OSError, WireError, and what the node answers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import remark
+from relay.cli.outcome import DATA, CommandError, remark
 from relay.cli.show import ZONE, local, moment, printable, show_json, show_table
 
 if TYPE_CHECKING:
     from relay.cli.client import NativeClient
 
 _RECEIPT_BYTES = 16 << 20
+_NODE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 @reaching
@@ -72,6 +74,14 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
         )
 
 
+def _came(view: dict[str, Any]) -> str:
+    """Only the origin accepts, and its receipts stay with it and those it sends them to."""
+    issuers = {
+        receipt["issuer"] for delivery in view["deliveries"] for receipt in delivery["receipts"]
+    }
+    return "arrived here" if issuers and view["origin"] not in issuers else "accepted"
+
+
 def _why(delivery: dict[str, Any]) -> str:
     """The rest of the sentence: what it waits for, or what ended it."""
     if delivery["reason"]:
@@ -97,10 +107,10 @@ async def _save(client: NativeClient, view: dict[str, Any], folder: Path) -> Non
     from relay.cli.send import write_new  # noqa: PLC0415
     from relay.wire.container import read_receipts  # noqa: PLC0415
 
-    for number, (digest, event) in enumerate(_receipts(view), start=1):
+    for number, (digest, issuer) in enumerate(_receipts(view), start=1):
         container = await client.get_bytes(f"/v1/receipts/{digest}")
         (signed,) = read_receipts(container, _RECEIPT_BYTES)
-        place = folder / f"{number:02d}-{event}"
+        place = folder / f"{number:02d}-{issuer}"
         write_new(place / "receipt.xml", signed.document)
         write_new(place / "signature.xml", signed.signature)
     if view["seal_kind"] is not None:
@@ -109,11 +119,19 @@ async def _save(client: NativeClient, view: dict[str, Any], folder: Path) -> Non
 
 
 def _receipts(view: dict[str, Any]) -> list[tuple[str, str]]:
-    """Digest and event of each receipt once, oldest first: one may speak of several deliveries."""
-    from relay.model import Event  # noqa: PLC0415
-
+    """Digest and issuer of each receipt once, oldest first: one may speak of several deliveries."""
     found: dict[str, tuple[str, str]] = {}
     for delivery in view["deliveries"]:
         for receipt in delivery["receipts"]:
-            found.setdefault(receipt["digest"], (receipt["at"], Event(receipt["event"]).value))
-    return [(digest, event) for digest, (_, event) in sorted(found.items(), key=lambda one: one[1])]
+            found.setdefault(receipt["digest"], (receipt["at"], _folder_name(receipt["issuer"])))
+    return [
+        (digest, issuer) for digest, (_, issuer) in sorted(found.items(), key=lambda one: one[1])
+    ]
+
+
+def _folder_name(issuer: object) -> str:
+    """A node's id as certificates have it; anything else that an answer holds names no folder."""
+    name = str(issuer)
+    if not _NODE_ID.fullmatch(name):
+        raise CommandError("the answer names a node by what is no node's id", DATA)
+    return name

@@ -5,7 +5,7 @@ state `fetched` is durable before the first byte leaves, and `done` leaves a Con
 on its way back.
 
 Touches: the journal, the notary. Trusts: the caller's authentication.
-Raises:  NotFoundError, JournalError.
+Raises:  NotFoundError, ConflictError, JournalError.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import datetime
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Acknowledgement, Caller, Fetched, InboxItem, InboxQuery
 from relay.delivery.records import HandoverFacts, Journal, Notary
-from relay.errors import NotFoundError
+from relay.errors import ConflictError, NotFoundError
 from relay.model import (
     AgencyCode,
     DeliveryId,
@@ -72,14 +72,19 @@ class InboxDesk:
         acknowledgement: Acknowledgement,
         reason: str = "",
     ) -> InboxItem:
-        """Idempotent; once `done`, it stays done."""
+        """Idempotent; once `done`, it stays done, and a `fail` after it is a ConflictError."""
         facts = await self._facts(caller, delivery_id)
         if facts.item.acknowledgement not in {acknowledgement, Acknowledgement.DONE}:
             at = self.clock.now()
             proof = self._proof(facts, acknowledgement, reason, at)
             back = await self.journal.acknowledge(delivery_id, acknowledgement, proof, at)
             self.receipts_wait(back)
-        return (await self._facts(caller, delivery_id)).item
+            facts = await self._facts(caller, delivery_id)
+        # Judged by what stands in the end: a `done` may have come in between.
+        stands = facts.item.acknowledgement
+        if acknowledgement is Acknowledgement.FAIL and stands is Acknowledgement.DONE:
+            raise ConflictError(f"delivery {delivery_id} is already acknowledged done")
+        return facts.item
 
     def _proof(
         self, facts: HandoverFacts, acknowledgement: Acknowledgement, reason: str, at: datetime

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -23,6 +23,8 @@ from relay.demo.offices import Arrived
 from relay.model import digest_of
 
 Json = dict[str, Any]
+ZONE = "+07:00"
+_VIETNAM = timezone(timedelta(hours=7))
 
 
 @dataclass(slots=True)
@@ -191,7 +193,7 @@ def _console(stream: TextIO) -> Console:
 
 def _hops(carried: Sequence[Carried]) -> Table:
     table = Table(title="Every hop, by the receipt that proves it", title_justify="left")
-    for name in ("document", "to", "node", "event", "at (UTC)"):
+    for name in ("document", "to", "node", "event", f"at ({ZONE})"):
         table.add_column(name, no_wrap=name != "event")
     table.add_column("after", justify="right", no_wrap=True)
     for one in carried:
@@ -220,7 +222,8 @@ def _add_status(table: Table, status: Arrived, first: datetime | None) -> None:
 def _times(at: datetime, first: datetime | None) -> tuple[str, str]:
     """The hour, and how long after the first."""
     after = "" if first is None else f"{(at - first).total_seconds():.3f} s"
-    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}", after
+    here = at.astimezone(_VIETNAM)
+    return f"{here:%H:%M:%S}.{here.microsecond // 1000:03d}", after
 
 
 def _logs(verdict: Verdict) -> Table:

@@ -84,7 +84,15 @@ def parse(text: str) -> Code:
         return Code(Form.NEW, tuple(upper.split(".")))
     if _OLD.fullmatch(upper):
         return _parse_old(upper)
-    raise EnvelopeError("empty agency code" if not shown else "not an agency code")
+    raise EnvelopeError(f"{_quoted(shown)} is not an agency code" if shown else "empty agency code")
+
+
+def _quoted(text: str) -> str:
+    """In ASCII and at most 35 characters, however many of them are escapes."""
+    escaped = ascii(text)[1:-1]
+    if len(escaped) > MAX_CHARACTERS:
+        escaped = escaped[: MAX_CHARACTERS - 3] + "..."
+    return f'"{escaped}"'
 
 
 def normalise(text: str) -> AgencyCode:

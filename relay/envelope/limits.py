@@ -61,8 +61,10 @@ WRITTEN_CHARACTERS: dict[str, int] = {**FIELD_CHARACTERS, "CodeNumber": 50, "Cod
 
 
 def in_units(size_bytes: int) -> str:
-    """41 MiB, 512 KiB, 90 bytes: a size as people read it, rounded up."""
+    """41 MiB, 90 bytes, 1.1 MiB (1201526 bytes): as people read it, never less than exact."""
     for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size_bytes >= factor:
-            return f"{-(-size_bytes // factor)} {unit}"
+            if size_bytes % factor == 0:
+                return f"{size_bytes // factor} {unit}"
+            return f"{size_bytes / factor:.1f} {unit} ({size_bytes} bytes)"
     return f"{size_bytes} bytes"

@@ -5,12 +5,14 @@ Touches: nothing. Raises: EnvelopeError for what no node could route by.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from relay.envelope import codes
 from relay.envelope.elements import Element
 from relay.envelope.findings import Findings, quoted
 from relay.envelope.limits import Limits
 from relay.errors import EnvelopeError
-from relay.model import Party
+from relay.model import Envelope, MessageType, Party
 
 
 def read_sender(message: Element, findings: Findings) -> Party:
@@ -51,6 +53,22 @@ def _party(element: Element, where: str, findings: Findings) -> Party:
         fax=texts.get("Fax", ""),
         website=texts.get("Website", ""),
     )
+
+
+def require_codes(envelope: Envelope, declared: Sequence[str] | None) -> None:
+    """Raise EnvelopeError, with the element and its text, where what a submission is routed by is no
+    agency code. `declared` stands for the document's own To; a status without it needs none.
+    """
+    written = [("From/OrganId", envelope.sender.organ_id)]
+    if declared:
+        written += [("the list of recipients outside the document", code) for code in declared]
+    elif envelope.message_type is MessageType.DOCUMENT:
+        written += [("To/OrganId", party.organ_id) for party in envelope.recipients]
+    for where, code in written:
+        try:
+            codes.parse(code)
+        except EnvelopeError as error:
+            raise EnvelopeError(error.what, where=where, limit=error.limit) from None
 
 
 def remark_code(code: str, where: str, findings: Findings) -> None:

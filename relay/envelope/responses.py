@@ -51,7 +51,9 @@ def read_status(message: Element, texts: dict[str, str], findings: Findings) -> 
     if row is None:
         findings.add("unknown-status", quoted(code), f"{message.name}/StatusCode")
     elif row.reason_required and not description:
-        findings.add("missing-reason", f"status {row.code} gives a reason", message.name)
+        findings.add(
+            "missing-reason", f"status {row.code} needs one", f"{message.name}/Description"
+        )
     timestamp = texts.get("Timestamp", "")
     remark_date(timestamp, f"{message.name}/Timestamp", findings)
     staff = message.first("StaffInfo").texts(f"{message.name}/StaffInfo", findings)

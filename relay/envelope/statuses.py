@@ -59,7 +59,9 @@ STATUSES: dict[str, Status] = {
         _row("06", "Hoàn thành", "completed", ""),
         _row("13", "Lấy lại", "take back", "15 16", reason=True),
         _row("15", "Đồng ý cập nhật, lấy lại", "agreed to update or take back", ""),
-        _row("16", "Từ chối cập nhật, lấy lại", "refused to update or take back", "13"),
+        _row(
+            "16", "Từ chối cập nhật, lấy lại", "refused to update or take back", "13", reason=True
+        ),
     )
 }
 

@@ -123,6 +123,7 @@ def _served(world: Any, socket: Path) -> Iterator[Live]:
                 Limits(),
                 world.clock,
                 world.ready,
+                outbox=world.outbox,
                 local_operator=local_operator,
             ),
             shutdown_timeout=1.0,

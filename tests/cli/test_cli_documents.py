@@ -166,10 +166,10 @@ def test_track_shows_the_way_and_keeps_the_evidence(
     for word in ("available", "SubmissionAcceptance", "ContentConsignment", "tinh-h01", "12/SM-VP"):
         assert word in shown.stdout
     assert sorted(p.relative_to(kept).as_posix() for p in kept.rglob("*.xml")) == [
-        "01-SubmissionAcceptance/receipt.xml",
-        "01-SubmissionAcceptance/signature.xml",
-        "02-ContentConsignment/receipt.xml",
-        "02-ContentConsignment/signature.xml",
+        "01-tinh-h01/receipt.xml",
+        "01-tinh-h01/signature.xml",
+        "02-tinh-h01/receipt.xml",
+        "02-tinh-h01/signature.xml",
         "seal.xml",
     ]
     verdicts = data(judged)
@@ -199,8 +199,8 @@ def evidence(as_: As, letter: Letter, tmp_path: Path) -> Path:
     "changed",
     [
         "envelope.edxml",
-        "01-SubmissionAcceptance/receipt.xml",
-        "02-ContentConsignment/signature.xml",
+        "01-tinh-h01/receipt.xml",
+        "02-tinh-h01/signature.xml",
     ],
 )
 def test_a_changed_byte_is_found(
@@ -238,7 +238,7 @@ def test_half_of_the_evidence_is_not_enough(
 ) -> None:
     """A receipt without its signature, a seal without its envelope: named, exit 65."""
     kept = evidence(as_, letter, tmp_path)
-    receipt = kept / "01-SubmissionAcceptance" / "receipt.xml"
+    receipt = kept / "01-tinh-h01" / "receipt.xml"
     for lonely, said in ((receipt, "no signature"), (kept / "seal.xml", "was not given")):
         result = relay("verify", lonely, "--root", root)
         assert result.exit_code == 65

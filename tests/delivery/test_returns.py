@@ -11,7 +11,7 @@ import pytest
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
 from relay.delivery.retry import RetryPolicy
-from relay.errors import AccessError, PeerError, TransportError
+from relay.errors import AccessError, ConflictError, PeerError, TransportError
 from relay.model import AgencyCode, Event, Evidence, MessageType, NodeId, Receipt, Signed
 
 UP = NodeId("tinh")
@@ -109,10 +109,12 @@ async def test_an_acknowledgement_leaves_at_once_and_once(world: Any) -> None:
     desk = InboxDesk(NodeId("xa"), world.journal, world.keys["xa"], world.clock, told.append)
     (item,) = await desk.list(ALL, InboxQuery(MessageType.DOCUMENT))
 
-    for said in (Acknowledgement.DONE, Acknowledgement.DONE, Acknowledgement.FAIL):
+    for said in (Acknowledgement.DONE, Acknowledgement.DONE, Acknowledgement.PROCESSING):
         assert (
             await desk.acknowledge(ALL, item.delivery_id, said)
         ).acknowledgement is Acknowledgement.DONE
+    with pytest.raises(ConflictError, match="already acknowledged done"):
+        await desk.acknowledge(ALL, item.delivery_id, Acknowledgement.FAIL)
 
     view = await world.journal.message(accepted.message_id)
     events = [r.event for r in view.deliveries[0].receipts]

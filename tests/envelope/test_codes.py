@@ -78,6 +78,18 @@ def test_what_is_no_agency_code_is_refused(text: str) -> None:
         normalise(text)
 
 
+@given(st.text(max_size=33))
+def test_a_refused_code_is_quoted_in_ascii(text: str) -> None:
+    """At most 35 characters of it, with nothing in it that a log or a header would choke on."""
+    text = f"-{text}-"
+    with pytest.raises(EnvelopeError) as caught:
+        normalise(text)
+    what = caught.value.what
+    assert what.isascii()
+    assert what.isprintable()
+    assert len(what) <= 35 + len('"" is not an agency code')
+
+
 @given(st.text(max_size=50))
 def test_any_text_is_a_code_or_an_envelope_error(text: str) -> None:
     """No other exception, and a canonical text is its own canonical text of at most 35."""

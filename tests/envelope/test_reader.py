@@ -113,6 +113,31 @@ def test_a_status_is_read_with_what_it_answers(status: StatusMessage) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "description", "finding"),
+    [
+        ("77", "", "unknown-status"),
+        ("02", "", "missing-reason"),
+        ("13", " ", "missing-reason"),
+        ("16", "", "missing-reason"),
+        ("16", "đang trình ký", None),
+        ("06", "", None),
+    ],
+)
+def test_an_irregular_status_is_remarked_on_and_carried(
+    status: StatusMessage, code: str, description: str, finding: str | None
+) -> None:
+    """A code that the table lacks, and a refusal or take-back that gives no reason."""
+    regular = write_status(replace(status, status_code="05", description="VANBAN"))
+    content = regular.replace(b">05<", f">{code}<".encode())
+    envelope = read(content.replace(b"VANBAN", description.encode()))
+
+    assert envelope.message_type is MessageType.STATUS
+    assert envelope.status is not None
+    assert envelope.status.status_code == code
+    assert [one.code for one in envelope.findings] == ([finding] if finding else [])
+
+
+@pytest.mark.parametrize(
     ("limits", "content", "message"),
     [
         (Limits(envelope_bytes=100), SMALLEST, "too large, limit 100 bytes"),

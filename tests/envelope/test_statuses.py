@@ -20,6 +20,11 @@ def test_only_the_take_back_goes_to_the_receiver() -> None:
     assert towards == {"13"}
 
 
+def test_refusals_and_take_backs_need_a_reason() -> None:
+    """The other side has to know why."""
+    assert {code for code, row in STATUSES.items() if row.reason_required} == {"02", "13", "16"}
+
+
 def test_a_code_is_found_with_and_without_its_zero() -> None:
     """ "1" is met for "01"."""
     assert lookup("1") is lookup(" 01 ")

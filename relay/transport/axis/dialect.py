@@ -10,7 +10,7 @@ Raises:  AxisRefusal.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -123,18 +123,23 @@ def message_type(call: AxisCall) -> MessageType | None:
     try:
         return MessageType(text.lower())
     except ValueError:
-        raise _unusable("messagetype", "edoc, status") from None
+        raise _unusable("messagetype", "one of: edoc, status") from None
 
 
-def acknowledgement(call: AxisCall) -> Acknowledgement | None:
+def acknowledgement(
+    call: AxisCall, allowed: Sequence[Acknowledgement] = tuple(Acknowledgement)
+) -> Acknowledgement | None:
     """The `status` of updateStatus, or of a list; in any case."""
     text = call.values.get("status")
     if text is None:
         return None
     try:
-        return Acknowledgement(text.lower())
+        given = Acknowledgement(text.lower())
     except ValueError:
-        raise _unusable("status", "initial, processing, done, fail") from None
+        given = None
+    if given not in allowed:
+        raise _unusable("status", f"one of: {', '.join(allowed)}")
+    return given
 
 
 def bound(call: AxisCall, name: str) -> datetime | None:
@@ -185,7 +190,7 @@ def _number(call: AxisCall, name: str, otherwise: int) -> int:
     if text is None:
         return otherwise
     if not (text.isascii() and text.isdecimal() and len(text) <= 7 and int(text) <= MAX_PAGE_INDEX):
-        raise _unusable(name, f"0 to {MAX_PAGE_INDEX}")
+        raise _unusable(name, f"a number from 0 to {MAX_PAGE_INDEX}")
     return int(text)
 
 
@@ -194,7 +199,7 @@ def _unusable(name: str, allowed: str) -> AxisRefusal:
         ErrorCode.SYSTEM_ERROR,
         "bad-parameter",
         f"Gia tri cua header {name} khong hop le",
-        f"header {name} is not one of: {allowed}",
+        f"header {name} must be {allowed}",
     )
 
 

@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.ports import Acknowledgement, InboxQuery, SentQuery
-from relay.errors import NotFoundError
+from relay.errors import ConflictError, NotFoundError
 from relay.model import DeliveryId, MessageId, MessageType
 from relay.transport.axis import answers, dialect
 from relay.transport.axis.dialect import AxisCall, Call
@@ -32,6 +32,7 @@ ROWS_AT_A_TIME = 250
 """About a millisecond of writing rows."""
 
 Item = TypeVar("Item")
+_SAID = (Acknowledgement.PROCESSING, Acknowledgement.DONE, Acknowledgement.FAIL)
 _COUNTED = {
     Call.COUNT_DOCUMENTS: MessageType.DOCUMENT,
     Call.COUNT_STATUSES: MessageType.STATUS,
@@ -71,15 +72,23 @@ async def count(face: Face, call: AxisCall, request: web.Request) -> web.StreamR
 
 async def update(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
     """A transport acknowledgement; repeating it is safe."""
-    given = dialect.acknowledgement(call)
-    if given is None or given is Acknowledgement.INITIAL:
+    given = dialect.acknowledgement(call, _SAID)
+    if given is None:
         raise AxisRefusal(
             ErrorCode.SYSTEM_ERROR,
             "bad-parameter",
-            "Thieu status hoac gia tri khong hop le",
-            "status is missing, or not one of: processing, done, fail",
+            "Thieu header status",
+            f"header status is missing, it must be one of: {', '.join(_SAID)}",
         )
-    await face.inbox.acknowledge(call.system.caller(), dialect.doc_id(call), given)
+    try:
+        await face.inbox.acknowledge(call.system.caller(), dialect.doc_id(call), given)
+    except ConflictError as error:
+        raise AxisRefusal(
+            ErrorCode.FILE_ERROR,
+            "already-done",
+            "Van ban da duoc xac nhan da nhan (done), khong doi thanh fail duoc",
+            str(error),
+        ) from None
     return web.Response(body=answers.success({}), content_type="application/json")
 
 

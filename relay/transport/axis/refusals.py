@@ -47,13 +47,17 @@ class ErrorCode(StrEnum):
 class AxisRefusal(PeerError):  # noqa: N818 - a refusal is an answer of the dialect
     """A call answered with FAIL. `why` is a short stable word for logs and tests.
 
-    `text` is what the clerk sees: Vietnamese without diacritics, then English.
+    `text` is what the clerk sees: Vietnamese without diacritics, then English. `logged` is what the
+    node's own log says in place of the English, where the caller must not learn it.
     """
 
-    def __init__(self, code: ErrorCode, why: str, vietnamese: str, english: str) -> None:
+    def __init__(
+        self, code: ErrorCode, why: str, vietnamese: str, english: str, *, logged: str = ""
+    ) -> None:
         self.code = code
         self.why = why
         self.text = both(vietnamese, english)
+        self.logged = plain(logged or english)
         super().__init__(english)
 
 

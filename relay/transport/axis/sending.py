@@ -11,7 +11,8 @@ import structlog
 from aiohttp import hdrs, web
 
 from relay.delivery.ports import Submission
-from relay.errors import RelayError
+from relay.envelope.parties import require_codes
+from relay.errors import EnvelopeError, RelayError
 from relay.transport.axis import answers, dialect
 from relay.transport.axis.dialect import AxisCall
 from relay.transport.axis.expect import go_on
@@ -52,6 +53,9 @@ async def send(face: Face, call: AxisCall, request: web.Request) -> web.StreamRe
     )
     try:
         accepted = await face.intake.submit(submission)
+    except EnvelopeError:
+        require_codes(envelope, declared_to)  # says in which element, where it is a code
+        raise
     finally:
         await face.store.release(payload)
     return web.Response(

@@ -139,6 +139,8 @@ def _refuse(request: web.Request, error: RelayError) -> web.StreamResponse:
             call=call,
             code=refusal.code,
             why=refusal.why,
+            detail=refusal.logged,
+            peer=request.remote or "",
         )
     return _response(request, refusal, 200)
 

@@ -22,6 +22,7 @@ SIGN_HEADER_BYTES = 64 << 10
 """It names every recipient: a circular to a few thousand of them fills most of this."""
 
 _PREFIX = PREFIX.lower().encode()
+_PROOF = ("systemid", "sign-header", "hash-header")
 # What Gson, the client library's JSON writer, escapes beyond JSON itself.
 _GSON = {char: f"\\u{ord(char):04x}" for char in "<>&='"}
 
@@ -43,9 +44,13 @@ def collect(raw_headers: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
 def authenticate(headers: Mapping[str, bytes], systems: Systems) -> System:
     """The system whose secret made the HMAC over the sign-header's received bytes.
 
-    The same work and the same refusal whether the systemid or the secret is wrong.
+    The same work and the same answer whether the systemid or the secret is wrong; only the node's
+    own log says which.
     """
-    signed = headers.get("sign-header", b"")
+    for name in _PROOF:
+        if not headers.get(name):
+            raise _refuse("missing-header", f"Thieu header {name}", f"header {name} is missing")
+    signed = headers["sign-header"]
     if len(signed) > SIGN_HEADER_BYTES:
         raise _refuse(
             "long-sign-header",
@@ -53,8 +58,8 @@ def authenticate(headers: Mapping[str, bytes], systems: Systems) -> System:
             f"sign-header of {len(signed)} bytes, limit {in_units(SIGN_HEADER_BYTES)}: "
             "name fewer recipients in one call",
         )
-    system = systems.lookup(headers.get("systemid", b"").decode("utf-8", "replace"))
-    given = headers.get("hash-header", b"")
+    system = systems.lookup(headers["systemid"].decode("utf-8", "replace"))
+    given = headers["hash-header"]
     holds = False
     for key, counts in systems.keys(system):
         holds |= hmac.compare_digest(mac(key, signed), given) & counts
@@ -62,7 +67,8 @@ def authenticate(headers: Mapping[str, bytes], systems: Systems) -> System:
         raise _refuse(
             "bad-signature",
             "Sai systemid hoac khoa bi mat",
-            "unknown systemid, or hash-header was not made with its secret",
+            "unknown systemid, or hash-header is not the HMAC-SHA256 of sign-header with its secret",
+            logged="unknown systemid" if system is None else "hash-header does not hold",
         )
     return system
 
@@ -70,7 +76,7 @@ def authenticate(headers: Mapping[str, bytes], systems: Systems) -> System:
 def signed_members(headers: Mapping[str, bytes]) -> dict[str, str]:
     """The sign-header's members by lower-case name, each equal to its header. Call it only
     after `authenticate`."""
-    members = _read(headers.get("sign-header", b""))
+    members = _read(headers["sign-header"])
     for name, value in members.items():
         if headers.get(name) != value.encode():
             raise _refuse(
@@ -105,9 +111,9 @@ def _read(text: bytes) -> dict[str, str]:
     try:
         parsed = _DECODER.decode(text.decode("utf-8"))
     except (ValueError, RecursionError):
-        parsed = None
+        raise _malformed("sign-header is not JSON") from None
     if not isinstance(parsed, dict):
-        raise _malformed("not a JSON object")
+        raise _malformed("sign-header is not a JSON object")
     return parsed
 
 
@@ -115,12 +121,12 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, str]:
     members: dict[str, str] = {}
     for full, value in pairs:
         if not full.lower().startswith(PREFIX.lower()):
-            raise _malformed("a member is not one of the dialect's headers")
+            raise _malformed("a member of sign-header is not one of the dialect's headers")
         name = full[len(PREFIX) :].lower()
         if name in members:
-            raise _malformed("a member comes twice")
+            raise _malformed("a member of sign-header comes twice")
         if not isinstance(value, str) or not _is_text(value):
-            raise _malformed("a member is not a text")
+            raise _malformed("a member of sign-header is not a text")
         # Blanks around a value do not survive the way through HTTP.
         members[name] = value.strip(" \t")
     return members
@@ -135,8 +141,8 @@ def _is_text(value: str) -> bool:
 
 
 def _malformed(what: str) -> AxisRefusal:
-    return _refuse("bad-sign-header", "Header sign-header sai dinh dang", f"sign-header: {what}")
+    return _refuse("bad-sign-header", "Header sign-header sai dinh dang", what)
 
 
-def _refuse(why: str, vietnamese: str, english: str) -> AxisRefusal:
-    return AxisRefusal(ErrorCode.BAD_SYSTEM, why, vietnamese, english)
+def _refuse(why: str, vietnamese: str, english: str, logged: str = "") -> AxisRefusal:
+    return AxisRefusal(ErrorCode.BAD_SYSTEM, why, vietnamese, english, logged=logged)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -20,6 +21,7 @@ from relay.delivery.ports import (
     Inbox,
     Intake,
     LogReader,
+    Outbox,
     PayloadStore,
     Tokens,
     Tracking,
@@ -31,12 +33,14 @@ from relay.transport.native.inside import REQUEST_ID, Inside, Route, Who
 from relay.transport.problems import is_expected, problem_of, problem_response
 
 _log = structlog.get_logger("relay.native")
+_SHOWN_PATH = 100
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
     Route("GET", "/v1/messages/{id}", messages.message),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
+    Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
     Route("GET", "/v1/deliveries", deliveries.listing),
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
@@ -63,6 +67,8 @@ def native_app(
     limits: Limits,
     clock: Callable[[], datetime],
     ready: Callable[[], str | None],
+    *,
+    outbox: Outbox,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
 ) -> web.Application:
@@ -71,7 +77,18 @@ def native_app(
     Serve the latter on a unix socket only: whoever can connect is an operator.
     """
     inside = Inside(
-        intake, inbox, tracking, log, tokens, store, limits, clock, ready, local_operator, entropy
+        intake,
+        inbox,
+        outbox,
+        tracking,
+        log,
+        tokens,
+        store,
+        limits,
+        clock,
+        ready,
+        local_operator,
+        entropy,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:
@@ -117,6 +134,10 @@ def _answering(inside: Inside) -> Middleware:
 
 def _refusal(request: web.Request, error: Exception, request_id: str) -> web.Response:
     problem = problem_of(error)
+    if isinstance(error, web.HTTPNotFound):
+        path = ascii(request.path)[1:-1][:_SHOWN_PATH]
+        detail = f"no route of the API is at {path}; /v1/openapi.json lists them"
+        problem = replace(problem, detail=detail)
     if is_expected(error):
         # Whoever is known leaves a line; strangers must not be able to fill the log.
         say = _log.debug if problem.kind.status in (401, 404, 405) else _log.info

@@ -64,6 +64,13 @@ def word(request: web.Request, name: str, words: Sequence[str]) -> str | None:
     return text
 
 
+def uuid(request: web.Request, name: str) -> str | None:
+    text = one(request, name)
+    if text is not None and not _UUID.fullmatch(text):
+        raise RequestError(f"{name} must be a UUID in lower case", parameter=name)
+    return text
+
+
 def codes(request: web.Request, name: str, most: int) -> tuple[str, ...] | None:
     """A repeated parameter of agency codes as the caller wrote them; None where there is none."""
     values = request.query.getall(name, [])

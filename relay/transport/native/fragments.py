@@ -58,10 +58,13 @@ def in_query(name: str, schema: Schema, description: str) -> Json:
     return {"name": name, "in": "query", "schema": schema, "description": description}
 
 
+LIMIT = in_query(
+    "limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "A page"
+)
+
+
 def cursor(description: str) -> list[Json]:
     return [
         in_query("after", {"type": "integer", "minimum": 0, "default": 0}, description),
-        in_query(
-            "limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "A page"
-        ),
+        LIMIT,
     ]

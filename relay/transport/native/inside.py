@@ -18,6 +18,7 @@ from relay.delivery.ports import (
     Inbox,
     Intake,
     LogReader,
+    Outbox,
     PayloadStore,
     Tokens,
     Tracking,
@@ -29,6 +30,7 @@ from relay.envelope.limits import Limits
 class Inside:
     intake: Intake
     inbox: Inbox
+    outbox: Outbox
     tracking: Tracking
     log: LogReader
     tokens: Tokens

@@ -1,6 +1,7 @@
-"""A message for those who may know of it: where each delivery stands, its seal, its receipts.
+"""A message for those who may know of it: where each delivery stands, its seal, its receipts; and
+what a sender sent, with how each delivery of it ended.
 
-Touches: the tracking door.
+Touches: the tracking and the outbox door.
 Raises:  NotFoundError, RequestError.
 """
 
@@ -8,12 +9,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from relay.delivery.ports import Caller
-from relay.model import Seal
-from relay.transport.native.asking import digest, message_id, only
+from relay.delivery.ports import Caller, SentQuery
+from relay.model import MessageId, MessageType, Seal
+from relay.transport.native.asking import digest, message_id, number, only, uuid, word
 from relay.transport.native.inside import Inside
-from relay.transport.native.views import json_response, message_view
+from relay.transport.native.views import json_response, message_view, sent_item
 from relay.wire.container import write_receipts
+
+MOST_SKIPPED = 1_000_000
 
 
 async def message(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
@@ -24,6 +27,21 @@ async def message(inside: Inside, caller: Caller, request: web.Request) -> web.S
 async def seal(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
     only(request)
     return seal_response(await inside.tracking.seal(caller, message_id(request)))
+
+
+async def sent(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
+    """One row for each delivery, the newest message first; an unknown `message_id` has no rows."""
+    only(request, "skip", "limit", "type", "message_id")
+    kind = word(request, "type", [kind.value for kind in MessageType])
+    named = uuid(request, "message_id")
+    query = SentQuery(
+        message_type=None if kind is None else MessageType(kind),
+        message_id=None if named is None else MessageId(named),
+        skip=number(request, "skip", 0, 0, MOST_SKIPPED),
+        limit=number(request, "limit", 100, 1, 1000),
+    )
+    items = await inside.outbox.list(caller, query)
+    return json_response({"sent": [sent_item(item) for item in items]})
 
 
 async def receipt(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:

@@ -9,6 +9,7 @@ from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
 from relay.transport.native.fragments import (
+    LIMIT,
     Json,
     content,
     cursor,
@@ -23,6 +24,7 @@ from relay.transport.native.fragments import (
     seal_answer,
     xml_answer,
 )
+from relay.transport.native.messages import MOST_SKIPPED
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 
 _TITLES = {
@@ -30,7 +32,7 @@ _TITLES = {
     401: "No valid bearer token",
     403: "Not for this caller",
     404: "Nothing of the caller's has that name",
-    409: "Other content stands under that name",
+    409: "Other content stands under that name, or the opposite was said before",
     413: "More than this node takes",
     415: "A kind of body not taken here",
     416: "The range lies outside the document",
@@ -84,6 +86,7 @@ def _paths() -> Json:
             "get": reading("getMessageSeal", "The seal over the envelope", seal_answer()),
             "parameters": one_message,
         },
+        "/v1/sent": {"get": _sent()},
         "/v1/receipts/{digest}": {
             "get": reading(
                 "getReceipt", "One signed receipt, in a container", xml_answer("The container")
@@ -204,6 +207,31 @@ def _listing() -> Json:
     }
 
 
+def _sent() -> Json:
+    return {
+        **operation(
+            "listSent",
+            "What the caller's agencies sent here, and how each delivery of it stands",
+            {"200": json_answer("Sent")},
+            (400, 401, 503),
+        ),
+        "parameters": [
+            in_query(
+                "skip",
+                {"type": "integer", "minimum": 0, "maximum": MOST_SKIPPED, "default": 0},
+                "Rows to leave out, the newest first",
+            ),
+            LIMIT,
+            in_query(
+                "type",
+                {"type": "string", "enum": [kind.value for kind in MessageType]},
+                "One kind only",
+            ),
+            in_query("message_id", UUID, "The deliveries of one message only"),
+        ],
+    }
+
+
 def _envelope() -> Json:
     headers = {
         "Repr-Digest": {"schema": TEXT, "description": "RFC 9530, SHA-256 of the whole envelope"},
@@ -229,7 +257,7 @@ def _acknowledge() -> Json:
             "acknowledgeDelivery",
             "Say what became of a delivery; `done` sends the sender a receipt",
             {"200": json_answer("Delivery")},
-            (400, 401, 404, 413, 415, 503),
+            (400, 401, 404, 409, 413, 415, 503),
         ),
         "requestBody": json_body("Acknowledge"),
     }

@@ -152,6 +152,27 @@ SCHEMAS: dict[str, Schema] = {
         deliveries=list_of(reference("Delivery")),
         next=WHOLE,
     ),
+    "SentDelivery": _record(
+        "One delivery of a message that entered here; `reason` says why it ended without arriving.",
+        message_id=UUID,
+        delivery_id=UUID,
+        message_type=_word(MessageType),
+        sender=TEXT,
+        recipient=TEXT,
+        subject=TEXT,
+        notation=TEXT,
+        accepted_at=INSTANT,
+        state=_word(DeliveryState),
+        acknowledgement=_word(Acknowledgement),
+        settled_at=_or_null(INSTANT),
+        reason=_or_null(_word(Reason)),
+        detail=TEXT,
+        failed_at_node=_or_null(TEXT),
+    ),
+    "Sent": _record(
+        "The newest message first; ask again with `skip` raised by the rows that came.",
+        sent=list_of(reference("SentDelivery")),
+    ),
     "AuditPage": _record(
         "Entries of the audit log; ask again with `after` set to `next`.",
         entries=list_of(

@@ -17,6 +17,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from relay.delivery.ports import Accepted, Caller, Submission
 from relay.envelope.limits import in_units
+from relay.envelope.parties import require_codes
+from relay.errors import EnvelopeError
 from relay.model import Envelope, Payload
 from relay.transport.intake_stream import receive
 from relay.transport.native.asking import codes, idempotency_key, only, refuse_coding
@@ -66,6 +68,9 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
     )
     try:
         return _answer(await inside.intake.submit(submission))
+    except EnvelopeError:
+        require_codes(handed.envelope, declared_to)  # says in which element, where it is a code
+        raise
     finally:
         await inside.store.release(handed.payload)
 

@@ -18,6 +18,7 @@ from relay.delivery.ports import (
     InboxItem,
     MessageView,
     ReceiptView,
+    SentItem,
     StatusView,
     TokenView,
 )
@@ -156,6 +157,25 @@ def inbox_item(item: InboxItem) -> Json:
         "available_at": stamp(item.available_at),
         "updated_at": stamp(item.updated_at),
         "seal_kind": item.seal_kind,
+    }
+
+
+def sent_item(item: SentItem) -> Json:
+    return {
+        "message_id": item.message_id,
+        "delivery_id": item.delivery_id,
+        "message_type": item.message_type,
+        "sender": item.sender,
+        "recipient": item.recipient,
+        "subject": item.subject,
+        "notation": item.notation,
+        "accepted_at": stamp(item.accepted_at),
+        "state": item.state,
+        "acknowledgement": item.acknowledgement,
+        "settled_at": _stamp_or_none(item.settled_at),
+        "reason": item.reason,
+        "detail": item.detail,
+        "failed_at_node": item.failed_at_node,
     }
 
 

@@ -25,8 +25,16 @@ from relay.delivery.ports import (
     SentQuery,
     Submission,
 )
+from relay.envelope.codes import parse
 from relay.envelope.limits import Limits
-from relay.errors import AccessError, JournalError, NotFoundError, RouteError, TooLargeError
+from relay.errors import (
+    AccessError,
+    ConflictError,
+    JournalError,
+    NotFoundError,
+    RouteError,
+    TooLargeError,
+)
 from relay.model import (
     AgencyCode,
     DeliveryId,
@@ -133,10 +141,9 @@ class MemoryNode:
     _payloads: dict[Digest, Payload] = field(default_factory=dict)
 
     def resolve(self, code: str) -> AgencyCode:
-        short = code.strip().upper()
-        for known in (short, f"000.{short}"):
-            if known in self.directory:
-                return self.directory[known]
+        short = parse(code).text
+        if short in self.directory:
+            return self.directory[short]
         raise RouteError(f"unknown code {code}", [code])
 
     async def submit(self, submission: Submission) -> Accepted:
@@ -239,7 +246,10 @@ class MemoryNode:
         reason: str = "",
     ) -> InboxItem:
         item = await self.find(caller, delivery_id)
-        done = acknowledgement is Acknowledgement.DONE
+        done = Acknowledgement.DONE in (acknowledgement, item.acknowledgement)
+        if done and acknowledgement is Acknowledgement.FAIL:
+            raise ConflictError(f"delivery {delivery_id} is already acknowledged done")
+        acknowledgement = Acknowledgement.DONE if done else acknowledgement
         item = replace(
             item,
             acknowledgement=acknowledgement,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,6 +146,50 @@ def test_wrong_secret_and_unknown_system_cannot_be_told_apart() -> None:
     unknown = refused(Call.GET, [(k.encode(), v.encode()) for k, v in sign(values, SECRET).items()])
     assert (wrong.code, wrong.text) == (unknown.code, unknown.text) == ("15", wrong.text)
     assert len(SYSTEMS.keys(None)) == len(SYSTEMS.keys(SYSTEM)) == 2
+
+
+@pytest.mark.parametrize("name", ["systemid", "sign-header", "hash-header"])
+def test_a_missing_proof_is_named(name: str) -> None:
+    """Before any HMAC, for known and unknown systems alike; an empty one is missing, too."""
+    full = f"XroadVnpt-{name}".encode()
+    for systemid in ("vxp.test.01", "vxp.none"):
+        values = sign([("systemid", systemid), ("docId", "x")], b"wrong")
+        headers = [(k.encode(), v.encode()) for k, v in values.items() if k.encode() != full]
+        for left in (headers, [*headers, (full, b"")]):
+            refusal = refused(Call.GET, left)
+            assert (refusal.why, str(refusal)) == ("missing-header", f"header {name} is missing")
+
+
+def test_the_shape_of_a_sign_header_is_judged_after_its_hmac() -> None:
+    """Only who has the secret learns that its JSON is broken."""
+    headers = signed_text('{"XroadVnpt-systemid":')
+    assert str(refused(Call.GET, headers)) == "sign-header is not JSON"
+    assert str(refused(Call.GET, signed_text("[]"))) == "sign-header is not a JSON object"
+    forged = [(k, b"0" * 64 if k.lower().endswith(b"hash-header") else v) for k, v in headers]
+    assert refused(Call.GET, forged).why == "bad-signature"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("pagesize", "many", "header pagesize must be a number from 0 to 1000000"),
+        ("fromdate", "2026-11-23", "header fromdate must be dd/MM/yyyy HH:mm:ss"),
+        ("messagetype", "fax", "header messagetype must be one of: edoc, status"),
+        ("status", "lost", "header status must be one of: initial, processing, done, fail"),
+    ],
+)
+def test_a_bad_parameter_is_refused_with_what_is_allowed(name: str, value: str, text: str) -> None:
+    """In words that fit the parameter."""
+    call = AxisCall(Call.RECEIVED, SYSTEM, {name: value}, frozenset(), "", None)
+    readers: dict[str, Callable[[], object]] = {
+        "pagesize": lambda: dialect.page(call, 100),
+        "fromdate": lambda: dialect.bound(call, "fromdate"),
+        "messagetype": lambda: dialect.message_type(call),
+        "status": lambda: dialect.acknowledgement(call),
+    }
+    with pytest.raises(AxisRefusal) as caught:
+        readers[name]()
+    assert str(caught.value) == text
 
 
 def test_a_decoy_key_authenticates_nobody() -> None:

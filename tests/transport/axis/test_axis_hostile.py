@@ -201,8 +201,8 @@ async def test_a_send_is_refused_before_its_body_is_asked_for(
     assert answer(raw)[1] == {
         "status": "FAIL",
         "ErrorCode": "15",
-        "ErrorDesc": "Sai systemid hoac khoa bi mat / unknown systemid, or hash-header was not "
-        "made with its secret",
+        "ErrorDesc": "Sai systemid hoac khoa bi mat / unknown systemid, or hash-header is not the "
+        "HMAC-SHA256 of sign-header with its secret",
         "DocId": "",
     }
 

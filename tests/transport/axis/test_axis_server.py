@@ -251,7 +251,7 @@ async def test_failures_of_the_inside_are_answered_by_one_table(
 
 
 async def test_a_refusal_is_one_line_without_headers_or_payload(face: Any, edxml: Edxml) -> None:
-    """systemid, call, code, why, and no more."""
+    """systemid, call, code, why, detail, who called, and no more."""
     with structlog.testing.capture_logs() as logs, pytest.raises(AxisFailure):
         await face.client().send(edxml(), sender=SENDER, recipients=["H77"])
     (line,) = [one for one in logs if one["event"] == "axis call refused"]
@@ -260,7 +260,26 @@ async def test_a_refusal_is_one_line_without_headers_or_payload(face: Any, edxml
         "call": "sendEdoc",
         "code": "18",
         "why": "no-route",
+        "detail": "a recipient cannot be reached, check its code: unknown code H77",
+        "peer": "127.0.0.1",
     }
+
+
+@pytest.mark.parametrize(
+    ("systemid", "logged"),
+    [("vxp.test.01", "hash-header does not hold"), ("vxp.none", "unknown systemid")],
+)
+async def test_only_the_log_says_whether_systemid_or_secret_is_wrong(
+    face: Any, systemid: str, logged: str
+) -> None:
+    """The caller reads one text for both."""
+    headers = sign([("systemid", systemid), ("docId", "x")], b"wrong")
+    with structlog.testing.capture_logs() as logs:
+        async with face.session.post(f"{face.url}/getEdoc", headers=headers) as got:
+            text = (await got.json())["ErrorDesc"]
+    (line,) = [one for one in logs if one["event"] == "axis call refused"]
+    assert line["detail"] == logged
+    assert "unknown systemid, or hash-header is not" in text
 
 
 async def test_an_odd_timestamp_is_logged_once(serve: Serve, systems: Systems, node: Any) -> None:
@@ -376,8 +395,39 @@ async def test_update_status_takes_any_case_and_repeats(face: Any, edxml: Edxml)
     for word in ("initial", "lost"):
         _, fields = await ask(face, "updateStatus", ("docId", delivery), ("status", word))
         assert fields["ErrorCode"] == "20"
+        assert "header status must be one of: processing, done, fail" in fields["ErrorDesc"]
     _, fields = await ask(face, "updateStatus", ("docId", delivery))
     assert fields["ErrorCode"] == "20"
+    assert "header status is missing" in fields["ErrorDesc"]
+
+
+async def test_what_was_done_cannot_fail_afterwards(face: Any, edxml: Edxml) -> None:
+    """FAIL in clear words, with a code that no client takes for a passing fault."""
+    _, delivery = await sent_one(face, edxml())
+    for word, code in (("done", "0"), ("fail", "21"), ("done", "0")):
+        _, fields = await ask(face, "updateStatus", ("docId", delivery), ("status", word))
+        assert fields["ErrorCode"] == code
+        assert ("already acknowledged done" in fields["ErrorDesc"]) is (word == "fail")
+
+
+@pytest.mark.parametrize(
+    ("document", "recipients", "text"),
+    [
+        ({"to": (RECEIVER, "Sở Mẫu")}, None, '"S\\u1edf M\\u1eabu" is not an agency code at To/OrganId'),
+        ({"sender": "x"}, [RECEIVER], '"x" is not an agency code at From/OrganId'),
+        ({}, ["-" * 35], f'"{"-" * 35}" is not an agency code at the list of recipients outside'),
+        ({}, ["-" * 36], "agency code of 36 characters at the list of recipients outside"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_agency_code_is_quoted_with_its_place(
+    face: Any, edxml: Edxml, document: Any, recipients: Any, text: str
+) -> None:
+    """The clerk has to find it among some thousand others."""
+    with pytest.raises(AxisFailure) as caught:
+        await face.client().send(edxml(**document), sender=SENDER, recipients=recipients)
+    assert caught.value.code == "22"
+    assert text in caught.value.text
+    assert face.store.kept_bytes() == 0
 
 
 async def test_a_document_too_large_for_get_is_not_fetched_by_it(

@@ -49,6 +49,7 @@ def build(world: Any) -> Callable[..., web.Application]:
         parts: dict[str, Any] = {
             "intake": world,
             "inbox": world,
+            "outbox": world.outbox,
             "tracking": world,
             "log": world.log,
             "tokens": world.tokens,

@@ -27,6 +27,8 @@ from relay.delivery.ports import (
     LogEntry,
     MessageView,
     ReceiptView,
+    SentItem,
+    SentQuery,
     Submission,
     TokenView,
 )
@@ -141,6 +143,7 @@ class World:
         self.store = MemoryStore(folder)
         self.log = MemoryLog()
         self.tokens = MemoryTokens()
+        self.outbox = MemoryOutbox(self)
         self.served = {AgencyCode("000.00.15.H51"), AgencyCode("000.00.20.H13")}
         self.kept: dict[MessageId, Kept] = {}
         self.receipts: dict[Digest, Signed] = {}
@@ -363,7 +366,10 @@ class World:
         reason: str = "",
     ) -> InboxItem:
         kept, item = self._delivery(caller, delivery_id)
-        done = acknowledgement is Acknowledgement.DONE
+        done = Acknowledgement.DONE in (acknowledgement, item.acknowledgement)
+        if done and acknowledgement is Acknowledgement.FAIL:
+            raise ConflictError(f"delivery {delivery_id} is already acknowledged done")
+        acknowledgement = Acknowledgement.DONE if done else acknowledgement
         state = DeliveryState.HANDED_OVER if done else item.state
         item = replace(item, acknowledgement=acknowledgement, state=state)
         kept.items[AgencyCode(item.recipient)] = item
@@ -396,6 +402,44 @@ class World:
         ):
             raise NotFoundError("no message has that id")
         return kept
+
+
+class MemoryOutbox:
+    """The sender's side of a world; what `ended` names ended as that says."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.ended: dict[DeliveryId, SentItem] = {}
+
+    async def list(self, caller: Caller, query: SentQuery) -> list[SentItem]:
+        found = [
+            self.ended.get(item.delivery_id, self._row(kept, item))
+            for kept in reversed(self._world.kept.values())
+            for item in kept.items.values()
+            if (caller.operator or kept.sender in caller.agencies)
+            and query.message_type in (None, item.message_type)
+            and query.message_id in (None, item.message_id)
+        ]
+        return found[query.skip : query.skip + query.limit]
+
+    @staticmethod
+    def _row(kept: Kept, item: InboxItem) -> SentItem:
+        return SentItem(
+            message_id=item.message_id,
+            delivery_id=item.delivery_id,
+            message_type=item.message_type,
+            sender=item.sender,
+            recipient=item.recipient,
+            subject=item.subject,
+            notation=item.notation,
+            accepted_at=kept.view.accepted_at,
+            state=item.state,
+            acknowledgement=item.acknowledgement,
+            settled_at=item.available_at,
+            reason=None,
+            detail="",
+            failed_at_node=None,
+        )
 
 
 class MemoryLog:

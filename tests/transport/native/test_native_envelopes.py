@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from relay.errors import JournalError, OverloadError, SignatureError
+from relay.errors import EnvelopeError, JournalError, OverloadError, SignatureError
 
 Letter = Callable[..., bytes]
 Http = Callable[..., aiohttp.ClientSession]
@@ -277,6 +277,22 @@ async def test_another_agencys_letter_is_refused(http: Http, letter: Letter) -> 
     """From must be an agency of the token."""
     async with http("recipient").post("/v1/envelopes", data=letter(), headers=XML) as response:
         assert (await problem(response))[:2] == (403, "forbidden")
+
+
+async def test_what_is_no_agency_code_is_refused_with_its_place(
+    world: Any, http: Http, letter: Letter
+) -> None:
+    """The intake says which text; the answer also where it stands, in the document or beside it."""
+    world.failing = EnvelopeError("not an agency code")
+    kind = {"Content-Type": "application/xml"}
+    for query, content, where in (
+        ("", letter(to=("000.00.15.H51", "Sở")), "To/OrganId"),
+        ("?to=-", letter(), "the list of recipients outside the document"),
+    ):
+        async with http().post(f"/v1/envelopes{query}", data=content, headers=kind) as response:
+            document = await response.json(content_type=None)
+        assert (response.status, document["where"]) == (422, where)
+        assert document["detail"].endswith(f"is not an agency code at {where}")
 
 
 async def test_an_unreachable_recipient_is_named(http: Http, letter: Letter) -> None:

@@ -6,11 +6,15 @@ import base64
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 
+from relay.delivery.ports import Caller, SentQuery
+from relay.model import DeliveryState, NodeId, Reason
+from relay.transport.native.schemas import SCHEMAS
 from relay.wire.container import read_receipts
 from relay.wire.receipt import read_receipt
 
@@ -284,6 +288,81 @@ async def test_acknowledging_done_hands_over_and_may_be_repeated(
     assert (await got(http("recipient"), "/v1/deliveries"))["deliveries"] == []
     assert (
         len((await got(http("recipient"), "/v1/deliveries?acknowledgement=all"))["deliveries"]) == 1
+    )
+
+
+async def test_what_was_done_cannot_fail_afterwards(http: Http, letter: Letter) -> None:
+    """409, and it stays done."""
+    await sent(http, letter())
+    (item,) = (await got(http("recipient"), "/v1/deliveries"))["deliveries"]
+    path = f"/v1/deliveries/{item['delivery_id']}/ack"
+    for said, status in (("done", 200), ("fail", 409), ("done", 200)):
+        async with http("recipient").post(path, json={"status": said}) as response:
+            document = await response.json(content_type=None)
+            assert response.status == status
+            assert "already acknowledged done" in document.get("detail", "") or status == 200
+
+
+async def test_a_sender_sees_how_each_delivery_ended(
+    world: Any, http: Http, letter: Letter
+) -> None:
+    """The newest first, with who refused and why, for the sender and operators only."""
+    first = await sent(http, letter("cũ"))
+    last = await sent(http, letter("mới", to=("000.00.15.H51", "000.00.20.H13")))
+    rows = (await got(http(), "/v1/sent"))["sent"]
+    (item,) = await world.outbox.list(
+        Caller("x", frozenset(), operator=True), SentQuery(message_id=first["message_id"])
+    )
+    world.outbox.ended[item.delivery_id] = replace(
+        item,
+        state=DeliveryState.REFUSED,
+        reason=Reason.UNKNOWN_RECIPIENT,
+        detail="unknown code",
+        failed_at_node=NodeId("bo-g22"),
+    )
+    (refusal,) = (await got(http(), f"/v1/sent?message_id={first['message_id']}"))["sent"]
+
+    assert [row["message_id"] for row in rows] == [last["message_id"]] * 2 + [first["message_id"]]
+    assert rows[0].keys() == set(SCHEMAS["SentDelivery"]["properties"])
+    assert (rows[0]["state"], rows[0]["reason"]) == ("available", None)
+    assert {name: refusal[name] for name in ("state", "reason", "detail", "failed_at_node")} == {
+        "state": "refused",
+        "reason": "unknown-recipient",
+        "detail": "unknown code",
+        "failed_at_node": "bo-g22",
+    }
+    assert len((await got(http("operator"), "/v1/sent"))["sent"]) == 3
+    assert (await got(http("recipient"), "/v1/sent"))["sent"] == []
+    assert (await got(http(), "/v1/sent?skip=1&limit=1&type=edoc"))["sent"] == rows[1:2]
+    assert (await got(http(), "/v1/sent?type=status"))["sent"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("skip=-1", "skip"),
+        ("skip=1000001", "skip"),
+        ("type=fax", "type"),
+        ("message_id=x", "message_id"),
+        ("after=1", "after"),
+    ],
+)
+async def test_a_bad_parameter_of_the_sent_list_is_refused_by_name(
+    http: Http, query: str, parameter: str
+) -> None:
+    """Each within its bounds, and no other."""
+    async with http().get(f"/v1/sent?{query}") as response:
+        assert await refused(response) == (400, parameter)
+
+
+async def test_a_path_that_is_none_is_named(http: Http) -> None:
+    """In ASCII and cut short, with where the paths are described."""
+    async with http().get("/v1/đi" + "x" * 200) as response:
+        detail = (await response.json(content_type=None))["detail"]
+    assert detail == (
+        f"no route of the API is at /v1/\\u0111i{'x' * 89}; /v1/openapi.json lists them"
     )
 
 
