@@ -144,7 +144,9 @@ class SettingsError(RelayError):
     `hint` says in a sentence where help is, where there is any.
     """
 
+    hint = ""
+
     def __init__(self, problems: Sequence[str], hint: str = "") -> None:
         self.problems = tuple(problems)
-        self.hint = hint
+        self.hint = hint or self.hint
         super().__init__("; ".join(self.problems))

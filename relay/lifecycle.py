@@ -64,11 +64,11 @@ _RANK: dict[DeliveryState, int] = {
     S.EXPIRED: 1,  # `outcome-unknown` and expiry are superseded by what turns out to have happened
     S.CANCELLED: 1,
     S.RELAYED: 2,
-    S.AVAILABLE: 3,
-    S.FETCHED: 4,
-    S.HANDED_OVER: 5,
-    S.REFUSED: 6,
-    S.TAKEN_BACK: 6,
+    S.REFUSED: 3,  # no later acceptance on the way undoes it, but the recipient's own node does
+    S.AVAILABLE: 4,
+    S.FETCHED: 5,
+    S.HANDED_OVER: 6,
+    S.TAKEN_BACK: 7,
 }
 _SETTLES: dict[Event, DeliveryState] = {
     Event.RELAY_ACCEPTANCE: S.RELAYED,
@@ -101,8 +101,6 @@ def settle(state: DeliveryState, event: Event, reason: Reason | None = None) -> 
     if event is Event.RELAY_FAILURE:
         return _given_up(state, reason)
     target = _SETTLES.get(event, state)
-    if target is S.REFUSED and _RANK[state] >= _RANK[S.AVAILABLE]:
-        return state  # what the recipient has, nobody on the way can refuse any more
     return target if _RANK[target] > _RANK[state] else state
 
 

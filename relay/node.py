@@ -64,6 +64,8 @@ from relay.transport.nodes.server import NodeFace, nodes_app
 
 log = structlog.get_logger("relay.node")
 CONTROL_SOCKET = "control.sock"
+EXIT_FAULT = 70
+"""sysexits EX_SOFTWARE: a background task failed, so that a supervisor starts the node again."""
 EXIT_DISK = 74
 """sysexits EX_IOERR: the journal could not commit; start again to recover from it."""
 
@@ -77,6 +79,8 @@ class Node:
         self._id = NodeId(settings.node.id)
         self._exits = AsyncExitStack()
         self._accepting = False
+        self.failed = False
+        """Whether a fault of ours ended it."""
         self.addresses: dict[str, list[tuple[str, int]]] = {}
         """Where each face really listens, once started."""
 
@@ -183,7 +187,9 @@ class Node:
             {n: Channel(n, delivery.transfers_at_once) for n in neighbours},
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
-        expiry = ExpiryDesk(self._id, journal, notary, wire, clock, dispatcher.receipts_wait)
+        expiry = ExpiryDesk(
+            self._id, directory, journal, notary, wire, clock, dispatcher.receipts_wait
+        )
         self._run("dispatcher", dispatcher.run())
         self._exits.push_async_callback(dispatcher.drain, delivery.drain.total_seconds())
         self._run("sealing", sealing.run())
@@ -275,6 +281,7 @@ class Node:
         def ended(done: asyncio.Task[None]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
                 log.critical("background task failed", task=name, exc_info=error)
+                self.failed = True
                 os.kill(os.getpid(), signal.SIGTERM)
 
         task.add_done_callback(ended)
@@ -374,7 +381,7 @@ def _settle_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-async def _run_until_told(settings: Settings) -> None:
+async def _run_until_told(settings: Settings) -> int:
     node = Node(settings)
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
@@ -386,14 +393,14 @@ async def _run_until_told(settings: Settings) -> None:
     log.info("node stopping", node=settings.node.id)
     await node.stop()
     log.info("node stopped", node=settings.node.id)
+    return EXIT_FAULT if node.failed else 0
 
 
 def serve(config: Path) -> int:
     """Run a node until it is told to stop; the exit code."""
     settings = load(config)
     logs.configure(settings.log.format, settings.log.level)
-    uvloop.run(_run_until_told(settings))
-    return 0
+    return uvloop.run(_run_until_told(settings))
 
 
 def check(config: Path) -> Settings:

@@ -34,6 +34,7 @@ from relay.delivery.records import (
     TakeIn,
     TakenIn,
 )
+from relay.delivery.standing import origin_fault, seal_fault, sender_fault
 from relay.errors import (
     AccessError,
     EnvelopeError,
@@ -137,7 +138,7 @@ class TransferDesk:
     ) -> Signed:
         """The signed answer, durable."""
         now = self.clock.now()
-        verdict = self._examine(opened.header, seal, envelope, payload, now)
+        verdict = self._examine(opened, seal, envelope, payload, now)
         known: frozenset[AgencyCode] = frozenset()
         while True:
             many = len(opened.header.recipients) > MANY_RECIPIENTS
@@ -160,13 +161,14 @@ class TransferDesk:
 
     def _examine(
         self,
-        header: TransferHeader,
+        opened: Opened,
         seal: bytes,
         envelope: Envelope | EnvelopeError,
         payload: Payload | None,
         now: datetime,
     ) -> _Content | _Refusal:
         """What is wrong with the whole transfer, the first fault that is found; else its content."""
+        header = opened.header
         if header.size_bytes > self.envelope_limit_bytes:
             detail = f"{header.size_bytes} bytes, limit {self.envelope_limit_bytes}"
             return _Refusal(Reason.TOO_LARGE, detail)
@@ -176,7 +178,7 @@ class TransferDesk:
             return _Refusal(Reason.BAD_ENVELOPE, str(envelope))
         if payload is None or payload.digest != header.digest:
             return _Refusal(Reason.BAD_TRANSFER, "the envelope's digest is not the header's")
-        if fault := self._mismatch(header, envelope):
+        if fault := self._mismatch(opened, envelope):
             return _Refusal(Reason.BAD_TRANSFER, fault)
         if self.place.node == header.origin or any(s.node == self.place.node for s in header.trace):
             return _Refusal(Reason.LOOP, f"the trace names {self.place.node} already")
@@ -190,20 +192,24 @@ class TransferDesk:
             )
         except SignatureError as error:
             return _Refusal(Reason.BAD_SEAL, f"{error.reason}: {error}")
+        way = (self.directory, self.place.node, opened.neighbour, header)
+        if fault := origin_fault(*way):
+            return _Refusal(Reason.BAD_TRANSFER, fault)
+        if fault := seal_fault(*way, proven):
+            return _Refusal(Reason.BAD_SEAL, fault)
         return _Content(envelope, payload, proven)
 
-    def _mismatch(self, header: TransferHeader, envelope: Envelope) -> str:
-        """Where the signed header and the envelope contradict each other; empty when nowhere."""
+    def _mismatch(self, opened: Opened, envelope: Envelope) -> str:
+        """Where the signed header contradicts the envelope or the way it came; empty when nowhere."""
+        header = opened.header
         if envelope.message_type is not header.message_type:
             return f"the envelope is of type {envelope.message_type}, not {header.message_type}"
-        agency = self.directory.find(header.sender)
-        if agency is not None and self.directory.find(envelope.sender.organ_id) != agency:
-            return "the envelope's From is not the header's"
         if not header.trace or header.trace[-1].node != header.sent_by:
             return "the trace does not end at its sender"
         if header.trace[0].node != header.origin:
             return "the trace does not begin at its origin"
-        return ""
+        way = (self.directory, self.place.node, opened.neighbour, header)
+        return sender_fault(*way, envelope)
 
     def _prepare(
         self,

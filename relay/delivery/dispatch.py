@@ -255,7 +255,7 @@ class Dispatcher:
     async def _prove(self, header: TransferHeader, answer: Signed) -> Receipt:
         long = len(answer.document) > LONG_DOCUMENT_BYTES
         receipt = await aside(long, self.notary.check_receipt, answer)
-        require_answer(receipt, header)
+        require_answer(self.returns.directory, receipt, header)
         return receipt
 
     async def _failed(

@@ -23,6 +23,7 @@ from relay.delivery.records import Journal, Notary, OpenTransfer, Waiting, Wire
 from relay.errors import PeerError, TransportError
 from relay.lifecycle import IllegalStepError
 from relay.model import DeliveryState, Event, Evidence, NodeId, Reason, Receipt
+from relay.routing.directory import Directory
 from relay.wire.transfer import read_transfer
 
 SWEEP_SECONDS = 5.0
@@ -33,6 +34,7 @@ log = structlog.get_logger("relay.expiry")
 @dataclass(frozen=True, slots=True)
 class ExpiryDesk:
     node: NodeId
+    directory: Directory
     journal: Journal
     notary: Notary
     wire: Wire
@@ -87,7 +89,7 @@ class ExpiryDesk:
             if answer is None:
                 return Reason.EXPIRED
             receipt = self.notary.check_receipt(answer)
-            require_answer(receipt, read_transfer(transfer.header.document))
+            require_answer(self.directory, receipt, read_transfer(transfer.header.document))
         except TransportError:
             silent.add(transfer.neighbour)
             return Reason.OUTCOME_UNKNOWN

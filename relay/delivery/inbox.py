@@ -59,8 +59,8 @@ class InboxDesk:
     async def fetch(self, caller: Caller, delivery_id: DeliveryId) -> Fetched:
         """The bytes and the seal; `fetched` is durable by then."""
         facts = await self._facts(caller, delivery_id)
-        await self.journal.mark_fetched(delivery_id, self.clock.now())
-        seal = await self.journal.seal_of(facts.item.message_id)
+        await self.journal.mark_fetched(delivery_id, caller, self.clock.now())
+        seal = await self.journal.delivery_seal(delivery_id)
         if seal is None:
             raise NotFoundError(f"delivery {delivery_id} has no seal")
         return Fetched(facts.item, await self.journal.payload(facts.item.digest), seal)
@@ -77,7 +77,7 @@ class InboxDesk:
         if facts.item.acknowledgement not in {acknowledgement, Acknowledgement.DONE}:
             at = self.clock.now()
             proof = self._proof(facts, acknowledgement, reason, at)
-            back = await self.journal.acknowledge(delivery_id, acknowledgement, proof, at)
+            back = await self.journal.acknowledge(delivery_id, acknowledgement, proof, caller, at)
             self.receipts_wait(back)
             facts = await self._facts(caller, delivery_id)
         # Judged by what stands in the end: a `done` may have come in between.

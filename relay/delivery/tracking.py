@@ -32,7 +32,7 @@ class TrackingDesk:
 
     async def message(self, caller: Caller, message_id: MessageId) -> MessageView:
         view = await self.journal.message(message_id)
-        if view is None or not _may_see(caller, view):
+        if view is None or not _may_see(caller, _parties(view)):
             raise NotFoundError(f"no message {message_id} of yours is known here")
         return view
 
@@ -40,19 +40,22 @@ class TrackingDesk:
         found = await self.journal.receipt(digest)
         if found is None:
             raise NotFoundError(f"no receipt {digest}")
-        await self.message(caller, found[1])
-        return found[0]
+        signed, agencies = found
+        if not _may_see(caller, agencies):
+            raise NotFoundError(f"no receipt {digest}")
+        return signed
 
     async def seal(self, caller: Caller, message_id: MessageId) -> Seal:
         await self.message(caller, message_id)
-        seal = await self.journal.seal_of(message_id)
+        seal = await self.journal.message_seal(message_id)
         if seal is None:
             raise NotFoundError(f"message {message_id} is not sealed yet")
         return seal
 
 
-def _may_see(caller: Caller, view: MessageView) -> bool:
-    if caller.operator or caller.auditor:
-        return True
-    parties: set[AgencyCode] = {view.sender, *(d.recipient for d in view.deliveries)}
-    return not parties.isdisjoint(caller.agencies)
+def _parties(view: MessageView) -> frozenset[AgencyCode]:
+    return frozenset({view.sender, *(d.recipient for d in view.deliveries)})
+
+
+def _may_see(caller: Caller, agencies: frozenset[AgencyCode]) -> bool:
+    return caller.operator or caller.auditor or not agencies.isdisjoint(caller.agencies)

@@ -26,6 +26,7 @@ from relay.delivery.records import (
     TakeIn,
     TakenIn,
 )
+from relay.envelope.statuses import find
 from relay.errors import ConflictError
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
@@ -58,6 +59,7 @@ def admit(tx: Transaction, node: NodeId, admission: Admission) -> Admitted | Ren
         answer, first_row = _first_answer(tx, MessageRow(found[0]))
         failed = _failed(tx, first_row)
         if not failed:
+            _bind_idempotency(tx, admission)
             return answer
         wanted = frozenset(d.recipient for d in admission.deliveries)
         if admission.follows != answer.message_row or wanted != failed:
@@ -140,6 +142,10 @@ def _check_idempotency(tx: Transaction, admission: Admission) -> None:
 
 def _bind(tx: Transaction, admission: Admission, row: MessageRow) -> None:
     tx.run(SQL["bind_submission"], admission.submission_key, row)
+    _bind_idempotency(tx, admission)
+
+
+def _bind_idempotency(tx: Transaction, admission: Admission) -> None:
     if admission.idempotency_key is not None:
         tx.run(SQL["bind_idempotent"], admission.idempotency_key, admission.submission_key)
 
@@ -421,7 +427,7 @@ def _record_matched(
             node,
             message=_message_id(tx, report_row),
             document=document,
-            status=status,
+            status=_known(status),
         )
     )
 
@@ -429,3 +435,9 @@ def _record_matched(
 def _message_id(tx: Transaction, row: MessageRow) -> MessageId:
     found = tx.run("SELECT message_id FROM messages WHERE message_row = ?", row).fetchone()
     return MessageId(found[0])
+
+
+def _known(status: str) -> str:
+    """The log holds codes only: whatever else a document puts there stays in the document."""
+    found = find(status)
+    return "unknown" if found is None else found.code

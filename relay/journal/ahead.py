@@ -25,6 +25,8 @@ from relay.errors import JournalError, OverloadError, PeerError
 from relay.model import Digest, NodeId
 
 CHUNK_BYTES = 1 << 18
+MOST_UPLOADS = 256
+"""Files a neighbour may have here at once, whatever their size."""
 ABANDONED = timedelta(days=7)
 """An upload that grew no more for so long makes room for others; its neighbour may start it anew."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -94,12 +96,16 @@ class AheadFiles:
         """What a neighbour's uploads take up, those it abandoned removed."""
         oldest = self._wall() - ABANDONED.total_seconds()
         used = 0
+        most = MOST_UPLOADS
         for file in folder.iterdir():
             facts = file.stat()
             if facts.st_mtime < oldest:
                 file.unlink(missing_ok=True)
             else:
                 used += facts.st_size
+                most -= 1
+        if most <= 0:
+            raise OverloadError(f"{MOST_UPLOADS} uploads wait for their transfers", 60)
         return used
 
     def _path(self, neighbour: NodeId, digest: str) -> Path:

@@ -290,12 +290,11 @@ def apply_receipt(
     if tx.run(SQL["has_receipt"], signed.digest).fetchone():
         return set()
     codes = json.dumps([e.recipient for e in receipt.evidence])
-    found = {
-        row[1]: row
-        for row in tx.run(SQL["of_message"], message_row, codes)
-        if source is None or row[4] == source
-    }
-    if not found and source is not None:
+    found = {row[1]: row for row in tx.run(SQL["of_message"], message_row, codes)}
+    # Whoever was sent some of a message's deliveries can know nothing of the others: a receipt that
+    # speaks of one of them too is not what an honest node writes, and is sent on to nobody.
+    others = [row for row in found.values() if row[4] != source]
+    if source is not None and (others or not found):
         _note_stray(tx, node, source, signed, receipt, "not-yours", at)
         return set()
     tx.run(

@@ -20,7 +20,9 @@ from relay.lifecycle import Happening
 from relay.model import DeliveryId, DeliveryState, NodeId, Receipt, Signed
 
 
-def mark_fetched(tx: Transaction, node: NodeId, delivery_id: DeliveryId, at: datetime) -> None:
+def mark_fetched(
+    tx: Transaction, node: NodeId, delivery_id: DeliveryId, by: Caller, at: datetime
+) -> None:
     """Before the first byte leaves. Only the first fetch changes anything."""
     row, state, message, _ = _delivery(tx, delivery_id)
     after = lifecycle.step(state, Happening.FETCHED)
@@ -29,7 +31,16 @@ def mark_fetched(tx: Transaction, node: NodeId, delivery_id: DeliveryId, at: dat
     tx.run(
         "UPDATE deliveries SET state = ?, updated_at = ? WHERE delivery_row = ?", after, ms(at), row
     )
-    tx.record(entry(AuditEvent.DELIVERY_FETCHED, at, node, message=message, delivery=delivery_id))
+    tx.record(
+        entry(
+            AuditEvent.DELIVERY_FETCHED,
+            at,
+            node,
+            message=message,
+            delivery=delivery_id,
+            by=by.holder,
+        )
+    )
 
 
 def acknowledge(
@@ -38,6 +49,7 @@ def acknowledge(
     delivery_id: DeliveryId,
     acknowledgement: Acknowledgement,
     proof: tuple[Signed, Receipt] | None,
+    by: Caller,
     at: datetime,
 ) -> set[NodeId]:
     """What the recipient's system says of it. Once `done` it stays done; a repeat changes nothing."""
@@ -60,6 +72,7 @@ def acknowledge(
             message=message,
             delivery=delivery_id,
             state=acknowledgement.value,
+            by=by.holder,
         )
     )
     if proof is None:

@@ -23,7 +23,7 @@ from typing import Any, cast
 
 import aiosqlite
 
-from relay.delivery.aside import MANY_RECIPIENTS
+from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.ports import (
     Acknowledgement,
     Caller,
@@ -375,18 +375,21 @@ class SqliteJournal:
         rows = await self._rows(VIEWS["inbox_item"], (delivery_id,))
         return views.handover_facts(rows[0]) if rows else None
 
-    async def mark_fetched(self, delivery_id: DeliveryId, at: datetime) -> None:
-        await self._perform(lambda tx: handing.mark_fetched(tx, self._node, delivery_id, at))
+    async def mark_fetched(self, delivery_id: DeliveryId, by: Caller, at: datetime) -> None:
+        await self._perform(lambda tx: handing.mark_fetched(tx, self._node, delivery_id, by, at))
 
     async def acknowledge(
         self,
         delivery_id: DeliveryId,
         acknowledgement: Acknowledgement,
         proof: tuple[Signed, Receipt] | None,
+        by: Caller,
         at: datetime,
     ) -> set[NodeId]:
         back = await self._perform(
-            lambda tx: handing.acknowledge(tx, self._node, delivery_id, acknowledgement, proof, at)
+            lambda tx: handing.acknowledge(
+                tx, self._node, delivery_id, acknowledgement, proof, by, at
+            )
         )
         return cast("set[NodeId]", back)
 
@@ -397,36 +400,32 @@ class SqliteJournal:
         return [views.sent_item(row) for row in rows]
 
     async def message(self, message_id: MessageId) -> MessageView | None:
-        rows = await self._rows(VIEWS["message"], (message_id,))
+        rows = await self._rows(VIEWS["message"], (message_id, self._node))
         if not rows:
             return None
         key = (rows[0][0],)
-        receipts = [
-            (Digest(digest), read_receipt(document))
-            for digest, document in await self._rows(VIEWS["message_receipts"], key)
-        ]
-        return views.message_view(
-            rows[0],
-            await self._rows(VIEWS["message_deliveries"], key),
-            receipts,
-            await self._rows(VIEWS["message_reports"], key),
-        )
+        deliveries = await self._rows(VIEWS["message_deliveries"], key)
+        receipts = await self._rows(VIEWS["message_receipts"], key)
+        reports = await self._rows(VIEWS["message_reports"], key)
+        many = len(deliveries) > MANY_RECIPIENTS
+        return await aside(many, _message_view, rows[0], deliveries, receipts, reports)
 
-    async def receipt(self, digest: Digest) -> tuple[Signed, MessageId] | None:
+    async def receipt(self, digest: Digest) -> tuple[Signed, frozenset[AgencyCode]] | None:
         rows = await self._rows(
-            "SELECT r.document, r.signature, m.message_id FROM receipts r"
-            " JOIN messages m ON m.message_row = r.message_row WHERE r.digest = ?",
+            "SELECT document, signature, message_row FROM receipts"
+            " WHERE digest = ? AND message_row IS NOT NULL",
             (digest,),
         )
-        return (Signed(rows[0][0], rows[0][1]), MessageId(rows[0][2])) if rows else None
+        if not rows:
+            return None
+        parties = await self._rows(VIEWS["agencies"], (rows[0][2],))
+        return Signed(rows[0][0], rows[0][1]), frozenset(AgencyCode(code) for (code,) in parties)
 
-    async def seal_of(self, message_id: MessageId) -> Seal | None:
-        rows = await self._rows(
-            "SELECT seal_kind, seal FROM messages WHERE message_id = ? AND seal IS NOT NULL"
-            " ORDER BY message_row LIMIT 1",
-            (message_id,),
-        )
-        return Seal(SealKind(rows[0][0]), rows[0][1]) if rows else None
+    async def message_seal(self, message_id: MessageId) -> Seal | None:
+        return _seal(await self._rows(VIEWS["message_seal"], (message_id, self._node)))
+
+    async def delivery_seal(self, delivery_id: DeliveryId) -> Seal | None:
+        return _seal(await self._rows(VIEWS["delivery_seal"], (delivery_id,)))
 
     # ------------------------------------------------------------ the log
 
@@ -500,3 +499,14 @@ def _claim(connection: sqlite3.Connection, node: NodeId) -> None:
         connection.execute("INSERT INTO meta VALUES ('node', ?)", (node,))
     elif row[0] != node:
         raise JournalError(f"the journal belongs to node {row[0]}, not {node}")
+
+
+def _seal(rows: Sequence[Any]) -> Seal | None:
+    return Seal(SealKind(rows[0][0]), rows[0][1]) if rows else None
+
+
+def _message_view(
+    row: Any, deliveries: list[Any], receipts: list[Any], reports: list[Any]
+) -> MessageView:
+    read = [(Digest(digest), read_receipt(document)) for digest, document in receipts]
+    return views.message_view(row, deliveries, read, reports)

@@ -8,7 +8,7 @@ Touches: nothing but the rows it is given. Trusts: the journal's own rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -230,6 +230,7 @@ def message_view(
     receipts: Sequence[tuple[Digest, Receipt]],
     reports: Sequence[Row],
 ) -> MessageView:
+    by_recipient = _receipt_views(receipts)
     return MessageView(
         message_id=MessageId(row[1]),
         origin=NodeId(row[2]),
@@ -246,12 +247,12 @@ def message_view(
         seal_kind=None if row[13] is None else SealKind(row[13]),
         linked_to=None if row[14] is None else MessageId(row[14]),
         findings=findings_of(row[15]),
-        deliveries=tuple(_delivery_view(d, receipts, reports) for d in deliveries),
+        deliveries=tuple(_delivery_view(d, by_recipient, reports) for d in deliveries),
     )
 
 
 def _delivery_view(
-    row: Row, receipts: Sequence[tuple[Digest, Receipt]], reports: Sequence[Row]
+    row: Row, receipts: Mapping[AgencyCode, list[ReceiptView]], reports: Sequence[Row]
 ) -> DeliveryView:
     recipient = AgencyCode(row[1])
     state = DeliveryState(row[3])
@@ -267,31 +268,33 @@ def _delivery_view(
         last_error=(row[7] or row[11]) if waits else "",
         reason=None if row[8] is None else Reason(row[8]),
         detail=row[9],
-        receipts=tuple(_in_order_of_the_way(_receipt_views(recipient, receipts))),
+        receipts=tuple(_in_order_of_the_way(receipts.get(recipient, []))),
         statuses=tuple(_status(r) for r in reports if recipient in (r[1], r[2])),
     )
 
 
 def _receipt_views(
-    recipient: AgencyCode, receipts: Sequence[tuple[Digest, Receipt]]
-) -> list[ReceiptView]:
-    return [
-        ReceiptView(
-            digest=digest,
-            event=evidence.event,
-            issuer=receipt.issuer,
-            recipient=recipient,
-            at=receipt.at,
-            previous=evidence.previous,
-            transfer_id=receipt.transfer_id,
-            sent_by=receipt.sent_by,
-            reason=evidence.reason,
-            detail=evidence.detail,
-        )
-        for digest, receipt in receipts
-        for evidence in receipt.evidence
-        if evidence.recipient == recipient
-    ]
+    receipts: Sequence[tuple[Digest, Receipt]],
+) -> dict[AgencyCode, list[ReceiptView]]:
+    """By recipient, in one pass: a circular has thousands of recipients in one receipt."""
+    found: dict[AgencyCode, list[ReceiptView]] = {}
+    for digest, receipt in receipts:
+        for evidence in receipt.evidence:
+            found.setdefault(evidence.recipient, []).append(
+                ReceiptView(
+                    digest=digest,
+                    event=evidence.event,
+                    issuer=receipt.issuer,
+                    recipient=evidence.recipient,
+                    at=receipt.at,
+                    previous=evidence.previous,
+                    transfer_id=receipt.transfer_id,
+                    sent_by=receipt.sent_by,
+                    reason=evidence.reason,
+                    detail=evidence.detail,
+                )
+            )
+    return found
 
 
 def _in_order_of_the_way(views: list[ReceiptView]) -> list[ReceiptView]:

@@ -108,7 +108,7 @@ def _quiet() -> Iterator[None]:
 
 def _served(world: Any, socket: Path) -> Iterator[Live]:
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
     def face(local_operator: bool) -> web.AppRunner:

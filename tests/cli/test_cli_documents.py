@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ def evidence(as_: As, letter: Letter, tmp_path: Path) -> Path:
 def test_a_changed_byte_is_found(
     relay: Callable[..., Result], as_: As, letter: Letter, tmp_path: Path, root: Path, changed: str
 ) -> None:
-    """Exit 65; the changed pair is named, the others stay valid."""
+    """Exit 65; the changed pair is named, the others stay valid, if they are about this envelope."""
     kept = evidence(as_, letter, tmp_path)
     content = bytearray((kept / changed).read_bytes())
     content[len(content) // 2] ^= 1
@@ -216,8 +217,53 @@ def test_a_changed_byte_is_found(
 
     assert result.exit_code == 65
     bad = [v for v in verdicts if v["verdict"] == "INVALID"]
-    assert [v["verdict"] for v in verdicts].count("VALID") == 2
+    still_valid = 0 if changed == "envelope.edxml" else 2
+    assert [v["verdict"] for v in verdicts].count("VALID") == still_valid
     assert any(str(kept / changed) in v["files"] for v in bad)
+
+
+def test_receipts_about_another_envelope_are_no_evidence_for_this_one(
+    relay: Callable[..., Result], as_: As, letter: Letter, tmp_path: Path, root: Path
+) -> None:
+    """They are genuine, and said to be about something else; exit 65."""
+    kept = evidence(as_, letter, tmp_path)
+    (kept / "envelope.edxml").unlink()
+    assert relay("verify", kept / "01-tinh-h01", "--root", root).exit_code == 0
+    other = letter(subject="V/v việc khác")
+    result = relay("verify", kept / "01-tinh-h01", other, "--root", root)
+
+    assert result.exit_code == 65
+    assert "INVALID receipt: about another envelope than the one given" in result.stdout
+
+
+def test_a_refused_fetch_leaves_no_file(as_: As, tmp_path: Path) -> None:
+    """Neither the document nor an empty part of it."""
+    assert as_("recipient", "fetch", "nope", "-o", tmp_path / "got").exit_code == 66
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("got")] == []
+
+
+def test_people_read_vietnams_time(as_: As, letter: Letter) -> None:
+    """Wherever the terminal stands; the header says which zone it is."""
+    message = as_("sender", "send", letter()).stdout.strip()
+    view = data(as_("sender", "track", message, "--json"))
+    at = datetime.fromisoformat(view["accepted_at"]).astimezone(timezone(timedelta(hours=7)))
+    shown = as_("sender", "track", message).stdout
+
+    assert f"accepted {at:%Y-%m-%d %H:%M:%S} +07:00" in shown
+    assert "AT (+07:00)" in shown
+    header = as_("recipient", "inbox").stdout.splitlines()[0]
+    assert "ARRIVED (+07:00)" in header
+    assert "TYPE" in header
+
+
+def test_only_the_origin_is_said_to_have_accepted() -> None:
+    """A node further on knows no receipt of the origin's: there the document arrived."""
+    from relay.cli.track import _came
+
+    view = {"origin": "xa-mau", "deliveries": [{"receipts": [{"issuer": "tinh-mau"}]}]}
+    assert _came(view) == "arrived here"
+    assert _came({**view, "origin": "tinh-mau"}) == "accepted"
+    assert _came({**view, "deliveries": []}) == "accepted"
 
 
 def test_another_root_proves_nothing(

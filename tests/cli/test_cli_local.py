@@ -64,6 +64,34 @@ def test_a_configuration_leads_to_the_control_socket(relay: Relay, config: Path,
     assert relay("token", "list", "--config", config).exit_code == 0
 
 
+def test_a_typed_configuration_wins_over_the_environment(
+    relay: Relay, config: Path, live: Any
+) -> None:
+    """RELAY_URL, RELAY_TOKEN and RELAY_CA are for other nodes; two typed flags contradict each other."""
+    env = {"RELAY_URL": "https://192.0.2.1", "RELAY_TOKEN": "wrong", "RELAY_CA": "none.pem"}
+    assert relay("token", "list", "--config", config, env=env).exit_code == 0
+    for flag, value in (("--url", live.url), ("--ca", "root.pem")):
+        result = relay("token", "list", "--config", config, flag, value)
+        assert result.exit_code == 64
+        assert flag in result.stderr
+
+
+def test_a_letter_is_not_sent_through_the_control_socket(
+    relay: Relay, config: Path, live: Any, letter: Callable[..., Path]
+) -> None:
+    """An operator sends for no agency; the hint says what it takes."""
+    result = relay("send", letter(), "--config", config)
+
+    assert result.exit_code == 77
+    assert "--url" in result.stderr
+    assert "agency:CODE" in result.stderr
+
+
+def test_a_folder_in_use_is_a_matter_of_time(relay: Relay, served: Path) -> None:
+    """A second process on the same journal leaves with 75 (EX_TEMPFAIL)."""
+    assert relay("serve", served).exit_code == 75
+
+
 def test_a_node_that_does_not_run_has_no_socket(relay: Relay, config: Path) -> None:
     """Exit 66, with what to do about it."""
     result = relay("token", "list", "--config", config)
@@ -105,3 +133,6 @@ def test_a_served_node_is_operated_and_its_log_verified(relay: Relay, served: Pa
     assert verified.exit_code == 0, verified.stderr
     assert json.loads(verified.stdout)["verdict"] == "VALID"
     assert relay("audit", "verify", served).stdout.startswith("ok, ")
+    assert relay("audit", "verify", "--config", served).stdout.startswith("ok, ")
+    assert relay("audit", "verify", served, "--config", served).exit_code == 64
+    assert relay("audit", "verify").exit_code == 64

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ FAILURES: list[tuple[errors.RelayError | OSError, int]] = [
     (errors.UnansweredError("no answer"), 75),
     (errors.OverloadError("9 waiting, limit 8"), 75),
     (errors.JournalError("no journal there"), 74),
+    (errors.InUseError("data is in use by another process"), 75),
     (errors.SettingsError(["node.id is missing", "trust.roots is empty"]), 78),
     (FileNotFoundError(2, "No such file or directory", "letter.edxml"), 66),
     (PermissionError(13, "Permission denied", "key.pem"), 77),
@@ -59,6 +60,19 @@ def test_every_failure_has_its_exit_code_and_its_lines(
     assert out == ""
     assert err.startswith("relay: error: ")
     assert all(line.startswith(("relay: error: ", "relay: hint: ")) for line in err.splitlines())
+
+
+def test_the_samples_are_pointed_at_only_where_they_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Settings bring their hint themselves; a key's file that cannot be used has none."""
+    for problem, hinted in (
+        (errors.SettingsError(["node.id: is missing"], "see the samples"), True),
+        (errors.SettingsError(["key file key.pem has mode 0644"]), False),
+    ):
+        with pytest.raises(typer.Exit):
+            outcome.fail(problem)
+        assert ("relay: hint: " in capsys.readouterr().err) is hinted
 
 
 def test_every_problem_of_a_configuration_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,13 +202,71 @@ def test_a_server_that_is_no_relay_is_said_so(relay: Relay, live: Any) -> None:
         def log_message(self, *_: object) -> None: ...
 
     with HTTPServer(("127.0.0.1", 0), Other) as server:
-        thread = Thread(target=server.handle_request)
+        thread = Thread(target=server.handle_request, daemon=True)
         thread.start()
         result = relay("inbox", "--url", f"http://127.0.0.1:{server.server_port}", "--token", "t")
         thread.join()
 
     assert result.exit_code == 69
     assert "address" in result.stderr
+
+
+def test_a_root_that_is_not_there_is_named(relay: Relay, tmp_path: Path) -> None:
+    """Exit 66, with its path."""
+    result = relay("inbox", "--url", "https://127.0.0.1:1", "--ca", tmp_path / "none.pem")
+
+    assert result.exit_code == 66
+    assert str(tmp_path / "none.pem") in result.stderr
+
+
+@pytest.fixture
+def tls_port(pki_folder: Path) -> Iterator[int]:
+    """A listener that shakes hands as a node does, and says nothing more."""
+    import ssl
+    from contextlib import suppress
+    from socketserver import BaseRequestHandler, ThreadingTCPServer
+    from threading import Thread
+
+    node = pki_folder / "nodes" / "tinh-h01"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(node / "tls.pem", node / "tls.key.pem")
+
+    class Face(BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                context.wrap_socket(self.request, server_side=True).close()
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Face) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_an_unknown_issuer_leads_to_the_ca_option(relay: Relay, tls_port: int) -> None:
+    """The development root is in no system's store."""
+    result = relay("inbox", "--url", f"https://127.0.0.1:{tls_port}", "--token", "t")
+
+    assert result.exit_code == 69
+    assert "relay: hint: " in result.stderr
+    assert "--ca" in result.stderr
+
+
+def test_plain_http_to_a_tls_port_leads_to_https(relay: Relay, tls_port: int) -> None:
+    """The listener only hangs up; the scheme is the likelier fault than the network."""
+    result = relay("inbox", "--url", f"http://127.0.0.1:{tls_port}", "--token", "t")
+
+    assert result.exit_code == 75
+    assert "https://" in result.stderr
+
+
+def test_tls_to_a_plain_port_is_said_so(relay: Relay, live: Any) -> None:
+    """The other way round."""
+    result = relay("inbox", "--url", live.url.replace("http:", "https:"), "--token", "t")
+
+    assert result.exit_code == 69
+    assert "http://" in result.stderr
 
 
 # ---------------------------------------------------------------- tokens and the log

@@ -217,7 +217,13 @@ class World:
         )
         self.sealing = SealingDesk(HERE, self.journal, notary, self.clock, self.dispatcher.look)
         self.expiry = ExpiryDesk(
-            HERE, self.journal, notary, self.wire, self.clock, self.dispatcher.receipts_wait
+            HERE,
+            directory,
+            self.journal,
+            notary,
+            self.wire,
+            self.clock,
+            self.dispatcher.receipts_wait,
         )
         self.intake = IntakeDesk(
             Place(HERE, UP, frozenset({UP, NodeId("thon")})),

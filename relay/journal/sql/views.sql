@@ -41,7 +41,7 @@ ORDER BY m.message_row DESC, d.delivery_row LIMIT :limit OFFSET :skip
 SELECT m.message_row, m.message_id, m.origin, m.message_type, m.sender, m.subject, m.notation, m.document_id, m.priority,
     m.digest, m.size_bytes, m.accepted_at, m.expires_at, m.seal_kind, f.message_id, m.findings
 FROM messages m LEFT JOIN messages f ON f.message_row = m.first_row
-WHERE m.message_id = ? ORDER BY m.message_row LIMIT 1
+WHERE m.message_id = ?1 ORDER BY m.origin = ?2 DESC, m.message_row LIMIT 1
 
 -- name: message_deliveries
 SELECT d.delivery_id, d.recipient, d.addressed_as, d.state, d.next_hop, coalesce(t.attempts, 0), t.not_before,
@@ -63,3 +63,16 @@ SELECT m.message_row, m.sender, m.priority FROM messages m
 WHERE m.message_type = 'edoc' AND ((m.document_id = ?1 AND ?1 <> '') OR (m.notation = ?2 AND ?2 <> '' AND m.promulgation_date = ?3))
   AND (m.sender = ?4 OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message_row = m.message_row AND d.recipient = ?4))
 ORDER BY m.message_row DESC LIMIT 1
+
+-- name: message_seal
+-- Of messages that share an id by another origin's ill will, this node's own comes first.
+SELECT seal_kind, seal FROM messages WHERE message_id = ?1 AND seal IS NOT NULL
+ORDER BY origin = ?2 DESC, message_row LIMIT 1
+
+-- name: delivery_seal
+SELECT m.seal_kind, m.seal FROM deliveries d JOIN messages m ON m.message_row = d.message_row
+WHERE d.delivery_id = ? AND m.seal IS NOT NULL
+
+-- name: agencies
+SELECT sender FROM messages WHERE message_row = ?1
+UNION SELECT recipient FROM deliveries WHERE message_row = ?1

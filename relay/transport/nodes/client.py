@@ -264,7 +264,7 @@ async def _answer(response: ClientResponse) -> Signed:
 
 def _offset(response: ClientResponse) -> int:
     text = response.headers.get("Upload-Offset", "")
-    if not text.isdigit() or len(text) > 15:
+    if not (text.isascii() and text.isdigit()) or len(text) > 15:
         raise TransportError("the neighbour told no upload offset")
     return int(text)
 
