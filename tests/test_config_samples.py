@@ -15,7 +15,16 @@ from pydantic import BaseModel
 
 from relay.demo import configuration, plan
 from relay.demo.network import Network
-from relay.model import NodeId
+from relay.envelope.writer import (
+    AttachmentContent,
+    Business,
+    Document,
+    Signer,
+    Staff,
+    Stamp,
+    write_document,
+)
+from relay.model import NodeId, Party
 from relay.node import check
 from relay.settings import Settings
 from relay.signing import pki
@@ -40,7 +49,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
         node = NodeId(sample(f"{tier}.toml")["node"]["id"])
         pki.issue_node(folder, node, "all", key=key, now=now, days=2)
     pki.issue_agency(folder, ["G22", "000.00.00.G22"], "all", key=key, now=now, days=2)
-    pki.issue_agency(folder, ["H01.15.02", "000.02.15.H01"], "all", key=key, now=now, days=2)
+    pki.issue_agency(folder, ["H01.152"], "all", key=key, now=now, days=2)
     return folder
 
 
@@ -121,6 +130,42 @@ def test_every_key_has_its_comment(name: str) -> None:
             assert "# " in line or above.startswith("#"), f"{name}: {line}"
             seen.add(key[1])
         above = line
+
+
+# ---------------------------------------------------------------- config/letter.edxml
+
+
+def sample_letter() -> bytes:
+    """What config/letter.edxml holds: from the commune of commune.toml to the province."""
+    at = datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
+    subject = "V/v báo cáo kết quả sửa chữa nhà văn hóa thôn Mẫu"
+    words = f"UBND xã Tự Lo\nSố: 12/UBND-VP\n\n{subject}\n\nNguyễn Văn Mẫu (Chủ tịch)\n"
+    text = AttachmentContent("Công văn 12.txt", "text/plain", words.encode(), "Bản chính")
+    return write_document(
+        Document(
+            sender=Party("H01.152", "UBND xã Tự Lo", email="vanthu@example.invalid"),
+            recipients=(Party("000.00.00.H01", "UBND tỉnh Mẫu"),),
+            document_id="H01.152,2026/11/23,12/UBND-VP",
+            code_number="12",
+            code_notation="UBND-VP",
+            promulgation_place="Xã Tự Lo",
+            promulgation_date=at.date(),
+            document_type="Công văn",
+            subject=subject,
+            traces=(Stamp("H01.152", at),),
+            content=subject,
+            signer=Signer("TM. ỦY BAN NHÂN DÂN", "Chủ tịch", "Nguyễn Văn Mẫu"),
+            page_amount=1,
+            to_places=("UBND tỉnh Mẫu", "Lưu: VT"),
+            business=Business(operation=0, staff=Staff("Văn phòng", "Lê Thị Mẫu")),
+            attachments=(text,),
+        )
+    )
+
+
+def test_the_sample_letter_is_what_the_writer_makes() -> None:
+    """So that it stays a document that every node takes, and can be made anew."""
+    assert (CONFIG / "letter.edxml").read_bytes() == sample_letter()
 
 
 # ---------------------------------------------------------------- config/demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,18 @@ import pytest
 from relay.audit.entries import parse
 from relay.audit.tree import Frontier, leaf_hash
 from relay.delivery.ports import InboxQuery, SentQuery
-from relay.delivery.records import Admitted, Renew
+from relay.delivery.records import Admitted, Renew, Report
 from relay.errors import ConflictError, JournalError
 from relay.journal.store import SqliteJournal
-from relay.model import AgencyCode, DeliveryState, Event, Evidence, NodeId, Reason
+from relay.model import (
+    AgencyCode,
+    DeliveryState,
+    Event,
+    Evidence,
+    MessageType,
+    NodeId,
+    Reason,
+)
 
 TINH = NodeId("tinh")
 
@@ -169,3 +178,41 @@ async def test_a_commit_that_fails_stops_the_journal(
 
 def _refuse(size: int, root: bytes) -> bytes:
     raise OSError("disk")
+
+
+@pytest.mark.parametrize(
+    ("written", "logged"),
+    [("03", "03"), ("Nguyễn Văn Mẫu, 0900000000", "unknown"), ("7" * 70_000, "unknown")],
+)
+@pytest.mark.parametrize("early", [False, True])
+async def test_the_log_takes_no_text_from_a_status(
+    journal: SqliteJournal, make: Any, written: str, logged: str, early: bool
+) -> None:
+    """Codes only; and no status, whenever it comes, keeps its document from being accepted."""
+    document = make.admission()
+    said = make.admission(b"<status/>", ("H01.1",), key="k2")
+    report = Report(written, AgencyCode("H01.1"), "D1", "1/CV", "2026/11/23", "", "")
+    status = replace(
+        said,
+        message=replace(
+            said.message,
+            message_type=MessageType.STATUS,
+            sender=AgencyCode("G01"),
+            report=report,
+        ),
+    )
+
+    for one in (status, document) if early else (document, status):
+        await journal.admit(one)
+
+    entries = [parse(e.leaf) for e in await journal.entries(0, 100)]
+    assert [e["status"] for e in entries if e["event"] == "status-matched"] == [logged]
+
+
+async def test_a_repeat_binds_its_idempotency_key_too(journal: SqliteJournal, make: Any) -> None:
+    """The second key of the same content may not name other content afterwards."""
+    await journal.admit(make.admission(idempotency_key="i1"))
+    await journal.admit(make.admission(idempotency_key="i2"))
+
+    with pytest.raises(ConflictError):
+        await journal.admit(make.admission(b"<other/>", key="k2", idempotency_key="i2"))

@@ -122,5 +122,10 @@ def test_every_contradiction_is_named_at_once() -> None:
         Directory(nodes, agencies)
 
     text = "\n".join(caught.value.problems)
-    for part in ("own ancestor", "unknown parent nobody", "unknown node elsewhere", "G01 names two"):
+    for part in (
+        "own ancestor",
+        "unknown parent nobody",
+        "unknown node elsewhere",
+        "G01 names two",
+    ):
         assert part in text
