@@ -378,14 +378,6 @@ class Receipt:
     evidence: tuple[Evidence, ...]
 
 
-class Retry(StrEnum):
-    """Why a neighbour asks for the same transfer again later; not evidence, never settled."""
-
-    CLOCK_SKEW = "clock-skew"
-    OVERLOAD = "overload"
-    DISK = "disk"
-
-
 UTC_NOW_TOLERANCE = timedelta(minutes=5)
 """How far a neighbour's clock may be off before a transfer is put off (clock-skew)."""
 
