@@ -32,7 +32,7 @@ from relay.signing.pki import KeyType
 SENDER = "H01"
 RECIPIENT = "G22"
 DRAIN_SECONDS = 60.0
-MOST_UNDER_WAY = 256
+MOST_UNDER_WAY = 512
 """Documents accepted and not yet settled: enough that neither node ever waits for the load."""
 _LOOK_SECONDS = 0.02
 _PLANS = (

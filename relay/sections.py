@@ -206,7 +206,7 @@ class LimitsSection(Section):
 
 
 class DeliverySection(Section):
-    transfers_at_once: int = Field(default=64, ge=1, le=1024)
+    transfers_at_once: int = Field(default=256, ge=1, le=1024)
     retry_first: Span = timedelta(seconds=1)
     retry_cap: Span = timedelta(minutes=5)
     expiry_normal: Span = timedelta(days=14)
