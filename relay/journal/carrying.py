@@ -247,8 +247,6 @@ def record_receipts(
         else:
             row = MessageRow(found[0])
             back |= apply_receipt(tx, node, row, signed, receipt, at, neighbour)
-            # A transfer that was settled by receipts which overtook its answer is over.
-            tx.run(SQL["close_settled"], row)
     return back
 
 

@@ -74,11 +74,6 @@ ORDER BY d.expires_at LIMIT ?
 UPDATE transfers SET open = 0 WHERE transfer_id = ?1 AND NOT EXISTS
     (SELECT 1 FROM deliveries WHERE transfer_id = ?1 AND state IN ('queued', 'in-flight', 'in-doubt'))
 
--- name: close_settled
-UPDATE transfers SET open = 0 WHERE open = 1 AND message_row = ?
-  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.transfer_id = transfers.transfer_id
-    AND d.state IN ('queued', 'in-flight', 'in-doubt'))
-
 -- name: returns
 SELECT r.return_row, c.document, c.signature FROM returns r JOIN receipts c ON c.digest = r.receipt
 WHERE r.neighbour = ? AND r.parked = 0 ORDER BY r.return_row LIMIT ?
