@@ -363,9 +363,8 @@ def _match(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) 
 
 def _match_early(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) -> None:
     """Statuses that overtook their document, by its id or else by number and date."""
-    early = tx.run(SQL["early_by_id"], message.document_id).fetchall()
-    early += tx.run(
-        SQL["early_by_notation"], message.notation, message.promulgation_date
+    early = tx.run(
+        SQL["early"], message.document_id, message.notation, message.promulgation_date
     ).fetchall()
     if not early:
         return

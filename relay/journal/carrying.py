@@ -8,8 +8,8 @@ Raises:  IllegalStepError when a delivery is no longer where the caller believed
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from relay import lifecycle
@@ -22,6 +22,7 @@ from relay.lifecycle import FINAL, Happening, IllegalStepError
 from relay.model import (
     AgencyCode,
     DeliveryState,
+    Digest,
     Event,
     Evidence,
     NodeId,
@@ -32,6 +33,7 @@ from relay.model import (
 )
 
 SQL = load("carry")
+_ACKNOWLEDGED_BY = {Event.CONTENT_HANDOVER: "done", Event.CONTENT_HANDOVER_FAILURE: "fail"}
 
 
 def store_seal(
@@ -85,7 +87,9 @@ def freeze(tx: Transaction, node: NodeId, request: Freeze) -> None:
     """Fix a transfer before its first attempt; its deliveries are in flight."""
     ready = request.ready
     at = ms(request.at)
-    moved = tx.run(SQL["freeze_deliveries"], request.transfer_id, at, json.dumps(ready.rows))
+    moved = tx.connection.executemany(
+        SQL["freeze_delivery"], [(request.transfer_id, at, row) for row in ready.rows]
+    )
     if moved.rowcount != len(ready.rows):
         raise IllegalStepError(f"{len(ready.rows) - moved.rowcount} deliveries wait no longer")
     header = request.header
@@ -126,10 +130,11 @@ def settle(
 
     Like everything here that stores a receipt, it returns the neighbours it now travels back to.
     """
+    digest = signed.digest
     message_row, neighbour, is_open, _, message_id = _transfer(tx, transfer_id)
-    if not is_open and tx.run(SQL["has_receipt"], signed.digest).fetchone():
+    if not is_open and tx.run(SQL["has_receipt"], digest).fetchone():
         return set()
-    tx.run(SQL["close_transfer"], transfer_id, signed.digest)
+    tx.run(SQL["close_transfer"], transfer_id, digest)
     tx.record(
         entry(
             AuditEvent.TRANSFER_ANSWERED,
@@ -138,7 +143,7 @@ def settle(
             message=message_id,
             transfer=transfer_id,
             neighbour=neighbour,
-            receipt=signed.digest,
+            receipt=digest,
         )
     )
     return apply_receipt(tx, node, message_row, signed, receipt, at, NodeId(neighbour))
@@ -161,7 +166,7 @@ def postpone(
     tx.run(SQL["postpone_transfer"], transfer_id, error, ms(not_before))
     happening = Happening.UNANSWERED if in_doubt else Happening.NOT_TAKEN
     changed = False
-    for row, _, state in tx.run(SQL["of_transfer"], transfer_id).fetchall():
+    for row, state in tx.run(SQL["of_transfer"], transfer_id).fetchall():
         before = DeliveryState(state)
         if before not in {DeliveryState.QUEUED, DeliveryState.IN_FLIGHT, DeliveryState.IN_DOUBT}:
             continue
@@ -185,18 +190,12 @@ def postpone(
 
 def resend(tx: Transaction, transfer_id: TransferId, at: datetime) -> None:
     """A frozen transfer goes out once more; what was in doubt stays so until it is answered."""
-    tx.run(
-        "UPDATE deliveries SET state = 'in-flight', updated_at = ? WHERE transfer_id = ? AND state = 'queued'",
-        ms(at),
-        transfer_id,
-    )
+    tx.run(SQL["resend"], transfer_id, ms(at))
 
 
 def recover(tx: Transaction, node: NodeId, at: datetime) -> int:
     """After a start: what was in flight when the process died got no answer, so it is in doubt."""
-    rows = tx.run(
-        "SELECT DISTINCT transfer_id FROM deliveries WHERE state = 'in-flight'"
-    ).fetchall()
+    rows = tx.run(SQL["interrupted"]).fetchall()
     for (transfer_id,) in rows:
         postpone(
             tx,
@@ -285,70 +284,87 @@ def apply_receipt(
 
     `source` is the neighbour it came from, None for this node's own: those may speak of any.
     """
-    if tx.run(SQL["has_receipt"], signed.digest).fetchone():
-        return set()
-    codes = json.dumps([e.recipient for e in receipt.evidence])
-    found = {row[1]: row for row in tx.run(SQL["of_message"], message_row, codes)}
+    digest = signed.digest
+    concerned = _concerned(tx, message_row, receipt)
     # Whoever was sent some of a message's deliveries can know nothing of the others: a receipt that
     # speaks of one of them too is not what an honest node writes, and is sent on to nobody.
-    others = [row for row in found.values() if row[4] != source]
-    if source is not None and (others or not found):
-        _note_stray(tx, node, source, signed, receipt, "not-yours", at)
+    others = [one for one in concerned if one.next_hop != source]
+    if source is not None and (others or not concerned):
+        if not tx.run(SQL["has_receipt"], digest).fetchone():
+            _note_stray(tx, node, source, signed, receipt, "not-yours", at)
         return set()
-    tx.run(
-        "INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?)",
-        signed.digest,
+    added = tx.run(
+        SQL["add_receipt"],
+        digest,
         message_row,
         receipt.issuer,
         signed.document,
         signed.signature,
         ms(at),
     )
-    states = {code: DeliveryState(row[2]) for code, row in found.items()}
+    if added.rowcount == 0:
+        return set()
+    for one in concerned:
+        _move(tx, one, receipt, at)
+    _record_receipt(tx, node, digest, receipt, at)
+    return _send_back(tx, {one.came_from for one in concerned if one.came_from}, digest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Concerned:
+    """A delivery that a receipt speaks of, and what it says, in its order."""
+
+    row: int
+    state: DeliveryState
+    came_from: NodeId | None
+    next_hop: NodeId | None
+    said: tuple[Evidence, ...]
+
+
+def _concerned(tx: Transaction, message_row: int, receipt: Receipt) -> list[_Concerned]:
+    said: dict[AgencyCode, tuple[Evidence, ...]] = {}
     for evidence in receipt.evidence:
-        if (code := evidence.recipient) in found:
-            states[code] = _apply(tx, found[code][0], states[code], receipt, evidence, at)
-    _record_receipt(tx, node, signed, receipt, at)
-    return _send_back(tx, {NodeId(row[3]) for row in found.values() if row[3]}, signed)
+        said[evidence.recipient] = (*said.get(evidence.recipient, ()), evidence)
+    concerned = []
+    for code, evidences in said.items():
+        found = tx.run(SQL["of_recipient"], message_row, code).fetchone()
+        if found is not None:
+            row, state, came_from, next_hop = found
+            concerned.append(_Concerned(row, DeliveryState(state), came_from, next_hop, evidences))
+    return concerned
 
 
-def _apply(
-    tx: Transaction,
-    row: int,
-    state: DeliveryState,
-    receipt: Receipt,
-    evidence: Evidence,
-    at: datetime,
-) -> DeliveryState:
-    after = lifecycle.settle(state, evidence.event, evidence.reason)
-    if evidence.event is Event.CONTENT_HANDOVER:
-        tx.run(SQL["acknowledged_there"], row, "done")
-    elif evidence.event is Event.CONTENT_HANDOVER_FAILURE:
-        tx.run(SQL["acknowledged_there"], row, "fail")
-    if after is state:
-        return state
+def _move(tx: Transaction, one: _Concerned, receipt: Receipt, at: datetime) -> None:
+    after, cause = one.state, None
+    for evidence in one.said:
+        if (acknowledged := _ACKNOWLEDGED_BY.get(evidence.event)) is not None:
+            tx.run(SQL["acknowledged_there"], one.row, acknowledged)
+        moved = lifecycle.settle(after, evidence.event, evidence.reason)
+        if moved is not after:
+            after, cause = moved, evidence
+    if cause is None:
+        return
     failed = after in lifecycle.NEGATIVE
     tx.run(
         SQL["settle"],
-        row,
+        one.row,
         after,
         ms(at),
         ms(receipt.at) if after in FINAL or after is DeliveryState.AVAILABLE else None,
-        evidence.reason if failed else None,
-        evidence.detail if failed else "",
+        cause.reason if failed else None,
+        cause.detail if failed else "",
         receipt.issuer if failed else None,
     )
-    return after
 
 
-def _send_back(tx: Transaction, neighbours: set[NodeId], signed: Signed) -> set[NodeId]:
+def _send_back(tx: Transaction, neighbours: set[NodeId], digest: Digest) -> set[NodeId]:
     for neighbour in neighbours:
-        tx.run(SQL["add_return"], neighbour, signed.digest)
+        tx.run(SQL["add_return"], neighbour, digest)
     return neighbours
 
 
 def _record_receipt(
-    tx: Transaction, node: NodeId, signed: Signed, receipt: Receipt, at: datetime
+    tx: Transaction, node: NodeId, digest: Digest, receipt: Receipt, at: datetime
 ) -> None:
     event = AuditEvent.RECEIPT_ISSUED if receipt.issuer == node else AuditEvent.RECEIPT_RECEIVED
     for (happened, reason), codes in _alike(receipt).items():
@@ -360,7 +376,7 @@ def _record_receipt(
                     node,
                     message=receipt.message_id,
                     issuer=receipt.issuer,
-                    receipt=signed.digest,
+                    receipt=digest,
                     type=happened,
                     reason=reason,
                     recipients=part,

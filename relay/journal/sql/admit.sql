@@ -61,13 +61,13 @@ WHERE m.message_type = 'edoc' AND m.notation = ?1 AND m.notation <> '' AND m.pro
   AND ((m.sender = ?2 AND d.recipient = ?3) OR (m.sender = ?3 AND d.recipient = ?2))
 ORDER BY m.message_row DESC LIMIT 1
 
--- name: early_by_id
+-- name: early
+-- Statuses without a document that may speak of this one: by its id first, then by number and date.
 SELECT message_row, sender, organ_id, status_code FROM reports
-WHERE matched_row IS NULL AND document_id = ? AND document_id <> ''
-
--- name: early_by_notation
+WHERE matched_row IS NULL AND document_id = ?1 AND document_id <> ''
+UNION ALL
 SELECT message_row, sender, organ_id, status_code FROM reports
-WHERE matched_row IS NULL AND notation = ? AND notation <> '' AND promulgation_date = ?
+WHERE matched_row IS NULL AND notation = ?2 AND notation <> '' AND promulgation_date = ?3
 
 -- name: match_report
 UPDATE reports SET matched_row = ?2 WHERE message_row = ?1

@@ -1,6 +1,6 @@
--- name: freeze_deliveries
+-- name: freeze_delivery
 UPDATE deliveries SET state = 'in-flight', transfer_id = ?1, updated_at = ?2
-WHERE delivery_row IN (SELECT value FROM json_each(?3)) AND state = 'queued' AND transfer_id IS NULL
+WHERE delivery_row = ?3 AND state = 'queued' AND transfer_id IS NULL
 
 -- name: add_transfer
 INSERT INTO transfers (transfer_id, neighbour, message_row, header, signature, lane, open, attempts, not_before, created_at)
@@ -17,12 +17,23 @@ UPDATE transfers SET open = 0, answer = ?2, attempts = attempts + 1, last_error 
 UPDATE transfers SET attempts = attempts + 1, last_error = ?2, not_before = ?3 WHERE transfer_id = ?1
 
 -- name: of_transfer
-SELECT delivery_row, recipient, state FROM deliveries WHERE transfer_id = ?
+SELECT delivery_row, state FROM deliveries
+WHERE message_row = (SELECT message_row FROM transfers WHERE transfer_id = ?1) AND transfer_id = ?1
 
--- name: of_message
-SELECT d.delivery_row, d.recipient, d.state, a.neighbour, d.next_hop FROM deliveries d
+-- name: resend
+UPDATE deliveries SET state = 'in-flight', updated_at = ?2
+WHERE message_row = (SELECT message_row FROM transfers WHERE transfer_id = ?1) AND transfer_id = ?1
+  AND state = 'queued'
+
+-- name: interrupted
+SELECT t.transfer_id FROM transfers t WHERE t.open = 1 AND EXISTS
+    (SELECT 1 FROM deliveries d
+     WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-flight')
+
+-- name: of_recipient
+SELECT d.delivery_row, d.state, a.neighbour, d.next_hop FROM deliveries d
 JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE d.message_row = ?1 AND d.recipient IN (SELECT value FROM json_each(?2))
+WHERE d.message_row = ? AND d.recipient = ?
 
 -- name: move
 UPDATE deliveries SET state = ?2, updated_at = ?3 WHERE delivery_row = ?1
@@ -40,6 +51,9 @@ SELECT message_row, digest FROM messages WHERE message_id = ? AND origin = ?
 -- name: has_receipt
 SELECT 1 FROM receipts WHERE digest = ?
 
+-- name: add_receipt
+INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
+
 -- name: add_return
 INSERT INTO returns (neighbour, receipt) VALUES (?, ?) ON CONFLICT (neighbour, receipt) DO NOTHING
 
@@ -56,7 +70,8 @@ ORDER BY d.lane DESC, d.delivery_row LIMIT ?
 -- name: open_transfers
 SELECT t.transfer_id, t.neighbour, t.message_row, t.lane, t.header, t.signature, t.attempts,
     m.seal_kind, m.seal, m.digest, m.expires_at,
-    EXISTS (SELECT 1 FROM deliveries d WHERE d.transfer_id = t.transfer_id AND d.state = 'in-doubt')
+    EXISTS (SELECT 1 FROM deliveries d
+            WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-doubt')
 FROM transfers t JOIN messages m ON m.message_row = t.message_row
 WHERE t.open = 1 AND t.neighbour = ? AND (t.not_before <= ? OR t.not_before > ?)
 ORDER BY t.lane DESC, t.not_before LIMIT ?
@@ -67,12 +82,13 @@ SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_b
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
 LEFT JOIN transfers t ON t.transfer_id = d.transfer_id
-WHERE d.state IN ('sealing', 'queued', 'in-doubt') AND d.expires_at <= ?
+WHERE d.state IN ('sealing', 'queued', 'in-flight', 'in-doubt') AND d.state <> 'in-flight' AND d.expires_at <= ?
 ORDER BY d.expires_at LIMIT ?
 
 -- name: close_if_done
 UPDATE transfers SET open = 0 WHERE transfer_id = ?1 AND NOT EXISTS
-    (SELECT 1 FROM deliveries WHERE transfer_id = ?1 AND state IN ('queued', 'in-flight', 'in-doubt'))
+    (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
+       AND d.state IN ('queued', 'in-flight', 'in-doubt'))
 
 -- name: returns
 SELECT r.return_row, c.document, c.signature FROM returns r JOIN receipts c ON c.digest = r.receipt
