@@ -44,7 +44,11 @@ class PayloadFiles:
         return len(left)
 
     def begin(self, limit_bytes: int) -> PayloadUpload:
-        return PayloadUpload(self, self._coming / self._random(16).hex(), limit_bytes)
+        return PayloadUpload(self, limit_bytes)
+
+    def coming(self) -> Path:
+        """A name for a file that is not whole yet."""
+        return self._coming / self._random(16).hex()
 
     def hold(self, digest: Digest) -> None:
         """Somebody is about to store or refer to the file of this digest."""
@@ -92,9 +96,9 @@ class PayloadFiles:
 class PayloadUpload:
     """One payload on its way in; see delivery.ports.Upload."""
 
-    def __init__(self, files: PayloadFiles, coming: Path, limit_bytes: int) -> None:
+    def __init__(self, files: PayloadFiles, limit_bytes: int) -> None:
         self._files = files
-        self._coming = coming
+        self._coming: Path
         self._limit_bytes = limit_bytes
         self._hash = hashlib.sha256()
         self._size = 0
@@ -119,6 +123,7 @@ class PayloadUpload:
 
     def _spill(self) -> BinaryIO:
         if self._file is None:
+            self._coming = self._files.coming()
             self._file = self._coming.open("xb", buffering=0)
             for part in self._parts:
                 self._file.write(part)

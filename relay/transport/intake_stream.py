@@ -49,19 +49,23 @@ async def receive(
     expected: str | None = None,
     strip_crlf: bool = False,
     declared_bytes: int | None = None,
-    idle: timedelta = IDLE,
+    limit_bytes: int | None = None,
+    idle: timedelta | None = IDLE,
 ) -> tuple[Envelope, Payload]:
     """The envelope in `stream` and its stored bytes, or an error and nothing stored. The caller
     says `store.release` once it is done with the payload, admitted or refused.
 
     `expected` is the sender's own text of the digest, in either form of `digest_forms`; it is
     compared, never parsed. With `strip_crlf` a CR LF at the very end is left out where `expected`
-    names the bytes before it. `declared_bytes` is Content-Length, where there is one.
+    names the bytes before it. `declared_bytes` is Content-Length, where there is one. `limit_bytes`
+    is under `limits.envelope_bytes`, for one envelope whose size is known. `idle` is None where the
+    stream itself breaks off when it stands still.
     """
     slack = len(_CRLF) if strip_crlf else 0
-    _refuse_over(declared_bytes or 0, limits.envelope_bytes, slack)
-    upload = store.begin(limits.envelope_bytes)
-    body = _Body(upload, limits, expected, slack)
+    limit = limits.envelope_bytes if limit_bytes is None else limit_bytes
+    _refuse_over(declared_bytes or 0, limit, slack)
+    upload = store.begin(limit)
+    body = _Body(upload, limits, limit, expected, slack)
     try:
         await _pour(stream, body, idle)
         envelope = body.close()
@@ -102,10 +106,12 @@ class _Body:
         "_upload",
     )
 
-    def __init__(self, upload: Upload, limits: Limits, expected: str | None, slack: int) -> None:
+    def __init__(
+        self, upload: Upload, limits: Limits, limit: int, expected: str | None, slack: int
+    ) -> None:
         self._upload = upload
         self._reader = EnvelopeReader(limits)
-        self._limit = limits.envelope_bytes
+        self._limit = limit
         self._expected = expected
         self._slack = slack
         self._hash = None if expected is None else hashlib.sha256()
@@ -157,7 +163,7 @@ class _Body:
 
 
 async def _pour(
-    stream: AsyncIterable[bytes] | aiohttp.StreamReader, body: _Body, idle: timedelta
+    stream: AsyncIterable[bytes] | aiohttp.StreamReader, body: _Body, idle: timedelta | None
 ) -> None:
     # A StreamReader iterates by lines; here every read is as large as what has arrived.
     chunks = aiter(stream.iter_any() if isinstance(stream, aiohttp.StreamReader) else stream)
@@ -172,12 +178,14 @@ async def _pour(
                 await asyncio.sleep(0)
 
 
-async def _next(chunks: AsyncIterator[bytes], idle: timedelta) -> bytes | None:
+async def _next(chunks: AsyncIterator[bytes], idle: timedelta | None) -> bytes | None:
     try:
+        if idle is None:
+            return await anext(chunks, None)
         async with asyncio.timeout(idle.total_seconds()):
             return await anext(chunks, None)
     except TimeoutError:
-        raise TransportError(f"no byte for {idle.total_seconds():g} s") from None
+        raise TransportError(f"no byte for {(idle or IDLE).total_seconds():g} s") from None
     except (OSError, web.RequestPayloadError, HttpProcessingError, aiohttp.ClientError):
         raise TransportError("the body ended early or was framed wrongly") from None
 

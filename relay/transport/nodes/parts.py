@@ -149,8 +149,10 @@ class Body:
 
     async def _more(self) -> None:
         try:
-            async with asyncio.timeout(IDLE.total_seconds()):
-                chunk = await self._stream.readany()
+            chunk = self._stream.read_nowait()  # mostly it is here already, and nothing to time
+            if not chunk:
+                async with asyncio.timeout(IDLE.total_seconds()):
+                    chunk = await self._stream.readany()
         except (OSError, HttpProcessingError, aiohttp.ClientError) as error:
             raise TransportError("the transfer ended early") from error
         if not chunk:

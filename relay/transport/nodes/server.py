@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
@@ -212,7 +212,9 @@ class _Handlers:
             found, payload = await receive(
                 counted.read(),
                 self._face.store,
-                replace(limits, envelope_bytes=min(limits.envelope_bytes, header.size_bytes)),
+                limits,
+                limit_bytes=min(limits.envelope_bytes, header.size_bytes),
+                idle=None,
             )
         except EnvelopeError as error:
             found = error
