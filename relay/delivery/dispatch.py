@@ -83,7 +83,7 @@ class Dispatcher:
     def look(self, neighbours: Iterable[NodeId] | None = None) -> None:
         """The journal may hold new work for these neighbours (all of them by default)."""
         for neighbour in self.channels if neighbours is None else neighbours:
-            self.channels[neighbour].more_in_journal = True
+            self.channels[neighbour].lanes.look_again()
             self.channels[neighbour].signal.set()
 
     def receipts_wait(self, neighbours: Iterable[NodeId]) -> None:
@@ -121,9 +121,8 @@ class Dispatcher:
             state = await self.journal.neighbour_state(channel.neighbour)
             if state is not None and state.failures:
                 wait = max(timedelta(), min(state.retry_at - now, self.policy.cap))
-                channel.failures = state.failures
-                channel.window = 1
-                channel.blocked_until = self.clock.monotonic() + wait.total_seconds()
+                until = self.clock.monotonic() + wait.total_seconds()
+                channel.failed_before(state.failures, until)
 
     async def _serve(self, channel: Channel) -> None:
         while not self._closing:
@@ -134,7 +133,7 @@ class Dispatcher:
                 async with asyncio.timeout(pause):
                     await channel.signal.wait()
             except TimeoutError:
-                channel.more_in_journal = True
+                channel.lanes.look_again()
                 channel.returns_waiting = True
 
     async def _start_what_may(self, channel: Channel) -> float:
@@ -156,10 +155,11 @@ class Dispatcher:
 
     async def _start_new(self, channel: Channel) -> None:
         while channel.room:
-            if channel.starving:
-                channel.more_in_journal = False  # before reading: a signal meanwhile counts
-                channel.refill(await self.journal.ready(channel.neighbour, REFILL), REFILL)
-            ready = channel.take()
+            for lane in channel.lanes.starving():
+                channel.lanes.reading(lane)
+                found = await self.journal.ready(channel.neighbour, lane, REFILL)
+                channel.lanes.refill(lane, found, REFILL)
+            ready = channel.lanes.take()
             if ready is None:
                 return
             self._start(channel, self._carry(channel, ready))
@@ -212,11 +212,11 @@ class Dispatcher:
                 Freeze(header.transfer_id, channel.neighbour, ready, signed, now)
             )
         except IllegalStepError:
-            channel.more_in_journal = True  # ended or taken another way meanwhile
+            channel.lanes.look_again()  # ended or taken another way meanwhile
         else:
             await self._attempt(channel, header, signed, ready.seal, ready)
         finally:
-            channel.frozen(ready)
+            channel.lanes.frozen(ready)
             self._carrying.discard(header.transfer_id)
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:

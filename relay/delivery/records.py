@@ -312,7 +312,10 @@ class Journal(Protocol):
         """The neighbours that now wait for it; `consigned` for recipients served here."""
         ...
 
-    async def ready(self, neighbour: NodeId, limit: int) -> list[Ready]: ...
+    async def ready(self, neighbour: NodeId, lane: Lane, limit: int) -> list[Ready]:
+        """What waits for the neighbour in this lane, the oldest `limit` deliveries."""
+        ...
+
     async def open_transfers(
         self, neighbour: NodeId, now: datetime, latest: datetime, limit: int
     ) -> list[OpenTransfer]:

@@ -65,6 +65,7 @@ from relay.model import (
     AgencyCode,
     DeliveryId,
     Digest,
+    Lane,
     MessageId,
     MessageType,
     NodeId,
@@ -247,8 +248,9 @@ class SqliteJournal:
         )
         return cast("list[NodeId]", result)
 
-    async def ready(self, neighbour: NodeId, limit: int) -> list[Ready]:
-        return views.ready_groups(await self._rows(carrying.SQL["ready"], (neighbour, limit)))
+    async def ready(self, neighbour: NodeId, lane: Lane, limit: int) -> list[Ready]:
+        rows = await self._rows(carrying.SQL["ready"], (neighbour, int(lane), limit))
+        return views.ready_groups(rows)
 
     async def open_transfers(
         self, neighbour: NodeId, now: datetime, latest: datetime, limit: int

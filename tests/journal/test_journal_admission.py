@@ -19,6 +19,7 @@ from relay.model import (
     DeliveryState,
     Event,
     Evidence,
+    Lane,
     MessageType,
     NodeId,
     Reason,
@@ -43,7 +44,7 @@ async def test_what_was_admitted_is_there_after_a_restart(
     assert [d.state for d in view.deliveries] == [DeliveryState.QUEUED]
     assert [r.event for r in view.deliveries[0].receipts] == [Event.SUBMISSION_ACCEPTANCE]
     assert (await again.payload(admission.message.payload.digest)).content == b"<edXML/>"
-    assert (await again.ready(TINH, 10))[0].recipients == ("G01",)
+    assert (await again.ready(TINH, Lane.NORMAL, 10))[0].recipients == ("G01",)
     await again.close()
 
 

@@ -18,6 +18,7 @@ from relay.model import (
     DeliveryState,
     Event,
     Evidence,
+    Lane,
     MessageType,
     NodeId,
     Reason,
@@ -33,7 +34,7 @@ CONTENT = b"<edXML/>"
 async def _frozen(journal: SqliteJournal, make: Any, *recipients: str, **more: Any) -> TransferId:
     """A message whose transfer to `tinh` is frozen."""
     await journal.admit(make.admission(recipients=recipients or ("G01",), **more))
-    ready = (await journal.ready(TINH, 100))[-1]
+    ready = (await journal.ready(TINH, Lane.NORMAL, 100))[-1]
     transfer = TransferId(make.uuid())
     header = Signed(f"<Transfer>{transfer}</Transfer>".encode(), b"<signature/>")
     await journal.freeze(Freeze(transfer, TINH, ready, header, make.at))
@@ -76,14 +77,14 @@ async def test_a_frozen_transfer_is_kept_to_the_letter(journal: SqliteJournal, m
     assert (found.transfer_id, found.attempts, found.in_doubt) == (transfer, 0, False)
     assert found.header.document == f"<Transfer>{transfer}</Transfer>".encode()
     assert found.seal.signature == b"<seal/>"
-    assert await journal.ready(TINH, 10) == []
+    assert await journal.ready(TINH, Lane.NORMAL, 10) == []
     assert await _states(journal) == ["in-flight", "in-flight"]
 
 
 async def test_deliveries_are_frozen_once(journal: SqliteJournal, make: Any) -> None:
     """A second transfer for the same deliveries stores nothing, not even an entry."""
     await journal.admit(make.admission())
-    (ready,) = await journal.ready(TINH, 10)
+    (ready,) = await journal.ready(TINH, Lane.NORMAL, 10)
     header = Signed(b"<Transfer/>", b"<signature/>")
     await journal.freeze(Freeze(TransferId("t1"), TINH, ready, header, make.at))
     size = await journal.log_size()

@@ -58,14 +58,14 @@ INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
 INSERT INTO returns (neighbour, receipt) VALUES (?, ?) ON CONFLICT (neighbour, receipt) DO NOTHING
 
 -- name: ready
--- The deliveries that wait for a neighbour, the express lane first, then in order of arrival.
+-- The deliveries of one lane that wait for a neighbour, in order of arrival.
 SELECT d.delivery_row, d.recipient, d.lane, d.arrival_row, m.message_row, m.message_id, m.origin, m.message_type,
     m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace
 FROM deliveries d INDEXED BY deliveries_ready
 JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE d.next_hop = ? AND d.state = 'queued' AND d.transfer_id IS NULL
-ORDER BY d.lane DESC, d.delivery_row LIMIT ?
+WHERE d.next_hop = ? AND d.lane = ? AND d.state = 'queued' AND d.transfer_id IS NULL
+ORDER BY d.delivery_row LIMIT ?
 
 -- name: open_transfers
 SELECT t.transfer_id, t.neighbour, t.message_row, t.lane, t.header, t.signature, t.attempts,
