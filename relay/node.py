@@ -39,6 +39,7 @@ from relay.delivery.logbook import Logbook
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
+from relay.delivery.steady import SteadyTime
 from relay.delivery.tokens import TokenDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
@@ -75,7 +76,8 @@ class Node:
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._clock = clock or Clock()
+        self._steady = SteadyTime()
+        self._clock = clock or Clock(wall=self._steady.now, seen=self._steady.seen)
         self._id = NodeId(settings.node.id)
         self._exits = AsyncExitStack()
         self._accepting = False
@@ -138,6 +140,9 @@ class Node:
     async def _note(self, event: str, **fields: str | int) -> None:
         await self._journal.note(event, self._clock.now(), fields)
 
+    async def _jumped(self, seconds: int) -> None:
+        await self._note("clock-jumped", seconds=seconds)
+
     async def _serve(
         self, directory: Directory, keys: NodeKeys, journal: SqliteJournal, notary: NodeNotary
     ) -> None:
@@ -157,6 +162,7 @@ class Node:
             peer_node,
             delivery.transfers_at_once,
             delivery.answer_within,
+            clock.seen,
         )
         self._exits.push_async_callback(wire.close)
         policy = RetryPolicy(
@@ -188,8 +194,16 @@ class Node:
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
         expiry = ExpiryDesk(
-            self._id, directory, journal, notary, wire, clock, dispatcher.receipts_wait
+            self._id,
+            directory,
+            journal,
+            notary,
+            wire,
+            clock,
+            dispatcher.receipts_wait,
+            policy.grace,
         )
+        self._run("clock", self._steady.watch(self._jumped))
         self._run("dispatcher", dispatcher.run())
         self._exits.push_async_callback(dispatcher.drain, delivery.drain.total_seconds())
         self._run("sealing", sealing.run())

@@ -93,6 +93,8 @@ class AuditEvent(StrEnum):
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 (the name of an event)
     CONFLICT_ALERT = "conflict-alert"
     """Other bytes came under an identity already taken."""
+    CLOCK_JUMPED = "clock-jumped"
+    """The system's clock went its own way by so many `seconds` (0: it is back); not followed."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

@@ -116,6 +116,7 @@ class TransferDesk:
         now = self.clock.now()
         long = len(signed.document) > LONG_DOCUMENT_BYTES
         header = await aside(long, self.notary.check_transfer, signed, neighbour, now)
+        self.clock.seen(header.created_at)
         if header.sent_to != self.place.node:
             raise AccessError(f"this transfer is for {header.sent_to}, not {self.place.node}")
         if header.created_at > now + self.tolerance:

@@ -20,11 +20,13 @@ def _wall() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`wall` gives aware UTC instants, `monotonic` seconds that no clock change touches."""
+    """`wall` gives aware UTC instants, `monotonic` seconds that no clock change touches. `seen` is told
+    what time it is by the words of neighbours (steady.py)."""
 
     wall: Callable[[], datetime] = field(default=_wall)
     monotonic: Callable[[], float] = field(default=time.monotonic)
     entropy: Callable[[int], bytes] = field(default=os.urandom)
+    seen: Callable[[datetime], None] = field(default=lambda _: None)
 
     def now(self) -> datetime:
         """The wall instant in whole milliseconds, as everything stored and signed holds it."""

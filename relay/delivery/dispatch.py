@@ -255,6 +255,7 @@ class Dispatcher:
     async def _prove(self, header: TransferHeader, answer: Signed) -> Receipt:
         long = len(answer.document) > LONG_DOCUMENT_BYTES
         receipt = await aside(long, self.notary.check_receipt, answer)
+        self.clock.seen(receipt.at)
         require_answer(self.returns.directory, receipt, header)
         return receipt
 

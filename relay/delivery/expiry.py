@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -40,9 +41,12 @@ class ExpiryDesk:
     wire: Wire
     clock: Clock
     receipts_wait: Callable[[Iterable[NodeId]], None]
+    grace: timedelta
+    """Nothing expires so soon after a start: the clock may have gone far while the node stood."""
 
     async def run(self) -> None:
         """Sweep until cancelled."""
+        await asyncio.sleep(self.grace.total_seconds())
         while True:
             if await self.sweep() < AT_ONCE:
                 await asyncio.sleep(SWEEP_SECONDS)

@@ -30,6 +30,12 @@ class RetryPolicy:
         full = min(self.cap, self.first * (1 << min(failures - 1, 30)))
         return full / 2 + full / 2 * random
 
+    @property
+    def grace(self) -> timedelta:
+        """How long after a start nothing expires, so that whatever waited has its attempt first."""
+        shortest = min(self.normal_expiry, self.urgent_expiry, self.express_expiry)
+        return min(timedelta(minutes=10), shortest / 10)
+
     def expiry(self, lane: Lane) -> timedelta:
         if lane is Lane.EXPRESS:
             return self.express_expiry

@@ -224,6 +224,7 @@ class World:
             self.wire,
             self.clock,
             self.dispatcher.receipts_wait,
+            timedelta(),
         )
         self.intake = IntakeDesk(
             Place(HERE, UP, frozenset({UP, NodeId("thon")})),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -184,3 +185,16 @@ async def test_the_same_again_after_expiry_is_a_new_message(hasty: Any) -> None:
     view = await hasty.journal.message(second.message_id)
     assert view.linked_to == first.message_id
     assert (await hasty.submit("H01", content=content)).message_id == second.message_id
+
+
+async def test_nothing_expires_right_after_a_start(hasty: Any) -> None:
+    """A clock that went far while the node stood must not end what had no attempt since."""
+    accepted = await hasty.submit("H01")
+    hasty.late = LATE
+    patient = replace(hasty.expiry, grace=timedelta(seconds=0.2))
+
+    running = asyncio.create_task(patient.run())
+    await asyncio.sleep(0.1)
+    assert await hasty.states(accepted.message_id) == {"queued"}
+    await hasty.reach(accepted.message_id, "expired")
+    running.cancel()

@@ -16,9 +16,10 @@ import io
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector
@@ -62,6 +63,8 @@ class NodesClient:
     identify: Callable[[bytes], NodeId]
     at_once: int
     answer_within: timedelta
+    seen: Callable[[datetime], None] = lambda _: None
+    """Told what time a neighbour says it is when it refuses: it may be our clock that is wrong."""
     _sessions: dict[NodeId, ClientSession] = field(default_factory=dict)
 
     async def carry(
@@ -167,7 +170,9 @@ class NodesClient:
             async with self._session(neighbour).request(
                 method, url, data=data, headers=headers, ssl=self.tls, allow_redirects=False
             ) as response:
-                await _check_status(response)
+                if response.status >= 300:
+                    self._look_at_date(response)
+                    raise await _refusal(response)
                 yield response
         except RelayError:
             raise
@@ -175,6 +180,11 @@ class NodesClient:
             raise TransportError(_words(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise UnansweredError(_words(error)) from error
+
+    def _look_at_date(self, response: ClientResponse) -> None:
+        with suppress(ValueError):
+            at = parsedate_to_datetime(response.headers.get("Date", ""))
+            self.seen(at if at.tzinfo else at.replace(tzinfo=UTC))
 
     def _session(self, neighbour: NodeId) -> ClientSession:
         session = self._sessions.get(neighbour)
@@ -224,23 +234,21 @@ class _NotAheadError(PeerError):
     """404: the envelope has not gone ahead, or the transfer is unknown."""
 
 
-async def _check_status(response: ClientResponse) -> None:
+async def _refusal(response: ClientResponse) -> PeerError | TransportError:
     status = response.status
-    if status < 300:
-        return
     text = (await response.content.read(4096)).decode("utf-8", "replace")
     words = f"HTTP {status} from the neighbour: {_detail(text)}"
     if status == 404:
-        raise _NotAheadError(words)
+        return _NotAheadError(words)
     if status == 403:
-        raise AccessError(words)
+        return AccessError(words)
     if status == 409:
-        raise ConflictError(words)
+        return ConflictError(words)
     if status in _COME_AGAIN:
-        raise TransportError(words)
+        return TransportError(words)
     if status >= 500:
-        raise UnansweredError(words)
-    raise PeerError(words)
+        return UnansweredError(words)
+    return PeerError(words)
 
 
 def _detail(text: str) -> str:

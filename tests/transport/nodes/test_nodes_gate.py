@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from relay.transport.nodes.client import NodesClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HERE = NodeId("tinh")
+BUSY = b"HTTP/1.1 503 Busy\r\nDate: Mon, 23 Nov 2026 09:00:00 GMT\r\nContent-Length: 0\r\n\r\n"
 
 
 async def _describe(hub: Any, tls: ssl.SSLContext) -> tuple[int, Any]:
@@ -122,7 +123,7 @@ async def _listener(network: Network, name: str) -> AsyncIterator[tuple[str, lis
         try:
             while chunk := await reader.read(65536):
                 heard.append(chunk)
-                writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+                writer.write(BUSY)
         except (OSError, ssl.SSLError):
             pass
         finally:
@@ -135,9 +136,9 @@ async def _listener(network: Network, name: str) -> AsyncIterator[tuple[str, lis
         server.close()
 
 
-def _client(hub: Any, url: str) -> NodesClient:
+def _client(hub: Any, url: str, seen: Callable[[datetime], None] = lambda _: None) -> NodesClient:
     peer = hub.peers["xa"]
-    return NodesClient({HERE: url}, peer.tls, peer.store, peer_node, 2, timedelta(seconds=5))
+    return NodesClient({HERE: url}, peer.tls, peer.store, peer_node, 2, timedelta(seconds=5), seen)
 
 
 async def test_nothing_is_sent_to_another_node_than_the_one_called(hub: Any) -> None:
@@ -156,9 +157,11 @@ async def test_nothing_is_sent_to_another_node_than_the_one_called(hub: Any) -> 
 
 
 async def test_the_node_that_was_called_is_spoken_to(hub: Any) -> None:
-    """The same listener with the right certificate hears the transfer: the test above can fail."""
+    """The same listener with the right certificate hears the transfer: the test above can fail. What
+    time it is there, where it refuses, is told to whoever keeps ours."""
+    seen: list[datetime] = []
     async with _listener(hub.network, "tinh") as (url, heard):
-        client = _client(hub, url)
+        client = _client(hub, url, seen.append)
         transfer = hub.peers["xa"].transfer()
         try:
             with pytest.raises(TransportError):
@@ -167,6 +170,7 @@ async def test_the_node_that_was_called_is_spoken_to(hub: Any) -> None:
             await client.close()
 
     assert b"POST /axis/v1/transfers" in b"".join(heard)
+    assert seen == [datetime(2026, 11, 23, 9, tzinfo=UTC)]
 
 
 async def test_a_node_that_is_not_there_took_nothing(hub: Any) -> None:
