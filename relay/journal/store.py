@@ -173,11 +173,11 @@ class SqliteJournal:
         """Operations that wait for the writer."""
         return self._writer.waiting
 
-    async def _perform(self, operation: Callable[[Transaction], Any], rows: int = 1) -> Any:
+    async def perform(self, operation: Callable[[Transaction], Any], rows: int = 1) -> Any:
         """`rows`: about how many deliveries it touches; many are no work for the event loop."""
         return await self._writer.perform(operation, long=rows > MANY_RECIPIENTS)
 
-    async def _rows(
+    async def rows(
         self, statement: str, values: Sequence[object] | dict[str, object] = ()
     ) -> list[Any]:
         """In one go: a statement left open holds every later read to the state it began with."""
@@ -189,13 +189,13 @@ class SqliteJournal:
     # ------------------------------------------------------------ acceptance
 
     async def admit(self, admission: Admission) -> Admitted | Renew:
-        result = await self._perform(
+        result = await self.perform(
             lambda tx: admitting.admit(tx, self._node, admission), len(admission.deliveries)
         )
         return cast("Admitted | Renew", result)
 
     async def take_in(self, arrival: TakeIn) -> TakenIn | AlreadyHere:
-        result = await self._perform(
+        result = await self.perform(
             lambda tx: admitting.take_in(tx, self._node, arrival), len(arrival.header.recipients)
         )
         return cast("TakenIn | AlreadyHere", result)
@@ -203,7 +203,7 @@ class SqliteJournal:
     async def answered(
         self, neighbour: NodeId, transfer_id: TransferId, header: bytes | None = None
     ) -> Signed | None:
-        rows = await self._rows(
+        rows = await self.rows(
             "SELECT r.document, r.signature, a.header FROM arrivals a JOIN receipts r ON r.digest = a.receipt"
             " WHERE a.neighbour = ? AND a.transfer_id = ?",
             (neighbour, transfer_id),
@@ -217,10 +217,10 @@ class SqliteJournal:
     async def parties(
         self, document_id: str, notation: str, date: str, one: AgencyCode
     ) -> OtherParty | None:
-        rows = await self._rows(VIEWS["parties"], (document_id, notation, date, one))
+        rows = await self.rows(VIEWS["parties"], (document_id, notation, date, one))
         if not rows:
             return None
-        recipients = await self._rows(
+        recipients = await self.rows(
             "SELECT recipient FROM deliveries WHERE message_row = ?", (rows[0][0],)
         )
         return OtherParty(
@@ -232,7 +232,7 @@ class SqliteJournal:
     # ------------------------------------------------------------ sealing and carrying
 
     async def unsealed(self, limit: int) -> list[Unsealed]:
-        rows = await self._rows(carrying.SQL["unsealed"], (limit,))
+        rows = await self.rows(carrying.SQL["unsealed"], (limit,))
         return [views.unsealed(row) for row in rows]
 
     async def store_seal(
@@ -242,42 +242,42 @@ class SqliteJournal:
         consigned: tuple[Signed, Receipt] | None,
         at: datetime,
     ) -> list[NodeId]:
-        result = await self._perform(
+        result = await self.perform(
             lambda tx: carrying.store_seal(tx, self._node, message_row, seal, consigned, at),
             _UNKNOWN,
         )
         return cast("list[NodeId]", result)
 
     async def ready(self, neighbour: NodeId, lane: Lane, limit: int) -> list[Ready]:
-        rows = await self._rows(carrying.SQL["ready"], (neighbour, int(lane), limit))
+        rows = await self.rows(carrying.SQL["ready"], (neighbour, int(lane), limit))
         return views.ready_groups(rows)
 
     async def open_transfers(
         self, neighbour: NodeId, now: datetime, latest: datetime, limit: int
     ) -> list[OpenTransfer]:
-        rows = await self._rows(
+        rows = await self.rows(
             carrying.SQL["open_transfers"], (neighbour, ms(now), ms(latest), limit)
         )
         return [views.open_transfer(row) for row in rows]
 
     async def next_open_transfer(self, neighbour: NodeId) -> datetime | None:
-        rows = await self._rows(
+        rows = await self.rows(
             "SELECT min(not_before) FROM transfers WHERE open = 1 AND neighbour = ?", (neighbour,)
         )
         return instant(rows[0][0]) if rows[0][0] is not None else None
 
     async def freeze(self, freeze: Freeze) -> None:
-        await self._perform(
+        await self.perform(
             lambda tx: carrying.freeze(tx, self._node, freeze), len(freeze.ready.rows)
         )
 
     async def resend(self, transfer_id: TransferId, at: datetime) -> None:
-        await self._perform(lambda tx: carrying.resend(tx, transfer_id, at), _UNKNOWN)
+        await self.perform(lambda tx: carrying.resend(tx, transfer_id, at), _UNKNOWN)
 
     async def settle(
         self, transfer_id: TransferId, signed: Signed, receipt: Receipt, at: datetime
     ) -> set[NodeId]:
-        back = await self._perform(
+        back = await self.perform(
             lambda tx: carrying.settle(tx, self._node, transfer_id, signed, receipt, at),
             len(receipt.evidence),
         )
@@ -292,7 +292,7 @@ class SqliteJournal:
         not_before: datetime,
         at: datetime,
     ) -> None:
-        await self._perform(
+        await self.perform(
             lambda tx: carrying.postpone(
                 tx,
                 self._node,
@@ -306,28 +306,28 @@ class SqliteJournal:
         )
 
     async def recover(self, at: datetime) -> None:
-        await self._perform(lambda tx: carrying.recover(tx, self._node, at), _UNKNOWN)
+        await self.perform(lambda tx: carrying.recover(tx, self._node, at), _UNKNOWN)
 
     async def overdue(self, now: datetime, limit: int) -> list[Waiting]:
-        rows = await self._rows(carrying.SQL["overdue"], (ms(now), limit))
+        rows = await self.rows(carrying.SQL["overdue"], (ms(now), limit))
         return [views.waiting(row) for row in rows]
 
     async def give_up(
         self, waiting: Waiting, signed: Signed, receipt: Receipt, at: datetime
     ) -> set[NodeId]:
-        back = await self._perform(
+        back = await self.perform(
             lambda tx: carrying.give_up(tx, self._node, waiting, signed, receipt, at)
         )
         return cast("set[NodeId]", back)
 
     async def neighbour_state(self, neighbour: NodeId) -> NeighbourState | None:
-        rows = await self._rows(
+        rows = await self.rows(
             "SELECT failures, retry_at, last_error FROM neighbours WHERE node_id = ?", (neighbour,)
         )
         return NeighbourState(rows[0][0], instant(rows[0][1]), rows[0][2]) if rows else None
 
     async def store_neighbour_state(self, neighbour: NodeId, state: NeighbourState) -> None:
-        await self._perform(
+        await self.perform(
             lambda tx: tx.run(
                 "INSERT INTO neighbours VALUES (?1, ?2, ?3, ?4) ON CONFLICT (node_id) DO UPDATE"
                 " SET failures = ?2, retry_at = ?3, last_error = ?4",
@@ -343,42 +343,42 @@ class SqliteJournal:
     async def record_receipts(
         self, neighbour: NodeId, receipts: Sequence[tuple[Signed, Receipt]], at: datetime
     ) -> set[NodeId]:
-        back = await self._perform(
+        back = await self.perform(
             lambda tx: carrying.record_receipts(tx, self._node, neighbour, receipts, at),
             sum(len(receipt.evidence) for _, receipt in receipts),
         )
         return cast("set[NodeId]", back)
 
     async def returns(self, neighbour: NodeId, limit: int) -> list[WaitingReturn]:
-        rows = await self._rows(carrying.SQL["returns"], (neighbour, limit))
+        rows = await self.rows(carrying.SQL["returns"], (neighbour, limit))
         return [WaitingReturn(ReturnRow(r[0]), Signed(r[1], r[2])) for r in rows]
 
     async def returned(self, rows: Sequence[ReturnRow]) -> None:
-        await self._perform(lambda tx: carrying.returned(tx, rows))
+        await self.perform(lambda tx: carrying.returned(tx, rows))
 
     async def park_return(self, row: ReturnRow, error: str, at: datetime) -> None:
-        await self._perform(lambda tx: carrying.park_return(tx, self._node, row, error, at))
+        await self.perform(lambda tx: carrying.park_return(tx, self._node, row, error, at))
 
     # ------------------------------------------------------------ the recipient's and sender's side
 
     async def inbox(
         self, agencies: frozenset[AgencyCode] | None, query: InboxQuery
     ) -> list[InboxItem]:
-        rows = await self._rows(VIEWS["inbox"], views.inbox_values(agencies, query))
+        rows = await self.rows(VIEWS["inbox"], views.inbox_values(agencies, query))
         return [views.inbox_item(row) for row in rows]
 
     async def inbox_count(self, agencies: frozenset[AgencyCode], kind: MessageType) -> int:
-        rows = await self._rows(
+        rows = await self.rows(
             VIEWS["inbox_count"], {"agencies": json.dumps(sorted(agencies)), "kind": kind}
         )
         return int(rows[0][0])
 
     async def inbox_item(self, delivery_id: DeliveryId) -> HandoverFacts | None:
-        rows = await self._rows(VIEWS["inbox_item"], (delivery_id,))
+        rows = await self.rows(VIEWS["inbox_item"], (delivery_id,))
         return views.handover_facts(rows[0]) if rows else None
 
     async def mark_fetched(self, delivery_id: DeliveryId, by: Caller, at: datetime) -> None:
-        await self._perform(lambda tx: handing.mark_fetched(tx, self._node, delivery_id, by, at))
+        await self.perform(lambda tx: handing.mark_fetched(tx, self._node, delivery_id, by, at))
 
     async def acknowledge(
         self,
@@ -388,7 +388,7 @@ class SqliteJournal:
         by: Caller,
         at: datetime,
     ) -> set[NodeId]:
-        back = await self._perform(
+        back = await self.perform(
             lambda tx: handing.acknowledge(
                 tx, self._node, delivery_id, acknowledgement, proof, by, at
             )
@@ -398,76 +398,76 @@ class SqliteJournal:
     async def sent(
         self, agencies: frozenset[AgencyCode] | None, query: SentQuery
     ) -> list[SentItem]:
-        rows = await self._rows(VIEWS["sent"], views.sent_values(agencies, query))
+        rows = await self.rows(VIEWS["sent"], views.sent_values(agencies, query))
         return [views.sent_item(row) for row in rows]
 
     async def message(self, message_id: MessageId) -> MessageView | None:
-        rows = await self._rows(VIEWS["message"], (message_id, self._node))
+        rows = await self.rows(VIEWS["message"], (message_id, self._node))
         if not rows:
             return None
         key = (rows[0][0],)
-        deliveries = await self._rows(VIEWS["message_deliveries"], key)
-        receipts = await self._rows(VIEWS["message_receipts"], key)
-        reports = await self._rows(VIEWS["message_reports"], key)
+        deliveries = await self.rows(VIEWS["message_deliveries"], key)
+        receipts = await self.rows(VIEWS["message_receipts"], key)
+        reports = await self.rows(VIEWS["message_reports"], key)
         many = len(deliveries) > MANY_RECIPIENTS
         return await aside(many, _message_view, rows[0], deliveries, receipts, reports)
 
     async def receipt(self, digest: Digest) -> tuple[Signed, frozenset[AgencyCode]] | None:
-        rows = await self._rows(
+        rows = await self.rows(
             "SELECT document, signature, message_row FROM receipts"
             " WHERE digest = ? AND message_row IS NOT NULL",
             (digest,),
         )
         if not rows:
             return None
-        parties = await self._rows(VIEWS["agencies"], (rows[0][2],))
+        parties = await self.rows(VIEWS["agencies"], (rows[0][2],))
         return Signed(rows[0][0], rows[0][1]), frozenset(AgencyCode(code) for (code,) in parties)
 
     async def message_seal(self, message_id: MessageId) -> Seal | None:
-        return _seal(await self._rows(VIEWS["message_seal"], (message_id, self._node)))
+        return _seal(await self.rows(VIEWS["message_seal"], (message_id, self._node)))
 
     async def delivery_seal(self, delivery_id: DeliveryId) -> Seal | None:
-        return _seal(await self._rows(VIEWS["delivery_seal"], (delivery_id,)))
+        return _seal(await self.rows(VIEWS["delivery_seal"], (delivery_id,)))
 
     # ------------------------------------------------------------ the log
 
     async def entries(self, after: int, limit: int) -> list[LogEntry]:
-        rows = await self._rows(
+        rows = await self.rows(
             "SELECT entry_index, leaf FROM entries WHERE entry_index >= ? ORDER BY entry_index LIMIT ?",
             (after, limit),
         )
         return [LogEntry(row[0], row[1]) for row in rows]
 
     async def head(self) -> bytes:
-        rows = await self._rows("SELECT note FROM log_head WHERE one = 1")
+        rows = await self.rows("SELECT note FROM log_head WHERE one = 1")
         if not rows:
             raise NotFoundError("the log is empty")
         return bytes(rows[0][0])
 
     async def log_size(self) -> int:
-        rows = await self._rows("SELECT coalesce(max(entry_index) + 1, 0) FROM entries")
+        rows = await self.rows("SELECT coalesce(max(entry_index) + 1, 0) FROM entries")
         return int(rows[0][0])
 
     async def note(self, event: str, at: datetime, fields: dict[str, str | int]) -> None:
-        await self._perform(lambda tx: handing.note(tx, self._node, event, at, fields))
+        await self.perform(lambda tx: handing.note(tx, self._node, event, at, fields))
 
     # ------------------------------------------------------------ tokens
 
     async def store_token(self, by: Caller, view: TokenView, secret_hash: str) -> None:
-        await self._perform(lambda tx: handing.store_token(tx, self._node, by, view, secret_hash))
+        await self.perform(lambda tx: handing.store_token(tx, self._node, by, view, secret_hash))
 
     async def revoke_token(self, by: Caller, token_id: str, at: datetime) -> TokenView:
-        result = await self._perform(
+        result = await self.perform(
             lambda tx: handing.revoke_token(tx, self._node, by, token_id, at)
         )
         return cast("TokenView", result)
 
     async def tokens(self) -> list[TokenView]:
-        rows = await self._rows("SELECT * FROM tokens ORDER BY created_at, token_id")
+        rows = await self.rows("SELECT * FROM tokens ORDER BY created_at, token_id")
         return [handing.token_view(row) for row in rows]
 
     async def token(self, secret_hash: str) -> TokenView | None:
-        rows = await self._rows("SELECT * FROM tokens WHERE secret = ?", (secret_hash,))
+        rows = await self.rows("SELECT * FROM tokens WHERE secret = ?", (secret_hash,))
         return handing.token_view(rows[0]) if rows else None
 
     # ------------------------------------------------------------ payloads
@@ -482,10 +482,10 @@ class SqliteJournal:
         await self._files.release(payload, self._is_referred)
 
     async def _is_referred(self, digest: Digest) -> bool:
-        return bool(await self._rows("SELECT 1 FROM payloads WHERE digest = ?", (digest,)))
+        return bool(await self.rows("SELECT 1 FROM payloads WHERE digest = ?", (digest,)))
 
     async def payload(self, digest: Digest) -> Payload:
-        rows = await self._rows(
+        rows = await self.rows(
             "SELECT size_bytes, content, path FROM payloads WHERE digest = ?", (digest,)
         )
         if not rows:
