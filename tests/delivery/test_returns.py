@@ -38,7 +38,7 @@ async def waiting(world: Any) -> list[Signed]:
         )
         signed = world.keys["tinh"].sign_receipt(receipt, receipt.at)
         await world.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
-        await world.journal._perform(
+        await world.journal.perform(
             lambda tx, digest=signed.digest: tx.run(
                 "INSERT INTO returns (neighbour, receipt) VALUES ('tinh', ?)", digest
             )

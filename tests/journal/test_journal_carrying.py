@@ -46,11 +46,11 @@ async def _open(journal: SqliteJournal, make: Any) -> list[OpenTransfer]:
 
 
 async def _states(journal: SqliteJournal) -> list[str]:
-    return [r[0] for r in await journal._rows("SELECT state FROM deliveries ORDER BY 1")]
+    return [r[0] for r in await journal.rows("SELECT state FROM deliveries ORDER BY 1")]
 
 
 async def _message(journal: SqliteJournal, transfer: TransferId) -> Any:
-    rows = await journal._rows(
+    rows = await journal.rows(
         "SELECT m.message_id FROM transfers t JOIN messages m USING (message_row)"
         " WHERE t.transfer_id = ?",
         (transfer,),
@@ -252,7 +252,7 @@ async def test_what_waits_is_never_forgotten_whatever_happens_in_which_order(
                 pair = _answer(make, message, dice.choice(["G01", "G02"]))
                 await journal.record_receipts(TINH, [pair], make.at)
 
-    stuck = await journal._rows(
+    stuck = await journal.rows(
         "SELECT d.state, t.open FROM deliveries d LEFT JOIN transfers t USING (transfer_id)"
         " WHERE d.state IN ('queued', 'in-flight', 'in-doubt') AND t.open = 0"
     )
@@ -345,6 +345,6 @@ async def test_an_early_status_meets_its_document(
 
     await journal.admit(make.admission(recipients=("G01",), key="document"))
 
-    rows = await journal._rows("SELECT matched_row IS NOT NULL FROM reports")
+    rows = await journal.rows("SELECT matched_row IS NOT NULL FROM reports")
     assert rows == [(int(matched),)]
     assert (await _events(journal)).count("status-matched") == int(matched)

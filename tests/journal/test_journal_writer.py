@@ -29,14 +29,14 @@ def _fail(tx: Transaction) -> None:
 
 
 async def _stored(journal: SqliteJournal) -> dict[str, str]:
-    return dict(await journal._rows("SELECT name, value FROM meta WHERE name <> 'node'"))
+    return dict(await journal.rows("SELECT name, value FROM meta WHERE name <> 'node'"))
 
 
 async def test_more_than_a_batch_at_once_is_all_committed_in_order(journal: SqliteJournal) -> None:
     """Everyone gets their own result, and the log has the entries in the order they came."""
     names = [f"{n:04d}" for n in range(3 * MAX_BATCH)]
 
-    results = await asyncio.gather(*(journal._perform(_store(name)) for name in names))
+    results = await asyncio.gather(*(journal.perform(_store(name)) for name in names))
 
     assert results == names
     assert [e.leaf.decode() for e in await journal.entries(0, 1000)] == names
@@ -44,8 +44,8 @@ async def test_more_than_a_batch_at_once_is_all_committed_in_order(journal: Sqli
 
 async def test_a_long_operation_leaves_the_event_loop_alone(journal: SqliteJournal) -> None:
     """It runs in the writer's thread; a short one by itself does not."""
-    await journal._perform(_store("long"), rows=10_000)
-    await journal._perform(_store("short"))
+    await journal.perform(_store("long"), rows=10_000)
+    await journal.perform(_store("short"))
 
     stored = await _stored(journal)
 
@@ -59,9 +59,9 @@ async def test_an_operation_that_raises_takes_nothing_of_the_others(
 ) -> None:
     """Its rows and entries are gone, those of its batch are not, in the loop and in the thread."""
     results = await asyncio.gather(
-        journal._perform(_store("before"), rows),
-        journal._perform(_fail, rows),
-        journal._perform(_store("after"), rows),
+        journal.perform(_store("before"), rows),
+        journal.perform(_fail, rows),
+        journal.perform(_store("after"), rows),
         return_exceptions=True,
     )
 
@@ -74,14 +74,14 @@ async def test_closing_finishes_what_waits_and_refuses_what_comes_later(
     journal: SqliteJournal, reopen: Any
 ) -> None:
     """Nobody is left waiting for an answer that never comes."""
-    waiting = [asyncio.ensure_future(journal._perform(_store(str(n)))) for n in range(200)]
+    waiting = [asyncio.ensure_future(journal.perform(_store(str(n)))) for n in range(200)]
     await asyncio.sleep(0)
 
     await journal.close()
 
     assert await asyncio.gather(*waiting) == [str(n) for n in range(200)]
     with pytest.raises(JournalError):
-        await journal._perform(_store("late"))
+        await journal.perform(_store("late"))
     await journal.close()
     again = await reopen()
     assert len(await _stored(again)) == 200
@@ -92,10 +92,10 @@ async def test_a_caller_that_goes_away_does_not_undo_what_it_asked_for(
     journal: SqliteJournal,
 ) -> None:
     """Its operation is in the batch, and the others are answered."""
-    gone = asyncio.ensure_future(journal._perform(_store("gone")))
+    gone = asyncio.ensure_future(journal.perform(_store("gone")))
     await asyncio.sleep(0)
     gone.cancel()
 
-    await journal._perform(_store("here"))
+    await journal.perform(_store("here"))
 
     assert sorted(await _stored(journal)) == ["gone", "here"]
