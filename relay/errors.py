@@ -19,6 +19,8 @@ of these and stays an ordinary exception, loud.
     │   └── UnansweredError  sent, but no answer came: in doubt
     ├── JournalError       our own disk is in the way       stop accepting
     │   ├── OverloadError    more than the configured bound refuse for now
+    │   │   ├── ReserveError   the disk is nearly full        the rest is for what is queued
+    │   │   └── QuotaError     the caller has too much waiting here
     │   └── InUseError       another process has the folder  come again when it has ended
     ├── AuditError         the log does not prove what it says  alert, change nothing
     └── SettingsError      the operator must act            do not start
@@ -120,6 +122,21 @@ class OverloadError(JournalError):
     def __init__(self, message: str, retry_after_seconds: int = 5) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)
+
+
+class ReserveError(OverloadError):
+    """What is left of the disk is kept for finishing what was accepted before."""
+
+    def __init__(self, message: str, retry_after_seconds: int = 60) -> None:
+        super().__init__(message, retry_after_seconds)
+
+
+class QuotaError(OverloadError):
+    """Whoever hands this in has too much waiting here already; `quota` is the setting's name."""
+
+    def __init__(self, quota: str, message: str, retry_after_seconds: int = 60) -> None:
+        self.quota = quota
+        super().__init__(message, retry_after_seconds)
 
 
 class InUseError(JournalError):

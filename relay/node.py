@@ -1,8 +1,8 @@
 """A node: the parts of the relay put together, started, drained and stopped.
 
 The only place that knows every room. Order of the start: keys and trust, the journal (recover
-first), the dispatcher, then the listeners; of the stop: the listeners, a bounded wait for what is
-under way, the journal last.
+first), the dispatcher, then the listeners; of the stop: listeners and dispatcher together, within one
+bounded wait for what is under way, the journal last.
 
 Touches: everything, through the rooms.
 Raises:  SettingsError, JournalError before anything is served.
@@ -16,6 +16,7 @@ import os
 import random
 import signal
 import ssl
+import threading
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -36,6 +37,8 @@ from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
+from relay.delivery.pressure import Pressure, PressureWatch, Shortage
+from relay.delivery.quota import Quotas
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
@@ -47,7 +50,9 @@ from relay.errors import SettingsError
 from relay.identity import NodeKeys, load_keys
 from relay.journal.ahead import AheadFiles
 from relay.journal.inspect import stored_log
+from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
+from relay.journal.waiting import WaitingCounts
 from relay.model import NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
@@ -69,6 +74,8 @@ EXIT_FAULT = 70
 """sysexits EX_SOFTWARE: a background task failed, so that a supervisor starts the node again."""
 EXIT_DISK = 74
 """sysexits EX_IOERR: the journal could not commit; start again to recover from it."""
+CLOSING_SECONDS = 10.0
+"""What closing may take after the drain: more means a disk that does not answer."""
 
 
 class Node:
@@ -81,6 +88,9 @@ class Node:
         self._id = NodeId(settings.node.id)
         self._exits = AsyncExitStack()
         self._accepting = False
+        self._stopping = False
+        self._runners: list[web.AppRunner] = []
+        self._pressure: Pressure
         self.failed = False
         """Whether a fault of ours ended it."""
         self.addresses: dict[str, list[tuple[str, int]]] = {}
@@ -97,6 +107,7 @@ class Node:
     async def stop(self) -> None:
         """Refuse new work, finish what is under way within the drain time, close the journal."""
         self._accepting = False
+        self._stopping = True
         await self._exits.aclose()
 
     async def _start(self) -> None:
@@ -130,12 +141,39 @@ class Node:
             self._logbook.grown()
 
         journal = await SqliteJournal.open(
-            self._settings.node.data_dir, self._id, sign_head, on_fatal=_die, on_commit=grown
+            self._settings.node.data_dir,
+            self._id,
+            sign_head,
+            on_fatal=_die,
+            on_commit=grown,
+            room=lambda size_bytes: self._reserve.require(size_bytes),  # noqa: PLW0108  made next
         )
+        self._pressure = self._make_pressure(journal)
         self._logbook = Logbook(journal)
         self._exits.push_async_callback(journal.close)
         self._exits.push_async_callback(self._note, "node-stopped")
         return journal
+
+    def _make_pressure(self, journal: SqliteJournal) -> Pressure:
+        limits, folder = self._settings.limits, self._settings.node.data_dir
+        self._reserve = Reserve(
+            limits.reserve_bytes, limits.reserve_inodes, lambda: free_in(folder)
+        )
+        journal.quotas = Quotas(
+            limits.waiting_per_system,
+            limits.waiting_per_neighbour,
+            limits.waiting_bytes_per_system,
+            limits.waiting_bytes_per_neighbour,
+        )
+        return Pressure(
+            self._reserve, journal.quotas, limits.bodies_at_once, limits.bodies_at_once_each
+        )
+
+    async def _reserve_crossed(self, shortage: Shortage | None) -> None:
+        if shortage is None:
+            await self._note("reserve-regained")
+        else:
+            await self._note("reserve-reached", type=shortage.what, count=shortage.free)
 
     async def _note(self, event: str, **fields: str | int) -> None:
         await self._journal.note(event, self._clock.now(), fields)
@@ -205,9 +243,11 @@ class Node:
         )
         self._run("clock", self._steady.watch(self._jumped))
         self._run("dispatcher", dispatcher.run())
-        self._exits.push_async_callback(dispatcher.drain, delivery.drain.total_seconds())
         self._run("sealing", sealing.run())
         self._run("expiry", expiry.run())
+        watch = PressureWatch(self._pressure, WaitingCounts(journal.rows), self._reserve_crossed)
+        self._run("pressure", watch.run())
+        self._exits.push_async_callback(self._drain, dispatcher)
 
         limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
         intake = IntakeDesk(
@@ -239,7 +279,12 @@ class Node:
             transfers=transfers,
             returns=returns,
             store=journal,
-            ahead=AheadFiles(settings.node.data_dir / "ahead", settings.limits.uploads_ahead_bytes),
+            ahead=AheadFiles(
+                settings.node.data_dir / "ahead",
+                settings.limits.uploads_ahead_bytes,
+                room=self._reserve.require,
+                fault=_die,
+            ),
             limits=limits,
             contact=dispatcher.contact,
             mint=clock.mint,
@@ -247,6 +292,7 @@ class Node:
             refused=lambda neighbour, reason: self._note(
                 "peer-refused", neighbour=neighbour, reason=reason
             ),
+            gate=self._pressure,
         )
         axis = axis_app(
             intake,
@@ -257,6 +303,7 @@ class Node:
             limits,
             clock.now,
             directory.resolve,
+            gate=self._pressure,
         )
 
         def native(*, local: bool) -> web.Application:
@@ -272,21 +319,32 @@ class Node:
                 self._ready,
                 outbox=OutboxDesk(journal),
                 local_operator=local,
+                gate=self._pressure,
             )
+
+        # Bodies still coming in are cut off at half of the drain time: what they brought has the other.
+        patience = delivery.drain.total_seconds() / 2
 
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
             "nodes",
-            web.AppRunner(nodes_app(face), access_log=None, max_field_size=16384),
+            web.AppRunner(
+                nodes_app(face), access_log=None, max_field_size=16384, shutdown_timeout=patience
+            ),
             settings.listen.nodes,
             self._server_tls(),
         )
         await self._listen(
-            "native", native_runner(native(local=False)), settings.listen.native, tls
+            "native",
+            native_runner(native(local=False), shutdown_timeout=patience),
+            settings.listen.native,
+            tls,
         )
-        await self._listen("axis", AxisRunner(axis), settings.listen.axis, tls)
-        await self._control(native_runner(native(local=True)))
+        await self._listen(
+            "axis", AxisRunner(axis, shutdown_timeout=patience), settings.listen.axis, tls
+        )
+        await self._control(native_runner(native(local=True), shutdown_timeout=patience))
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """A background task whose end is a fault of ours."""
@@ -295,8 +353,9 @@ class Node:
         def ended(done: asyncio.Task[None]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
                 log.critical("background task failed", task=name, exc_info=error)
+                if not self.failed and not self._stopping:  # a second signal ends it at once
+                    os.kill(os.getpid(), signal.SIGTERM)
                 self.failed = True
-                os.kill(os.getpid(), signal.SIGTERM)
 
         task.add_done_callback(ended)
 
@@ -307,8 +366,19 @@ class Node:
 
         self._exits.push_async_callback(cancel)
 
+    async def _drain(self, dispatcher: Dispatcher) -> None:
+        """Nothing new from anywhere; then one bounded wait for all that is under way.
+
+        Handlers that are cut off end only with what they had given to the journal.
+        """
+        self._pressure.stopping = True
+        seconds = self._settings.delivery.drain.total_seconds()
+        faces = (runner.cleanup() for runner in self._runners)
+        await asyncio.gather(dispatcher.drain(seconds), *faces)
+        await self._pressure.none_left()
+
     def _ready(self) -> str | None:
-        return None if self._accepting else "the node is starting or stopping"
+        return self._pressure.reason if self._accepting else "the node is starting or stopping"
 
     async def _listen(
         self,
@@ -318,7 +388,7 @@ class Node:
         tls: ssl.SSLContext | None,
     ) -> None:
         await runner.setup()
-        self._exits.push_async_callback(runner.cleanup)
+        self._runners.append(runner)
         for text in addresses:
             host, _, port = text.rpartition(":")
             site = web.TCPSite(runner, host.strip("[]"), int(port), ssl_context=tls)
@@ -333,7 +403,7 @@ class Node:
         path = self._settings.node.data_dir / CONTROL_SOCKET
         path.unlink(missing_ok=True)
         await runner.setup()
-        self._exits.push_async_callback(runner.cleanup)
+        self._runners.append(runner)
         before = os.umask(0o177)
         try:
             await web.UnixSite(runner, path).start()
@@ -386,6 +456,18 @@ def _die(error: BaseException) -> None:
     os._exit(EXIT_DISK)
 
 
+def _end_within(seconds: float) -> None:
+    """Whatever hangs: what is durable is durable, and the next start recovers the rest."""
+
+    def end() -> None:
+        log.critical("stopping takes too long; ending without it", seconds=seconds)
+        os._exit(EXIT_FAULT)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
 def _settle_collector() -> None:
     """What was made at the start stays: the collector need not walk it again and again, nor look after
     every few hundred objects, when a document makes that many that all end with it. Measured: a
@@ -399,12 +481,20 @@ async def _run_until_told(settings: Settings) -> int:
     node = Node(settings)
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
+
+    def tell(number: int) -> None:
+        if told.is_set():
+            log.warning("node ends at once", signal=signal.Signals(number).name)
+            os._exit(128 + number)
+        told.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, tell, number)
     await node.start()
     _settle_collector()
     await told.wait()
     log.info("node stopping", node=settings.node.id)
+    _end_within(settings.delivery.drain.total_seconds() + CLOSING_SECONDS)
     await node.stop()
     log.info("node stopped", node=settings.node.id)
     return EXIT_FAULT if node.failed else 0

@@ -95,6 +95,10 @@ class AuditEvent(StrEnum):
     """Other bytes came under an identity already taken."""
     CLOCK_JUMPED = "clock-jumped"
     """The system's clock went its own way by so many `seconds` (0: it is back); not followed."""
+    RESERVE_REACHED = "reserve-reached"
+    """New work is refused from now on: of the `type` (space, inodes) only `count` is left."""
+    RESERVE_REGAINED = "reserve-regained"
+    """There is room again; new work is taken."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

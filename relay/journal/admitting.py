@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from relay.audit.entries import AuditEvent, entry
+from relay.delivery.quota import WAITING, Party, Quotas, caller_party, neighbour_party
 from relay.delivery.records import (
     Admission,
     Admitted,
@@ -27,7 +28,8 @@ from relay.delivery.records import (
     TakenIn,
 )
 from relay.envelope.statuses import find
-from relay.errors import ConflictError
+from relay.errors import ConflictError, QuotaError
+from relay.journal import waiting
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -50,7 +52,9 @@ _REACHED = {
 }
 
 
-def admit(tx: Transaction, node: NodeId, admission: Admission) -> Admitted | Renew:
+def admit(
+    tx: Transaction, node: NodeId, admission: Admission, quotas: Quotas | None = None
+) -> Admitted | Renew | QuotaError:
     """The message and its submission key, or the first answer, or who may start anew."""
     _check_idempotency(tx, admission)
     found = tx.run(SQL["submission"], admission.submission_key).fetchone()
@@ -65,10 +69,13 @@ def admit(tx: Transaction, node: NodeId, admission: Admission) -> Admitted | Ren
         if admission.follows != answer.message_row or wanted != failed:
             return Renew(answer, failed)
     message = admission.message
+    party = caller_party(message.submitted_by or "")
+    if (excess := _excess(tx, party, admission.deliveries, quotas)) is not None:
+        return excess
     row = _add_message(tx, message, first_row)
     arrival = _add_arrival(tx, row, None, admission.receipt, trace_text(admission.trace), message)
     _add_receipt(tx, row, node, admission.receipt, ms(message.accepted_at))
-    rows = _add_deliveries(tx, node, row, arrival, message, admission.deliveries)
+    rows = _add_deliveries(tx, node, row, arrival, message, admission.deliveries, party)
     _bind(tx, admission, row)
     _record_accepted(tx, node, admission)
     _match(tx, node, row, message)
@@ -83,7 +90,9 @@ def admit(tx: Transaction, node: NodeId, admission: Admission) -> Admitted | Ren
     )
 
 
-def take_in(tx: Transaction, node: NodeId, arrival: TakeIn) -> TakenIn | AlreadyHere:
+def take_in(
+    tx: Transaction, node: NodeId, arrival: TakeIn, quotas: Quotas | None = None
+) -> TakenIn | AlreadyHere | QuotaError:
     """The transfer's deliveries and its answer, or the answer it got before."""
     header = arrival.header
     before = tx.run(
@@ -104,6 +113,9 @@ def take_in(tx: Transaction, node: NodeId, arrival: TakeIn) -> TakenIn | Already
     here, same = _here(tx, found, header.digest, header.recipients)
     if arrival.message is not None and (here != arrival.known or not same):
         return AlreadyHere(here, same)
+    party = neighbour_party(arrival.neighbour)
+    if (excess := _excess(tx, party, arrival.deliveries, quotas)) is not None:
+        return excess
     row: MessageRow | None = None
     if arrival.message is not None:
         row = MessageRow(found[0]) if found else _add_message(tx, arrival.message, None)
@@ -116,9 +128,21 @@ def take_in(tx: Transaction, node: NodeId, arrival: TakeIn) -> TakenIn | Already
         _record_conflict(tx, node, arrival)
     rows: tuple[DeliveryRow, ...] = ()
     if row is not None and arrival.message is not None:
-        rows = _add_deliveries(tx, node, row, arrival_row, arrival.message, arrival.deliveries)
+        rows = _add_deliveries(
+            tx, node, row, arrival_row, arrival.message, arrival.deliveries, party
+        )
         _match(tx, node, row, arrival.message)
     return TakenIn(arrival.answer, row, arrival_row, rows, repeated=False)
+
+
+def _excess(
+    tx: Transaction, party: Party, deliveries: Sequence[NewDelivery], quotas: Quotas | None
+) -> QuotaError | None:
+    """Whether these would wait here on top of more than a quota. A repeat adds nothing and is not
+    asked; nor is what is delivered or refused here and now."""
+    if quotas is None or not any(d.state in WAITING for d in deliveries):
+        return None
+    return quotas.excess(party, waiting.of(tx, party))
 
 
 def _here(
@@ -251,8 +275,10 @@ def _add_deliveries(
     arrival: ArrivalRow,
     message: NewMessage,
     deliveries: Sequence[NewDelivery],
+    party: Party,
 ) -> tuple[DeliveryRow, ...]:
     at = ms(message.accepted_at)
+    share_bytes = message.payload.size_bytes // max(1, len(deliveries))
     rows = []
     cursor = None
     for delivery in deliveries:
@@ -277,6 +303,8 @@ def _add_deliveries(
             cursor if available else None,
             at if delivery.state in FINAL else None,
             at,
+            party,
+            share_bytes,
         )
         rows.append(DeliveryRow(added.lastrowid or 0))
     _record_reached(tx, node, message, deliveries)

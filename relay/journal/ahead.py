@@ -7,7 +7,8 @@ may come back before the old one is known to be dead: each writes at its own off
 lay the same bytes over each other and never one behind the other.
 
 Touches: DATA/ahead. Trusts: that the caller authenticated the neighbour.
-Raises:  OverloadError over the quota, JournalError when the disk refuses.
+Raises:  OverloadError over the quota or when the disk has no room, JournalError when it fails. What came
+         before stays: the upload goes on there once there is room.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 
-from relay.errors import JournalError, OverloadError, PeerError
+from relay.errors import OverloadError, PeerError
+from relay.journal.faults import write_fault
 from relay.model import Digest, NodeId
 
 CHUNK_BYTES = 1 << 18
@@ -34,9 +36,17 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 class AheadFiles:
     def __init__(
-        self, folder: Path, quota_bytes: int, wall: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        quota_bytes: int,
+        wall: Callable[[], float] = time.time,
+        *,
+        room: Callable[[int], None] = lambda _: None,
+        fault: Callable[[BaseException], None] | None = None,
     ) -> None:
-        """`wall` gives seconds since 1970, as file times have them."""
+        """`wall` gives seconds since 1970, as file times have them. `room` and `fault` as PayloadFiles."""
+        self._room = room
+        self._fault = fault
         self._folder = folder
         self._quota_bytes = quota_bytes
         self._wall = wall
@@ -60,19 +70,26 @@ class AheadFiles:
             size = self.offset(neighbour, digest)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise _unwritable(error) from error
+            raise write_fault("the upload", error, self._fault) from error
         self._writing[neighbour] += 1
         try:
             async for chunk in stream:
                 self._count(neighbour, len(chunk))
                 if size + len(chunk) > limit_bytes:
                     raise PeerError(f"upload over {limit_bytes} bytes")
-                await asyncio.to_thread(_write_at, handle, chunk, size)
+                self._room(len(chunk))
+                await self._write(handle, chunk, size)
                 size += len(chunk)
         finally:
             self._writing[neighbour] -= 1
             os.close(handle)
         return size
+
+    async def _write(self, handle: int, chunk: bytes, offset: int) -> None:
+        try:
+            await asyncio.to_thread(_write_at, handle, chunk, offset)
+        except OSError as error:
+            raise write_fault("the upload", error, self._fault) from error
 
     def _count(self, neighbour: NodeId, size_bytes: int) -> None:
         self._used[neighbour] += size_bytes
@@ -117,13 +134,6 @@ class AheadFiles:
 def _write_at(handle: int, content: bytes, offset: int) -> None:
     """All of it: a disk that is nearly full may take less at a time."""
     rest = memoryview(content)
-    try:
-        while rest:
-            written = os.pwrite(handle, rest, offset)
-            rest, offset = rest[written:], offset + written
-    except OSError as error:
-        raise _unwritable(error) from error
-
-
-def _unwritable(error: OSError) -> JournalError:
-    return JournalError(f"the upload cannot be written: {error.strerror}")
+    while rest:
+        written = os.pwrite(handle, rest, offset)
+        rest, offset = rest[written:], offset + written

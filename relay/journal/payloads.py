@@ -5,7 +5,8 @@ admission that refers to it commits. If the process dies before that, the file i
 nothing refers to and the sender repeats.
 
 Touches: DATA/payloads. Trusts: nothing of the content.
-Raises:  EnvelopeError over the limit, JournalError when the disk refuses.
+Raises:  EnvelopeError over the limit; ReserveError when the disk has no room for it, and then nothing of
+         it is left behind; JournalError when the disk fails.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from relay.errors import EnvelopeError, JournalError
+from relay.journal.faults import write_fault
 from relay.model import Digest, Payload
 
 INLINE_BYTES = 256 * 1024
@@ -29,9 +31,20 @@ CHUNK_BYTES = 256 * 1024
 class PayloadFiles:
     """Payloads on their way in and out."""
 
-    def __init__(self, folder: Path, random: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        random: Callable[[int], bytes] = os.urandom,
+        *,
+        room: Callable[[int], None] = lambda _: None,
+        fault: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """`room` is asked before so many bytes go to a file, and may raise; `fault` is told of a disk
+        that fails otherwise than by being full."""
         self._folder = folder
         self._random = random
+        self.room = room
+        self.fault = fault
         self._coming = folder / "coming"
         self._coming.mkdir(parents=True, exist_ok=True)
         self._held: Counter[Digest] = Counter()
@@ -53,6 +66,12 @@ class PayloadFiles:
     def hold(self, digest: Digest) -> None:
         """Somebody is about to store or refer to the file of this digest."""
         self._held[digest] += 1
+
+    def let_go(self, digest: Digest) -> None:
+        """Whoever held it stored nothing after all."""
+        self._held[digest] -= 1
+        if self._held[digest] <= 0:
+            del self._held[digest]
 
     async def release(
         self, payload: Payload, referred: Callable[[Digest], Awaitable[bool]]
@@ -117,41 +136,52 @@ class PayloadUpload:
             self._parts.append(chunk)
             return
         try:
-            self._spill().write(chunk)
+            self._files.room(len(chunk))
+            _write_all(self._spill(), chunk)
         except OSError as error:
-            raise JournalError(f"the payload store cannot write: {error.strerror}") from error
+            raise write_fault("the payload", error, self._files.fault) from error
 
     def _spill(self) -> BinaryIO:
         if self._file is None:
             self._coming = self._files.coming()
             self._file = self._coming.open("xb", buffering=0)
             for part in self._parts:
-                self._file.write(part)
+                _write_all(self._file, part)
             self._parts.clear()
         return self._file
 
     async def finish(self) -> Payload:
         digest = Digest(self._hash.hexdigest())
-        self._done = True
         if self._file is None:
+            self._done = True
             return Payload(digest, self._size, b"".join(self._parts), None)
         self._files.hold(digest)
         final = self._files.path(digest)
+        settling = asyncio.ensure_future(asyncio.to_thread(self._settle, self._file, final))
         try:
-            await asyncio.to_thread(self._settle, self._file, final)
+            await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            # A thread cannot be called back: what it stores is given up once it has done so.
+            await asyncio.wait({settling})
+            if settling.exception() is None:
+                self._done = True
+                self._files.let_go(digest)
+            raise
         except OSError as error:
-            raise JournalError(f"the payload store cannot write: {error.strerror}") from error
+            self._files.let_go(digest)
+            raise write_fault("the payload", error, self._files.fault) from error
+        self._done = True
         return Payload(digest, self._size, None, final)
 
     def _settle(self, file: BinaryIO, final: Path) -> None:
         """Fsync the bytes, then the name: after this a crash cannot lose them."""
         os.fsync(file.fileno())
-        file.close()
         if not final.parent.exists():
             final.parent.mkdir(exist_ok=True)
             _fsync_folder(final.parent.parent)
         self._coming.replace(final)
         _fsync_folder(final.parent)
+        file.close()
 
     def abort(self) -> None:
         if self._done:
@@ -161,6 +191,13 @@ class PayloadUpload:
         if self._file is not None:
             self._file.close()
             self._coming.unlink(missing_ok=True)
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    """All of it: a disk that is nearly full takes a part of the last write without a word."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -35,6 +35,7 @@ from relay.delivery.ports import (
     SentQuery,
     TokenView,
 )
+from relay.delivery.quota import Quotas
 from relay.delivery.records import (
     Admission,
     Admitted,
@@ -54,7 +55,7 @@ from relay.delivery.records import (
     Waiting,
     WaitingReturn,
 )
-from relay.errors import ConflictError, InUseError, JournalError, NotFoundError
+from relay.errors import ConflictError, InUseError, JournalError, NotFoundError, QuotaError
 from relay.journal import admitting, carrying, handing, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
@@ -122,6 +123,8 @@ class SqliteJournal:
         self._writer = writer
         self._files = files
         self._lock = lock_handle
+        self.quotas: Quotas | None = None
+        """What may wait here of one party; none when None."""
         self._exits = AsyncExitStack()
         self._reader: aiosqlite.Connection
 
@@ -134,8 +137,12 @@ class SqliteJournal:
         *,
         on_fatal: Callable[[BaseException], None],
         on_commit: Callable[[int], None] = lambda _: None,
+        room: Callable[[int], None] = lambda _: None,
     ) -> SqliteJournal:
-        """Lock, migrate and open. Raises JournalError for another node's or a newer journal."""
+        """Lock, migrate and open. Raises JournalError for another node's or a newer journal.
+
+        `room` is asked before so many bytes of a payload are written to a file.
+        """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240  before anything is served
         handle = lock(folder)
         try:
@@ -148,7 +155,7 @@ class SqliteJournal:
         except JournalError:
             os.close(handle)
             raise
-        files = PayloadFiles(folder / "payloads")
+        files = PayloadFiles(folder / "payloads", room=room, fault=on_fatal)
         files.forget_unfinished()
         writer = Writer(connection, sign_head, on_fatal=on_fatal, on_commit=on_commit)
         journal = cls(folder, node, writer, files, handle)
@@ -190,15 +197,17 @@ class SqliteJournal:
 
     async def admit(self, admission: Admission) -> Admitted | Renew:
         result = await self.perform(
-            lambda tx: admitting.admit(tx, self._node, admission), len(admission.deliveries)
+            lambda tx: admitting.admit(tx, self._node, admission, self.quotas),
+            len(admission.deliveries),
         )
-        return cast("Admitted | Renew", result)
+        return cast("Admitted | Renew", _taken(result))
 
     async def take_in(self, arrival: TakeIn) -> TakenIn | AlreadyHere:
         result = await self.perform(
-            lambda tx: admitting.take_in(tx, self._node, arrival), len(arrival.header.recipients)
+            lambda tx: admitting.take_in(tx, self._node, arrival, self.quotas),
+            len(arrival.header.recipients),
         )
-        return cast("TakenIn | AlreadyHere", result)
+        return cast("TakenIn | AlreadyHere", _taken(result))
 
     async def answered(
         self, neighbour: NodeId, transfer_id: TransferId, header: bytes | None = None
@@ -501,6 +510,13 @@ def _claim(connection: sqlite3.Connection, node: NodeId) -> None:
         connection.execute("INSERT INTO meta VALUES ('node', ?)", (node,))
     elif row[0] != node:
         raise JournalError(f"the journal belongs to node {row[0]}, not {node}")
+
+
+def _taken(result: object) -> object:
+    """A quota is no error to the writer, which would run the whole batch again for it."""
+    if isinstance(result, QuotaError):
+        raise result
+    return result
 
 
 def _seal(rows: Sequence[Any]) -> Seal | None:

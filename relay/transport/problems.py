@@ -24,6 +24,7 @@ from relay.errors import (
     NotFoundError,
     OverloadError,
     PeerError,
+    QuotaError,
     RelayError,
     RouteError,
     SignatureError,
@@ -136,6 +137,8 @@ class Problem:
 
 def is_expected(error: BaseException) -> bool:
     """False for a bug of ours or a failing disk: those deserve a loud line in the node's own log."""
+    if isinstance(error, OverloadError):
+        return True
     return not isinstance(error, JournalError) and kind_of(error) is not INTERNAL
 
 
@@ -195,6 +198,9 @@ def _extras(error: BaseException) -> dict[str, object]:
             extras = {"limit": error.limit}
         case RequestError():
             extras = {"parameter": error.parameter}
+        case QuotaError():
+            seconds = error.retry_after_seconds
+            extras = {"retry_after_seconds": seconds, "quota": error.quota}
         case OverloadError():
             extras = {"retry_after_seconds": error.retry_after_seconds}
     return {name: value for name, value in extras.items() if value not in ("", [])}

@@ -19,7 +19,9 @@ from relay.errors import (
     NotFoundError,
     OverloadError,
     PeerError,
+    QuotaError,
     RelayError,
+    ReserveError,
     RouteError,
     SignatureError,
     TooLargeError,
@@ -147,6 +149,18 @@ _TABLE: dict[type, tuple[ErrorCode, str, str, Callable[[RelayError], str]]] = {
         "cut-short",
         "Noi dung gui len bi ngat giua chung, hay gui lai",
         _says("the upload broke off, send it again"),
+    ),
+    ReserveError: (
+        ErrorCode.SYSTEM_ERROR,
+        "disk-reserve",
+        "O dia cua he thong sap day, hay thu lai sau",
+        _says("the node's disk is nearly full, try again later"),
+    ),
+    QuotaError: (
+        ErrorCode.SYSTEM_ERROR,
+        "quota",
+        "Qua nhieu van ban cua don vi dang cho chuyen, hay thu lai sau",
+        _says("too much of this system waits already, try again later"),
     ),
     OverloadError: (
         ErrorCode.SYSTEM_ERROR,

@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore
+from relay.delivery.pressure import OPEN, Gate
 from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, RelayError
 from relay.model import AgencyCode
@@ -61,9 +62,11 @@ def axis_app(
     resolve: Callable[[str], AgencyCode],
     *,
     bounds: Bounds | None = None,
+    gate: Gate = OPEN,
 ) -> web.Application:
     """Serve it with runner.AxisRunner, which also answers what never becomes a request."""
-    face = Face(intake, inbox, outbox, store, systems, limits, bounds or Bounds(), clock, resolve)
+    bounds = bounds or Bounds()
+    face = Face(intake, inbox, outbox, store, systems, limits, bounds, clock, resolve, gate)
     door = _Door(face)
     app = web.Application(middlewares=[door.guard])
     app.router.add_route("*", "/{path:.*}", door.answer, expect_handler=expect.later)
@@ -133,7 +136,9 @@ def _refuse(request: web.Request, error: RelayError) -> web.StreamResponse:
         log.error("axis call cannot be stored", call=call, error=str(error))
     else:
         systemid = request.headers.get("XroadVnpt-systemid", "")[:64]
-        log.info(
+        # Back-pressure tells of itself once, not with each that is turned away.
+        say = log.debug if isinstance(error, OverloadError) else log.info
+        say(
             "axis call refused",
             systemid=systemid if systemid.isascii() and systemid.isprintable() else "?",
             call=call,

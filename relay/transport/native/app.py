@@ -26,6 +26,7 @@ from relay.delivery.ports import (
     Tokens,
     Tracking,
 )
+from relay.delivery.pressure import OPEN, Gate
 from relay.envelope.limits import Limits
 from relay.transport.native import audit, deliveries, health, messages, submit, tokens
 from relay.transport.native.gate import admit
@@ -71,6 +72,7 @@ def native_app(
     outbox: Outbox,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
+    gate: Gate = OPEN,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -89,6 +91,7 @@ def native_app(
         ready,
         local_operator,
         entropy,
+        gate=gate,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:
@@ -140,7 +143,8 @@ def _refusal(request: web.Request, error: Exception, request_id: str) -> web.Res
         problem = replace(problem, detail=detail)
     if is_expected(error):
         # Whoever is known leaves a line; strangers must not be able to fill the log.
-        say = _log.debug if problem.kind.status in (401, 404, 405) else _log.info
+        # Back-pressure tells of itself once, not with each that is turned away.
+        say = _log.debug if problem.kind.status in (401, 404, 405, 503) else _log.info
         say(
             "refused",
             method=request.method,

@@ -23,6 +23,7 @@ from relay.delivery.ports import (
     Tokens,
     Tracking,
 )
+from relay.delivery.pressure import OPEN, Gate
 from relay.envelope.limits import Limits
 
 
@@ -45,6 +46,8 @@ class Inside:
     """Set when the node stops: streams that never end by themselves end then."""
     streams: set[str] = field(default_factory=set)
     """Request ids of the live streams, to bound their number."""
+    gate: Gate = OPEN
+    """Asked before an envelope is read."""
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

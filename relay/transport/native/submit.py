@@ -2,7 +2,8 @@
 
 Touches: the payload store (through intake_stream) and the intake.
 Trusts:  nothing of the body; the caller is known before the first byte of it is read.
-Raises:  RequestError and its kin, and what `receive` and Intake.submit raise.
+Raises:  RequestError and its kin, OverloadError before the body is read, and what `receive` and
+         Intake.submit raise.
 
 The answer to a repeat is the first answer, byte for byte; only the header Relay-Repeated differs.
 """
@@ -16,6 +17,7 @@ from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from relay.delivery.ports import Accepted, Caller, Submission
+from relay.delivery.quota import caller_party
 from relay.envelope.limits import in_units
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError
@@ -57,6 +59,17 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
     declared_to = codes(request, "to", inside.limits.recipients)
     key = idempotency_key(request)
     refuse_coding(request)
+    with inside.gate.body(caller_party(caller.holder), request.content_length):
+        return await _submit(inside, caller, request, declared_to, key)
+
+
+async def _submit(
+    inside: Inside,
+    caller: Caller,
+    request: web.Request,
+    declared_to: tuple[str, ...] | None,
+    key: str | None,
+) -> web.StreamResponse:
     handed = await _take(inside, request)
     submission = Submission(
         caller=caller,

@@ -20,6 +20,8 @@ from aiohttp import web
 
 from relay.delivery.arrivals import Opened, TransferDesk
 from relay.delivery.ports import PayloadStore
+from relay.delivery.pressure import OPEN, Gate
+from relay.delivery.quota import neighbour_party
 from relay.delivery.returns import ReturnDesk
 from relay.envelope.limits import Limits, in_units
 from relay.errors import (
@@ -78,6 +80,8 @@ class NodeFace:
     """The node a TLS certificate (DER) is of; raises SignatureError."""
     refused: Callable[[NodeId, str], Awaitable[None]]
     """An authenticated neighbour was refused without evidence: for the audit log."""
+    gate: Gate = OPEN
+    """Asked before a transfer or an upload is read."""
 
 
 def nodes_app(face: NodeFace) -> web.Application:
@@ -122,7 +126,8 @@ class _Handlers:
         neighbour = request.get(_NEIGHBOUR, "?")
         # Asking for what is not here is how a neighbour learns that it must send it: no refusal.
         told = isinstance(error, PeerError) and not isinstance(error, NotFoundError)
-        say = log.debug if isinstance(error, NotFoundError) else log.warning
+        # Back-pressure tells of itself once, not with each that is turned away.
+        say = log.debug if isinstance(error, NotFoundError | OverloadError) else log.warning
         say("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
         if told and neighbour != "?":
             await self._face.refused(NodeId(neighbour), type(error).__name__)
@@ -167,6 +172,10 @@ class _Handlers:
 
     async def transfer(self, request: web.Request) -> web.Response:
         neighbour = self._neighbour(request)
+        with self._face.gate.body(neighbour_party(neighbour), request.content_length):
+            return await self._transfer(neighbour, request)
+
+    async def _transfer(self, neighbour: NodeId, request: web.Request) -> web.Response:
         content_type = request.headers.get("Content-Type", "")
         parts = await read_parts(Body(request.content, content_type))
         opened = await self._face.transfers.open(neighbour, parts.header)
@@ -270,9 +279,10 @@ class _Handlers:
             response.headers["Upload-Offset"] = str(have)
             return response
         stream = request.content.iter_chunked(1 << 18)
-        size = await self._face.ahead.append(
-            neighbour, digest, stream, self._face.limits.envelope_bytes
-        )
+        with self._face.gate.body(neighbour_party(neighbour), request.content_length):
+            size = await self._face.ahead.append(
+                neighbour, digest, stream, self._face.limits.envelope_bytes
+            )
         return web.Response(status=204, headers={"Upload-Offset": str(size)})
 
 
