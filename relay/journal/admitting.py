@@ -140,9 +140,10 @@ def _excess(
 ) -> QuotaError | None:
     """Whether these would wait here on top of more than a quota. A repeat adds nothing and is not
     asked; nor is what is delivered or refused here and now."""
-    if quotas is None or not any(d.state in WAITING for d in deliveries):
+    if not any(d.state in WAITING for d in deliveries):
         return None
-    return quotas.excess(party, waiting.of(tx, party))
+    found = waiting.of(tx, party)
+    return None if quotas is None else quotas.excess(party, found)
 
 
 def _here(

@@ -3,7 +3,7 @@
 A delivery that begins or ends to wait moves its party's row in the same transaction, whoever moves it;
 nothing ever counts the backlog.
 
-Touches: the table `waiting`, reading. Raises: JournalError.
+Touches: the table `waiting`. Raises: JournalError.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ SQL = load("waiting")
 
 
 def of(tx: Transaction, party: Party) -> Waiting:
-    """As it stands inside this transaction."""
+    """As it stands inside this transaction; makes the row that the triggers keep."""
     row = tx.run(SQL["of"], party).fetchone()
-    return Waiting() if row is None else Waiting(row[0], row[1])
+    if row is None:
+        tx.run(SQL["add"], party)
+        return Waiting()
+    return Waiting(row[0], row[1])
 
 
 @dataclass(frozen=True, slots=True)

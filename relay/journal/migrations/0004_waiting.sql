@@ -1,5 +1,7 @@
 -- How much waits of what each system, token and neighbour handed in, kept right by triggers whoever
--- moves a delivery. `share_bytes` is a message's size shared out among the recipients it came for.
+-- moves a delivery. A party's row is made by who admits its first delivery (journal/waiting.py). The
+-- statements that move deliveries say OR FAIL, or each would keep a journal of its own for the triggers'
+-- sake, which costs more than they do; the writer rolls back whatever fails. `share_bytes` is a message's size shared out among the recipients it came for.
 ALTER TABLE deliveries ADD COLUMN party TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN share_bytes INTEGER NOT NULL DEFAULT 0;
 
@@ -25,24 +27,17 @@ WHERE state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held') GROUP BY p
 CREATE TRIGGER deliveries_begin_to_wait AFTER INSERT ON deliveries
 WHEN NEW.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held')
 BEGIN
-    INSERT INTO waiting VALUES (NEW.party, 1, NEW.share_bytes)
-    ON CONFLICT (party) DO UPDATE
-    SET deliveries = deliveries + 1, size_bytes = size_bytes + excluded.size_bytes;
+    UPDATE waiting SET deliveries = deliveries + 1, size_bytes = size_bytes + NEW.share_bytes
+    WHERE party = NEW.party;
 END;
-CREATE TRIGGER deliveries_wait_no_more AFTER UPDATE OF state ON deliveries
-WHEN OLD.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held')
-    AND NEW.state NOT IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held')
+CREATE TRIGGER deliveries_end_to_wait AFTER UPDATE OF state ON deliveries
+WHEN (OLD.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'))
+    <> (NEW.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'))
 BEGIN
-    UPDATE waiting SET deliveries = deliveries - 1, size_bytes = size_bytes - OLD.share_bytes
-    WHERE party = OLD.party;
-END;
-CREATE TRIGGER deliveries_wait_again AFTER UPDATE OF state ON deliveries
-WHEN NEW.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held')
-    AND OLD.state NOT IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held')
-BEGIN
-    INSERT INTO waiting VALUES (NEW.party, 1, NEW.share_bytes)
-    ON CONFLICT (party) DO UPDATE
-    SET deliveries = deliveries + 1, size_bytes = size_bytes + excluded.size_bytes;
+    UPDATE waiting
+    SET deliveries = deliveries + iif(NEW.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'), 1, -1),
+        size_bytes = size_bytes + iif(NEW.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'), 1, -1) * NEW.share_bytes
+    WHERE party = NEW.party;
 END;
 CREATE TRIGGER deliveries_forgotten AFTER DELETE ON deliveries
 WHEN OLD.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held')
