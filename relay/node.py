@@ -322,8 +322,7 @@ class Node:
                 gate=self._pressure,
             )
 
-        # Bodies still coming in are cut off at half of the drain time: what they brought has the other.
-        patience = delivery.drain.total_seconds() / 2
+        patience = delivery.drain.total_seconds() / 4  # see _leave_faces
 
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
@@ -373,9 +372,19 @@ class Node:
         """
         self._pressure.stopping = True
         seconds = self._settings.delivery.drain.total_seconds()
-        faces = (runner.cleanup() for runner in self._runners)
-        await asyncio.gather(dispatcher.drain(seconds), *faces)
+        await asyncio.gather(dispatcher.drain(seconds), self._leave_faces(seconds / 2))
         await self._pressure.none_left()
+
+    async def _leave_faces(self, seconds: float) -> None:
+        """No connection is taken any more. Bodies that are coming have so long to come, for the library
+        drops what arrives once it shuts down; then it has as long to end the handlers, in two steps."""
+        for runner in self._runners:
+            for site in list(runner.sites):
+                await site.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._pressure.none_left()
+        await asyncio.gather(*(runner.cleanup() for runner in self._runners))
 
     def _ready(self) -> str | None:
         return self._pressure.reason if self._accepting else "the node is starting or stopping"
