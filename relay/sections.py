@@ -206,9 +206,9 @@ class LimitsSection(Section):
     reserve_bytes: int = Field(default=512 << 20, ge=0)
     """Free on the disk of data_dir; under it only what was accepted before is finished."""
     reserve_inodes: int = Field(default=1024, ge=0)
-    bodies_at_once: int = Field(default=512, ge=1)
+    bodies_at_once: int = Field(default=640, ge=1)
     """Documents, transfers and uploads being received at the same time."""
-    bodies_at_once_each: int = Field(default=256, ge=1)
+    bodies_at_once_each: int = Field(default=320, ge=1)
     """Of them, those of one system, token or neighbour."""
     waiting_per_system: int = Field(default=1_000_000, ge=1)
     """Deliveries waiting here that one system or token handed in."""

@@ -116,9 +116,7 @@ def _crossings(town: Any, since: int) -> list[tuple[str, str]]:
     leaves = town.rows("tinh", "SELECT leaf FROM entries WHERE entry_index >= ?", since)
     found = [parse(row["leaf"]) for row in leaves]
     return [
-        (one["event"], one.get("type", ""))
-        for one in found
-        if one["event"].startswith("reserve-")
+        (one["event"], one.get("type", "")) for one in found if one["event"].startswith("reserve-")
     ]
 
 

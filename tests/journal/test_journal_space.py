@@ -165,12 +165,10 @@ async def test_without_inodes_a_large_body_is_refused_and_a_small_one_is_not(
     assert payload.content == b"x" * INLINE_BYTES
     used[0].unlink()
     content = os.urandom(LARGE)
+    upload = _uploaded(files, content)
     with pytest.raises(ReserveError):  # a file, but no folder for it to rest in
-        upload = _uploaded(files, content)
-        try:
-            await upload.finish()
-        finally:
-            upload.abort()
+        await upload.finish()
+    upload.abort()
     assert not _files(small_disk / "payloads")
     used[1].unlink()
     assert (await _uploaded(files, content).finish()).path.read_bytes() == content

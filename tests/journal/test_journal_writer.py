@@ -161,9 +161,7 @@ async def test_a_cancelled_caller_of_a_writer_that_failed_is_let_go(tmp_path: Pa
     def no_head(size: int, root: bytes) -> bytes:
         raise OSError("no signer")
 
-    journal = await SqliteJournal.open(
-        tmp_path, NodeId("xa-a"), no_head, on_fatal=failures.append
-    )
+    journal = await SqliteJournal.open(tmp_path, NodeId("xa-a"), no_head, on_fatal=failures.append)
     asking = asyncio.ensure_future(journal.perform(_store("asked")))
     await asyncio.sleep(0)
     asking.cancel()
