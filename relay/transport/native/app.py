@@ -28,6 +28,7 @@ from relay.delivery.ports import (
 )
 from relay.delivery.pressure import OPEN, Gate
 from relay.envelope.limits import Limits
+from relay.errors import OverloadError
 from relay.transport.native import audit, deliveries, health, messages, submit, tokens
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import REQUEST_ID, Inside, Route, Who
@@ -144,7 +145,8 @@ def _refusal(request: web.Request, error: Exception, request_id: str) -> web.Res
     if is_expected(error):
         # Whoever is known leaves a line; strangers must not be able to fill the log.
         # Back-pressure tells of itself once, not with each that is turned away.
-        say = _log.debug if problem.kind.status in (401, 404, 405, 503) else _log.info
+        quiet = problem.kind.status in (401, 404, 405) or isinstance(error, OverloadError)
+        say = _log.debug if quiet else _log.info
         say(
             "refused",
             method=request.method,
