@@ -1,7 +1,6 @@
 -- How much waits of what each system, token and neighbour handed in, kept right by triggers whoever
--- moves a delivery. A party's row is made by who admits its first delivery (journal/waiting.py). The
--- statements that move deliveries say OR FAIL, or each would keep a journal of its own for the triggers'
--- sake, which costs more than they do; the writer rolls back whatever fails. `share_bytes` is a message's size shared out among the recipients it came for.
+-- moves a delivery. A party's row is made by who admits its first delivery (journal/waiting.py).
+-- `share_bytes` is a message's size shared out among the recipients it came for.
 ALTER TABLE deliveries ADD COLUMN party TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN share_bytes INTEGER NOT NULL DEFAULT 0;
 
@@ -24,23 +23,24 @@ INSERT INTO waiting
 SELECT party, count(*), sum(share_bytes) FROM deliveries
 WHERE state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held') GROUP BY party;
 
+-- Comparisons one by one: a list after IN would be made into a table at every firing.
 CREATE TRIGGER deliveries_begin_to_wait AFTER INSERT ON deliveries
-WHEN NEW.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held')
+WHEN (NEW.state = 'queued' OR NEW.state = 'in-flight' OR NEW.state = 'in-doubt' OR NEW.state = 'sealing' OR NEW.state = 'held')
 BEGIN
     UPDATE waiting SET deliveries = deliveries + 1, size_bytes = size_bytes + NEW.share_bytes
     WHERE party = NEW.party;
 END;
 CREATE TRIGGER deliveries_end_to_wait AFTER UPDATE OF state ON deliveries
-WHEN (OLD.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'))
-    <> (NEW.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'))
+WHEN (OLD.state = 'queued' OR OLD.state = 'in-flight' OR OLD.state = 'in-doubt' OR OLD.state = 'sealing' OR OLD.state = 'held')
+    <> (NEW.state = 'queued' OR NEW.state = 'in-flight' OR NEW.state = 'in-doubt' OR NEW.state = 'sealing' OR NEW.state = 'held')
 BEGIN
     UPDATE waiting
-    SET deliveries = deliveries + iif(NEW.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'), 1, -1),
-        size_bytes = size_bytes + iif(NEW.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'), 1, -1) * NEW.share_bytes
+    SET deliveries = deliveries + iif(NEW.state = 'queued' OR NEW.state = 'in-flight' OR NEW.state = 'in-doubt' OR NEW.state = 'sealing' OR NEW.state = 'held', 1, -1),
+        size_bytes = size_bytes + iif(NEW.state = 'queued' OR NEW.state = 'in-flight' OR NEW.state = 'in-doubt' OR NEW.state = 'sealing' OR NEW.state = 'held', 1, -1) * NEW.share_bytes
     WHERE party = NEW.party;
 END;
 CREATE TRIGGER deliveries_forgotten AFTER DELETE ON deliveries
-WHEN OLD.state IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held')
+WHEN (OLD.state = 'queued' OR OLD.state = 'in-flight' OR OLD.state = 'in-doubt' OR OLD.state = 'sealing' OR OLD.state = 'held')
 BEGIN
     UPDATE waiting SET deliveries = deliveries - 1, size_bytes = size_bytes - OLD.share_bytes
     WHERE party = OLD.party;

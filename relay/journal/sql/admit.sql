@@ -36,7 +36,7 @@ INSERT INTO arrivals (message_row, neighbour, transfer_id, header, signature, tr
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_delivery
-INSERT OR FAIL INTO deliveries (delivery_id, message_row, arrival_row, recipient, addressed_as, state, lane, next_hop,
+INSERT INTO deliveries (delivery_id, message_row, arrival_row, recipient, addressed_as, state, lane, next_hop,
     reason, detail, failed_at_node, expires_at, available_at, inbox_cursor, settled_at, updated_at, party, share_bytes)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 

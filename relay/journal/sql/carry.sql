@@ -1,5 +1,5 @@
 -- name: freeze_delivery
-UPDATE OR FAIL deliveries SET state = 'in-flight', transfer_id = ?1, updated_at = ?2
+UPDATE deliveries SET state = 'in-flight', transfer_id = ?1, updated_at = ?2
 WHERE delivery_row = ?3 AND state = 'queued' AND transfer_id IS NULL
 
 -- name: add_transfer
@@ -21,7 +21,7 @@ SELECT delivery_row, state FROM deliveries
 WHERE message_row = (SELECT message_row FROM transfers WHERE transfer_id = ?1) AND transfer_id = ?1
 
 -- name: resend
-UPDATE OR FAIL deliveries SET state = 'in-flight', updated_at = ?2
+UPDATE deliveries SET state = 'in-flight', updated_at = ?2
 WHERE message_row = (SELECT message_row FROM transfers WHERE transfer_id = ?1) AND transfer_id = ?1
   AND state = 'queued'
 
@@ -36,14 +36,14 @@ JOIN arrivals a ON a.arrival_row = d.arrival_row
 WHERE d.message_row = ? AND d.recipient = ?
 
 -- name: move
-UPDATE OR FAIL deliveries SET state = ?2, updated_at = ?3 WHERE delivery_row = ?1
+UPDATE deliveries SET state = ?2, updated_at = ?3 WHERE delivery_row = ?1
 
 -- name: settle
-UPDATE OR FAIL deliveries SET state = ?2, updated_at = ?3, settled_at = ?4, reason = ?5, detail = ?6, failed_at_node = ?7
+UPDATE deliveries SET state = ?2, updated_at = ?3, settled_at = ?4, reason = ?5, detail = ?6, failed_at_node = ?7
 WHERE delivery_row = ?1
 
 -- name: acknowledged_there
-UPDATE OR FAIL deliveries SET acknowledgement = ?2 WHERE delivery_row = ?1
+UPDATE deliveries SET acknowledgement = ?2 WHERE delivery_row = ?1
 
 -- name: message_row
 SELECT message_row, digest FROM messages WHERE message_id = ? AND origin = ?
