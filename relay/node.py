@@ -30,6 +30,7 @@ from relay.audit.checkpoint import note_body, origin_of, sign_note
 from relay.audit.verify import LogKey, LogVerdict, verify_log
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
+from relay.delivery.asking import AskingDesk
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
 from relay.delivery.dispatch import Dispatcher
@@ -191,17 +192,12 @@ class Node:
             clock,
             random.SystemRandom().random,
             {n: Channel(n, delivery.transfers_at_once) for n in neighbours},
+            lambda neighbour: expiry.met(neighbour),  # noqa: PLW0108  made next
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
+        asking = AskingDesk(directory, journal, notary, wire, clock, dispatcher.receipts_wait)
         expiry = ExpiryDesk(
-            self._id,
-            directory,
-            journal,
-            notary,
-            wire,
-            clock,
-            dispatcher.receipts_wait,
-            policy.grace,
+            self._id, journal, notary, asking, clock, dispatcher.receipts_wait, policy.grace
         )
         self._run("clock", self._steady.watch(self._jumped))
         self._run("dispatcher", dispatcher.run())

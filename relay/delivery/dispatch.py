@@ -71,6 +71,8 @@ class Dispatcher:
     clock: Clock
     random: Callable[[], float]
     channels: dict[NodeId, Channel]
+    met: Callable[[NodeId], None]
+    """Told whenever a neighbour shows life."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _carrying: set[TransferId] = field(default_factory=set)
     _closing: bool = False
@@ -95,6 +97,7 @@ class Dispatcher:
 
     def contact(self, neighbour: NodeId) -> None:
         """The neighbour just spoke to us: whatever it was thought to be, it is reachable."""
+        self.met(neighbour)
         channel = self.channels.get(neighbour)
         if channel is not None and channel.blocked_until:
             log.info("neighbour-is-back", neighbour=neighbour)
@@ -299,6 +302,7 @@ class Dispatcher:
     async def _succeeded(self, channel: Channel) -> None:
         failed_before = channel.failures > 0
         channel.succeeded()
+        self.met(channel.neighbour)
         if failed_before:
             await self.journal.store_neighbour_state(
                 channel.neighbour, NeighbourState(0, self.clock.now(), "")

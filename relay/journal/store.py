@@ -312,6 +312,14 @@ class SqliteJournal:
         rows = await self.rows(carrying.SQL["overdue"], (ms(now), limit))
         return [views.waiting(row) for row in rows]
 
+    async def unknown_outcomes(self, neighbour: NodeId, limit: int) -> list[Waiting]:
+        rows = await self.rows(carrying.SQL["unknown_outcomes"], (neighbour, limit))
+        return [views.waiting(row) for row in rows]
+
+    async def neighbours_of_unknown_outcomes(self) -> list[NodeId]:
+        rows = await self.rows("SELECT DISTINCT neighbour FROM transfers WHERE open = 2")
+        return [NodeId(row[0]) for row in rows]
+
     async def give_up(
         self, waiting: Waiting, signed: Signed, receipt: Receipt, at: datetime
     ) -> set[NodeId]:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from relay.delivery.acceptance import IntakeDesk
+from relay.delivery.asking import AskingDesk
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
 from relay.delivery.dispatch import Dispatcher
@@ -214,14 +215,17 @@ class World:
             self.clock,
             lambda: 0.0,
             {n: Channel(n, 32) for n in (UP, NodeId("thon"))},
+            lambda neighbour: self.expiry.met(neighbour),  # noqa: PLW0108  made next
         )
         self.sealing = SealingDesk(HERE, self.journal, notary, self.clock, self.dispatcher.look)
+        asking = AskingDesk(
+            directory, self.journal, notary, self.wire, self.clock, self.dispatcher.receipts_wait
+        )
         self.expiry = ExpiryDesk(
             HERE,
-            directory,
             self.journal,
             notary,
-            self.wire,
+            asking,
             self.clock,
             self.dispatcher.receipts_wait,
             timedelta(),

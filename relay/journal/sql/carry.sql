@@ -31,7 +31,7 @@ SELECT t.transfer_id FROM transfers t WHERE t.open = 1 AND EXISTS
      WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-flight')
 
 -- name: of_recipient
-SELECT d.delivery_row, d.state, a.neighbour, d.next_hop FROM deliveries d
+SELECT d.delivery_row, d.state, a.neighbour, d.next_hop, d.reason FROM deliveries d
 JOIN arrivals a ON a.arrival_row = d.arrival_row
 WHERE d.message_row = ? AND d.recipient = ?
 
@@ -85,8 +85,22 @@ LEFT JOIN transfers t ON t.transfer_id = d.transfer_id
 WHERE d.state IN ('sealing', 'queued', 'in-flight', 'in-doubt') AND d.state <> 'in-flight' AND d.expires_at <= ?
 ORDER BY d.expires_at LIMIT ?
 
+-- name: unknown_outcomes
+-- As `overdue`, of deliveries that ended without anyone knowing whether the neighbour has them.
+SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_bytes, d.recipient, d.state,
+    d.transfer_id, a.receipt, t.neighbour, t.lane, t.header, t.signature, t.attempts, m.seal_kind, m.seal, m.expires_at
+FROM transfers t JOIN messages m ON m.message_row = t.message_row
+JOIN deliveries d ON d.message_row = t.message_row AND d.transfer_id = t.transfer_id
+JOIN arrivals a ON a.arrival_row = d.arrival_row
+WHERE t.open = 2 AND t.neighbour = ? AND d.state = 'expired' AND d.reason = 'outcome-unknown'
+ORDER BY t.transfer_id LIMIT ?
+
 -- name: close_if_done
-UPDATE transfers SET open = 0 WHERE transfer_id = ?1 AND NOT EXISTS
+-- Closed (0), or open to a question (2) while the outcome of some of it is unknown.
+UPDATE transfers SET open = CASE WHEN EXISTS
+    (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
+       AND d.state = 'expired' AND d.reason = 'outcome-unknown') THEN 2 ELSE 0 END
+WHERE transfer_id = ?1 AND NOT EXISTS
     (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
        AND d.state IN ('queued', 'in-flight', 'in-doubt'))
 
