@@ -16,7 +16,7 @@ import os
 import random
 import signal
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from aiohttp import web
 
 from relay import __version__, logs
 from relay.audit.checkpoint import note_body, origin_of, sign_note
-from relay.audit.verify import LogKey, LogVerdict, verify_log
+from relay.audit.epochs import log_name, verify_epochs
+from relay.audit.verify import LogKey, LogVerdict, Progress
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.asking import AskingDesk
@@ -46,7 +47,9 @@ from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
 from relay.errors import SettingsError
 from relay.identity import NodeKeys, load_keys
+from relay.journal import backup
 from relay.journal.ahead import AheadFiles
+from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
 from relay.journal.store import SqliteJournal
 from relay.model import NodeId
@@ -121,11 +124,10 @@ class Node:
         log.info("node started", node=self._id, release=__version__, **_shown(self.addresses))
 
     async def _open_journal(self, log_signer: LogSigner) -> SqliteJournal:
-        origin = origin_of(self._id)
-
-        def sign_head(size: int, root: bytes) -> bytes:
-            body = note_body(origin, size, root)
-            return sign_note(body, origin, log_signer.public_key, log_signer.sign)
+        def sign_head(epoch: int, size: int, root: bytes) -> bytes:
+            name = log_name(self._id, epoch)
+            body = note_body(name, size, root)
+            return sign_note(body, name, log_signer.public_key, log_signer.sign)
 
         def grown(_: int) -> None:
             self._logbook.grown()
@@ -426,19 +428,27 @@ def check(config: Path) -> Settings:
     return settings
 
 
-def verify_own_log(config: Path, progress: Callable[[int, int], None] | None = None) -> LogVerdict:
-    """Recompute the log of a node, running or stopped, against its signed head."""
+def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
+    """Recompute the log of a node, running or stopped, against its signed heads: a verdict for each
+    epoch, the present one last."""
     settings = load(config)
     key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
-    origin = origin_of(NodeId(settings.node.id))
+    node = NodeId(settings.node.id)
+    log_key = LogKey(
+        origin_of(node),
+        key.public_key,
+        lambda signature, body: verify_log_signature(key.public_key, signature, body),
+    )
     with stored_log(settings.node.data_dir) as stored:
-        return verify_log(
-            stored.rows,
-            stored.head,
-            LogKey(
-                origin,
-                key.public_key,
-                lambda signature, body: verify_log_signature(key.public_key, signature, body),
-            ),
-            progress=progress,
-        )
+        return verify_epochs(node, stored.epochs, log_key, progress)
+
+
+def back_up(config: Path, target: Path, progress: Progress) -> Backup:
+    """Copy the journal of a node, running or stopped; see journal.backup."""
+    return backup.back_up(load(config).node.data_dir, target, Clock().now(), progress)
+
+
+def restore(config: Path, source: Path, progress: Progress) -> Backup:
+    """Bring a backup back into the node's data folder, which must hold no journal."""
+    settings = load(config)
+    return backup.restore(source, settings.node.data_dir, NodeId(settings.node.id), progress)

@@ -93,6 +93,8 @@ class AuditEvent(StrEnum):
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 (the name of an event)
     CONFLICT_ALERT = "conflict-alert"
     """Other bytes came under an identity already taken."""
+    EPOCH_STARTED = "epoch-started"
+    """The first entry of a new log: the head of the one before it, and `reason`."""
     CLOCK_JUMPED = "clock-jumped"
     """The system's clock went its own way by so many `seconds` (0: it is back); not followed."""
     LATE_RECEIPT = "late-receipt"

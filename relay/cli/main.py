@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from typer.exceptions import Abort, Exit, TyperException
 
 from relay import __version__
-from relay.cli import audit, inbox, local, pki, send, token, track, verify
+from relay.cli import audit, backup, inbox, local, pki, send, token, track, verify
 from relay.cli.outcome import INTERNAL, USAGE, complain, fail, suggest
 from relay.errors import RelayError
 
@@ -75,6 +75,8 @@ app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")
 app.add_typer(pki.app, name="pki")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("demo")(local.demo)
 
 

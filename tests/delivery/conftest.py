@@ -311,7 +311,7 @@ class World:
 @pytest.fixture
 async def world(keys: dict[str, Any], tmp_path: Path) -> AsyncIterator[World]:
     journal = await SqliteJournal.open(
-        tmp_path, HERE, lambda size, root: f"{size} {root.hex()}".encode(), on_fatal=_fatal
+        tmp_path, HERE, lambda _, size, root: f"{size} {root.hex()}".encode(), on_fatal=_fatal
     )
     policy = RetryPolicy(timedelta(milliseconds=20), timedelta(milliseconds=80))
     yield World(keys, tmp_path, journal, PlayedWire(keys, Clock()), policy)
