@@ -28,7 +28,7 @@ class DocumentName(StrEnum):
 
 def build(name: DocumentName, digest: Digest, role: str, signer: Signer, at: datetime) -> bytes:
     """The signature of the document with this digest; SigningTime is `at` in whole seconds."""
-    signed_at = utc(at).replace(tzinfo=None).isoformat("T", "seconds") + "Z"
+    signed_at = utc(at).isoformat("T", "seconds")[:-6] + "Z"
     properties = signed_properties(signed_at, signer.certificate_digest, role)
     properties_digest = _base64(hashlib.sha256(properties).digest())
     document_digest = _base64(bytes.fromhex(digest))

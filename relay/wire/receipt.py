@@ -219,12 +219,9 @@ def _check_evidence(evidence: tuple[Evidence, ...]) -> None:
     if len({(item.event, item.recipient) for item in evidence}) != len(evidence):
         raise WireError("one event is given twice for one recipient")
     for item in evidence:
-        if item.event.negative and item.reason is None:
-            raise WireError(f"{item.event.value} gives no reason")
-        if not _failing(item) and (item.reason is not None or item.detail):
+        if item.event.endswith(("Failure", "Rejection")):
+            # ContentHandoverFailure is no end of the delivery, but may have a reason to give.
+            if item.reason is None and item.event.negative:
+                raise WireError(f"{item.event.value} gives no reason")
+        elif item.reason is not None or item.detail:
             raise WireError(f"{item.event.value} is no failure and gives a reason")
-
-
-def _failing(evidence: Evidence) -> bool:
-    """ContentHandoverFailure is no end of the delivery (negative), but has a reason to give."""
-    return evidence.event.value.endswith(("Failure", "Rejection"))

@@ -122,7 +122,7 @@ def check_instant(at: datetime, what: str) -> None:
 
 
 def instant_text(at: datetime) -> str:
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat("T", "milliseconds") + "Z"
+    return at.astimezone(UTC).isoformat("T", "milliseconds")[:-6] + "Z"
 
 
 def event(text: str) -> Event:
