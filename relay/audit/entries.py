@@ -103,7 +103,7 @@ class AuditEvent(StrEnum):
 
 def instant(at: datetime) -> str:
     """`at` as every time in the log is written: 2026-11-23T04:53:00.125Z, cut to milliseconds."""
-    return utc(at).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return utc(at).isoformat("T", "milliseconds")[:-6] + "Z"
 
 
 def moment(text: str) -> datetime:
