@@ -38,6 +38,7 @@ from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
+from relay.delivery.refusals import RefusalDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
@@ -51,8 +52,9 @@ from relay.journal import backup
 from relay.journal.ahead import AheadFiles
 from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
+from relay.journal.refusals import Refusals
 from relay.journal.store import SqliteJournal
-from relay.model import NodeId
+from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
 from relay.settings import SAMPLES, Settings, load, read, unfit_data_dir
@@ -218,6 +220,15 @@ class Node:
             dispatcher.offer,
             sealing.wake,
         )
+        refusals = RefusalDesk(
+            self._id,
+            _speaker(settings, directory),
+            Refusals(journal),
+            intake,
+            journal,
+            clock,
+        )
+        self._run("refusals", refusals.run())
         inbox = InboxDesk(self._id, journal, notary, clock, dispatcher.receipts_wait)
         tokens = TokenDesk(self._id, directory, journal, clock)
         transfers = TransferDesk(
@@ -378,6 +389,17 @@ def _systems(settings: Settings, directory: Directory) -> Systems:
     )
 
 
+def _speaker(settings: Settings, directory: Directory) -> AgencyCode | None:
+    """The agency in whose name refusals are told. Raises SettingsError for one not served here."""
+    code = settings.delivery.refusal_status_from
+    if code is None:
+        return None
+    resolved = directory.resolve(code)
+    if resolved not in directory.served_by(NodeId(settings.node.id)):
+        raise SettingsError([f"delivery.refusal_status_from: {code} is not served by this node"])
+    return resolved
+
+
 def _die(error: BaseException) -> None:
     """A failed commit cannot be tried again: whoever waits got no answer, the journal recovers."""
     log.critical("the journal cannot write; exiting to recover from it", error=str(error))
@@ -420,7 +442,9 @@ def check(config: Path) -> Settings:
     settings, contradictions = read(config)
     problems = [*contradictions, *unfit_data_dir(settings.node.data_dir, CONTROL_SOCKET)]
     try:
-        load_keys(settings, settings.make_directory())
+        directory = settings.make_directory()
+        load_keys(settings, directory)
+        _speaker(settings, directory)
     except SettingsError as error:
         problems += (one for one in error.problems if one not in problems)
     if problems:
