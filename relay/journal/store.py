@@ -325,7 +325,7 @@ class SqliteJournal:
         return [views.waiting(row) for row in rows]
 
     async def neighbours_of_unknown_outcomes(self) -> list[NodeId]:
-        rows = await self.rows("SELECT DISTINCT neighbour FROM transfers WHERE open = 2")
+        rows = await self.rows("SELECT DISTINCT neighbour FROM transfers WHERE open = -1")
         return [NodeId(row[0]) for row in rows]
 
     async def give_up(

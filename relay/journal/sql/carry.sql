@@ -92,14 +92,14 @@ SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_b
 FROM transfers t JOIN messages m ON m.message_row = t.message_row
 JOIN deliveries d ON d.message_row = t.message_row AND d.transfer_id = t.transfer_id
 JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE t.open = 2 AND t.neighbour = ? AND d.state = 'expired' AND d.reason = 'outcome-unknown'
+WHERE t.open = -1 AND t.neighbour = ? AND d.state = 'expired' AND d.reason = 'outcome-unknown'
 ORDER BY t.transfer_id LIMIT ?
 
 -- name: close_if_done
--- Closed (0), or open to a question (2) while the outcome of some of it is unknown.
+-- Closed (0), or open to a question (-1) while the outcome of some of it is unknown.
 UPDATE transfers SET open = CASE WHEN EXISTS
     (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
-       AND d.state = 'expired' AND d.reason = 'outcome-unknown') THEN 2 ELSE 0 END
+       AND d.state = 'expired' AND d.reason = 'outcome-unknown') THEN -1 ELSE 0 END
 WHERE transfer_id = ?1 AND NOT EXISTS
     (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
        AND d.state IN ('queued', 'in-flight', 'in-doubt'))
