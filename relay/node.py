@@ -32,10 +32,12 @@ from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
+from relay.delivery.control import ControlDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
+from relay.delivery.queue import QueueDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
@@ -47,6 +49,8 @@ from relay.errors import SettingsError
 from relay.identity import NodeKeys, load_keys
 from relay.journal.ahead import AheadFiles
 from relay.journal.inspect import stored_log
+from relay.journal.operating import OperatingTable
+from relay.journal.shaping import ShapeTable
 from relay.journal.store import SqliteJournal
 from relay.model import NodeId
 from relay.routing.directory import Directory
@@ -271,9 +275,25 @@ class Node:
                 clock.now,
                 self._ready,
                 outbox=OutboxDesk(journal),
+                control=control,
+                queue=queue,
                 local_operator=local,
             )
 
+        control = ControlDesk(
+            place,
+            directory,
+            journal,
+            OperatingTable(journal, self._id),
+            notary,
+            wire,
+            clock,
+            dispatcher,
+            sealing.wake,
+        )
+        queue = QueueDesk(
+            journal, ShapeTable(journal, self._id), dispatcher, clock, wire.certificate
+        )
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
