@@ -27,7 +27,7 @@ from relay.model import AgencyCode, Lane, NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Hop, Place, Via, next_hop
 
-PAGE = 200
+PAGE = 100
 """Deliveries of one transaction."""
 FROZEN_PAGE = 50
 """Transfers read at once."""

@@ -69,8 +69,12 @@ PLANS = (
         ),
     ),
     NodePlan("thon", Tier.COMMUNE, "xa", "tinh-h01", (AgencyPlan("H01.16", "Xóm", Tier.COMMUNE),)),
+    NodePlan("ban", Tier.COMMUNE, "tinh", "tinh-h01", (AgencyPlan("H01.17", "Bản", Tier.COMMUNE),)),
 )
 HERE, UP = NodeId("xa"), NodeId("tinh")
+THON, BAN = NodeId("thon"), NodeId("ban")
+"""Below this node, and beside it with a link of its own."""
+PLACE = Place(HERE, UP, frozenset({UP, THON, BAN}))
 
 
 @pytest.fixture(scope="session")
@@ -213,7 +217,7 @@ class World:
             self.policy,
             self.clock,
             lambda: 0.0,
-            {n: Channel(n, 32) for n in (UP, NodeId("thon"))},
+            {n: Channel(n, 32) for n in (UP, THON, BAN)},
         )
         self.sealing = SealingDesk(HERE, self.journal, notary, self.clock, self.dispatcher.look)
         self.expiry = ExpiryDesk(
@@ -227,7 +231,7 @@ class World:
             timedelta(),
         )
         self.intake = IntakeDesk(
-            Place(HERE, UP, frozenset({UP, NodeId("thon")})),
+            PLACE,
             directory,
             self.journal,
             notary,
