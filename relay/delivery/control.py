@@ -150,6 +150,8 @@ class ControlDesk:
         while (frozen := await self.operating.frozen(neighbour, cursor, FROZEN_PAGE)).transfers:
             cursor = frozen.cursor
             await self._hold_rows(work, list(frozen.rows))
+            if work.tally.acted >= MOST_AT_ONCE:
+                return True
         after = 0
         while rows := await self.operating.sealing(neighbour, after, PAGE):
             after = rows[-1]

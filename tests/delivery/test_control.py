@@ -24,7 +24,7 @@ from relay.errors import (
     UnansweredError,
 )
 from relay.journal.operating import OperatingTable
-from relay.model import DeliveryId, Event, NodeId, Priority, Reason
+from relay.model import AgencyCode, DeliveryId, Event, NodeId, Priority, Reason
 from relay.routing.next_hop import Here, NoRoute, Place
 
 HERE, UP, THON, BAN = NodeId("xa"), NodeId("tinh"), NodeId("thon"), NodeId("ban")
@@ -73,7 +73,7 @@ def operator(world: Any) -> Operator:
 
 
 async def _delivery(world: Any, accepted: Any, recipient: str = "H01") -> DeliveryId:
-    return (await world.sent(accepted.message_id))[recipient].delivery_id
+    return DeliveryId((await world.sent(accepted.message_id))[recipient].delivery_id)
 
 
 async def _stuck(world: Any, error: Exception, *recipients: str, state: str) -> Any:
@@ -818,7 +818,7 @@ def _badly(world: Any) -> Callable[..., Exception | None]:
 
 
 async def _ended(world: Any, accepted: Any) -> bool:
-    return await world.states(accepted.message_id) == {"relayed"}
+    return bool(await world.states(accepted.message_id) == {"relayed"})
 
 
 # ---------------------------------------------------------------- who and why
@@ -866,7 +866,7 @@ async def test_a_refused_action_leaves_no_entry(world: Any, operator: Operator) 
 async def test_only_an_operator_may_act(world: Any, operator: Operator) -> None:
     """Whatever the face let through."""
     accepted = await world.submit("H01")
-    agency = Caller("token:1:vanthu", frozenset({"H01.15"}))
+    agency = Caller("token:1:vanthu", frozenset({AgencyCode("H01.15")}))
     with pytest.raises(AccessError):
         await operator.desk.act(agency, Action.CANCEL, accepted.message_id, WHY)
     with pytest.raises(AccessError):

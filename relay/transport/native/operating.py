@@ -8,7 +8,8 @@ Raises:  RequestError, NotFoundError, NotPossibleError (409: nothing was changed
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -21,14 +22,13 @@ from relay.transport.native.inside import Handler, Inside
 from relay.transport.native.proceed import proceed
 from relay.transport.native.views import (
     Json,
-    delivery_view,
     json_response,
     message_view,
     stamp,
-    stamp_or_none,
 )
 from relay.transport.problems import RequestError
 
+T = TypeVar("T")
 _BODY_BYTES = 1 << 14
 WHY_CHARACTERS = 500
 _NODE_CHARACTERS = 64
@@ -152,7 +152,7 @@ def _neighbour(view: NeighbourView) -> Json:
         "node": view.neighbour,
         "condition": view.condition,
         "failures": view.failures,
-        "next_probe_at": stamp_or_none(view.next_probe_at),
+        "next_probe_at": _or_none(stamp, view.next_probe_at),
         "window": view.window,
         "under_way": view.under_way,
         "last_error": view.last_error,
@@ -167,19 +167,24 @@ def _neighbour(view: NeighbourView) -> Json:
 
 
 def _why(found: Why) -> Json:
+    asked = replace(found.message, deliveries=tuple(one.delivery for one in found.deliveries))
+    message = message_view(asked)
+    views = message["deliveries"]
     return {
         "at": stamp(found.at),
-        "message": {**message_view(found.message), "deliveries": []},
-        "deliveries": [_explanation(one) for one in found.deliveries],
+        "message": {**message, "deliveries": []},
+        "deliveries": [
+            _explanation(one, view) for one, view in zip(found.deliveries, views, strict=True)
+        ],
         "others": found.others,
     }
 
 
-def _explanation(one: Explanation) -> Json:
+def _explanation(one: Explanation, delivery: Json) -> Json:
     facts, done = one.facts, one.facts.intervention
     return {
         "because": list(one.sentences),
-        "delivery": delivery_view(one.delivery),
+        "delivery": delivery,
         "came_from": facts.came_from,
         "arrived_at": stamp(facts.arrived_at),
         "since": stamp(facts.since),
@@ -193,5 +198,5 @@ def _explanation(one: Explanation) -> Json:
     }
 
 
-def _or_none(write: Callable[[Any], Json], value: object) -> Json | None:
+def _or_none(write: Callable[[Any], T], value: object) -> T | None:
     return None if value is None else write(value)

@@ -28,15 +28,15 @@ def list_of(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def or_null(schema: Schema) -> Schema:
+def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def word(words: type) -> Schema:
+def _word(words: type) -> Schema:
     return {"type": "string", "enum": [str(word.value) for word in words]}  # type: ignore[attr-defined]
 
 
-def record(description: str, /, **members: Schema) -> Schema:
+def _record(description: str, /, **members: Schema) -> Schema:
     """An object with all of these members, always, and no other."""
     return {
         "type": "object",
@@ -47,44 +47,47 @@ def record(description: str, /, **members: Schema) -> Schema:
     }
 
 
+record, or_null, word = _record, _or_null, _word
+"""For the schemas that have a module of their own."""
+
 _PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": 4}
 _SCOPES = list_of({"type": "string", "pattern": "^(operator|auditor|agency:[A-Za-z0-9.]{1,35})$"})
 
 SCHEMAS: dict[str, Schema] = {
-    "Accepted": record(
+    "Accepted": _record(
         "The envelope is durable here; it will be delivered or refused with a signed receipt.",
         message_id=UUID,
         accepted_at=INSTANT,
         receipt=DIGEST,
     ),
-    "Finding": record(
+    "Finding": _record(
         "Something odd in the document, kept as found.", code=TEXT, detail=TEXT, where=TEXT
     ),
-    "Hop": record(
+    "Hop": _record(
         "A node the delivery passed: when it arrived there, and the receipt that says so.",
         node=TEXT,
         at=INSTANT,
-        event=word(Event),
+        event=_word(Event),
         receipt=DIGEST,
     ),
-    "Receipt": record(
+    "Receipt": _record(
         "Signed evidence of an event, by its ETSI EN 319 522 name.",
         digest=DIGEST,
-        event=word(Event),
+        event=_word(Event),
         issuer=TEXT,
         at=INSTANT,
-        previous=or_null(DIGEST),
-        hop=or_null(
-            record(
+        previous=_or_null(DIGEST),
+        hop=_or_null(
+            _record(
                 "The carry between two nodes it speaks of.",
-                transfer_id=or_null(UUID),
-                sent_by=or_null(TEXT),
+                transfer_id=_or_null(UUID),
+                sent_by=_or_null(TEXT),
             )
         ),
-        reason=or_null(word(Reason)),
+        reason=_or_null(_word(Reason)),
         detail=TEXT,
     ),
-    "Status": record(
+    "Status": _record(
         "A business status that came for the document.",
         message_id=UUID,
         status_code=TEXT,
@@ -93,27 +96,27 @@ SCHEMAS: dict[str, Schema] = {
         timestamp=TEXT,
         arrived_at=INSTANT,
     ),
-    "DeliveryView": record(
+    "DeliveryView": _record(
         "The message on its way to one recipient, as this node knows it.",
         delivery_id=UUID,
         recipient=TEXT,
         addressed_as=TEXT,
-        state=word(DeliveryState),
-        next_hop=or_null(TEXT),
+        state=_word(DeliveryState),
+        next_hop=_or_null(TEXT),
         attempts=WHOLE,
-        next_attempt_at=or_null(INSTANT),
+        next_attempt_at=_or_null(INSTANT),
         last_error=TEXT,
-        reason=or_null(word(Reason)),
+        reason=_or_null(_word(Reason)),
         detail=TEXT,
         trace=list_of(reference("Hop")),
         receipts=list_of(reference("Receipt")),
         statuses=list_of(reference("Status")),
     ),
-    "Message": record(
+    "Message": _record(
         "An accepted envelope and where each of its deliveries stands.",
         message_id=UUID,
         origin=TEXT,
-        message_type=word(MessageType),
+        message_type=_word(MessageType),
         sender=TEXT,
         subject=TEXT,
         notation=TEXT,
@@ -123,17 +126,17 @@ SCHEMAS: dict[str, Schema] = {
         size_bytes=WHOLE,
         accepted_at=INSTANT,
         expires_at=INSTANT,
-        seal_kind=or_null(word(SealKind)),
-        linked_to=or_null(UUID),
+        seal_kind=_or_null(_word(SealKind)),
+        linked_to=_or_null(UUID),
         findings=list_of(reference("Finding")),
         deliveries=list_of(reference("DeliveryView")),
     ),
-    "Delivery": record(
+    "Delivery": _record(
         "A document at its recipient's disposal.",
         delivery_id=UUID,
         cursor=WHOLE,
         message_id=UUID,
-        message_type=word(MessageType),
+        message_type=_word(MessageType),
         sender=TEXT,
         recipient=TEXT,
         subject=TEXT,
@@ -141,62 +144,62 @@ SCHEMAS: dict[str, Schema] = {
         priority=_PRIORITY,
         digest=DIGEST,
         size_bytes=WHOLE,
-        state=word(DeliveryState),
-        acknowledgement=word(Acknowledgement),
+        state=_word(DeliveryState),
+        acknowledgement=_word(Acknowledgement),
         available_at=INSTANT,
         updated_at=INSTANT,
-        seal_kind=word(SealKind),
+        seal_kind=_word(SealKind),
     ),
-    "Deliveries": record(
+    "Deliveries": _record(
         "A page; ask again with `after` set to `next`.",
         deliveries=list_of(reference("Delivery")),
         next=WHOLE,
     ),
-    "SentDelivery": record(
+    "SentDelivery": _record(
         "One delivery of a message that entered here; `reason` says why it ended without arriving.",
         message_id=UUID,
         delivery_id=UUID,
-        message_type=word(MessageType),
+        message_type=_word(MessageType),
         sender=TEXT,
         recipient=TEXT,
         subject=TEXT,
         notation=TEXT,
         accepted_at=INSTANT,
-        state=word(DeliveryState),
-        acknowledgement=word(Acknowledgement),
-        settled_at=or_null(INSTANT),
-        reason=or_null(word(Reason)),
+        state=_word(DeliveryState),
+        acknowledgement=_word(Acknowledgement),
+        settled_at=_or_null(INSTANT),
+        reason=_or_null(_word(Reason)),
         detail=TEXT,
-        failed_at_node=or_null(TEXT),
+        failed_at_node=_or_null(TEXT),
     ),
-    "Sent": record(
+    "Sent": _record(
         "The newest message first; ask again with `skip` raised by the rows that came.",
         sent=list_of(reference("SentDelivery")),
     ),
-    "AuditPage": record(
+    "AuditPage": _record(
         "Entries of the audit log; ask again with `after` set to `next`.",
         entries=list_of(
-            record(
+            _record(
                 "The exact bytes of `entry` are the leaf.", index=WHOLE, entry={"type": "object"}
             )
         ),
         next=WHOLE,
     ),
-    "Token": record(
+    "Token": _record(
         "A bearer token, without its secret.",
         token_id=TEXT,
         holder=TEXT,
         scopes=_SCOPES,
         created_at=INSTANT,
-        revoked_at=or_null(INSTANT),
+        revoked_at=_or_null(INSTANT),
     ),
-    "Tokens": record("All tokens, the revoked ones too.", tokens=list_of(reference("Token"))),
-    "IssuedToken": record(
+    "Tokens": _record("All tokens, the revoked ones too.", tokens=list_of(reference("Token"))),
+    "IssuedToken": _record(
         "The secret is shown this once; the node keeps its hash only.",
         token=reference("Token"),
         secret=TEXT,
     ),
-    "TokenRequest": record("Whom a token is for.", holder=TEXT, scopes=_SCOPES),
+    "TokenRequest": _record("Whom a token is for.", holder=TEXT, scopes=_SCOPES),
     "Acknowledge": {
         "type": "object",
         "properties": {
@@ -206,7 +209,7 @@ SCHEMAS: dict[str, Schema] = {
         "required": ["status"],
         "additionalProperties": False,
     },
-    "Health": record("One word.", status=TEXT),
+    "Health": _record("One word.", status=TEXT),
     "Problem": {
         "type": "object",
         "description": "RFC 9457. `type` is urn:truc-relay:problem: and one of "

@@ -43,7 +43,7 @@ def stamp(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def stamp_or_none(instant: datetime | None) -> str | None:
+def _stamp_or_none(instant: datetime | None) -> str | None:
     return None if instant is None else stamp(instant)
 
 
@@ -64,7 +64,7 @@ def message_view(view: MessageView) -> Json:
         "seal_kind": view.seal_kind,
         "linked_to": view.linked_to,
         "findings": [_finding(finding) for finding in view.findings],
-        "deliveries": [delivery_view(delivery) for delivery in view.deliveries],
+        "deliveries": [_delivery(delivery) for delivery in view.deliveries],
     }
 
 
@@ -72,7 +72,7 @@ def _finding(finding: Finding) -> Json:
     return {"code": finding.code, "detail": finding.detail, "where": finding.where}
 
 
-def delivery_view(view: DeliveryView) -> Json:
+def _delivery(view: DeliveryView) -> Json:
     return {
         "delivery_id": view.delivery_id,
         "recipient": view.recipient,
@@ -80,7 +80,7 @@ def delivery_view(view: DeliveryView) -> Json:
         "state": view.state,
         "next_hop": view.next_hop,
         "attempts": view.attempts,
-        "next_attempt_at": stamp_or_none(view.next_attempt_at),
+        "next_attempt_at": _stamp_or_none(view.next_attempt_at),
         "last_error": view.last_error,
         "reason": view.reason,
         "detail": view.detail,
@@ -172,7 +172,7 @@ def sent_item(item: SentItem) -> Json:
         "accepted_at": stamp(item.accepted_at),
         "state": item.state,
         "acknowledgement": item.acknowledgement,
-        "settled_at": stamp_or_none(item.settled_at),
+        "settled_at": _stamp_or_none(item.settled_at),
         "reason": item.reason,
         "detail": item.detail,
         "failed_at_node": item.failed_at_node,
@@ -185,5 +185,5 @@ def token_view(view: TokenView) -> Json:
         "holder": view.holder,
         "scopes": list(view.scopes),
         "created_at": stamp(view.created_at),
-        "revoked_at": stamp_or_none(view.revoked_at),
+        "revoked_at": _stamp_or_none(view.revoked_at),
     }
