@@ -59,10 +59,17 @@ def hold(tx: Transaction, order: Order, row: int, place: _Place) -> NodeId | Non
     return place.next_hop
 
 
-def let_go(tx: Transaction, order: Order, row: int, place: _Place) -> NodeId | None:
+def let_go(
+    tx: Transaction, order: Order, row: int, place: _Place, *, node: NodeId
+) -> NodeId | None:
+    """It waits again. Its frozen transfer may go, unless it names one that ended meanwhile."""
     happening = Happening.RELEASED if place.sealed else Happening.RELEASED_UNSEALED
     tx.run(carrying.SQL["move"], row, lifecycle.step(place.state, happening), ms(order.at))
-    tx.run(carrying.SQL["let_go"], row)
+    frozen = place.transfer_id
+    if frozen is not None and tx.run(SQL["partly_ended"], frozen).fetchone():
+        free(tx, node, order, Freed(frozen, never_seen=False))
+    else:
+        tx.run(carrying.SQL["let_go"], row)
     return place.next_hop
 
 

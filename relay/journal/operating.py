@@ -92,7 +92,9 @@ class OperatingTable:
 
     async def let_go(self, order: Order, rows: Sequence[DeliveryRow]) -> Moved:
         def operation(tx: Transaction) -> Moved:
-            return intervening.each(tx, self.node, order, rows, intervening.let_go)
+            return intervening.each(
+                tx, self.node, order, rows, partial(intervening.let_go, node=self.node)
+            )
 
         return cast("Moved", await self.journal.perform(operation, len(rows)))
 

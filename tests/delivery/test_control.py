@@ -263,6 +263,23 @@ async def test_a_receipt_for_a_held_delivery_lets_the_rest_of_its_transfer_go(
     await _settles(world, accepted, "relayed")
 
 
+async def test_what_expired_beside_a_held_one_is_not_sent_with_it(
+    world: Any, operator: Operator
+) -> None:
+    """Its frozen transfer names both; so the one that is released goes in another."""
+    accepted = await _refused(world, "H01", "H01.9")
+    await operator.does(Action.HOLD, await _delivery(world, accepted, "H01.9"))
+    world.late = timedelta(days=30)
+    await world.expiry.sweep()
+    world.late = timedelta()
+    assert await world.states(accepted.message_id) == {"expired", "held"}
+
+    await operator.does(Action.RELEASE, accepted)
+
+    await _settles(world, accepted, "expired", "relayed")
+    assert world.wire.carried[-1].recipients == ("H01.9",)
+
+
 # ---------------------------------------------------------------- requeue
 
 
