@@ -6,13 +6,14 @@ Pure: everything it says is in what it is given.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from relay.delivery.inspecting import Condition, NeighbourView, WayFacts
 from relay.delivery.ports import DeliveryView, MessageView
 from relay.model import DeliveryState, Reason
 
 S = DeliveryState
+_VIETNAM = timezone(timedelta(hours=7))
 _PLAIN = {
     S.SEALING: "It waits for its seal: the signing key is slow or fails, see the node's own log.",
     S.HELD: "It is held by an operator: it is not sent and does not expire until released.",
@@ -37,7 +38,7 @@ def sentences(
         said += _neighbour(neighbour, now)
         said += _attempts(delivery, facts, now)
     if delivery.state in {S.SEALING, S.QUEUED, S.IN_FLIGHT, S.IN_DOUBT}:
-        said.append(_expiry(message, now))
+        said.append(_age(message, facts, now))
     said += _intervention(facts)
     return tuple(said)
 
@@ -86,24 +87,25 @@ def _neighbour(view: NeighbourView, now: datetime) -> Iterator[str]:
         case Condition.FAILING | Condition.DEAD:
             word = "counts as dead" if view.condition is Condition.DEAD else "is failing"
             error = f": {view.last_error.rstrip('.')}" if view.last_error else ""
-            yield f"{name} {word} after {view.failures} failures in a row{error}."
+            failures = "a failure" if view.failures == 1 else f"{view.failures} failures in a row"
+            yield f"{name} {word} after {failures}{error}."
             yield f"The next probe is {probe}; relay flush {name} makes it at once."
     if view.certificate is not None and view.certificate.not_after <= now:
         yield f"The certificate of {name} expired at {_instant(view.certificate.not_after)}."
 
 
 def _attempts(delivery: DeliveryView, facts: WayFacts, now: datetime) -> Iterator[str]:
-    if facts.frozen:
+    if facts.frozen and delivery.state is not S.IN_FLIGHT:
         due = _until(delivery.next_attempt_at, now)
         times = "once" if delivery.attempts == 1 else f"{delivery.attempts} times"
         yield f"It was tried {times}; the next attempt is {due}."
 
 
-def _expiry(message: MessageView, now: datetime) -> str:
+def _age(message: MessageView, facts: WayFacts, now: datetime) -> str:
+    came, until = f"It came {span(now - facts.arrived_at)} ago", _instant(message.expires_at)
     if message.expires_at <= now:
-        return f"It expired at {_instant(message.expires_at)} and is about to be given up."
-    left = span(message.expires_at - now)
-    return f"It is given up at {_instant(message.expires_at)}, in {left}, if nothing changes."
+        return f"{came}, expired at {until} and is about to be given up."
+    return f"{came} and is given up at {until}, in {span(message.expires_at - now)}."
 
 
 def _intervention(facts: WayFacts) -> Iterator[str]:
@@ -118,7 +120,8 @@ def _until(at: datetime | None, now: datetime) -> str:
 
 
 def _instant(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    """People are shown Vietnam's time."""
+    return f"{at.astimezone(_VIETNAM):%Y-%m-%d %H:%M:%S} +07:00"
 
 
 def span(length: timedelta) -> str:
