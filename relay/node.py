@@ -31,13 +31,15 @@ from relay.audit.epochs import log_name, verify_epochs
 from relay.audit.verify import LogKey, LogVerdict, Progress
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.asking import AskingDesk
+from relay.delivery.asking import Questions
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
+from relay.delivery.control import ControlDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
+from relay.delivery.queue import QueueDesk
 from relay.delivery.refusals import RefusalDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
@@ -52,7 +54,9 @@ from relay.journal import backup
 from relay.journal.ahead import AheadFiles
 from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
+from relay.journal.operating import OperatingTable
 from relay.journal.refusals import Refusals
+from relay.journal.shaping import ShapeTable
 from relay.journal.store import SqliteJournal
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
@@ -199,9 +203,15 @@ class Node:
             lambda neighbour: expiry.met(neighbour),  # noqa: PLW0108  made next
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
-        asking = AskingDesk(directory, journal, notary, wire, clock, dispatcher.receipts_wait)
+        asking = (directory, journal, notary, wire, clock, dispatcher)
         expiry = ExpiryDesk(
-            self._id, journal, notary, asking, clock, dispatcher.receipts_wait, policy.grace
+            self._id,
+            journal,
+            notary,
+            lambda: Questions(*asking),
+            clock,
+            dispatcher.receipts_wait,
+            policy.grace,
         )
         self._run("clock", self._steady.watch(self._jumped))
         self._run("dispatcher", dispatcher.run())
@@ -280,9 +290,25 @@ class Node:
                 clock.now,
                 self._ready,
                 outbox=OutboxDesk(journal),
+                control=control,
+                queue=queue,
                 local_operator=local,
             )
 
+        control = ControlDesk(
+            place,
+            directory,
+            journal,
+            OperatingTable(journal, self._id),
+            notary,
+            wire,
+            clock,
+            dispatcher,
+            sealing.wake,
+        )
+        queue = QueueDesk(
+            journal, ShapeTable(journal, self._id), dispatcher, clock, wire.certificate
+        )
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
