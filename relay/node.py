@@ -17,7 +17,7 @@ import random
 import signal
 import ssl
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,22 @@ from aiohttp import web
 
 from relay import __version__, logs
 from relay.audit.checkpoint import note_body, origin_of, sign_note
-from relay.audit.verify import LogKey, LogVerdict, verify_log
+from relay.audit.epochs import log_name, verify_epochs
+from relay.audit.verify import LogKey, LogVerdict, Progress
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
+from relay.delivery.asking import Questions
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
+from relay.delivery.control import ControlDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
 from relay.delivery.pressure import Pressure, PressureWatch, Shortage
+from relay.delivery.queue import QueueDesk
 from relay.delivery.quota import Quotas
+from relay.delivery.refusals import RefusalDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
@@ -48,12 +53,17 @@ from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
 from relay.errors import SettingsError
 from relay.identity import NodeKeys, load_keys
+from relay.journal import backup
 from relay.journal.ahead import AheadFiles
+from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
+from relay.journal.operating import OperatingTable
+from relay.journal.refusals import Refusals
+from relay.journal.shaping import ShapeTable
 from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
-from relay.model import NodeId
+from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
 from relay.settings import SAMPLES, Settings, load, read, unfit_data_dir
@@ -131,11 +141,10 @@ class Node:
         log.info("node started", node=self._id, release=__version__, **_shown(self.addresses))
 
     async def _open_journal(self, log_signer: LogSigner) -> SqliteJournal:
-        origin = origin_of(self._id)
-
-        def sign_head(size: int, root: bytes) -> bytes:
-            body = note_body(origin, size, root)
-            return sign_note(body, origin, log_signer.public_key, log_signer.sign)
+        def sign_head(epoch: int, size: int, root: bytes) -> bytes:
+            name = log_name(self._id, epoch)
+            body = note_body(name, size, root)
+            return sign_note(body, name, log_signer.public_key, log_signer.sign)
 
         def grown(_: int) -> None:
             self._logbook.grown()
@@ -229,14 +238,15 @@ class Node:
             clock,
             random.SystemRandom().random,
             {n: Channel(n, delivery.transfers_at_once) for n in neighbours},
+            lambda neighbour: expiry.met(neighbour),  # noqa: PLW0108  made next
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
+        asking = (directory, journal, notary, wire, clock, dispatcher)
         expiry = ExpiryDesk(
             self._id,
-            directory,
             journal,
             notary,
-            wire,
+            lambda: Questions(*asking),
             clock,
             dispatcher.receipts_wait,
             policy.grace,
@@ -260,6 +270,15 @@ class Node:
             dispatcher.offer,
             sealing.wake,
         )
+        refusals = RefusalDesk(
+            self._id,
+            _speaker(settings, directory),
+            Refusals(journal),
+            intake,
+            journal,
+            clock,
+        )
+        self._run("refusals", refusals.run())
         inbox = InboxDesk(self._id, journal, notary, clock, dispatcher.receipts_wait)
         tokens = TokenDesk(self._id, directory, journal, clock)
         transfers = TransferDesk(
@@ -318,12 +337,28 @@ class Node:
                 clock.now,
                 self._ready,
                 outbox=OutboxDesk(journal),
+                control=control,
+                queue=queue,
                 local_operator=local,
                 gate=self._pressure,
             )
 
         patience = delivery.drain.total_seconds() / 4  # see _leave_faces
 
+        control = ControlDesk(
+            place,
+            directory,
+            journal,
+            OperatingTable(journal, self._id),
+            notary,
+            wire,
+            clock,
+            dispatcher,
+            sealing.wake,
+        )
+        queue = QueueDesk(
+            journal, ShapeTable(journal, self._id), dispatcher, clock, wire.certificate
+        )
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
@@ -459,6 +494,17 @@ def _systems(settings: Settings, directory: Directory) -> Systems:
     )
 
 
+def _speaker(settings: Settings, directory: Directory) -> AgencyCode | None:
+    """The agency in whose name refusals are told. Raises SettingsError for one not served here."""
+    code = settings.delivery.refusal_status_from
+    if code is None:
+        return None
+    resolved = directory.resolve(code)
+    if resolved not in directory.served_by(NodeId(settings.node.id)):
+        raise SettingsError([f"delivery.refusal_status_from: {code} is not served by this node"])
+    return resolved
+
+
 def _die(error: BaseException) -> None:
     """A failed commit cannot be tried again: whoever waits got no answer, the journal recovers."""
     log.critical("the journal cannot write; exiting to recover from it", error=str(error))
@@ -521,7 +567,9 @@ def check(config: Path) -> Settings:
     settings, contradictions = read(config)
     problems = [*contradictions, *unfit_data_dir(settings.node.data_dir, CONTROL_SOCKET)]
     try:
-        load_keys(settings, settings.make_directory())
+        directory = settings.make_directory()
+        load_keys(settings, directory)
+        _speaker(settings, directory)
     except SettingsError as error:
         problems += (one for one in error.problems if one not in problems)
     if problems:
@@ -529,19 +577,27 @@ def check(config: Path) -> Settings:
     return settings
 
 
-def verify_own_log(config: Path, progress: Callable[[int, int], None] | None = None) -> LogVerdict:
-    """Recompute the log of a node, running or stopped, against its signed head."""
+def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
+    """Recompute the log of a node, running or stopped, against its signed heads: a verdict for each
+    epoch, the present one last."""
     settings = load(config)
     key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
-    origin = origin_of(NodeId(settings.node.id))
+    node = NodeId(settings.node.id)
+    log_key = LogKey(
+        origin_of(node),
+        key.public_key,
+        lambda signature, body: verify_log_signature(key.public_key, signature, body),
+    )
     with stored_log(settings.node.data_dir) as stored:
-        return verify_log(
-            stored.rows,
-            stored.head,
-            LogKey(
-                origin,
-                key.public_key,
-                lambda signature, body: verify_log_signature(key.public_key, signature, body),
-            ),
-            progress=progress,
-        )
+        return verify_epochs(node, stored.epochs, log_key, progress)
+
+
+def back_up(config: Path, target: Path, progress: Progress) -> Backup:
+    """Copy the journal of a node, running or stopped; see journal.backup."""
+    return backup.back_up(load(config).node.data_dir, target, Clock().now(), progress)
+
+
+def restore(config: Path, source: Path, progress: Progress) -> Backup:
+    """Bring a backup back into the node's data folder, which must hold no journal."""
+    settings = load(config)
+    return backup.restore(source, settings.node.data_dir, NodeId(settings.node.id), progress)

@@ -2,8 +2,8 @@
 
 A delivery that was sent without an answer may stand at the neighbour already. So before it is given
 up the neighbour is asked for its answer; an answer settles it, a plain "never seen" lets it expire,
-and while the neighbour cannot be asked the receipt says outcome-unknown, which any later receipt
-supersedes.
+and while the neighbour cannot be asked the receipt says outcome-unknown. What ended so is asked about
+again as soon as the neighbour shows life; any later receipt supersedes it.
 
 Touches: the journal, the wire, the notary. Trusts: nothing of an answer until proven.
 Raises:  JournalError.
@@ -13,43 +13,66 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 
-from relay.delivery.answers import require_answer
+from relay.delivery.asking import Questions, Word
 from relay.delivery.clock import Clock
-from relay.delivery.records import Journal, Notary, OpenTransfer, Waiting, Wire
-from relay.errors import PeerError, TransportError
+from relay.delivery.records import Journal, Notary, OpenTransfer, Waiting
 from relay.lifecycle import IllegalStepError
-from relay.model import DeliveryState, Event, Evidence, NodeId, Reason, Receipt
-from relay.routing.directory import Directory
-from relay.wire.transfer import read_transfer
+from relay.model import DeliveryState, Event, Evidence, NodeId, Reason, Receipt, TransferId
 
 SWEEP_SECONDS = 5.0
 AT_ONCE = 200
+ASK_AGAIN_SECONDS = 30.0
+"""A neighbour that speaks to us but cannot be asked is not asked at each of its words."""
 log = structlog.get_logger("relay.expiry")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ExpiryDesk:
     node: NodeId
-    directory: Directory
     journal: Journal
     notary: Notary
-    wire: Wire
+    questions: Callable[[], Questions]
+    """New ones: who was silent once is not asked again by the same."""
     clock: Clock
     receipts_wait: Callable[[Iterable[NodeId]], None]
     grace: timedelta
     """Nothing expires so soon after a start: the clock may have gone far while the node stood."""
+    _unknown: set[NodeId] = field(default_factory=set)
+    """Neighbours that may have what ended here with an unknown outcome."""
+    _silent_since: dict[NodeId, float] = field(default_factory=dict)
+    _met: set[NodeId] = field(default_factory=set)
+    _called: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def met(self, neighbour: NodeId) -> None:
+        """The neighbour shows life."""
+        if neighbour not in self._unknown:
+            return
+        silent_since = self._silent_since.get(neighbour)
+        if silent_since is None or self.clock.monotonic() - silent_since >= ASK_AGAIN_SECONDS:
+            self._met.add(neighbour)
+            self._called.set()
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        await asyncio.sleep(self.grace.total_seconds())
+        first = self.clock.monotonic() + self.grace.total_seconds()
         while True:
-            if await self.sweep() < AT_ONCE:
-                await asyncio.sleep(SWEEP_SECONDS)
+            self._called.clear()
+            self._unknown.update(await self.journal.neighbours_of_unknown_outcomes())
+            while self._met:
+                await self.ask_again(self._met.pop())
+            wait = first - self.clock.monotonic()
+            if wait <= 0:
+                wait = 0 if await self.sweep() == AT_ONCE else SWEEP_SECONDS
+            try:
+                async with asyncio.timeout(wait):
+                    await self._called.wait()
+            except TimeoutError:
+                pass
 
     async def sweep(self) -> int:
         """End what is overdue now; how many deliveries it looked at.
@@ -58,18 +81,56 @@ class ExpiryDesk:
         of one dead neighbour must not hold up what waits for all others.
         """
         overdue = await self.journal.overdue(self.clock.now(), AT_ONCE)
-        silent: set[NodeId] = set()
+        questions = self.questions()
         for waiting in overdue:
-            await self._end(waiting, silent)
+            transfer = waiting.transfer
+            async with questions.alone_with(
+                None if transfer is None else transfer.transfer_id
+            ) as alone:
+                if alone:
+                    await self._end(waiting, questions)
         return len(overdue)
 
-    async def _end(self, waiting: Waiting, silent: set[NodeId]) -> None:
+    async def ask_again(self, neighbour: NodeId) -> None:
+        """What ended with an unknown outcome there, now that it can perhaps be asked."""
+        self._unknown.discard(neighbour)
+        questions = self.questions()
+        asked: dict[TransferId, Word] = {}
+        found = await self.journal.unknown_outcomes(neighbour, AT_ONCE)
+        for waiting in found:
+            if waiting.transfer is None:
+                continue
+            transfer_id = waiting.transfer.transfer_id
+            if transfer_id not in asked:
+                asked[transfer_id] = await questions.ask(waiting.transfer)
+            if asked[transfer_id] is Word.NEVER_SEEN:
+                await self._give_up(waiting, self._certain(waiting.transfer))
+            if neighbour in questions.silent:
+                break
+        if Word.SILENT in asked.values():
+            self._unknown.add(neighbour)
+            self._silent_since[neighbour] = self.clock.monotonic()
+        elif len(found) == AT_ONCE:
+            self._unknown.add(neighbour)
+            self._met.add(neighbour)
+
+    async def _end(self, waiting: Waiting, questions: Questions) -> None:
         reason = Reason.EXPIRED
         if waiting.state is DeliveryState.IN_DOUBT and waiting.transfer is not None:
-            outcome = await self._ask(waiting.transfer, silent)
-            if outcome is None:
+            word = await questions.ask(waiting.transfer)
+            if word is Word.ANSWERED:
                 return
-            reason = outcome
+            if word is Word.SILENT:
+                reason = Reason.OUTCOME_UNKNOWN
+                self._unknown.add(waiting.transfer.neighbour)
+        await self._give_up(waiting, reason)
+
+    def _certain(self, transfer: OpenTransfer) -> Reason:
+        """Why it ended, now that the neighbour is known not to have it."""
+        expired = transfer.expires_at <= self.clock.now()
+        return Reason.EXPIRED if expired else Reason.CANCELLED
+
+    async def _give_up(self, waiting: Waiting, reason: Reason) -> None:
         receipt = self._receipt(waiting, reason)
         signed = self.notary.sign_receipt(receipt, receipt.at)
         try:
@@ -83,25 +144,6 @@ class ExpiryDesk:
             reason=reason.value,
         )
         self.receipts_wait(back)
-
-    async def _ask(self, transfer: OpenTransfer, silent: set[NodeId]) -> Reason | None:
-        """None when the neighbour's answer settled it; else why it ends."""
-        if transfer.neighbour in silent:
-            return Reason.OUTCOME_UNKNOWN
-        try:
-            answer = await self.wire.ask(transfer.neighbour, transfer.transfer_id)
-            if answer is None:
-                return Reason.EXPIRED
-            receipt = self.notary.check_receipt(answer)
-            require_answer(self.directory, receipt, read_transfer(transfer.header.document))
-        except TransportError:
-            silent.add(transfer.neighbour)
-            return Reason.OUTCOME_UNKNOWN
-        except PeerError:
-            return Reason.OUTCOME_UNKNOWN
-        back = await self.journal.settle(transfer.transfer_id, answer, receipt, self.clock.now())
-        self.receipts_wait(back)
-        return None
 
     def _receipt(self, waiting: Waiting, reason: Reason) -> Receipt:
         evidence = Evidence(
@@ -122,5 +164,6 @@ class ExpiryDesk:
 
 _DETAILS = {
     Reason.EXPIRED: "not taken over by the next node in time",
+    Reason.CANCELLED: "cancelled, and the next node never had it",
     Reason.OUTCOME_UNKNOWN: "sent to the next node, which did not answer in time",
 }

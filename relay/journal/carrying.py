@@ -26,6 +26,7 @@ from relay.model import (
     Event,
     Evidence,
     NodeId,
+    Reason,
     Receipt,
     Seal,
     Signed,
@@ -88,7 +89,8 @@ def freeze(tx: Transaction, node: NodeId, request: Freeze) -> None:
     ready = request.ready
     at = ms(request.at)
     moved = tx.connection.executemany(
-        SQL["freeze_delivery"], [(request.transfer_id, at, row) for row in ready.rows]
+        SQL["freeze_delivery"],
+        [(request.transfer_id, at, row, request.neighbour) for row in ready.rows],
     )
     if moved.rowcount != len(ready.rows):
         raise IllegalStepError(f"{len(ready.rows) - moved.rowcount} deliveries wait no longer")
@@ -161,7 +163,7 @@ def postpone(
 ) -> None:
     """A failed attempt: when to try again, and whether the neighbour may have it already."""
     _, neighbour, is_open, attempts, message_id = _transfer(tx, transfer_id)
-    if not is_open:
+    if is_open != 1:
         return  # a receipt that travelled another way settled it meanwhile
     tx.run(SQL["postpone_transfer"], transfer_id, error, ms(not_before))
     happening = Happening.UNANSWERED if in_doubt else Happening.NOT_TAKEN
@@ -189,7 +191,12 @@ def postpone(
 
 
 def resend(tx: Transaction, transfer_id: TransferId, at: datetime) -> None:
-    """A frozen transfer goes out once more; what was in doubt stays so until it is answered."""
+    """A frozen transfer goes out once more; what was in doubt stays so until it is answered.
+
+    Raises IllegalStepError when it was answered, given up, freed or held meanwhile.
+    """
+    if tx.run(SQL["may_go"], transfer_id).fetchone() is None:
+        raise IllegalStepError(f"transfer {transfer_id} is not to be sent now")
     tx.run(SQL["resend"], transfer_id, ms(at))
 
 
@@ -212,11 +219,13 @@ def recover(tx: Transaction, node: NodeId, at: datetime) -> int:
 def give_up(
     tx: Transaction, node: NodeId, waiting: Waiting, signed: Signed, receipt: Receipt, at: datetime
 ) -> set[NodeId]:
-    """End a delivery that this node can carry no further, with its own negative receipt."""
-    state = tx.run(
-        "SELECT state FROM deliveries WHERE delivery_row = ?", waiting.delivery_row
-    ).fetchone()
-    if state is None or state[0] not in {"sealing", "queued", "in-doubt"}:
+    """End a delivery that this node can carry no further, with its own negative receipt; or say for
+    certain what was ended with an unknown outcome."""
+    state, reason = tx.run(
+        "SELECT state, reason FROM deliveries WHERE delivery_row = ?", waiting.delivery_row
+    ).fetchone() or ("", None)
+    certain = reason == Reason.OUTCOME_UNKNOWN != receipt.evidence[0].reason
+    if state not in {"sealing", "queued", "in-doubt"} and not certain:
         raise IllegalStepError("the delivery waits no longer")
     back = apply_receipt(tx, node, waiting.message_row, signed, receipt, at)
     if waiting.transfer is not None:
@@ -318,6 +327,7 @@ class _Concerned:
     state: DeliveryState
     came_from: NodeId | None
     next_hop: NodeId | None
+    reason: str | None
     said: tuple[Evidence, ...]
 
 
@@ -329,8 +339,10 @@ def _concerned(tx: Transaction, message_row: int, receipt: Receipt) -> list[_Con
     for code, evidences in said.items():
         found = tx.run(SQL["of_recipient"], message_row, code).fetchone()
         if found is not None:
-            row, state, came_from, next_hop = found
-            concerned.append(_Concerned(row, DeliveryState(state), came_from, next_hop, evidences))
+            row, state, came_from, next_hop, reason = found
+            concerned.append(
+                _Concerned(row, DeliveryState(state), came_from, next_hop, reason, evidences)
+            )
     return concerned
 
 
@@ -340,7 +352,8 @@ def _move(tx: Transaction, one: _Concerned, receipt: Receipt, at: datetime) -> N
         if (acknowledged := _ACKNOWLEDGED_BY.get(evidence.event)) is not None:
             tx.run(SQL["acknowledged_there"], one.row, acknowledged)
         moved = lifecycle.settle(after, evidence.event, evidence.reason)
-        if moved is not after:
+        certain = one.reason == Reason.OUTCOME_UNKNOWN and moved in lifecycle.NEGATIVE
+        if moved is not after or certain:
             after, cause = moved, evidence
     if cause is None:
         return
@@ -355,6 +368,8 @@ def _move(tx: Transaction, one: _Concerned, receipt: Receipt, at: datetime) -> N
         cause.detail if failed else "",
         receipt.issuer if failed else None,
     )
+    if one.state is DeliveryState.HELD:
+        tx.run(SQL["let_go"], one.row)
 
 
 def _send_back(tx: Transaction, neighbours: set[NodeId], digest: Digest) -> set[NodeId]:

@@ -12,18 +12,20 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from relay.audit.epochs import EpochRows, first_index
+from relay.audit.verify import Row
 from relay.errors import JournalError
+from relay.journal import epochs
 from relay.journal.store import DATABASE
 from relay.model import NodeId
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLog:
-    """One consistent view of a log: its rows, in order, and the head signed over them."""
+    """One consistent view of a log: each epoch's rows, in order, and the head signed over them."""
 
     node: NodeId
-    head: bytes
-    rows: Iterator[tuple[int, bytes, bytes | None]]
+    epochs: tuple[EpochRows, ...]
 
 
 @contextmanager
@@ -33,22 +35,33 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
     if not path.is_file():
         raise JournalError(f"no journal in {folder}")
     try:
-        with closing(_read_only(path)) as connection:
+        with closing(read_only(path)) as connection:
             connection.execute("BEGIN")
             node = connection.execute("SELECT value FROM meta WHERE name = 'node'").fetchone()
-            head = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
-            if node is None or head is None:
+            heads = epochs.heads(connection)
+            if node is None or not heads:
                 raise JournalError(f"the journal in {folder} holds no log yet")
-            rows = connection.execute(
-                "SELECT entry_index, leaf, leaf_hash FROM entries ORDER BY entry_index"
+            yield StoredLog(
+                NodeId(node[0]),
+                tuple(
+                    EpochRows(epoch, note, _rows(connection, epoch))
+                    for epoch, note in heads.items()
+                ),
             )
-            yield StoredLog(NodeId(node[0]), bytes(head[0]), rows)
     except sqlite3.Error as error:
         raise JournalError(f"the journal in {folder} cannot be read: {error}") from error
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    """Without the WAL's own files (a copied journal) SQLite must be told that nobody writes."""
+def _rows(connection: sqlite3.Connection, epoch: int) -> Iterator[Row]:
+    return connection.execute(
+        "SELECT entry_index, leaf, leaf_hash FROM entries"
+        " WHERE entry_index >= ? AND entry_index < ? ORDER BY entry_index",
+        (first_index(epoch), first_index(epoch + 1)),
+    )
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing. Without the WAL's own files (a copied journal) SQLite must be told that nobody writes."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     if not path.with_name(path.name + "-wal").exists():
         uri += "&immutable=1"

@@ -76,6 +76,7 @@ async def test_what_expired_is_never_sent(hasty: Any) -> None:
     async with hasty.run():
         await hasty.until(lambda: hasty.wire.carried)
         await hasty.reach(frozen.message_id, "queued")
+    await hasty.journal.recover(hasty.clock.now())  # it may have been on its way again
     queued = await hasty.submit("H01")
     hasty.late = LATE
     await hasty.expiry.sweep()
@@ -198,3 +199,91 @@ async def test_nothing_expires_right_after_a_start(hasty: Any) -> None:
     assert await hasty.states(accepted.message_id) == {"queued"}
     await hasty.reach(accepted.message_id, "expired")
     running.cancel()
+
+
+async def _ended_unknown(world: Any) -> Any:
+    accepted = await _in_doubt(world, "H01")
+    world.wire.asking = TransportError("down")
+    world.late = LATE
+    await world.expiry.sweep()
+    assert (await _last(world, accepted)).reason is Reason.OUTCOME_UNKNOWN
+    world.wire.asked.clear()
+    return accepted
+
+
+async def _until_asked(world: Any) -> None:
+    running = asyncio.create_task(world.expiry.run())
+    await world.until(lambda: world.wire.asked)
+    world.expiry.met(UP)
+    await asyncio.sleep(0.05)
+    running.cancel()
+
+
+async def test_an_unknown_outcome_is_asked_about_when_the_neighbour_shows_life(hasty: Any) -> None:
+    """It had taken it all along: the sender's list says so, though nobody sent a receipt."""
+    accepted = await _ended_unknown(hasty)
+    hasty.wire.asking = None
+    hasty.wire.answer(UP, hasty.wire.carried[0])
+    hasty.dispatcher.contact(UP)
+
+    await _until_asked(hasty)
+
+    item = (await hasty.sent(accepted.message_id))["H01"]
+    assert (item.state, item.reason) == ("relayed", None)
+    assert len(hasty.wire.asked) == 1
+
+
+async def test_an_unknown_outcome_becomes_certain_when_the_neighbour_never_saw_it(
+    hasty: Any,
+) -> None:
+    """Then a second receipt of this node says so, and nothing is asked any more."""
+    accepted = await _ended_unknown(hasty)
+    hasty.wire.asking = None
+    hasty.dispatcher.contact(UP)
+
+    await _until_asked(hasty)
+
+    item = (await hasty.sent(accepted.message_id))["H01"]
+    assert (item.state, item.reason) == ("expired", "expired")
+    assert await hasty.journal.unknown_outcomes(UP, 10) == []
+
+
+async def test_after_a_restart_the_question_is_still_open(hasty: Any) -> None:
+    """Whom to ask is in the journal, not in memory."""
+    accepted = await _ended_unknown(hasty)
+    hasty.build()
+    hasty.wire.asking = None
+    hasty.wire.answer(UP, hasty.wire.carried[0])
+
+    running = asyncio.create_task(hasty.expiry.run())
+    await asyncio.sleep(0.05)
+    assert hasty.wire.asked == []
+    hasty.dispatcher.contact(UP)
+    await hasty.reach(accepted.message_id, "relayed")
+    running.cancel()
+
+
+async def test_a_neighbour_that_cannot_be_asked_is_not_asked_at_each_of_its_words(
+    hasty: Any,
+) -> None:
+    """It may speak to us while we cannot reach it."""
+    await _ended_unknown(hasty)
+    running = asyncio.create_task(hasty.expiry.run())
+    for _ in range(20):
+        hasty.dispatcher.contact(UP)
+        await asyncio.sleep(0.01)
+    running.cancel()
+
+    assert len(hasty.wire.asked) == 1
+
+
+async def test_a_cancel_that_nobody_answered_becomes_certain_later(hasty: Any) -> None:
+    """Ended by an operator before its time: then it was cancelled, not expired."""
+    accepted = await _ended_unknown(hasty)
+    hasty.late = -LATE
+    hasty.wire.asking = None
+
+    await hasty.expiry.ask_again(UP)
+
+    item = (await hasty.sent(accepted.message_id))["H01"]
+    assert (item.state, item.reason) == ("cancelled", "cancelled")

@@ -205,7 +205,7 @@ async def test_a_commit_that_does_not_fit_ends_the_writer_and_loses_nothing_ackn
 
     async def opened() -> SqliteJournal:
         return await SqliteJournal.open(
-            folder, node, lambda size, root: b"head", on_fatal=failures.append
+            folder, node, lambda epoch, size, root: b"head", on_fatal=failures.append
         )
 
     journal = await opened()

@@ -158,7 +158,7 @@ async def test_a_cancelled_caller_of_a_writer_that_failed_is_let_go(tmp_path: Pa
     """The batch never commits, and nobody waits for it for ever."""
     failures: list[BaseException] = []
 
-    def no_head(size: int, root: bytes) -> bytes:
+    def no_head(epoch: int, size: int, root: bytes) -> bytes:
         raise OSError("no signer")
 
     journal = await SqliteJournal.open(tmp_path, NodeId("xa-a"), no_head, on_fatal=failures.append)

@@ -1,6 +1,6 @@
 -- name: freeze_delivery
 UPDATE deliveries SET state = 'in-flight', transfer_id = ?1, updated_at = ?2
-WHERE delivery_row = ?3 AND state = 'queued' AND transfer_id IS NULL
+WHERE delivery_row = ?3 AND state = 'queued' AND transfer_id IS NULL AND next_hop = ?4
 
 -- name: add_transfer
 INSERT INTO transfers (transfer_id, neighbour, message_row, header, signature, lane, open, attempts, not_before, created_at)
@@ -20,6 +20,16 @@ UPDATE transfers SET attempts = attempts + 1, last_error = ?2, not_before = ?3 W
 SELECT delivery_row, state FROM deliveries
 WHERE message_row = (SELECT message_row FROM transfers WHERE transfer_id = ?1) AND transfer_id = ?1
 
+-- name: may_go
+SELECT 1 FROM transfers WHERE transfer_id = ? AND open = 1
+
+-- name: let_go
+-- A held delivery is so no longer: its transfer may be repeated, unless another of it is held.
+UPDATE transfers SET open = 1
+WHERE transfer_id = (SELECT transfer_id FROM deliveries WHERE delivery_row = ?1) AND open = 2
+  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row
+                  AND d.transfer_id = transfers.transfer_id AND d.state = 'held')
+
 -- name: resend
 UPDATE deliveries SET state = 'in-flight', updated_at = ?2
 WHERE message_row = (SELECT message_row FROM transfers WHERE transfer_id = ?1) AND transfer_id = ?1
@@ -31,7 +41,7 @@ SELECT t.transfer_id FROM transfers t WHERE t.open = 1 AND EXISTS
      WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-flight')
 
 -- name: of_recipient
-SELECT d.delivery_row, d.state, a.neighbour, d.next_hop FROM deliveries d
+SELECT d.delivery_row, d.state, a.neighbour, d.next_hop, d.reason FROM deliveries d
 JOIN arrivals a ON a.arrival_row = d.arrival_row
 WHERE d.message_row = ? AND d.recipient = ?
 
@@ -85,10 +95,24 @@ LEFT JOIN transfers t ON t.transfer_id = d.transfer_id
 WHERE d.state IN ('sealing', 'queued', 'in-flight', 'in-doubt') AND d.state <> 'in-flight' AND d.expires_at <= ?
 ORDER BY d.expires_at LIMIT ?
 
+-- name: unknown_outcomes
+-- As `overdue`, of deliveries that ended without anyone knowing whether the neighbour has them.
+SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_bytes, d.recipient, d.state,
+    d.transfer_id, a.receipt, t.neighbour, t.lane, t.header, t.signature, t.attempts, m.seal_kind, m.seal, m.expires_at
+FROM transfers t JOIN messages m ON m.message_row = t.message_row
+JOIN deliveries d ON d.message_row = t.message_row AND d.transfer_id = t.transfer_id
+JOIN arrivals a ON a.arrival_row = d.arrival_row
+WHERE t.open = -1 AND t.neighbour = ? AND d.state = 'expired' AND d.reason = 'outcome-unknown'
+ORDER BY t.transfer_id LIMIT ?
+
 -- name: close_if_done
-UPDATE transfers SET open = 0 WHERE transfer_id = ?1 AND NOT EXISTS
+-- Closed (0), or open to a question (-1) while the outcome of some of it is unknown.
+UPDATE transfers SET open = CASE WHEN EXISTS
     (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
-       AND d.state IN ('queued', 'in-flight', 'in-doubt'))
+       AND d.state = 'expired' AND d.reason = 'outcome-unknown') THEN -1 ELSE 0 END
+WHERE transfer_id = ?1 AND NOT EXISTS
+    (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
+       AND d.state IN ('queued', 'in-flight', 'in-doubt', 'held'))
 
 -- name: returns
 SELECT r.return_row, c.document, c.signature FROM returns r JOIN receipts c ON c.digest = r.receipt

@@ -10,7 +10,9 @@ Raises:  nothing: every failure leaves as a problem document. 4xx: do not repeat
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -102,6 +104,8 @@ class _Handlers:
         self._face = face
         self._identify = lru_cache(maxsize=1024)(face.identify)
         """A certificate is read once, not with each request of its connection."""
+        self._taking: Counter[tuple[NodeId, TransferId]] = Counter()
+        """Transfers proven and not yet answered: nobody may say of them that they are unknown."""
 
     @web.middleware
     async def guard(
@@ -181,11 +185,26 @@ class _Handlers:
         opened = await self._face.transfers.open(neighbour, parts.header)
         if isinstance(opened, Signed):
             return _signed(opened)
+        with self._being_taken(opened):
+            return _signed(await self._answer_to(opened, parts))
+
+    @contextmanager
+    def _being_taken(self, opened: Opened) -> Iterator[None]:
+        key = (opened.neighbour, opened.header.transfer_id)
+        self._taking[key] += 1
+        try:
+            yield
+        finally:
+            self._taking[key] -= 1
+            if not self._taking[key]:
+                del self._taking[key]
+
+    async def _answer_to(self, opened: Opened, parts: Parts) -> Signed:
         if opened.header.size_bytes > self._face.limits.envelope_bytes:
-            return _signed(await self._too_large(opened, parts))
+            return await self._too_large(opened, parts)
         if parts.envelope is None:
-            return _signed(await self._gone_ahead(opened, parts))
-        return _signed(await self._take(opened, parts.seal, _Counted(parts.envelope.chunks())))
+            return await self._gone_ahead(opened, parts)
+        return await self._take(opened, parts.seal, _Counted(parts.envelope.chunks()))
 
     async def _too_large(self, opened: Opened, parts: Parts) -> Signed:
         """Refused by its signed size alone: none of it is read, none need be uploaded."""
@@ -243,9 +262,12 @@ class _Handlers:
                 await self._face.store.release(payload)
 
     async def answer(self, request: web.Request) -> web.Response:
-        """The answer once given, again."""
+        """The answer once given, again. "Unknown" is only said of what will not be answered: a late
+        commit after it would leave the document in two places."""
         neighbour = self._neighbour(request)
         transfer_id = TransferId(request.match_info["id"])
+        if (neighbour, transfer_id) in self._taking:
+            raise OverloadError("this transfer is being taken in now")
         found = await self._face.transfers.journal.answered(neighbour, transfer_id)
         if found is None:
             raise NotFoundError("no such transfer of yours")

@@ -50,6 +50,8 @@ def build(world: Any) -> Callable[..., web.Application]:
             "intake": world,
             "inbox": world,
             "outbox": world.outbox,
+            "control": world.operations,
+            "queue": world.operations,
             "tracking": world,
             "log": world.log,
             "tokens": world.tokens,

@@ -242,6 +242,39 @@ async def test_a_connection_lost_in_the_middle_stores_nothing(hub: Any) -> None:
     assert (await xa.carry(transfer)).evidence[0].event is Event.RELAY_ACCEPTANCE
 
 
+async def test_what_is_being_taken_in_is_not_said_to_be_unknown(hub: Any) -> None:
+    """A "never seen" would let the asker end or redirect what is durable here a moment later."""
+    xa = hub.peers["xa"]
+    transfer = xa.transfer(xa.document(padding_bytes=200_000))
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.node.nodes_port, ssl=xa.tls)
+    head = (
+        f"POST /axis/v1/transfers HTTP/1.1\r\nHost: tinh\r\nContent-Type: {parts.CONTENT_TYPE}\r\n"
+        f"Content-Length: {len(transfer.body)}\r\n\r\n"
+    )
+    assert await xa.client.ask(HERE, transfer.header.transfer_id) is None
+
+    writer.write(head.encode() + transfer.body[:100_000])
+    await writer.drain()
+    async with asyncio.timeout(10):
+        while not await _is_busy_with(xa, transfer.header.transfer_id):
+            await asyncio.sleep(0.01)
+    writer.write(transfer.body[100_000:])
+    assert b"200 OK" in await reader.readline()
+    writer.close()
+
+    assert await xa.client.ask(HERE, transfer.header.transfer_id) is not None
+
+
+async def _is_busy_with(peer: Any, transfer_id: TransferId) -> bool:
+    try:
+        assert await peer.client.ask(HERE, transfer_id) is None
+    except UnansweredError:
+        raise
+    except TransportError:
+        return True
+    return False
+
+
 # ---------------------------------------------------------------- refused with evidence
 
 
