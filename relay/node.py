@@ -18,6 +18,7 @@ import signal
 import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ from relay.errors import SettingsError
 from relay.identity import NodeKeys, load_keys
 from relay.journal.ahead import AheadFiles
 from relay.journal.inspect import stored_log
+from relay.journal.retaining import RetentionPolicy
 from relay.journal.store import SqliteJournal
+from relay.journal.sweeping import Sweeper
 from relay.model import NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
@@ -55,6 +58,7 @@ from relay.settings import SAMPLES, Settings, load, read, unfit_data_dir
 from relay.signing.keys import LogSigner, verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, face_context, peer_node, server_context
+from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
 from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Systems
@@ -208,6 +212,12 @@ class Node:
         self._exits.push_async_callback(dispatcher.drain, delivery.drain.total_seconds())
         self._run("sealing", sealing.run())
         self._run("expiry", expiry.run())
+        ahead = AheadFiles(
+            settings.node.data_dir / "ahead",
+            settings.limits.uploads_ahead_bytes,
+            lambda: clock.now().timestamp(),
+        )
+        self._run("sweep", self._sweeper(journal, ahead, policy.grace).run())
 
         limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
         intake = IntakeDesk(
@@ -239,7 +249,7 @@ class Node:
             transfers=transfers,
             returns=returns,
             store=journal,
-            ahead=AheadFiles(settings.node.data_dir / "ahead", settings.limits.uploads_ahead_bytes),
+            ahead=ahead,
             limits=limits,
             contact=dispatcher.contact,
             mint=clock.mint,
@@ -257,6 +267,7 @@ class Node:
             limits,
             clock.now,
             directory.resolve,
+            bounds=Bounds(get_bytes=settings.limits.getedoc_bytes),
         )
 
         def native(*, local: bool) -> web.Application:
@@ -287,6 +298,27 @@ class Node:
         )
         await self._listen("axis", AxisRunner(axis), settings.listen.axis, tls)
         await self._control(native_runner(native(local=True)))
+
+    def _sweeper(self, journal: SqliteJournal, ahead: AheadFiles, grace: timedelta) -> Sweeper:
+        found = self._settings.retention
+        policy = RetentionPolicy(
+            found.payload_settled,
+            found.payload_failed,
+            found.payload_relayed,
+            found.payload_fetched,
+            found.rows,
+        )
+        return Sweeper(
+            self._id,
+            journal,
+            ahead,
+            policy,
+            self._clock,
+            orphans=found.orphans,
+            uploads=found.uploads,
+            every=found.every,
+            grace=grace,
+        )
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """A background task whose end is a fault of ours."""

@@ -95,6 +95,9 @@ class AuditEvent(StrEnum):
     """Other bytes came under an identity already taken."""
     CLOCK_JUMPED = "clock-jumped"
     """The system's clock went its own way by so many `seconds` (0: it is back); not followed."""
+    RETENTION_SWEPT = "retention-swept"
+    """What left by policy since the entry before: `payloads`, `payload_bytes`, `messages`, `arrivals`,
+    and `orphans` and `uploads`, files that nothing refers to."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 
