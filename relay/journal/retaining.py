@@ -140,10 +140,11 @@ def step(
 ) -> Stepped:
     """Look at these messages, ascending, until the step is full; `walking` moves the mark to the last."""
     done, last = _Step(), 0
+    keeping = {row for (row,) in tx.connection.execute(SQL["keeping"], whose(rows, ages))}
     for row in rows:
         if done.is_full:
             break
-        left = _leave(tx, part, row, ages, done)
+        left = row not in keeping and _leave(tx, part, row, done)
         if done.unfinished:
             break
         last = row
@@ -158,10 +159,13 @@ def step(
     return Stepped(last, tuple(done.files))
 
 
-def _leave(tx: Transaction, part: Part, row: int, ages: dict[str, int], done: _Step) -> bool:
-    """False when the message needs it still."""
-    if tx.connection.execute(SQL["keeping"], {"row": row, **ages}).fetchone()[0]:
-        return False
+def whose(rows: Sequence[int], ages: dict[str, int]) -> dict[str, object]:
+    """The values of the statement `keeping`."""
+    return {"rows": json.dumps(list(rows)), **ages}
+
+
+def _leave(tx: Transaction, part: Part, row: int, done: _Step) -> bool:
+    """False when it has to stay."""
     if part is Part.PAYLOAD:
         _release(tx, row, done)
     elif not _forget(tx, row, done):

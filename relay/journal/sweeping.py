@@ -75,6 +75,7 @@ class Sweeper:
         """At the start: files of a process that died between their fsync and their admission."""
         await self._say_if_it_keeps_its_size()
         await self._collect(timedelta())
+        await self._expire_uploads()
         await self._report()
 
     async def sweep(self) -> dict[str, int]:
@@ -112,14 +113,15 @@ class Sweeper:
         while page := await self.journal.rows(SQL["lingering"], (part, after, PAGE)):
             rows = [row[0] for row in page]
             after = rows[-1]
-            done = [row for row in rows if not await self._keeps(row, ages)]
+            keeping = {row for (row,) in await self._keeping(rows, ages)}
+            done = [row for row in rows if row not in keeping]
             while done:
                 stepped = await self._step(part, done, walking=False)
                 done = [row for row in done if row > stepped.last]
             await self._rest()
 
-    async def _keeps(self, row: int, ages: dict[str, int]) -> bool:
-        return bool((await self.journal.rows(SQL["keeping"], {"row": row, **ages}))[0][0])
+    async def _keeping(self, rows: Sequence[int], ages: dict[str, int]) -> list[Any]:
+        return await self.journal.rows(SQL["keeping"], retaining.whose(rows, ages))
 
     async def _step(self, part: Part, rows: Sequence[int], *, walking: bool) -> Stepped:
         ages = self.policy.ages(part, self.clock.now())

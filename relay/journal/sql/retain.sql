@@ -3,9 +3,10 @@
 SELECT message_row, accepted_at FROM messages WHERE message_row > ? ORDER BY message_row LIMIT ?
 
 -- name: keeping
--- Whether a message still needs what it keeps: something waits, or is not old enough for its state.
-SELECT EXISTS (SELECT 1 FROM transfers WHERE message_row = :row AND open = 1)
-    OR EXISTS (SELECT 1 FROM deliveries WHERE message_row = :row AND NOT (
+-- Of these messages, those that still need what they keep: something waits, or is too young for its state.
+SELECT r.value FROM json_each(:rows) r
+WHERE EXISTS (SELECT 1 FROM transfers WHERE message_row = r.value AND open = 1)
+    OR EXISTS (SELECT 1 FROM deliveries WHERE message_row = r.value AND NOT (
         (state IN ('handed-over', 'taken-back') AND updated_at <= :settled)
         OR (state IN ('refused', 'expired', 'cancelled') AND updated_at <= :failed)
         OR (state IN ('relayed', 'available', 'fetched') AND next_hop IS NOT NULL AND updated_at <= :relayed)
