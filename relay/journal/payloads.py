@@ -118,10 +118,10 @@ class PayloadFiles:
     def path(self, name: str) -> Path:
         return self._folder / name[:2] / name
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        """The exact bytes, in chunks; files are read in a thread."""
+    async def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
+        """The exact bytes from there on, in chunks; files are read in a thread."""
         if payload.content is not None:
-            for start in range(0, len(payload.content), CHUNK_BYTES) or (0,):
+            for start in range(start_bytes, len(payload.content), CHUNK_BYTES) or (0,):
                 yield payload.content[start : start + CHUNK_BYTES]
             return
         assert payload.path is not None  # noqa: S101  one of the two, by construction
@@ -132,6 +132,7 @@ class PayloadFiles:
                 f"payload {payload.digest} cannot be read: {error.strerror}"
             ) from error
         with file:
+            file.seek(start_bytes)
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 

@@ -481,8 +481,8 @@ class SqliteJournal:
     def begin(self, limit_bytes: int) -> PayloadUpload:
         return self._files.begin(limit_bytes)
 
-    def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        return self._files.read(payload)
+    def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
+        return self._files.read(payload, start_bytes)
 
     async def release(self, payload: Payload) -> None:
         await self._files.release(payload, self._is_referred)

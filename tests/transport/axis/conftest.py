@@ -102,12 +102,12 @@ class MemoryStore:
         self.uploads.append(MemoryUpload(self.directory, limit_bytes))
         return self.uploads[-1]
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
+    async def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
         content = payload.content
         if content is None:
             assert payload.path is not None
             content = payload.path.read_bytes()
-        for start in range(0, len(content), CHUNK_BYTES):
+        for start in range(start_bytes, len(content), CHUNK_BYTES):
             if self.fails_after_bytes is not None and start >= self.fails_after_bytes:
                 raise JournalError("cannot read")
             yield content[start : start + CHUNK_BYTES]
