@@ -248,6 +248,7 @@ class RetentionSection(Section):
                 f"retention.rows: {self.rows} is not longer than {repeated}, the longest expiry with "
                 "clock_tolerance and retry_cap: a repeat would be taken for a new document"
             )
+            return
         for name in ("settled", "failed", "relayed", "fetched"):
             span = getattr(self, f"payload_{name}")
             if span is not None and span > self.rows:
