@@ -176,6 +176,19 @@ async def test_half_a_gigabyte_passes_at_flat_memory(
     assert max(peaks.values()) < MEMORY_BYTES
 
 
+async def test_get_edoc_streams_its_base64(linked: tuple[Any, Any], tmp_path: Path) -> None:
+    """A document just under the limit comes out of a node that never holds it."""
+    town, _ = linked
+    path = tmp_path / "medium.edxml"
+    digest = _large(town, path, [PROVINCE], 60 << 20)
+    await town.send("xa", path.read_bytes(), SENDER)
+
+    (delivered,) = await town.delivered("tinh", path.read_bytes())
+
+    assert digest_of(await town.dms("tinh").get(delivered["delivery_id"])) == digest
+    assert _peak_bytes(town.node("tinh").pid) < MEMORY_BYTES
+
+
 async def test_a_crash_before_admission_leaves_no_litter(linked: tuple[Any, Any]) -> None:
     """Its payload file was durable, but nobody was told so: at the next start it is removed."""
     town, _ = linked
