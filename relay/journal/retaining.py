@@ -27,6 +27,8 @@ SQL = load("retain")
 ROWS_AT_ONCE = 100
 BYTES_AT_ONCE = 2 << 20
 """Of payloads beside their rows: each of their pages costs a little to give back."""
+REPEATED_LATE = timedelta(days=1)
+"""After a message's expiry nobody repeats it any more, whatever their clocks and retries."""
 _NEVER = -1
 
 
@@ -70,7 +72,8 @@ class RetentionPolicy:
         }
         if part is Part.ROWS:
             spans = {kind: span and self.rows for kind, span in spans.items()}
-        return {k: _NEVER if span is None else ms(now - span) for k, span in spans.items()}
+        found = {k: _NEVER if span is None else ms(now - span) for k, span in spans.items()}
+        return {**found, "repeatable": ms(now - REPEATED_LATE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def step(
     for row in rows:
         if done.is_full:
             break
-        left = row not in keeping and _leave(tx, part, row, done)
+        left = row not in keeping and _leave(tx, part, row, ages, done)
         if done.unfinished:
             break
         last = row
@@ -164,11 +167,11 @@ def whose(rows: Sequence[int], ages: dict[str, int]) -> dict[str, object]:
     return {"rows": json.dumps(list(rows)), **ages}
 
 
-def _leave(tx: Transaction, part: Part, row: int, done: _Step) -> bool:
+def _leave(tx: Transaction, part: Part, row: int, ages: dict[str, int], done: _Step) -> bool:
     """False when it has to stay."""
     if part is Part.PAYLOAD:
         _release(tx, row, done)
-    elif not _forget(tx, row, done):
+    elif not _forget(tx, row, ages, done):
         return False
     tx.run(SQL["linger_no_more"], part, row)
     return True
@@ -201,9 +204,9 @@ def _release(tx: Transaction, row: int, done: _Step) -> None:
         done.files.append(digest)
 
 
-def _forget(tx: Transaction, row: int, done: _Step) -> bool:
+def _forget(tx: Transaction, row: int, ages: dict[str, int], done: _Step) -> bool:
     """All rows of a message but its receipts, or as many as fit a step; False when it has to stay."""
-    if tx.connection.execute(SQL["stays"], {"row": row}).fetchone()[0]:
+    if tx.connection.execute(SQL["stays"], {"row": row, **ages}).fetchone()[0]:
         return False
     done.rows += tx.run(SQL["drop_deliveries"], row, ROWS_AT_ONCE).rowcount
     if tx.run("SELECT 1 FROM deliveries WHERE message_row = ? LIMIT 1", row).fetchone():

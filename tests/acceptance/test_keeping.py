@@ -62,6 +62,24 @@ async def test_what_was_handed_over_leaves_every_node(town: Any, padding_bytes: 
     town.logs_hold()
 
 
+@pytest.mark.parametrize("point", ["step:uncommitted", "drop:begin"])
+async def test_a_crash_in_the_sweep_leaves_nothing_half_done(town: Any, point: str) -> None:
+    """Before the commit all of it is there still, after it the file is garbage of the next start."""
+    content = town.document(SENDER, [PROVINCE], padding_bytes=600_000)
+    message_id = await town.send("xa", content, SENDER)
+    (delivered,) = await town.delivered("tinh", content)
+    town.crashed.clear()
+    town.arm("xa", point)
+    await town.acknowledge("tinh", delivered["delivery_id"])
+
+    await town.settled("xa", message_id, DeliveryState.HANDED_OVER)
+    await town.until(lambda: _gone(town, content))
+
+    assert town.crashed == ["xa"]
+    assert len(town.receipts("xa", message_id)) >= 3
+    town.logs_hold()
+
+
 async def _gone(town: Any, content: bytes) -> bool:
     digest = digest_of(content)
     kept = [

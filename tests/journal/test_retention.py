@@ -384,6 +384,24 @@ async def test_rows_leave_after_the_memory_of_duplicates(
     assert not again.repeated
 
 
+async def test_what_another_node_may_still_repeat_is_remembered(
+    journal: SqliteJournal, sweeper: Sweeper, make: Any, time: Time
+) -> None:
+    """An origin may give its documents more time than this node keeps what it knows."""
+    long = make.admission(key="long")
+    message = replace(long.message, expires_at=make.at + 800 * DAYS)
+    first = await _admit(journal, replace(long, message=message), S.HANDED_OVER, make.at)
+    await _admit(journal, make.admission(b"<b/>", key="new"), S.HANDED_OVER, make.at)
+    time.now += 800 * DAYS
+    await sweeper.sweep()
+    assert await journal.message(first.message_id) is not None
+
+    time.now += DAYS
+    await sweeper.sweep()
+
+    assert await journal.message(first.message_id) is None
+
+
 async def test_a_submission_whose_message_left_is_new_even_before_its_key_left(
     journal: SqliteJournal, sweeper: Sweeper, make: Any, time: Time
 ) -> None:

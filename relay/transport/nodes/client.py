@@ -44,6 +44,8 @@ from relay.wire.container import read_receipts, write_receipts
 
 log = structlog.get_logger("relay.nodes")
 CONNECT_SECONDS = 10.0
+SETTLE_SECONDS = 0.5
+"""After a cut: what is still on its way over the old connection may arrive, and count."""
 _COME_AGAIN = frozenset({408, 421, 425, 429, 503})
 """Statuses with which a node says that it took nothing over; other 5xx leave it open."""
 CHUNK_BYTES = 1 << 20
@@ -126,6 +128,7 @@ class NodesClient:
             except (UnansweredError, ConflictError) as error:
                 # An upload is no transfer: what came of it is no delivery, so nothing is in doubt.
                 log.info("upload cut", neighbour=neighbour, error=str(error))
+                await asyncio.sleep(SETTLE_SECONDS)
 
     async def _gone_ahead(self, neighbour: NodeId, path: str) -> int:
         try:

@@ -280,6 +280,8 @@ async def test_what_left_by_retention_is_410(
     assert (await got(http("recipient"), "/v1/deliveries"))["deliveries"] == [item]
     view = await got(http("recipient"), f"/v1/messages/{item['message_id']}")
     assert view["digest"] == item["digest"]
+    async with http("recipient").get(f"/v1/deliveries/{item['delivery_id']}/seal") as response:
+        assert (response.status, await response.read()) == (200, b"<Signature>seal</Signature>")
 
 
 async def test_a_download_that_fails_half_way_is_cut_off(
