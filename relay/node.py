@@ -48,7 +48,7 @@ from relay.errors import SettingsError
 from relay.identity import NodeKeys, load_keys
 from relay.journal.ahead import AheadFiles
 from relay.journal.inspect import stored_log
-from relay.journal.retaining import RetentionPolicy
+from relay.journal.retention import RetentionPolicy
 from relay.journal.store import SqliteJournal
 from relay.journal.sweeping import Sweeper
 from relay.model import NodeId

@@ -25,7 +25,8 @@ from relay.delivery.clock import Clock
 from relay.errors import JournalError
 from relay.journal import garbage, retaining
 from relay.journal.ahead import AheadFiles
-from relay.journal.retaining import SQL, Part, Progress, RetentionPolicy, Stepped
+from relay.journal.retaining import SQL, Stepped
+from relay.journal.retention import Part, Progress, RetentionPolicy, progress_of
 from relay.journal.rows import ms
 from relay.journal.store import SqliteJournal
 from relay.model import Digest, NodeId
@@ -199,7 +200,7 @@ class Sweeper:
 
     async def _progress(self) -> Progress:
         rows = await self.journal.rows(SQL["state"])
-        return retaining.progress_of(rows[0][0] if rows else None)
+        return progress_of(rows[0][0] if rows else None)
 
     async def _count(self, **more: int) -> None:
         if any(more.values()):

@@ -25,7 +25,7 @@ from relay.journal import retaining
 from relay.journal.ahead import AheadFiles
 from relay.journal.inspect import stored_log
 from relay.journal.migrate import migrations
-from relay.journal.retaining import RetentionPolicy
+from relay.journal.retention import Part, RetentionPolicy
 from relay.journal.rows import ms
 from relay.journal.store import DATABASE, SqliteJournal
 from relay.journal.sweeping import Sweeper
@@ -409,8 +409,8 @@ async def test_a_submission_whose_message_left_is_new_even_before_its_key_left(
     await _admit(journal, make.admission(), S.HANDED_OVER, make.at)
     await _admit(journal, make.admission(b"<b/>", key="new"), S.HANDED_OVER, make.at)
     time.now += 730 * DAYS
-    await sweeper._walk(retaining.Part.PAYLOAD)
-    await sweeper._walk(retaining.Part.ROWS)
+    await sweeper._walk(Part.PAYLOAD)
+    await sweeper._walk(Part.ROWS)
     assert await _count(journal, "submissions") == 2
 
     again = await journal.admit(make.admission())
@@ -533,7 +533,7 @@ async def test_what_a_broken_sweep_did_is_in_the_next_entry(
         body = b"<edXML>%d</edXML>" % n
         await _admit(journal, make.admission(body, key=f"k{n}"), S.REFUSED, make.at)
     time.now += 30 * DAYS
-    await _sweeper(journal, tmp_path, time)._walk(retaining.Part.PAYLOAD)
+    await _sweeper(journal, tmp_path, time)._walk(Part.PAYLOAD)
     await journal.close()
     again = await reopen()
 
