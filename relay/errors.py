@@ -13,6 +13,7 @@ of these and stays an ordinary exception, loud.
     │   ├── WireError        a node-to-node document is malformed
     │   ├── AccessError      who asks may not do that
     │   ├── NotFoundError    nothing of theirs has that name
+    │   │   └── GoneError      it was here, and its retention time is over
     │   ├── ConflictError    other content under a name already taken
     │   │   └── NotPossibleError  not as things stand
     │   └── RouteError       no way to the recipient
@@ -91,6 +92,10 @@ class AccessError(PeerError):
 
 class NotFoundError(PeerError):
     """No message, delivery, transfer or receipt of the caller's has that id."""
+
+
+class GoneError(NotFoundError):
+    """It was here and left by the retention policy; what is known of it still stands."""
 
 
 class ConflictError(PeerError):

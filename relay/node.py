@@ -19,6 +19,7 @@ import ssl
 import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,11 @@ from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
 from relay.journal.operating import OperatingTable
 from relay.journal.refusals import Refusals
+from relay.journal.retention import RetentionPolicy
 from relay.journal.shaping import ShapeTable
 from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
+from relay.journal.sweeping import Sweeper
 from relay.journal.waiting import WaitingCounts
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
@@ -70,6 +73,7 @@ from relay.settings import SAMPLES, Settings, load, read, unfit_data_dir
 from relay.signing.keys import LogSigner, verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, face_context, peer_node, server_context
+from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
 from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Systems
@@ -257,6 +261,14 @@ class Node:
         self._run("expiry", expiry.run())
         watch = PressureWatch(self._pressure, WaitingCounts(journal.rows), self._reserve_crossed)
         self._run("pressure", watch.run())
+        ahead = AheadFiles(
+            settings.node.data_dir / "ahead",
+            settings.limits.uploads_ahead_bytes,
+            lambda: clock.now().timestamp(),
+            room=self._reserve.require,
+            fault=_die,
+        )
+        self._run("sweep", self._sweeper(journal, ahead, policy.grace).run())
         self._exits.push_async_callback(self._drain, dispatcher)
 
         limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
@@ -298,12 +310,7 @@ class Node:
             transfers=transfers,
             returns=returns,
             store=journal,
-            ahead=AheadFiles(
-                settings.node.data_dir / "ahead",
-                settings.limits.uploads_ahead_bytes,
-                room=self._reserve.require,
-                fault=_die,
-            ),
+            ahead=ahead,
             limits=limits,
             contact=dispatcher.contact,
             mint=clock.mint,
@@ -323,6 +330,7 @@ class Node:
             clock.now,
             directory.resolve,
             gate=self._pressure,
+            bounds=Bounds(get_bytes=settings.limits.getedoc_bytes),
         )
 
         def native(*, local: bool) -> web.Application:
@@ -379,6 +387,27 @@ class Node:
             "axis", AxisRunner(axis, shutdown_timeout=patience), settings.listen.axis, tls
         )
         await self._control(native_runner(native(local=True), shutdown_timeout=patience))
+
+    def _sweeper(self, journal: SqliteJournal, ahead: AheadFiles, grace: timedelta) -> Sweeper:
+        found = self._settings.retention
+        policy = RetentionPolicy(
+            found.payload_settled,
+            found.payload_failed,
+            found.payload_relayed,
+            found.payload_fetched,
+            found.rows,
+        )
+        return Sweeper(
+            self._id,
+            journal,
+            ahead,
+            policy,
+            self._clock,
+            orphans=found.orphans,
+            uploads=found.uploads,
+            every=found.every,
+            grace=grace,
+        )
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """A background task whose end is a fault of ours."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import timedelta
 from ipaddress import ip_address
@@ -215,6 +216,8 @@ class LimitsSection(Section):
     waiting_per_neighbour: int = Field(default=1_000_000, ge=1)
     waiting_bytes_per_system: int = Field(default=20 << 30, ge=1)
     waiting_bytes_per_neighbour: int = Field(default=20 << 30, ge=1)
+    getedoc_bytes: int = Field(default=64 << 20, ge=1024)
+    """What getEdoc gives as base64 in JSON; for anything larger the axis face names downloadEdoc."""
 
 
 class DeliverySection(Section):
@@ -235,6 +238,35 @@ class DeliverySection(Section):
         if self.retry_first > self.retry_cap:
             raise ValueError(f"retry_first {self.retry_first} is over retry_cap {self.retry_cap}")
         return self
+
+
+class RetentionSection(Section):
+    """How long what is kept, by the state of a delivery and the time since its last change. Receipts and
+    log entries stay for ever. None: as long as the delivery is in that state."""
+
+    payload_settled: Span = timedelta(days=90)
+    payload_failed: Span = timedelta(days=30)
+    payload_relayed: Span | None = None
+    payload_fetched: Span | None = None
+    rows: Span = timedelta(days=730)
+    uploads: Span = timedelta(days=1)
+    orphans: Span = timedelta(days=1)
+    every: Span = timedelta(hours=1)
+
+    def problems(self, delivery: DeliverySection) -> Iterator[str]:
+        """The memory of duplicates must outlive whatever may still be repeated, and every payload."""
+        expiry = max(delivery.expiry_normal, delivery.expiry_urgent, delivery.expiry_express)
+        repeated = expiry + delivery.clock_tolerance + delivery.retry_cap
+        if self.rows <= repeated:
+            yield (
+                f"retention.rows: {self.rows} is not longer than {repeated}, the longest expiry with "
+                "clock_tolerance and retry_cap: a repeat would be taken for a new document"
+            )
+            return
+        for name in ("settled", "failed", "relayed", "fetched"):
+            span = getattr(self, f"payload_{name}")
+            if span is not None and span > self.rows:
+                yield f"retention.payload_{name}: {span} is over retention.rows {self.rows}"
 
 
 class LogSection(Section):

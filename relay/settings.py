@@ -38,6 +38,7 @@ from relay.sections import (
     LogSection,
     NeighbourSection,
     NodeSection,
+    RetentionSection,
     Section,
     SystemSection,
     TrustSection,
@@ -65,6 +66,7 @@ class Settings(Section):
     systems: tuple[SystemSection, ...] = ()
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
+    retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 
     @field_validator("neighbours")
@@ -166,6 +168,8 @@ class _Sound:
     directory: DirectorySection | None
     neighbours: tuple[NeighbourSection, ...]
     systems: tuple[SystemSection, ...]
+    delivery: DeliverySection | None
+    retention: RetentionSection | None
 
 
 def _sound_sections(content: Mapping[str, Any]) -> _Sound:
@@ -177,6 +181,8 @@ def _sound_sections(content: Mapping[str, Any]) -> _Sound:
         directory=_sound(DirectorySection, content.get("directory")),
         neighbours=_sound_rows(NeighbourSection, content.get("neighbours")),
         systems=_sound_rows(SystemSection, content.get("systems")),
+        delivery=_sound(DeliverySection, content.get("delivery", {})),
+        retention=_sound(RetentionSection, content.get("retention", {})),
     )
 
 
@@ -248,6 +254,8 @@ def _contradictions(sound: _Sound) -> Iterator[str]:
     """What no single key shows."""
     for systemid in _repeated(system.systemid for system in sound.systems):
         yield f"systems: systemid {systemid} is listed twice"
+    if sound.delivery is not None and sound.retention is not None:
+        yield from sound.retention.problems(sound.delivery)
     if sound.directory is None:
         return
     try:

@@ -160,6 +160,16 @@ def test_spans_are_seconds_or_iso_8601(write: Write) -> None:
     assert delivery.expiry_normal == timedelta(days=3)
 
 
+def test_the_memory_of_duplicates_outlives_every_repeat(write: Write) -> None:
+    """By as little as one likes, but to the second."""
+    longest = timedelta(days=14) + timedelta(minutes=5) + timedelta(minutes=5)
+    spans = "payload_settled = 1\npayload_failed = 1\n"
+    enough = f"[retention]\n{spans}rows = {longest.total_seconds() + 1}\n"
+    assert load(write(GOOD + enough)).retention.rows > longest
+
+    assert problems_of(write(GOOD + f"[retention]\n{spans}rows = {longest.total_seconds()}\n"))
+
+
 def test_a_secret_may_stand_in_a_file_of_its_own(write: Write, home: Path) -> None:
     """White space around it, which editors leave, is no part of it."""
     (home / "dms.secret").write_text(f"{SECRET}\n")
@@ -299,6 +309,22 @@ def test_missing_sections_are_named(write: Write) -> None:
         ('["000.00.02.H01"]', '["not a code"]', 'systems "vxp.xa": agencies.0: '),
         ("[trust]", "[delivery]\nretry_first = 9\nretry_cap = 3\n[trust]", "delivery: retry_first"),
         ("[trust]", "[delivery]\ndrain = 0\n[trust]", "delivery.drain: must be longer"),
+        (
+            "[trust]",
+            "[retention]\nrows = 'P14D'\n[trust]",
+            "retention.rows: 14 days, 0:00:00 is not",
+        ),
+        (
+            "[trust]",
+            "[delivery]\nexpiry_express = 'P800D'\n[retention]\npayload_settled = 1\n[trust]",
+            "retention.rows: 730 days, 0:00:00 is not longer than 800 days, 0:10:00",
+        ),
+        (
+            "[trust]",
+            "[retention]\npayload_fetched = 'P731D'\n[trust]",
+            "retention.payload_fetched: 731 days, 0:00:00 is over retention.rows",
+        ),
+        ("[trust]", "[retention]\nuploads = -1\n[trust]", "retention.uploads: must be longer"),
         ("[trust]", "[delivery]\ndrain = '5 minutes'\n[trust]", "delivery.drain: a number of sec"),
         (
             'systemid = "vxp.xa"',

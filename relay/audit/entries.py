@@ -114,6 +114,9 @@ class AuditEvent(StrEnum):
     """The neighbour does not have it: its deliveries may go another way."""
     QUEUE_FLUSHED = "queue-flushed"
     """What waits for the `neighbour` (all of them where none is named) is tried at once."""
+    RETENTION_SWEPT = "retention-swept"
+    """What left by policy since the entry before: `payloads`, `payload_bytes`, `messages`, `arrivals`,
+    and `orphans` and `uploads`, files that nothing refers to."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

@@ -24,6 +24,7 @@ from relay.errors import (
     AccessError,
     ConflictError,
     EnvelopeError,
+    GoneError,
     JournalError,
     NotFoundError,
     OverloadError,
@@ -201,6 +202,8 @@ def refusal_of(status: int, problem: Mapping[str, Any]) -> RelayError:
     match word:
         case "unauthenticated" | "forbidden":
             return AccessError(detail)
+        case "gone":
+            return GoneError(detail)
         case "not-found":
             return NotFoundError(detail)
         case "conflict" | "not-possible":

@@ -5,7 +5,7 @@ state `fetched` is durable before the first byte leaves, and `done` leaves a Con
 on its way back.
 
 Touches: the journal, the notary. Trusts: the caller's authentication.
-Raises:  NotFoundError, ConflictError, JournalError.
+Raises:  NotFoundError, GoneError, ConflictError, JournalError.
 """
 
 from __future__ import annotations
@@ -57,13 +57,14 @@ class InboxDesk:
         return (await self._facts(caller, delivery_id)).item
 
     async def fetch(self, caller: Caller, delivery_id: DeliveryId) -> Fetched:
-        """The bytes and the seal; `fetched` is durable by then."""
+        """The bytes and the seal; `fetched` is durable by then. GoneError when the bytes left by policy."""
         facts = await self._facts(caller, delivery_id)
+        payload = await self.journal.payload(facts.item.digest)
         await self.journal.mark_fetched(delivery_id, caller, self.clock.now())
         seal = await self.journal.delivery_seal(delivery_id)
         if seal is None:
             raise NotFoundError(f"delivery {delivery_id} has no seal")
-        return Fetched(facts.item, await self.journal.payload(facts.item.digest), seal)
+        return Fetched(facts.item, payload, seal)
 
     async def acknowledge(
         self,

@@ -363,8 +363,8 @@ class Upload(Protocol):
 class PayloadStore(Protocol):
     def begin(self, limit_bytes: int) -> Upload: ...
 
-    def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        """The exact bytes, in chunks."""
+    def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
+        """The exact bytes, in chunks, from there on."""
         ...
 
     async def release(self, payload: Payload) -> None:

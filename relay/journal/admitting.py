@@ -57,10 +57,10 @@ def admit(
 ) -> Admitted | Renew | QuotaError:
     """The message and its submission key, or the first answer, or who may start anew."""
     _check_idempotency(tx, admission)
-    found = tx.run(SQL["submission"], admission.submission_key).fetchone()
+    before = _first_answer(tx, admission.submission_key)
     first_row = None
-    if found is not None:
-        answer, first_row = _first_answer(tx, MessageRow(found[0]))
+    if before is not None:
+        answer, first_row = before
         failed = _failed(tx, first_row)
         if not failed:
             _bind_idempotency(tx, admission)
@@ -119,6 +119,8 @@ def take_in(
     row: MessageRow | None = None
     if arrival.message is not None:
         row = MessageRow(found[0]) if found else _add_message(tx, arrival.message, None)
+        if found:
+            _keep_again(tx, row, arrival.message)
     arrival_row = _add_arrival(
         tx, row, arrival, arrival.answer, trace_text(arrival.trace), arrival.message
     )
@@ -175,8 +177,12 @@ def _bind_idempotency(tx: Transaction, admission: Admission) -> None:
         tx.run(SQL["bind_idempotent"], admission.idempotency_key, admission.submission_key)
 
 
-def _first_answer(tx: Transaction, row: MessageRow) -> tuple[Admitted, MessageRow]:
-    found = tx.run(SQL["first_answer"], row).fetchone()
+def _first_answer(tx: Transaction, submission_key: str) -> tuple[Admitted, MessageRow] | None:
+    """None for a submission that is new, or so old that its message left by retention."""
+    submitted = tx.run(SQL["submission"], submission_key).fetchone()
+    found = None if submitted is None else tx.run(SQL["first_answer"], submitted[0]).fetchone()
+    if found is None:
+        return None
     answer = Admitted(
         MessageRow(found[0]),
         ArrivalRow(found[1]),
@@ -196,14 +202,7 @@ def _failed(tx: Transaction, first_row: MessageRow) -> frozenset[AgencyCode]:
 
 def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | None) -> MessageRow:
     payload, seal = message.payload, message.seal
-    tx.run(
-        SQL["add_payload"],
-        payload.digest,
-        payload.size_bytes,
-        payload.content,
-        None if payload.path is None else payload.path.name,
-        ms(message.accepted_at),
-    )
+    brought = _add_payload(tx, message)
     cursor = tx.run(
         SQL["add_message"],
         message.origin,
@@ -226,7 +225,31 @@ def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | N
         None if seal is None else seal.kind,
         None if seal is None else seal.signature,
     )
-    return MessageRow(cursor.lastrowid or 0)
+    row = MessageRow(cursor.lastrowid or 0)
+    if not brought:
+        tx.run(SQL["share_payload"], payload.digest, row)
+    return row
+
+
+def _add_payload(tx: Transaction, message: NewMessage) -> bool:
+    """False when its bytes were here already."""
+    payload = message.payload
+    added = tx.run(
+        SQL["add_payload"],
+        payload.digest,
+        payload.size_bytes,
+        payload.content,
+        None if payload.path is None else payload.path.name,
+        ms(message.accepted_at),
+    )
+    return added.rowcount > 0
+
+
+def _keep_again(tx: Transaction, row: MessageRow, message: NewMessage) -> None:
+    """More deliveries of a message whose payload may have left: retention has passed it by then."""
+    if _add_payload(tx, message):
+        tx.run(SQL["share_payload"], message.payload.digest, row)
+        tx.run(SQL["keep_again"], row)
 
 
 def _add_arrival(

@@ -19,6 +19,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,8 +30,6 @@ from relay.model import Digest, NodeId
 CHUNK_BYTES = 1 << 18
 MOST_UPLOADS = 256
 """Files a neighbour may have here at once, whatever their size."""
-ABANDONED = timedelta(days=7)
-"""An upload that grew no more for so long makes room for others; its neighbour may start it anew."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -52,6 +51,7 @@ class AheadFiles:
         self._wall = wall
         self._used: dict[NodeId, int] = {}
         self._writing: Counter[NodeId] = Counter()
+        self._open: Counter[Path] = Counter()
 
     def offset(self, neighbour: NodeId, digest: str) -> int:
         """How many bytes of it are here; 0 when none."""
@@ -72,6 +72,7 @@ class AheadFiles:
         except OSError as error:
             raise write_fault("the upload", error, self._fault) from error
         self._writing[neighbour] += 1
+        self._open[path] += 1
         try:
             async for chunk in stream:
                 self._count(neighbour, len(chunk))
@@ -82,6 +83,10 @@ class AheadFiles:
                 size += len(chunk)
         finally:
             self._writing[neighbour] -= 1
+            self._open[path] -= 1
+            if not self._open[path]:
+                del self._open[path]
+            _stamp(handle, self._wall())
             os.close(handle)
         return size
 
@@ -90,6 +95,21 @@ class AheadFiles:
             await asyncio.to_thread(_write_at, handle, chunk, offset)
         except OSError as error:
             raise write_fault("the upload", error, self._fault) from error
+
+    async def expire(self, age: timedelta) -> int:
+        """Remove uploads that grew no more for so long: no transfer named them, and their neighbour may
+        start them anew. How many there were; never one that is being written."""
+        before = self._wall() - age.total_seconds()
+        removed = 0
+        for path in await asyncio.to_thread(_unchanged_since, self._folder, before):
+            if path in self._open:
+                continue
+            freed = path.stat().st_size if path.exists() else 0
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            neighbour = NodeId(path.parent.name)
+            self._used[neighbour] = self._used.get(neighbour, 0) - freed
+            removed += 1
+        return removed
 
     def _count(self, neighbour: NodeId, size_bytes: int) -> None:
         self._used[neighbour] += size_bytes
@@ -110,25 +130,32 @@ class AheadFiles:
         self._path(neighbour, digest).unlink(missing_ok=True)
 
     def _measure(self, folder: Path) -> int:
-        """What a neighbour's uploads take up, those it abandoned removed."""
-        oldest = self._wall() - ABANDONED.total_seconds()
-        used = 0
-        most = MOST_UPLOADS
-        for file in folder.iterdir():
-            facts = file.stat()
-            if facts.st_mtime < oldest:
-                file.unlink(missing_ok=True)
-            else:
-                used += facts.st_size
-                most -= 1
-        if most <= 0:
+        """What a neighbour's uploads take up."""
+        sizes = [file.stat().st_size for file in folder.iterdir()]
+        if len(sizes) >= MOST_UPLOADS:
             raise OverloadError(f"{MOST_UPLOADS} uploads wait for their transfers", 60)
-        return used
+        return sum(sizes)
 
     def _path(self, neighbour: NodeId, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):
             raise PeerError("a payload is named by 64 lower-case hex digits")
         return self._folder / neighbour / digest
+
+
+def _unchanged_since(folder: Path, before: float) -> list[Path]:
+    found = folder.glob("*/*") if folder.exists() else ()
+    old = []
+    for path in found:
+        with suppress(FileNotFoundError):  # its transfer came meanwhile
+            if path.stat().st_mtime <= before:
+                old.append(path)
+    return old
+
+
+def _stamp(handle: int, at: float) -> None:
+    """When it last grew, by the node's own time: the system's clock may have been set meanwhile."""
+    with suppress(OSError):
+        os.utime(handle, (at, at))
 
 
 def _write_at(handle: int, content: bytes, offset: int) -> None:

@@ -19,10 +19,12 @@ from relay.journal import epochs
 from relay.journal.store import DATABASE
 from relay.model import NodeId
 
+PAGE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class StoredLog:
-    """One consistent view of a log: each epoch's rows, in order, and the head signed over them."""
+    """A log as of one moment: each epoch's rows, in order, and the head signed over them."""
 
     node: NodeId
     epochs: tuple[EpochRows, ...]
@@ -30,7 +32,8 @@ class StoredLog:
 
 @contextmanager
 def stored_log(folder: Path) -> Iterator[StoredLog]:
-    """The log as of now: one read transaction, so that a running node does not move it."""
+    """The log as of now. A row never changes, so those under the head are read a page at a time: one
+    long transaction would keep the WAL of a running node from beginning anew for as long."""
     path = folder / DATABASE
     if not path.is_file():
         raise JournalError(f"no journal in {folder}")
@@ -41,10 +44,12 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
             heads = epochs.heads(connection)
             if node is None or not heads:
                 raise JournalError(f"the journal in {folder} holds no log yet")
+            ends = {epoch: _last(connection, epoch) for epoch in heads}
+            connection.execute("COMMIT")
             yield StoredLog(
                 NodeId(node[0]),
                 tuple(
-                    EpochRows(epoch, note, _rows(connection, epoch))
+                    EpochRows(epoch, note, _rows(connection, epoch, ends[epoch]))
                     for epoch, note in heads.items()
                 ),
             )
@@ -52,16 +57,28 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
         raise JournalError(f"the journal in {folder} cannot be read: {error}") from error
 
 
-def _rows(connection: sqlite3.Connection, epoch: int) -> Iterator[Row]:
-    return connection.execute(
+def _last(connection: sqlite3.Connection, epoch: int) -> int:
+    """The index of the epoch's last entry as of now, covered by its head or not."""
+    found = connection.execute(
+        "SELECT max(entry_index) FROM entries WHERE entry_index < ?", (first_index(epoch + 1),)
+    ).fetchone()[0]
+    return -1 if found is None else int(found)
+
+
+def _rows(connection: sqlite3.Connection, epoch: int, last: int) -> Iterator[Row]:
+    after = first_index(epoch) - 1
+    while page := connection.execute(
         "SELECT entry_index, leaf, leaf_hash FROM entries"
-        " WHERE entry_index >= ? AND entry_index < ? ORDER BY entry_index",
-        (first_index(epoch), first_index(epoch + 1)),
-    )
+        " WHERE entry_index > ? AND entry_index <= ? ORDER BY entry_index LIMIT ?",
+        (after, last, PAGE),
+    ).fetchall():
+        yield from page
+        after = page[-1][0]
 
 
 def read_only(path: Path) -> sqlite3.Connection:
-    """A connection that writes nothing. Without the WAL's own files (a copied journal) SQLite must be told that nobody writes."""
+    """A connection that writes nothing. Without the WAL's own files (a copied journal) SQLite must be
+    told that nobody writes."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     if not path.with_name(path.name + "-wal").exists():
         uri += "&immutable=1"

@@ -55,7 +55,14 @@ from relay.delivery.records import (
     Waiting,
     WaitingReturn,
 )
-from relay.errors import ConflictError, InUseError, JournalError, NotFoundError, QuotaError
+from relay.errors import (
+    ConflictError,
+    GoneError,
+    InUseError,
+    JournalError,
+    NotFoundError,
+    QuotaError,
+)
 from relay.journal import admitting, carrying, epochs, handing, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
@@ -85,10 +92,12 @@ VIEWS = load("views")
 _UNKNOWN = sys.maxsize
 """Rows of an operation that may touch any number, and is not on the way of a document that goes well."""
 _PRAGMAS = (
+    "PRAGMA auto_vacuum = INCREMENTAL",  # of a new journal; before anything is written
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = OFF",  # the operations keep the references; the tests check them
     "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",  # a WAL that once had to grow gives its room back
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
 )
@@ -175,6 +184,10 @@ class SqliteJournal:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    @property
+    def files(self) -> PayloadFiles:
+        return self._files
 
     @property
     def waiting(self) -> int:
@@ -500,8 +513,8 @@ class SqliteJournal:
     def begin(self, limit_bytes: int) -> PayloadUpload:
         return self._files.begin(limit_bytes)
 
-    def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        return self._files.read(payload)
+    def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
+        return self._files.read(payload, start_bytes)
 
     async def release(self, payload: Payload) -> None:
         await self._files.release(payload, self._is_referred)
@@ -514,7 +527,7 @@ class SqliteJournal:
             "SELECT size_bytes, content, path FROM payloads WHERE digest = ?", (digest,)
         )
         if not rows:
-            raise NotFoundError(f"no payload {digest}")
+            raise GoneError("the envelope left this node by its retention policy")
         size, content, name = rows[0]
         return Payload(digest, size, content, None if name is None else self._files.path(name))
 

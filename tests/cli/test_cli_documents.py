@@ -242,6 +242,59 @@ def test_a_refused_fetch_leaves_no_file(as_: As, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("got")] == []
 
 
+def test_a_fetch_goes_on_after_each_cut(
+    as_: As,
+    relay: Callable[..., Result],
+    live: Any,
+    letter: Letter,
+    tmp_path: Path,
+    thin_link: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In one command, as long as each connection brings something; nothing is fetched twice."""
+    monkeypatch.setattr("relay.cli.download.AGAIN_SECONDS", 0.01)
+    document = letter(filler=1_000_000)
+    as_("sender", "send", document)
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    link = thin_link(int(live.url.rpartition(":")[2]), cut_after=200_000)
+    live.do(link.__aenter__())
+    target = tmp_path / "got"
+    url = f"http://127.0.0.1:{link.listening}"
+
+    result = relay("fetch", item["delivery_id"], "-o", target, "--url", url, "--token", "recipient")
+    live.do(link.__aexit__())
+
+    assert result.exit_code == 0, result.stderr
+    assert target.read_bytes() == document.read_bytes()
+    assert link.cuts >= 4
+    assert link.down_bytes < 1.2 * document.stat().st_size
+    assert "going on from there" in result.stderr
+
+
+def test_a_fetch_over_a_link_that_brings_nothing_ends(
+    as_: As,
+    relay: Callable[..., Result],
+    live: Any,
+    letter: Letter,
+    tmp_path: Path,
+    thin_link: Any,
+) -> None:
+    """And leaves neither the document nor a part of it."""
+    as_("sender", "send", letter(filler=100_000))
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    link = thin_link(int(live.url.rpartition(":")[2]), cut_after=1)
+    live.do(link.__aenter__())
+    url = f"http://127.0.0.1:{link.listening}"
+
+    result = relay(
+        "fetch", item["delivery_id"], "-o", tmp_path / "got", "--url", url, "--token", "recipient"
+    )
+    live.do(link.__aexit__())
+
+    assert result.exit_code == 75
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("got")] == []
+
+
 def test_people_read_vietnams_time(as_: As, letter: Letter) -> None:
     """Wherever the terminal stands; the header says which zone it is."""
     message = as_("sender", "send", letter()).stdout.strip()

@@ -15,3 +15,6 @@ BEGIN
     INSERT OR IGNORE INTO refusals SELECT new.delivery_row FROM messages m
     WHERE m.message_row = new.message_row AND m.submitted_by IS NOT NULL AND m.message_type = 'edoc';
 END;
+CREATE TRIGGER refusals_go AFTER DELETE ON deliveries BEGIN
+    DELETE FROM refusals WHERE delivery_row = old.delivery_row;
+END;

@@ -25,6 +25,13 @@ ORDER BY d.message_row
 -- name: add_payload
 INSERT INTO payloads VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
 
+-- name: share_payload
+-- The message that brings a payload is known by its place in the order; all others are written down.
+INSERT INTO payload_users VALUES (?, ?) ON CONFLICT DO NOTHING
+
+-- name: keep_again
+INSERT INTO lingering VALUES ('payload', ?) ON CONFLICT DO NOTHING
+
 -- name: add_message
 INSERT INTO messages (origin, message_id, message_type, sender, sender_as, digest, size_bytes, priority,
     accepted_at, expires_at, subject, notation, document_id, promulgation_date, findings, submitted_by,

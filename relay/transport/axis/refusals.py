@@ -16,6 +16,7 @@ from relay.errors import (
     ConflictError,
     DamagedError,
     EnvelopeError,
+    GoneError,
     NotFoundError,
     OverloadError,
     PeerError,
@@ -131,6 +132,12 @@ _TABLE: dict[type, tuple[ErrorCode, str, str, Callable[[RelayError], str]]] = {
         "not-its-own",
         "Don vi khong thuoc he thong dang goi",
         _says("not an agency of this system"),
+    ),
+    GoneError: (
+        ErrorCode.FILE_ERROR,
+        "gone",
+        "Van ban da het thoi han luu tai day, hay de nghi noi gui gui lai",
+        _only("the document's retention time here is over, ask its sender for it"),
     ),
     NotFoundError: (
         ErrorCode.FILE_ERROR,

@@ -35,6 +35,7 @@ _TITLES = {
     403: "Not for this caller",
     404: "Nothing of the caller's has that name",
     409: "Other content stands under that name, the opposite was said before, or it is not to be acted on now",
+    410: "It was here; its retention time is over",
     413: "More than this node takes",
     415: "A kind of body not taken here",
     416: "The range lies outside the document",
@@ -246,7 +247,7 @@ def _envelope() -> Json:
             "getDeliveryEnvelope",
             "The exact bytes that were sent; marks the delivery fetched",
             {"200": whole, "206": {**xml_answer("One range of them"), "headers": headers}},
-            (400, 401, 404, 416, 503),
+            (400, 401, 404, 410, 416, 503),
         ),
         "parameters": [
             {"name": "Range", "in": "header", "schema": TEXT, "description": "One byte range"}

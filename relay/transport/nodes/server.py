@@ -40,7 +40,7 @@ from relay.errors import (
     WireError,
 )
 from relay.model import Digest, Envelope, NodeId, Payload, Signed, TransferId
-from relay.transport.intake_stream import receive
+from relay.transport.intake_stream import receive, while_moving
 from relay.transport.nodes.parts import Body, Parts, read_parts
 from relay.transport.problems import problem_of, problem_response
 from relay.wire.container import read_receipts, write_receipts
@@ -300,7 +300,7 @@ class _Handlers:
             response = self._problem(ConflictError(f"the offset here is {have}"))
             response.headers["Upload-Offset"] = str(have)
             return response
-        stream = request.content.iter_chunked(1 << 18)
+        stream = while_moving(request.content)
         with self._face.gate.body(neighbour_party(neighbour), request.content_length):
             size = await self._face.ahead.append(
                 neighbour, digest, stream, self._face.limits.envelope_bytes

@@ -30,6 +30,7 @@ from relay.envelope.limits import Limits
 from relay.errors import (
     AccessError,
     ConflictError,
+    GoneError,
     JournalError,
     NotFoundError,
     RouteError,
@@ -102,12 +103,12 @@ class MemoryStore:
         self.uploads.append(MemoryUpload(self.directory, limit_bytes))
         return self.uploads[-1]
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
+    async def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
         content = payload.content
         if content is None:
             assert payload.path is not None
             content = payload.path.read_bytes()
-        for start in range(0, len(content), CHUNK_BYTES):
+        for start in range(start_bytes, len(content), CHUNK_BYTES):
             if self.fails_after_bytes is not None and start >= self.fails_after_bytes:
                 raise JournalError("cannot read")
             yield content[start : start + CHUNK_BYTES]
@@ -219,6 +220,10 @@ class MemoryNode:
     def state_of(self, delivery_id: str) -> DeliveryState:
         return self._items[DeliveryId(delivery_id)].state
 
+    def let_go(self, delivery_id: str) -> None:
+        """As retention does with a payload."""
+        del self._payloads[self._items[DeliveryId(delivery_id)].digest]
+
     def payload_of(self, delivery_id: str) -> Payload:
         return self._payloads[self._items[DeliveryId(delivery_id)].digest]
 
@@ -234,6 +239,8 @@ class MemoryNode:
 
     async def fetch(self, caller: Caller, delivery_id: DeliveryId) -> Fetched:
         item = await self.find(caller, delivery_id)
+        if item.digest not in self._payloads:
+            raise GoneError("it left by retention")
         if item.state is DeliveryState.AVAILABLE:
             item = self._items[delivery_id] = replace(item, state=DeliveryState.FETCHED)
         return Fetched(item, self._payloads[item.digest], Seal(SealKind.NODE, b"seal"))

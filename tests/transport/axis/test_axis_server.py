@@ -443,6 +443,25 @@ async def test_a_document_too_large_for_get_is_not_fetched_by_it(
 
 
 @pytest.mark.parametrize("call", ["getEdoc", "downloadEdoc"])
+async def test_what_left_by_retention_is_refused_as_that(
+    face: Any, edxml: Edxml, call: str
+) -> None:
+    """The clerk is told why, and the list still shows it."""
+    _, delivery = await sent_one(face, edxml())
+    face.node.let_go(delivery)
+    client = face.client("vxp.test.02")
+
+    asking = client.get(delivery) if call == "getEdoc" else client.download(delivery).__aenter__()
+
+    with pytest.raises(AxisFailure, match="retention time here is over") as caught:
+        await asking
+
+    assert caught.value.code == "21"
+    assert "Van ban da het thoi han luu" in caught.value.text
+    assert [row.docId for row in await client.received_list()] == [delivery]
+
+
+@pytest.mark.parametrize("call", ["getEdoc", "downloadEdoc"])
 async def test_damaged_bytes_never_arrive_as_a_whole_document(
     face: Any, edxml: Edxml, call: str
 ) -> None:

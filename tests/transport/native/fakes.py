@@ -111,10 +111,10 @@ class MemoryStore:
         path.write_bytes(content)
         return Payload(digest, len(content), None, path)
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
+    async def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
         content = payload.content if payload.path is None else payload.path.read_bytes()
         assert content is not None
-        for start in range(0, len(content), 1 << 16):
+        for start in range(start_bytes, len(content), 1 << 16):
             if self.cut_after is not None and start >= self.cut_after:
                 raise OSError("the disk is gone")
             yield content[start : start + (1 << 16)]

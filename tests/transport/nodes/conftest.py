@@ -91,9 +91,9 @@ class Memory:
     def __init__(self) -> None:
         self.read_bytes = 0
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
+    async def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
         content = payload.content or b""
-        for start in range(0, len(content), 1 << 16):
+        for start in range(start_bytes, len(content), 1 << 16):
             self.read_bytes += len(content[start : start + (1 << 16)])
             yield content[start : start + (1 << 16)]
 
