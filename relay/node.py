@@ -32,6 +32,7 @@ from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
+from relay.delivery.courier import Courier
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
@@ -47,6 +48,7 @@ from relay.errors import SettingsError
 from relay.identity import NodeKeys, load_keys
 from relay.journal.ahead import AheadFiles
 from relay.journal.inspect import stored_log
+from relay.journal.shelf import Shelf
 from relay.journal.store import SqliteJournal
 from relay.model import NodeId
 from relay.routing.directory import Directory
@@ -58,6 +60,7 @@ from relay.signing.tls import client_context, face_context, peer_node, server_co
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
 from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Systems
+from relay.transport.intake_stream import receive
 from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
 from relay.transport.nodes.client import NodesClient
@@ -232,6 +235,14 @@ class Node:
             limits.envelope_bytes,
             dispatcher.offer,
         )
+        courier = Courier.of(
+            dispatcher,
+            transfers,
+            notary,
+            Shelf(journal, self._id),
+            journal,
+            lambda chunks, most: receive(chunks, journal, limits, limit_bytes=most, idle=None),
+        )
         face = NodeFace(
             node=self._id,
             version=__version__,
@@ -271,6 +282,7 @@ class Node:
                 clock.now,
                 self._ready,
                 outbox=OutboxDesk(journal),
+                carry=courier,
                 local_operator=local,
             )
 

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from typer.exceptions import Abort, Exit, TyperException
 
 from relay import __version__
-from relay.cli import audit, inbox, local, pki, send, token, track, verify
+from relay.cli import audit, carry, inbox, local, pki, send, token, track, verify
 from relay.cli.outcome import INTERNAL, USAGE, complain, fail, suggest
 from relay.errors import RelayError
 
@@ -71,6 +71,7 @@ app.command("fetch")(inbox.fetch)
 app.command("ack")(inbox.ack)
 app.command("track")(track.track)
 app.command("verify")(verify.verify)
+app.add_typer(carry.app, name="carry")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")

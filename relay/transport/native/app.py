@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from relay.delivery.carry import CarryDesk
 from relay.delivery.ports import (
     Inbox,
     Intake,
@@ -27,7 +28,7 @@ from relay.delivery.ports import (
     Tracking,
 )
 from relay.envelope.limits import Limits
-from relay.transport.native import audit, deliveries, health, messages, submit, tokens
+from relay.transport.native import audit, carry, deliveries, health, messages, submit, tokens
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import REQUEST_ID, Inside, Route, Who
 from relay.transport.problems import is_expected, problem_of, problem_response
@@ -51,6 +52,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
+    Route("POST", "/v1/carry", carry.take, Who.OPERATOR),
+    Route("POST", "/v1/carry/{neighbour}", carry.export, Who.OPERATOR),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
     Route("GET", "/readyz", health.ready, Who.ANYONE),
@@ -69,6 +72,7 @@ def native_app(
     ready: Callable[[], str | None],
     *,
     outbox: Outbox,
+    carry: CarryDesk | None = None,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
 ) -> web.Application:
@@ -89,6 +93,7 @@ def native_app(
         ready,
         local_operator,
         entropy,
+        carry,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -13,6 +13,7 @@ from enum import Enum, auto
 
 from aiohttp import web
 
+from relay.delivery.carry import CarryDesk
 from relay.delivery.ports import (
     Caller,
     Inbox,
@@ -41,6 +42,7 @@ class Inside:
     """None when the node takes documents, else why it does not."""
     local_operator: bool
     entropy: Callable[[int], bytes]
+    carry: CarryDesk | None = None
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
     streams: set[str] = field(default_factory=set)
