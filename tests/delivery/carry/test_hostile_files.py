@@ -132,7 +132,9 @@ async def test_a_flipped_byte_anywhere_loses_and_doubles_nothing(xa: Post, tinh:
         else:
             seen = told.broken or told.damaged or told.unproven
             # An envelope that is here already is passed over, whole or not.
-            assert seen or (before and told.answered == 3), f"byte {place}: unseen, though it was needed"
+            assert seen or (before and told.answered == 3), (
+                f"byte {place}: unseen, though it was needed"
+            )
         assert len(await tinh.came()) <= 3
 
     told, answers = await tinh.take(file)
