@@ -30,6 +30,7 @@ from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller
 from relay.delivery.records import Journal, Notary
 from relay.delivery.returns import ReturnDesk
+from relay.delivery.several import Several
 from relay.errors import (
     AccessError,
     DamagedError,
@@ -45,6 +46,9 @@ from relay.wire import carry
 from relay.wire.carry import CarriedContainer
 from relay.wire.container import read_receipts
 from relay.wire.transfer import read_transfer
+
+AT_ONCE = 32
+"""Transfers or answers that are judged side by side; their commits are shared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +104,16 @@ class CarryImporter:
         manifest = tally.manifest
         if manifest.taken:
             await self.shelf.handed_over(tally.neighbour, manifest.taken)
-        for index, container in enumerate(manifest.answers):
-            name = carry.answers_name(index)
-            for signed in await self._container(reader, name, container, tally):
-                await self._settle(signed, tally)
-        for index, container in enumerate(manifest.receipts):
-            name = carry.receipts_name(index)
-            await self._keep(await self._container(reader, name, container, tally), tally)
-        for payload in manifest.payloads:
-            await self.transfers.take(reader, payload, tally)
+        async with Several(AT_ONCE) as several:
+            for index, container in enumerate(manifest.answers):
+                name = carry.answers_name(index)
+                for signed in await self._container(reader, name, container, tally):
+                    await several.begin(self._settle, signed, tally)
+            for index, container in enumerate(manifest.receipts):
+                name = carry.receipts_name(index)
+                await self._keep(await self._container(reader, name, container, tally), tally)
+            for payload in manifest.payloads:
+                await self.transfers.take(reader, payload, tally, several)
         await reader.end()
 
     # ------------------------------------------------------------ receipts

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from relay.delivery.carry import Imported
-from relay.model import Digest, Event, NodeId, Signed
+from relay.model import Digest, Event, NodeId, Signed, TransferId
 from relay.wire.carry import Manifest
 
 _REFUSES = f"<Event>{Event.RELAY_REJECTION.uri}</Event>".encode()
@@ -19,7 +19,7 @@ _LONGEST_FAULT = 300
 class Tally:
     manifest: Manifest
     digest: Digest
-    answers: list[tuple[Digest, int]] = field(default_factory=list)
+    answered: dict[TransferId, tuple[Digest, int]] = field(default_factory=dict)
     """Of this node to the file's transfers: digest and size in bytes."""
     taken: list[Digest] = field(default_factory=list)
     refused: int = 0
@@ -34,9 +34,15 @@ class Tally:
     def neighbour(self) -> NodeId:
         return self.manifest.sent_by
 
-    def answer(self, signed: Signed) -> None:
-        self.answers.append((signed.digest, len(signed.document) + len(signed.signature)))
+    def answer(self, transfer_id: TransferId, signed: Signed) -> None:
+        size_bytes = len(signed.document) + len(signed.signature)
+        self.answered[transfer_id] = (signed.digest, size_bytes)
         self.refused += _REFUSES in signed.document
+
+    @property
+    def answers(self) -> list[tuple[Digest, int]]:
+        """In the order of the file."""
+        return [self.answered[t] for t in self.manifest.transfer_ids if t in self.answered]
 
     def breaks(self, error: Exception) -> None:
         """Nothing behind this can be read."""
@@ -48,7 +54,7 @@ class Tally:
             neighbour=self.neighbour,
             digest=self.digest,
             transfers=sum(1 for _ in self.manifest.transfer_ids),
-            answered=len(self.answers),
+            answered=len(self.answered),
             refused=self.refused,
             unproven=self.unproven,
             put_off=self.put_off,

@@ -15,6 +15,7 @@ from relay.delivery.carry import Receive, Shelf
 from relay.delivery.carry_reading import CarryReader, LargeEntry
 from relay.delivery.carry_tally import Tally
 from relay.delivery.ports import PayloadStore
+from relay.delivery.several import Several
 from relay.envelope.limits import in_units
 from relay.errors import (
     DamagedError,
@@ -35,12 +36,14 @@ from relay.wire.carry import (
 from relay.wire.transfer import LIMIT_BYTES as HEADER_LIMIT_BYTES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Content:
     """An envelope that came whole: read, or why it cannot be."""
 
     envelope: Envelope | EnvelopeError
     payload: Payload | None = None
+    holders: int = 1
+    """Who still needs the payload: its reader, and each transfer that is being judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +53,34 @@ class CarriedIn:
     shelf: Shelf
     receive: Receive
 
-    async def take(self, reader: CarryReader, carried: CarriedPayload, tally: Tally) -> None:
-        """A payload and all transfers that carry it."""
+    async def take(
+        self, reader: CarryReader, carried: CarriedPayload, tally: Tally, several: Several
+    ) -> None:
+        """A payload, and all transfers that carry it, which are judged side by side."""
         name = payload_name(carried.digest)
         entry = await reader.large(name, carried.size_bytes)
         content = await self._content(entry, carried, tally.neighbour)
         try:
             for one in carried.transfers:
-                await self._transfer(reader, one, content, tally)
+                parts = await self._parts(reader, one)
+                if parts is None:
+                    tally.damaged += 1
+                    continue
+                _hold(content)
+                try:
+                    await several.begin(self._judge, one.transfer_id, *parts, content, tally)
+                except BaseException:
+                    await self._let_go(content)
+                    raise
         finally:
-            if content is not None and content.payload is not None:
-                await self.store.release(content.payload)
+            await self._let_go(content)
+
+    async def _let_go(self, content: _Content | None) -> None:
+        if content is None or content.payload is None:
+            return
+        content.holders -= 1
+        if content.holders == 0:
+            await self.store.release(content.payload)
 
     async def _content(
         self, entry: LargeEntry, carried: CarriedPayload, neighbour: NodeId
@@ -77,8 +97,7 @@ class CarriedIn:
         try:
             await entry.drain(carried.digest)
         except BaseException as error:
-            if content is not None and content.payload is not None:
-                await self.store.release(content.payload)
+            await self._let_go(content)
             if isinstance(error, DamagedError):
                 return None
             raise
@@ -90,20 +109,16 @@ class CarriedIn:
         except EnvelopeError as error:
             return _Content(error)
 
-    async def _transfer(
+    async def _judge(
         self,
-        reader: CarryReader,
-        carried: CarriedTransfer,
+        named: TransferId,
+        header: Signed,
+        seal: bytes,
         content: _Content | None,
         tally: Tally,
     ) -> None:
-        parts = await self._parts(reader, carried)
-        if parts is None:
-            tally.damaged += 1
-            return
-        header, seal = parts
         try:
-            answer = await self._answer(tally.neighbour, carried.transfer_id, header, seal, content)
+            answer = await self._answer(tally.neighbour, named, header, seal, content)
         except TransportError:
             tally.put_off += 1
         except PeerError:
@@ -112,7 +127,9 @@ class CarriedIn:
             if answer is None:
                 tally.damaged += 1
             else:
-                tally.answer(answer)
+                tally.answer(named, answer)
+        finally:
+            await self._let_go(content)
 
     async def _parts(
         self, reader: CarryReader, carried: CarriedTransfer
@@ -149,3 +166,8 @@ class CarriedIn:
         if answer is not None or content is None:
             return answer
         return await self.desk.take(opened, seal, content.envelope, content.payload)
+
+
+def _hold(content: _Content | None) -> None:
+    if content is not None:
+        content.holders += 1
