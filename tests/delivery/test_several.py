@@ -40,10 +40,13 @@ async def test_the_first_error_stops_what_was_not_begun() -> None:
             raise JournalError("the disk")
         ended.append(number)
 
-    with pytest.raises(JournalError, match="the disk"):
+    async def give() -> None:
         async with Several(2) as several:
             for number in range(1, 9):
                 await several.begin(work, number)
+
+    with pytest.raises(JournalError, match="the disk"):
+        await give()
 
     assert begun == [1, 2]
     assert ended == [2]

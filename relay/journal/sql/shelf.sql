@@ -28,10 +28,11 @@ FROM returns r JOIN receipts c ON c.digest = r.receipt
 WHERE r.neighbour = ? AND r.parked = 0 ORDER BY r.return_row LIMIT ?
 
 -- name: receipts
-SELECT c.document, c.signature FROM json_each(?) j JOIN receipts c ON c.digest = j.value ORDER BY j.key
+SELECT c.document, c.signature FROM json_each(?) j CROSS JOIN receipts c ON c.digest = j.value ORDER BY j.key
 
 -- name: known
-SELECT count(*) FROM json_each(?2) j JOIN arrivals a ON a.neighbour = ?1 AND a.transfer_id = j.value
+-- CROSS: each id is looked up, however many arrivals there are of the neighbour.
+SELECT count(*) FROM json_each(?2) j CROSS JOIN arrivals a ON a.neighbour = ?1 AND a.transfer_id = j.value
 
 -- name: handed_over
 DELETE FROM returns WHERE neighbour = ? AND receipt = ?
