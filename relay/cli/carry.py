@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import DATA, TEMPORARY, USAGE, CommandError, complain, remark, suggest
+from relay.cli.outcome import (
+    CANNOT_CREATE,
+    DATA,
+    TEMPORARY,
+    USAGE,
+    CommandError,
+    complain,
+    remark,
+    suggest,
+)
 from relay.cli.send import refuse_existing
 from relay.cli.show import Advance, printable, progress, show_json
 
@@ -90,7 +99,9 @@ def take(
     Writes the receipts file to bring back, where there is anything to say.
     """
     target = receipts or file.with_name(f"{file.stem}-receipts{file.suffix}")
-    refuse_existing(target)
+    if target.exists():
+        said = f"{target} exists and is not overwritten"
+        raise CommandError(said, CANNOT_CREATE, "name another receipts file: --receipts FILE")
     with progress(f"reading {file.name}") as advance, file.open("rb") as source:
         body = _read(source, file.stat().st_size, advance)
         told, written = asyncio.run(_take(node, body, target, why))

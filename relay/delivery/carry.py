@@ -113,7 +113,7 @@ class CarryDesk(Protocol):
         """Take a file in, and what is to be brought back. Safe to repeat; what was taken before a
         fault in the file stays taken.
 
-        Raises SignatureError, WireError, AccessError for a file that is not a neighbour's for us:
+        Raises SignatureError, WireError, DamagedError for a file that is not a neighbour's for us:
         nothing of it was looked at. OverloadError while another file is being read.
         """
         ...

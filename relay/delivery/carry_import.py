@@ -32,7 +32,6 @@ from relay.delivery.records import Journal, Notary
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.several import Several
 from relay.errors import (
-    AccessError,
     DamagedError,
     NotFoundError,
     OverloadError,
@@ -94,10 +93,12 @@ class CarryImporter:
         signed = Signed(document, signature)
         long = len(document) > LONG_DOCUMENT_BYTES
         manifest = await aside(long, self.carry_notary.check_carry, signed, self.clock.now())
-        if manifest.sent_by not in self.neighbours:
-            raise AccessError(f"node {manifest.sent_by} is not a neighbour of {self.node}")
         if manifest.sent_to != self.node:
-            raise AccessError(f"this carry file is for {manifest.sent_to}, not {self.node}")
+            said = f"this carry file is for {manifest.sent_to}, not {self.node}"
+            raise SignatureError("wrong-node", said)
+        if manifest.sent_by not in self.neighbours:
+            said = f"this carry file is of {manifest.sent_by}, no neighbour of {self.node}"
+            raise SignatureError("wrong-node", said)
         return Tally(manifest, signed.digest)
 
     async def _read(self, reader: CarryReader, tally: Tally) -> None:
