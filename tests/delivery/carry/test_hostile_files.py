@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from relay.errors import OverloadError, PeerError, SignatureError, WireError
-from relay.model import Digest, NodeId, Priority, Signed, digest_of
+from relay.model import Digest, NodeId, Priority, Signed, TransferId, digest_of
 from relay.signing.evidence import _sign
 from relay.signing.xades import DocumentName
 from relay.wire.archive import Archive
@@ -329,7 +329,7 @@ async def test_an_answer_that_is_not_the_neighbours_word_settles_nothing(
     bad = [
         tinh.keys["tinh"].sign_receipt(replace(receipt, digest=Digest("0" * 64)), at),
         tinh.keys["tinh"].sign_receipt(
-            replace(receipt, transfer_id="019ab000-0000-7000-8000-000000000002"), at
+            replace(receipt, transfer_id=TransferId("019ab000-0000-7000-8000-000000000002")), at
         ),
         tinh.keys["tinh"].sign_receipt(replace(receipt, transfer_id=None), at),
         tinh.keys["thon"].sign_receipt(thon, at),
