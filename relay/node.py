@@ -37,6 +37,7 @@ from relay.delivery.asking import Questions
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
 from relay.delivery.control import ControlDesk
+from relay.delivery.courier import Courier
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
@@ -62,6 +63,7 @@ from relay.journal.operating import OperatingTable
 from relay.journal.refusals import Refusals
 from relay.journal.retention import RetentionPolicy
 from relay.journal.shaping import ShapeTable
+from relay.journal.shelf import Shelf
 from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
 from relay.journal.sweeping import Sweeper
@@ -77,6 +79,7 @@ from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
 from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Systems
+from relay.transport.intake_stream import receive
 from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
 from relay.transport.nodes.client import NodesClient
@@ -303,6 +306,14 @@ class Node:
             limits.envelope_bytes,
             dispatcher.offer,
         )
+        courier = Courier.of(
+            dispatcher,
+            transfers,
+            notary,
+            Shelf(journal, self._id),
+            journal,
+            lambda chunks, most: receive(chunks, journal, limits, limit_bytes=most, idle=None),
+        )
         face = NodeFace(
             node=self._id,
             version=__version__,
@@ -347,6 +358,7 @@ class Node:
                 outbox=OutboxDesk(journal),
                 control=control,
                 queue=queue,
+                courier=courier,
                 local_operator=local,
                 gate=self._pressure,
             )

@@ -89,6 +89,12 @@ class AuditEvent(StrEnum):
     """Refusals of callers that never authenticated: `count` in the last `seconds`."""
     PEER_REFUSED = "peer-refused"
     """An authenticated system or neighbour was refused."""
+    CARRY_EXPORTED = "carry-exported"
+    """Transfers and receipts were written to a carry file; `digest` is its manifest's."""
+    CARRY_IMPORTED = "carry-imported"
+    """A neighbour's carry file was read, with its counts; `reason` where it broke off."""
+    CARRY_REFUSED = "carry-refused"
+    """A carry file that proved nothing was handed in by an operator, for the `reason` given."""
     TOKEN_ISSUED = "token-issued"  # noqa: S105 (the name of an event)
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 (the name of an event)
     CONFLICT_ALERT = "conflict-alert"

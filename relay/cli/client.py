@@ -88,6 +88,17 @@ class NativeClient:
             yield response
 
     @asynccontextmanager
+    async def exchange(
+        self, path: str, body: Any, headers: Mapping[str, str], **query: str | int
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A body handed in, if any, and an answer to be read as it comes."""
+        wait = body is not None
+        async with self._call(
+            "POST", path, data=body, headers=headers, params=query, expect100=wait
+        ) as response:
+            yield response
+
+    @asynccontextmanager
     async def _call(
         self, method: str, path: str, **more: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -19,6 +19,7 @@ from relay import __version__
 from relay.cli import (
     audit,
     backup,
+    carry,
     inbox,
     local,
     operate,
@@ -91,6 +92,7 @@ app.command("cancel")(operate.cancel)
 app.command("redirect")(operate.redirect)
 app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
+app.add_typer(carry.app, name="carry")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")

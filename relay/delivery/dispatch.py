@@ -28,6 +28,7 @@ from relay.delivery.answers import require_answer
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
+from relay.delivery.freezing import header_of
 from relay.delivery.records import (
     Freeze,
     Journal,
@@ -87,6 +88,12 @@ class Dispatcher:
         for neighbour in self.channels if neighbours is None else neighbours:
             self.channels[neighbour].lanes.look_again()
             self.channels[neighbour].signal.set()
+
+    def exported(self, neighbour: NodeId) -> None:
+        """Transfers of this neighbour's are in doubt, for they went out by hand: any link may repeat
+        them."""
+        self.channels[neighbour].failing = True
+        self.look([neighbour])
 
     def receipts_wait(self, neighbours: Iterable[NodeId]) -> None:
         """Receipts were queued for these neighbours."""
@@ -224,7 +231,8 @@ class Dispatcher:
     async def _carry(self, channel: Channel, ready: Ready) -> None:
         """Freeze a new transfer and make its first attempt."""
         now = self.clock.now()
-        header = self._header(channel.neighbour, ready, now)
+        named = TransferId(self.clock.mint())
+        header = header_of(self.node, channel.neighbour, ready, named, now)
         many = len(ready.recipients) > MANY_RECIPIENTS
         signed = await aside(many, self.notary.sign_transfer, header, now)
         self._carrying.add(header.transfer_id)  # from the freeze on the journal shows it as open
@@ -333,24 +341,6 @@ class Dispatcher:
             await self.journal.store_neighbour_state(
                 channel.neighbour, NeighbourState(0, self.clock.now(), "")
             )
-
-    def _header(self, neighbour: NodeId, ready: Ready, now: datetime) -> TransferHeader:
-        return TransferHeader(
-            transfer_id=TransferId(self.clock.mint()),
-            message_id=ready.message_id,
-            origin=ready.origin,
-            sent_by=self.node,
-            sent_to=neighbour,
-            message_type=ready.message_type,
-            sender=ready.sender,
-            recipients=ready.recipients,
-            priority=ready.priority,
-            digest=ready.digest,
-            size_bytes=ready.size_bytes,
-            created_at=now,
-            expires_at=ready.expires_at,
-            trace=ready.trace,
-        )
 
     # ------------------------------------------------------------ the way back
 

@@ -24,6 +24,7 @@ class DocumentName(StrEnum):
     ENVELOPE = "envelope.edxml"
     TRANSFER = "transfer.xml"
     RECEIPT = "receipt.xml"
+    CARRY = "carry.xml"
 
 
 def build(name: DocumentName, digest: Digest, role: str, signer: Signer, at: datetime) -> bytes:

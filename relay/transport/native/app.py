@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from relay.delivery.carry import CarryDesk
 from relay.delivery.inspecting import QueueReader
 from relay.delivery.operating import Control
 from relay.delivery.ports import (
@@ -31,7 +32,16 @@ from relay.delivery.ports import (
 from relay.delivery.pressure import OPEN, Gate
 from relay.envelope.limits import Limits
 from relay.errors import OverloadError
-from relay.transport.native import audit, deliveries, health, messages, operating, submit, tokens
+from relay.transport.native import (
+    audit,
+    carry,
+    deliveries,
+    health,
+    messages,
+    operating,
+    submit,
+    tokens,
+)
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import REQUEST_ID, Inside, Route, Who
 from relay.transport.problems import is_expected, problem_of, problem_response
@@ -67,6 +77,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
+    Route("POST", "/v1/carry", carry.take, Who.OPERATOR),
+    Route("POST", "/v1/carry/{neighbour}", carry.export, Who.OPERATOR),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
     Route("GET", "/readyz", health.ready, Who.ANYONE),
@@ -87,6 +99,7 @@ def native_app(
     outbox: Outbox,
     control: Control,
     queue: QueueReader,
+    courier: CarryDesk | None = None,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     gate: Gate = OPEN,
@@ -111,6 +124,7 @@ def native_app(
         control,
         queue,
         gate=gate,
+        carry=courier,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

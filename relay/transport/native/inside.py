@@ -13,6 +13,7 @@ from enum import Enum, auto
 
 from aiohttp import web
 
+from relay.delivery.carry import CarryDesk
 from relay.delivery.inspecting import QueueReader
 from relay.delivery.operating import Control
 from relay.delivery.ports import (
@@ -46,6 +47,7 @@ class Inside:
     entropy: Callable[[int], bytes]
     control: Control
     queue: QueueReader
+    carry: CarryDesk | None = None
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
     streams: set[str] = field(default_factory=set)

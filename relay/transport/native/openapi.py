@@ -8,6 +8,7 @@ from __future__ import annotations
 from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
+from relay.transport.native.carry_described import carry_paths
 from relay.transport.native.fragments import (
     LIMIT,
     Json,
@@ -120,6 +121,7 @@ def _paths() -> Json:
             ),
             "parameters": [in_path("id", TEXT)],
         },
+        **carry_paths(),
         "/v1/openapi.json": {
             "get": open_to_all(
                 "describe",

@@ -32,11 +32,11 @@ async def send_payload(
     wanted = _wanted(request, payload)
     headers = _headers(request, payload)
     if wanted is None:
-        return await _send(request, 200, headers, payload.size_bytes, store.read(payload))
+        return await send_stream(request, 200, headers, payload.size_bytes, store.read(payload))
     start, stop = wanted
     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{payload.size_bytes}"
     chunks = _slice(store.read(payload, start), stop - start)
-    return await _send(request, 206, headers, stop - start, chunks)
+    return await send_stream(request, 206, headers, stop - start, chunks)
 
 
 def _headers(request: web.Request, payload: Payload) -> dict[str, str]:
@@ -77,13 +77,14 @@ def _wanted(request: web.Request, payload: Payload) -> tuple[int, int] | None:
     return start, stop
 
 
-async def _send(
+async def send_stream(
     request: web.Request,
     status: int,
     headers: dict[str, str],
     size_bytes: int,
     chunks: AsyncIterator[bytes],
 ) -> web.StreamResponse:
+    """Exactly so many bytes, as they come; what fails on the way breaks the connection."""
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = size_bytes
     first = await anext(chunks, b"")  # a store that fails at once is still answered as a problem
