@@ -44,7 +44,7 @@ from relay.delivery.steady import SteadyTime
 from relay.delivery.tokens import TokenDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
-from relay.errors import SettingsError
+from relay.errors import AuditError, SettingsError
 from relay.identity import NodeKeys, load_keys
 from relay.journal.ahead import AheadFiles
 from relay.journal.inspect import stored_log
@@ -432,6 +432,8 @@ def verify_own_log(config: Path, progress: Callable[[int, int], None] | None = N
     key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
     origin = origin_of(NodeId(settings.node.id))
     with stored_log(settings.node.data_dir) as stored:
+        if stored.node != settings.node.id:
+            raise AuditError(f"the journal says it is of {stored.node}, not {settings.node.id}")
         return verify_log(
             stored.rows,
             stored.head,
@@ -440,5 +442,6 @@ def verify_own_log(config: Path, progress: Callable[[int, int], None] | None = N
                 key.public_key,
                 lambda signature, body: verify_log_signature(key.public_key, signature, body),
             ),
+            edge=stored.frontier,
             progress=progress,
         )
