@@ -37,6 +37,7 @@ from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
+from relay.delivery.refusals import RefusalDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
@@ -62,6 +63,8 @@ from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Sys
 from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
 from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.gate import telling
+from relay.transport.nodes.runner import nodes_runner
 from relay.transport.nodes.server import NodeFace, nodes_app
 
 log = structlog.get_logger("relay.node")
@@ -204,6 +207,9 @@ class Node:
         self._exits.push_async_callback(dispatcher.drain, delivery.drain.total_seconds())
         self._run("sealing", sealing.run())
         self._run("expiry", expiry.run())
+        refusals = self._refusals = RefusalDesk(journal, clock)
+        self._exits.push_async_callback(refusals.sum_up)
+        self._run("refusals", refusals.run())
 
         limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
         intake = IntakeDesk(
@@ -240,10 +246,9 @@ class Node:
             contact=dispatcher.contact,
             mint=clock.mint,
             identify=peer_node,
-            refused=lambda neighbour, reason: self._note(
-                "peer-refused", neighbour=neighbour, reason=reason
-            ),
+            refusals=refusals,
         )
+        gate = face.gate()
         axis = axis_app(
             intake,
             inbox,
@@ -253,6 +258,7 @@ class Node:
             limits,
             clock.now,
             directory.resolve,
+            refusals=refusals,
         )
 
         def native(*, local: bool) -> web.Application:
@@ -268,20 +274,21 @@ class Node:
                 self._ready,
                 outbox=OutboxDesk(journal),
                 local_operator=local,
+                refusals=refusals,
             )
 
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
             "nodes",
-            web.AppRunner(nodes_app(face), access_log=None, max_field_size=16384),
+            nodes_runner(nodes_app(face, gate), gate, refusals),
             settings.listen.nodes,
-            self._server_tls(),
+            telling(self._server_tls(), lambda: refusals.stranger("nodes", "tls")),
         )
         await self._listen(
-            "native", native_runner(native(local=False)), settings.listen.native, tls
+            "native", native_runner(native(local=False), refusals), settings.listen.native, tls
         )
-        await self._listen("axis", AxisRunner(axis), settings.listen.axis, tls)
+        await self._listen("axis", AxisRunner(axis, refusals), settings.listen.axis, tls)
         await self._control(native_runner(native(local=True)))
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:

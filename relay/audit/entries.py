@@ -16,7 +16,7 @@ entries are equal bytes, so a leaf can be read, written again and compared. Ever
 and the fields of its event. The words for those are: message, delivery, transfer, entry (a
 message's own log entry), origin, peer, sender, recipient, recipients, digest (of the envelope),
 size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
-count, expires, by (token or local user), why (an operator's own words), holder, token, scopes,
+count, face (of the node: axis, native, nodes), refusals, expires, by (token or local user), why (an operator's own words), holder, token, scopes,
 certificate (digest), config (digest), release. Never a subject, a name, an address or a secret.
 """
 
@@ -68,7 +68,7 @@ class AuditEvent(StrEnum):
     TRANSFER_RECEIVED = "transfer-received"
     """A neighbour's transfer was verified and taken over here."""
     TRANSFER_REFUSED = "transfer-refused"
-    """A neighbour's transfer was refused, with a signed receipt."""
+    """A neighbour's transfer was refused to these recipients, for `reason`, with a signed receipt."""
     RECEIPT_RECEIVED = "receipt-received"
     """A receipt travelling back was verified and settled its delivery."""
     RECEIPT_ISSUED = "receipt-issued"
@@ -86,9 +86,10 @@ class AuditEvent(StrEnum):
     STATUS_MATCHED = "status-matched"
     """A business status found its document."""
     REFUSED_SUMMARY = "refused-summary"
-    """Refusals of callers that never authenticated: `count` in the last `seconds`."""
+    """Refusals of callers that never authenticated, and those beyond a caller's share of entries:
+    `count` in the last `seconds`, in `refusals` by `face`, `reason` and, where known, `by`."""
     PEER_REFUSED = "peer-refused"
-    """An authenticated system or neighbour was refused."""
+    """An authenticated system or token holder (`by`) or neighbour was refused, for `reason`."""
     TOKEN_ISSUED = "token-issued"  # noqa: S105 (the name of an event)
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 (the name of an event)
     CONFLICT_ALERT = "conflict-alert"

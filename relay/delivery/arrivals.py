@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from relay.delivery.addressing import Addressed, report_of
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
@@ -64,6 +66,7 @@ from relay.routing.directory import Directory
 from relay.routing.next_hop import Here, Hop, NoRoute, Place, Via, next_hop
 from relay.wire.values import fit_detail
 
+log = structlog.get_logger("relay.arrivals")
 MOST_HOPS = 16
 MOST_WAITING = 4096
 
@@ -149,6 +152,7 @@ class TransferDesk:
                 break
             known, verdict = self._look_again(outcome, verdict)
         if not outcome.repeated:
+            _tell(arrival, verdict)
             self._hand_on(arrival, outcome)
         return outcome.answer
 
@@ -238,6 +242,7 @@ class TransferDesk:
             trace=trace,
             answer=answer,
             at=now,
+            refused={code: hop.reason for code, hop in hops.items() if isinstance(hop, _Refusal)},
         )
 
     def _hop(
@@ -337,6 +342,20 @@ class TransferDesk:
             taken.rows,
         ):
             self.offer(neighbour, ready)
+
+
+def _tell(arrival: TakeIn, verdict: _Content | _Refusal) -> None:
+    """One line for the operator of what was refused; the sender has the receipt."""
+    if not arrival.refused:
+        return
+    log.warning(
+        "transfer refused",
+        neighbour=arrival.neighbour,
+        message=arrival.header.message_id,
+        reason=" ".join(sorted(set(arrival.refused.values()))),
+        recipients=len(arrival.refused),
+        detail=fit_detail(verdict.detail) if isinstance(verdict, _Refusal) else "",
+    )
 
 
 def _written(directory: Directory, verdict: _Content | _Refusal) -> dict[AgencyCode, str]:

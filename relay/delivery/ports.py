@@ -314,6 +314,22 @@ class LogReader(Protocol):
         ...
 
 
+# ---------------------------------------------------------------- refusals
+
+
+class Refusals(Protocol):
+    """Where the faces tell whom they refused. Reasons are short stable words, never a caller's text."""
+
+    def stranger(self, face: str, reason: str) -> None:
+        """A caller that never authenticated: counted, and summed up once a minute."""
+        ...
+
+    async def known(self, face: str, caller: str, reason: str, *, entry: bool = True) -> bool:
+        """An authenticated caller; True where a log line of its own is due. `entry` False leaves no
+        audit entry: what was asked for is only not there."""
+        ...
+
+
 # ---------------------------------------------------------------- tokens
 
 

@@ -7,6 +7,7 @@ Raises:  NotFoundError, IllegalStepError.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from relay import lifecycle
@@ -140,6 +141,6 @@ def token_view(row: tuple[str, str, str, str, int, int | None]) -> TokenView:
 
 
 def note(
-    tx: Transaction, node: NodeId, event: str, at: datetime, fields: dict[str, str | int]
+    tx: Transaction, node: NodeId, event: str, at: datetime, fields: Mapping[str, object]
 ) -> None:
     tx.record(entry(AuditEvent(event), at, node, **fields))

@@ -15,7 +15,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -456,7 +456,7 @@ class SqliteJournal:
         rows = await self.rows("SELECT coalesce(max(entry_index) + 1, 0) FROM entries")
         return int(rows[0][0])
 
-    async def note(self, event: str, at: datetime, fields: dict[str, str | int]) -> None:
+    async def note(self, event: str, at: datetime, fields: Mapping[str, object]) -> None:
         await self.perform(lambda tx: handing.note(tx, self._node, event, at, fields))
 
     # ------------------------------------------------------------ tokens

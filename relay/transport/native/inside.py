@@ -20,9 +20,11 @@ from relay.delivery.ports import (
     LogReader,
     Outbox,
     PayloadStore,
+    Refusals,
     Tokens,
     Tracking,
 )
+from relay.delivery.refusals import UNNOTED
 from relay.envelope.limits import Limits
 
 
@@ -41,6 +43,7 @@ class Inside:
     """None when the node takes documents, else why it does not."""
     local_operator: bool
     entropy: Callable[[int], bytes]
+    refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
     streams: set[str] = field(default_factory=set)
@@ -48,6 +51,8 @@ class Inside:
 
 
 REQUEST_ID = web.RequestKey("request_id", str)
+CALLER = web.RequestKey("caller", Caller)
+"""Set once the caller is known."""
 
 
 class Who(Enum):

@@ -222,6 +222,7 @@ class Hub:
     node: RunningNode
     url: str
     peers: dict[str, Peer]
+    running: Node
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         path = self.node.folder / "data" / "journal.sqlite"
@@ -295,7 +296,7 @@ async def hub(network: Network) -> AsyncIterator[Hub]:
     url = f"https://127.0.0.1:{running.nodes_port}"
     peers = {name: _peer(network, name, url) for name in ("tw", "xa", "xb", "ngoai")}
     try:
-        yield Hub(network, running, url, peers)
+        yield Hub(network, running, url, peers, node)
     finally:
         for peer in peers.values():
             await peer.client.close()

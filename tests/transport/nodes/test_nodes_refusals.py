@@ -1,0 +1,222 @@
+"""What the listener for neighbours says of whom it refused: one line, one entry, never their bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+
+from relay.errors import TransportError
+from relay.model import NodeId, Payload, digest_of
+from relay.signing.tls import peer_node, server_context
+from relay.transport.nodes.client import NodesClient
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+HERE = NodeId("tinh")
+SECRET = b"caller-bytes"
+
+
+async def _raw(hub: Any, tls: ssl.SSLContext, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.node.nodes_port, ssl=tls)
+    writer.write(request)
+    try:
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.transport.abort()
+
+
+async def _summary(hub: Any) -> list[dict[str, Any]]:
+    """What was counted since the last one."""
+    before = hub.size()
+    await hub.running._refusals.sum_up()
+    return [row for leaf in hub.entries(before) for row in leaf["refusals"]]
+
+
+UNREADABLE = [
+    b"GET /" + SECRET + b" HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+    b"POST /axis/v1/receipts HTTP/1.1\r\nHost: x\r\nContent-Length: abc" + SECRET + b"\r\n\r\n",
+    SECRET + b"\x00\xff garbage\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_bytes", UNREADABLE, ids=["long", "length", "garbage"])
+async def test_what_cannot_be_read_is_a_problem_and_one_line(
+    hub: Any, request_bytes: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An over-long header, a length that is none, garbage: in our words, not in the caller's."""
+    await _summary(hub)
+    before = hub.size()
+    with structlog.testing.capture_logs() as logs, caplog.at_level(logging.DEBUG, "aiohttp"):
+        answer = await _raw(hub, hub.peers["xa"].tls, request_bytes)
+        async with asyncio.timeout(10):
+            while hub.size() == before:
+                await asyncio.sleep(0.01)
+
+    assert b" 400 " in answer.split(b"\r\n")[0]
+    assert b"application/problem+json" in answer
+    assert SECRET not in answer
+    assert [(one["event"], one["log_level"], one["neighbour"]) for one in logs] == [
+        ("neighbour's request unreadable", "warning", "xa")
+    ]
+    assert SECRET.decode() not in repr(logs) + caplog.text
+    assert [(one["reason"], one["neighbour"]) for one in hub.entries(before)] == [("unreadable", "xa")]  # fmt: skip
+
+
+async def test_whoever_has_no_certificate_of_a_neighbour_is_counted(hub: Any) -> None:
+    """No certificate, one of another node, garbage from another node: no line, one count each."""
+    await _summary(hub)
+    anonymous = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anonymous.check_hostname = False
+    anonymous.load_verify_locations(cafile=hub.network.root)
+    stranger = hub.peers["ngoai"]
+    with structlog.testing.capture_logs() as logs:
+        with pytest.raises((OSError, ssl.SSLError)):
+            await _raw(hub, anonymous, b"GET / HTTP/1.1\r\n\r\n")
+            raise ConnectionResetError  # TLS 1.3: the client may learn of it by the end alone
+        async with stranger.session() as session, session.get(f"{hub.url}/axis/v1/node") as got:
+            assert got.status == 403
+        await _raw(hub, stranger.tls, b"garbage\r\n\r\n")
+
+    assert logs == []
+    assert await _summary(hub) == [
+        {"face": "nodes", "reason": reason, "count": 1}
+        for reason in ("not-a-neighbour", "tls", "unreadable")
+    ]
+
+
+async def test_a_neighbours_refusal_is_an_entry_with_its_reason(hub: Any) -> None:
+    """A stable word, also for what of a signature does not hold."""
+    xa, before = hub.peers["xa"], hub.size()
+    forged = xa.transfer(signer=hub.peers["xb"])
+    with structlog.testing.capture_logs() as logs:
+        async with (
+            xa.session() as session,
+            session.post(f"{hub.url}/axis/v1/transfers", data=forged.body) as got,
+        ):
+            assert got.status == 422
+
+    assert [one["event"] for one in logs] == ["neighbour refused"]
+    assert [(one["event"], one["reason"]) for one in hub.entries(before)] == [("peer-refused", "wrong-node")]  # fmt: skip
+
+
+async def test_a_signed_refusal_is_told_with_its_reason(hub: Any) -> None:
+    """In the audit log for the recipients it concerns, in the node's log once."""
+    xa, before = hub.peers["xa"], hub.size()
+    transfer = xa.transfer(recipients=("H01", "H01.77"))
+    with structlog.testing.capture_logs() as logs:
+        await xa.carry(transfer)
+        await xa.carry(transfer)  # a repeat is answered, not told again
+
+    told = [one for one in hub.entries(before) if one["event"].startswith("transfer-re")]
+    assert [(one["event"], one.get("reason"), one["recipients"]) for one in told] == [
+        ("transfer-received", None, ["H01"]),
+        ("transfer-refused", "unknown-recipient", ["H01.77"]),
+    ]
+    (line,) = [one for one in logs if one["event"] == "transfer refused"]
+    assert (line["log_level"], line["neighbour"], line["message"], line["reason"]) == (
+        "warning",
+        "xa",
+        transfer.header.message_id,
+        "unknown-recipient",
+    )
+
+
+@pytest.mark.parametrize("path", ["/axis/v1/payloads/" + "a" * 64, "/axis/v1/receipts"])
+async def test_a_neighbour_that_dies_in_the_middle_is_one_line(
+    hub: Any, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No traceback: nobody here failed."""
+    xa = hub.peers["xa"]
+    method = "POST" if path.endswith("receipts") else "PATCH"
+    with structlog.testing.capture_logs() as logs, caplog.at_level(logging.DEBUG):
+        _, writer = await asyncio.open_connection("127.0.0.1", hub.node.nodes_port, ssl=xa.tls)
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nUpload-Offset: 0\r\nContent-Length: 900000\r\n\r\n"
+        writer.write(head.encode() + b"x" * 200_000)
+        await writer.drain()
+        await asyncio.sleep(0.2)  # the body has begun to be read
+        writer.transport.abort()
+        async with asyncio.timeout(10):
+            while not logs:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # whatever else would be said
+
+    assert len(logs) == 1
+    assert logs[0]["neighbour"] == "xa"
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
+# ---------------------------------------------------------------- the other way round
+
+
+@asynccontextmanager
+async def _dies_in_a_patch(hub: Any) -> AsyncIterator[str]:
+    """A neighbour that is killed in the middle of every PATCH."""
+    folder = hub.network.folder / "pki" / "nodes" / "tinh"
+    tls = server_context(folder / "tls.pem", folder / "tls.key.pem", hub.network.root)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                if head.startswith(b"PATCH"):
+                    await reader.read(1 << 16)
+                    writer.transport.abort()
+                    return
+                if head.startswith(b"HEAD"):
+                    writer.write(b"HTTP/1.1 204 No Content\r\nUpload-Offset: 0\r\n\r\n")
+                else:
+                    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                    await reader.readexactly(length)
+                    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        except (OSError, EOFError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+class _Slow:
+    """Payloads that come in many pieces, as from a disk."""
+
+    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
+        content = payload.content or b""
+        for start in range(0, len(content), 1 << 18):
+            await asyncio.sleep(0.001)
+            yield content[start : start + (1 << 18)]
+
+
+async def test_a_server_that_dies_in_an_upload_is_one_failure(hub: Any) -> None:
+    """It is the attempt's error; no task is left behind whose exception nobody asks for."""
+    xa, complaints = hub.peers["xa"], list[Any]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    content = bytes(24 << 20)
+    payload = Payload(digest_of(content), len(content), content, None)
+    signed, seal = xa.transfer().signed, xa.transfer().seal
+    try:
+        async with _dies_in_a_patch(hub) as url:
+            client = NodesClient({HERE: url}, xa.tls, _Slow(), peer_node, 2, timedelta(seconds=5))  # type: ignore[arg-type]
+            for _ in range(5):
+                with pytest.raises((TransportError, aiohttp.ClientError)):
+                    await client.carry(HERE, signed, seal, payload)
+            await client.close()
+            await asyncio.sleep(0.1)
+            gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+
+    assert complaints == []
