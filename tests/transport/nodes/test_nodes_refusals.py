@@ -6,22 +6,16 @@ import asyncio
 import gc
 import logging
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
-import aiohttp
 import pytest
 import structlog
+from aiohttp import ClientConnectionResetError
+from aiohttp.http_writer import StreamWriter
 
 from relay.errors import TransportError
-from relay.model import NodeId, Payload, digest_of
-from relay.signing.tls import peer_node, server_context
-from relay.transport.nodes.client import NodesClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-HERE = NodeId("tinh")
 SECRET = b"caller-bytes"
 
 
@@ -59,7 +53,7 @@ async def test_what_cannot_be_read_is_a_problem_and_one_line(
     with structlog.testing.capture_logs() as logs, caplog.at_level(logging.DEBUG, "aiohttp"):
         answer = await _raw(hub, hub.peers["xa"].tls, request_bytes)
         async with asyncio.timeout(10):
-            while hub.size() == before:
+            while not logs:
                 await asyncio.sleep(0.01)
 
     assert b" 400 " in answer.split(b"\r\n")[0]
@@ -158,64 +152,32 @@ async def test_a_neighbour_that_dies_in_the_middle_is_one_line(
 # ---------------------------------------------------------------- the other way round
 
 
-@asynccontextmanager
-async def _dies_in_a_patch(hub: Any) -> AsyncIterator[str]:
-    """A neighbour that is killed in the middle of every PATCH."""
-    folder = hub.network.folder / "pki" / "nodes" / "tinh"
-    tls = server_context(folder / "tls.pem", folder / "tls.key.pem", hub.network.root)
+async def test_a_server_that_dies_at_the_end_of_an_upload_is_one_failure(
+    hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the attempt's error; no task is left behind whose exception nobody asks for.
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                if head.startswith(b"PATCH"):
-                    await reader.read(1 << 16)
-                    writer.transport.abort()
-                    return
-                if head.startswith(b"HEAD"):
-                    writer.write(b"HTTP/1.1 204 No Content\r\nUpload-Offset: 0\r\n\r\n")
-                else:
-                    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-                    await reader.readexactly(length)
-                    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-        except (OSError, EOFError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-
-
-class _Slow:
-    """Payloads that come in many pieces, as from a disk."""
-
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        content = payload.content or b""
-        for start in range(0, len(content), 1 << 18):
-            await asyncio.sleep(0.001)
-            yield content[start : start + (1 << 18)]
-
-
-async def test_a_server_that_dies_in_an_upload_is_one_failure(hub: Any) -> None:
-    """It is the attempt's error; no task is left behind whose exception nobody asks for."""
+    When the connection is lost while the last bytes wait to leave is a matter of luck, so it is made
+    to happen there."""
     xa, complaints = hub.peers["xa"], list[Any]()
+    ending = StreamWriter.write_eof
+
+    async def lost(writer: StreamWriter, chunk: bytes = b"") -> None:
+        if writer.output_size < (1 << 20):
+            await ending(writer, chunk)
+            return
+        assert writer.transport is not None
+        writer.transport.abort()
+        raise ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(StreamWriter, "write_eof", lost)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
-    content = bytes(24 << 20)
-    payload = Payload(digest_of(content), len(content), content, None)
-    signed, seal = xa.transfer().signed, xa.transfer().seal
     try:
-        async with _dies_in_a_patch(hub) as url:
-            client = NodesClient({HERE: url}, xa.tls, _Slow(), peer_node, 2, timedelta(seconds=5))  # type: ignore[arg-type]
-            for _ in range(5):
-                with pytest.raises((TransportError, aiohttp.ClientError)):
-                    await client.carry(HERE, signed, seal, payload)
-            await client.close()
-            await asyncio.sleep(0.1)
-            gc.collect()
+        with pytest.raises(TransportError):
+            await xa.carry(xa.transfer(xa.document(padding_bytes=2 << 20)))
+        await asyncio.sleep(0.1)
+        gc.collect()
     finally:
         loop.set_exception_handler(None)
 
