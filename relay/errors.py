@@ -22,6 +22,7 @@ of these and stays an ordinary exception, loud.
     │   └── InUseError       another process has the folder  come again when it has ended
     ├── AuditError         the log does not prove what it says  alert, change nothing
     └── SettingsError      the operator must act            do not start
+        └── NoFileError      a file that was named is not there
 
 Messages are in lower case, name the value and the limit, and hold neither payload nor keys.
 """
@@ -150,3 +151,7 @@ class SettingsError(RelayError):
         self.problems = tuple(problems)
         self.hint = hint or self.hint
         super().__init__("; ".join(self.problems))
+
+
+class NoFileError(SettingsError):
+    """The configuration, certificate or key file that was named on the command line is not there."""

@@ -46,7 +46,7 @@ from relay.delivery.tokens import TokenDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
 from relay.errors import AuditError, SettingsError
-from relay.identity import NodeKeys, load_keys
+from relay.identity import NodeKeys, key_problems, load_keys
 from relay.journal.ahead import AheadFiles
 from relay.journal.inspect import stored_log
 from relay.journal.store import SqliteJournal
@@ -415,22 +415,31 @@ async def _run_until_told(settings: Settings) -> int:
 
 def serve(config: Path) -> int:
     """Run a node until it is told to stop; the exit code."""
-    settings = load(config)
+    settings, remarks = examine(config)
     logs.configure(settings.log.format, settings.log.level)
+    for remark in remarks:
+        log.warning("configuration", remark=remark)
     return uvloop.run(_run_until_told(settings))
 
 
 def check(config: Path) -> Settings:
-    """The settings, with everything looked at that a start would look at. Raises SettingsError."""
-    settings, contradictions = read(config)
-    problems = [*contradictions, *unfit_data_dir(settings.node.data_dir, CONTROL_SOCKET)]
-    try:
-        load_keys(settings, settings.make_directory())
-    except SettingsError as error:
-        problems += (one for one in error.problems if one not in problems)
-    if problems:
-        raise SettingsError(problems, SAMPLES if contradictions else "")
-    return settings
+    """The settings of a configuration that a node can start with. Raises SettingsError."""
+    return examine(config)[0]
+
+
+def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
+    """The settings, with everything looked at that a start would look at, and what is hardly meant.
+
+    Raises SettingsError with every problem at once.
+    """
+    reading = read(config)
+    problems = list(reading.problems)
+    if reading.sound.data_dir is not None:
+        problems += unfit_data_dir(reading.sound.data_dir, CONTROL_SOCKET)
+    problems += (one for one in key_problems(reading.sound) if one not in problems)
+    if problems or reading.settings is None:
+        raise SettingsError(problems, SAMPLES if reading.problems else "")
+    return reading.settings, reading.remarks
 
 
 def verify_own_log(config: Path, progress: Callable[[int, int], None] | None = None) -> LogVerdict:
