@@ -562,7 +562,7 @@ def test_two_listeners_cannot_have_one_port(write: Write, one: str, other: str, 
 
 def test_a_data_folder_must_be_makeable(write: Write) -> None:
     """Whatever the reason: it is tried, and nothing is left behind."""
-    with pytest.raises(SettingsError, match="node.data_dir: /proc/relay"):
+    with pytest.raises(SettingsError, match=r"node\.data_dir: /proc/relay"):
         check(write(changed('"data"', '"/proc/relay/data"')))
 
 

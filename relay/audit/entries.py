@@ -78,7 +78,7 @@ class AuditEvent(StrEnum):
     DELIVERY_FETCHED = "delivery-fetched"
     """Fetched by the recipient's system; `by`."""
     DELIVERY_ACKNOWLEDGED = "delivery-acknowledged"
-    """Acknowledged by the recipient's system; `by`, `code`."""
+    """Acknowledged by the recipient's system; `by`, `state`, and `why` where an operator did."""
     DELIVERY_EXPIRED = "delivery-expired"
     """Its time ran out; a negative receipt travels back."""
     DELIVERY_FAILED = "delivery-failed"

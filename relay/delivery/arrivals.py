@@ -68,6 +68,7 @@ from relay.wire.values import fit_detail
 
 log = structlog.get_logger("relay.arrivals")
 MOST_HOPS = 16
+"""The sixteenth may end at its recipient; a seventeenth is neither taken in nor made."""
 MOST_WAITING = 4096
 
 
@@ -187,7 +188,7 @@ class TransferDesk:
             return _Refusal(Reason.BAD_TRANSFER, fault)
         if self.place.node == header.origin or any(s.node == self.place.node for s in header.trace):
             return _Refusal(Reason.LOOP, f"the trace names {self.place.node} already")
-        if len(header.trace) >= MOST_HOPS:
+        if len(header.trace) > MOST_HOPS:
             return _Refusal(Reason.TOO_MANY_HOPS, f"{len(header.trace)} hops, limit {MOST_HOPS}")
         if header.expires_at <= now:
             return _Refusal(Reason.EXPIRED, f"expired at {header.expires_at.isoformat()}")
@@ -253,6 +254,8 @@ class TransferDesk:
         hop = next_hop(self.directory, self.place, code)
         if isinstance(hop, NoRoute):
             return _Refusal(hop.reason, hop.detail)
+        if isinstance(hop, Via) and len(opened.header.trace) >= MOST_HOPS:
+            return _Refusal(Reason.TOO_MANY_HOPS, f"{MOST_HOPS} hops, limit {MOST_HOPS}")
         if isinstance(hop, Via) and hop.neighbour == opened.neighbour:
             return _Refusal(Reason.UNREACHABLE, f"the way from here leads back to {hop.neighbour}")
         return hop
@@ -362,7 +365,9 @@ def _written(directory: Directory, verdict: _Content | _Refusal) -> dict[AgencyC
     """Each recipient's code as the document writes it: how its own system knows itself."""
     if isinstance(verdict, _Refusal):
         return {}
-    texts = [party.organ_id for party in verdict.envelope.recipients]
+    envelope = verdict.envelope
+    texts = [party.organ_id for party in envelope.recipients]
+    texts += [about.organ_id for about in envelope.response_for]  # a status has no To
     return {
         form: text
         for text in texts

@@ -52,6 +52,7 @@ def acknowledge(
     proof: tuple[Signed, Receipt] | None,
     by: Caller,
     at: datetime,
+    why: str = "",
 ) -> set[NodeId]:
     """What the recipient's system says of it. Once `done` it stays done; a repeat changes nothing."""
     row, state, message, current = _delivery(tx, delivery_id)
@@ -74,6 +75,7 @@ def acknowledge(
             delivery=delivery_id,
             state=acknowledgement.value,
             by=by.holder,
+            why=why,
         )
     )
     if proof is None:

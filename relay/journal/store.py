@@ -395,10 +395,11 @@ class SqliteJournal:
         proof: tuple[Signed, Receipt] | None,
         by: Caller,
         at: datetime,
+        why: str = "",
     ) -> set[NodeId]:
         back = await self.perform(
             lambda tx: handing.acknowledge(
-                tx, self._node, delivery_id, acknowledgement, proof, by, at
+                tx, self._node, delivery_id, acknowledgement, proof, by, at, why
             )
         )
         return cast("set[NodeId]", back)

@@ -24,7 +24,8 @@ from relay.wire.tree import Children, open_document
 
 LIMIT_BYTES = 1024 * 1024
 RECIPIENT_LIMIT = 5_000
-TRACE_LIMIT = 16
+TRACE_LIMIT = 17
+"""One step more than a transfer may have, so that one which came too far can be refused by evidence."""
 
 
 def write_transfer(header: TransferHeader) -> bytes:

@@ -53,7 +53,9 @@ async def _caller(inside: Inside, request: web.Request) -> Caller:
 
 
 def _local(request: web.Request) -> Caller:
-    return Caller(holder=f"local:{_peer_name(request)}", agencies=frozenset(), operator=True)
+    return Caller(
+        holder=f"local:{_peer_name(request)}", agencies=frozenset(), operator=True, local=True
+    )
 
 
 def _peer_name(request: web.Request) -> str:

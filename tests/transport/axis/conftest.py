@@ -244,6 +244,7 @@ class MemoryNode:
         delivery_id: DeliveryId,
         acknowledgement: Acknowledgement,
         reason: str = "",
+        why: str = "",
     ) -> InboxItem:
         item = await self.find(caller, delivery_id)
         done = Acknowledgement.DONE in (acknowledgement, item.acknowledgement)
