@@ -8,7 +8,8 @@ of these and stays an ordinary exception, loud.
     ├── PeerError          their bytes are wrong            refuse, never retry
     │   ├── EnvelopeError    the edXML cannot be carried
     │   │   ├── TooLargeError  more bytes than this node takes
-    │   │   └── DamagedError   not the bytes its sender named by digest
+    │   │   ├── DamagedError   not the bytes its sender named by digest
+    │   │   └── SecretError    marked as a state secret
     │   ├── SignatureError   a seal, receipt or transfer signature does not hold
     │   ├── WireError        a node-to-node document is malformed
     │   ├── AccessError      who asks may not do that
@@ -65,6 +66,10 @@ class TooLargeError(EnvelopeError):
 
 class DamagedError(EnvelopeError):
     """The body is not what the sender's own digest of it says: changed on its way here."""
+
+
+class SecretError(EnvelopeError):
+    """The document bears the marking of a state secret, which is never carried."""
 
 
 class SignatureError(PeerError):

@@ -376,3 +376,15 @@ def test_a_fetch_into_a_folder_that_cannot_be_written(
 
     assert result.exit_code == 66
     assert os.fspath(target) in result.stderr
+
+
+def test_a_root_that_may_issue_nothing_is_a_mistake_of_the_command(
+    relay: Callable[..., Result], letter: Letter, pki_folder: Path
+) -> None:
+    """Nothing was judged, so nothing is called INVALID: exit 64, with the file and what it should be."""
+    leaf = pki_folder / "agencies" / "000.00.20.H13.pem"
+    result = relay("verify", letter(), "--root", leaf)
+
+    assert result.exit_code == 64
+    assert str(leaf) in result.stderr
+    assert "keyCertSign" in result.stderr

@@ -21,6 +21,7 @@ from relay.errors import (
     PeerError,
     RelayError,
     RouteError,
+    SecretError,
     SignatureError,
     TooLargeError,
     TransportError,
@@ -105,6 +106,12 @@ _TABLE: dict[type, tuple[ErrorCode, str, str, Callable[[RelayError], str]]] = {
         "damaged",
         "Tep bi thay doi tren duong truyen, hay gui lai",
         _says("the file was damaged on its way, send it again"),
+    ),
+    SecretError: (
+        ErrorCode.NOT_COMPLIANT,
+        "state-secret",
+        "Van ban co dau chi do mat, khong duoc gui qua truc lien thong",
+        _says("a document marked as a state secret is never carried"),
     ),
     EnvelopeError: (
         ErrorCode.NOT_COMPLIANT,

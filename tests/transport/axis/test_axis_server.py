@@ -266,6 +266,17 @@ async def test_a_refusal_is_one_line_without_headers_or_payload(face: Any, edxml
     assert face.noted.known_ones == [("axis", "system:vxp.test.01", "no-route", True)]
 
 
+async def test_a_state_secret_is_called_one(face: Any, edxml: Edxml) -> None:
+    """The clerk learns what is wrong with it, not that it is no edXML."""
+    document = edxml(subject="Mật")
+    parameters = [("from", SENDER), ("messagetype", "edoc"), ("hash-file", digest_of(document))]
+    _, fields = await ask(face, "sendEdoc", *parameters, system="vxp.test.01", body=document)
+    assert fields["ErrorCode"] == "22"
+    assert "do mat" in fields["ErrorDesc"]
+    assert "state secret is never carried" in fields["ErrorDesc"]
+    assert "not a compliant" not in fields["ErrorDesc"]
+
+
 async def test_a_system_that_is_refused_without_end_does_not_fill_the_log(face: Any) -> None:
     """Beyond its share of a minute nothing is said of each."""
     face.noted.full = True

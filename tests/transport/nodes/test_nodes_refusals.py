@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import ssl
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -74,9 +75,10 @@ async def test_whoever_has_no_certificate_of_a_neighbour_is_counted(hub: Any) ->
     anonymous.load_verify_locations(cafile=hub.network.root)
     stranger = hub.peers["ngoai"]
     with structlog.testing.capture_logs() as logs:
-        with pytest.raises((OSError, ssl.SSLError)):
-            await _raw(hub, anonymous, b"GET / HTTP/1.1\r\n\r\n")
-            raise ConnectionResetError  # TLS 1.3: the client may learn of it by the end alone
+        with suppress(
+            OSError, ssl.SSLError
+        ):  # TLS 1.3: the client may learn of it by the end alone
+            assert await _raw(hub, anonymous, b"GET / HTTP/1.1\r\n\r\n") == b""
         async with stranger.session() as session, session.get(f"{hub.url}/axis/v1/node") as got:
             assert got.status == 403
         await _raw(hub, stranger.tls, b"garbage\r\n\r\n")
