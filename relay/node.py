@@ -37,7 +37,7 @@ from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
-from relay.delivery.refusals import RefusalDesk
+from relay.delivery.refused import RefusalDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk

@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore, Refusals
-from relay.delivery.refusals import UNNOTED
+from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, PeerError, RelayError
 from relay.model import AgencyCode

@@ -27,7 +27,7 @@ from relay.delivery.ports import (
     Tokens,
     Tracking,
 )
-from relay.delivery.refusals import UNNOTED
+from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.transport.native import audit, deliveries, health, messages, submit, tokens

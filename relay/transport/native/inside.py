@@ -24,7 +24,7 @@ from relay.delivery.ports import (
     Tokens,
     Tracking,
 )
-from relay.delivery.refusals import UNNOTED
+from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from relay.audit.entries import AuditEvent, entry, parse
 from relay.delivery.clock import Clock
-from relay.delivery.refusals import ENTRIES, MOST_KINDS, RefusalDesk
+from relay.delivery.refused import ENTRIES, MOST_KINDS, RefusalDesk
 from relay.errors import JournalError
 from relay.model import NodeId
 
