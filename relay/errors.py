@@ -15,6 +15,7 @@ of these and stays an ordinary exception, loud.
     │   ├── AccessError      who asks may not do that
     │   ├── NotFoundError    nothing of theirs has that name
     │   ├── ConflictError    other content under a name already taken
+    │   │   └── NotPossibleError  not as things stand
     │   └── RouteError       no way to the recipient
     ├── TransportError     the network is in the way        retry later
     │   └── UnansweredError  sent, but no answer came: in doubt
@@ -98,6 +99,10 @@ class NotFoundError(PeerError):
 
 class ConflictError(PeerError):
     """Other content stands already under the same id or idempotency key."""
+
+
+class NotPossibleError(ConflictError):
+    """What an operator wants is not possible as things stand; nothing was changed."""
 
 
 class RouteError(PeerError):

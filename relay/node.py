@@ -16,7 +16,7 @@ import os
 import random
 import signal
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,21 @@ from aiohttp import web
 
 from relay import __version__, logs
 from relay.audit.checkpoint import note_body, origin_of, sign_note
-from relay.audit.verify import LogKey, LogVerdict, verify_log
+from relay.audit.epochs import log_name, verify_epochs
+from relay.audit.verify import LogKey, LogVerdict, Progress
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.asking import AskingDesk
+from relay.delivery.asking import Questions
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
+from relay.delivery.control import ControlDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
-from relay.delivery.refused import RefusalDesk
+from relay.delivery.queue import QueueDesk
+from relay.delivery.refusals import RefusalDesk
+from relay.delivery.refused import RefusedCallersDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
@@ -47,13 +51,18 @@ from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
 from relay.errors import AuditError, SettingsError
 from relay.identity import NodeKeys, key_problems, load_keys
+from relay.journal import backup
 from relay.journal.ahead import AheadFiles
+from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
+from relay.journal.operating import OperatingTable
+from relay.journal.refusals import Refusals
+from relay.journal.shaping import ShapeTable
 from relay.journal.store import SqliteJournal
-from relay.model import NodeId
+from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
-from relay.settings import SAMPLES, Settings, load, read, unfit_data_dir
+from relay.settings import SAMPLES, Settings, Sound, load, read, unfit_data_dir
 from relay.signing.keys import LogSigner, verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, face_context, peer_node, server_context
@@ -124,11 +133,10 @@ class Node:
         log.info("node started", node=self._id, release=__version__, **_shown(self.addresses))
 
     async def _open_journal(self, log_signer: LogSigner) -> SqliteJournal:
-        origin = origin_of(self._id)
-
-        def sign_head(size: int, root: bytes) -> bytes:
-            body = note_body(origin, size, root)
-            return sign_note(body, origin, log_signer.public_key, log_signer.sign)
+        def sign_head(epoch: int, size: int, root: bytes) -> bytes:
+            name = log_name(self._id, epoch)
+            body = note_body(name, size, root)
+            return sign_note(body, name, log_signer.public_key, log_signer.sign)
 
         def grown(_: int) -> None:
             self._logbook.grown()
@@ -198,18 +206,24 @@ class Node:
             lambda neighbour: expiry.met(neighbour),  # noqa: PLW0108  made next
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
-        asking = AskingDesk(directory, journal, notary, wire, clock, dispatcher.receipts_wait)
+        asking = (directory, journal, notary, wire, clock, dispatcher)
         expiry = ExpiryDesk(
-            self._id, journal, notary, asking, clock, dispatcher.receipts_wait, policy.grace
+            self._id,
+            journal,
+            notary,
+            lambda: Questions(*asking),
+            clock,
+            dispatcher.receipts_wait,
+            policy.grace,
         )
         self._run("clock", self._steady.watch(self._jumped))
         self._run("dispatcher", dispatcher.run())
         self._exits.push_async_callback(dispatcher.drain, delivery.drain.total_seconds())
         self._run("sealing", sealing.run())
         self._run("expiry", expiry.run())
-        refusals = self._refusals = RefusalDesk(journal, clock)
-        self._exits.push_async_callback(refusals.sum_up)
-        self._run("refusals", refusals.run())
+        turned_away = self._turned_away = RefusedCallersDesk(journal, clock)
+        self._exits.push_async_callback(turned_away.sum_up)
+        self._run("refused-callers", turned_away.run())
 
         limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
         intake = IntakeDesk(
@@ -222,6 +236,15 @@ class Node:
             dispatcher.offer,
             sealing.wake,
         )
+        refusals = RefusalDesk(
+            self._id,
+            _speaker(settings, directory),
+            Refusals(journal),
+            intake,
+            journal,
+            clock,
+        )
+        self._run("refusals", refusals.run())
         inbox = InboxDesk(self._id, journal, notary, clock, dispatcher.receipts_wait)
         tokens = TokenDesk(self._id, directory, journal, clock)
         transfers = TransferDesk(
@@ -246,7 +269,7 @@ class Node:
             contact=dispatcher.contact,
             mint=clock.mint,
             identify=peer_node,
-            refusals=refusals,
+            refusals=turned_away,
         )
         gate = face.gate()
         axis = axis_app(
@@ -258,7 +281,7 @@ class Node:
             limits,
             clock.now,
             directory.resolve,
-            refusals=refusals,
+            refusals=turned_away,
         )
 
         def native(*, local: bool) -> web.Application:
@@ -273,22 +296,38 @@ class Node:
                 clock.now,
                 self._ready,
                 outbox=OutboxDesk(journal),
+                control=control,
+                queue=queue,
                 local_operator=local,
-                refusals=refusals,
+                refusals=turned_away,
             )
 
+        control = ControlDesk(
+            place,
+            directory,
+            journal,
+            OperatingTable(journal, self._id),
+            notary,
+            wire,
+            clock,
+            dispatcher,
+            sealing.wake,
+        )
+        queue = QueueDesk(
+            journal, ShapeTable(journal, self._id), dispatcher, clock, wire.certificate
+        )
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
             "nodes",
-            nodes_runner(nodes_app(face, gate), gate, refusals),
+            nodes_runner(nodes_app(face, gate), gate, turned_away),
             settings.listen.nodes,
-            telling(self._server_tls(), lambda: refusals.stranger("nodes", "tls")),
+            telling(self._server_tls(), lambda: turned_away.stranger("nodes", "tls")),
         )
         await self._listen(
-            "native", native_runner(native(local=False), refusals), settings.listen.native, tls
+            "native", native_runner(native(local=False), turned_away), settings.listen.native, tls
         )
-        await self._listen("axis", AxisRunner(axis, refusals), settings.listen.axis, tls)
+        await self._listen("axis", AxisRunner(axis, turned_away), settings.listen.axis, tls)
         await self._control(native_runner(native(local=True)))
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -383,6 +422,27 @@ def _systems(settings: Settings, directory: Directory) -> Systems:
     )
 
 
+def _speaker(settings: Settings, directory: Directory) -> AgencyCode | None:
+    """The agency in whose name refusals are told. Raises SettingsError for one not served here."""
+    code = settings.delivery.refusal_status_from
+    if code is None:
+        return None
+    resolved = directory.resolve(code)
+    if resolved not in directory.served_by(NodeId(settings.node.id)):
+        raise SettingsError([f"delivery.refusal_status_from: {code} is not served by this node"])
+    return resolved
+
+
+def _unfit_speaker(settings: Settings, sound: Sound) -> list[str]:
+    directory = sound.make_directory()
+    try:
+        if directory is not None:
+            _speaker(settings, directory)
+    except SettingsError as error:
+        return list(error.problems)
+    return []
+
+
 def _die(error: BaseException) -> None:
     """A failed commit cannot be tried again: whoever waits got no answer, the journal recovers."""
     log.critical("the journal cannot write; exiting to recover from it", error=str(error))
@@ -437,27 +497,36 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
     if reading.sound.data_dir is not None:
         problems += unfit_data_dir(reading.sound.data_dir, CONTROL_SOCKET)
     problems += (one for one in key_problems(reading.sound) if one not in problems)
+    if reading.settings is not None:
+        problems += _unfit_speaker(reading.settings, reading.sound)
     if problems or reading.settings is None:
         raise SettingsError(problems, SAMPLES if reading.problems else "")
     return reading.settings, reading.remarks
 
 
-def verify_own_log(config: Path, progress: Callable[[int, int], None] | None = None) -> LogVerdict:
-    """Recompute the log of a node, running or stopped, against its signed head."""
+def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
+    """Recompute the log of a node, running or stopped, against its signed heads: a verdict for each
+    epoch, the present one last."""
     settings = load(config)
     key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
-    origin = origin_of(NodeId(settings.node.id))
+    node = NodeId(settings.node.id)
+    log_key = LogKey(
+        origin_of(node),
+        key.public_key,
+        lambda signature, body: verify_log_signature(key.public_key, signature, body),
+    )
     with stored_log(settings.node.data_dir) as stored:
-        if stored.node != settings.node.id:
-            raise AuditError(f"the journal says it is of {stored.node}, not {settings.node.id}")
-        return verify_log(
-            stored.rows,
-            stored.head,
-            LogKey(
-                origin,
-                key.public_key,
-                lambda signature, body: verify_log_signature(key.public_key, signature, body),
-            ),
-            edge=stored.frontier,
-            progress=progress,
-        )
+        if stored.node != node:
+            raise AuditError(f"the journal says it is of {stored.node}, not {node}")
+        return verify_epochs(node, stored.epochs, log_key, progress)
+
+
+def back_up(config: Path, target: Path, progress: Progress) -> Backup:
+    """Copy the journal of a node, running or stopped; see journal.backup."""
+    return backup.back_up(load(config).node.data_dir, target, Clock().now(), progress)
+
+
+def restore(config: Path, source: Path, progress: Progress) -> Backup:
+    """Bring a backup back into the node's data folder, which must hold no journal."""
+    settings = load(config)
+    return backup.restore(source, settings.node.data_dir, NodeId(settings.node.id), progress)

@@ -229,6 +229,8 @@ class DeliverySection(Section):
     answer_within: Span = timedelta(minutes=2)
     clock_tolerance: Span = timedelta(minutes=5)
     drain: Span = timedelta(seconds=20)
+    refusal_status_from: Code | None = None
+    """An agency served here, in whose name senders are told of a refusal by a status 02."""
 
     @model_validator(mode="after")
     def _first_within_cap(self) -> DeliverySection:

@@ -101,6 +101,11 @@ def verify_note(note: bytes, key_name: str, public_key: bytes, verify: Verify) -
     return checkpoint
 
 
+def head_of(note: bytes) -> Checkpoint:
+    """What a note says, without looking at its signatures: for heads that this node signed itself."""
+    return _checkpoint(_split(note)[0])
+
+
 def _split(note: bytes) -> tuple[bytes, list[str]]:
     if len(note) > NOTE_LIMIT_BYTES:
         raise AuditError(f"note of {len(note)} bytes, limit {NOTE_LIMIT_BYTES}")

@@ -16,7 +16,8 @@ entries are equal bytes, so a leaf can be read, written again and compared. Ever
 and the fields of its event. The words for those are: message, delivery, transfer, entry (a
 message's own log entry), origin, peer, sender, recipient, recipients, digest (of the envelope),
 size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
-count, face (of the node: axis, native, nodes), refusals, expires, by (token or local user), why (an operator's own words), holder, token, scopes,
+count, face (of the node: axis, native, nodes), refusals, expires, deliveries (ids), by (token or
+local user), why (an operator's own words), holder, token, scopes,
 certificate (digest), config (digest), release. Never a subject, a name, an address or a secret.
 """
 
@@ -94,15 +95,30 @@ class AuditEvent(StrEnum):
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 (the name of an event)
     CONFLICT_ALERT = "conflict-alert"
     """Other bytes came under an identity already taken."""
+    EPOCH_STARTED = "epoch-started"
+    """The first entry of a new log: the head of the one before it, and `reason`."""
     CLOCK_JUMPED = "clock-jumped"
     """The system's clock went its own way by so many `seconds` (0: it is back); not followed."""
+    DELIVERY_HELD = "delivery-held"
+    """An operator's doing, as the following are: `by`, `why`, `deliveries`. Not sent until released."""
+    DELIVERY_RELEASED = "delivery-released"
+    DELIVERY_REQUEUED = "delivery-requeued"
+    """Queued anew, back-off forgotten, its way decided again; `count` receipts that were parked."""
+    DELIVERY_REDIRECTED = "delivery-redirected"
+    """Goes to another `neighbour`."""
+    DELIVERY_CANCELLED = "delivery-cancelled"
+    """Ended; this node's signed negative receipt travels back. `state` is what it ended as."""
+    TRANSFER_FREED = "transfer-freed"
+    """The neighbour does not have it: its deliveries may go another way."""
+    QUEUE_FLUSHED = "queue-flushed"
+    """What waits for the `neighbour` (all of them where none is named) is tried at once."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 
 
 def instant(at: datetime) -> str:
     """`at` as every time in the log is written: 2026-11-23T04:53:00.125Z, cut to milliseconds."""
-    return utc(at).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return utc(at).isoformat("T", "milliseconds")[:-6] + "Z"
 
 
 def moment(text: str) -> datetime:

@@ -6,7 +6,7 @@ Raises:  AuditError, with the index of the first entry that does not fit where i
 
 Steps:
     1  the head's signature holds, and it is the head of this log
-    2  indices run 0, 1, 2, … without gap or repeat; leaves and hashes are bytes
+    2  indices run from the first one on without gap or repeat; leaves and hashes are bytes
     3  the stored leaf hash, where there is one, is of the stored leaf
     4  the leaf is canonical
     5  the root over the first n leaves is the root of every kept head of size n
@@ -32,6 +32,8 @@ FINDINGS_LIMIT: Final = 100
 """Findings kept in full; the rest are only counted."""
 PROGRESS_EVERY: Final = 1024
 
+Progress = Callable[[int, int], None]
+"""Entries checked, entries in all."""
 Row = tuple[object, object, object]
 """Index, leaf, and the leaf hash stored beside it, None where none is stored: an int and two bytes,
 but a stored row may hold anything."""
@@ -68,14 +70,15 @@ def verify_log(
     kept_heads: Sequence[bytes] = (),
     edge: bytes | None = None,
     tolerance: timedelta = UTC_NOW_TOLERANCE,
-    progress: Callable[[int, int], None] | None = None,
+    first_index: int = 0,
+    progress: Progress | None = None,
 ) -> LogVerdict:
     """The verdict on a log that holds in every step, or AuditError.
 
     `kept_heads` are older signed heads of the same log, from its journal or from anyone who kept
     one: each must fit, and the more there are the narrower an edit is placed. `edge` is the stored
-    frontier, which the next entry would be appended to. `progress` is called with (entries checked,
-    entries in all) every now and then.
+    frontier, which the next entry would be appended to. `first_index` is where the log's indexes start
+    (epochs.py). `progress` is called every now and then.
     """
     checkpoint, pending = _heads(head, kept_heads, key)
     heads_checked = len(pending)
@@ -83,8 +86,8 @@ def verify_log(
     diary = _Diary(checkpoint.origin, tolerance)
     _compare(frontier, pending)
     for row in rows:
-        index, leaf, stored_hash = _typed(row, frontier.size)
-        if index >= checkpoint.size:
+        index, leaf, stored_hash = _typed(row, first_index + frontier.size)
+        if frontier.size >= checkpoint.size:
             raise AuditError(f"beyond the head, which covers {checkpoint.size} entries", index)
         frontier.append(_checked_hash(index, leaf, stored_hash))
         diary.note(index, _parsed(index, leaf))
@@ -93,7 +96,8 @@ def verify_log(
         if progress is not None and frontier.size % PROGRESS_EVERY == 0:
             progress(frontier.size, checkpoint.size)
     if frontier.size != checkpoint.size:
-        raise AuditError(f"missing; the head covers {checkpoint.size} entries", frontier.size)
+        due = first_index + frontier.size
+        raise AuditError(f"missing; the head covers {checkpoint.size} entries", due)
     if edge is not None and edge != frontier.to_bytes():
         raise AuditError(
             "the stored right edge of the tree is not that of the entries: it was edited"
@@ -170,7 +174,7 @@ class _Diary:
     """What is odd but proves no edit: findings, bounded, and the span of time."""
 
     def __init__(self, origin: str, tolerance: timedelta) -> None:
-        self._node = origin.removeprefix(ORIGIN_PREFIX)
+        self._node = origin.removeprefix(ORIGIN_PREFIX).partition("/")[0]
         self._tolerance = tolerance
         self._latest: datetime | None = None
         self.first_at: datetime | None = None

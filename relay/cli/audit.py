@@ -23,6 +23,7 @@ from relay.cli.show import printable, progress, show_json
 if TYPE_CHECKING:
     import aiohttp
 
+    from relay.audit.verify import LogVerdict
     from relay.cli.client import NativeClient
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
@@ -62,22 +63,26 @@ def verify(
     if chosen is None or (path and config):
         raise CommandError("name one configuration", USAGE, "relay audit verify CONFIG")
     with progress("verifying") as advance:
-        verdict = verify_own_log(chosen, advance)
-    checkpoint = verdict.checkpoint
+        verdicts = verify_own_log(chosen, advance)
     if as_json:
-        show_json(
-            {
-                "verdict": "VALID",
-                "origin": checkpoint.origin,
-                "entries": checkpoint.size,
-                "root": checkpoint.root.hex(),
-                "findings": [asdict(finding) for finding in verdict.findings],
-            }
-        )
+        *earlier, present = [_verdict(verdict) for verdict in verdicts]
+        show_json({"verdict": "VALID", **present, "earlier": earlier})
         return
-    for finding in verdict.findings:
-        remark(f"finding {finding.code}: {printable(finding.detail)}")
-    typer.echo(f"ok, {checkpoint.size} entries, root {checkpoint.root.hex()}")
+    for verdict in verdicts:
+        for finding in verdict.findings:
+            remark(f"finding {finding.code}: {printable(finding.detail)}")
+        checkpoint = verdict.checkpoint
+        typer.echo(f"ok, {checkpoint.size} entries, root {checkpoint.root.hex()}")
+
+
+def _verdict(verdict: LogVerdict) -> dict[str, Any]:
+    checkpoint = verdict.checkpoint
+    return {
+        "origin": checkpoint.origin,
+        "entries": checkpoint.size,
+        "root": checkpoint.root.hex(),
+        "findings": [asdict(finding) for finding in verdict.findings],
+    }
 
 
 async def _tail(

@@ -207,7 +207,7 @@ def refusal_of(status: int, problem: Mapping[str, Any]) -> RelayError:
             return AccessError(detail)
         case "not-found":
             return NotFoundError(detail)
-        case "conflict":
+        case "conflict" | "not-possible":
             return ConflictError(detail)
         case "no-route":
             return RouteError(detail, [str(code) for code in problem.get("codes", ())])

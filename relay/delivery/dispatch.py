@@ -95,6 +95,24 @@ class Dispatcher:
                 channel.returns_waiting = True
                 channel.signal.set()
 
+    def resume(self, neighbours: Iterable[NodeId], *, at_once: bool) -> None:
+        """An operator set something going: all of it is looked at, frozen or not. `at_once` ends a wait."""
+        for neighbour in neighbours:
+            if (channel := self.channels.get(neighbour)) is not None:
+                channel.failing = channel.returns_waiting = True
+                channel.lanes.look_again()
+                channel.wake() if at_once else channel.signal.set()
+
+    def reserve(self, transfer_id: TransferId) -> bool:
+        """Nobody makes an attempt of this transfer until `restore`; False while one is under way."""
+        if transfer_id in self._carrying:
+            return False
+        self._carrying.add(transfer_id)
+        return True
+
+    def restore(self, transfer_id: TransferId) -> None:
+        self._carrying.discard(transfer_id)
+
     def contact(self, neighbour: NodeId) -> None:
         """The neighbour just spoke to us: whatever it was thought to be, it is reachable."""
         self.met(neighbour)
@@ -224,13 +242,21 @@ class Dispatcher:
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
         """Another attempt, to the letter."""
-        self._carrying.add(transfer.transfer_id)
+        if not self.reserve(transfer.transfer_id):
+            return  # an operator's action has it
+        try:
+            if await self._may_go(transfer):
+                header = read_transfer(transfer.header.document)
+                await self._attempt(channel, header, transfer.header, transfer.seal, transfer)
+        finally:
+            self.restore(transfer.transfer_id)
+
+    async def _may_go(self, transfer: OpenTransfer) -> bool:
         try:
             await self.journal.resend(transfer.transfer_id, self.clock.now())
-            header = read_transfer(transfer.header.document)
-            await self._attempt(channel, header, transfer.header, transfer.seal, transfer)
-        finally:
-            self._carrying.discard(transfer.transfer_id)
+        except IllegalStepError:
+            return False  # answered, freed or held since it was read
+        return True
 
     async def _attempt(
         self,

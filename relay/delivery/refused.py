@@ -32,7 +32,7 @@ log = structlog.get_logger("relay.refusals")
 
 
 @dataclass(slots=True)
-class RefusalDesk:
+class RefusedCallersDesk:
     """delivery.ports.Refusals."""
 
     journal: Journal

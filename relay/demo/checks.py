@@ -229,10 +229,10 @@ def _broken_chain(receipts: Sequence[dict[str, Any]]) -> list[str]:
 
 async def _log(node: RunningNode) -> Log:
     try:
-        verdict = await asyncio.to_thread(verify_own_log, node.config)
+        verdicts = await asyncio.to_thread(verify_own_log, node.config)
     except AuditError as error:
         return Log(node, 0, str(error))
-    return Log(node, verdict.checkpoint.size, "")
+    return Log(node, sum(verdict.checkpoint.size for verdict in verdicts), "")
 
 
 # ---------------------------------------------------------------- once

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
 
 from relay.errors import EnvelopeError
@@ -72,6 +73,10 @@ def parse(text: str) -> Code:
 
     A connection centre's id (NN.PP.W00, vxp.saas.NN) is refused: it is a system, not an agency.
     """
+    return _parse(text) if len(text) > MAX_CHARACTERS else _parse_known(text)
+
+
+def _parse(text: str) -> Code:
     shown = text.strip()
     if len(shown) > MAX_CHARACTERS:
         raise EnvelopeError(
@@ -85,6 +90,10 @@ def parse(text: str) -> Code:
     if _OLD.fullmatch(upper):
         return _parse_old(upper)
     raise EnvelopeError(f"{_quoted(shown)} is not an agency code" if shown else "empty agency code")
+
+
+_parse_known = lru_cache(maxsize=4096)(_parse)
+"""Short texts only. A document's few codes are asked for again and again on its way."""
 
 
 def _quoted(text: str) -> str:

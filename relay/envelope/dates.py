@@ -51,16 +51,9 @@ def remark_date(text: str, where: str, findings: Findings) -> None:
 
 
 def _instant(match: re.Match[str]) -> datetime | None:
-    parts = {name: int(value) for name, value in match.groupdict().items() if value}
+    parts = match.group("year", "month", "day", "hour", "minute", "second")
+    year, month, day, hour, minute, second = [int(part or 0) for part in parts]
     try:
-        return datetime(
-            parts["year"],
-            parts["month"],
-            parts["day"],
-            parts.get("hour", 0),
-            parts.get("minute", 0),
-            parts.get("second", 0),
-            tzinfo=VIETNAM,
-        )
+        return datetime(year, month, day, hour, minute, second, tzinfo=VIETNAM)
     except ValueError:
         return None

@@ -18,86 +18,16 @@ NAMESPACES = frozenset(
     {QCVN, "http://www.e-doc.vn/Schema/", "http://schemas.xmlsoap.org/soap/envelope/", ""}
 )
 
-Shape = dict[str, "Shape"]
-"""The children an element may have, by local name."""
+Shape = dict[str, tuple[str, "Shape"]]
+"""The children an element may have: expat's name of each ("namespace local", in every namespace and
+spelling) to its canonical local name and its own children."""
 
 LEAF: Shape = {}
 """Text only."""
+CONTENT: Shape = {}
+"""Base64 only."""
 OPAQUE: Shape = {}
 """Anything may stand inside; nobody here reads it."""
-
-
-def _leaves(names: str) -> Shape:
-    return dict.fromkeys(names.split(), LEAF)
-
-
-_PARTY = _leaves(
-    "OrganId OrganizationInCharge OrganName OrganAdd Email Telephone Fax Website",
-)
-_CODE = _leaves("CodeNumber CodeNotation")
-EITHER: Shape = _leaves("CodeNumber CodeNotation")
-"""Code in ResponseFor: "7816/VPCP-TTĐT" as one text, or the two parts."""
-_STAFF = _leaves("Department Staff Mobile Email")
-_MESSAGE_HEADER: Shape = {
-    "From": _PARTY,
-    "To": _PARTY,
-    "Code": _CODE,
-    "PromulgationInfo": _leaves("Place PromulgationDate"),
-    "DocumentType": _leaves("Type TypeDetail TypeName"),
-    "SignerInfo": _leaves("Competence Position FullName"),
-    "OtherInfo": {
-        **_leaves("Priority SphereOfPromulgation TyperNotation PromulgationAmount PageAmount"),
-        **_leaves("Direction"),
-        "Appendixes": _leaves("Appendix"),
-        "ReplyFors": OPAQUE,
-        "ReferenceCodes": OPAQUE,
-    },
-    "ResponseFor": {**_leaves("OrganId DocumentId PromulgationDate"), "Code": EITHER},
-    "ResponseForTask": _leaves("TaskCode"),
-    "ToPlaces": _leaves("Place"),
-    "StaffInfo": _STAFF,
-    **_leaves("DocumentId Subject Content DueDate SteeringType ApplicationType"),
-    **_leaves("StatusCode Description Timestamp"),
-}
-_BUSINESS: Shape = {
-    **_leaves("DocumentId BussinessDocType BussinessDocReason Paper"),
-    "BussinessDocumentInfo": {
-        **_leaves("DocumentInfo DocumentReceiver"),
-        "ReceiverList": {"Receiver": _leaves("OrganId ReceiverType")},
-    },
-    "ReplacementInfoList": {
-        "ReplacementInfo": {"DocumentId": LEAF, "OrganIdList": _leaves("OrganId")}
-    },
-    "StaffInfo": _STAFF,
-}
-_ATTACHMENTS: Shape = {
-    "Attachment": _leaves("ContentId AttachmentName Description ContentType ContentTransferEncoded")
-}
-_BODY: Shape = {
-    "edXMLManifest": {"Reference": _leaves("ContentId ContentType Description AttachmentName")},
-    "AttachmentEncoded": _ATTACHMENTS,
-}
-_HEADER: Shape = {
-    "MessageHeader": _MESSAGE_HEADER,
-    "Status": _MESSAGE_HEADER,
-    "TraceHeaderList": {
-        "TraceHeader": _leaves("OrganId Timestamp"),
-        "Bussiness": _BUSINESS,
-    },
-    "Bussiness": _BUSINESS,
-    "Signature": OPAQUE,
-}
-_ROOT: Shape = {
-    "edXMLEnvelope": {
-        "edXMLHeader": _HEADER,
-        "edXMLBody": _BODY,
-        "AttachmentEncoded": _ATTACHMENTS,
-        "Signature": OPAQUE,
-    },
-    "AttachmentEncoded": _ATTACHMENTS,
-    "Signature": OPAQUE,
-}
-DOCUMENT: Shape = {"edXML": _ROOT}
 
 # The second spelling in use; the first is the standard's own.
 _ALIASES = {
@@ -107,65 +37,128 @@ _ALIASES = {
     "BusinessDocumentInfo": "BussinessDocumentInfo",
 }
 
-AMBIGUOUS = frozenset({"OrganId", "StatusCode"})
-"""A second one of these, or one in pieces, would let two readers route the same bytes differently."""
-
-
-_REPEATING = frozenset({"Appendix", "Place", "TaskCode"})
-
-
-def _names(shape: Shape) -> set[str]:
-    return set(shape).union(*(_names(child) for child in shape.values()))
-
-
-def _expanded() -> dict[str, str]:
-    local = {name: name for name in _names(DOCUMENT)} | _ALIASES
-    spaces = [f"{space} " if space else "" for space in NAMESPACES]
-    return {space + name: canonical for space in spaces for name, canonical in local.items()}
-
-
-CANONICAL: dict[str, str] = _expanded()
-"""expat's name ("namespace local") of every known element to its canonical local name."""
-
 
 def canonical(name: str) -> str:
-    """The canonical local name of a name in any namespace."""
+    """The canonical local name of expat's name, whatever its namespace."""
     local = name.rpartition(" ")[2]
     return _ALIASES.get(local, local)
 
 
-class Element:
-    """A known element that holds others: `fields` are the names and texts (without surrounding
-    white space) of those with text only, `children` the others; both in the order written."""
+def _shape(leaves: str, **others: Shape) -> Shape:
+    children = dict.fromkeys(leaves.split(), LEAF) | others
+    spelt = {name: name for name in children}
+    spelt |= {alias: name for alias, name in _ALIASES.items() if name in children}
+    return {
+        f"{space} {local}".strip(): (name, children[name])
+        for space in NAMESPACES
+        for local, name in spelt.items()
+    }
 
-    __slots__ = ("children", "content", "fields", "name")
+
+_PARTY = _shape(
+    "OrganId OrganizationInCharge OrganName OrganAdd Email Telephone Fax Website",
+)
+EITHER = _shape("CodeNumber CodeNotation")
+"""Code in ResponseFor: "7816/VPCP-TTĐT" as one text, or the two parts."""
+_STAFF = _shape("Department Staff Mobile Email")
+_MESSAGE_HEADER = _shape(
+    "DocumentId Subject Content DueDate SteeringType ApplicationType"
+    " StatusCode Description Timestamp",
+    From=_PARTY,
+    To=_PARTY,
+    Code=_shape("CodeNumber CodeNotation"),
+    PromulgationInfo=_shape("Place PromulgationDate"),
+    DocumentType=_shape("Type TypeDetail TypeName"),
+    SignerInfo=_shape("Competence Position FullName"),
+    OtherInfo=_shape(
+        "Priority SphereOfPromulgation TyperNotation PromulgationAmount PageAmount Direction",
+        Appendixes=_shape("Appendix"),
+        ReplyFors=OPAQUE,
+        ReferenceCodes=OPAQUE,
+    ),
+    ResponseFor=_shape("OrganId DocumentId PromulgationDate", Code=EITHER),
+    ResponseForTask=_shape("TaskCode"),
+    ToPlaces=_shape("Place"),
+    StaffInfo=_STAFF,
+)
+_BUSINESS = _shape(
+    "DocumentId BussinessDocType BussinessDocReason Paper",
+    BussinessDocumentInfo=_shape(
+        "DocumentInfo DocumentReceiver",
+        ReceiverList=_shape("", Receiver=_shape("OrganId ReceiverType")),
+    ),
+    ReplacementInfoList=_shape(
+        "", ReplacementInfo=_shape("DocumentId", OrganIdList=_shape("OrganId"))
+    ),
+    StaffInfo=_STAFF,
+)
+_ATTACHMENTS = _shape(
+    "",
+    Attachment=_shape(
+        "ContentId AttachmentName Description ContentType", ContentTransferEncoded=CONTENT
+    ),
+)
+_BODY = _shape(
+    "",
+    edXMLManifest=_shape("", Reference=_shape("ContentId ContentType Description AttachmentName")),
+    AttachmentEncoded=_ATTACHMENTS,
+)
+_HEADER = _shape(
+    "",
+    MessageHeader=_MESSAGE_HEADER,
+    Status=_MESSAGE_HEADER,
+    TraceHeaderList=_shape("", TraceHeader=_shape("OrganId Timestamp"), Bussiness=_BUSINESS),
+    Bussiness=_BUSINESS,
+    Signature=OPAQUE,
+)
+_ENVELOPE = _shape(
+    "", edXMLHeader=_HEADER, edXMLBody=_BODY, AttachmentEncoded=_ATTACHMENTS, Signature=OPAQUE
+)
+_ROOT = _shape("", edXMLEnvelope=_ENVELOPE, AttachmentEncoded=_ATTACHMENTS, Signature=OPAQUE)
+DOCUMENT = _shape("", edXML=_ROOT)
+
+AMBIGUOUS = frozenset({"OrganId", "StatusCode"})
+"""A second one of these, or one in pieces, would let two readers route the same bytes differently."""
+
+_REPEATING = frozenset({"Appendix", "Place", "TaskCode"})
+
+
+class Element:
+    """A known element that holds others. `fields` are the names and texts (without surrounding
+    white space) of those with text only. Of the others, `children` are the first of each name and
+    `repeated` those that follow one of the same name. All in the order written."""
+
+    __slots__ = ("children", "content", "fields", "name", "repeated")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.fields: list[tuple[str, str]] = []
-        self.children: list[Element] = []
+        self.children: dict[str, Element] = {}
+        self.repeated: list[Element] = []
         self.content: Content | None = None
         """Of an Attachment: what its ContentTransferEncoded was."""
 
+    def add(self, child: Element) -> None:
+        if child.name in self.children:
+            self.repeated.append(child)
+        else:
+            self.children[child.name] = child
+
     def all(self, name: str) -> list[Element]:
-        return [child for child in self.children if child.name == name]
+        first = self.children.get(name)
+        if first is None:
+            return []
+        return [first, *(child for child in self.repeated if child.name == name)]
 
     def first(self, name: str) -> Element:
         """The first child of that name; where there is none, an element that holds nothing."""
-        for child in self.children:
-            if child.name == name:
-                return child
-        return NOTHING
+        return self.children.get(name, NOTHING)
 
     def only(self, name: str) -> Element | None:
         """The one child of that name, None without any; a second one is refused."""
-        found = self.all(name)
-        if len(found) > 1:
+        if any(child.name == name for child in self.repeated):
             raise EnvelopeError(f"second {name}", where=self.name)
-        return found[0] if found else None
-
-    def has(self, name: str) -> bool:
-        return any(field == name for field, _ in self.fields) or self.first(name) is not NOTHING
+        return self.children.get(name)
 
     def texts(self, where: str, findings: Findings) -> dict[str, str]:
         """The fields by name. Of a name that stands twice the first counts and the others are

@@ -1,4 +1,4 @@
-"""Elements to the header's fields: sender, recipients, what it is, what it answers.
+"""Elements to an Envelope: sender, recipients, what it is, what it answers, what it carries.
 
 Refused is only what no node could route or what two readers would route differently; everything
 else that is odd becomes a finding.
@@ -8,51 +8,42 @@ Touches: nothing. Raises: EnvelopeError.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from relay.envelope.dates import remark_date
 from relay.envelope.elements import Element
 from relay.envelope.findings import Findings, quoted
 from relay.envelope.limits import Limits
+from relay.envelope.manifest import join, references_of
 from relay.envelope.parties import read_recipients, read_sender
 from relay.envelope.responses import read_responses, read_status
 from relay.errors import EnvelopeError
-from relay.model import MessageType, Party, Priority, ResponseFor, StatusReport
+from relay.model import Digest, Envelope, MessageType, Party, Priority
 
 _PRIORITIES = {str(priority.value): priority for priority in Priority}
 _OPERATIONS = {"0": 0, "1": 1, "2": 2, "3": 3}
 _REQUIRED = ("DocumentId", "Code", "PromulgationInfo", "DocumentType", "Subject")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What MessageHeader and TraceHeaderList say."""
-
-    message_type: MessageType
-    sender: Party
-    recipients: tuple[Party, ...]
-    document_id: str
-    code_number: str
-    code_notation: str
-    promulgation_place: str
-    promulgation_date: str
-    document_type: str
-    subject: str
-    priority: Priority
-    operation: int
-    response_for: tuple[ResponseFor, ...]
-    status: StatusReport | None
-
-
-def read_header(root: Element, *, has_body: bool, limits: Limits, findings: Findings) -> Header:
-    """`has_body`: the envelope carries references or attachments, so it is no status message."""
+def read_envelope(
+    root: Element,
+    attachments: list[Element],
+    *,
+    digest: Digest,
+    size_bytes: int,
+    limits: Limits,
+    findings: Findings,
+) -> Envelope:
+    """`attachments` are the Attachment elements, wherever they stood; findings come in `findings`
+    and, all of them, in the envelope."""
     edxml_header = _edxml_header(root)
     message = _message_header(edxml_header)
+    references = references_of(root)
     where = message.name
     texts = message.texts(where, findings)
     recipients = read_recipients(message, limits, findings)
+    has_body = bool(references or attachments)
     kind = _kind(message, texts, has_body=has_body, addressed=bool(recipients), findings=findings)
-    if kind is MessageType.DOCUMENT:
+    is_status = kind is MessageType.STATUS
+    if not is_status:
         _remark_missing(message, texts, recipients, findings)
     _remark_repeated(message, findings)
     code = message.first("Code").texts(f"{where}/Code", findings)
@@ -62,9 +53,10 @@ def read_header(root: Element, *, has_body: bool, limits: Limits, findings: Find
     if "DueDate" in texts:
         remark_date(texts["DueDate"], f"{where}/DueDate", findings)
     _remark_trace(edxml_header, findings)
-    is_status = kind is MessageType.STATUS
-    return Header(
+    return Envelope(
         message_type=kind,
+        digest=digest,
+        size_bytes=size_bytes,
         sender=read_sender(message, findings),
         recipients=recipients,
         document_id=texts.get("DocumentId", ""),
@@ -80,6 +72,8 @@ def read_header(root: Element, *, has_body: bool, limits: Limits, findings: Find
         operation=_operation(edxml_header, findings),
         response_for=read_responses(message, required=is_status, findings=findings),
         status=read_status(message, texts, findings) if is_status else None,
+        attachments=join(references, attachments, findings),
+        findings=findings.result(),
     )
 
 
@@ -128,19 +122,17 @@ def _remark_missing(
     findings: Findings,
 ) -> None:
     for name in _REQUIRED:
-        if not message.has(name):
+        if name not in texts and name not in message.children:
             findings.add("missing-element", f"no {name}", message.name)
     if not recipients:
         findings.add("missing-to", "no To with an OrganId", message.name)
 
 
 def _remark_repeated(message: Element, findings: Findings) -> None:
-    seen = set()
-    for child in message.children:
-        if child.name in seen and child.name not in {"To", "ResponseFor"}:
+    for child in message.repeated:
+        if child.name not in {"To", "ResponseFor"}:
             where = f"{message.name}/{child.name}"
             findings.add("duplicate-element", "the first one counts", where)
-        seen.add(child.name)
 
 
 def _priority(message: Element, findings: Findings) -> Priority:

@@ -70,6 +70,8 @@ def name_fault(name: str) -> str | None:
         return "path separator"
     if name in {".", ".."} or name[1:2] == ":":
         return "a place, not a name"
+    if name.isprintable():
+        return None
     if _DIRECTION_MARK.search(name):
         return "mark of writing direction"
     return "control character" if _CONTROL.search(name) else None
@@ -107,7 +109,7 @@ def _remark_name(texts: dict[str, str], where: str, findings: Findings) -> None:
 def _remark_types(declared: str, referred: str, where: str, findings: Findings) -> None:
     if declared and is_misspelt(declared):
         findings.add("content-type-misspelt", quoted(declared), f"{where}/ContentType")
-    if referred and well_spelt(referred) != well_spelt(declared):
+    if referred not in {"", declared} and well_spelt(referred) != well_spelt(declared):
         detail = f"{quoted(declared)}, its Reference says {quoted(referred)}"
         findings.add("content-type-mismatch", detail, f"{where}/ContentType")
 

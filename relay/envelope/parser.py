@@ -8,12 +8,13 @@ Touches: nothing. Trusts: nothing, every byte is hostile. Raises: EnvelopeError.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from xml.parsers import expat
 
 from relay.envelope.contents import Passing, Sink
 from relay.envelope.elements import (
     AMBIGUOUS,
-    CANONICAL,
+    CONTENT,
     DOCUMENT,
     EITHER,
     LEAF,
@@ -27,7 +28,17 @@ from relay.envelope.limits import SLICE_BYTES, Limits, in_units
 from relay.envelope.marking import MARKING_ENDS, Marking, marking_of
 from relay.errors import EnvelopeError, SecretError
 
-_ENCODED = "ContentTransferEncoded"
+_NAME = itemgetter(0)
+_UNFINISHED = frozenset(
+    expat.errors.codes[fault]
+    for fault in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
+)
+"""What expat finds only where the document ends."""
 
 
 class EdxmlParser:
@@ -46,15 +57,15 @@ class EdxmlParser:
         self._text_chars = -1 if limits.marking_elements else limits.text_chars
         self._sink = sink
         self._pieces: list[str] = []
-        self._names: list[str] = []
-        self._shapes: list[Shape] = [DOCUMENT]
+        self._path = [("", DOCUMENT)]
         self._open = [Element("")]
         self._elements = self._declarations = self._declared_at = self._fed = 0
-        self._foreign = False
+        self._foreign = self.unfinished = False
         self._position = -1
         self._passing: Passing | None = None
         self._passing_from = self._base64_bytes = 0
-        self._expat = expat.ParserCreate(encoding="UTF-8", namespace_separator=" ")
+        # None: expat's own dictionary of names costs more than it saves.
+        self._expat = expat.ParserCreate("UTF-8", " ", None)
         self._expat.buffer_text = True
         self._expat.ordered_attributes = True
         self._expat.XmlDeclHandler = self._declaration
@@ -66,17 +77,13 @@ class EdxmlParser:
 
     def feed(self, data: bytes | memoryview) -> None:
         self._parse(data, final=False)
-        seen = self._expat.CurrentByteIndex
-        if self._fed - seen > self._limits.token_bytes + SLICE_BYTES:
-            limit = in_units(self._limits.token_bytes)
-            raise EnvelopeError("tag or comment too long", where=f"byte {seen}", limit=limit)
-        self._check_bounds(seen)
+        self._check_slice(self._expat.CurrentByteIndex)
 
-    def close(self) -> Element:
-        """The root element."""
-        self._parse(b"", final=True)
+    def close(self, data: bytes | memoryview) -> Element:
+        """Take the last bytes, at most a slice; the root element."""
+        self._parse(data, final=True)
         self._check_bounds(self._fed)
-        return self._open[0].children[0]
+        return self._open[0].children["edXML"]
 
     def release(self) -> None:
         """Let go of expat's references back to us, so that memory is freed at once."""
@@ -97,8 +104,18 @@ class EdxmlParser:
         try:
             self._expat.Parse(data, final)
         except expat.ExpatError as error:
+            seen = self._expat.ErrorByteIndex
+            if error.code in _UNFINISHED:  # nothing else is wrong with the last slice
+                self.unfinished = True
+                self._check_slice(seen)
             fault = f"not well-formed: {expat.ErrorString(error.code)}"
-            raise EnvelopeError(fault, where=f"byte {self._expat.ErrorByteIndex}") from None
+            raise EnvelopeError(fault, where=f"byte {seen}") from None
+
+    def _check_slice(self, seen: int) -> None:
+        if self._fed - seen > self._limits.token_bytes + SLICE_BYTES:
+            limit = in_units(self._limits.token_bytes)
+            raise EnvelopeError("tag or comment too long", where=f"byte {seen}", limit=limit)
+        self._check_bounds(seen)
 
     def _check_bounds(self, seen: int) -> None:
         """After each slice, which holds at most SLICE_BYTES more than allowed."""
@@ -136,75 +153,72 @@ class EdxmlParser:
             raise self._over("too many attributes", self._limits.attributes)
         pieces = self._pieces
         if pieces:
-            if len(pieces) > 1 or not pieces[0].isspace():
-                self._take_stray()
-            pieces.clear()
-        local = CANONICAL.get(name, "")
-        shape = self._shapes[-1].get(local)
-        if shape is None:
-            local, shape = self._irregular(name)
-        self._shapes.append(shape)
-        self._names.append(local)
+            text = pieces.pop()
+            if pieces:
+                text = self._whole(text)
+            if not text.isspace():
+                self._take_stray(text.strip())
+        path = self._path
+        step = path[-1][1].get(name) or self._irregular(name)
+        path.append(step)
+        local, shape = step
         if shape:
-            self._begin(local)
-        elif local == _ENCODED and shape is LEAF:
+            element = Element(local)
+            self._open[-1].add(element)
+            self._open.append(element)
+            if local == "Attachment":
+                self._begin_attachment(element)
+        elif shape is CONTENT:
             self._begin_content()
 
     def _end(self, _name: str) -> None:
-        shape = self._shapes.pop()
-        local = self._names.pop()
+        local, shape = self._path.pop()
         pieces = self._pieces
         text = ""
         if pieces:
-            text = (pieces[0] if len(pieces) == 1 else "".join(pieces)).strip()
-            pieces.clear()
-            if len(text) > self._text_chars or text.endswith(MARKING_ENDS):
+            text = pieces.pop()
+            if pieces:
+                text = self._whole(text)
+            text = text.strip()
+            if text and (text[-1] in MARKING_ENDS or len(text) > self._text_chars):
                 self._judge(text, local)
         if shape is LEAF:
-            if self._passing is not None:
-                self._end_content(self._passing)
             self._open[-1].fields.append((local, text))
-        elif shape is not OPAQUE:
-            self._finish(text, shape)
+        elif shape:
+            self._open.pop()
+            if text:
+                self._take_text(local, shape, text)
+        elif self._passing is not None:
+            self._end_content(self._passing)
 
     # ------------------------------------------------------------ elements
 
-    def _begin(self, local: str) -> None:
-        element = Element(local)
-        self._open[-1].children.append(element)
-        self._open.append(element)
-        if local == "Attachment":
-            self._position += 1
-            if self._position >= self._limits.attachments:
-                raise EnvelopeError("too many attachments", limit=str(self._limits.attachments))
-            self.attachments.append(element)
-
-    def _finish(self, text: str, shape: Shape) -> None:
-        element = self._open.pop()
-        if shape is EITHER and text:
-            self._open[-1].fields.append((element.name, text))
-        elif text:
-            self._remark_stray(element.name)
+    def _take_text(self, local: str, shape: Shape, text: str) -> None:
+        """Text at the end of an element that holds others."""
+        if shape is EITHER:
+            self._open[-1].fields.append((local, text))
+        else:
+            self._remark_stray(local)
 
     def _irregular(self, name: str) -> tuple[str, Shape]:
         """An element that is unknown here, inside an unknown one, or in a namespace of its own."""
-        above = self._shapes[-1]
-        if self._passing is not None:
+        above_name, above = self._path[-1]
+        if above is CONTENT:
             raise EnvelopeError("element inside base64", where=self._here())
-        if len(self._names) >= self._limits.depth:
+        if len(self._path) > self._limits.depth:
             raise self._over("elements nested too deep", self._limits.depth)
         local = canonical(name)
         if len(local) > self._limits.name_chars:
             raise self._over("element name too long", self._limits.name_chars)
         if above is OPAQUE:
             return local, OPAQUE
-        shape = above.get(local)
-        if shape is not None:
+        known = above.get(local)
+        if known is not None:
             self._remark_namespace(local)
-            return local, shape
+            return known
         if above is DOCUMENT:
             raise EnvelopeError("root element is not edXML")
-        if above is LEAF and self._names[-1] in AMBIGUOUS:
+        if above is LEAF and above_name in AMBIGUOUS:
             raise EnvelopeError("element inside a code", where=self._here())
         self.findings.add("unknown-element", "kept, not read", self._here(local))
         return local, OPAQUE
@@ -215,18 +229,23 @@ class EdxmlParser:
             self.findings.add("foreign-namespace", "not a namespace of edXML", self._here(local))
 
     def _here(self, *below: str) -> str:
-        return "/".join([*self._names, *below])
+        return "/".join((*map(_NAME, self._path), *below))[1:]
 
     def _over(self, what: str, limit: int, *below: str) -> EnvelopeError:
         return EnvelopeError(what, where=self._here(*below), limit=str(limit))
 
     # ------------------------------------------------------------ texts
 
-    def _take_stray(self) -> None:
+    def _whole(self, last: str) -> str:
+        """A text that came in pieces."""
+        whole = "".join([*self._pieces, last])
+        self._pieces.clear()
+        return whole
+
+    def _take_stray(self, text: str) -> None:
         """Text before a child element: judged, not kept."""
-        text = "".join(self._pieces).strip()
         self._judge(text)
-        if text and self._shapes[-1] is not OPAQUE:
+        if self._path[-1][1] is not OPAQUE:
             self._remark_stray()
 
     def _remark_stray(self, *below: str) -> None:
@@ -238,7 +257,7 @@ class EdxmlParser:
         if len(text) > limits.text_chars:
             raise self._over("text too long", limits.text_chars, *below)
         marking = marking_of(text)
-        name = below[-1] if below else self._names[-1]
+        name = below[-1] if below else self._path[-1][0]
         in_element = name in limits.marking_elements and text.lower() not in {"", "0", "false"}
         if marking is Marking.CERTAIN or in_element:
             raise SecretError("marked as a state secret", where=self._here(*below))
@@ -248,9 +267,15 @@ class EdxmlParser:
 
     # ------------------------------------------------------------ attachments
 
+    def _begin_attachment(self, element: Element) -> None:
+        self._position += 1
+        if self._position >= self._limits.attachments:
+            raise EnvelopeError("too many attachments", limit=str(self._limits.attachments))
+        self.attachments.append(element)
+
     def _begin_content(self) -> None:
-        if any(name == _ENCODED for name, _ in self._open[-1].fields):
-            raise EnvelopeError(f"second {_ENCODED}", where=self._here())
+        if self._open[-1].content is not None:
+            raise EnvelopeError("second ContentTransferEncoded", where=self._here())
         self._passing = Passing(self._position, self._sink)
         self._passing_from = self._expat.CurrentByteIndex
         if self._fed >= SLICE_BYTES:

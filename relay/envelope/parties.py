@@ -39,19 +39,19 @@ def read_recipients(message: Element, limits: Limits, findings: Findings) -> tup
 
 
 def _party(element: Element, where: str, findings: Findings) -> Party:
-    texts = element.texts(where, findings)
-    code = texts.get("OrganId", "")
+    text = element.texts(where, findings).get
+    code = text("OrganId", "")
     if code:
         remark_code(code, where, findings)
     return Party(
         organ_id=code,
-        organ_name=texts.get("OrganName", ""),
-        organization_in_charge=texts.get("OrganizationInCharge", ""),
-        organ_add=texts.get("OrganAdd", ""),
-        email=texts.get("Email", ""),
-        telephone=texts.get("Telephone", ""),
-        fax=texts.get("Fax", ""),
-        website=texts.get("Website", ""),
+        organ_name=text("OrganName", ""),
+        organization_in_charge=text("OrganizationInCharge", ""),
+        organ_add=text("OrganAdd", ""),
+        email=text("Email", ""),
+        telephone=text("Telephone", ""),
+        fax=text("Fax", ""),
+        website=text("Website", ""),
     )
 
 
@@ -72,10 +72,10 @@ def require_codes(envelope: Envelope, declared: Sequence[str] | None) -> None:
 
 
 def remark_code(code: str, where: str, findings: Findings) -> None:
-    if codes.is_connection_centre(code):
-        findings.add("connection-centre", f"{quoted(code)} is no agency", f"{where}/OrganId")
-        return
     try:
         codes.parse(code)
     except EnvelopeError:
-        findings.add("bad-code", f"{quoted(code)} is no agency code", f"{where}/OrganId")
+        if codes.is_connection_centre(code):
+            findings.add("connection-centre", f"{quoted(code)} is no agency", f"{where}/OrganId")
+        else:
+            findings.add("bad-code", f"{quoted(code)} is no agency code", f"{where}/OrganId")

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from relay.envelope import codes
 from relay.envelope.contents import Sink
+from relay.envelope.elements import Element
 from relay.envelope.findings import Findings
-from relay.envelope.header import read_header
+from relay.envelope.header import read_envelope
 from relay.envelope.limits import DEFAULT, SLICE_BYTES, Limits, in_units
-from relay.envelope.manifest import join, references_of
 from relay.envelope.parser import EdxmlParser
 from relay.errors import EnvelopeError
 from relay.model import Digest, Envelope, Finding
@@ -55,9 +55,7 @@ class EnvelopeReader:
         if self._failure:
             raise self._failure
         try:
-            if self._waiting:
-                self._take(memoryview(bytes(self._waiting)))
-            return self._finish()
+            return self._finish(memoryview(self._waiting))
         except EnvelopeError as error:
             self._failure = error
             raise
@@ -78,6 +76,22 @@ class EnvelopeReader:
                 self._take(memoryview(ready))
 
     def _take(self, data: memoryview) -> None:
+        self._count(data)
+        try:
+            self._parser.feed(data)
+        except EnvelopeError as error:
+            raise self._explain(error, data) from None
+
+    def _take_last(self, data: memoryview) -> Element:
+        self._count(data)
+        if self._size == 0:
+            raise EnvelopeError("empty envelope")
+        try:
+            return self._parser.close(data)
+        except EnvelopeError as error:
+            raise self._explain(error, data) from None
+
+    def _count(self, data: memoryview) -> None:
         if self._size == 0:
             _check_beginning(bytes(data[:4]))
         self._size += len(data)
@@ -85,48 +99,21 @@ class EnvelopeReader:
             limit = in_units(self._limits.envelope_bytes)
             raise EnvelopeError("envelope too large", limit=limit)
         self._digest.update(data)
-        try:
-            self._parser.feed(data)
-        except EnvelopeError as error:
-            raise self._explain(error, data) from None
 
-    def _finish(self) -> Envelope:
-        if self._size == 0:
-            raise EnvelopeError("empty envelope")
-        root = self._parser.close()
-        attachments = self._parser.attachments
-        references = references_of(root)
-        header = read_header(
+    def _finish(self, last: memoryview) -> Envelope:
+        root = self._take_last(last)
+        return read_envelope(
             root,
-            has_body=bool(references or attachments),
-            limits=self._limits,
-            findings=self._findings,
-        )
-        joined = join(references, attachments, self._findings)
-        return Envelope(
-            message_type=header.message_type,
+            self._parser.attachments,
             digest=Digest(self._digest.hexdigest()),
             size_bytes=self._size,
-            sender=header.sender,
-            recipients=header.recipients,
-            document_id=header.document_id,
-            code_number=header.code_number,
-            code_notation=header.code_notation,
-            promulgation_place=header.promulgation_place,
-            promulgation_date=header.promulgation_date,
-            document_type=header.document_type,
-            subject=header.subject,
-            priority=header.priority,
-            operation=header.operation,
-            response_for=header.response_for,
-            status=header.status,
-            attachments=joined,
-            findings=self._findings.result(),
+            limits=self._limits,
+            findings=self._findings,
         )
 
     def _explain(self, error: EnvelopeError, data: memoryview) -> EnvelopeError:
         """What stands before the declaration is named: expat only says that it is misplaced."""
-        if self._parser.begun or self._size > SLICE_BYTES:
+        if self._parser.begun or self._parser.unfinished or self._size > SLICE_BYTES:
             return error
         at = bytes(data).removeprefix(_UTF8_MARK).find(b"<?xml ")
         if at > 0 and error.what.startswith("not well-formed"):

@@ -24,6 +24,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"MZ", "executable"),
     (b"\x7fELF", "executable"),
 )
+_BEGINNINGS = tuple(magic for magic, _ in _MAGIC)
 _REPLACEMENT = b"\xef\xbf\xbd"  # U+FFFD, what a text decoder writes for bytes it cannot read
 _RUINED_FROM = 3
 
@@ -58,15 +59,15 @@ _MISSPELT: dict[str, str] = {
 
 def kind_of(head: bytes) -> str:
     """ "pdf", "zip", "ole", …; empty when the bytes say nothing."""
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
+    if head.startswith(_BEGINNINGS):
+        return next(kind for magic, kind in _MAGIC if head.startswith(magic))
     return "pdf" if b"%PDF-" in head[:_PDF_WITHIN] else ""
 
 
 def is_ruined(head: bytes) -> bool:
     """True when a binary was decoded as text and encoded again: its bytes are lost."""
-    return head.count(_REPLACEMENT) >= _RUINED_FROM or _REPLACEMENT * 2 in head
+    found = head.count(_REPLACEMENT)
+    return found >= _RUINED_FROM or (found == 2 and _REPLACEMENT * 2 in head)
 
 
 def well_spelt(content_type: str) -> str:

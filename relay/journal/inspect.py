@@ -13,23 +13,23 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from relay.audit.epochs import EpochRows, first_index
+from relay.audit.verify import Row
 from relay.errors import AuditError, JournalError
+from relay.journal import epochs
 from relay.journal.store import DATABASE
 from relay.model import NodeId
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLog:
-    """One consistent view of a log: its rows, in order, and the head signed over them.
+    """One consistent view of a log: each epoch's rows, in order, and the head signed over them.
 
     Cells are as they stand: SQLite keeps any type in any column, and an editor may have used that.
     """
 
     node: NodeId
-    head: bytes
-    frontier: bytes
-    """The right edge to which the journal would append next."""
-    rows: Iterator[tuple[object, object, object]]
+    epochs: tuple[EpochRows, ...]
 
 
 @contextmanager
@@ -39,40 +39,52 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
     if not path.is_file():
         raise JournalError(f"no journal in {folder}")
     try:
-        with closing(_read_only(path)) as connection:
+        with closing(read_only(path)) as connection:
+            # What became text by an edit need not be UTF-8: it is to be named, not to break the reading.
+            connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
             connection.execute("BEGIN")
             node = connection.execute("SELECT value FROM meta WHERE name = 'node'").fetchone()
-            head = connection.execute("SELECT note, frontier FROM log_head").fetchone()
+            heads = epochs.heads(connection)
             entries = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
-            if not entries and (node is None or head is None):
+            if not heads and not entries:
                 raise JournalError(f"the journal in {folder} holds no log yet")
-            if head is None:
+            if not heads:
                 raise AuditError(f"the signed head of the log of {entries} entries is gone")
             if node is None:
                 raise AuditError("the journal no longer says whose log it holds")
-            # A missing hash is no hash: what stands beside it was edited.
-            rows = connection.execute(
-                "SELECT entry_index, leaf, coalesce(leaf_hash, x'') FROM entries ORDER BY entry_index"
-            )
             yield StoredLog(
-                NodeId(str(node[0])), _blob(head[0], "note"), _blob(head[1], "frontier"), rows
+                NodeId(str(node[0])),
+                tuple(
+                    EpochRows(
+                        epoch,
+                        note,
+                        _rows(connection, epoch, of=list(heads)),
+                        epochs.edge(connection, epoch),
+                    )
+                    for epoch, note in heads.items()
+                ),
             )
     except sqlite3.Error as error:
         raise JournalError(f"the journal in {folder} cannot be read: {error}") from error
 
 
-def _blob(cell: object, column: str) -> bytes:
-    if not isinstance(cell, bytes):
-        raise AuditError(f"the row of the signed head was edited: its {column} is no BLOB")
-    return cell
+def _rows(connection: sqlite3.Connection, epoch: int, of: list[int]) -> Iterator[Row]:
+    """What stands outside of every epoch is shown in the one beside it, to be named there. A missing
+    hash is no hash: what stands beside it was edited."""
+    low = first_index(epoch) if epoch != of[0] else None
+    high = first_index(epoch + 1) if epoch != of[-1] else None
+    return connection.execute(
+        "SELECT entry_index, leaf, coalesce(leaf_hash, x'') FROM entries"
+        " WHERE (?1 IS NULL OR entry_index >= ?1) AND (?2 IS NULL OR entry_index < ?2)"
+        " ORDER BY entry_index",
+        (low, high),
+    )
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    """Without the WAL's own files (a copied journal) SQLite must be told that nobody writes."""
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing. Without the WAL's own files (a copied journal) SQLite must be
+    told that nobody writes."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     if not path.with_name(path.name + "-wal").exists():
         uri += "&immutable=1"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    # What became text by an edit need not be UTF-8: it is to be named, not to break the reading.
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    return connection
+    return sqlite3.connect(uri, uri=True, isolation_level=None)

@@ -55,7 +55,7 @@ from relay.delivery.records import (
     WaitingReturn,
 )
 from relay.errors import ConflictError, InUseError, JournalError, NotFoundError
-from relay.journal import admitting, carrying, handing, views
+from relay.journal import admitting, carrying, epochs, handing, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
@@ -142,6 +142,7 @@ class SqliteJournal:
             connection = _writing_connection(folder / DATABASE)
             migrate(connection)
             _claim(connection, node)
+            epoch = epochs.present(connection)
         except sqlite3.Error as error:
             os.close(handle)
             raise JournalError(f"the journal in {folder} cannot be opened: {error}") from error
@@ -150,7 +151,7 @@ class SqliteJournal:
             raise
         files = PayloadFiles(folder / "payloads")
         files.forget_unfinished()
-        writer = Writer(connection, sign_head, on_fatal=on_fatal, on_commit=on_commit)
+        writer = Writer(connection, sign_head, epoch=epoch, on_fatal=on_fatal, on_commit=on_commit)
         journal = cls(folder, node, writer, files, handle)
         await journal._open_reader()
         return journal
@@ -306,7 +307,14 @@ class SqliteJournal:
         )
 
     async def recover(self, at: datetime) -> None:
-        await self.perform(lambda tx: carrying.recover(tx, self._node, at), _UNKNOWN)
+        """The first operation after a start: a new epoch where one is due, doubt where an attempt was
+        cut off."""
+
+        def recovering(tx: Transaction) -> None:
+            epochs.open_epoch(tx, self._node, at)
+            carrying.recover(tx, self._node, at)
+
+        await self.perform(recovering, _UNKNOWN)
 
     async def overdue(self, now: datetime, limit: int) -> list[Waiting]:
         rows = await self.rows(carrying.SQL["overdue"], (ms(now), limit))
@@ -317,7 +325,7 @@ class SqliteJournal:
         return [views.waiting(row) for row in rows]
 
     async def neighbours_of_unknown_outcomes(self) -> list[NodeId]:
-        rows = await self.rows("SELECT DISTINCT neighbour FROM transfers WHERE open = 2")
+        rows = await self.rows("SELECT DISTINCT neighbour FROM transfers WHERE open = -1")
         return [NodeId(row[0]) for row in rows]
 
     async def give_up(

@@ -32,6 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from relay.audit.epochs import first_index
 from relay.audit.tree import Frontier, leaf_hash
 from relay.errors import AuditError, JournalError
 
@@ -40,8 +41,8 @@ MAX_BATCH = 64
 
 
 class HeadSigner(Protocol):
-    def __call__(self, size: int, root: bytes) -> bytes:
-        """The signed checkpoint note of a tree of `size` leaves."""
+    def __call__(self, epoch: int, size: int, root: bytes) -> bytes:
+        """The signed checkpoint note of a tree of `size` leaves, in this epoch of the log."""
         ...
 
 
@@ -90,12 +91,14 @@ class Writer:
         connection: sqlite3.Connection,
         sign_head: HeadSigner,
         *,
+        epoch: int,
         on_fatal: Callable[[BaseException], None],
         on_commit: Callable[[int], None],
     ) -> None:
         """`on_commit` gets the log's size after each batch that had entries, in the event loop."""
         self._connection = connection
         self._sign_head = sign_head
+        self._epoch = epoch
         self._on_fatal = on_fatal
         self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
@@ -241,13 +244,14 @@ class Writer:
 
     def _append(self, leaves: list[bytes]) -> Frontier:
         frontier = self._frontier.copy()
+        first = first_index(self._epoch)
         rows = []
         for leaf in leaves:
             hashed = leaf_hash(leaf)
-            rows.append((frontier.size, leaf, hashed))
+            rows.append((first + frontier.size, leaf, hashed))
             frontier.append(hashed)
         self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
-        note = self._sign_head(frontier.size, frontier.root())
+        note = self._sign_head(self._epoch, frontier.size, frontier.root())
         self._connection.execute(
             "INSERT INTO log_head VALUES (1, ?, ?)"
             " ON CONFLICT (one) DO UPDATE SET frontier = excluded.frontier, note = excluded.note",

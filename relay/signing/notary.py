@@ -68,7 +68,7 @@ class NodeNotary:
         return Seal(proven.kind, seal)
 
     def _require_bound(self, proven: ProvenSeal, sender: AgencyCode, origin: NodeId) -> None:
-        if proven.kind in {SealKind.AGENCY, SealKind.AGENCY_SUPPLIED}:
+        if proven.kind in (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED):
             require_sealed_by(proven, sender, self.aliases(sender))
         elif proven.node != origin:
             raise SignatureError(

@@ -124,6 +124,8 @@ def _served(world: Any, socket: Path) -> Iterator[Live]:
                 world.clock,
                 world.ready,
                 outbox=world.outbox,
+                control=world.operations,
+                queue=world.operations,
                 local_operator=local_operator,
             ),
             shutdown_timeout=1.0,

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from relay.delivery.acceptance import IntakeDesk
-from relay.delivery.asking import AskingDesk
+from relay.delivery.asking import Questions
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
 from relay.delivery.dispatch import Dispatcher
@@ -70,8 +70,12 @@ PLANS = (
         ),
     ),
     NodePlan("thon", Tier.COMMUNE, "xa", "tinh-h01", (AgencyPlan("H01.16", "Xóm", Tier.COMMUNE),)),
+    NodePlan("ban", Tier.COMMUNE, "tinh", "tinh-h01", (AgencyPlan("H01.17", "Bản", Tier.COMMUNE),)),
 )
 HERE, UP = NodeId("xa"), NodeId("tinh")
+THON, BAN = NodeId("thon"), NodeId("ban")
+"""Below this node, and beside it with a link of its own."""
+PLACE = Place(HERE, UP, frozenset({UP, THON, BAN}))
 
 
 @pytest.fixture(scope="session")
@@ -214,24 +218,22 @@ class World:
             self.policy,
             self.clock,
             lambda: 0.0,
-            {n: Channel(n, 32) for n in (UP, NodeId("thon"))},
+            {n: Channel(n, 32) for n in (UP, THON, BAN)},
             lambda neighbour: self.expiry.met(neighbour),  # noqa: PLW0108  made next
         )
         self.sealing = SealingDesk(HERE, self.journal, notary, self.clock, self.dispatcher.look)
-        asking = AskingDesk(
-            directory, self.journal, notary, self.wire, self.clock, self.dispatcher.receipts_wait
-        )
+        questions = (directory, self.journal, notary, self.wire, self.clock, self.dispatcher)
         self.expiry = ExpiryDesk(
             HERE,
             self.journal,
             notary,
-            asking,
+            lambda: Questions(*questions),
             self.clock,
             self.dispatcher.receipts_wait,
             timedelta(),
         )
         self.intake = IntakeDesk(
-            Place(HERE, UP, frozenset({UP, NodeId("thon")})),
+            PLACE,
             directory,
             self.journal,
             notary,
@@ -311,7 +313,7 @@ class World:
 @pytest.fixture
 async def world(keys: dict[str, Any], tmp_path: Path) -> AsyncIterator[World]:
     journal = await SqliteJournal.open(
-        tmp_path, HERE, lambda size, root: f"{size} {root.hex()}".encode(), on_fatal=_fatal
+        tmp_path, HERE, lambda _, size, root: f"{size} {root.hex()}".encode(), on_fatal=_fatal
     )
     policy = RetryPolicy(timedelta(milliseconds=20), timedelta(milliseconds=80))
     yield World(keys, tmp_path, journal, PlayedWire(keys, Clock()), policy)

@@ -11,7 +11,7 @@ import structlog
 
 from relay.audit.entries import AuditEvent, entry, parse
 from relay.delivery.clock import Clock
-from relay.delivery.refused import ENTRIES, MOST_KINDS, RefusalDesk
+from relay.delivery.refused import ENTRIES, MOST_KINDS, RefusedCallersDesk
 from relay.errors import JournalError
 from relay.model import NodeId
 
@@ -35,12 +35,12 @@ def written() -> Written:
 
 
 @pytest.fixture
-def desk(written: Written) -> RefusalDesk:
-    return RefusalDesk(written, Clock())  # type: ignore[arg-type]
+def desk(written: Written) -> RefusedCallersDesk:
+    return RefusedCallersDesk(written, Clock())  # type: ignore[arg-type]
 
 
 async def test_strangers_are_summed_up_by_face_and_reason(
-    desk: RefusalDesk, written: Written
+    desk: RefusedCallersDesk, written: Written
 ) -> None:
     """One entry and one line for all of a minute."""
     for _ in range(1000):
@@ -62,7 +62,7 @@ async def test_strangers_are_summed_up_by_face_and_reason(
 
 
 async def test_a_minute_without_refusals_leaves_nothing(
-    desk: RefusalDesk, written: Written
+    desk: RefusedCallersDesk, written: Written
 ) -> None:
     """Nor does the minute after one that had some."""
     await desk.sum_up()
@@ -75,7 +75,7 @@ async def test_a_minute_without_refusals_leaves_nothing(
 
 
 async def test_a_known_caller_has_an_entry_for_each_up_to_its_share(
-    desk: RefusalDesk, written: Written
+    desk: RefusedCallersDesk, written: Written
 ) -> None:
     """Beyond it the caller is counted by name; others are not touched by that, and a minute ends."""
     told = [await desk.known("axis", "system:a", "no-route") for _ in range(ENTRIES + 5)]
@@ -92,21 +92,23 @@ async def test_a_known_caller_has_an_entry_for_each_up_to_its_share(
     assert await desk.known("axis", "system:a", "no-route")
 
 
-async def test_a_neighbour_is_called_one(desk: RefusalDesk, written: Written) -> None:
+async def test_a_neighbour_is_called_one(desk: RefusedCallersDesk, written: Written) -> None:
     """As in the other entries about it."""
     await desk.known("nodes", "xa", "forbidden")
 
     assert written.leaves[0]["neighbour"] == "xa"
 
 
-async def test_a_refusal_may_leave_a_line_alone(desk: RefusalDesk, written: Written) -> None:
+async def test_a_refusal_may_leave_a_line_alone(desk: RefusedCallersDesk, written: Written) -> None:
     """It still counts against the caller's share."""
     told = [await desk.known("axis", "a", "not-found", entry=False) for _ in range(ENTRIES + 1)]
 
     assert (told[-2:], written.leaves) == ([True, False], [])
 
 
-async def test_the_kinds_of_a_minute_are_bounded(desk: RefusalDesk, written: Written) -> None:
+async def test_the_kinds_of_a_minute_are_bounded(
+    desk: RefusedCallersDesk, written: Written
+) -> None:
     """However many callers there are, memory and the entry stay small."""
     for number in range(10 * MOST_KINDS):
         desk.stranger("axis", f"reason-{number}")
@@ -118,7 +120,7 @@ async def test_the_kinds_of_a_minute_are_bounded(desk: RefusalDesk, written: Wri
 
 
 async def test_a_journal_that_stopped_does_not_change_the_answer(
-    desk: RefusalDesk, written: Written
+    desk: RefusedCallersDesk, written: Written
 ) -> None:
     """Whoever is refused is refused all the same."""
     written.fails = True

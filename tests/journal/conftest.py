@@ -36,7 +36,7 @@ NODE = NodeId("xa-a")
 AT = datetime(2026, 11, 23, 4, 5, 6, 123000, tzinfo=UTC)
 
 
-def _sign_head(size: int, root: bytes) -> bytes:
+def _sign_head(epoch: int, size: int, root: bytes) -> bytes:
     return f"{size} {root.hex()}".encode()
 
 

@@ -177,7 +177,7 @@ async def test_a_commit_that_fails_stops_the_journal(
     assert len(failures) == 1
 
 
-def _refuse(size: int, root: bytes) -> bytes:
+def _refuse(epoch: int, size: int, root: bytes) -> bytes:
     raise OSError("disk")
 
 

@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.audit.checkpoint import note_body, origin_of, sign_note
-from relay.audit.verify import LogKey, LogVerdict, verify_log
+from relay.audit.epochs import SPAN, log_name, verify_epochs
+from relay.audit.verify import LogKey, LogVerdict
 from relay.errors import AuditError, JournalError
+from relay.journal.epochs import mark_restored
 from relay.journal.inspect import stored_log
 from relay.journal.store import DATABASE, SqliteJournal
 from relay.model import NodeId
@@ -32,8 +34,9 @@ COLUMNS = ("entries.leaf", "entries.leaf_hash", "log_head.note", "log_head.front
 Edit = Callable[..., None]
 
 
-def _sign_head(size: int, root: bytes) -> bytes:
-    return sign_note(note_body(ORIGIN, size, root), ORIGIN, PUBLIC, PRIVATE.sign)
+def _sign_head(epoch: int, size: int, root: bytes) -> bytes:
+    name = log_name(NODE, epoch)
+    return sign_note(note_body(name, size, root), name, PUBLIC, PRIVATE.sign)
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def _edit(folder: Path, *statements: str, values: tuple[object, ...] = ()) -> No
 
 def _verify(folder: Path) -> LogVerdict:
     with stored_log(folder) as stored:
-        return verify_log(stored.rows, stored.head, KEY, edge=stored.frontier)
+        return verify_epochs(NODE, stored.epochs, KEY)[-1]
 
 
 _LOOSE = (
@@ -88,6 +91,12 @@ def test_an_untouched_log_holds(folder: Path) -> None:
         ("UPDATE entries SET leaf_hash = NULL WHERE entry_index = 5", "entry 5: the row was edited"),
         ("UPDATE entries SET entry_index = 'five' WHERE entry_index = 5", "entry 5: "),
         ("UPDATE entries SET entry_index = NULL WHERE entry_index = 5", "entry 0: "),
+        ("UPDATE entries SET entry_index = -5 WHERE entry_index = 5", "entry 0: "),
+        (f"UPDATE entries SET entry_index = {3 * SPAN} WHERE entry_index = 5", "entry 5: "),
+        (f"INSERT INTO entries SELECT {3 * SPAN}, leaf, leaf_hash FROM entries LIMIT 1", "entry 7: "),
+        ("INSERT INTO entries SELECT -1, leaf, leaf_hash FROM entries LIMIT 1", "entry 0: "),
+        ("INSERT INTO meta VALUES ('epoch', 'x')", "which epoch"),
+        ("INSERT INTO epochs VALUES (9, x'00')", "epoch 9 where 0 is due"),
         ("DELETE FROM entries WHERE entry_index = 5", "entry 5: "),
         ("UPDATE log_head SET note = replace(note, 'a', 'b')", "its note is no BLOB"),
         ("UPDATE log_head SET note = x'00'", "note "),
@@ -145,9 +154,27 @@ def test_a_journal_that_never_had_a_log_is_not_called_edited(tmp_path: Path) -> 
         "CREATE TABLE meta (name, value)",
         "CREATE TABLE log_head (one, frontier, note)",
         "CREATE TABLE entries (entry_index, leaf, leaf_hash)",
+        "CREATE TABLE epochs (epoch, note)",
     )
     with pytest.raises(JournalError, match="holds no log yet"), stored_log(tmp_path):
         pass
+
+
+async def test_an_edit_in_an_epoch_that_has_ended_is_named(folder: Path) -> None:
+    """A restore begins a new log; the one before it is judged by the head it ended with."""
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        mark_restored(connection, AT)
+    journal = await SqliteJournal.open(folder, NODE, _sign_head, on_fatal=lambda _: None)
+    await journal.recover(AT)
+    await journal.close()
+    assert _verify(folder).checkpoint.origin.endswith("/1")
+
+    _edit(folder, "UPDATE entries SET leaf = replace(leaf, 'H01', 'H02') WHERE entry_index = 5")
+    with pytest.raises(AuditError, match="entry 5: the row was edited"):
+        _verify(folder)
+    _edit(folder, "UPDATE epochs SET note = 'text'")
+    with pytest.raises(AuditError, match="its note is no BLOB"):
+        _verify(folder)
 
 
 async def test_a_node_does_not_start_on_a_tree_it_cannot_add_to(folder: Path) -> None:

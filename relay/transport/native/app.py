@@ -17,6 +17,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from relay.delivery.inspecting import QueueReader
+from relay.delivery.operating import Control
 from relay.delivery.ports import (
     Inbox,
     Intake,
@@ -30,7 +32,7 @@ from relay.delivery.ports import (
 from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
-from relay.transport.native import audit, deliveries, health, messages, submit, tokens
+from relay.transport.native import audit, deliveries, health, messages, operating, submit, tokens
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
@@ -49,6 +51,18 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
     Route("POST", "/v1/deliveries/{id}/ack", deliveries.acknowledge),
+    Route("GET", "/v1/queue/shape", operating.shape, Who.OPERATOR),
+    Route("POST", "/v1/queue/hold", operating.hold_all, Who.OPERATOR),
+    Route("POST", "/v1/queue/release", operating.release_all, Who.OPERATOR),
+    Route("POST", "/v1/queue/requeue", operating.requeue_all, Who.OPERATOR),
+    Route("POST", "/v1/queue/flush", operating.flush_all, Who.OPERATOR),
+    Route("GET", "/v1/deliveries/{id}/why", operating.why, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/hold", operating.hold, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/release", operating.release, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/requeue", operating.requeue, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/cancel", operating.cancel, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/redirect", operating.redirect, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
@@ -72,6 +86,8 @@ def native_app(
     ready: Callable[[], str | None],
     *,
     outbox: Outbox,
+    control: Control,
+    queue: QueueReader,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     refusals: Refusals = UNNOTED,
@@ -93,6 +109,8 @@ def native_app(
         ready,
         local_operator,
         entropy,
+        control,
+        queue,
         refusals,
     )
     app = web.Application(middlewares=[_answering(inside)])

@@ -13,6 +13,8 @@ from enum import Enum, auto
 
 from aiohttp import web
 
+from relay.delivery.inspecting import QueueReader
+from relay.delivery.operating import Control
 from relay.delivery.ports import (
     Caller,
     Inbox,
@@ -43,6 +45,8 @@ class Inside:
     """None when the node takes documents, else why it does not."""
     local_operator: bool
     entropy: Callable[[int], bytes]
+    control: Control
+    queue: QueueReader
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""

@@ -26,6 +26,8 @@ from relay.transport.native.fragments import (
     xml_answer,
 )
 from relay.transport.native.messages import MOST_SKIPPED
+from relay.transport.native.operating_paths import operating_paths
+from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 
 _TITLES = {
@@ -33,7 +35,7 @@ _TITLES = {
     401: "No valid bearer token",
     403: "Not for this caller",
     404: "Nothing of the caller's has that name",
-    409: "Other content stands under that name, or the opposite was said before",
+    409: "Other content stands under that name, the opposite was said before, or it is not to be acted on now",
     413: "More than this node takes",
     415: "A kind of body not taken here",
     416: "The range lies outside the document",
@@ -63,7 +65,7 @@ def document() -> Json:
                     "description": "From `relay token issue`, with scopes agency:CODE, operator, auditor.",
                 }
             },
-            "schemas": dict(SCHEMAS),
+            "schemas": {**SCHEMAS, **OPERATING_SCHEMAS},
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
                 for status, title in _TITLES.items()
@@ -101,6 +103,7 @@ def _paths() -> Json:
             "parameters": one_delivery,
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
+        **operating_paths(),
         "/v1/audit": {"get": _audit()},
         "/v1/audit/head": {
             "get": operation(

@@ -47,6 +47,9 @@ def _record(description: str, /, **members: Schema) -> Schema:
     }
 
 
+record, or_null, word = _record, _or_null, _word
+"""For the schemas that have a module of their own."""
+
 _PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": 4}
 _SCOPES = list_of({"type": "string", "pattern": "^(operator|auditor|agency:[A-Za-z0-9.]{1,35})$"})
 

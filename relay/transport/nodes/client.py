@@ -25,6 +25,7 @@ from typing import Any
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector
 
+from relay.delivery.inspecting import PeerCertificate
 from relay.delivery.ports import PayloadStore
 from relay.errors import (
     AccessError,
@@ -38,6 +39,7 @@ from relay.errors import (
 )
 from relay.model import NodeId, Payload, Signed, TransferId
 from relay.transport.nodes import parts
+from relay.transport.nodes.certificate import shown_certificate
 from relay.transport.nodes.server import AHEAD_BYTES, RECEIPTS_LIMIT_BYTES, RECEIPTS_TYPE
 from relay.wire.container import read_receipts, write_receipts
 
@@ -67,6 +69,11 @@ class NodesClient:
     seen: Callable[[datetime], None] = lambda _: None
     """Told what time a neighbour says it is when it refuses: it may be our clock that is wrong."""
     _sessions: dict[NodeId, ClientSession] = field(default_factory=dict)
+    _certificates: dict[NodeId, PeerCertificate] = field(default_factory=dict)
+
+    def certificate(self, neighbour: NodeId) -> PeerCertificate | None:
+        """What the last connection to it showed; None when there was none since the start."""
+        return self._certificates.get(neighbour)
 
     async def carry(
         self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
@@ -192,7 +199,7 @@ class NodesClient:
         if session is None or session.closed:
             session = self._sessions[neighbour] = ClientSession(
                 connector=TCPConnector(
-                    ssl=_PeerIs(neighbour, self.identify),
+                    ssl=_PeerIs(neighbour, self.identify, self._certificates),
                     limit=self.at_once + 2,
                     keepalive_timeout=600.0,
                 ),
@@ -220,14 +227,22 @@ class _PeerIs(aiohttp.Fingerprint):
     """Checked once on each new connection, before a byte of a request leaves: whoever answers must be
     the node that was called, not just any node of the tree."""
 
-    def __init__(self, neighbour: NodeId, identify: Callable[[bytes], NodeId]) -> None:
+    def __init__(
+        self,
+        neighbour: NodeId,
+        identify: Callable[[bytes], NodeId],
+        shown: dict[NodeId, PeerCertificate],
+    ) -> None:
         super().__init__(bytes(32))
+        self._shown = shown
         self._neighbour = neighbour
         self._identify = identify
 
     def check(self, transport: asyncio.Transport) -> None:
         tls = transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
+        if tls is not None and (told := shown_certificate(tls.getpeercert())) is not None:
+            self._shown[self._neighbour] = told
         node = "nobody" if certificate is None else self._named(certificate)
         if node != self._neighbour:
             raise aiohttp.ServerFingerprintMismatch(

@@ -71,6 +71,8 @@ def build(world: Any, noted: Noted) -> Callable[..., web.Application]:
             "intake": world,
             "inbox": world,
             "outbox": world.outbox,
+            "control": world.operations,
+            "queue": world.operations,
             "tracking": world,
             "log": world.log,
             "tokens": world.tokens,

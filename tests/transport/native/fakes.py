@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from relay.delivery.inspecting import Shape, Why
+from relay.delivery.operating import Action, Done
 from relay.delivery.ports import (
     Accepted,
     Acknowledgement,
@@ -144,6 +146,7 @@ class World:
         self.log = MemoryLog()
         self.tokens = MemoryTokens()
         self.outbox = MemoryOutbox(self)
+        self.operations = MemoryOperations()
         self.served = {AgencyCode("000.00.15.H51"), AgencyCode("000.00.20.H13")}
         self.kept: dict[MessageId, Kept] = {}
         self.receipts: dict[Digest, Signed] = {}
@@ -445,6 +448,24 @@ class MemoryOutbox:
             detail="",
             failed_at_node=None,
         )
+
+
+class MemoryOperations:
+    """delivery.operating.Control and delivery.inspecting.QueueReader where nothing ever waits."""
+
+    async def act(self, caller: Caller, action: Action, name: str, why: str, **_: object) -> Done:
+        raise NotFoundError(f"no delivery or message {name} is known here")
+
+    async def act_on_neighbour(
+        self, caller: Caller, action: Action, neighbour: NodeId | None, why: str
+    ) -> Done:
+        return Done(action)
+
+    async def shape(self) -> Shape:
+        return Shape(START, ())
+
+    async def why(self, name: str) -> Why:
+        raise NotFoundError(f"no delivery or message {name} is known here")
 
 
 class MemoryLog:

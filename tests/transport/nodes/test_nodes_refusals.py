@@ -33,7 +33,7 @@ async def _raw(hub: Any, tls: ssl.SSLContext, request: bytes) -> bytes:
 async def _summary(hub: Any) -> list[dict[str, Any]]:
     """What was counted since the last one."""
     before = hub.size()
-    await hub.running._refusals.sum_up()
+    await hub.running._turned_away.sum_up()
     return [row for leaf in hub.entries(before) for row in leaf["refusals"]]
 
 

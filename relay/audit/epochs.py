@@ -1,0 +1,99 @@
+"""Epochs of a log: a restored node begins a new log whose first entry names the head of the old one.
+
+A journal that was brought back from a backup has lost entries that others may have seen. To go on
+under the same name would show two histories; so the log ends there, with the head it was restored to,
+and a new one begins. Indexes never come twice: those of each epoch start at a span of their own, so a
+reader's cursor goes on across them.
+
+Touches: nothing. Trusts: the log's public key only. Raises: AuditError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from relay.audit.checkpoint import Checkpoint, origin_of
+from relay.audit.entries import AuditEvent, parse
+from relay.audit.verify import LogKey, LogVerdict, Progress, Row, verify_log
+from relay.errors import AuditError
+from relay.model import NodeId
+
+SPAN: Final = 1 << 40
+"""Indexes of one epoch; eight thousand epochs stay exact in every JSON reader."""
+
+
+def first_index(epoch: int) -> int:
+    """Of its first entry. Epochs count from 0."""
+    return epoch * SPAN
+
+
+def log_name(node: NodeId, epoch: int) -> str:
+    """The origin of a node's log in this epoch, and the name of the key that signs it."""
+    return origin_of(node) if epoch == 0 else f"{origin_of(node)}/{epoch}"
+
+
+def named_head(checkpoint: Checkpoint) -> dict[str, str | int]:
+    """The fields with which a new epoch's first entry names the head before it."""
+    return {
+        "previous_log": checkpoint.origin,
+        "previous_size": checkpoint.size,
+        "previous_root": checkpoint.root.hex(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRows:
+    """One epoch as stored: its number, its last signed head, its rows in order."""
+
+    epoch: int
+    head: bytes
+    rows: Iterable[Row]
+    edge: bytes | None = None
+    """The stored frontier, in the present epoch."""
+
+
+def verify_epochs(
+    node: NodeId, stored: Sequence[EpochRows], key: LogKey, progress: Progress | None = None
+) -> list[LogVerdict]:
+    """A verdict for each epoch, the present one last; each must name the head of the one before.
+
+    `key.name` is not looked at: each epoch has its own.
+    """
+    verdicts: list[LogVerdict] = []
+    for due, one in enumerate(stored):
+        if one.epoch != due:
+            raise AuditError(f"epoch {one.epoch} where {due} is due")
+        first: list[object] = []
+        verdict = verify_log(
+            _keeping_first(one.rows, first),
+            one.head,
+            LogKey(log_name(node, one.epoch), key.public_key, key.verify),
+            edge=one.edge,
+            first_index=first_index(one.epoch),
+            progress=progress,
+        )
+        if verdicts:
+            opening = first[0] if first else b""
+            named = parse(opening) if isinstance(opening, bytes) and opening else {}
+            _check_named(named, verdicts[-1].checkpoint, one.epoch)
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _keeping_first(rows: Iterable[Row], first: list[object]) -> Iterator[Row]:
+    for row in rows:
+        if not first:
+            first.append(row[1])
+        yield row
+
+
+def _check_named(entry: dict[str, Any], before: Checkpoint, epoch: int) -> None:
+    expected = named_head(before)
+    if entry.get("event") != AuditEvent.EPOCH_STARTED or any(
+        entry.get(name) != value for name, value in expected.items()
+    ):
+        raise AuditError(
+            f"epoch {epoch} does not begin with the head of the one before", first_index(epoch)
+        )

@@ -1,0 +1,111 @@
+"""The log's epochs as stored: which one this is, how the ones before it ended, and a new one's begin.
+
+A restore leaves a mark in the journal. The next start ends the epoch with the head it was restored to
+and begins a new one, whose first entry names that head (audit/epochs.py). If the process dies between
+the two, the mark that is left makes the start after it do the rest.
+
+Touches: meta, epochs, log_head. Trusts: the journal's own rows, but for what is being judged.
+Raises:  sqlite3.Error; AuditError for heads that cannot be any.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import datetime
+
+from relay.audit.checkpoint import head_of
+from relay.audit.entries import AuditEvent, entry
+from relay.audit.epochs import named_head
+from relay.errors import AuditError
+from relay.journal.rows import ms
+from relay.journal.writer import Transaction
+from relay.model import NodeId
+
+_MARK = "restored"
+"""In meta: since when neighbours must be asked, as milliseconds, from the restore on until they were."""
+_OPENING = "epoch-opening"
+"""In meta: the fields of a new epoch's first entry, until it is there."""
+
+
+def present(connection: sqlite3.Connection) -> int:
+    """The number of the present epoch; a new one where the journal was restored since the last start.
+
+    `connection` is in autocommit mode.
+    """
+    epoch = int(_meta(connection, "epoch") or 0)
+    if _meta(connection, _MARK) is None or _meta(connection, "restored-epoch") == str(epoch):
+        return epoch
+    head = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
+    connection.execute("BEGIN IMMEDIATE")
+    if head is not None:
+        opening = {**named_head(head_of(head[0])), "reason": "restored"}
+        connection.execute("INSERT INTO epochs VALUES (?, ?)", (epoch, head[0]))
+        connection.execute("DELETE FROM log_head")
+        _set_meta(connection, _OPENING, json.dumps(opening))
+        epoch += 1
+        _set_meta(connection, "epoch", str(epoch))
+    _set_meta(connection, "restored-epoch", str(epoch))
+    connection.execute("COMMIT")
+    return epoch
+
+
+def open_epoch(tx: Transaction, node: NodeId, at: datetime) -> bool:
+    """The first entry of a new epoch, where one is due; it must come before any other."""
+    opening = _meta(tx.connection, _OPENING)
+    if opening is None:
+        return False
+    tx.record(entry(AuditEvent.EPOCH_STARTED, at, node, **json.loads(opening)))
+    tx.run("DELETE FROM meta WHERE name = ?", _OPENING)
+    return True
+
+
+def mark_restored(connection: sqlite3.Connection, since: datetime) -> None:
+    """What was exchanged since then may be missing here."""
+    _set_meta(connection, _MARK, str(ms(since)))
+    connection.execute("DELETE FROM meta WHERE name = 'restored-epoch'")
+
+
+def heads(connection: sqlite3.Connection) -> dict[int, bytes]:
+    """The last signed head of each epoch, in order, the present one last if it has any entry."""
+    found = {
+        int(epoch): _blob(note, "note")
+        for epoch, note in connection.execute("SELECT epoch, note FROM epochs ORDER BY epoch")
+    }
+    head = connection.execute("SELECT note FROM log_head").fetchone()
+    if head is not None:
+        found[_number(connection)] = _blob(head[0], "note")
+    return found
+
+
+def edge(connection: sqlite3.Connection, epoch: int) -> bytes | None:
+    """The right edge to which the next entry would be appended; None in an epoch that has ended."""
+    row = connection.execute("SELECT frontier FROM log_head").fetchone()
+    if row is None or epoch != _number(connection):
+        return None
+    return _blob(row[0], "frontier")
+
+
+def _number(connection: sqlite3.Connection) -> int:
+    text = _meta(connection, "epoch") or "0"
+    if not (text.isascii() and text.isdigit()) or len(text) > 4:
+        raise AuditError("the journal no longer says which epoch of its log this is")
+    return int(text)
+
+
+def _blob(cell: object, column: str) -> bytes:
+    if not isinstance(cell, bytes):
+        raise AuditError(f"the row of the signed head was edited: its {column} is no BLOB")
+    return cell
+
+
+def _meta(connection: sqlite3.Connection, name: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _set_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+        (name, value),
+    )
