@@ -8,7 +8,8 @@ of these and stays an ordinary exception, loud.
     ├── PeerError          their bytes are wrong            refuse, never retry
     │   ├── EnvelopeError    the edXML cannot be carried
     │   │   ├── TooLargeError  more bytes than this node takes
-    │   │   └── DamagedError   not the bytes its sender named by digest
+    │   │   ├── DamagedError   not the bytes its sender named by digest
+    │   │   └── SecretError    marked as a state secret
     │   ├── SignatureError   a seal, receipt or transfer signature does not hold
     │   ├── WireError        a node-to-node document is malformed
     │   ├── AccessError      who asks may not do that
@@ -26,6 +27,7 @@ of these and stays an ordinary exception, loud.
     │   └── InUseError       another process has the folder  come again when it has ended
     ├── AuditError         the log does not prove what it says  alert, change nothing
     └── SettingsError      the operator must act            do not start
+        └── NoFileError      a file that was named is not there
 
 Messages are in lower case, name the value and the limit, and hold neither payload nor keys.
 """
@@ -68,6 +70,10 @@ class TooLargeError(EnvelopeError):
 
 class DamagedError(EnvelopeError):
     """The body is not what the sender's own digest of it says: changed on its way here."""
+
+
+class SecretError(EnvelopeError):
+    """The document bears the marking of a state secret, which is never carried."""
 
 
 class SignatureError(PeerError):
@@ -177,3 +183,7 @@ class SettingsError(RelayError):
         self.problems = tuple(problems)
         self.hint = hint or self.hint
         super().__init__("; ".join(self.problems))
+
+
+class NoFileError(SettingsError):
+    """The configuration, certificate or key file that was named on the command line is not there."""

@@ -46,6 +46,7 @@ from relay.delivery.pressure import Pressure, PressureWatch, Shortage
 from relay.delivery.queue import QueueDesk
 from relay.delivery.quota import Quotas
 from relay.delivery.refusals import RefusalDesk
+from relay.delivery.refused import RefusedCallersDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
@@ -53,8 +54,8 @@ from relay.delivery.steady import SteadyTime
 from relay.delivery.tokens import TokenDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
-from relay.errors import SettingsError
-from relay.identity import NodeKeys, load_keys
+from relay.errors import AuditError, SettingsError
+from relay.identity import NodeKeys, key_problems, load_keys
 from relay.journal import backup
 from relay.journal.ahead import AheadFiles
 from relay.journal.backup import Backup
@@ -71,7 +72,7 @@ from relay.journal.waiting import WaitingCounts
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
-from relay.settings import SAMPLES, Settings, load, read, unfit_data_dir
+from relay.settings import SAMPLES, Settings, Sound, load, read, unfit_data_dir
 from relay.signing.keys import LogSigner, verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, face_context, peer_node, server_context
@@ -83,6 +84,8 @@ from relay.transport.intake_stream import receive
 from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
 from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.door import telling
+from relay.transport.nodes.runner import nodes_runner
 from relay.transport.nodes.server import NodeFace, nodes_app
 
 log = structlog.get_logger("relay.node")
@@ -262,6 +265,9 @@ class Node:
         self._run("dispatcher", dispatcher.run())
         self._run("sealing", sealing.run())
         self._run("expiry", expiry.run())
+        turned_away = self._turned_away = RefusedCallersDesk(journal, clock)
+        self._exits.push_async_callback(turned_away.sum_up)
+        self._run("refused-callers", turned_away.run())
         watch = PressureWatch(self._pressure, WaitingCounts(journal.rows), self._reserve_crossed)
         self._run("pressure", watch.run())
         ahead = AheadFiles(
@@ -326,11 +332,10 @@ class Node:
             contact=dispatcher.contact,
             mint=clock.mint,
             identify=peer_node,
-            refused=lambda neighbour, reason: self._note(
-                "peer-refused", neighbour=neighbour, reason=reason
-            ),
-            gate=self._pressure,
+            refusals=turned_away,
+            pressure=self._pressure,
         )
+        door = face.door()
         axis = axis_app(
             intake,
             inbox,
@@ -342,6 +347,7 @@ class Node:
             directory.resolve,
             gate=self._pressure,
             bounds=Bounds(get_bytes=settings.limits.getedoc_bytes),
+            refusals=turned_away,
         )
 
         def native(*, local: bool) -> web.Application:
@@ -361,6 +367,7 @@ class Node:
                 courier=courier,
                 local_operator=local,
                 gate=self._pressure,
+                refusals=turned_away,
             )
 
         patience = delivery.drain.total_seconds() / 4  # see _leave_faces
@@ -383,20 +390,21 @@ class Node:
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
             "nodes",
-            web.AppRunner(
-                nodes_app(face), access_log=None, max_field_size=16384, shutdown_timeout=patience
-            ),
+            nodes_runner(nodes_app(face, door), door, turned_away, shutdown_timeout=patience),
             settings.listen.nodes,
-            self._server_tls(),
+            telling(self._server_tls(), lambda: turned_away.stranger("nodes", "tls")),
         )
         await self._listen(
             "native",
-            native_runner(native(local=False), shutdown_timeout=patience),
+            native_runner(native(local=False), turned_away, shutdown_timeout=patience),
             settings.listen.native,
             tls,
         )
         await self._listen(
-            "axis", AxisRunner(axis, shutdown_timeout=patience), settings.listen.axis, tls
+            "axis",
+            AxisRunner(axis, turned_away, shutdown_timeout=patience),
+            settings.listen.axis,
+            tls,
         )
         await self._control(native_runner(native(local=True), shutdown_timeout=patience))
 
@@ -546,6 +554,16 @@ def _speaker(settings: Settings, directory: Directory) -> AgencyCode | None:
     return resolved
 
 
+def _unfit_speaker(settings: Settings, sound: Sound) -> list[str]:
+    directory = sound.make_directory()
+    try:
+        if directory is not None:
+            _speaker(settings, directory)
+    except SettingsError as error:
+        return list(error.problems)
+    return []
+
+
 def _die(error: BaseException) -> None:
     """A failed commit cannot be tried again: whoever waits got no answer, the journal recovers."""
     log.critical("the journal cannot write; exiting to recover from it", error=str(error))
@@ -598,24 +616,33 @@ async def _run_until_told(settings: Settings) -> int:
 
 def serve(config: Path) -> int:
     """Run a node until it is told to stop; the exit code."""
-    settings = load(config)
+    settings, remarks = examine(config)
     logs.configure(settings.log.format, settings.log.level)
+    for remark in remarks:
+        log.warning("configuration", remark=remark)
     return uvloop.run(_run_until_told(settings))
 
 
 def check(config: Path) -> Settings:
-    """The settings, with everything looked at that a start would look at. Raises SettingsError."""
-    settings, contradictions = read(config)
-    problems = [*contradictions, *unfit_data_dir(settings.node.data_dir, CONTROL_SOCKET)]
-    try:
-        directory = settings.make_directory()
-        load_keys(settings, directory)
-        _speaker(settings, directory)
-    except SettingsError as error:
-        problems += (one for one in error.problems if one not in problems)
-    if problems:
-        raise SettingsError(problems, SAMPLES if contradictions else "")
-    return settings
+    """The settings of a configuration that a node can start with. Raises SettingsError."""
+    return examine(config)[0]
+
+
+def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
+    """The settings, with everything looked at that a start would look at, and what is hardly meant.
+
+    Raises SettingsError with every problem at once.
+    """
+    reading = read(config)
+    problems = list(reading.problems)
+    if reading.sound.data_dir is not None:
+        problems += unfit_data_dir(reading.sound.data_dir, CONTROL_SOCKET)
+    problems += (one for one in key_problems(reading.sound) if one not in problems)
+    if reading.settings is not None:
+        problems += _unfit_speaker(reading.settings, reading.sound)
+    if problems or reading.settings is None:
+        raise SettingsError(problems, SAMPLES if reading.problems else "")
+    return reading.settings, reading.remarks
 
 
 def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
@@ -630,6 +657,8 @@ def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVe
         lambda signature, body: verify_log_signature(key.public_key, signature, body),
     )
     with stored_log(settings.node.data_dir) as stored:
+        if stored.node != node:
+            raise AuditError(f"the journal says it is of {stored.node}, not {node}")
         return verify_epochs(node, stored.epochs, log_key, progress)
 
 

@@ -7,6 +7,7 @@ Raises:  nothing by itself; pydantic gathers what is wrong, see settings.py.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -15,7 +16,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
@@ -25,6 +33,7 @@ from relay.wording import NODE_NAME, SYSTEMID, URL
 SECRET_FILE_LIMIT_BYTES = 4096
 SAMPLE_SECRET = b"replace-me"
 """Whoever has read the samples knows it."""
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 BASE: ContextVar[Path] = ContextVar("base", default=Path())
 """The folder of the file being read: settings sources hand no context to validators."""
 
@@ -74,12 +83,17 @@ def _positive(span: timedelta) -> timedelta:
     return span
 
 
+def _number(value: object) -> object:
+    """The environment has texts only: "6" there is the 6 of a file."""
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 File = Annotated[Path, AfterValidator(_existing)]
 Place = Annotated[Path, AfterValidator(_located)]
 Address = Annotated[str, AfterValidator(_address)]
 Code = Annotated[str, AfterValidator(_code)]
-Span = Annotated[timedelta, AfterValidator(_positive)]
+Span = Annotated[timedelta, BeforeValidator(_number), AfterValidator(_positive)]
 
 
 class Section(BaseModel):

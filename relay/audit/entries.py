@@ -16,7 +16,8 @@ entries are equal bytes, so a leaf can be read, written again and compared. Ever
 and the fields of its event. The words for those are: message, delivery, transfer, entry (a
 message's own log entry), origin, peer, sender, recipient, recipients, digest (of the envelope),
 size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
-count, expires, deliveries (ids), by (token or local user), why (an operator's own words), holder, token, scopes,
+count, face (of the node: axis, native, nodes), refusals, expires, deliveries (ids), by (token or
+local user), why (an operator's own words), holder, token, scopes,
 certificate (digest), config (digest), release. Never a subject, a name, an address or a secret.
 """
 
@@ -68,7 +69,7 @@ class AuditEvent(StrEnum):
     TRANSFER_RECEIVED = "transfer-received"
     """A neighbour's transfer was verified and taken over here."""
     TRANSFER_REFUSED = "transfer-refused"
-    """A neighbour's transfer was refused, with a signed receipt."""
+    """A neighbour's transfer was refused to these recipients, for `reason`, with a signed receipt."""
     RECEIPT_RECEIVED = "receipt-received"
     """A receipt travelling back was verified and settled its delivery."""
     RECEIPT_ISSUED = "receipt-issued"
@@ -78,7 +79,7 @@ class AuditEvent(StrEnum):
     DELIVERY_FETCHED = "delivery-fetched"
     """Fetched by the recipient's system; `by`."""
     DELIVERY_ACKNOWLEDGED = "delivery-acknowledged"
-    """Acknowledged by the recipient's system; `by`, `code`."""
+    """Acknowledged by the recipient's system; `by`, `state`, and `why` where an operator did."""
     DELIVERY_EXPIRED = "delivery-expired"
     """Its time ran out; a negative receipt travels back."""
     DELIVERY_FAILED = "delivery-failed"
@@ -86,9 +87,10 @@ class AuditEvent(StrEnum):
     STATUS_MATCHED = "status-matched"
     """A business status found its document."""
     REFUSED_SUMMARY = "refused-summary"
-    """Refusals of callers that never authenticated: `count` in the last `seconds`."""
+    """Refusals of callers that never authenticated, and those beyond a caller's share of entries:
+    `count` in the last `seconds`, in `refusals` by `face`, `reason` and, where known, `by`."""
     PEER_REFUSED = "peer-refused"
-    """An authenticated system or neighbour was refused."""
+    """An authenticated system or token holder (`by`) or neighbour was refused, for `reason`."""
     CARRY_EXPORTED = "carry-exported"
     """Transfers and receipts were written to a carry file; `digest` is its manifest's."""
     CARRY_IMPORTED = "carry-imported"

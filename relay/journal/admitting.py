@@ -41,6 +41,7 @@ from relay.model import (
     MessageId,
     MessageType,
     NodeId,
+    Reason,
     Signed,
 )
 
@@ -370,10 +371,24 @@ def _record_accepted(tx: Transaction, node: NodeId, admission: Admission) -> Non
 
 
 def _record_taken(tx: Transaction, node: NodeId, arrival: TakeIn) -> None:
-    refused = arrival.message is None
-    event = AuditEvent.TRANSFER_REFUSED if refused else AuditEvent.TRANSFER_RECEIVED
+    """What was taken over, and what was refused for each reason."""
+    outcomes: dict[Reason | None, list[AgencyCode]] = {}
+    for code in arrival.header.recipients:
+        outcomes.setdefault(arrival.refused.get(code), []).append(code)
+    for reason, codes in outcomes.items():
+        _record_outcome(tx, node, arrival, reason, codes)
+
+
+def _record_outcome(
+    tx: Transaction,
+    node: NodeId,
+    arrival: TakeIn,
+    reason: Reason | None,
+    codes: Sequence[AgencyCode],
+) -> None:
+    event = AuditEvent.TRANSFER_RECEIVED if reason is None else AuditEvent.TRANSFER_REFUSED
     header = arrival.header
-    for part in chunks(list(header.recipients)):
+    for part in chunks(codes):
         tx.record(
             entry(
                 event,
@@ -386,6 +401,7 @@ def _record_taken(tx: Transaction, node: NodeId, arrival: TakeIn) -> None:
                 recipients=part,
                 digest=header.digest,
                 receipt=arrival.answer.digest,
+                reason=reason,
             )
         )
 

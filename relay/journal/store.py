@@ -15,7 +15,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -425,10 +425,11 @@ class SqliteJournal:
         proof: tuple[Signed, Receipt] | None,
         by: Caller,
         at: datetime,
+        why: str = "",
     ) -> set[NodeId]:
         back = await self.perform(
             lambda tx: handing.acknowledge(
-                tx, self._node, delivery_id, acknowledgement, proof, by, at
+                tx, self._node, delivery_id, acknowledgement, proof, by, at, why
             )
         )
         return cast("set[NodeId]", back)
@@ -486,7 +487,7 @@ class SqliteJournal:
         rows = await self.rows("SELECT coalesce(max(entry_index) + 1, 0) FROM entries")
         return int(rows[0][0])
 
-    async def note(self, event: str, at: datetime, fields: dict[str, str | int]) -> None:
+    async def note(self, event: str, at: datetime, fields: Mapping[str, object]) -> None:
         await self.perform(lambda tx: handing.note(tx, self._node, event, at, fields))
 
     # ------------------------------------------------------------ tokens

@@ -16,7 +16,8 @@ A COMMIT that fails cannot be tried again (the kernel may have dropped the pages
 JournalError, the writer stops for good and `on_fatal` is told, so that the node exits and recovers
 from the journal.
 
-Touches: the database file. Trusts: the operations. Raises: JournalError once stopped.
+Touches: the database file. Trusts: the operations.
+Raises:  JournalError once stopped; AuditError at the start, for a tree that cannot be added to.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from typing import Any, Protocol
 
 from relay.audit.epochs import first_index
 from relay.audit.tree import Frontier, leaf_hash
-from relay.errors import JournalError
+from relay.errors import AuditError, JournalError
 
 MAX_BATCH = 64
 """Operations in one transaction: some five milliseconds in which the loop does nothing else."""
@@ -149,7 +150,11 @@ class Writer:
 
     def _load_frontier(self) -> Frontier:
         row = self._connection.execute("SELECT frontier FROM log_head WHERE one = 1").fetchone()
-        return Frontier() if row is None else Frontier.from_bytes(row[0])
+        if row is None:
+            return Frontier()
+        if not isinstance(row[0], bytes):
+            raise AuditError("the stored right edge of the log's tree is no BLOB: it was edited")
+        return Frontier.from_bytes(row[0])
 
     def _enqueue(self, operation: Operation, *, long: bool = False) -> _Job:
         job = _Job(operation, self._loop.create_future(), long)

@@ -41,6 +41,8 @@ IDLE = timedelta(minutes=2)
 HELD_BYTES = 1 << 16
 
 _CRLF = b"\r\n"
+CRLF_BYTES = len(_CRLF)
+"""What axis clients may send behind the envelope."""
 
 
 def hold_little(transport: asyncio.BaseTransport | None) -> None:
@@ -72,7 +74,7 @@ async def receive(
     """
     slack = len(_CRLF) if strip_crlf else 0
     limit = limits.envelope_bytes if limit_bytes is None else limit_bytes
-    _refuse_over(declared_bytes or 0, limit, slack)
+    refuse_over(declared_bytes, limit, slack)
     upload = store.begin(limit)
     body = _Body(upload, limits, limit, expected, slack)
     try:
@@ -206,6 +208,11 @@ async def _next(chunks: AsyncIterator[bytes], idle: timedelta | None) -> bytes |
         raise TransportError(f"no byte for {(idle or IDLE).total_seconds():g} s") from None
     except (OSError, web.RequestPayloadError, HttpProcessingError, aiohttp.ClientError):
         raise TransportError("the body ended early or was framed wrongly") from None
+
+
+def refuse_over(declared_bytes: int | None, limit_bytes: int, slack: int = 0) -> None:
+    """Refuse a body by its Content-Length alone, before it is asked for."""
+    _refuse_over(declared_bytes or 0, limit_bytes, slack)
 
 
 def _refuse_over(size_bytes: int, limit_bytes: int, slack: int) -> None:

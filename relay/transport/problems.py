@@ -155,6 +155,12 @@ def kind_of(error: BaseException) -> Kind:
     return INTERNAL
 
 
+def word_of(error: BaseException) -> str:
+    """The reason in one stable word, for the audit log: what of a signature does not hold, else the
+    problem's own word."""
+    return error.reason if isinstance(error, SignatureError) else kind_of(error).word
+
+
 def problem_of(error: BaseException) -> Problem:
     """What the client is told of `error`; of a bug or a disk failure it learns only that there was one."""
     kind = kind_of(error)

@@ -38,7 +38,8 @@ from relay.wire.values import element
 
 LIMIT_BYTES = 1024 * 1024
 RECIPIENT_LIMIT = 5_000
-TRACE_LIMIT = 16
+TRACE_LIMIT = 17
+"""One step more than a transfer may have, so that one which came too far can be refused by evidence."""
 
 _TO = f"<To>{values.AGENCY_CODE.pattern}</To>"
 _HEAD = re.compile(

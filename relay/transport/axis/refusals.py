@@ -24,6 +24,7 @@ from relay.errors import (
     RelayError,
     ReserveError,
     RouteError,
+    SecretError,
     SignatureError,
     TooLargeError,
     TransportError,
@@ -108,6 +109,12 @@ _TABLE: dict[type, tuple[ErrorCode, str, str, Callable[[RelayError], str]]] = {
         "damaged",
         "Tep bi thay doi tren duong truyen, hay gui lai",
         _says("the file was damaged on its way, send it again"),
+    ),
+    SecretError: (
+        ErrorCode.NOT_COMPLIANT,
+        "state-secret",
+        "Van ban co dau chi do mat, khong duoc gui qua truc lien thong",
+        _says("a document marked as a state secret is never carried"),
     ),
     EnvelopeError: (
         ErrorCode.NOT_COMPLIANT,

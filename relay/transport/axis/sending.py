@@ -20,7 +20,7 @@ from relay.transport.axis.dialect import AxisCall
 from relay.transport.axis.expect import go_on
 from relay.transport.axis.face import Face
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode
-from relay.transport.intake_stream import receive
+from relay.transport.intake_stream import CRLF_BYTES, receive, refuse_over
 
 log = structlog.get_logger("relay.axis")
 
@@ -32,6 +32,7 @@ async def send(face: Face, call: AxisCall, request: web.Request) -> web.StreamRe
     declared_to = dialect.declared_recipients(call, face.limits.recipients)
     expected = _hash_file(call)
     _refuse_coding(request)
+    refuse_over(request.content_length, face.limits.envelope_bytes, CRLF_BYTES)
     with face.gate.body(caller_party(call.system.caller().holder), request.content_length):
         return await _take(face, call, request, declared_type, declared_from, declared_to, expected)
 

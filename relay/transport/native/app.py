@@ -26,12 +26,14 @@ from relay.delivery.ports import (
     LogReader,
     Outbox,
     PayloadStore,
+    Refusals,
     Tokens,
     Tracking,
 )
 from relay.delivery.pressure import OPEN, Gate
+from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits
-from relay.errors import OverloadError
+from relay.errors import NotFoundError, PeerError, RelayError
 from relay.transport.native import (
     audit,
     carry,
@@ -43,8 +45,8 @@ from relay.transport.native import (
     tokens,
 )
 from relay.transport.native.gate import admit
-from relay.transport.native.inside import REQUEST_ID, Inside, Route, Who
-from relay.transport.problems import is_expected, problem_of, problem_response
+from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
+from relay.transport.problems import is_expected, problem_of, problem_response, word_of
 
 _log = structlog.get_logger("relay.native")
 _SHOWN_PATH = 100
@@ -103,6 +105,7 @@ def native_app(
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     gate: Gate = OPEN,
+    refusals: Refusals = UNNOTED,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -125,6 +128,7 @@ def native_app(
         queue,
         gate=gate,
         carry=courier,
+        refusals=refusals,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:
@@ -158,9 +162,11 @@ def _answering(inside: Inside) -> Middleware:
         try:
             response = await handler(request)
         except Exception as error:
-            if request.transport is None or request.transport.is_closing():
+            gone = request.transport is None or request.transport.is_closing()
+            if gone and isinstance(error, RelayError | OSError | web.HTTPException):
+                await _note_gone(inside.refusals, request)
                 raise ConnectionResetError from error  # nobody is there to be answered
-            return _refusal(request, error, request_id)
+            return await _refusal(inside, request, error)
         if not response.prepared:
             response.headers["X-Request-ID"] = request_id
         return response
@@ -168,28 +174,48 @@ def _answering(inside: Inside) -> Middleware:
     return answer
 
 
-def _refusal(request: web.Request, error: Exception, request_id: str) -> web.Response:
+async def _refusal(inside: Inside, request: web.Request, error: Exception) -> web.Response:
     problem = problem_of(error)
     if isinstance(error, web.HTTPNotFound):
-        path = ascii(request.path)[1:-1][:_SHOWN_PATH]
-        detail = f"no route of the API is at {path}; /v1/openapi.json lists them"
+        detail = f"no route of the API is at {_shown(request)}; /v1/openapi.json lists them"
         problem = replace(problem, detail=detail)
-    if is_expected(error):
-        # Whoever is known leaves a line; strangers must not be able to fill the log.
-        # Back-pressure tells of itself once, not with each that is turned away.
-        quiet = problem.kind.status in (401, 404, 405) or isinstance(error, OverloadError)
-        say = _log.debug if quiet else _log.info
-        say(
+    if not is_expected(error):
+        _log.error("failed", method=request.method, path=request.path, exc_info=error)
+    elif await _told(inside.refusals, request, error):
+        _log.info(
             "refused",
+            by=request[CALLER].holder,
             method=request.method,
             path=request.path,
             status=problem.kind.status,
             problem=problem.kind.word,
             detail=problem.detail,
         )
-    else:
-        _log.error("failed", method=request.method, path=request.path, exc_info=error)
-    return problem_response(problem, request_id)
+    return problem_response(problem, request[REQUEST_ID])
+
+
+async def _note_gone(refusals: Refusals, request: web.Request) -> None:
+    caller = request.get(CALLER)
+    if caller is None:
+        refusals.stranger("native", "broke-off")
+    elif await refusals.known("native", caller.holder, "broke-off", entry=False):
+        _log.info("client broke off", by=caller.holder, method=request.method, path=request.path)
+
+
+async def _told(refusals: Refusals, request: web.Request, error: Exception) -> bool:
+    """Whether a line is due: not for strangers, who could fill the log, and not without end."""
+    caller = request.get(CALLER)
+    if caller is None:
+        if isinstance(error, PeerError | web.HTTPException):
+            refusals.stranger("native", word_of(error))
+        return False
+    refused = isinstance(error, PeerError) and not isinstance(error, NotFoundError)
+    return await refusals.known("native", caller.holder, word_of(error), entry=refused)
+
+
+def _shown(request: web.Request) -> str:
+    """A path that nobody of ours chose, fit for a line."""
+    return ascii(request.path)[1:-1][:_SHOWN_PATH]
 
 
 def request_id_of(request: web.Request, entropy: Callable[[int], bytes]) -> str:

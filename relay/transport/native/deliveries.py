@@ -80,10 +80,11 @@ async def acknowledge(inside: Inside, caller: Caller, request: web.Request) -> w
     only(request)
     named = delivery_id(request)
     await proceed(request)
-    found = await members(request, _BODY_BYTES, ("status",), ("reason",))
+    found = await members(request, _BODY_BYTES, ("status",), ("reason", "why"))
     said = _SAID.get(str(found["status"]))
     if said is None:
         raise RequestError(f"must be one of: {', '.join(_SAID)}", parameter="status")
     reason = text_member(found, "reason", 2000, lines=True)
-    item = await inside.inbox.acknowledge(caller, named, said, reason)
+    why = text_member(found, "why", 500).strip()
+    item = await inside.inbox.acknowledge(caller, named, said, reason, why)
     return json_response(inbox_item(item))

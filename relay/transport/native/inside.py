@@ -23,10 +23,12 @@ from relay.delivery.ports import (
     LogReader,
     Outbox,
     PayloadStore,
+    Refusals,
     Tokens,
     Tracking,
 )
 from relay.delivery.pressure import OPEN, Gate
+from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits
 
 
@@ -48,6 +50,7 @@ class Inside:
     control: Control
     queue: QueueReader
     carry: CarryDesk | None = None
+    refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
     streams: set[str] = field(default_factory=set)
@@ -57,6 +60,8 @@ class Inside:
 
 
 REQUEST_ID = web.RequestKey("request_id", str)
+CALLER = web.RequestKey("caller", Caller)
+"""Set once the caller is known."""
 
 
 class Who(Enum):

@@ -9,6 +9,7 @@ from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
 from relay.transport.native.carry_described import carry_paths
+from relay.transport.native.digests import FIELDS
 from relay.transport.native.fragments import (
     LIMIT,
     Json,
@@ -147,6 +148,11 @@ def _submit() -> Json:
     accepted["headers"] = {
         "Location": {"schema": TEXT, "description": "Where to follow the message"},
         "Relay-Repeated": {"schema": TEXT, "description": "`true` where this was a repeat"},
+        "Relay-Seal-Kind": {
+            "schema": TEXT,
+            "description": "On a repeat that brought a seal: the kind of the first message's, which "
+            "stands (`not-yet` while it is being made); the one brought now is not kept",
+        },
     }
     return {
         **operation(
@@ -167,6 +173,16 @@ def _submit() -> Json:
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
                 "description": "Other content under the same key is refused",
             },
+            *(
+                {
+                    "name": name,
+                    "in": "header",
+                    "schema": {"type": "string", "examples": ["sha-256=:BASE64:"]},
+                    "description": "RFC 9530, sha-256 or sha-512 over the whole body; other bytes are "
+                    "refused (422, damaged)",
+                }
+                for name in FIELDS
+            ),
         ],
         "requestBody": {"required": True, "content": _bodies()},
     }
@@ -177,6 +193,9 @@ def _bodies() -> Json:
     parts = {
         "schema": {
             "type": "object",
+            "description": "The envelope, and beside it the agency's own seal over it (`relay seal`). A "
+            "part is named by its form-data name or its Content-ID: envelope or envelope.edxml, seal or "
+            "seal.xml. Parts without a name are the envelope first, the seal second.",
             "properties": {"envelope": raw["schema"], "seal": raw["schema"]},
             "required": ["envelope"],
         }
@@ -275,7 +294,9 @@ def _audit() -> Json:
     return {
         **operation("readAudit", "Entries of the audit log", {"200": page}, (400, 401, 403, 503)),
         "parameters": [
-            *cursor("Index of the first entry wanted"),
+            *cursor(
+                "Index of the first entry wanted, that one included; `next` of a page is the one to go on with"
+            ),
             {
                 "name": "Last-Event-ID",
                 "in": "header",

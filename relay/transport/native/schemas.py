@@ -149,6 +149,14 @@ SCHEMAS: dict[str, Schema] = {
         available_at=INSTANT,
         updated_at=INSTANT,
         seal_kind=_word(SealKind),
+        answering=_or_null(reference("Answering")),
+    ),
+    "Answering": _record(
+        "What a status message says, and the document it speaks of as it writes it.",
+        status_code=TEXT,
+        document_id=TEXT,
+        notation=TEXT,
+        promulgation_date=TEXT,
     ),
     "Deliveries": _record(
         "A page; ask again with `after` set to `next`.",
@@ -205,6 +213,11 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {
             "status": {"type": "string", "enum": ["processing", "done", "fail"]},
             "reason": {"type": "string", "maxLength": 2000},
+            "why": {
+                "type": "string",
+                "maxLength": 500,
+                "description": "On the control socket only: why an operator acknowledges for the agency",
+            },
         },
         "required": ["status"],
         "additionalProperties": False,

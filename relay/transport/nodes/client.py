@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import aiohttp
 import structlog
@@ -227,8 +228,18 @@ class NodesClient:
                     sock_read=self.answer_within.total_seconds(),
                 ),
                 auto_decompress=False,
+                request_class=_Request,
             )
         return session
+
+
+class _Request(aiohttp.ClientRequest):
+    """aiohttp leaves it in a task of its own when the connection is lost over the body's last bytes, and
+    complains that nobody asks for it there. The request fails by the lost connection anyway."""
+
+    async def write_bytes(self, *arguments: Any, **named: Any) -> None:
+        with suppress(OSError):
+            await super().write_bytes(*arguments, **named)
 
 
 class _PeerIs(aiohttp.Fingerprint):

@@ -251,6 +251,7 @@ class MemoryNode:
         delivery_id: DeliveryId,
         acknowledgement: Acknowledgement,
         reason: str = "",
+        why: str = "",
     ) -> InboxItem:
         item = await self.find(caller, delivery_id)
         done = Acknowledgement.DONE in (acknowledgement, item.acknowledgement)
@@ -310,6 +311,22 @@ class MemoryOutbox:
         self.list = node._sent_rows
 
 
+class Noted:
+    """delivery.ports.Refusals that remembers."""
+
+    def __init__(self) -> None:
+        self.strangers: list[tuple[str, str]] = []
+        self.known_ones: list[tuple[str, str, str, bool]] = []
+        self.full = False
+
+    def stranger(self, face: str, reason: str) -> None:
+        self.strangers.append((face, reason))
+
+    async def known(self, face: str, caller: str, reason: str, *, entry: bool = True) -> bool:
+        self.known_ones.append((face, caller, reason, entry))
+        return not self.full
+
+
 @dataclass
 class Served:
     """A face listening on loopback."""
@@ -320,6 +337,7 @@ class Served:
     node: MemoryNode
     store: MemoryStore
     session: aiohttp.ClientSession
+    noted: Noted
 
     def client(self, systemid: str = "vxp.test.01", secret: bytes | None = None) -> AxisClient:
         key = SECRETS[systemid] if secret is None else secret
@@ -387,6 +405,7 @@ async def serve(
     async def start(
         bounds: Bounds | None = None, limits: Limits | None = None, systems: Systems = systems
     ) -> Served:
+        noted = Noted()
         app = axis_app(
             node,
             MemoryInbox(node),
@@ -397,8 +416,9 @@ async def serve(
             node.clock,
             node.resolve,
             bounds=bounds or Bounds(idle=timedelta(seconds=5)),
+            refusals=noted,
         )
-        runner = AxisRunner(app, shutdown_timeout=0.1)
+        runner = AxisRunner(app, noted, shutdown_timeout=0.1)
         await runner.setup()
         runners.append(runner)
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -406,7 +426,7 @@ async def serve(
         host, port = runner.addresses[0][:2]
         sessions.append(aiohttp.ClientSession())
         url = f"http://{host}:{port}/XrdAdapter/RestService/forward/mcc"
-        return Served(url, host, port, node, store, sessions[-1])
+        return Served(url, host, port, node, store, sessions[-1], noted)
 
     yield start
     for session in sessions:

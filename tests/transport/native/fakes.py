@@ -367,8 +367,11 @@ class World:
         delivery_id: DeliveryId,
         acknowledgement: Acknowledgement,
         reason: str = "",
+        why: str = "",
     ) -> InboxItem:
-        kept, item = self._delivery(caller, delivery_id)
+        kept, item = self._delivery(caller, delivery_id, anyones=caller.operator)
+        if AgencyCode(item.recipient) not in caller.agencies and not (caller.local and why):
+            raise AccessError("an acknowledgement is the recipient's")
         done = Acknowledgement.DONE in (acknowledgement, item.acknowledgement)
         if done and acknowledgement is Acknowledgement.FAIL:
             raise ConflictError(f"delivery {delivery_id} is already acknowledged done")
@@ -378,10 +381,12 @@ class World:
         kept.items[AgencyCode(item.recipient)] = item
         return item
 
-    def _delivery(self, caller: Caller, delivery_id: DeliveryId) -> tuple[Kept, InboxItem]:
+    def _delivery(
+        self, caller: Caller, delivery_id: DeliveryId, *, anyones: bool = False
+    ) -> tuple[Kept, InboxItem]:
         for kept in self.kept.values():
             for code, item in kept.items.items():
-                if item.delivery_id == delivery_id and code in caller.agencies:
+                if item.delivery_id == delivery_id and (anyones or code in caller.agencies):
                     return kept, item
         raise NotFoundError("no delivery has that id")
 

@@ -67,7 +67,10 @@ PLANS = (
         Tier.PROVINCE,
         "tw",
         "tinh-h01",
-        (AgencyPlan("H01", "UBND tỉnh", Tier.PROVINCE), AgencyPlan("H01.9", "Sở", Tier.PROVINCE)),
+        (
+            AgencyPlan("H01", "UBND tỉnh", Tier.PROVINCE),
+            AgencyPlan("H01.9", "Sở", Tier.PROVINCE, "000.00.09.H01"),
+        ),
     ),
     NodePlan(
         "xa",
