@@ -2,14 +2,14 @@
 their journals, opened read-only.
 
 Touches: /proc, the journal files.
-Raises:  nothing of its own.
+Raises:  RuntimeError for a quantile of nothing.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +91,13 @@ def faults(first: Path, second: Path, accepted: int) -> list[str]:
         if set(a.execute(held)) != set(b.execute(answers)):
             found.append("the first node's receipts are not those the second node gave")
     return found
+
+
+def quantile(ascending: Sequence[float], part: float) -> float:
+    """The value below which this part of them lies. Raises RuntimeError where there is none."""
+    if not ascending:
+        raise RuntimeError("nothing was answered in the window")
+    return ascending[min(len(ascending) - 1, int(len(ascending) * part))]
 
 
 def _count(connection: sqlite3.Connection, table: str, where: str = "1") -> int:
