@@ -34,6 +34,8 @@ class Pace:
     settled: int = 0
     begun: int = 0
     stopped: bool = False
+    filled: bool = False
+    """True once there was no room: from then on what comes in is what goes out."""
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, settled: int) -> None:
@@ -47,6 +49,7 @@ class Pace:
     async def begin(self) -> float | None:
         """Once there is room for one more: when it begins. None when the load is to end."""
         while not self.stopped and self.begun - self.settled >= self.most_under_way:
+            self.filled = True
             self._moved.clear()
             await self._moved.wait()
         self.begun += 1
