@@ -111,7 +111,8 @@ class _Handlers:
         except (RelayError, web.HTTPException) as error:
             return await self._refuse(request, error)
         except ConnectionError:
-            raise
+            # Left to aiohttp it would be a traceback in the log for each line that is cut.
+            return self._problem(TransportError("the neighbour went away before its request ended"))
         except Exception as error:
             log.exception("node call failed", path=request.path)
             return self._problem(error)
