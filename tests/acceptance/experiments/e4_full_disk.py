@@ -15,7 +15,8 @@ import os
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.acceptance.experiments.city import COMMUNE, OTHER_COMMUNE, PROVINCE, City, founded
@@ -33,8 +34,9 @@ RELATIONS = (
     Relation("xb", "H01.16", ("H01.15.02",)),
     Relation(NODE, "H01", ("H01.15.02", "H01.16", "H01.151")),
 )
-SIZES = (LETTER_BYTES, LETTER_BYTES, SCAN_BYTES)
-DISK_BYTES, DISK_INODES = 128 << 20, 4096
+SIZES = (*(LETTER_BYTES,) * 8, SCAN_BYTES)
+DISK_BYTES, DISK_INODES = 192 << 20, 4096
+"""Several times what the load of a run needs: only the filler fills it."""
 ROUNDS, QUICK_ROUNDS = 4, 1
 FULL_SECONDS, FREE_SECONDS = 6.0, 5.0
 _BLOCK = bytes(1 << 20)
@@ -63,7 +65,7 @@ async def run(folder: Path, quick: bool) -> Tally:
             founded(folder, PLANS, prepare=prepare) as city,
             at_work(city, seed=4) as traffic,
         ):
-            async with traffic.load(RELATIONS, SIZES, at_once=4, pause=0.1):
+            async with traffic.load(RELATIONS, SIZES, at_once=4, pause=0.25):
                 for _ in range(QUICK_ROUNDS if quick else ROUNDS):
                     await _full(city, _fill_bytes, quick)
                     await _full(city, _fill_inodes, quick)
@@ -77,13 +79,13 @@ async def run(folder: Path, quick: bool) -> Tally:
     return tally
 
 
+Filler = Callable[[Path], AbstractContextManager[None]]
 ALLOWED = frozenset({1, 70, 74, 75})
 """Whatever it ends with, nothing may be lost; a signal would be another matter."""
 
 
-async def _full(city: City, fill: object, quick: bool) -> None:
+async def _full(city: City, fill: Filler, quick: bool) -> None:
     data = city.node(NODE).folder / "data"
-    assert callable(fill)
     with fill(data):
         await asyncio.sleep(FULL_SECONDS / 2 if quick else FULL_SECONDS)
     await city.ready(NODE)

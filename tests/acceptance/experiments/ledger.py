@@ -62,10 +62,3 @@ class Ledger:
         known = self.seen.setdefault(f"{one.node} {one.delivery_id}", one)
         if known != one:
             self.contradictions.append(f"{one.node} gave {one.delivery_id} twice, differently")
-
-    def has(self, node: str, delivery_id: str) -> bool:
-        return f"{node} {delivery_id}" in self.seen
-
-    @property
-    def deliveries(self) -> int:
-        return sum(len(one.recipients) for one in self.acknowledged.values())

@@ -25,7 +25,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection is reset once `after_bytes` went this way; None: at once when bytes come back."""
+    """The connection is reset once `after_bytes` went this way; 0: before the first of them."""
 
     way: Way
     after_bytes: int

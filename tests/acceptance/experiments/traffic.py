@@ -47,7 +47,6 @@ class Traffic:
     sent_at: dict[str, float] = field(default_factory=dict)
     """Monotonic seconds at which a digest was handed in."""
     _papers: Papers = field(init=False)
-    _paused: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._papers = Papers("TN", self.random)
@@ -113,8 +112,6 @@ class Traffic:
         cursor = 0
         while True:
             await asyncio.sleep(_COLLECT_SECONDS)
-            if node in self._paused:
-                continue
             found = await insist(lambda: self.desks[node].listed(cursor))  # noqa: B023
             gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
             await asyncio.gather(*(self._take(node, item, gate) for item in found))
@@ -130,13 +127,6 @@ class Traffic:
             )
             await insist(lambda: self.desks[node].acknowledge(delivery_id))
         self.collected.add(digest_of(content))
-
-    def pause(self, node: str) -> None:
-        """Its recipients do not look for a while."""
-        self._paused.add(node)
-
-    def resume(self, node: str) -> None:
-        self._paused.discard(node)
 
 
 @asynccontextmanager
