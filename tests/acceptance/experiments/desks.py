@@ -113,7 +113,11 @@ class Desk:
                     return content
                 raise _failure(response.status, f"{self.node} {path}", content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise TransportError(f"{self.node} {path}: {type(error).__name__}: {error}") from error
+            raise NoAnswerError(f"{self.node} {path}: {type(error).__name__}: {error}") from error
+
+
+class NoAnswerError(TransportError):
+    """Nobody was there, or went away."""
 
 
 class NotHereError(TransportError):

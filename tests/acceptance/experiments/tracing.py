@@ -100,3 +100,22 @@ def _step(began: int, ended: int, call: str, arguments: str, result: int) -> Ste
     handle = _HANDLE.match(arguments)
     where, rest = (handle[1], handle[2] or "") if handle else ("", arguments)
     return Step(began, ended, call, where, rest, result)
+
+
+def failed_commit(trace: Path) -> bool:
+    """Whether a sync of the WAL failed that had something new to make safe.
+
+    Before a checkpoint SQLite syncs the WAL once more, with nothing written since its last commit: if
+    that fails nothing is lost, and the checkpoint is tried again later.
+    """
+    fresh = False
+    for step in steps(trace):
+        if not step.where.endswith("-wal"):
+            continue
+        if step.call == "pwrite64":
+            fresh = True
+        elif step.result < 0:
+            return fresh
+        else:
+            fresh = False
+    return False

@@ -63,14 +63,15 @@ class Traffic:
         accepted = await insist(lambda: self.desks[relation.node].submit(content))
         return self._note(relation, content, accepted)
 
-    async def send_once(self, relation: Relation, content: bytes) -> Accepted | None:
-        """One attempt; None without an answer."""
+    async def send_once(self, relation: Relation, content: bytes) -> TransportError | None:
+        """One attempt; what came instead of an acknowledgement."""
         self.ledger.offer(content)
         try:
             accepted = await self.desks[relation.node].submit(content)
-        except TransportError:
-            return None
-        return self._note(relation, content, accepted)
+        except TransportError as error:
+            return error
+        self._note(relation, content, accepted)
+        return None
 
     async def send_again(self, relation: Relation, content: bytes) -> Accepted:
         """What ended badly for these recipients: another message is the right answer."""
