@@ -12,6 +12,7 @@ Touches: a city of its own; the keys of the node that is played.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, peer_node
 from relay.transport.nodes.client import NodesClient
 from tests.acceptance.experiments.city import CENTRAL, OTHER_COMMUNE, PROVINCE, City, founded
+from tests.acceptance.experiments.desks import insist
 from tests.acceptance.experiments.judging import judge, quiesce
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.traffic import Relation, Traffic, at_work
@@ -129,7 +131,7 @@ async def _transfers(city: City, traffic: Traffic, size_bytes: int) -> list[str]
     payload = Payload(digest_of(content), len(content), content, None)
     try:
         answers = await asyncio.gather(
-            *(client.carry(TO, signed, seal, payload) for _ in range(CONNECTIONS))
+            *(insist(lambda: client.carry(TO, signed, seal, payload)) for _ in range(CONNECTIONS))
         )
         await city.kill(TO)
         await city.ready(TO)
@@ -141,6 +143,13 @@ async def _transfers(city: City, traffic: Traffic, size_bytes: int) -> list[str]
             await asyncio.sleep(0.02)
     different = len({(one.document, one.signature) for one in answers})
     return [f"{different} answers to the same transfer"] if different > 1 else []
+
+
+class _Memory:
+    """The played node's payloads."""
+
+    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
+        yield payload.content or b""
 
 
 def _played(city: City, content: bytes) -> tuple[Signed, bytes, NodesClient]:
@@ -176,7 +185,7 @@ def _played(city: City, content: bytes) -> tuple[Signed, bytes, NodesClient]:
     )
     urls = {TO: f"https://127.0.0.1:{city.node(TO).nodes_port}"}
     wait = timedelta(seconds=30)
-    client = NodesClient(urls, tls, None, peer_node, CONNECTIONS, wait)  # type: ignore[arg-type]
+    client = NodesClient(urls, tls, _Memory(), peer_node, CONNECTIONS, wait)  # type: ignore[arg-type]
     seal = notary.seal(header.digest, header.sender, now).signature
     return notary.sign_transfer(header, now), seal, client
 
