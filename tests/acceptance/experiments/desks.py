@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Desk:
 
     async def submit(self, content: bytes) -> Accepted:
         headers = {"Content-Type": "application/xml"}
-        answer = await self.ask("POST", "/v1/envelopes", data=content, headers=headers)
+        answer = await self.ask("POST", "/v1/envelopes", data=BytesIO(content), headers=headers)
         said = json.loads(answer)
         return Accepted(said["message_id"], said["receipt"], answer)
 
