@@ -54,6 +54,8 @@ ROUNDS = (
 QUICK_ROUNDS = ((DAY, -DAY, MINUTES), (-DAY, MINUTES, DAY))
 WITHIN_TOLERANCE = timedelta(minutes=4)
 ROUND_SECONDS = 4.0
+STALL_SECONDS = 30.0
+"""Many times retry_cap: who has not tried by then has stalled."""
 LEAST_WAIT_SECONDS = 0.05
 """Half of retry_first: nothing is tried again sooner."""
 
@@ -107,6 +109,8 @@ async def _uplink_away(city: City, line: Proxy) -> tuple[int, float]:
         for name in ("tinh", "xa"):
             set_clock(city.node(name), drawn.choice((DAY, -DAY, MINUTES, -MINUTES)))
         await asyncio.sleep(1.5)
+    while line.connections == before and asyncio.get_running_loop().time() - began < STALL_SECONDS:
+        await asyncio.sleep(0.1)
     attempts = line.connections - before
     seconds = asyncio.get_running_loop().time() - began
     set_clock(city.node("tw"), timedelta())
