@@ -16,7 +16,7 @@ import os
 import random
 import signal
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,9 @@ from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
+from relay.delivery.readmitting import Readmitter
+from relay.delivery.recovering import GuardedIntake, RecoveryDesk
+from relay.delivery.reminding import RemindingDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
@@ -51,6 +54,8 @@ from relay.journal import backup
 from relay.journal.ahead import AheadFiles
 from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
+from relay.journal.recovering import RecoveryTable
+from relay.journal.reminding import ReminderTable
 from relay.journal.store import SqliteJournal
 from relay.model import NodeId
 from relay.routing.directory import Directory
@@ -65,6 +70,7 @@ from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Sys
 from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
 from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.recovering import RecoveryClient
 from relay.transport.nodes.server import NodeFace, nodes_app
 
 log = structlog.get_logger("relay.node")
@@ -85,6 +91,7 @@ class Node:
         self._id = NodeId(settings.node.id)
         self._exits = AsyncExitStack()
         self._accepting = False
+        self._recovering: Callable[[], str | None] = lambda: None
         self.failed = False
         """Whether a fault of ours ended it."""
         self.addresses: dict[str, list[tuple[str, int]]] = {}
@@ -184,6 +191,11 @@ class Node:
             clock,
             lambda to: dispatcher.receipts_wait(to),  # noqa: PLW0108  made next
         )
+
+        def met(neighbour: NodeId) -> None:
+            expiry.met(neighbour)
+            recovery.met(neighbour)
+
         dispatcher = Dispatcher(
             self._id,
             journal,
@@ -194,7 +206,7 @@ class Node:
             clock,
             random.SystemRandom().random,
             {n: Channel(n, delivery.transfers_at_once) for n in neighbours},
-            lambda neighbour: expiry.met(neighbour),  # noqa: PLW0108  made next
+            met,
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
         asking = AskingDesk(directory, journal, notary, wire, clock, dispatcher.receipts_wait)
@@ -208,15 +220,34 @@ class Node:
         self._run("expiry", expiry.run())
 
         limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
-        intake = IntakeDesk(
-            place,
-            directory,
-            journal,
+        recovery = RecoveryDesk(
+            self._id,
+            neighbours,
+            RecoveryTable(journal, self._id),
+            RecoveryClient(wire, journal, limits),
             notary,
+            journal,
+            Readmitter(place, directory, journal, notary, clock),
             policy,
+            delivery.clock_tolerance,
             clock,
-            dispatcher.offer,
-            sealing.wake,
+            random.SystemRandom().random,
+            dispatcher.look,
+            dispatcher.receipts_wait,
+        )
+        self._recovering = recovery.waits_for
+        intake = GuardedIntake(
+            IntakeDesk(
+                place,
+                directory,
+                journal,
+                notary,
+                policy,
+                clock,
+                dispatcher.offer,
+                sealing.wake,
+            ),
+            recovery.waits_for,
         )
         inbox = InboxDesk(self._id, journal, notary, clock, dispatcher.receipts_wait)
         tokens = TokenDesk(self._id, directory, journal, clock)
@@ -229,6 +260,7 @@ class Node:
             delivery.clock_tolerance,
             limits.envelope_bytes,
             dispatcher.offer,
+            recovery.late,
         )
         face = NodeFace(
             node=self._id,
@@ -236,6 +268,9 @@ class Node:
             neighbours=neighbours,
             transfers=transfers,
             returns=returns,
+            reminding=RemindingDesk(
+                journal, ReminderTable(journal, self._id), clock, dispatcher.repeat
+            ),
             store=journal,
             ahead=AheadFiles(settings.node.data_dir / "ahead", settings.limits.uploads_ahead_bytes),
             limits=limits,
@@ -269,9 +304,12 @@ class Node:
                 clock.now,
                 self._ready,
                 outbox=OutboxDesk(journal),
+                recovery=recovery,
                 local_operator=local,
             )
 
+        await recovery.start()
+        self._run("recovery", recovery.run())
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
@@ -306,7 +344,7 @@ class Node:
         self._exits.push_async_callback(cancel)
 
     def _ready(self) -> str | None:
-        return None if self._accepting else "the node is starting or stopping"
+        return self._recovering() if self._accepting else "the node is starting or stopping"
 
     async def _listen(
         self,

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from typer.exceptions import Abort, Exit, TyperException
 
 from relay import __version__
-from relay.cli import audit, backup, inbox, local, pki, send, token, track, verify
+from relay.cli import audit, backup, inbox, local, pki, recovery, send, token, track, verify
 from relay.cli.outcome import INTERNAL, USAGE, complain, fail, suggest
 from relay.errors import RelayError
 
@@ -77,6 +77,7 @@ app.add_typer(local.config, name="config")
 app.add_typer(pki.app, name="pki")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("recovery")(recovery.recovery)
 app.command("demo")(local.demo)
 
 

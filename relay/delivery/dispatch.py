@@ -95,6 +95,13 @@ class Dispatcher:
                 channel.returns_waiting = True
                 channel.signal.set()
 
+    def repeat(self, neighbour: NodeId) -> None:
+        """Transfers and receipts for it wait that were thought done."""
+        if (channel := self.channels.get(neighbour)) is not None:
+            channel.failing = True
+            channel.returns_waiting = True
+            channel.wake()
+
     def contact(self, neighbour: NodeId) -> None:
         """The neighbour just spoke to us: whatever it was thought to be, it is reachable."""
         self.met(neighbour)
@@ -186,7 +193,9 @@ class Dispatcher:
         busy |= self._carrying
         waiting = [t for t in found if t.transfer_id not in busy][: channel.room]
         if not found:
-            channel.failing = await self.journal.next_open_transfer(channel.neighbour) is not None
+            channel.failing = False  # before asking: `repeat` may say otherwise meanwhile
+            if await self.journal.next_open_transfer(channel.neighbour) is not None:
+                channel.failing = True
         return waiting
 
     def _start(self, channel: Channel, work: Coroutine[Any, Any, None]) -> None:

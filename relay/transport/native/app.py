@@ -26,8 +26,10 @@ from relay.delivery.ports import (
     Tokens,
     Tracking,
 )
+from relay.delivery.recovery import Recovering
 from relay.envelope.limits import Limits
 from relay.transport.native import audit, deliveries, health, messages, submit, tokens
+from relay.transport.native import recovery as recovery_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import REQUEST_ID, Inside, Route, Who
 from relay.transport.problems import is_expected, problem_of, problem_response
@@ -46,6 +48,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
     Route("POST", "/v1/deliveries/{id}/ack", deliveries.acknowledge),
+    Route("GET", "/v1/recovery", recovery_face.standing, Who.OPERATOR),
+    Route("POST", "/v1/recovery/skip", recovery_face.skip, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
@@ -69,6 +73,7 @@ def native_app(
     ready: Callable[[], str | None],
     *,
     outbox: Outbox,
+    recovery: Recovering,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
 ) -> web.Application:
@@ -89,6 +94,7 @@ def native_app(
         ready,
         local_operator,
         entropy,
+        recovery,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

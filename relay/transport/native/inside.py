@@ -23,6 +23,7 @@ from relay.delivery.ports import (
     Tokens,
     Tracking,
 )
+from relay.delivery.recovery import Recovering
 from relay.envelope.limits import Limits
 
 
@@ -41,6 +42,7 @@ class Inside:
     """None when the node takes documents, else why it does not."""
     local_operator: bool
     entropy: Callable[[int], bytes]
+    recovery: Recovering
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
     streams: set[str] = field(default_factory=set)

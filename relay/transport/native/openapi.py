@@ -25,6 +25,7 @@ from relay.transport.native.fragments import (
     xml_answer,
 )
 from relay.transport.native.messages import MOST_SKIPPED
+from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 
 _TITLES = {
@@ -62,7 +63,7 @@ def document() -> Json:
                     "description": "From `relay token issue`, with scopes agency:CODE, operator, auditor.",
                 }
             },
-            "schemas": dict(SCHEMAS),
+            "schemas": {**SCHEMAS, **RECOVERY_SCHEMAS},
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
                 for status, title in _TITLES.items()
@@ -100,6 +101,7 @@ def _paths() -> Json:
             "parameters": one_delivery,
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
+        **recovery_paths(),
         "/v1/audit": {"get": _audit()},
         "/v1/audit/head": {
             "get": operation(

@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from relay.delivery.ports import Accepted, Caller, Submission
 from relay.envelope.limits import in_units
 from relay.envelope.parties import require_codes
-from relay.errors import EnvelopeError
+from relay.errors import EnvelopeError, OverloadError
 from relay.model import Envelope, Payload
 from relay.transport.intake_stream import receive
 from relay.transport.native.asking import codes, idempotency_key, only, refuse_coding
@@ -34,6 +34,7 @@ _PARTS = frozenset({"multipart/related", "multipart/form-data"})
 _SEAL_BYTES = 1 << 18
 """A seal with a chain of three RSA-4096 certificates is under 16 KiB."""
 _CHUNK_BYTES = 1 << 18
+_COME_AGAIN_SECONDS = 30
 _FRAMING = (
     ValueError,
     RuntimeError,
@@ -57,6 +58,7 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
     declared_to = codes(request, "to", inside.limits.recipients)
     key = idempotency_key(request)
     refuse_coding(request)
+    _require_ready(inside)
     handed = await _take(inside, request)
     submission = Submission(
         caller=caller,
@@ -73,6 +75,12 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
         raise
     finally:
         await inside.store.release(handed.payload)
+
+
+def _require_ready(inside: Inside) -> None:
+    """Before the first byte of a body that would not be taken."""
+    if (reason := inside.ready()) is not None:
+        raise OverloadError(f"nothing is taken in now: {reason}", _COME_AGAIN_SECONDS)
 
 
 def _answer(accepted: Accepted) -> web.Response:

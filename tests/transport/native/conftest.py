@@ -50,6 +50,7 @@ def build(world: Any) -> Callable[..., web.Application]:
             "intake": world,
             "inbox": world,
             "outbox": world.outbox,
+            "recovery": world.recovery,
             "tracking": world,
             "log": world.log,
             "tokens": world.tokens,
