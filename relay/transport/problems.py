@@ -136,7 +136,9 @@ class Problem:
 
 def is_expected(error: BaseException) -> bool:
     """False for a bug of ours or a failing disk: those deserve a loud line in the node's own log."""
-    return not isinstance(error, JournalError) and kind_of(error) is not INTERNAL
+    if isinstance(error, JournalError) and not isinstance(error, OverloadError):
+        return False
+    return kind_of(error) is not INTERNAL
 
 
 def kind_of(error: BaseException) -> Kind:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from relay import node
-from relay.journal import admitting, carrying, handing
+from relay.journal import admitting, carrying, handing, recovering
+from relay.journal.recovering import RecoveryTable
 from relay.journal.store import SqliteJournal
 from relay.transport.nodes.client import NodesClient
 
@@ -38,6 +39,7 @@ OPERATIONS = {
     ),
     handing: ("acknowledge",),
 }
+RECOVERY = ("reminded", "readmit")
 CALLS = ("carry", "hand_back")
 
 
@@ -62,6 +64,9 @@ def arm(crash: Crash) -> None:
         for name in names:
             setattr(module, name, _uncommitted(crash, name, getattr(module, name)))
             setattr(SqliteJournal, name, _committed(crash, name, getattr(SqliteJournal, name)))
+    for name in RECOVERY:
+        setattr(recovering, name, _uncommitted(crash, name, getattr(recovering, name)))
+        setattr(RecoveryTable, name, _committed(crash, name, getattr(RecoveryTable, name)))
     for name in CALLS:
         setattr(NodesClient, name, _call(crash, name, getattr(NodesClient, name)))
 
