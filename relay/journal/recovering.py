@@ -275,13 +275,13 @@ def skip(
     tx: Transaction, node: NodeId, by: Caller, neighbour: NodeId, why: str, at: datetime
 ) -> None:
     """Safe to repeat: the first word stands."""
+    row = tx.run("SELECT step FROM recovery WHERE neighbour = ?", neighbour).fetchone()
+    if row is not None and row[0] == Step.SKIPPED:
+        return
     if meta(tx.connection, MARK) is None:
         raise ConflictError("the node is not recovering")
-    row = tx.run("SELECT step FROM recovery WHERE neighbour = ?", neighbour).fetchone()
     if row is None:
         raise NotFoundError(f"no neighbour {neighbour[:64]} is asked")
-    if row[0] == Step.SKIPPED:
-        return
     if row[0] in {Step.ANSWERED, Step.UNSUPPORTED}:
         raise ConflictError(f"{neighbour} has answered already")
     tx.run(SQL["skip"], neighbour, ms(at), by.holder, why)
