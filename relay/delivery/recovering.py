@@ -139,6 +139,9 @@ class RecoveryDesk:
         for ended in await asyncio.gather(*looks, return_exceptions=True):
             if isinstance(ended, Exception):
                 raise ended
+        # What was cancelled may have found a loss and not told of it any more.
+        await self.journal.prepare(sorted(self.neighbours), self.clock.now())
+        await self._read_standing()
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -18,7 +18,7 @@ from datetime import datetime
 from relay.audit.checkpoint import head_of
 from relay.audit.entries import AuditEvent, entry
 from relay.audit.epochs import named_head
-from relay.journal.rows import ms
+from relay.journal.rows import instant, ms
 from relay.journal.writer import Transaction
 from relay.model import NodeId
 
@@ -84,7 +84,13 @@ def mark_restored(connection: sqlite3.Connection, since: datetime) -> None:
 
 
 def mark_missing(connection: sqlite3.Connection, since: datetime) -> None:
-    """What was exchanged since then may be missing: every neighbour is to be asked, anew if need be."""
+    """What was exchanged since then may be missing: every neighbour is to be asked, anew if need be.
+
+    Where a recovery was under way already, what it was to bring is still missing, too.
+    """
+    before = meta(connection, MARK)
+    if before is not None:
+        since = min(since, instant(int(before)))
     set_meta(connection, MARK, str(ms(since)))
     connection.execute("DELETE FROM recovery")
     connection.execute("DELETE FROM recovery_wanted")

@@ -159,9 +159,6 @@ def roll_back(tx: Transaction, node: NodeId, loss: Loss, since: datetime, at: da
     explained = meta(tx.connection, _LOST_UNTIL)
     if explained is not None and loss.signed_at <= instant(int(explained)):
         return False
-    mark = meta(tx.connection, MARK)
-    if mark is not None:
-        since = min(since, instant(int(mark)))
     mark_missing(tx.connection, since)
     set_meta(tx.connection, _LOST_UNTIL, str(ms(at)))
     _accept(tx, [loss.digest])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from relay.audit.entries import parse
+from relay.delivery import recovering
 from relay.delivery.ports import Accepted, Caller, Submission
 from relay.delivery.readmitting import Readmitter
 from relay.delivery.recovering import GuardedIntake, RecoveryDesk
@@ -68,8 +69,13 @@ class PlayedNeighbours:
     reminded: list[tuple[NodeId, datetime, int | None]] = field(default_factory=list)
     fetched: list[TransferId] = field(default_factory=list)
     spoil: dict[TransferId, SentBack | Exception] = field(default_factory=dict)
+    speaking: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.speaking.set()
 
     async def describe(self, neighbour: NodeId) -> Described:
+        await self.speaking.wait()
         self._fail(neighbour)
         return Described(self.capabilities, self.newest.get(neighbour, Newest(None, None)))
 
@@ -470,6 +476,29 @@ async def test_an_unknown_document_of_ours_proves_a_rollback(node: Restored) -> 
     await node.desk.start()
     assert node.desk.waits_for() is None
     assert (await node.events()).count("rollback-found") == 1
+
+
+async def test_a_start_does_not_wait_for_a_silent_neighbour(
+    node: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked again once the node runs, and what it shows then counts as much."""
+    monkeypatch.setattr(recovering, "FIRST_LOOK_SECONDS", 0.05)
+    await _log(node)
+    lost = await node.lost(PROVINCE)
+    node.wire.newest[UP] = Newest(None, lost.sent.header)
+    node.wire.documents[UP] = [lost]
+    node.wire.speaking.clear()
+
+    await node.desk.start()
+    assert node.desk.waits_for() is None
+    node.wire.speaking.set()
+    async with node.running():
+
+        async def is_back() -> bool:
+            return await node.world.journal.message(lost.accepted.message_id) is not None
+
+        await node.world.until(is_back)
+        await node.over()
 
 
 async def test_what_is_known_or_not_ours_proves_nothing(node: Restored) -> None:

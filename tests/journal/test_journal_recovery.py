@@ -455,6 +455,22 @@ async def test_neighbours_are_those_of_the_configuration(
     assert (await table.standing()).since is None
 
 
+async def test_a_backup_made_during_recovery_keeps_since_when(
+    journal: SqliteJournal, table: RecoveryTable, make: Any
+) -> None:
+    """Restored in its turn, it still lacks what the first recovery was to bring; all are asked anew."""
+    await _restored(journal, make, UP)
+    await table.step(UP, Step.ASKING, make.at)
+
+    later = make.at + timedelta(days=1)
+    await journal.perform(lambda tx: epochs.mark_restored(tx.connection, later))
+    await table.prepare([UP], later)
+
+    standing = await table.standing()
+    assert standing.since == make.at
+    assert [p.step for p in standing.neighbours] == [Step.RECEIPTS]
+
+
 # ---------------------------------------------------------------- reminding a neighbour
 
 
