@@ -25,6 +25,7 @@ from relay.journal import epochs
 from relay.journal.inspect import stored_log
 from relay.journal.recovering import RecoveryTable
 from relay.journal.reminding import PAGE, ReminderTable
+from relay.journal.reminding import SQL as REMIND
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
 from relay.model import (
@@ -618,6 +619,15 @@ async def test_pages_together_hold_everything_once(journal: SqliteJournal, make:
 
     assert (opened, pages) == (2, 3)
     assert sorted(await _open_transfers(journal, make)) == sorted([first, last])
+
+
+async def test_a_page_reads_its_window_and_nothing_else(journal: SqliteJournal) -> None:
+    """Whatever else the journal holds: no statement of it walks through a table, or a neighbour's part."""
+    values = {"neighbour": UP, "since": 0, "low": 1, "high": 9, "at": 1}
+    for name in ("reopen", "gone", "return_again", "sent", "own_receipts"):
+        plan = [row[3] for row in await journal.rows(f"EXPLAIN QUERY PLAN {REMIND[name]}", values)]
+        assert not [step for step in plan if step.startswith("SCAN") or "(neighbour=?)" in step]
+        assert "SEARCH r USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in plan
 
 
 def _delivery(arrival: TakeIn) -> DeliveryId:

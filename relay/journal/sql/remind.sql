@@ -1,6 +1,6 @@
 -- What was exchanged with a neighbour since an instant left a receipt stored since then. So each page is
 -- a window of receipts in the order they were stored, the newest first, and costs the same whatever
--- else the journal holds.
+-- else the journal holds. CROSS JOIN keeps SQLite at that order: else it may walk all of a neighbour's.
 
 -- name: window
 -- The lowest row of the page, how many it has, and when the newest of them was stored.
@@ -10,7 +10,7 @@ SELECT min(row), count(*), max(stored_at) FROM
 -- name: reopen
 -- Transfers to the neighbour that it answered, of which it took something over.
 UPDATE transfers SET open = 1, not_before = :at WHERE open = 0 AND transfer_id IN
-    (SELECT t.transfer_id FROM receipts r JOIN transfers t ON t.message_row = r.message_row AND t.answer = r.digest
+    (SELECT t.transfer_id FROM receipts r CROSS JOIN transfers t ON t.message_row = r.message_row AND t.answer = r.digest
      JOIN messages m ON m.message_row = t.message_row
      WHERE r.rowid >= :low AND r.rowid < :high AND r.stored_at >= :since AND r.issuer = :neighbour
        AND t.neighbour = :neighbour AND m.seal IS NOT NULL
@@ -19,7 +19,7 @@ UPDATE transfers SET open = 1, not_before = :at WHERE open = 0 AND transfer_id I
                    AND d.state IN ('relayed', 'available', 'fetched', 'handed-over', 'taken-back')))
 
 -- name: gone
-SELECT count(*) FROM receipts r JOIN transfers t ON t.message_row = r.message_row AND t.answer = r.digest
+SELECT count(*) FROM receipts r CROSS JOIN transfers t ON t.message_row = r.message_row AND t.answer = r.digest
 JOIN messages m ON m.message_row = t.message_row
 WHERE r.rowid >= :low AND r.rowid < :high AND r.stored_at >= :since AND r.issuer = :neighbour
   AND t.neighbour = :neighbour AND NOT EXISTS (SELECT 1 FROM payloads p WHERE p.digest = m.digest)
@@ -35,8 +35,9 @@ ON CONFLICT (neighbour, receipt) DO UPDATE SET parked = 0
 
 -- name: sent
 -- Transfers that came from the neighbour with messages of its own, by their answers.
-SELECT DISTINCT a.transfer_id FROM receipts r JOIN arrivals a ON a.message_row = r.message_row AND a.receipt = r.digest
-JOIN messages m ON m.message_row = a.message_row
+SELECT DISTINCT a.transfer_id FROM receipts r
+CROSS JOIN arrivals a ON a.message_row = r.message_row AND a.receipt = r.digest
+CROSS JOIN messages m ON m.message_row = a.message_row
 WHERE r.rowid >= :low AND r.rowid < :high AND r.stored_at >= :since
   AND a.neighbour = :neighbour AND m.origin = :neighbour
 
@@ -49,9 +50,9 @@ WHERE r.rowid >= :low AND r.rowid < :high AND r.stored_at >= :since AND r.issuer
 ORDER BY r.rowid
 
 -- name: newest_receipt
-SELECT document, signature FROM
-    (SELECT rowid AS row, issuer, document, signature FROM receipts ORDER BY rowid DESC LIMIT 2000)
-WHERE issuer = ? ORDER BY row DESC LIMIT 1
+SELECT document, signature FROM receipts WHERE rowid =
+    (SELECT max(row) FROM (SELECT rowid AS row, issuer FROM receipts ORDER BY rowid DESC LIMIT 2000)
+     WHERE issuer = ?)
 
 -- name: newest_transfer
 SELECT header, signature FROM arrivals WHERE neighbour = ? ORDER BY transfer_id DESC LIMIT 1
