@@ -8,20 +8,26 @@ of these and stays an ordinary exception, loud.
     ├── PeerError          their bytes are wrong            refuse, never retry
     │   ├── EnvelopeError    the edXML cannot be carried
     │   │   ├── TooLargeError  more bytes than this node takes
-    │   │   └── DamagedError   not the bytes its sender named by digest
+    │   │   ├── DamagedError   not the bytes its sender named by digest
+    │   │   └── SecretError    marked as a state secret
     │   ├── SignatureError   a seal, receipt or transfer signature does not hold
     │   ├── WireError        a node-to-node document is malformed
     │   ├── AccessError      who asks may not do that
     │   ├── NotFoundError    nothing of theirs has that name
+    │   │   └── GoneError      it was here, and its retention time is over
     │   ├── ConflictError    other content under a name already taken
+    │   │   └── NotPossibleError  not as things stand
     │   └── RouteError       no way to the recipient
     ├── TransportError     the network is in the way        retry later
     │   └── UnansweredError  sent, but no answer came: in doubt
     ├── JournalError       our own disk is in the way       stop accepting
     │   ├── OverloadError    more than the configured bound refuse for now
+    │   │   ├── ReserveError   the disk is nearly full        the rest is for what is queued
+    │   │   └── QuotaError     the caller has too much waiting here
     │   └── InUseError       another process has the folder  come again when it has ended
     ├── AuditError         the log does not prove what it says  alert, change nothing
     └── SettingsError      the operator must act            do not start
+        └── NoFileError      a file that was named is not there
 
 Messages are in lower case, name the value and the limit, and hold neither payload nor keys.
 """
@@ -66,6 +72,10 @@ class DamagedError(EnvelopeError):
     """The body is not what the sender's own digest of it says: changed on its way here."""
 
 
+class SecretError(EnvelopeError):
+    """The document bears the marking of a state secret, which is never carried."""
+
+
 class SignatureError(PeerError):
     """A signature, certificate or what it is bound to does not hold.
 
@@ -90,8 +100,16 @@ class NotFoundError(PeerError):
     """No message, delivery, transfer or receipt of the caller's has that id."""
 
 
+class GoneError(NotFoundError):
+    """It was here and left by the retention policy; what is known of it still stands."""
+
+
 class ConflictError(PeerError):
     """Other content stands already under the same id or idempotency key."""
+
+
+class NotPossibleError(ConflictError):
+    """What an operator wants is not possible as things stand; nothing was changed."""
 
 
 class RouteError(PeerError):
@@ -122,6 +140,21 @@ class OverloadError(JournalError):
         super().__init__(message)
 
 
+class ReserveError(OverloadError):
+    """What is left of the disk is kept for finishing what was accepted before."""
+
+    def __init__(self, message: str, retry_after_seconds: int = 60) -> None:
+        super().__init__(message, retry_after_seconds)
+
+
+class QuotaError(OverloadError):
+    """Whoever hands this in has too much waiting here already; `quota` is the setting's name."""
+
+    def __init__(self, quota: str, message: str, retry_after_seconds: int = 60) -> None:
+        self.quota = quota
+        super().__init__(message, retry_after_seconds)
+
+
 class InUseError(JournalError):
     """Another process works on the journal's folder."""
 
@@ -150,3 +183,7 @@ class SettingsError(RelayError):
         self.problems = tuple(problems)
         self.hint = hint or self.hint
         super().__init__("; ".join(self.problems))
+
+
+class NoFileError(SettingsError):
+    """The configuration, certificate or key file that was named on the command line is not there."""

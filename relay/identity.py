@@ -6,7 +6,7 @@ Raises:  SettingsError with every problem at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,8 @@ from typing import TypeVar
 from relay.errors import SettingsError, SignatureError
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
-from relay.settings import KeyPair, Settings
+from relay.sections import TrustSection
+from relay.settings import KeyPair, Settings, Sound
 from relay.signing.certificates import Purpose
 from relay.signing.keys import LogSigner, Signer
 from relay.signing.tls import face_context, tls_identity
@@ -31,37 +32,80 @@ class NodeKeys:
     trust: TrustStore
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    sign: Signer | None
+    log: LogSigner | None
+    agencies: dict[AgencyCode, Signer]
+    trust: TrustStore | None
+
+
 def load_keys(settings: Settings, directory: Directory) -> NodeKeys:
     """Load keys and roots; every key must belong to this node, or to an agency it serves."""
+    keys = settings.keys
     problems: list[str] = []
-    node = NodeId(settings.node.id)
+    found = _look(
+        NodeId(settings.node.id),
+        {"tls": keys.tls, "sign": keys.sign, "log": keys.log},
+        tuple(enumerate(keys.agencies)),
+        settings.trust,
+        directory,
+        problems,
+    )
+    if problems or found.sign is None or found.log is None or found.trust is None:
+        raise SettingsError(problems)
+    return NodeKeys(found.sign, found.log, found.agencies, found.trust)
 
-    def load(name: str, loader: Callable[[Path, Path], _Key], pair: KeyPair) -> _Key | None:
+
+def key_problems(sound: Sound) -> list[str]:
+    """What load_keys would complain of, as far as the configuration can be read."""
+    problems: list[str] = []
+    directory = sound.make_directory()
+    _look(sound.node, sound.keys, sound.agencies, sound.trust, directory, problems)
+    return problems
+
+
+def _look(
+    node: NodeId | None,
+    pairs: Mapping[str, KeyPair],
+    agency_pairs: tuple[tuple[int, KeyPair], ...],
+    trust: TrustSection | None,
+    directory: Directory | None,
+    problems: list[str],
+) -> _Found:
+    """All that can be loaded; what is wrong goes into `problems`. Without node or directory nothing is
+    said of whose a key is."""
+
+    def load(name: str, loader: Callable[[Path, Path], _Key], pair: KeyPair | None) -> _Key | None:
         try:
-            return loader(pair.certificate, pair.key)
+            return None if pair is None else loader(pair.certificate, pair.key)
         except (SettingsError, SignatureError) as error:
             problems.append(f"{name}: {error}")
             return None
 
-    sign = load("keys.sign", Signer.load, settings.keys.sign)
-    log = load("keys.log", LogSigner.load, settings.keys.log)
-    tls = load("keys.tls", _tls_node, settings.keys.tls)
-    if sign is not None and (sign.identity.purpose, sign.identity.node) != (Purpose.SIGN, node):
-        problems.append(f"keys.sign: the certificate is not the `sign` certificate of {node}")
-    if log is not None and log.node != node:
-        problems.append(f"keys.log: the certificate is of node {log.node}, not {node}")
-    if tls is not None and tls != node:
-        problems.append(f"keys.tls: the certificate is of node {tls}, not {node}")
+    sign = load("keys.sign", Signer.load, pairs.get("sign"))
+    log = load("keys.log", LogSigner.load, pairs.get("log"))
+    tls = load("keys.tls", _tls_node, pairs.get("tls"))
+    if node is not None:
+        problems += _not_its_own(node, sign, log, tls)
     agencies: dict[AgencyCode, Signer] = {}
-    for number, pair in enumerate(settings.keys.agencies):
+    for number, pair in agency_pairs:
         name = f"keys.agencies.{number}"
         signer = load(name, Signer.load, pair)
-        if signer is not None:
+        if signer is not None and node is not None and directory is not None:
             problems += _add_agency(agencies, directory, node, name, signer)
-    trust = _trust(settings, problems)
-    if problems or sign is None or log is None or trust is None:
-        raise SettingsError(problems)
-    return NodeKeys(sign, log, agencies, trust)
+    return _Found(sign, log, agencies, None if trust is None else _trust(trust, problems))
+
+
+def _not_its_own(
+    node: NodeId, sign: Signer | None, log: LogSigner | None, tls: NodeId | None
+) -> Iterator[str]:
+    if sign is not None and (sign.identity.purpose, sign.identity.node) != (Purpose.SIGN, node):
+        yield f"keys.sign: the certificate is not the `sign` certificate of {node}"
+    if log is not None and log.node != node:
+        yield f"keys.log: the certificate is of node {log.node}, not {node}"
+    if tls is not None and tls != node:
+        yield f"keys.tls: the certificate is of node {tls}, not {node}"
 
 
 def _tls_node(certificate: Path, key: Path) -> NodeId:
@@ -86,11 +130,11 @@ def _add_agency(
     return []
 
 
-def _trust(settings: Settings, problems: list[str]) -> TrustStore | None:
+def _trust(trust: TrustSection, problems: list[str]) -> TrustStore | None:
     try:
         return TrustStore(
-            [path.read_bytes() for path in settings.trust.roots],
-            [path.read_bytes() for path in settings.trust.intermediates],
+            [path.read_bytes() for path in trust.roots],
+            [path.read_bytes() for path in trust.intermediates],
         )
     except SettingsError as error:
         problems += (f"trust: {problem}" for problem in error.problems)

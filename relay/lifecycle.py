@@ -31,6 +31,12 @@ class Happening(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     EXPIRED = "expired"
     FAILED = "failed"
+    HELD = "held"
+    RELEASED = "released"
+    RELEASED_UNSEALED = "released-unsealed"
+    FREED = "freed"
+    REROUTED = "rerouted"
+    CANCELLED = "cancelled"
 
 
 class IllegalStepError(Exception):
@@ -38,6 +44,8 @@ class IllegalStepError(Exception):
 
 
 _WAITING = (S.SEALING, S.QUEUED, S.IN_FLIGHT, S.IN_DOUBT)
+WAITING_OR_HELD = frozenset({*_WAITING, S.HELD})
+"""Neither handed on nor ended."""
 _TABLE: dict[Happening, dict[DeliveryState, DeliveryState]] = {
     Happening.SEALED: {S.SEALING: S.QUEUED},
     Happening.SENT: {S.QUEUED: S.IN_FLIGHT, S.IN_DOUBT: S.IN_FLIGHT, S.IN_FLIGHT: S.IN_FLIGHT},
@@ -56,6 +64,13 @@ _TABLE: dict[Happening, dict[DeliveryState, DeliveryState]] = {
     },
     Happening.EXPIRED: {S.SEALING: S.EXPIRED, S.QUEUED: S.EXPIRED, S.IN_DOUBT: S.EXPIRED},
     Happening.FAILED: {S.SEALING: S.REFUSED, S.QUEUED: S.REFUSED, S.IN_DOUBT: S.REFUSED},
+    # What operators do (delivery/control.py). FREED: no neighbour has it, for certain.
+    Happening.HELD: {S.SEALING: S.HELD, S.QUEUED: S.HELD},
+    Happening.RELEASED: {S.HELD: S.QUEUED},
+    Happening.RELEASED_UNSEALED: {S.HELD: S.SEALING},
+    Happening.FREED: {S.QUEUED: S.QUEUED, S.IN_DOUBT: S.QUEUED, S.HELD: S.HELD},
+    Happening.REROUTED: {S.SEALING: S.SEALING, S.QUEUED: S.QUEUED, S.HELD: S.HELD},
+    Happening.CANCELLED: {S.SEALING: S.CANCELLED, S.QUEUED: S.CANCELLED, S.HELD: S.CANCELLED},
 }
 
 # How far along a delivery is: evidence of a step already passed changes nothing.
@@ -80,7 +95,11 @@ _SETTLES: dict[Event, DeliveryState] = {
     Event.RELAY_TO_NON_ERDS_FAILURE: S.REFUSED,
 }
 
-_TIMED_OUT = (Reason.EXPIRED, Reason.OUTCOME_UNKNOWN)
+_GIVEN_UP: dict[Reason | None, DeliveryState] = {
+    Reason.EXPIRED: S.EXPIRED,
+    Reason.OUTCOME_UNKNOWN: S.EXPIRED,
+    Reason.CANCELLED: S.CANCELLED,
+}
 
 NEGATIVE = frozenset({S.REFUSED, S.EXPIRED, S.CANCELLED})
 """Ended without the recipient: a repeated submission starts anew for these recipients."""
@@ -108,4 +127,4 @@ def _given_up(state: DeliveryState, reason: Reason | None) -> DeliveryState:
     """A node on the way gave up: ended, unless the recipient has it by now."""
     if _RANK[state] >= _RANK[S.AVAILABLE]:
         return state
-    return S.EXPIRED if reason in _TIMED_OUT else S.REFUSED
+    return _GIVEN_UP.get(reason, S.REFUSED)

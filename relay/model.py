@@ -159,6 +159,7 @@ class Reason(StrEnum):
     CONFLICT = "conflict"
     EXPIRED = "expired"
     OUTCOME_UNKNOWN = "outcome-unknown"
+    CANCELLED = "cancelled"
     REJECTED_BY_RECIPIENT = "rejected-by-recipient"
 
 

@@ -1,8 +1,8 @@
 """A node: the parts of the relay put together, started, drained and stopped.
 
 The only place that knows every room. Order of the start: keys and trust, the journal (recover
-first), the dispatcher, then the listeners; of the stop: the listeners, a bounded wait for what is
-under way, the journal last.
+first), the dispatcher, then the listeners; of the stop: listeners and dispatcher together, within one
+bounded wait for what is under way, the journal last.
 
 Touches: everything, through the rooms.
 Raises:  SettingsError, JournalError before anything is served.
@@ -16,8 +16,10 @@ import os
 import random
 import signal
 import ssl
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +33,22 @@ from relay.audit.epochs import log_name, verify_epochs
 from relay.audit.verify import LogKey, LogVerdict, Progress
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.asking import AskingDesk
+from relay.delivery.asking import Questions
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
+from relay.delivery.control import ControlDesk
+from relay.delivery.courier import Courier
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.logbook import Logbook
+from relay.delivery.pressure import Pressure, PressureWatch, Shortage
+from relay.delivery.queue import QueueDesk
+from relay.delivery.quota import Quotas
 from relay.delivery.readmitting import Readmitter
-from relay.delivery.recovering import GuardedIntake, RecoveryDesk
+from relay.delivery.recovering import OLDEST, GuardedIntake, RecoveryDesk
+from relay.delivery.refusals import RefusalDesk
+from relay.delivery.refused import RefusedCallersDesk
 from relay.delivery.reminding import RemindingDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
@@ -48,29 +57,41 @@ from relay.delivery.steady import SteadyTime
 from relay.delivery.tokens import TokenDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
-from relay.errors import SettingsError
-from relay.identity import NodeKeys, load_keys
+from relay.errors import AuditError, SettingsError
+from relay.identity import NodeKeys, key_problems, load_keys
 from relay.journal import backup
 from relay.journal.ahead import AheadFiles
 from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
+from relay.journal.operating import OperatingTable
 from relay.journal.recovering import RecoveryTable
+from relay.journal.refusals import Refusals
 from relay.journal.reminding import ReminderTable
+from relay.journal.retention import RetentionPolicy
+from relay.journal.shaping import ShapeTable
+from relay.journal.shelf import Shelf
+from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
-from relay.model import NodeId
+from relay.journal.sweeping import Sweeper
+from relay.journal.waiting import WaitingCounts
+from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
-from relay.settings import SAMPLES, Settings, load, read, unfit_data_dir
+from relay.settings import SAMPLES, Settings, Sound, load, read, unfit_data_dir
 from relay.signing.keys import LogSigner, verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, face_context, peer_node, server_context
+from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
 from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Systems
+from relay.transport.intake_stream import receive
 from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
 from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.door import telling
 from relay.transport.nodes.recovering import RecoveryClient
+from relay.transport.nodes.runner import nodes_runner
 from relay.transport.nodes.server import NodeFace, nodes_app
 
 log = structlog.get_logger("relay.node")
@@ -79,6 +100,8 @@ EXIT_FAULT = 70
 """sysexits EX_SOFTWARE: a background task failed, so that a supervisor starts the node again."""
 EXIT_DISK = 74
 """sysexits EX_IOERR: the journal could not commit; start again to recover from it."""
+CLOSING_SECONDS = 10.0
+"""What closing may take after the drain: more means a disk that does not answer."""
 
 
 class Node:
@@ -91,7 +114,9 @@ class Node:
         self._id = NodeId(settings.node.id)
         self._exits = AsyncExitStack()
         self._accepting = False
-        self._recovering: Callable[[], str | None] = lambda: None
+        self._stopping = False
+        self._runners: list[web.AppRunner] = []
+        self._pressure: Pressure
         self.failed = False
         """Whether a fault of ours ended it."""
         self.addresses: dict[str, list[tuple[str, int]]] = {}
@@ -108,6 +133,7 @@ class Node:
     async def stop(self) -> None:
         """Refuse new work, finish what is under way within the drain time, close the journal."""
         self._accepting = False
+        self._stopping = True
         await self._exits.aclose()
 
     async def _start(self) -> None:
@@ -140,12 +166,39 @@ class Node:
             self._logbook.grown()
 
         journal = await SqliteJournal.open(
-            self._settings.node.data_dir, self._id, sign_head, on_fatal=_die, on_commit=grown
+            self._settings.node.data_dir,
+            self._id,
+            sign_head,
+            on_fatal=_die,
+            on_commit=grown,
+            room=lambda size_bytes: self._reserve.require(size_bytes),  # noqa: PLW0108  made next
         )
+        self._pressure = self._make_pressure(journal)
         self._logbook = Logbook(journal)
         self._exits.push_async_callback(journal.close)
         self._exits.push_async_callback(self._note, "node-stopped")
         return journal
+
+    def _make_pressure(self, journal: SqliteJournal) -> Pressure:
+        limits, folder = self._settings.limits, self._settings.node.data_dir
+        self._reserve = Reserve(
+            limits.reserve_bytes, limits.reserve_inodes, lambda: free_in(folder)
+        )
+        journal.quotas = Quotas(
+            limits.waiting_per_system,
+            limits.waiting_per_neighbour,
+            limits.waiting_bytes_per_system,
+            limits.waiting_bytes_per_neighbour,
+        )
+        return Pressure(
+            self._reserve, journal.quotas, limits.bodies_at_once, limits.bodies_at_once_each
+        )
+
+    async def _reserve_crossed(self, shortage: Shortage | None) -> None:
+        if shortage is None:
+            await self._note("reserve-regained")
+        else:
+            await self._note("reserve-reached", type=shortage.what, count=shortage.free)
 
     async def _note(self, event: str, **fields: str | int) -> None:
         await self._journal.note(event, self._clock.now(), fields)
@@ -209,15 +262,32 @@ class Node:
             met,
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
-        asking = AskingDesk(directory, journal, notary, wire, clock, dispatcher.receipts_wait)
+        asking = (directory, journal, notary, wire, clock, dispatcher)
         expiry = ExpiryDesk(
-            self._id, journal, notary, asking, clock, dispatcher.receipts_wait, policy.grace
+            self._id,
+            journal,
+            notary,
+            lambda: Questions(*asking),
+            clock,
+            dispatcher.receipts_wait,
+            policy.grace,
         )
         self._run("clock", self._steady.watch(self._jumped))
         self._run("dispatcher", dispatcher.run())
-        self._exits.push_async_callback(dispatcher.drain, delivery.drain.total_seconds())
         self._run("sealing", sealing.run())
         self._run("expiry", expiry.run())
+        turned_away = self._turned_away = self._refused_callers(journal)
+        watch = PressureWatch(self._pressure, WaitingCounts(journal.rows), self._reserve_crossed)
+        self._run("pressure", watch.run())
+        ahead = AheadFiles(
+            settings.node.data_dir / "ahead",
+            settings.limits.uploads_ahead_bytes,
+            lambda: clock.now().timestamp(),
+            room=self._reserve.require,
+            fault=_die,
+        )
+        self._run("sweep", self._sweeper(journal, ahead, policy.grace).run())
+        self._exits.push_async_callback(self._drain, dispatcher)
 
         limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
         recovery = RecoveryDesk(
@@ -234,8 +304,9 @@ class Node:
             random.SystemRandom().random,
             dispatcher.look,
             dispatcher.receipts_wait,
+            memory=min(OLDEST, settings.retention.rows),
         )
-        self._recovering = recovery.waits_for
+        self._pressure.recovering = recovery.waits_for
         intake = GuardedIntake(
             IntakeDesk(
                 place,
@@ -248,6 +319,14 @@ class Node:
                 sealing.wake,
             ),
             recovery.waits_for,
+        )
+        refusals = RefusalDesk(
+            self._id,
+            _speaker(settings, directory),
+            Refusals(journal),
+            intake,
+            journal,
+            clock,
         )
         inbox = InboxDesk(self._id, journal, notary, clock, dispatcher.receipts_wait)
         tokens = TokenDesk(self._id, directory, journal, clock)
@@ -262,6 +341,14 @@ class Node:
             dispatcher.offer,
             recovery.late,
         )
+        courier = Courier.of(
+            dispatcher,
+            transfers,
+            notary,
+            Shelf(journal, self._id),
+            journal,
+            lambda chunks, most: receive(chunks, journal, limits, limit_bytes=most, idle=None),
+        )
         face = NodeFace(
             node=self._id,
             version=__version__,
@@ -269,18 +356,21 @@ class Node:
             transfers=transfers,
             returns=returns,
             reminding=RemindingDesk(
-                journal, ReminderTable(journal, self._id), clock, dispatcher.repeat
+                journal,
+                ReminderTable(journal, self._id),
+                clock,
+                lambda neighbour: dispatcher.resume([neighbour], at_once=True),
             ),
             store=journal,
-            ahead=AheadFiles(settings.node.data_dir / "ahead", settings.limits.uploads_ahead_bytes),
+            ahead=ahead,
             limits=limits,
             contact=dispatcher.contact,
             mint=clock.mint,
             identify=peer_node,
-            refused=lambda neighbour, reason: self._note(
-                "peer-refused", neighbour=neighbour, reason=reason
-            ),
+            refusals=turned_away,
+            pressure=self._pressure,
         )
+        door = face.door()
         axis = axis_app(
             intake,
             inbox,
@@ -290,6 +380,9 @@ class Node:
             limits,
             clock.now,
             directory.resolve,
+            gate=self._pressure,
+            bounds=Bounds(get_bytes=settings.limits.getedoc_bytes),
+            refusals=turned_away,
         )
 
         def native(*, local: bool) -> web.Application:
@@ -305,24 +398,81 @@ class Node:
                 self._ready,
                 outbox=OutboxDesk(journal),
                 recovery=recovery,
+                control=control,
+                queue=queue,
+                courier=courier,
                 local_operator=local,
+                gate=self._pressure,
+                refusals=turned_away,
             )
 
+        patience = delivery.drain.total_seconds() / 4  # see _leave_faces
+
+        control = ControlDesk(
+            place,
+            directory,
+            journal,
+            OperatingTable(journal, self._id),
+            notary,
+            wire,
+            clock,
+            dispatcher,
+            sealing.wake,
+        )
+        queue = QueueDesk(
+            journal, ShapeTable(journal, self._id), dispatcher, clock, wire.certificate
+        )
         await recovery.start()
         self._run("recovery", recovery.run())
+        self._run("refusals", refusals.run())
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
             "nodes",
-            web.AppRunner(nodes_app(face), access_log=None, max_field_size=16384),
+            nodes_runner(nodes_app(face, door), door, turned_away, shutdown_timeout=patience),
             settings.listen.nodes,
-            self._server_tls(),
+            telling(self._server_tls(), lambda: turned_away.stranger("nodes", "tls")),
         )
         await self._listen(
-            "native", native_runner(native(local=False)), settings.listen.native, tls
+            "native",
+            native_runner(native(local=False), turned_away, shutdown_timeout=patience),
+            settings.listen.native,
+            tls,
         )
-        await self._listen("axis", AxisRunner(axis), settings.listen.axis, tls)
-        await self._control(native_runner(native(local=True)))
+        await self._listen(
+            "axis",
+            AxisRunner(axis, turned_away, shutdown_timeout=patience),
+            settings.listen.axis,
+            tls,
+        )
+        await self._control(native_runner(native(local=True), shutdown_timeout=patience))
+
+    def _refused_callers(self, journal: SqliteJournal) -> RefusedCallersDesk:
+        desk = RefusedCallersDesk(journal, self._clock)
+        self._exits.push_async_callback(desk.sum_up)
+        self._run("refused-callers", desk.run())
+        return desk
+
+    def _sweeper(self, journal: SqliteJournal, ahead: AheadFiles, grace: timedelta) -> Sweeper:
+        found = self._settings.retention
+        policy = RetentionPolicy(
+            found.payload_settled,
+            found.payload_failed,
+            found.payload_relayed,
+            found.payload_fetched,
+            found.rows,
+        )
+        return Sweeper(
+            self._id,
+            journal,
+            ahead,
+            policy,
+            self._clock,
+            orphans=found.orphans,
+            uploads=found.uploads,
+            every=found.every,
+            grace=grace,
+        )
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """A background task whose end is a fault of ours."""
@@ -331,8 +481,9 @@ class Node:
         def ended(done: asyncio.Task[None]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
                 log.critical("background task failed", task=name, exc_info=error)
+                if not self.failed and not self._stopping:  # a second signal ends it at once
+                    os.kill(os.getpid(), signal.SIGTERM)
                 self.failed = True
-                os.kill(os.getpid(), signal.SIGTERM)
 
         task.add_done_callback(ended)
 
@@ -343,8 +494,29 @@ class Node:
 
         self._exits.push_async_callback(cancel)
 
+    async def _drain(self, dispatcher: Dispatcher) -> None:
+        """Nothing new from anywhere; then one bounded wait for all that is under way.
+
+        Handlers that are cut off end only with what they had given to the journal.
+        """
+        self._pressure.stopping = True
+        seconds = self._settings.delivery.drain.total_seconds()
+        await asyncio.gather(dispatcher.drain(seconds), self._leave_faces(seconds / 2))
+        await self._pressure.none_left()
+
+    async def _leave_faces(self, seconds: float) -> None:
+        """No connection is taken any more. Bodies that are coming have so long to come, for the library
+        drops what arrives once it shuts down; then it has as long to end the handlers, in two steps."""
+        for runner in self._runners:
+            for site in list(runner.sites):
+                await site.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._pressure.none_left()
+        await asyncio.gather(*(runner.cleanup() for runner in self._runners))
+
     def _ready(self) -> str | None:
-        return self._recovering() if self._accepting else "the node is starting or stopping"
+        return self._pressure.reason if self._accepting else "the node is starting or stopping"
 
     async def _listen(
         self,
@@ -354,7 +526,7 @@ class Node:
         tls: ssl.SSLContext | None,
     ) -> None:
         await runner.setup()
-        self._exits.push_async_callback(runner.cleanup)
+        self._runners.append(runner)
         for text in addresses:
             host, _, port = text.rpartition(":")
             site = web.TCPSite(runner, host.strip("[]"), int(port), ssl_context=tls)
@@ -369,7 +541,7 @@ class Node:
         path = self._settings.node.data_dir / CONTROL_SOCKET
         path.unlink(missing_ok=True)
         await runner.setup()
-        self._exits.push_async_callback(runner.cleanup)
+        self._runners.append(runner)
         before = os.umask(0o177)
         try:
             await web.UnixSite(runner, path).start()
@@ -416,10 +588,43 @@ def _systems(settings: Settings, directory: Directory) -> Systems:
     )
 
 
+def _speaker(settings: Settings, directory: Directory) -> AgencyCode | None:
+    """The agency in whose name refusals are told. Raises SettingsError for one not served here."""
+    code = settings.delivery.refusal_status_from
+    if code is None:
+        return None
+    resolved = directory.resolve(code)
+    if resolved not in directory.served_by(NodeId(settings.node.id)):
+        raise SettingsError([f"delivery.refusal_status_from: {code} is not served by this node"])
+    return resolved
+
+
+def _unfit_speaker(settings: Settings, sound: Sound) -> list[str]:
+    directory = sound.make_directory()
+    try:
+        if directory is not None:
+            _speaker(settings, directory)
+    except SettingsError as error:
+        return list(error.problems)
+    return []
+
+
 def _die(error: BaseException) -> None:
     """A failed commit cannot be tried again: whoever waits got no answer, the journal recovers."""
     log.critical("the journal cannot write; exiting to recover from it", error=str(error))
     os._exit(EXIT_DISK)
+
+
+def _end_within(seconds: float) -> None:
+    """Whatever hangs: what is durable is durable, and the next start recovers the rest."""
+
+    def end() -> None:
+        log.critical("stopping takes too long; ending without it", seconds=seconds)
+        os._exit(EXIT_FAULT)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _settle_collector() -> None:
@@ -435,12 +640,20 @@ async def _run_until_told(settings: Settings) -> int:
     node = Node(settings)
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
+
+    def tell(number: int) -> None:
+        if told.is_set():
+            log.warning("node ends at once", signal=signal.Signals(number).name)
+            os._exit(128 + number)
+        told.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, tell, number)
     await node.start()
     _settle_collector()
     await told.wait()
     log.info("node stopping", node=settings.node.id)
+    _end_within(settings.delivery.drain.total_seconds() + CLOSING_SECONDS)
     await node.stop()
     log.info("node stopped", node=settings.node.id)
     return EXIT_FAULT if node.failed else 0
@@ -448,22 +661,33 @@ async def _run_until_told(settings: Settings) -> int:
 
 def serve(config: Path) -> int:
     """Run a node until it is told to stop; the exit code."""
-    settings = load(config)
+    settings, remarks = examine(config)
     logs.configure(settings.log.format, settings.log.level)
+    for remark in remarks:
+        log.warning("configuration", remark=remark)
     return uvloop.run(_run_until_told(settings))
 
 
 def check(config: Path) -> Settings:
-    """The settings, with everything looked at that a start would look at. Raises SettingsError."""
-    settings, contradictions = read(config)
-    problems = [*contradictions, *unfit_data_dir(settings.node.data_dir, CONTROL_SOCKET)]
-    try:
-        load_keys(settings, settings.make_directory())
-    except SettingsError as error:
-        problems += (one for one in error.problems if one not in problems)
-    if problems:
-        raise SettingsError(problems, SAMPLES if contradictions else "")
-    return settings
+    """The settings of a configuration that a node can start with. Raises SettingsError."""
+    return examine(config)[0]
+
+
+def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
+    """The settings, with everything looked at that a start would look at, and what is hardly meant.
+
+    Raises SettingsError with every problem at once.
+    """
+    reading = read(config)
+    problems = list(reading.problems)
+    if reading.sound.data_dir is not None:
+        problems += unfit_data_dir(reading.sound.data_dir, CONTROL_SOCKET)
+    problems += (one for one in key_problems(reading.sound) if one not in problems)
+    if reading.settings is not None:
+        problems += _unfit_speaker(reading.settings, reading.sound)
+    if problems or reading.settings is None:
+        raise SettingsError(problems, SAMPLES if reading.problems else "")
+    return reading.settings, reading.remarks
 
 
 def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
@@ -478,6 +702,8 @@ def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVe
         lambda signature, body: verify_log_signature(key.public_key, signature, body),
     )
     with stored_log(settings.node.data_dir) as stored:
+        if stored.node != node:
+            raise AuditError(f"the journal says it is of {stored.node}, not {node}")
         return verify_epochs(node, stored.epochs, log_key, progress)
 
 

@@ -7,14 +7,23 @@ Raises:  nothing by itself; pydantic gathers what is wrong, see settings.py.
 from __future__ import annotations
 
 import os
+import re
 import stat
+from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
@@ -24,6 +33,7 @@ from relay.wording import NODE_NAME, SYSTEMID, URL
 SECRET_FILE_LIMIT_BYTES = 4096
 SAMPLE_SECRET = b"replace-me"
 """Whoever has read the samples knows it."""
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 BASE: ContextVar[Path] = ContextVar("base", default=Path())
 """The folder of the file being read: settings sources hand no context to validators."""
 
@@ -73,12 +83,17 @@ def _positive(span: timedelta) -> timedelta:
     return span
 
 
+def _number(value: object) -> object:
+    """The environment has texts only: "6" there is the 6 of a file."""
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
 NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 File = Annotated[Path, AfterValidator(_existing)]
 Place = Annotated[Path, AfterValidator(_located)]
 Address = Annotated[str, AfterValidator(_address)]
 Code = Annotated[str, AfterValidator(_code)]
-Span = Annotated[timedelta, AfterValidator(_positive)]
+Span = Annotated[timedelta, BeforeValidator(_number), AfterValidator(_positive)]
 
 
 class Section(BaseModel):
@@ -203,6 +218,20 @@ class LimitsSection(Section):
     envelope_bytes: int = Field(default=1 << 30, ge=1024)
     uploads_ahead_bytes: int = Field(default=4 << 30, ge=1 << 20)
     """What one neighbour may have uploaded ahead of its transfers."""
+    reserve_bytes: int = Field(default=512 << 20, ge=0)
+    """Free on the disk of data_dir; under it only what was accepted before is finished."""
+    reserve_inodes: int = Field(default=1024, ge=0)
+    bodies_at_once: int = Field(default=640, ge=1)
+    """Documents, transfers and uploads being received at the same time."""
+    bodies_at_once_each: int = Field(default=320, ge=1)
+    """Of them, those of one system, token or neighbour."""
+    waiting_per_system: int = Field(default=1_000_000, ge=1)
+    """Deliveries waiting here that one system or token handed in."""
+    waiting_per_neighbour: int = Field(default=1_000_000, ge=1)
+    waiting_bytes_per_system: int = Field(default=20 << 30, ge=1)
+    waiting_bytes_per_neighbour: int = Field(default=20 << 30, ge=1)
+    getedoc_bytes: int = Field(default=64 << 20, ge=1024)
+    """What getEdoc gives as base64 in JSON; for anything larger the axis face names downloadEdoc."""
 
 
 class DeliverySection(Section):
@@ -215,12 +244,43 @@ class DeliverySection(Section):
     answer_within: Span = timedelta(minutes=2)
     clock_tolerance: Span = timedelta(minutes=5)
     drain: Span = timedelta(seconds=20)
+    refusal_status_from: Code | None = None
+    """An agency served here, in whose name senders are told of a refusal by a status 02."""
 
     @model_validator(mode="after")
     def _first_within_cap(self) -> DeliverySection:
         if self.retry_first > self.retry_cap:
             raise ValueError(f"retry_first {self.retry_first} is over retry_cap {self.retry_cap}")
         return self
+
+
+class RetentionSection(Section):
+    """How long what is kept, by the state of a delivery and the time since its last change. Receipts and
+    log entries stay for ever. None: as long as the delivery is in that state."""
+
+    payload_settled: Span = timedelta(days=90)
+    payload_failed: Span = timedelta(days=30)
+    payload_relayed: Span | None = None
+    payload_fetched: Span | None = None
+    rows: Span = timedelta(days=730)
+    uploads: Span = timedelta(days=1)
+    orphans: Span = timedelta(days=1)
+    every: Span = timedelta(hours=1)
+
+    def problems(self, delivery: DeliverySection) -> Iterator[str]:
+        """The memory of duplicates must outlive whatever may still be repeated, and every payload."""
+        expiry = max(delivery.expiry_normal, delivery.expiry_urgent, delivery.expiry_express)
+        repeated = expiry + delivery.clock_tolerance + delivery.retry_cap
+        if self.rows <= repeated:
+            yield (
+                f"retention.rows: {self.rows} is not longer than {repeated}, the longest expiry with "
+                "clock_tolerance and retry_cap: a repeat would be taken for a new document"
+            )
+            return
+        for name in ("settled", "failed", "relayed", "fetched"):
+            span = getattr(self, f"payload_{name}")
+            if span is not None and span > self.rows:
+                yield f"retention.payload_{name}: {span} is over retention.rows {self.rows}"
 
 
 class LogSection(Section):

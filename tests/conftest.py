@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,3 +25,15 @@ def needs(tool: str) -> str:
 @pytest.fixture(scope="session")
 def xmlsec1() -> str:
     return needs("xmlsec1")
+
+
+@pytest.fixture(scope="session")
+def thin_link() -> Any:
+    """The class of thin_link.py, for tests of any room."""
+    place = Path(__file__).with_name("thin_link.py")
+    spec = importlib.util.spec_from_file_location("thin_link", place)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[spec.name])
+    return sys.modules[spec.name].ThinLink

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from relay.errors import SettingsError
 from relay.identity import load_keys
 from relay.model import NodeId
-from relay.node import check
+from relay.node import check, examine
 from relay.settings import load
 from relay.signing import pki
 
@@ -160,6 +160,16 @@ def test_spans_are_seconds_or_iso_8601(write: Write) -> None:
     assert delivery.expiry_normal == timedelta(days=3)
 
 
+def test_the_memory_of_duplicates_outlives_every_repeat(write: Write) -> None:
+    """By as little as one likes, but to the second."""
+    longest = timedelta(days=14) + timedelta(minutes=5) + timedelta(minutes=5)
+    spans = "payload_settled = 1\npayload_failed = 1\n"
+    enough = f"[retention]\n{spans}rows = {longest.total_seconds() + 1}\n"
+    assert load(write(GOOD + enough)).retention.rows > longest
+
+    assert problems_of(write(GOOD + f"[retention]\n{spans}rows = {longest.total_seconds()}\n"))
+
+
 def test_a_secret_may_stand_in_a_file_of_its_own(write: Write, home: Path) -> None:
     """White space around it, which editors leave, is no part of it."""
     (home / "dms.secret").write_text(f"{SECRET}\n")
@@ -214,6 +224,27 @@ def test_a_mistyped_section_of_the_environment_is_not_passed_over(
     monkeypatch.setenv("RELAY_NODES__DATA_DIR", "other")
     monkeypatch.setenv("RELAY_URL", "https://127.0.0.1:1")
     assert problems_of(write(GOOD)) == ("environment: RELAY_NODES__DATA_DIR: no section nodes",)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [("6", timedelta(seconds=6)), ("0.5", timedelta(seconds=0.5)), ("P2D", timedelta(days=2))],
+)
+def test_a_span_of_the_environment_may_be_a_number(
+    write: Write, monkeypatch: pytest.MonkeyPatch, text: str, span: timedelta
+) -> None:
+    """Of seconds, as in the file; the environment has texts only."""
+    monkeypatch.setenv("RELAY_DELIVERY__EXPIRY_NORMAL", text)
+    assert load(write(GOOD)).delivery.expiry_normal == span
+
+
+def test_an_unreadable_variable_hides_nothing_of_the_rest(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one problem beside the others."""
+    monkeypatch.setenv("RELAY_LISTEN", "[")
+    lines = problems_of(write(changed('data_dir = "data"', 'data_dir = "data"\ncolour = 1')))
+    assert [line.split(":")[0] for line in lines] == ["node.colour", "environment"]
 
 
 @pytest.mark.parametrize("name", ["RELAY_SYSTEMS", "RELAY_LISTEN", "RELAY_LISTEN__AXIS"])
@@ -299,6 +330,22 @@ def test_missing_sections_are_named(write: Write) -> None:
         ('["000.00.02.H01"]', '["not a code"]', 'systems "vxp.xa": agencies.0: '),
         ("[trust]", "[delivery]\nretry_first = 9\nretry_cap = 3\n[trust]", "delivery: retry_first"),
         ("[trust]", "[delivery]\ndrain = 0\n[trust]", "delivery.drain: must be longer"),
+        (
+            "[trust]",
+            "[retention]\nrows = 'P14D'\n[trust]",
+            "retention.rows: 14 days, 0:00:00 is not",
+        ),
+        (
+            "[trust]",
+            "[delivery]\nexpiry_express = 'P800D'\n[retention]\npayload_settled = 1\n[trust]",
+            "retention.rows: 730 days, 0:00:00 is not longer than 800 days, 0:10:00",
+        ),
+        (
+            "[trust]",
+            "[retention]\npayload_fetched = 'P731D'\n[trust]",
+            "retention.payload_fetched: 731 days, 0:00:00 is over retention.rows",
+        ),
+        ("[trust]", "[retention]\nuploads = -1\n[trust]", "retention.uploads: must be longer"),
         ("[trust]", "[delivery]\ndrain = '5 minutes'\n[trust]", "delivery.drain: a number of sec"),
         (
             'systemid = "vxp.xa"',
@@ -434,7 +481,7 @@ def test_any_value_in_any_section_is_settings_or_a_settings_error(
     from relay import settings
 
     content = {section: value}
-    found = list(settings._contradictions(settings._sound_sections(content)))
+    found = list(settings._contradictions(settings.sound_sections(content)))
     assert all(isinstance(line, str) for line in found)
     with pytest.raises(ValueError, match="validation error"):
         settings.Settings.model_validate(content)
@@ -487,6 +534,94 @@ def test_check_names_keys_contradictions_and_data_folder_together(write: Write, 
     starts = [line.split(":")[0] for line in raised.value.problems]
     assert starts == ["neighbours", "neighbours", "node.data_dir", "keys.log"]
     assert raised.value.hint
+
+
+def test_what_cannot_be_read_hides_nothing_of_the_rest(write: Write, home: Path) -> None:
+    """Unknown keys, a listener twice, a folder that cannot be made, a key's mode, a certificate that does
+    not belong, an agency and a neighbour: all in one round."""
+    (home / "pki/nodes/xa/log.key.pem").chmod(0o644)
+    (home / "file").write_text("not a folder")
+    text = (
+        changed('data_dir = "data"', 'data_dir = "file/data"\ncolour = "red"')
+        .replace("xa/sign", "tinh/sign")
+        .replace('axis = ["127.0.0.1:8443"]', 'axis = ["127.0.0.1:8443"]\nnodes = ["0.0.0.0:8443"]')
+        .replace('id = "tinh"\nurl', 'id = "tinh-khac"\nurl')
+        .replace('agencies = ["000.00.02.H01"]', 'agencies = ["H01"]')
+        .replace("agencies/H01.02", "agencies/H01")
+    )
+    with pytest.raises(SettingsError) as raised:
+        check(write(text))
+    for start in (
+        "node.colour: unknown key",
+        "listen: axis 127.0.0.1:8443 and nodes 0.0.0.0:8443 are the same port",
+        "neighbours: tinh-khac is not in the directory",
+        "systems: vxp.xa: agency H01 is not served by xa",
+        f"node.data_dir: {home}/file is not a folder",
+        "keys.log: ",
+        "keys.sign: the certificate is not the `sign` certificate of xa",
+        "keys.agencies.0: the certificate names no agency served by xa",
+    ):
+        assert [one for one in raised.value.problems if one.startswith(start)], start
+    assert len(raised.value.problems) == 9
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("127.0.0.1:8443", "127.0.0.1:8443", True),
+        ("[::1]:8443", "[::]:8443", True),
+        ("0.0.0.0:8443", "10.0.0.1:8443", True),
+        ("127.0.0.1:8443", "127.0.0.2:8443", False),
+        ("127.0.0.1:8443", "[::1]:8443", False),
+        ("127.0.0.1:8443", "127.0.0.1:8444", False),
+        ("127.0.0.1:0", "127.0.0.1:0", False),
+    ],
+)
+def test_two_listeners_cannot_have_one_port(write: Write, one: str, other: str, same: bool) -> None:
+    """The second could not be opened; port 0 is another one each time."""
+    path = write(changed('axis = ["127.0.0.1:8443"]', f'axis = ["{one}"]\nnative = ["{other}"]'))
+    if not same:
+        assert check(path)
+        return
+    assert problems_of(path) == (f"listen: axis {one} and native {other} are the same port",)
+
+
+def test_a_data_folder_must_be_makeable(write: Write) -> None:
+    """Whatever the reason: it is tried, and nothing is left behind."""
+    with pytest.raises(SettingsError, match=r"node\.data_dir: /proc/relay"):
+        check(write(changed('"data"', '"/proc/relay/data"')))
+
+
+def test_a_check_leaves_nothing_behind(write: Write, home: Path) -> None:
+    """Neither the data folder nor what tried it."""
+    path = write(GOOD)
+    before = sorted(home.iterdir())
+    check(path)
+    assert sorted(home.iterdir()) == before
+
+
+def test_a_secret_that_others_can_read_is_remarked_on(write: Write) -> None:
+    """With what to do; in a file of its own the same mode is a problem."""
+    path = write(GOOD)
+    path.chmod(0o644)
+    (said,) = examine(path)[1]
+    assert "mode 0644" in said
+    assert SECRET not in said
+    path.chmod(0o600)
+    assert examine(path)[1] == ()
+
+
+def test_a_variable_that_changes_nothing_is_remarked_on(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only that: an orchestrator sets RELAY_PORT for a service of that name beside every process."""
+    path = write(GOOD)
+    path.chmod(0o600)
+    monkeypatch.setenv("RELAY_PORT", "tcp://10.0.0.1:80")
+    monkeypatch.setenv("RELAY_URL", "https://127.0.0.1:1")
+    assert examine(path)[1] == (
+        "environment: RELAY_PORT is not a variable of relay and changes nothing",
+    )
 
 
 def test_keys_alone_bring_no_hint_at_the_samples(write: Write, home: Path) -> None:

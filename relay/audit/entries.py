@@ -16,7 +16,9 @@ entries are equal bytes, so a leaf can be read, written again and compared. Ever
 and the fields of its event. The words for those are: message, delivery, transfer, entry (a
 message's own log entry), origin, peer, sender, recipient, recipients, digest (of the envelope),
 size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
-count, documents, transfers, receipts, missing and skipped (counts), expires, by (token or local user), why (an operator's own words), holder, token, scopes,
+count, documents, transfers, receipts, missing and skipped (counts), face (of the node: axis, native,
+nodes), refusals, expires, deliveries (ids), by (token or
+local user), why (an operator's own words), holder, token, scopes,
 certificate (digest), config (digest), release. Never a subject, a name, an address or a secret.
 """
 
@@ -68,7 +70,7 @@ class AuditEvent(StrEnum):
     TRANSFER_RECEIVED = "transfer-received"
     """A neighbour's transfer was verified and taken over here."""
     TRANSFER_REFUSED = "transfer-refused"
-    """A neighbour's transfer was refused, with a signed receipt."""
+    """A neighbour's transfer was refused to these recipients, for `reason`, with a signed receipt."""
     RECEIPT_RECEIVED = "receipt-received"
     """A receipt travelling back was verified and settled its delivery."""
     RECEIPT_ISSUED = "receipt-issued"
@@ -78,7 +80,7 @@ class AuditEvent(StrEnum):
     DELIVERY_FETCHED = "delivery-fetched"
     """Fetched by the recipient's system; `by`."""
     DELIVERY_ACKNOWLEDGED = "delivery-acknowledged"
-    """Acknowledged by the recipient's system; `by`, `code`."""
+    """Acknowledged by the recipient's system; `by`, `state`, and `why` where an operator did."""
     DELIVERY_EXPIRED = "delivery-expired"
     """Its time ran out; a negative receipt travels back."""
     DELIVERY_FAILED = "delivery-failed"
@@ -86,9 +88,16 @@ class AuditEvent(StrEnum):
     STATUS_MATCHED = "status-matched"
     """A business status found its document."""
     REFUSED_SUMMARY = "refused-summary"
-    """Refusals of callers that never authenticated: `count` in the last `seconds`."""
+    """Refusals of callers that never authenticated, and those beyond a caller's share of entries:
+    `count` in the last `seconds`, in `refusals` by `face`, `reason` and, where known, `by`."""
     PEER_REFUSED = "peer-refused"
-    """An authenticated system or neighbour was refused."""
+    """An authenticated system or token holder (`by`) or neighbour was refused, for `reason`."""
+    CARRY_EXPORTED = "carry-exported"
+    """Transfers and receipts were written to a carry file; `digest` is its manifest's."""
+    CARRY_IMPORTED = "carry-imported"
+    """A neighbour's carry file was read, with its counts; `reason` where it broke off."""
+    CARRY_REFUSED = "carry-refused"
+    """A carry file that proved nothing was handed in by an operator, for the `reason` given."""
     TOKEN_ISSUED = "token-issued"  # noqa: S105 (the name of an event)
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 (the name of an event)
     CONFLICT_ALERT = "conflict-alert"
@@ -111,13 +120,33 @@ class AuditEvent(StrEnum):
     us and `receipts` were sent again, so many are `missing`."""
     CLOCK_JUMPED = "clock-jumped"
     """The system's clock went its own way by so many `seconds` (0: it is back); not followed."""
+    RESERVE_REACHED = "reserve-reached"
+    """New work is refused from now on: of the `type` (space, inodes) only `count` is left."""
+    RESERVE_REGAINED = "reserve-regained"
+    """There is room again; new work is taken."""
+    DELIVERY_HELD = "delivery-held"
+    """An operator's doing, as the following are: `by`, `why`, `deliveries`. Not sent until released."""
+    DELIVERY_RELEASED = "delivery-released"
+    DELIVERY_REQUEUED = "delivery-requeued"
+    """Queued anew, back-off forgotten, its way decided again; `count` receipts that were parked."""
+    DELIVERY_REDIRECTED = "delivery-redirected"
+    """Goes to another `neighbour`."""
+    DELIVERY_CANCELLED = "delivery-cancelled"
+    """Ended; this node's signed negative receipt travels back. `state` is what it ended as."""
+    TRANSFER_FREED = "transfer-freed"
+    """The neighbour does not have it: its deliveries may go another way."""
+    QUEUE_FLUSHED = "queue-flushed"
+    """What waits for the `neighbour` (all of them where none is named) is tried at once."""
+    RETENTION_SWEPT = "retention-swept"
+    """What left by policy since the entry before: `payloads`, `payload_bytes`, `messages`, `arrivals`,
+    and `orphans` and `uploads`, files that nothing refers to."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 
 
 def instant(at: datetime) -> str:
     """`at` as every time in the log is written: 2026-11-23T04:53:00.125Z, cut to milliseconds."""
-    return utc(at).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return utc(at).isoformat("T", "milliseconds")[:-6] + "Z"
 
 
 def moment(text: str) -> datetime:

@@ -50,6 +50,8 @@ class EpochRows:
     epoch: int
     head: bytes
     rows: Iterable[Row]
+    edge: bytes | None = None
+    """The stored frontier, in the present epoch."""
 
 
 def verify_epochs(
@@ -63,21 +65,24 @@ def verify_epochs(
     for due, one in enumerate(stored):
         if one.epoch != due:
             raise AuditError(f"epoch {one.epoch} where {due} is due")
-        first: list[bytes] = []
+        first: list[object] = []
         verdict = verify_log(
             _keeping_first(one.rows, first),
             one.head,
             LogKey(log_name(node, one.epoch), key.public_key, key.verify),
+            edge=one.edge,
             first_index=first_index(one.epoch),
             progress=progress,
         )
         if verdicts:
-            _check_named(parse(first[0]) if first else {}, verdicts[-1].checkpoint, one.epoch)
+            opening = first[0] if first else b""
+            named = parse(opening) if isinstance(opening, bytes) and opening else {}
+            _check_named(named, verdicts[-1].checkpoint, one.epoch)
         verdicts.append(verdict)
     return verdicts
 
 
-def _keeping_first(rows: Iterable[Row], first: list[bytes]) -> Iterator[Row]:
+def _keeping_first(rows: Iterable[Row], first: list[object]) -> Iterator[Row]:
     for row in rows:
         if not first:
             first.append(row[1])

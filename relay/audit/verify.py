@@ -6,11 +6,12 @@ Raises:  AuditError, with the index of the first entry that does not fit where i
 
 Steps:
     1  the head's signature holds, and it is the head of this log
-    2  indices run from the first one on without gap or repeat
+    2  indices run from the first one on without gap or repeat; leaves and hashes are bytes
     3  the stored leaf hash, where there is one, is of the stored leaf
     4  the leaf is canonical
     5  the root over the first n leaves is the root of every kept head of size n
     6  there are as many entries as the head says, and step 5 holds for it
+    7  the stored right edge of the tree, where one is given, is that of these entries
 What is odd but proves no edit (a clock that stepped back, an event of a newer release) is a finding.
 """
 
@@ -33,8 +34,9 @@ PROGRESS_EVERY: Final = 1024
 
 Progress = Callable[[int, int], None]
 """Entries checked, entries in all."""
-Row = tuple[int, bytes, bytes | None]
-"""Index, leaf, and the leaf hash stored beside it, None where none is stored."""
+Row = tuple[object, object, object]
+"""Index, leaf, and the leaf hash stored beside it, None where none is stored: an int and two bytes,
+but a stored row may hold anything."""
 
 _KNOWN_EVENTS = frozenset(event.value for event in AuditEvent)
 
@@ -66,6 +68,7 @@ def verify_log(
     key: LogKey,
     *,
     kept_heads: Sequence[bytes] = (),
+    edge: bytes | None = None,
     tolerance: timedelta = UTC_NOW_TOLERANCE,
     first_index: int = 0,
     progress: Progress | None = None,
@@ -73,18 +76,17 @@ def verify_log(
     """The verdict on a log that holds in every step, or AuditError.
 
     `kept_heads` are older signed heads of the same log, from its journal or from anyone who kept
-    one: each must fit, and the more there are the narrower an edit is placed. `first_index` is where the
-    log's indexes start (epochs.py). `progress` is called every now and then.
+    one: each must fit, and the more there are the narrower an edit is placed. `edge` is the stored
+    frontier, which the next entry would be appended to. `first_index` is where the log's indexes start
+    (epochs.py). `progress` is called every now and then.
     """
     checkpoint, pending = _heads(head, kept_heads, key)
     heads_checked = len(pending)
     frontier = Frontier()
     diary = _Diary(checkpoint.origin, tolerance)
     _compare(frontier, pending)
-    for index, leaf, stored_hash in rows:
-        due = first_index + frontier.size
-        if index != due:
-            raise AuditError(f"index {index} where {due} is due", due)
+    for row in rows:
+        index, leaf, stored_hash = _typed(row, first_index + frontier.size)
         if frontier.size >= checkpoint.size:
             raise AuditError(f"beyond the head, which covers {checkpoint.size} entries", index)
         frontier.append(_checked_hash(index, leaf, stored_hash))
@@ -96,6 +98,10 @@ def verify_log(
     if frontier.size != checkpoint.size:
         due = first_index + frontier.size
         raise AuditError(f"missing; the head covers {checkpoint.size} entries", due)
+    if edge is not None and edge != frontier.to_bytes():
+        raise AuditError(
+            "the stored right edge of the tree is not that of the entries: it was edited"
+        )
     return LogVerdict(
         checkpoint,
         diary.first_at,
@@ -119,6 +125,18 @@ def _heads(
                 " the log was cut back"
             )
     return checkpoint, sorted([checkpoint, *kept], key=lambda each: each.size, reverse=True)
+
+
+def _typed(row: Row, due: int) -> tuple[int, bytes, bytes | None]:
+    """Step 2."""
+    index, leaf, stored_hash = row
+    if not isinstance(index, int) or index != due:
+        raise AuditError(f"index {str(index)[:20]} where {due} is due", due)
+    if not isinstance(leaf, bytes):
+        raise AuditError("the row was edited: its leaf is no BLOB", due)
+    if stored_hash is not None and not isinstance(stored_hash, bytes):
+        raise AuditError("the row was edited: its leaf hash is no BLOB", due)
+    return index, leaf, stored_hash
 
 
 def _checked_hash(index: int, leaf: bytes, stored_hash: bytes | None) -> bytes:
@@ -168,8 +186,8 @@ class _Diary:
         at = moment(fields["at"])
         if self.first_at is None or self._latest is None:
             self.first_at = self._latest = at
-        if at < self._latest - self._tolerance:
-            back = self._latest - at
+        back = self._latest - at
+        if back > self._tolerance:
             self._find("clock-stepped-back", f"{int(back.total_seconds())} s back", index)
         self._latest = max(at, self._latest)
         self.last_at = at

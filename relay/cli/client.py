@@ -24,6 +24,7 @@ from relay.errors import (
     AccessError,
     ConflictError,
     EnvelopeError,
+    GoneError,
     JournalError,
     NotFoundError,
     OverloadError,
@@ -39,6 +40,7 @@ ANSWER_BYTES = 128 << 20
 CHUNK_BYTES = 1 << 18
 _SILENCE_SECONDS = 180.0
 _PROBLEM_BYTES = 1 << 20
+_NOT_RUNNING = "is the node running? relay serve CONFIG starts it"
 _PERHAPS_TLS = (
     "does the node serve TLS there? then the address begins with https://; "
     "else the same command again is safe"
@@ -70,13 +72,13 @@ class NativeClient:
 
     async def submit(
         self, body: Any, to: tuple[str, ...], headers: Mapping[str, str]
-    ) -> tuple[dict[str, Any], bool]:
-        """The answer, and whether it was the answer to an earlier, equal submission."""
+    ) -> tuple[dict[str, Any], Mapping[str, str]]:
+        """The answer, and the headers that say what is special about it."""
         query = [("to", code) for code in to]
         async with self._call(
             "POST", "/v1/envelopes", params=query, data=body, headers=headers, expect100=True
         ) as response:
-            return _object(await _bounded(response)), "Relay-Repeated" in response.headers
+            return _object(await _bounded(response)), response.headers
 
     @asynccontextmanager
     async def open(
@@ -84,6 +86,17 @@ class NativeClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A body to be read as it comes."""
         async with self._call("GET", path, headers=headers, params=query) as response:
+            yield response
+
+    @asynccontextmanager
+    async def exchange(
+        self, path: str, body: Any, headers: Mapping[str, str], **query: str | int
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A body handed in, if any, and an answer to be read as it comes."""
+        wait = body is not None
+        async with self._call(
+            "POST", path, data=body, headers=headers, params=query, expect100=wait
+        ) as response:
             yield response
 
     @asynccontextmanager
@@ -106,7 +119,10 @@ class NativeClient:
             raise CommandError(said, UNAVAILABLE, hint) from None
         except aiohttp.ClientConnectorError as error:
             reason = (error.os_error.strerror or str(error.os_error)).lower()
-            raise TransportError(f"cannot reach the node: {reason}") from None
+            said = f"cannot reach the node: {reason}"
+            if self._connection.socket is not None:
+                raise CommandError(said, UNAVAILABLE, _NOT_RUNNING) from None
+            raise TransportError(said) from None
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             said = f"no answer from the node: {error or 'silence'}"
             if self._connection.socket is None and self._connection.url.startswith("http:"):
@@ -201,9 +217,11 @@ def refusal_of(status: int, problem: Mapping[str, Any]) -> RelayError:
     match word:
         case "unauthenticated" | "forbidden":
             return AccessError(detail)
+        case "gone":
+            return GoneError(detail)
         case "not-found":
             return NotFoundError(detail)
-        case "conflict":
+        case "conflict" | "not-possible":
             return ConflictError(detail)
         case "no-route":
             return RouteError(detail, [str(code) for code in problem.get("codes", ())])

@@ -7,6 +7,7 @@ Raises:  CommandError, OSError, and what the client raises.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from base64 import b64encode
@@ -17,9 +18,13 @@ from typing import BinaryIO
 import aiohttp
 
 from relay.cli.client import CHUNK_BYTES, NativeClient
-from relay.cli.outcome import DATA, CommandError
+from relay.cli.outcome import DATA, CommandError, remark
 from relay.cli.show import progress
-from relay.errors import PeerError
+from relay.errors import PeerError, TransportError
+
+ATTEMPTS = 5
+AGAIN_SECONDS = 1.0
+"""After a cut, and so many attempts in a row that bring nothing: a node starts again in less."""
 
 
 async def download(client: NativeClient, path: str, target: Path) -> None:
@@ -27,7 +32,7 @@ async def download(client: NativeClient, path: str, target: Path) -> None:
     part = target.with_name(target.name + ".part")
     try:
         with part.open("a+b") as file:
-            expected = await _pour(client, path, file)
+            expected = await _pour_on(client, path, file)
             file.flush()
             os.fsync(file.fileno())
             found = _digest(file)
@@ -47,6 +52,22 @@ def _drop_empty(part: Path) -> None:
     with suppress(OSError):
         if part.stat().st_size == 0:
             part.unlink()
+
+
+async def _pour_on(client: NativeClient, path: str, file: BinaryIO) -> str | None:
+    """On after each cut, as long as something came before it and the node is there again soon."""
+    attempts = 0
+    while True:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            return await _pour(client, path, file)
+        except (TransportError, CommandError):
+            came = file.seek(0, os.SEEK_END) > before
+            attempts = 1 if came else attempts + 1
+            if not came and attempts in {1, ATTEMPTS}:
+                raise  # nothing came at all, or nothing any more
+        remark(f"cut off at {file.tell()} bytes; going on from there")
+        await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def _pour(client: NativeClient, path: str, file: BinaryIO) -> str | None:

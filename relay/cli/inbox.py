@@ -32,6 +32,7 @@ _COLUMNS = (
     "NUMBER",
     "PRIORITY",
     "STATE",
+    "STATUS",
     "SUBJECT",
 )
 
@@ -47,6 +48,12 @@ class Listed(StrEnum):
     ALL = "all"
 
 
+WhyOption = Annotated[
+    str,
+    typer.Option(
+        help="With --config: why an operator acknowledges for the agency; it is recorded."
+    ),
+]
 DeliveryArgument = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id.")]
 
 
@@ -78,13 +85,24 @@ def inbox(
                 item["notation"],
                 item["priority"],
                 item["state"],
+                _status(item),
                 item["subject"],
             )
             for item in page["deliveries"]
         ],
+        ids=(1,),
     )
     if len(page["deliveries"]) == limit:
         remark(f"there may be more: --after {page['next']}")
+
+
+def _status(item: dict[str, Any]) -> str:
+    """Of a status message: its code, and the document that it speaks of."""
+    answering = item["answering"]
+    if answering is None:
+        return ""
+    about = answering["notation"] or answering["document_id"]
+    return f"{answering['status_code']} on {about}"
 
 
 @reaching
@@ -99,11 +117,12 @@ def fetch(
     acknowledge: Annotated[
         bool, typer.Option("--ack", help="Acknowledge `done` once it is on disk.")
     ] = False,
+    why: WhyOption = "",
 ) -> None:
     """Fetch a document, byte for byte as it was sent, and check its digest."""
     target = output or Path(f"{delivery}.edxml")
     refuse_existing(target)
-    asyncio.run(_fetch(node, delivery, target, seal, acknowledge))
+    asyncio.run(_fetch(node, delivery, target, seal, acknowledge, why))
     typer.echo(target)
 
 
@@ -113,10 +132,11 @@ def ack(
     delivery: DeliveryArgument,
     status: Annotated[Status, typer.Argument(help="What became of it.")],
     reason: Annotated[str, typer.Option(help="In words, for `fail`.")] = "",
+    why: WhyOption = "",
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Acknowledge a delivery; `done` sends its sender a signed receipt."""
-    item = asyncio.run(_acknowledge(node, delivery, status, reason))
+    item = asyncio.run(_acknowledge(node, delivery, status, reason, why))
     if as_json:
         show_json(item)
     else:
@@ -131,7 +151,12 @@ async def _page(node: Connection, **query: str | int) -> dict[str, Any]:
 
 
 async def _fetch(
-    node: Connection, delivery: str, target: Path, seal: Path | None, acknowledge: bool
+    node: Connection,
+    delivery: str,
+    target: Path,
+    seal: Path | None,
+    acknowledge: bool,
+    why: str,
 ) -> None:
     from relay.cli.client import reach  # noqa: PLC0415
     from relay.cli.download import download  # noqa: PLC0415
@@ -141,18 +166,21 @@ async def _fetch(
         if seal is not None:
             write_new(seal, await client.get_bytes(f"/v1/deliveries/{delivery}/seal"))
         if acknowledge:
-            await _say(client, delivery, Status.DONE, "")
+            await _say(client, delivery, Status.DONE, "", why)
 
 
 async def _acknowledge(
-    node: Connection, delivery: str, status: Status, reason: str
+    node: Connection, delivery: str, status: Status, reason: str, why: str
 ) -> dict[str, Any]:
     from relay.cli.client import reach  # noqa: PLC0415
 
     async with reach(node) as client:
-        return await _say(client, delivery, status, reason)
+        return await _say(client, delivery, status, reason, why)
 
 
-async def _say(client: NativeClient, delivery: str, status: Status, reason: str) -> dict[str, Any]:
-    document = {"status": status.value, **({"reason": reason} if reason else {})}
+async def _say(
+    client: NativeClient, delivery: str, status: Status, reason: str, why: str
+) -> dict[str, Any]:
+    told = {"reason": reason, "why": why}
+    document = {"status": status.value, **{name: text for name, text in told.items() if text}}
     return await client.post(f"/v1/deliveries/{delivery}/ack", document)

@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from relay.cli.outcome import remark
+from relay.cli.outcome import CONFIG, remark
 from relay.cli.show import show_json
+from relay.errors import SettingsError
 
 config = typer.Typer(help="Look at a configuration.", no_args_is_help=True)
 
@@ -31,13 +32,26 @@ def check(path: Config, as_json: Annotated[bool, typer.Option("--json")] = False
     """Check everything a start would: settings, directory, keys and certificates."""
     from relay import node  # noqa: PLC0415
 
-    settings = node.check(path)
+    try:
+        settings, remarks = node.examine(path)
+    except SettingsError as error:
+        if not as_json:
+            raise
+        show_json({"verdict": "INVALID", "problems": list(error.problems)})
+        raise typer.Exit(CONFIG) from None
     if as_json:
         show_json(
-            {"verdict": "VALID", "node": settings.node.id, "data_dir": str(settings.node.data_dir)}
+            {
+                "verdict": "VALID",
+                "node": settings.node.id,
+                "data_dir": str(settings.node.data_dir),
+                "warnings": list(remarks),
+            }
         )
-    else:
-        remark(f"{path} is fit to start node {settings.node.id}")
+        return
+    for one in remarks:
+        remark(f"warning: {one}")
+    remark(f"{path} is fit to start node {settings.node.id}")
 
 
 def demo(

@@ -16,7 +16,21 @@ from typer.core import TyperGroup
 from typer.exceptions import Abort, Exit, TyperException
 
 from relay import __version__
-from relay.cli import audit, backup, inbox, local, pki, recovery, send, token, track, verify
+from relay.cli import (
+    audit,
+    backup,
+    carry,
+    inbox,
+    local,
+    operate,
+    pki,
+    queue,
+    recovery,
+    send,
+    token,
+    track,
+    verify,
+)
 from relay.cli.outcome import INTERNAL, USAGE, complain, fail, suggest
 from relay.errors import RelayError
 
@@ -70,7 +84,16 @@ app.command("inbox")(inbox.inbox)
 app.command("fetch")(inbox.fetch)
 app.command("ack")(inbox.ack)
 app.command("track")(track.track)
+app.command("why")(queue.why)
+app.add_typer(queue.app, name="queue")
+app.command("hold")(operate.hold)
+app.command("release")(operate.release)
+app.command("requeue")(operate.requeue)
+app.command("cancel")(operate.cancel)
+app.command("redirect")(operate.redirect)
+app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
+app.add_typer(carry.app, name="carry")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")

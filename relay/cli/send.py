@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -17,10 +17,13 @@ import typer
 
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import CANNOT_CREATE, DATA, NO_PERMISSION, CommandError, remark
-from relay.cli.show import Advance, progress, show_json
+from relay.cli.show import Advance, printable, progress, show_json
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from relay.model import Envelope as EnvelopeFacts
+    from relay.signing.keys import Signer
 
 _CHUNK_BYTES = 1 << 18
 _SEAL_BYTES = 1 << 18
@@ -56,10 +59,14 @@ def send(
             headers |= {"Content-Type": "application/xml", "Content-Length": str(size)}
         body = _read(source, size, advance)
         seal_bytes = None if seal is None else _read_seal(seal)
-        answer, repeated = asyncio.run(_submit(node, body, tuple(to or ()), seal_bytes, headers))
+        answer, said = asyncio.run(_submit(node, body, tuple(to or ()), seal_bytes, headers))
+    if (kind := said.get("Relay-Seal-Kind")) is not None:
+        stands = "its seal is being made" if kind == "not-yet" else f"sealed as {kind}"
+        remark(f"the first message stands, {stands}: the seal given now is not kept")
     if as_json:
         show_json(answer)
         return
+    repeated = "Relay-Repeated" in said
     remark("accepted before, the same answer again" if repeated else "accepted, durably")
     typer.echo(answer["message_id"])
 
@@ -70,7 +77,7 @@ async def _submit(
     to: tuple[str, ...],
     seal: bytes | None,
     headers: dict[str, str],
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[dict[str, Any], Mapping[str, str]]:
     from relay.cli.client import reach  # noqa: PLC0415
 
     async with reach(node) as client:
@@ -112,28 +119,71 @@ def seal(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: FILE.seal.xml")
     ] = None,
+    other_sender: Annotated[
+        bool,
+        typer.Option(
+            "--other-sender",
+            help="Seal even if the document is From a code not in the certificate.",
+        ),
+    ] = False,
 ) -> None:
     """Seal an envelope at the agency, so that the node need not hold the agency's key."""
-    from relay.model import Digest, SealKind  # noqa: PLC0415
+    from relay.model import SealKind  # noqa: PLC0415
     from relay.signing.keys import Signer  # noqa: PLC0415
     from relay.signing.seal import make_seal  # noqa: PLC0415
 
     signer = Signer.load(cert, key)
-    digest = Digest(digest_of_file(file))
-    made = make_seal(digest, SealKind.AGENCY_SUPPLIED, signer, datetime.now(UTC))
+    envelope = read_envelope(file)
+    if not other_sender:
+        _require_sender(envelope, signer)
+    made = make_seal(envelope.digest, SealKind.AGENCY_SUPPLIED, signer, datetime.now(UTC))
     target = output or file.with_name(file.name + ".seal.xml")
     write_new(target, made.signature)
     typer.echo(target)
 
 
+def read_envelope(file: Path) -> EnvelopeFacts:
+    """What the file says of itself, with the digest of its bytes. Raises EnvelopeError."""
+    from relay.envelope.reader import EnvelopeReader  # noqa: PLC0415
+
+    reader = EnvelopeReader()
+    for chunk in _shown(file):
+        reader.feed(chunk)
+    return reader.close()
+
+
 def digest_of_file(file: Path) -> str:
-    total, done, running = file.stat().st_size, 0, hashlib.sha256()
+    running = hashlib.sha256()
+    for chunk in _shown(file):
+        running.update(chunk)
+    return running.hexdigest()
+
+
+def _shown(file: Path) -> Iterator[bytes]:
+    """The file in pieces, with a bar."""
+    total, done = file.stat().st_size, 0
     with progress(f"reading {file.name}") as advance, file.open("rb") as source:
         while chunk := source.read(_CHUNK_BYTES):
-            running.update(chunk)
+            yield chunk
             done += len(chunk)
             advance(done, total)
-    return running.hexdigest()
+
+
+def _require_sender(envelope: EnvelopeFacts, signer: Signer) -> None:
+    """A seal over another's document would be refused wherever it is handed in."""
+    from relay.envelope.codes import normalise  # noqa: PLC0415
+
+    codes = signer.identity.agencies
+    sender = envelope.sender.organ_id
+    if not codes:
+        raise CommandError("the certificate names no agency", DATA, "an agency's is needed")
+    if normalise(sender) not in codes:
+        named = ", ".join(sorted(codes))
+        raise CommandError(
+            f"the document is From {printable(sender)}, the certificate speaks for {named}",
+            DATA,
+            "where both are codes of one agency, and its node knows that: --other-sender",
+        )
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -7,7 +7,9 @@ Trusts:  nothing it shows: documents name themselves, so nothing unprintable rea
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -16,6 +18,7 @@ from typing import Any, Protocol
 import typer
 
 ZONE = "+07:00"
+_GAP = "  "
 _VIETNAM = timezone(timedelta(hours=7))
 
 
@@ -27,18 +30,49 @@ def show_json(document: object) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns side by side; wide as the terminal, or as wide as they like into a pipe."""
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and not always needed
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], ids: Sequence[int] = (0,)
+) -> None:
+    """Columns side by side, wide as they need; where a terminal is too narrow for that, a few lines for
+    each row, the columns `ids` first: what is typed into another command is never broken or cut."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
+    terminal = sys.stdout.isatty()
+    room = shutil.get_terminal_size().columns
+    if terminal and cells and sum(widths) + len(_GAP) * (len(widths) - 1) > room:
+        for row in cells:
+            _show_stacked(columns, row, ids, room)
+        return
+    for number, row in enumerate([list(columns), *cells]):
+        line = _GAP.join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        )
+        typer.secho(line.rstrip(), bold=terminal and number == 0)
 
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 400, highlight=False).print(table)
+
+def _show_stacked(
+    columns: Sequence[str], row: Sequence[str], ids: Sequence[int], room: int
+) -> None:
+    typer.secho(_GAP.join(row[index].strip() for index in ids), bold=True)
+    line = ""
+    for index, (column, cell) in enumerate(zip(columns, row, strict=True)):
+        pair = f"{column.strip().lower()} {cell.strip()}"
+        if index in ids or not cell.strip():
+            continue
+        if line and _width(line + _GAP + pair) > room:
+            typer.echo(line)
+            line = ""
+        line += _GAP + pair
+    if line:
+        typer.echo(line)
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: marks add none, some characters take two."""
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in text
+    )
 
 
 def printable(value: object) -> str:

@@ -67,6 +67,7 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
             )
             for receipt in delivery["receipts"]
         ],
+        ids=(4,),
     )
     for status in delivery["statuses"]:
         typer.echo(

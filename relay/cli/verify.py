@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.cli.outcome import DATA, NO_INPUT, CommandError, complain, remark
+from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark
 from relay.cli.show import printable, show_json
+from relay.errors import SettingsError
 
 if TYPE_CHECKING:
     from relay.cli.judging import Judgement
@@ -42,6 +43,8 @@ def verify(
     from relay.cli.judging import Verdict, judge  # noqa: PLC0415 - brings in cryptography
     from relay.signing.trust import TrustStore  # noqa: PLC0415
 
+    for path in (*root, *(intermediate or [])):
+        _require_issuer(path)
     trust = TrustStore(_read(root), _read(intermediate or []))
     judgements = judge(_expanded(files), trust)
     if as_json:
@@ -62,6 +65,17 @@ def _print(one: Judgement) -> None:
         typer.echo(f"        {printable(name)}")
     for note in one.notes:
         typer.echo(f"        note: {printable(note)}")
+
+
+def _require_issuer(path: Path) -> None:
+    """Nothing can be judged by a root that may issue nothing, so that is a mistake of the command's."""
+    from relay.signing.trust import TrustStore  # noqa: PLC0415
+
+    try:
+        TrustStore([path.read_bytes()])
+    except SettingsError as error:
+        hint = "a root or issuing CA is needed: a certificate with CA:TRUE and keyCertSign"
+        raise CommandError(f"{path}: {error}", USAGE, hint) from None
 
 
 def _read(paths: list[Path]) -> list[bytes]:

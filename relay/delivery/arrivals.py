@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from relay.delivery.addressing import Addressed, report_of
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
@@ -64,7 +66,9 @@ from relay.routing.directory import Directory
 from relay.routing.next_hop import Here, Hop, NoRoute, Place, Via, next_hop
 from relay.wire.values import fit_detail
 
+log = structlog.get_logger("relay.arrivals")
 MOST_HOPS = 16
+"""The sixteenth may end at its recipient; a seventeenth is neither taken in nor made."""
 MOST_WAITING = 4096
 
 
@@ -151,6 +155,7 @@ class TransferDesk:
                 break
             known, verdict = self._look_again(outcome, verdict)
         if not outcome.repeated:
+            _tell(arrival, verdict)
             self._hand_on(arrival, outcome)
         return outcome.answer
 
@@ -185,7 +190,7 @@ class TransferDesk:
             return _Refusal(Reason.BAD_TRANSFER, fault)
         if self.place.node == header.origin or any(s.node == self.place.node for s in header.trace):
             return _Refusal(Reason.LOOP, f"the trace names {self.place.node} already")
-        if len(header.trace) >= MOST_HOPS:
+        if len(header.trace) > MOST_HOPS:
             return _Refusal(Reason.TOO_MANY_HOPS, f"{len(header.trace)} hops, limit {MOST_HOPS}")
         if header.expires_at <= now and not self.late(header.created_at):
             return _Refusal(Reason.EXPIRED, f"expired at {header.expires_at.isoformat()}")
@@ -240,6 +245,7 @@ class TransferDesk:
             trace=trace,
             answer=answer,
             at=now,
+            refused={code: hop.reason for code, hop in hops.items() if isinstance(hop, _Refusal)},
         )
 
     def _hop(
@@ -250,6 +256,8 @@ class TransferDesk:
         hop = next_hop(self.directory, self.place, code)
         if isinstance(hop, NoRoute):
             return _Refusal(hop.reason, hop.detail)
+        if isinstance(hop, Via) and len(opened.header.trace) >= MOST_HOPS:
+            return _Refusal(Reason.TOO_MANY_HOPS, f"{MOST_HOPS} hops, limit {MOST_HOPS}")
         if isinstance(hop, Via) and hop.neighbour == opened.neighbour:
             return _Refusal(Reason.UNREACHABLE, f"the way from here leads back to {hop.neighbour}")
         return hop
@@ -341,11 +349,27 @@ class TransferDesk:
             self.offer(neighbour, ready)
 
 
+def _tell(arrival: TakeIn, verdict: _Content | _Refusal) -> None:
+    """One line for the operator of what was refused; the sender has the receipt."""
+    if not arrival.refused:
+        return
+    log.warning(
+        "transfer refused",
+        neighbour=arrival.neighbour,
+        message=arrival.header.message_id,
+        reason=" ".join(sorted(set(arrival.refused.values()))),
+        recipients=len(arrival.refused),
+        detail=fit_detail(verdict.detail) if isinstance(verdict, _Refusal) else "",
+    )
+
+
 def _written(directory: Directory, verdict: _Content | _Refusal) -> dict[AgencyCode, str]:
     """Each recipient's code as the document writes it: how its own system knows itself."""
     if isinstance(verdict, _Refusal):
         return {}
-    texts = [party.organ_id for party in verdict.envelope.recipients]
+    envelope = verdict.envelope
+    texts = [party.organ_id for party in envelope.recipients]
+    texts += [about.organ_id for about in envelope.response_for]  # a status has no To
     return {
         form: text
         for text in texts

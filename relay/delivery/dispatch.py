@@ -28,6 +28,7 @@ from relay.delivery.answers import require_answer
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
+from relay.delivery.freezing import header_of
 from relay.delivery.records import (
     Freeze,
     Journal,
@@ -88,6 +89,12 @@ class Dispatcher:
             self.channels[neighbour].lanes.look_again()
             self.channels[neighbour].signal.set()
 
+    def exported(self, neighbour: NodeId) -> None:
+        """Transfers of this neighbour's are in doubt, for they went out by hand: any link may repeat
+        them."""
+        self.channels[neighbour].failing = True
+        self.look([neighbour])
+
     def receipts_wait(self, neighbours: Iterable[NodeId]) -> None:
         """Receipts were queued for these neighbours."""
         for neighbour in neighbours:
@@ -95,12 +102,23 @@ class Dispatcher:
                 channel.returns_waiting = True
                 channel.signal.set()
 
-    def repeat(self, neighbour: NodeId) -> None:
-        """Transfers and receipts for it wait that were thought done."""
-        if (channel := self.channels.get(neighbour)) is not None:
-            channel.failing = True
-            channel.returns_waiting = True
-            channel.wake()
+    def resume(self, neighbours: Iterable[NodeId], *, at_once: bool) -> None:
+        """An operator, or a neighbour that was restored, set something going: all of it is looked at, frozen or not. `at_once` ends a wait."""
+        for neighbour in neighbours:
+            if (channel := self.channels.get(neighbour)) is not None:
+                channel.failing = channel.returns_waiting = True
+                channel.lanes.look_again()
+                channel.wake() if at_once else channel.signal.set()
+
+    def reserve(self, transfer_id: TransferId) -> bool:
+        """Nobody makes an attempt of this transfer until `restore`; False while one is under way."""
+        if transfer_id in self._carrying:
+            return False
+        self._carrying.add(transfer_id)
+        return True
+
+    def restore(self, transfer_id: TransferId) -> None:
+        self._carrying.discard(transfer_id)
 
     def contact(self, neighbour: NodeId) -> None:
         """The neighbour just spoke to us: whatever it was thought to be, it is reachable."""
@@ -193,7 +211,7 @@ class Dispatcher:
         busy |= self._carrying
         waiting = [t for t in found if t.transfer_id not in busy][: channel.room]
         if not found:
-            channel.failing = False  # before asking: `repeat` may say otherwise meanwhile
+            channel.failing = False  # before asking: `resume` may say otherwise meanwhile
             if await self.journal.next_open_transfer(channel.neighbour) is not None:
                 channel.failing = True
         return waiting
@@ -215,7 +233,8 @@ class Dispatcher:
     async def _carry(self, channel: Channel, ready: Ready) -> None:
         """Freeze a new transfer and make its first attempt."""
         now = self.clock.now()
-        header = self._header(channel.neighbour, ready, now)
+        named = TransferId(self.clock.mint())
+        header = header_of(self.node, channel.neighbour, ready, named, now)
         many = len(ready.recipients) > MANY_RECIPIENTS
         signed = await aside(many, self.notary.sign_transfer, header, now)
         self._carrying.add(header.transfer_id)  # from the freeze on the journal shows it as open
@@ -233,13 +252,21 @@ class Dispatcher:
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
         """Another attempt, to the letter."""
-        self._carrying.add(transfer.transfer_id)
+        if not self.reserve(transfer.transfer_id):
+            return  # an operator's action has it
+        try:
+            if await self._may_go(transfer):
+                header = read_transfer(transfer.header.document)
+                await self._attempt(channel, header, transfer.header, transfer.seal, transfer)
+        finally:
+            self.restore(transfer.transfer_id)
+
+    async def _may_go(self, transfer: OpenTransfer) -> bool:
         try:
             await self.journal.resend(transfer.transfer_id, self.clock.now())
-            header = read_transfer(transfer.header.document)
-            await self._attempt(channel, header, transfer.header, transfer.seal, transfer)
-        finally:
-            self._carrying.discard(transfer.transfer_id)
+        except IllegalStepError:
+            return False  # answered, freed or held since it was read
+        return True
 
     async def _attempt(
         self,
@@ -316,24 +343,6 @@ class Dispatcher:
             await self.journal.store_neighbour_state(
                 channel.neighbour, NeighbourState(0, self.clock.now(), "")
             )
-
-    def _header(self, neighbour: NodeId, ready: Ready, now: datetime) -> TransferHeader:
-        return TransferHeader(
-            transfer_id=TransferId(self.clock.mint()),
-            message_id=ready.message_id,
-            origin=ready.origin,
-            sent_by=self.node,
-            sent_to=neighbour,
-            message_type=ready.message_type,
-            sender=ready.sender,
-            recipients=ready.recipients,
-            priority=ready.priority,
-            digest=ready.digest,
-            size_bytes=ready.size_bytes,
-            created_at=now,
-            expires_at=ready.expires_at,
-            trace=ready.trace,
-        )
 
     # ------------------------------------------------------------ the way back
 

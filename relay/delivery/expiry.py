@@ -18,9 +18,9 @@ from datetime import timedelta
 
 import structlog
 
-from relay.delivery.asking import AskingDesk, Outcome
+from relay.delivery.asking import Questions, Word
 from relay.delivery.clock import Clock
-from relay.delivery.records import Journal, Notary, Waiting
+from relay.delivery.records import Journal, Notary, OpenTransfer, Waiting
 from relay.lifecycle import IllegalStepError
 from relay.model import DeliveryState, Event, Evidence, NodeId, Reason, Receipt, TransferId
 
@@ -36,7 +36,8 @@ class ExpiryDesk:
     node: NodeId
     journal: Journal
     notary: Notary
-    asking: AskingDesk
+    questions: Callable[[], Questions]
+    """New ones: who was silent once is not asked again by the same."""
     clock: Clock
     receipts_wait: Callable[[Iterable[NodeId]], None]
     grace: timedelta
@@ -58,10 +59,10 @@ class ExpiryDesk:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        self._unknown.update(await self.journal.neighbours_of_unknown_outcomes())
         first = self.clock.monotonic() + self.grace.total_seconds()
         while True:
             self._called.clear()
+            self._unknown.update(await self.journal.neighbours_of_unknown_outcomes())
             while self._met:
                 await self.ask_again(self._met.pop())
             wait = first - self.clock.monotonic()
@@ -80,47 +81,54 @@ class ExpiryDesk:
         of one dead neighbour must not hold up what waits for all others.
         """
         overdue = await self.journal.overdue(self.clock.now(), AT_ONCE)
-        silent: set[NodeId] = set()
+        questions = self.questions()
         for waiting in overdue:
-            await self._end(waiting, silent)
+            transfer = waiting.transfer
+            async with questions.alone_with(
+                None if transfer is None else transfer.transfer_id
+            ) as alone:
+                if alone:
+                    await self._end(waiting, questions)
         return len(overdue)
 
     async def ask_again(self, neighbour: NodeId) -> None:
         """What ended with an unknown outcome there, now that it can perhaps be asked."""
         self._unknown.discard(neighbour)
-        asked: dict[TransferId, Outcome] = {}
+        questions = self.questions()
+        asked: dict[TransferId, Word] = {}
         found = await self.journal.unknown_outcomes(neighbour, AT_ONCE)
         for waiting in found:
             if waiting.transfer is None:
                 continue
             transfer_id = waiting.transfer.transfer_id
             if transfer_id not in asked:
-                asked[transfer_id] = await self.asking.ask(waiting.transfer)
-            if asked[transfer_id] is Outcome.SILENT:
-                self._unknown.add(neighbour)
-                self._silent_since[neighbour] = self.clock.monotonic()
-                return
-            if asked[transfer_id] is Outcome.NEVER_SEEN:
-                await self._give_up(waiting, Reason.EXPIRED)
-        if len(found) == AT_ONCE and set(asked.values()) != {Outcome.UNUSABLE}:
+                asked[transfer_id] = await questions.ask(waiting.transfer)
+            if asked[transfer_id] is Word.NEVER_SEEN:
+                await self._give_up(waiting, self._certain(waiting.transfer))
+            if neighbour in questions.silent:
+                break
+        if Word.SILENT in asked.values():
+            self._unknown.add(neighbour)
+            self._silent_since[neighbour] = self.clock.monotonic()
+        elif len(found) == AT_ONCE:
             self._unknown.add(neighbour)
             self._met.add(neighbour)
 
-    async def _end(self, waiting: Waiting, silent: set[NodeId]) -> None:
+    async def _end(self, waiting: Waiting, questions: Questions) -> None:
         reason = Reason.EXPIRED
         if waiting.state is DeliveryState.IN_DOUBT and waiting.transfer is not None:
-            neighbour = waiting.transfer.neighbour
-            outcome = Outcome.SILENT
-            if neighbour not in silent:
-                outcome = await self.asking.ask(waiting.transfer)
-            if outcome is Outcome.SETTLED:
+            word = await questions.ask(waiting.transfer)
+            if word is Word.ANSWERED:
                 return
-            if outcome is Outcome.SILENT:
-                silent.add(neighbour)
-            if outcome is not Outcome.NEVER_SEEN:
+            if word is Word.SILENT:
                 reason = Reason.OUTCOME_UNKNOWN
-                self._unknown.add(neighbour)
+                self._unknown.add(waiting.transfer.neighbour)
         await self._give_up(waiting, reason)
+
+    def _certain(self, transfer: OpenTransfer) -> Reason:
+        """Why it ended, now that the neighbour is known not to have it."""
+        expired = transfer.expires_at <= self.clock.now()
+        return Reason.EXPIRED if expired else Reason.CANCELLED
 
     async def _give_up(self, waiting: Waiting, reason: Reason) -> None:
         receipt = self._receipt(waiting, reason)
@@ -156,5 +164,6 @@ class ExpiryDesk:
 
 _DETAILS = {
     Reason.EXPIRED: "not taken over by the next node in time",
+    Reason.CANCELLED: "cancelled, and the next node never had it",
     Reason.OUTCOME_UNKNOWN: "sent to the next node, which did not answer in time",
 }

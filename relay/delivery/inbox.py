@@ -5,7 +5,7 @@ state `fetched` is durable before the first byte leaves, and `done` leaves a Con
 on its way back.
 
 Touches: the journal, the notary. Trusts: the caller's authentication.
-Raises:  NotFoundError, ConflictError, JournalError.
+Raises:  NotFoundError, GoneError, AccessError, ConflictError, JournalError.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import datetime
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Acknowledgement, Caller, Fetched, InboxItem, InboxQuery
 from relay.delivery.records import HandoverFacts, Journal, Notary
-from relay.errors import ConflictError, NotFoundError
+from relay.errors import AccessError, ConflictError, NotFoundError
 from relay.model import (
     AgencyCode,
     DeliveryId,
@@ -57,13 +57,14 @@ class InboxDesk:
         return (await self._facts(caller, delivery_id)).item
 
     async def fetch(self, caller: Caller, delivery_id: DeliveryId) -> Fetched:
-        """The bytes and the seal; `fetched` is durable by then."""
+        """The bytes and the seal; `fetched` is durable by then. GoneError when the bytes left by policy."""
         facts = await self._facts(caller, delivery_id)
+        payload = await self.journal.payload(facts.item.digest)
         await self.journal.mark_fetched(delivery_id, caller, self.clock.now())
         seal = await self.journal.delivery_seal(delivery_id)
         if seal is None:
             raise NotFoundError(f"delivery {delivery_id} has no seal")
-        return Fetched(facts.item, await self.journal.payload(facts.item.digest), seal)
+        return Fetched(facts.item, payload, seal)
 
     async def acknowledge(
         self,
@@ -71,13 +72,21 @@ class InboxDesk:
         delivery_id: DeliveryId,
         acknowledgement: Acknowledgement,
         reason: str = "",
+        why: str = "",
     ) -> InboxItem:
         """Idempotent; once `done`, it stays done, and a `fail` after it is a ConflictError."""
         facts = await self._facts(caller, delivery_id)
+        if facts.recipient not in caller.agencies and not (caller.local and why):
+            raise AccessError(
+                f"delivery {delivery_id} is acknowledged by its recipient; an operator may"
+                " for it on the node itself, and must say why"
+            )
         if facts.item.acknowledgement not in {acknowledgement, Acknowledgement.DONE}:
             at = self.clock.now()
             proof = self._proof(facts, acknowledgement, reason, at)
-            back = await self.journal.acknowledge(delivery_id, acknowledgement, proof, caller, at)
+            back = await self.journal.acknowledge(
+                delivery_id, acknowledgement, proof, caller, at, why
+            )
             self.receipts_wait(back)
             facts = await self._facts(caller, delivery_id)
         # Judged by what stands in the end: a `done` may have come in between.

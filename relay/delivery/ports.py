@@ -46,6 +46,8 @@ class Caller:
     agencies: frozenset[AgencyCode]
     operator: bool = False
     auditor: bool = False
+    local: bool = False
+    """At the node's own control socket: may do with a reason what else only the agency may."""
 
 
 # ---------------------------------------------------------------- intake
@@ -104,6 +106,16 @@ class Acknowledgement(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """What a status message says, and of which document, as it writes it."""
+
+    status_code: str
+    document_id: str
+    notation: str
+    promulgation_date: str
+
+
+@dataclass(frozen=True, slots=True)
 class InboxItem:
     """One delivery served here, as its recipient's system sees it."""
 
@@ -126,6 +138,8 @@ class InboxItem:
     available_at: datetime
     updated_at: datetime
     seal_kind: SealKind
+    answering: Answering | None = None
+    """Of a status; None for a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +180,13 @@ class Inbox(Protocol):
         delivery_id: DeliveryId,
         acknowledgement: Acknowledgement,
         reason: str = "",
+        why: str = "",
     ) -> InboxItem:
-        """Idempotent; `done` leaves a ContentHandover receipt on its way back to the origin."""
+        """Idempotent; `done` leaves a ContentHandover receipt on its way back to the origin.
+
+        Only the recipient's own caller may; a local operator with `why`, which is recorded. Else
+        AccessError.
+        """
         ...
 
 
@@ -314,6 +333,22 @@ class LogReader(Protocol):
         ...
 
 
+# ---------------------------------------------------------------- refusals
+
+
+class Refusals(Protocol):
+    """Where the faces tell whom they refused. Reasons are short stable words, never a caller's text."""
+
+    def stranger(self, face: str, reason: str) -> None:
+        """A caller that never authenticated: counted, and summed up once a minute."""
+        ...
+
+    async def known(self, face: str, caller: str, reason: str, *, entry: bool = True) -> bool:
+        """An authenticated caller; True where a log line of its own is due. `entry` False leaves no
+        audit entry: what was asked for is only not there."""
+        ...
+
+
 # ---------------------------------------------------------------- tokens
 
 
@@ -363,8 +398,8 @@ class Upload(Protocol):
 class PayloadStore(Protocol):
     def begin(self, limit_bytes: int) -> Upload: ...
 
-    def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        """The exact bytes, in chunks."""
+    def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
+        """The exact bytes, in chunks, from there on."""
         ...
 
     async def release(self, payload: Payload) -> None:

@@ -5,8 +5,8 @@ Touches: nothing; values and Protocols only. Rows are the journal's own integers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType, Protocol
 
@@ -139,7 +139,7 @@ class TakeIn:
     """A transfer ready to be taken in, with its signed answer.
 
     `message` None: all of it is refused, only the answer is kept. `known` are recipients the caller
-    believes to be here already, under the same bytes.
+    believes to be here already, under the same bytes; `refused` are those the answer refuses.
     """
 
     neighbour: NodeId
@@ -151,6 +151,7 @@ class TakeIn:
     trace: tuple[TraceStep, ...]
     answer: Signed
     at: datetime
+    refused: Mapping[AgencyCode, Reason] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +375,7 @@ class Journal(Protocol):
         proof: tuple[Signed, Receipt] | None,
         by: Caller,
         at: datetime,
+        why: str = "",
     ) -> set[NodeId]: ...
     async def message_seal(self, message_id: MessageId) -> Seal | None: ...
     async def delivery_seal(self, delivery_id: DeliveryId) -> Seal | None: ...
@@ -397,7 +399,7 @@ class Journal(Protocol):
     async def revoke_token(self, by: Caller, token_id: str, at: datetime) -> TokenView: ...
     async def tokens(self) -> list[TokenView]: ...
     async def token(self, secret_hash: str) -> TokenView | None: ...
-    async def note(self, event: str, at: datetime, fields: dict[str, str | int]) -> None:
+    async def note(self, event: str, at: datetime, fields: Mapping[str, object]) -> None:
         """An audit entry by itself: start, stop, a refused neighbour, a summary of refusals."""
         ...
 

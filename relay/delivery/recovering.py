@@ -90,6 +90,8 @@ class RecoveryDesk:
     look: Callable[[Iterable[NodeId]], None]
     """Told for which neighbours there is new work."""
     receipts_wait: Callable[[Iterable[NodeId]], None]
+    memory: timedelta = OLDEST
+    """How long this node surely knows what it signed."""
     recovering: bool = False
     _lost_until: datetime | None = None
     _checked: set[NodeId] = field(default_factory=set)
@@ -217,7 +219,7 @@ class RecoveryDesk:
         found, transfer_id = loss
         now = self.clock.now()
         explained = self._lost_until is not None and found.signed_at <= self._lost_until
-        if explained or found.signed_at < now - OLDEST:
+        if explained or found.signed_at < now - self.memory:
             return
         if await self.journal.knows(found.digest, transfer_id):
             return

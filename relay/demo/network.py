@@ -80,6 +80,7 @@ class Network:
         nodes = {plan.name: _place(folder, plan) for plan in plans}
         for node in nodes.values():
             node.config.write_text(config_text(node, nodes, extra), encoding="utf-8")
+            node.config.chmod(0o600)  # it holds the secret of the node's document-management system
         return cls(folder, nodes)
 
     async def start(self) -> None:

@@ -26,7 +26,7 @@ from relay.envelope.elements import (
 from relay.envelope.findings import Findings
 from relay.envelope.limits import SLICE_BYTES, Limits, in_units
 from relay.envelope.marking import MARKING_ENDS, Marking, marking_of
-from relay.errors import EnvelopeError
+from relay.errors import EnvelopeError, SecretError
 
 _NAME = itemgetter(0)
 _UNFINISHED = frozenset(
@@ -260,7 +260,7 @@ class EdxmlParser:
         name = below[-1] if below else self._path[-1][0]
         in_element = name in limits.marking_elements and text.lower() not in {"", "0", "false"}
         if marking is Marking.CERTAIN or in_element:
-            raise EnvelopeError("marked as a state secret", where=self._here(*below))
+            raise SecretError("marked as a state secret", where=self._here(*below))
         if marking is Marking.POSSIBLE:
             detail = "a marking without diacritics"
             self.findings.add("possible-secret-marking", detail, self._here(*below))

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from relay.audit.entries import AuditEvent, entry
+from relay.delivery.quota import WAITING, Party, Quotas, caller_party, neighbour_party
 from relay.delivery.records import (
     Admission,
     Admitted,
@@ -29,8 +30,8 @@ from relay.delivery.records import (
     TakenIn,
 )
 from relay.envelope.statuses import find
-from relay.errors import ConflictError
-from relay.journal import carrying, early
+from relay.errors import ConflictError, QuotaError
+from relay.journal import carrying, early, retaining, waiting
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -42,6 +43,7 @@ from relay.model import (
     MessageId,
     MessageType,
     NodeId,
+    Reason,
     Receipt,
     Signed,
 )
@@ -54,13 +56,15 @@ _REACHED = {
 }
 
 
-def admit(tx: Transaction, node: NodeId, admission: Admission) -> Admitted | Renew:
+def admit(
+    tx: Transaction, node: NodeId, admission: Admission, quotas: Quotas | None = None
+) -> Admitted | Renew | QuotaError:
     """The message and its submission key, or the first answer, or who may start anew."""
     _check_idempotency(tx, admission)
-    found = tx.run(SQL["submission"], admission.submission_key).fetchone()
+    before = _first_answer(tx, admission.submission_key)
     first_row = None
-    if found is not None:
-        answer, first_row = _first_answer(tx, MessageRow(found[0]))
+    if before is not None:
+        answer, first_row = before
         failed = _failed(tx, first_row)
         if not failed:
             _bind_idempotency(tx, admission)
@@ -69,10 +73,13 @@ def admit(tx: Transaction, node: NodeId, admission: Admission) -> Admitted | Ren
         if admission.follows != answer.message_row or wanted != failed:
             return Renew(answer, failed)
     message = admission.message
+    party = caller_party(message.submitted_by or "")
+    if (excess := _excess(tx, party, admission.deliveries, quotas)) is not None:
+        return excess
     row = _add_message(tx, message, first_row)
     arrival = _add_arrival(tx, row, None, admission.receipt, trace_text(admission.trace), message)
     _add_receipt(tx, row, node, admission.receipt, ms(message.accepted_at))
-    rows = _add_deliveries(tx, node, row, arrival, message, admission.deliveries)
+    rows = _add_deliveries(tx, node, row, arrival, message, admission.deliveries, party)
     _bind(tx, admission, row)
     _record_accepted(tx, node, admission)
     _match(tx, node, row, message)
@@ -114,8 +121,13 @@ def add_recipients(
     deliveries: Sequence[NewDelivery],
     at: datetime,
 ) -> None:
-    """Deliveries of a message that a restore lost, and what receipts came for them meanwhile."""
-    _add_deliveries(tx, node, row, arrival, replace(message, accepted_at=at), deliveries)
+    """Deliveries of a message that a restore lost, and what receipts came for them meanwhile.
+
+    They count as what waits of whoever gave them back, but no quota refuses them: they were accepted.
+    """
+    party = caller_party(message.submitted_by or "")
+    waiting.of(tx, party)  # makes the row that the triggers keep
+    _add_deliveries(tx, node, row, arrival, replace(message, accepted_at=at), deliveries, party)
     settle_early(tx, node, row, message.message_id, message.origin, at)
 
 
@@ -154,7 +166,9 @@ def settle_early(
     return early.settle(tx, message_id, origin, apply)
 
 
-def take_in(tx: Transaction, node: NodeId, arrival: TakeIn) -> TakenIn | AlreadyHere:
+def take_in(
+    tx: Transaction, node: NodeId, arrival: TakeIn, quotas: Quotas | None = None
+) -> TakenIn | AlreadyHere | QuotaError:
     """The transfer's deliveries and its answer, or the answer it got before."""
     header = arrival.header
     before = tx.run(
@@ -175,9 +189,14 @@ def take_in(tx: Transaction, node: NodeId, arrival: TakeIn) -> TakenIn | Already
     here, same = _here(tx, found, header.digest, header.recipients)
     if arrival.message is not None and (here != arrival.known or not same):
         return AlreadyHere(here, same)
+    party = neighbour_party(arrival.neighbour)
+    if (excess := _excess(tx, party, arrival.deliveries, quotas)) is not None:
+        return excess
     row: MessageRow | None = None
     if arrival.message is not None:
         row = MessageRow(found[0]) if found else _add_message(tx, arrival.message, None)
+        if found:
+            keep_again(tx, row, arrival.message)
     arrival_row = _add_arrival(
         tx, row, arrival, arrival.answer, trace_text(arrival.trace), arrival.message
     )
@@ -187,10 +206,23 @@ def take_in(tx: Transaction, node: NodeId, arrival: TakeIn) -> TakenIn | Already
         _record_conflict(tx, node, arrival)
     rows: tuple[DeliveryRow, ...] = ()
     if row is not None and arrival.message is not None:
-        rows = _add_deliveries(tx, node, row, arrival_row, arrival.message, arrival.deliveries)
+        rows = _add_deliveries(
+            tx, node, row, arrival_row, arrival.message, arrival.deliveries, party
+        )
         _match(tx, node, row, arrival.message)
         settle_early(tx, node, row, header.message_id, header.origin, arrival.at)
     return TakenIn(arrival.answer, row, arrival_row, rows, repeated=False)
+
+
+def _excess(
+    tx: Transaction, party: Party, deliveries: Sequence[NewDelivery], quotas: Quotas | None
+) -> QuotaError | None:
+    """Whether these would wait here on top of more than a quota. A repeat adds nothing and is not
+    asked; nor is what is delivered or refused here and now."""
+    if not any(d.state in WAITING for d in deliveries):
+        return None
+    found = waiting.of(tx, party)
+    return None if quotas is None else quotas.excess(party, found)
 
 
 def _here(
@@ -222,8 +254,12 @@ def _bind_idempotency(tx: Transaction, admission: Admission) -> None:
         tx.run(SQL["bind_idempotent"], admission.idempotency_key, admission.submission_key)
 
 
-def _first_answer(tx: Transaction, row: MessageRow) -> tuple[Admitted, MessageRow]:
-    found = tx.run(SQL["first_answer"], row).fetchone()
+def _first_answer(tx: Transaction, submission_key: str) -> tuple[Admitted, MessageRow] | None:
+    """None for a submission that is new, or so old that its message left by retention."""
+    submitted = tx.run(SQL["submission"], submission_key).fetchone()
+    found = None if submitted is None else tx.run(SQL["first_answer"], submitted[0]).fetchone()
+    if found is None:
+        return None
     answer = Admitted(
         MessageRow(found[0]),
         ArrivalRow(found[1]),
@@ -243,14 +279,7 @@ def _failed(tx: Transaction, first_row: MessageRow) -> frozenset[AgencyCode]:
 
 def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | None) -> MessageRow:
     payload, seal = message.payload, message.seal
-    tx.run(
-        SQL["add_payload"],
-        payload.digest,
-        payload.size_bytes,
-        payload.content,
-        None if payload.path is None else payload.path.name,
-        ms(message.accepted_at),
-    )
+    brought = _add_payload(tx, message)
     cursor = tx.run(
         SQL["add_message"],
         message.origin,
@@ -273,7 +302,33 @@ def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | N
         None if seal is None else seal.kind,
         None if seal is None else seal.signature,
     )
-    return MessageRow(cursor.lastrowid or 0)
+    row = MessageRow(cursor.lastrowid or 0)
+    if not brought:
+        tx.run(SQL["share_payload"], payload.digest, row)
+    return row
+
+
+def _add_payload(tx: Transaction, message: NewMessage) -> bool:
+    """False when its bytes were here already."""
+    payload = message.payload
+    added = tx.run(
+        SQL["add_payload"],
+        payload.digest,
+        payload.size_bytes,
+        payload.content,
+        None if payload.path is None else payload.path.name,
+        ms(message.accepted_at),
+    )
+    return added.rowcount > 0
+
+
+def keep_again(tx: Transaction, row: MessageRow, message: NewMessage) -> None:
+    """More deliveries of a message whose payload may have left: retention has passed it by then."""
+    if _add_payload(tx, message):
+        tx.run(SQL["share_payload"], message.payload.digest, row)
+        tx.run(SQL["keep_again"], row)
+    else:
+        retaining.need_again(tx, [row])
 
 
 def _add_arrival(
@@ -323,8 +378,10 @@ def _add_deliveries(
     arrival: ArrivalRow,
     message: NewMessage,
     deliveries: Sequence[NewDelivery],
+    party: Party,
 ) -> tuple[DeliveryRow, ...]:
     at = ms(message.accepted_at)
+    share_bytes = message.payload.size_bytes // max(1, len(deliveries))
     rows = []
     cursor = None
     for delivery in deliveries:
@@ -349,6 +406,8 @@ def _add_deliveries(
             cursor if available else None,
             at if delivery.state in FINAL else None,
             at,
+            party,
+            share_bytes,
         )
         rows.append(DeliveryRow(added.lastrowid or 0))
     _record_reached(tx, node, message, deliveries)
@@ -390,10 +449,24 @@ def _record_accepted(tx: Transaction, node: NodeId, admission: Admission) -> Non
 
 
 def _record_taken(tx: Transaction, node: NodeId, arrival: TakeIn) -> None:
-    refused = arrival.message is None
-    event = AuditEvent.TRANSFER_REFUSED if refused else AuditEvent.TRANSFER_RECEIVED
+    """What was taken over, and what was refused for each reason."""
+    outcomes: dict[Reason | None, list[AgencyCode]] = {}
+    for code in arrival.header.recipients:
+        outcomes.setdefault(arrival.refused.get(code), []).append(code)
+    for reason, codes in outcomes.items():
+        _record_outcome(tx, node, arrival, reason, codes)
+
+
+def _record_outcome(
+    tx: Transaction,
+    node: NodeId,
+    arrival: TakeIn,
+    reason: Reason | None,
+    codes: Sequence[AgencyCode],
+) -> None:
+    event = AuditEvent.TRANSFER_RECEIVED if reason is None else AuditEvent.TRANSFER_REFUSED
     header = arrival.header
-    for part in chunks(list(header.recipients)):
+    for part in chunks(codes):
         tx.record(
             entry(
                 event,
@@ -406,6 +479,7 @@ def _record_taken(tx: Transaction, node: NodeId, arrival: TakeIn) -> None:
                 recipients=part,
                 digest=header.digest,
                 receipt=arrival.answer.digest,
+                reason=reason,
             )
         )
 

@@ -7,7 +7,8 @@ may come back before the old one is known to be dead: each writes at its own off
 lay the same bytes over each other and never one behind the other.
 
 Touches: DATA/ahead. Trusts: that the caller authenticated the neighbour.
-Raises:  OverloadError over the quota, JournalError when the disk refuses.
+Raises:  OverloadError over the quota or when the disk has no room, JournalError when it fails. What came
+         before stays: the upload goes on there once there is room.
 """
 
 from __future__ import annotations
@@ -18,30 +19,39 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from relay.errors import JournalError, OverloadError, PeerError
+from relay.errors import OverloadError, PeerError
+from relay.journal.faults import write_fault
 from relay.model import Digest, NodeId
 
 CHUNK_BYTES = 1 << 18
 MOST_UPLOADS = 256
 """Files a neighbour may have here at once, whatever their size."""
-ABANDONED = timedelta(days=7)
-"""An upload that grew no more for so long makes room for others; its neighbour may start it anew."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class AheadFiles:
     def __init__(
-        self, folder: Path, quota_bytes: int, wall: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        quota_bytes: int,
+        wall: Callable[[], float] = time.time,
+        *,
+        room: Callable[[int], None] = lambda _: None,
+        fault: Callable[[BaseException], None] | None = None,
     ) -> None:
-        """`wall` gives seconds since 1970, as file times have them."""
+        """`wall` gives seconds since 1970, as file times have them. `room` and `fault` as PayloadFiles."""
+        self._room = room
+        self._fault = fault
         self._folder = folder
         self._quota_bytes = quota_bytes
         self._wall = wall
         self._used: dict[NodeId, int] = {}
         self._writing: Counter[NodeId] = Counter()
+        self._open: Counter[Path] = Counter()
 
     def offset(self, neighbour: NodeId, digest: str) -> int:
         """How many bytes of it are here; 0 when none."""
@@ -60,19 +70,46 @@ class AheadFiles:
             size = self.offset(neighbour, digest)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise _unwritable(error) from error
+            raise write_fault("the upload", error, self._fault) from error
         self._writing[neighbour] += 1
+        self._open[path] += 1
         try:
             async for chunk in stream:
                 self._count(neighbour, len(chunk))
                 if size + len(chunk) > limit_bytes:
                     raise PeerError(f"upload over {limit_bytes} bytes")
-                await asyncio.to_thread(_write_at, handle, chunk, size)
+                self._room(len(chunk))
+                await self._write(handle, chunk, size)
                 size += len(chunk)
         finally:
             self._writing[neighbour] -= 1
+            self._open[path] -= 1
+            if not self._open[path]:
+                del self._open[path]
+            _stamp(handle, self._wall())
             os.close(handle)
         return size
+
+    async def _write(self, handle: int, chunk: bytes, offset: int) -> None:
+        try:
+            await asyncio.to_thread(_write_at, handle, chunk, offset)
+        except OSError as error:
+            raise write_fault("the upload", error, self._fault) from error
+
+    async def expire(self, age: timedelta) -> int:
+        """Remove uploads that grew no more for so long: no transfer named them, and their neighbour may
+        start them anew. How many there were; never one that is being written."""
+        before = self._wall() - age.total_seconds()
+        removed = 0
+        for path in await asyncio.to_thread(_unchanged_since, self._folder, before):
+            if path in self._open:
+                continue
+            freed = path.stat().st_size if path.exists() else 0
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            neighbour = NodeId(path.parent.name)
+            self._used[neighbour] = self._used.get(neighbour, 0) - freed
+            removed += 1
+        return removed
 
     def _count(self, neighbour: NodeId, size_bytes: int) -> None:
         self._used[neighbour] += size_bytes
@@ -93,20 +130,11 @@ class AheadFiles:
         self._path(neighbour, digest).unlink(missing_ok=True)
 
     def _measure(self, folder: Path) -> int:
-        """What a neighbour's uploads take up, those it abandoned removed."""
-        oldest = self._wall() - ABANDONED.total_seconds()
-        used = 0
-        most = MOST_UPLOADS
-        for file in folder.iterdir():
-            facts = file.stat()
-            if facts.st_mtime < oldest:
-                file.unlink(missing_ok=True)
-            else:
-                used += facts.st_size
-                most -= 1
-        if most <= 0:
+        """What a neighbour's uploads take up."""
+        sizes = [file.stat().st_size for file in folder.iterdir()]
+        if len(sizes) >= MOST_UPLOADS:
             raise OverloadError(f"{MOST_UPLOADS} uploads wait for their transfers", 60)
-        return used
+        return sum(sizes)
 
     def _path(self, neighbour: NodeId, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):
@@ -114,16 +142,25 @@ class AheadFiles:
         return self._folder / neighbour / digest
 
 
+def _unchanged_since(folder: Path, before: float) -> list[Path]:
+    found = folder.glob("*/*") if folder.exists() else ()
+    old = []
+    for path in found:
+        with suppress(FileNotFoundError):  # its transfer came meanwhile
+            if path.stat().st_mtime <= before:
+                old.append(path)
+    return old
+
+
+def _stamp(handle: int, at: float) -> None:
+    """When it last grew, by the node's own time: the system's clock may have been set meanwhile."""
+    with suppress(OSError):
+        os.utime(handle, (at, at))
+
+
 def _write_at(handle: int, content: bytes, offset: int) -> None:
     """All of it: a disk that is nearly full may take less at a time."""
     rest = memoryview(content)
-    try:
-        while rest:
-            written = os.pwrite(handle, rest, offset)
-            rest, offset = rest[written:], offset + written
-    except OSError as error:
-        raise _unwritable(error) from error
-
-
-def _unwritable(error: OSError) -> JournalError:
-    return JournalError(f"the upload cannot be written: {error.strerror}")
+    while rest:
+        written = os.pwrite(handle, rest, offset)
+        rest, offset = rest[written:], offset + written

@@ -90,7 +90,8 @@ def freeze(tx: Transaction, node: NodeId, request: Freeze) -> None:
     ready = request.ready
     at = ms(request.at)
     moved = tx.connection.executemany(
-        SQL["freeze_delivery"], [(request.transfer_id, at, row) for row in ready.rows]
+        SQL["freeze_delivery"],
+        [(request.transfer_id, at, row, request.neighbour) for row in ready.rows],
     )
     if moved.rowcount != len(ready.rows):
         raise IllegalStepError(f"{len(ready.rows) - moved.rowcount} deliveries wait no longer")
@@ -191,7 +192,12 @@ def postpone(
 
 
 def resend(tx: Transaction, transfer_id: TransferId, at: datetime) -> None:
-    """A frozen transfer goes out once more; what was in doubt stays so until it is answered."""
+    """A frozen transfer goes out once more; what was in doubt stays so until it is answered.
+
+    Raises IllegalStepError when it was answered, given up, freed or held meanwhile.
+    """
+    if tx.run(SQL["may_go"], transfer_id).fetchone() is None:
+        raise IllegalStepError(f"transfer {transfer_id} is not to be sent now")
     tx.run(SQL["resend"], transfer_id, ms(at))
 
 
@@ -365,6 +371,8 @@ def _move(tx: Transaction, one: _Concerned, receipt: Receipt, at: datetime) -> N
         cause.detail if failed else "",
         receipt.issuer if failed else None,
     )
+    if one.state is DeliveryState.HELD:
+        tx.run(SQL["let_go"], one.row)
 
 
 def _send_back(tx: Transaction, neighbours: set[NodeId], digest: Digest) -> set[NodeId]:

@@ -6,7 +6,8 @@ the two, the mark that is left makes the start after it do the rest. A rollback 
 found while the node runs: then the epoch turns within one transaction (`turn`), because from the moment
 it is known nothing may be written under the old one's name.
 
-Touches: meta, epochs, log_head. Trusts: the journal's own rows. Raises: sqlite3.Error.
+Touches: meta, epochs, log_head. Trusts: the journal's own rows, but for what is being judged.
+Raises:  sqlite3.Error; AuditError for heads that cannot be any.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datetime import datetime
 from relay.audit.checkpoint import head_of
 from relay.audit.entries import AuditEvent, entry
 from relay.audit.epochs import named_head
+from relay.errors import AuditError
 from relay.journal.rows import instant, ms
 from relay.journal.writer import Transaction
 from relay.model import NodeId
@@ -99,13 +101,34 @@ def mark_missing(connection: sqlite3.Connection, since: datetime) -> None:
 def heads(connection: sqlite3.Connection) -> dict[int, bytes]:
     """The last signed head of each epoch, in order, the present one last if it has any entry."""
     found = {
-        int(epoch): bytes(note)
+        int(epoch): _blob(note, "note")
         for epoch, note in connection.execute("SELECT epoch, note FROM epochs ORDER BY epoch")
     }
-    head = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
+    head = connection.execute("SELECT note FROM log_head").fetchone()
     if head is not None:
-        found[int(meta(connection, "epoch") or 0)] = bytes(head[0])
+        found[_number(connection)] = _blob(head[0], "note")
     return found
+
+
+def edge(connection: sqlite3.Connection, epoch: int) -> bytes | None:
+    """The right edge to which the next entry would be appended; None in an epoch that has ended."""
+    row = connection.execute("SELECT frontier FROM log_head").fetchone()
+    if row is None or epoch != _number(connection):
+        return None
+    return _blob(row[0], "frontier")
+
+
+def _number(connection: sqlite3.Connection) -> int:
+    text = meta(connection, "epoch") or "0"
+    if not (text.isascii() and text.isdigit()) or len(text) > 4:
+        raise AuditError("the journal no longer says which epoch of its log this is")
+    return int(text)
+
+
+def _blob(cell: object, column: str) -> bytes:
+    if not isinstance(cell, bytes):
+        raise AuditError(f"the row of the signed head was edited: its {column} is no BLOB")
+    return cell
 
 
 def meta(connection: sqlite3.Connection, name: str) -> str | None:

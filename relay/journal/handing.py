@@ -7,6 +7,7 @@ Raises:  NotFoundError, IllegalStepError.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from relay import lifecycle
@@ -51,6 +52,7 @@ def acknowledge(
     proof: tuple[Signed, Receipt] | None,
     by: Caller,
     at: datetime,
+    why: str = "",
 ) -> set[NodeId]:
     """What the recipient's system says of it. Once `done` it stays done; a repeat changes nothing."""
     row, state, message, current = _delivery(tx, delivery_id)
@@ -73,6 +75,7 @@ def acknowledge(
             delivery=delivery_id,
             state=acknowledgement.value,
             by=by.holder,
+            why=why,
         )
     )
     if proof is None:
@@ -140,6 +143,6 @@ def token_view(row: tuple[str, str, str, str, int, int | None]) -> TokenView:
 
 
 def note(
-    tx: Transaction, node: NodeId, event: str, at: datetime, fields: dict[str, str | int]
+    tx: Transaction, node: NodeId, event: str, at: datetime, fields: Mapping[str, object]
 ) -> None:
     tx.record(entry(AuditEvent(event), at, node, **fields))

@@ -1,7 +1,8 @@
 """Look into a journal from outside: its log, read-only, whether its node runs or not.
 
 Touches: DATA/journal.sqlite, never writing.
-Raises:  JournalError when there is none, or it cannot be read.
+Raises:  JournalError when there is none, or it cannot be read; AuditError where its head is not
+         there to be judged.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ from pathlib import Path
 
 from relay.audit.epochs import EpochRows, first_index
 from relay.audit.verify import Row
-from relay.errors import JournalError
+from relay.errors import AuditError, JournalError
 from relay.journal import epochs
 from relay.journal.store import DATABASE
 from relay.model import NodeId
 
+_LOWEST = -(1 << 63)
+PAGE = 500
+
 
 @dataclass(frozen=True, slots=True)
 class StoredLog:
-    """One consistent view of a log: each epoch's rows, in order, and the head signed over them."""
+    """A log as of one moment: each epoch's rows, in order, and the head signed over them.
+
+    Cells are as they stand: SQLite keeps any type in any column, and an editor may have used that.
+    """
 
     node: NodeId
     epochs: tuple[EpochRows, ...]
@@ -30,21 +37,37 @@ class StoredLog:
 
 @contextmanager
 def stored_log(folder: Path) -> Iterator[StoredLog]:
-    """The log as of now: one read transaction, so that a running node does not move it."""
+    """The log as of now. A row never changes, so those under the head are read a page at a time: one
+    long transaction would keep the WAL of a running node from beginning anew for as long."""
     path = folder / DATABASE
     if not path.is_file():
         raise JournalError(f"no journal in {folder}")
     try:
         with closing(read_only(path)) as connection:
+            # What became text by an edit need not be UTF-8: it is to be named, not to break the reading.
+            connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
             connection.execute("BEGIN")
             node = connection.execute("SELECT value FROM meta WHERE name = 'node'").fetchone()
             heads = epochs.heads(connection)
-            if node is None or not heads:
+            entries = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
+            if not heads and not entries:
                 raise JournalError(f"the journal in {folder} holds no log yet")
+            if not heads:
+                raise AuditError(f"the signed head of the log of {entries} entries is gone")
+            if node is None:
+                raise AuditError("the journal no longer says whose log it holds")
+            last = connection.execute("SELECT max(entry_index) FROM entries").fetchone()[0]
+            edges = {epoch: epochs.edge(connection, epoch) for epoch in heads}
+            connection.execute("COMMIT")
             yield StoredLog(
-                NodeId(node[0]),
+                NodeId(str(node[0])),
                 tuple(
-                    EpochRows(epoch, note, _rows(connection, epoch))
+                    EpochRows(
+                        epoch,
+                        note,
+                        _rows(connection, epoch, of=list(heads), last=last),
+                        edges[epoch],
+                    )
                     for epoch, note in heads.items()
                 ),
             )
@@ -52,16 +75,25 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
         raise JournalError(f"the journal in {folder} cannot be read: {error}") from error
 
 
-def _rows(connection: sqlite3.Connection, epoch: int) -> Iterator[Row]:
-    return connection.execute(
-        "SELECT entry_index, leaf, leaf_hash FROM entries"
-        " WHERE entry_index >= ? AND entry_index < ? ORDER BY entry_index",
-        (first_index(epoch), first_index(epoch + 1)),
-    )
+def _rows(
+    connection: sqlite3.Connection, epoch: int, of: list[int], last: int | None
+) -> Iterator[Row]:
+    """What stands outside of every epoch is shown in the one beside it, to be named there. A missing
+    hash is no hash: what stands beside it was edited."""
+    after = first_index(epoch) - 1 if epoch != of[0] else _LOWEST
+    high = first_index(epoch + 1) - 1 if epoch != of[-1] else last
+    while page := connection.execute(
+        "SELECT entry_index, leaf, coalesce(leaf_hash, x'') FROM entries"
+        " WHERE entry_index > ? AND entry_index <= ? ORDER BY entry_index LIMIT ?",
+        (after, high, PAGE),
+    ).fetchall():
+        yield from page
+        after = page[-1][0]
 
 
 def read_only(path: Path) -> sqlite3.Connection:
-    """A connection that writes nothing. Without the WAL's own files (a copied journal) SQLite must be told that nobody writes."""
+    """A connection that writes nothing. Without the WAL's own files (a copied journal) SQLite must be
+    told that nobody writes."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     if not path.with_name(path.name + "-wal").exists():
         uri += "&immutable=1"

@@ -5,7 +5,8 @@ admission that refers to it commits. If the process dies before that, the file i
 nothing refers to and the sender repeats.
 
 Touches: DATA/payloads. Trusts: nothing of the content.
-Raises:  EnvelopeError over the limit, JournalError when the disk refuses.
+Raises:  EnvelopeError over the limit; ReserveError when the disk has no room for it, and then nothing of
+         it is left behind; JournalError when the disk fails.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from relay.errors import EnvelopeError, JournalError
+from relay.journal.faults import write_fault
 from relay.model import Digest, Payload
 
 INLINE_BYTES = 256 * 1024
@@ -29,56 +32,115 @@ CHUNK_BYTES = 256 * 1024
 class PayloadFiles:
     """Payloads on their way in and out."""
 
-    def __init__(self, folder: Path, random: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        random: Callable[[int], bytes] = os.urandom,
+        *,
+        room: Callable[[int], None] = lambda _: None,
+        fault: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """`room` is asked before so many bytes go to a file, and may raise; `fault` is told of a disk
+        that fails otherwise than by being full."""
         self._folder = folder
         self._random = random
+        self.room = room
+        self.fault = fault
         self._coming = folder / "coming"
         self._coming.mkdir(parents=True, exist_ok=True)
         self._held: Counter[Digest] = Counter()
+        self._leaving: dict[Digest, object] = {}
+        self._arriving: set[Path] = set()
 
-    def forget_unfinished(self) -> int:
-        """At the start: uploads that a crash cut off. How many there were."""
-        left = list(self._coming.iterdir())
+    def forget_unfinished(self, before: float | None = None) -> int:
+        """Uploads that broke off and were last written before this instant: those of a process that
+        died, or that could not be removed. How many there were; never one that is still coming."""
+        left = [path for path in self._coming.iterdir() if path not in self._arriving]
+        removed = 0
         for path in left:
-            path.unlink()
-        return len(left)
+            with suppress(FileNotFoundError):
+                if before is None or path.stat().st_mtime <= before:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    def folders(self) -> list[Path]:
+        """Where files stand under their digests."""
+        return sorted(path for path in self._folder.iterdir() if len(path.name) == 2)
 
     def begin(self, limit_bytes: int) -> PayloadUpload:
         return PayloadUpload(self, limit_bytes)
 
     def coming(self) -> Path:
         """A name for a file that is not whole yet."""
-        return self._coming / self._random(16).hex()
+        path = self._coming / self._random(16).hex()
+        self._arriving.add(path)
+        return path
+
+    def came(self, path: Path) -> None:
+        """It has its own name now, or is gone."""
+        self._arriving.discard(path)
 
     def hold(self, digest: Digest) -> None:
         """Somebody is about to store or refer to the file of this digest."""
         self._held[digest] += 1
+        self._leaving.pop(digest, None)
+
+    def let_go(self, digest: Digest) -> None:
+        """Whoever held it stored nothing after all."""
+        self._held[digest] -= 1
+        if self._held[digest] <= 0:
+            del self._held[digest]
 
     async def release(
         self, payload: Payload, referred: Callable[[Digest], Awaitable[bool]]
     ) -> None:
         """The holder is done with it: a file that no message refers to is removed.
 
-        A message comes to refer to it only while it is held, so once nobody holds it the answer of
-        `referred` is final, unless a new holder came meanwhile.
+        A message comes to refer to it only while it is held.
         """
         if payload.path is None:
             return
         self._held[payload.digest] -= 1
-        if self._held[payload.digest] > 0:
-            return
-        if not await referred(payload.digest) and self._held[payload.digest] <= 0:
-            payload.path.unlink(missing_ok=True)
         if self._held[payload.digest] <= 0:
             del self._held[payload.digest]
+            await self.drop(payload.digest, referred)
+
+    async def drop(self, digest: Digest, referred: Callable[[Digest], Awaitable[bool]]) -> bool:
+        """Remove a file unless somebody holds it or a message refers to it. Whether it was removed.
+
+        The answer of `referred` holds only if nobody came to hold it while it was asked: whoever did
+        asks again when it is done.
+        """
+        if self._held[digest] > 0:
+            return False
+        mine = self._leaving[digest] = object()
+        try:
+            if await referred(digest) or self._leaving.get(digest) is not mine:
+                return False
+            removed = self._take_away(digest)
+        finally:
+            if self._leaving.get(digest) is mine:
+                del self._leaving[digest]
+        if removed is not None:
+            await asyncio.to_thread(removed.unlink, missing_ok=True)
+        return removed is not None
+
+    def _take_away(self, digest: Digest) -> Path | None:
+        """Out of its name at once; the bytes of a large file take the disk longer than the loop has."""
+        aside = self._coming / self._random(16).hex()
+        try:
+            return self.path(digest).replace(aside)
+        except FileNotFoundError:
+            return None
 
     def path(self, name: str) -> Path:
         return self._folder / name[:2] / name
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        """The exact bytes, in chunks; files are read in a thread."""
+    async def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
+        """The exact bytes from there on, in chunks; files are read in a thread."""
         if payload.content is not None:
-            for start in range(0, len(payload.content), CHUNK_BYTES) or (0,):
+            for start in range(start_bytes, len(payload.content), CHUNK_BYTES) or (0,):
                 yield payload.content[start : start + CHUNK_BYTES]
             return
         assert payload.path is not None  # noqa: S101  one of the two, by construction
@@ -89,6 +151,7 @@ class PayloadFiles:
                 f"payload {payload.digest} cannot be read: {error.strerror}"
             ) from error
         with file:
+            file.seek(start_bytes)
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 
@@ -117,41 +180,53 @@ class PayloadUpload:
             self._parts.append(chunk)
             return
         try:
-            self._spill().write(chunk)
+            self._files.room(len(chunk))
+            _write_all(self._spill(), chunk)
         except OSError as error:
-            raise JournalError(f"the payload store cannot write: {error.strerror}") from error
+            raise write_fault("the payload", error, self._files.fault) from error
 
     def _spill(self) -> BinaryIO:
         if self._file is None:
             self._coming = self._files.coming()
             self._file = self._coming.open("xb", buffering=0)
             for part in self._parts:
-                self._file.write(part)
+                _write_all(self._file, part)
             self._parts.clear()
         return self._file
 
     async def finish(self) -> Payload:
         digest = Digest(self._hash.hexdigest())
-        self._done = True
         if self._file is None:
+            self._done = True
             return Payload(digest, self._size, b"".join(self._parts), None)
         self._files.hold(digest)
         final = self._files.path(digest)
+        settling = asyncio.ensure_future(asyncio.to_thread(self._settle, self._file, final))
         try:
-            await asyncio.to_thread(self._settle, self._file, final)
+            await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            # A thread cannot be called back: what it stores is given up once it has done so.
+            await asyncio.wait({settling})
+            if settling.exception() is None:
+                self._done = True
+                self._files.let_go(digest)
+            raise
         except OSError as error:
-            raise JournalError(f"the payload store cannot write: {error.strerror}") from error
+            self._files.let_go(digest)
+            raise write_fault("the payload", error, self._files.fault) from error
+        self._done = True
         return Payload(digest, self._size, None, final)
 
     def _settle(self, file: BinaryIO, final: Path) -> None:
         """Fsync the bytes, then the name: after this a crash cannot lose them."""
         os.fsync(file.fileno())
-        file.close()
         if not final.parent.exists():
             final.parent.mkdir(exist_ok=True)
             _fsync_folder(final.parent.parent)
         self._coming.replace(final)
+        self._files.came(self._coming)
         _fsync_folder(final.parent)
+        file.close()
 
     def abort(self) -> None:
         if self._done:
@@ -161,6 +236,14 @@ class PayloadUpload:
         if self._file is not None:
             self._file.close()
             self._coming.unlink(missing_ok=True)
+            self._files.came(self._coming)
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    """All of it: a disk that is nearly full takes a part of the last write without a word."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -218,6 +218,7 @@ def readmit(
     tx.run(SQL["count"], neighbour, 1, 0)
     _record(tx, node, neighbour, transfer_id, again, at)
     if found is not None:
+        admitting.keep_again(tx, found[0], message)
         admitting.add_recipients(tx, node, found[0], found[2], message, deliveries, at)
     else:
         keys = [again.admission.submission_key]

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.recovery import Newest, OwnReceipts, Reminder, Sent
+from relay.journal import retaining
 from relay.journal.rows import ms
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
@@ -87,7 +88,9 @@ def remind(
         return Reminder(0, 0, 0, (), None)
     values = {**_values(neighbour, since, low, high), "at": ms(at)}
     run = tx.connection.execute
-    transfers = run(SQL["reopen"], values).rowcount
+    reopened = [row for (row,) in run(SQL["reopen"], values)]
+    retaining.need_again(tx, reopened)
+    transfers = len(reopened)
     gone = run(SQL["gone"], values).fetchone()[0]
     receipts = run(SQL["return_again"], values).rowcount
     sent = tuple(TransferId(row[0]) for row in run(SQL["sent"], values))

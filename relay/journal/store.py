@@ -15,7 +15,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from relay.delivery.ports import (
     SentQuery,
     TokenView,
 )
+from relay.delivery.quota import Quotas
 from relay.delivery.records import (
     Admission,
     Admitted,
@@ -54,7 +55,14 @@ from relay.delivery.records import (
     Waiting,
     WaitingReturn,
 )
-from relay.errors import ConflictError, InUseError, JournalError, NotFoundError
+from relay.errors import (
+    ConflictError,
+    GoneError,
+    InUseError,
+    JournalError,
+    NotFoundError,
+    QuotaError,
+)
 from relay.journal import admitting, carrying, epochs, handing, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
@@ -84,10 +92,12 @@ VIEWS = load("views")
 _UNKNOWN = sys.maxsize
 """Rows of an operation that may touch any number, and is not on the way of a document that goes well."""
 _PRAGMAS = (
+    "PRAGMA auto_vacuum = INCREMENTAL",  # of a new journal; before anything is written
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = OFF",  # the operations keep the references; the tests check them
     "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",  # a WAL that once had to grow gives its room back
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
 )
@@ -122,6 +132,8 @@ class SqliteJournal:
         self._writer = writer
         self._files = files
         self._lock = lock_handle
+        self.quotas: Quotas | None = None
+        """What may wait here of one party; none when None."""
         self._exits = AsyncExitStack()
         self._reader: aiosqlite.Connection
 
@@ -134,8 +146,12 @@ class SqliteJournal:
         *,
         on_fatal: Callable[[BaseException], None],
         on_commit: Callable[[int], None] = lambda _: None,
+        room: Callable[[int], None] = lambda _: None,
     ) -> SqliteJournal:
-        """Lock, migrate and open. Raises JournalError for another node's or a newer journal."""
+        """Lock, migrate and open. Raises JournalError for another node's or a newer journal.
+
+        `room` is asked before so many bytes of a payload are written to a file.
+        """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240  before anything is served
         handle = lock(folder)
         try:
@@ -149,7 +165,7 @@ class SqliteJournal:
         except JournalError:
             os.close(handle)
             raise
-        files = PayloadFiles(folder / "payloads")
+        files = PayloadFiles(folder / "payloads", room=room, fault=on_fatal)
         files.forget_unfinished()
         writer = Writer(connection, sign_head, epoch=epoch, on_fatal=on_fatal, on_commit=on_commit)
         journal = cls(folder, node, writer, files, handle)
@@ -168,6 +184,10 @@ class SqliteJournal:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    @property
+    def files(self) -> PayloadFiles:
+        return self._files
 
     @property
     def waiting(self) -> int:
@@ -191,15 +211,17 @@ class SqliteJournal:
 
     async def admit(self, admission: Admission) -> Admitted | Renew:
         result = await self.perform(
-            lambda tx: admitting.admit(tx, self._node, admission), len(admission.deliveries)
+            lambda tx: admitting.admit(tx, self._node, admission, self.quotas),
+            len(admission.deliveries),
         )
-        return cast("Admitted | Renew", result)
+        return cast("Admitted | Renew", _taken(result))
 
     async def take_in(self, arrival: TakeIn) -> TakenIn | AlreadyHere:
         result = await self.perform(
-            lambda tx: admitting.take_in(tx, self._node, arrival), len(arrival.header.recipients)
+            lambda tx: admitting.take_in(tx, self._node, arrival, self.quotas),
+            len(arrival.header.recipients),
         )
-        return cast("TakenIn | AlreadyHere", result)
+        return cast("TakenIn | AlreadyHere", _taken(result))
 
     async def answered(
         self, neighbour: NodeId, transfer_id: TransferId, header: bytes | None = None
@@ -325,7 +347,7 @@ class SqliteJournal:
         return [views.waiting(row) for row in rows]
 
     async def neighbours_of_unknown_outcomes(self) -> list[NodeId]:
-        rows = await self.rows("SELECT DISTINCT neighbour FROM transfers WHERE open = 2")
+        rows = await self.rows("SELECT DISTINCT neighbour FROM transfers WHERE open = -1")
         return [NodeId(row[0]) for row in rows]
 
     async def give_up(
@@ -403,10 +425,11 @@ class SqliteJournal:
         proof: tuple[Signed, Receipt] | None,
         by: Caller,
         at: datetime,
+        why: str = "",
     ) -> set[NodeId]:
         back = await self.perform(
             lambda tx: handing.acknowledge(
-                tx, self._node, delivery_id, acknowledgement, proof, by, at
+                tx, self._node, delivery_id, acknowledgement, proof, by, at, why
             )
         )
         return cast("set[NodeId]", back)
@@ -464,7 +487,7 @@ class SqliteJournal:
         rows = await self.rows("SELECT coalesce(max(entry_index) + 1, 0) FROM entries")
         return int(rows[0][0])
 
-    async def note(self, event: str, at: datetime, fields: dict[str, str | int]) -> None:
+    async def note(self, event: str, at: datetime, fields: Mapping[str, object]) -> None:
         await self.perform(lambda tx: handing.note(tx, self._node, event, at, fields))
 
     # ------------------------------------------------------------ tokens
@@ -491,8 +514,8 @@ class SqliteJournal:
     def begin(self, limit_bytes: int) -> PayloadUpload:
         return self._files.begin(limit_bytes)
 
-    def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        return self._files.read(payload)
+    def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
+        return self._files.read(payload, start_bytes)
 
     async def release(self, payload: Payload) -> None:
         await self._files.release(payload, self._is_referred)
@@ -505,7 +528,7 @@ class SqliteJournal:
             "SELECT size_bytes, content, path FROM payloads WHERE digest = ?", (digest,)
         )
         if not rows:
-            raise NotFoundError(f"no payload {digest}")
+            raise GoneError("the envelope left this node by its retention policy")
         size, content, name = rows[0]
         return Payload(digest, size, content, None if name is None else self._files.path(name))
 
@@ -517,6 +540,13 @@ def _claim(connection: sqlite3.Connection, node: NodeId) -> None:
         connection.execute("INSERT INTO meta VALUES ('node', ?)", (node,))
     elif row[0] != node:
         raise JournalError(f"the journal belongs to node {row[0]}, not {node}")
+
+
+def _taken(result: object) -> object:
+    """A quota is no error to the writer, which would run the whole batch again for it."""
+    if isinstance(result, QuotaError):
+        raise result
+    return result
 
 
 def _seal(rows: Sequence[Any]) -> Seal | None:

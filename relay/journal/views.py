@@ -14,6 +14,7 @@ from typing import Any
 
 from relay.delivery.ports import (
     Acknowledgement,
+    Answering,
     DeliveryView,
     InboxItem,
     InboxQuery,
@@ -104,17 +105,18 @@ def inbox_item(row: Row) -> InboxItem:
         available_at=instant(row[13]),
         updated_at=instant(row[14]),
         seal_kind=SealKind(row[15]),
+        answering=None if row[16] is None else Answering(row[16], row[17], row[18], row[19]),
     )
 
 
 def handover_facts(row: Row) -> HandoverFacts:
     return HandoverFacts(
         item=inbox_item(row),
-        origin=NodeId(row[16]),
-        recipient=AgencyCode(row[17]),
-        previous=Digest(row[18]),
-        transfer_id=None if row[19] is None else TransferId(row[19]),
-        sent_by=None if row[20] is None else NodeId(row[20]),
+        origin=NodeId(row[20]),
+        recipient=AgencyCode(row[21]),
+        previous=Digest(row[22]),
+        transfer_id=None if row[23] is None else TransferId(row[23]),
+        sent_by=None if row[24] is None else NodeId(row[24]),
     )
 
 

@@ -16,7 +16,8 @@ A COMMIT that fails cannot be tried again (the kernel may have dropped the pages
 JournalError, the writer stops for good and `on_fatal` is told, so that the node exits and recovers
 from the journal.
 
-Touches: the database file. Trusts: the operations. Raises: JournalError once stopped.
+Touches: the database file. Trusts: the operations.
+Raises:  JournalError once stopped; AuditError at the start, for a tree that cannot be added to.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from typing import Any, Protocol
 
 from relay.audit.epochs import first_index
 from relay.audit.tree import Frontier, leaf_hash
-from relay.errors import JournalError
+from relay.errors import AuditError, JournalError
 
 MAX_BATCH = 64
 """Operations in one transaction: some five milliseconds in which the loop does nothing else."""
@@ -135,31 +136,53 @@ class Writer:
         return len(self._waiting)
 
     async def perform(self, operation: Operation, *, long: bool = False) -> Any:
-        """Run in the next batch; return its result once durable, or raise what it raised."""
+        """Run in the next batch; return its result once durable, or raise what it raised.
+
+        Cancelled, it ends only with its batch: what was asked for happens all the same, and whoever
+        puts things away afterwards must find it done.
+        """
         if self._stopped is not None:
             raise JournalError("the journal has stopped") from self._stopped
-        return await self._enqueue(operation, long=long)
+        job = self._enqueue(operation, long=long)
+        try:
+            return await job.future
+        except asyncio.CancelledError:
+            await self._ended(job)
+            raise
+
+    async def _ended(self, job: _Job) -> None:
+        """Wait for a job whose caller was cancelled, however often it is cancelled again."""
+        if job.future.cancelled():  # by the caller: nobody has answered it yet
+            job.future = self._loop.create_future()
+        while not job.future.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({job.future})
+        job.future.exception()  # looked at: there is nobody else to tell
 
     async def close(self) -> None:
         """Finish what waits, checkpoint the WAL, close. Safe to repeat."""
         if self._stopped is None:
             last = self._enqueue(lambda _: None)
             self._stopped = JournalError("the journal is closed")
-            await last
+            await last.future
         self._to_commit.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _load_frontier(self) -> Frontier:
         row = self._connection.execute("SELECT frontier FROM log_head WHERE one = 1").fetchone()
-        return Frontier() if row is None else Frontier.from_bytes(row[0])
+        if row is None:
+            return Frontier()
+        if not isinstance(row[0], bytes):
+            raise AuditError("the stored right edge of the log's tree is no BLOB: it was edited")
+        return Frontier.from_bytes(row[0])
 
-    def _enqueue(self, operation: Operation, *, long: bool = False) -> asyncio.Future[Any]:
+    def _enqueue(self, operation: Operation, *, long: bool = False) -> _Job:
         job = _Job(operation, self._loop.create_future(), long)
         self._waiting.append(job)
         if not self._under_way:
             self._under_way = True
             self._loop.call_soon(self._begin)
-        return job.future
+        return job
 
     # ------------------------------------------------------------ in the event loop
 
@@ -210,7 +233,7 @@ class Writer:
     def _commit(self, batch: _Batch) -> None:
         try:
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:  # noqa: BLE001  handed to _finished, loudly
             batch.error = error
 
     # ------------------------------------------------------------ in either, never in both at once

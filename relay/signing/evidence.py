@@ -1,4 +1,4 @@
-"""Sign and prove what nodes tell each other: transfer headers and receipts.
+"""Sign and prove what nodes tell each other: transfer headers, receipts, manifests of carry files.
 
 Touches: nothing.
 Trusts:  the trust store; documents and signatures are the peer's.
@@ -19,6 +19,7 @@ from relay.signing.keys import Signer
 from relay.signing.trust import TrustStore
 from relay.signing.verifier import prove
 from relay.signing.xades import DocumentName, build
+from relay.wire.carry import Manifest, read_carry, write_carry
 from relay.wire.receipt import read_receipt, write_receipt
 from relay.wire.transfer import read_transfer, write_transfer
 
@@ -55,6 +56,23 @@ def verify_receipt(signed: Signed, trust: TrustStore, at: datetime | None) -> Re
     receipt = read_receipt(signed.document)
     _require_node(identity, receipt.issuer, "the receipt is issued by")
     return receipt
+
+
+def sign_carry(manifest: Manifest, signer: Signer, at: datetime) -> Signed:
+    """The manifest's canonical bytes and their signature; the signer must be `sent_by`."""
+    _require_node(signer.identity, manifest.sent_by, "the carry file is written by")
+    return _sign(write_carry(manifest), DocumentName.CARRY, signer, at)
+
+
+def verify_carry(signed: Signed, trust: TrustStore, at: datetime | None) -> Manifest:
+    """The manifest, proven to be of the node it says; who that is to be is for the caller.
+
+    It stands for the handshake of a connection, so `at` is now, as it is there.
+    """
+    identity = _prove(signed, DocumentName.CARRY, trust, at)
+    manifest = read_carry(signed.document)
+    _require_node(identity, manifest.sent_by, "the carry file is written by")
+    return manifest
 
 
 def _sign(document: bytes, name: DocumentName, signer: Signer, at: datetime) -> Signed:

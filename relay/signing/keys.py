@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from relay.errors import SettingsError, SignatureError
+from relay.errors import NoFileError, SettingsError, SignatureError
 from relay.model import NodeId
 from relay.signing import algorithms, shape
 from relay.signing.certificates import Identity, Leaf, Purpose, read_certificate, read_leaf
@@ -122,6 +122,8 @@ def read_key_file(path: Path) -> bytes:
             if mode & 0o077:
                 _refuse(f"key file {path} has mode {mode:04o}, limit 0600 (owner only)")
             content = file.read(KEY_FILE_LIMIT_BYTES + 1)
+    except FileNotFoundError as error:
+        raise NoFileError([f"key file {path}: {error.strerror}"]) from None
     except OSError as error:
         _refuse(f"key file {path}: {error.strerror}")
     if len(content) > KEY_FILE_LIMIT_BYTES:
@@ -132,6 +134,8 @@ def read_key_file(path: Path) -> bytes:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
+    except FileNotFoundError as error:
+        raise NoFileError([f"certificate file {path}: {error.strerror}"]) from None
     except OSError as error:
         _refuse(f"certificate file {path}: {error.strerror}")
 

@@ -24,11 +24,19 @@ from relay.model import (
     Signed,
     TransferHeader,
 )
-from relay.signing.evidence import sign_receipt, sign_transfer, verify_receipt, verify_transfer
+from relay.signing.evidence import (
+    sign_carry,
+    sign_receipt,
+    sign_transfer,
+    verify_carry,
+    verify_receipt,
+    verify_transfer,
+)
 from relay.signing.faults import Fault
 from relay.signing.keys import Signer
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
+from relay.wire.carry import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ class NodeNotary:
         return Seal(proven.kind, seal)
 
     def _require_bound(self, proven: ProvenSeal, sender: AgencyCode, origin: NodeId) -> None:
-        if proven.kind in {SealKind.AGENCY, SealKind.AGENCY_SUPPLIED}:
+        if proven.kind in (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED):
             require_sealed_by(proven, sender, self.aliases(sender))
         elif proven.node != origin:
             raise SignatureError(
@@ -86,3 +94,9 @@ class NodeNotary:
 
     def check_receipt(self, signed: Signed) -> Receipt:
         return verify_receipt(signed, self.trust, None)
+
+    def sign_carry(self, manifest: Manifest, at: datetime) -> Signed:
+        return sign_carry(manifest, self.signer, at)
+
+    def check_carry(self, signed: Signed, at: datetime) -> Manifest:
+        return verify_carry(signed, self.trust, at)

@@ -8,14 +8,14 @@ Raises:  nothing of its own.
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 import pybase64
 
 from relay.model import Digest, utc
 from relay.signing.keys import Signer
-from relay.signing.shape import SIGNATURE, SIGNED_INFO, SIGNED_PROPERTIES
+from relay.signing.shape import signed_info, signed_properties, whole
 
 
 class DocumentName(StrEnum):
@@ -24,24 +24,27 @@ class DocumentName(StrEnum):
     ENVELOPE = "envelope.edxml"
     TRANSFER = "transfer.xml"
     RECEIPT = "receipt.xml"
+    CARRY = "carry.xml"
 
 
 def build(name: DocumentName, digest: Digest, role: str, signer: Signer, at: datetime) -> bytes:
     """The signature of the document with this digest; SigningTime is `at` in whole seconds."""
-    moment = utc(at)
-    values = {
-        "method": signer.method,
-        "name": name.value,
-        "document_digest": _base64(bytes.fromhex(digest)),
-        "signed_at": moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z",
-        "certificate_digest": signer.certificate_digest,
-        "role": role,
-        "certificates": signer.certificates_xml,
-    }
-    properties = SIGNED_PROPERTIES.format_map(values).encode()
-    values["properties_digest"] = _base64(hashlib.sha256(properties).digest())
-    values["value"] = _base64(signer.sign(SIGNED_INFO.format_map(values).encode()))
-    return SIGNATURE.format_map(values).encode()
+    signed_at = utc(at).isoformat("T", "seconds")[:-6] + "Z"
+    properties = signed_properties(signed_at, signer.certificate_digest, role)
+    properties_digest = _base64(hashlib.sha256(properties).digest())
+    document_digest = _base64(bytes.fromhex(digest))
+    info = signed_info(signer.method, name.value, document_digest, properties_digest)
+    return whole(
+        method=signer.method,
+        name=name.value,
+        document_digest=document_digest,
+        properties_digest=properties_digest,
+        value=_base64(signer.sign(info)),
+        certificates=signer.certificates_xml,
+        signed_at=signed_at,
+        certificate_digest=signer.certificate_digest,
+        role=role,
+    )
 
 
 def _base64(content: bytes) -> str:

@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import timedelta
 from hmac import compare_digest
+from typing import cast
 
 import aiohttp
 from aiohttp import web
@@ -37,8 +38,18 @@ SLICE_BYTES = 1 << 18
 """About a millisecond of parsing and hashing: what one body may take from the others at a time."""
 IDLE = timedelta(minutes=2)
 """How long a body may stand still. Thin links stall; a link that is silent this long is gone."""
+HELD_BYTES = 1 << 16
 
 _CRLF = b"\r\n"
+CRLF_BYTES = len(_CRLF)
+"""What axis clients may send behind the envelope."""
+
+
+def hold_little(transport: asyncio.BaseTransport | None) -> None:
+    """Let a connection hold no more than this unsent. By itself one with TLS takes ten times as much
+    before it makes the writer wait: a minute of a thin link, in which nothing seems to move."""
+    if transport is not None:
+        cast("asyncio.WriteTransport", transport).set_write_buffer_limits(high=HELD_BYTES)
 
 
 async def receive(
@@ -63,7 +74,7 @@ async def receive(
     """
     slack = len(_CRLF) if strip_crlf else 0
     limit = limits.envelope_bytes if limit_bytes is None else limit_bytes
-    _refuse_over(declared_bytes or 0, limit, slack)
+    refuse_over(declared_bytes, limit, slack)
     upload = store.begin(limit)
     body = _Body(upload, limits, limit, expected, slack)
     try:
@@ -178,6 +189,15 @@ async def _pour(
                 await asyncio.sleep(0)
 
 
+async def while_moving(
+    stream: aiohttp.StreamReader, idle: timedelta = IDLE
+) -> AsyncIterator[bytes]:
+    """A request's body as it comes, however slowly; TransportError once it stands still or breaks off."""
+    chunks = aiter(stream.iter_any())
+    while (chunk := await _next(chunks, idle)) is not None:
+        yield chunk
+
+
 async def _next(chunks: AsyncIterator[bytes], idle: timedelta | None) -> bytes | None:
     try:
         if idle is None:
@@ -188,6 +208,11 @@ async def _next(chunks: AsyncIterator[bytes], idle: timedelta | None) -> bytes |
         raise TransportError(f"no byte for {(idle or IDLE).total_seconds():g} s") from None
     except (OSError, web.RequestPayloadError, HttpProcessingError, aiohttp.ClientError):
         raise TransportError("the body ended early or was framed wrongly") from None
+
+
+def refuse_over(declared_bytes: int | None, limit_bytes: int, slack: int = 0) -> None:
+    """Refuse a body by its Content-Length alone, before it is asked for."""
+    _refuse_over(declared_bytes or 0, limit_bytes, slack)
 
 
 def _refuse_over(size_bytes: int, limit_bytes: int, slack: int) -> None:

@@ -20,10 +20,13 @@ from relay.errors import (
     ConflictError,
     DamagedError,
     EnvelopeError,
+    GoneError,
     JournalError,
     NotFoundError,
+    NotPossibleError,
     OverloadError,
     PeerError,
+    QuotaError,
     RelayError,
     RouteError,
     SignatureError,
@@ -93,6 +96,8 @@ TABLE: dict[type[BaseException], Kind] = {
     UnauthenticatedError: Kind(401, "unauthenticated", "A valid bearer token is needed"),
     AccessError: Kind(403, "forbidden", "The caller may not do that"),
     NotFoundError: Kind(404, "not-found", "Nothing of the caller's has that name"),
+    NotPossibleError: Kind(409, "not-possible", "Not possible as things stand"),
+    GoneError: Kind(410, "gone", "It was here; its retention time is over"),
     ConflictError: Kind(409, "conflict", "Other content stands under that name"),
     TooLargeError: TOO_LARGE,
     DamagedError: Kind(422, "damaged", "The bytes changed on their way here"),
@@ -136,9 +141,9 @@ class Problem:
 
 def is_expected(error: BaseException) -> bool:
     """False for a bug of ours or a failing disk: those deserve a loud line in the node's own log."""
-    if isinstance(error, JournalError) and not isinstance(error, OverloadError):
-        return False
-    return kind_of(error) is not INTERNAL
+    if isinstance(error, OverloadError):
+        return True
+    return not isinstance(error, JournalError) and kind_of(error) is not INTERNAL
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -148,6 +153,12 @@ def kind_of(error: BaseException) -> Kind:
         if ancestor in TABLE:
             return TABLE[ancestor]
     return INTERNAL
+
+
+def word_of(error: BaseException) -> str:
+    """The reason in one stable word, for the audit log: what of a signature does not hold, else the
+    problem's own word."""
+    return error.reason if isinstance(error, SignatureError) else kind_of(error).word
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -197,6 +208,9 @@ def _extras(error: BaseException) -> dict[str, object]:
             extras = {"limit": error.limit}
         case RequestError():
             extras = {"parameter": error.parameter}
+        case QuotaError():
+            seconds = error.retry_after_seconds
+            extras = {"retry_after_seconds": seconds, "quota": error.quota}
         case OverloadError():
             extras = {"retry_after_seconds": error.retry_after_seconds}
     return {name: value for name, value in extras.items() if value not in ("", [])}

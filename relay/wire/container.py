@@ -26,9 +26,10 @@ from relay.wire.values import NAMESPACE
 _OPEN = f'<Receipts xmlns="{NAMESPACE}">'.encode()
 _CLOSE = b"</Receipts>"
 _ITEM = re.compile(
-    rb"<SignedReceipt><Document>([A-Za-z0-9+/]+={0,2})</Document>"
-    rb"<Signature>([A-Za-z0-9+/]+={0,2})</Signature></SignedReceipt>"
+    rb"<SignedReceipt><Document>([^<]+)</Document><Signature>([^<]+)</Signature></SignedReceipt>"
 )
+"""Decoding judges the base64, in a fraction of the time that a class of characters takes."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 
 
 def write_receipts(receipts: Sequence[Signed]) -> bytes:
@@ -58,12 +59,21 @@ def read_receipts(content: bytes, limit_bytes: int) -> tuple[Signed, ...]:
     while position < end:
         match = _ITEM.match(content, position, end)
         if match is None:
-            raise WireError(f"no signed receipt in canonical form at byte {position}")
-        found.append(Signed(_decoded(match[1]), _decoded(match[2])))
+            raise _no_item(position)
+        try:
+            found.append(Signed(_decoded(match[1]), _decoded(match[2])))
+        except WireError:
+            if not all(map(_BASE64.fullmatch, match.groups())):
+                raise _no_item(position) from None
+            raise
         position = match.end()
     if not found or position != end or not content.endswith(_CLOSE):
         raise WireError("the container is empty or not closed")
     return tuple(found)
+
+
+def _no_item(position: int) -> WireError:
+    return WireError(f"no signed receipt in canonical form at byte {position}")
 
 
 def _decoded(text: bytes) -> bytes:

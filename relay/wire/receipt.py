@@ -12,20 +12,56 @@ Raises:  WireError.
     </Receipt>
 
 Event is the ETSI EN 319 522 URI. An event that ends a delivery must say why (Reason), one that is no
-failure or rejection must not. Canonical bytes only, as for transfers.
+failure or rejection must not. Canonical bytes only, read by patterns alone, as for transfers.
 """
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+from typing import NoReturn
+
 from relay.errors import WireError
-from relay.model import Evidence, MessageId, NodeId, Receipt, TransferId
+from relay.model import (
+    AgencyCode,
+    Digest,
+    Evidence,
+    MessageId,
+    NodeId,
+    Receipt,
+    TransferId,
+)
 from relay.wire import values
 from relay.wire.tree import Children, open_document
+from relay.wire.values import element, optional
 
 LIMIT_BYTES = 16 * 1024 * 1024
 """Room for the most evidence with the longest detail, all of it escaped."""
 EVIDENCE_LIMIT = 10_000
 """Two for each of the most recipients: accepted, and at once put at their disposal."""
+
+_HEAD = re.compile(
+    f'<Receipt xmlns="{values.NAMESPACE}">'
+    + element("Issuer", values.NODE_ID)
+    + element("Origin", values.NODE_ID)
+    + element("MessageId", values.UUID7)
+    + element("PayloadDigest", values.DIGEST)
+    + element("PayloadSize", values.COUNT)
+    + optional("TransferId", values.UUID7)
+    + optional("SentBy", values.NODE_ID)
+    + element("At", values.INSTANT)
+    + "<EvidenceList>"
+)
+_EVIDENCE = re.compile(
+    "<Evidence>"
+    + element("Event", values.EVENT)
+    + element("Recipient", values.AGENCY_CODE)
+    + optional("Previous", values.DIGEST)
+    + optional("Reason", values.REASON)
+    + optional("Detail", values.DETAIL)
+    + "</Evidence>"
+)
+_END = "</EvidenceList></Receipt>"
 
 
 def write_receipt(receipt: Receipt) -> bytes:
@@ -88,31 +124,72 @@ def _optional(name: str, text: str | None) -> str:
 
 def read_receipt(content: bytes) -> Receipt:
     """The receipt these bytes say, if they are exactly what write_receipt would write for it."""
-    root = open_document(content, "Receipt", LIMIT_BYTES)
-    receipt = Receipt(
-        issuer=values.node(root.text("Issuer"), "Issuer"),
-        origin=values.node(root.text("Origin"), "Origin"),
-        message_id=MessageId(values.uuid7(root.text("MessageId"), "MessageId")),
-        digest=values.digest(root.text("PayloadDigest"), "PayloadDigest"),
-        size_bytes=values.count(root.text("PayloadSize"), "PayloadSize"),
-        transfer_id=_read_transfer_id(root.text_if("TransferId")),
-        sent_by=_read_sent_by(root.text_if("SentBy")),
-        at=values.instant(root.text("At"), "At"),
-        evidence=_read_evidence_list(root.inside("EvidenceList")),
-    )
-    root.end("Receipt")
+    try:
+        receipt = _matched(content)
+    except ValueError:
+        _refuse(content)
     _check_evidence(receipt.evidence)
-    if _text(receipt) != content:
-        raise WireError("Receipt document is not in its canonical form")
     return receipt
 
 
-def _read_transfer_id(text: str | None) -> TransferId | None:
-    return None if text is None else TransferId(values.uuid7(text, "TransferId"))
+def _matched(content: bytes) -> Receipt:
+    """ValueError if the bytes are not of the grammar or an instant is no date."""
+    if len(content) > LIMIT_BYTES:
+        raise ValueError
+    text = content.decode()
+    head = _HEAD.match(text)
+    if head is None:
+        raise ValueError
+    return Receipt(
+        issuer=NodeId(head[1]),
+        origin=NodeId(head[2]),
+        message_id=MessageId(head[3]),
+        digest=Digest(head[4]),
+        size_bytes=int(head[5]),
+        transfer_id=TransferId(head[6]) if head[6] else None,
+        sent_by=NodeId(head[7]) if head[7] else None,
+        at=datetime.fromisoformat(head[8]),
+        evidence=_matched_evidence(text, head.end()),
+    )
 
 
-def _read_sent_by(text: str | None) -> NodeId | None:
-    return None if text is None else values.node(text, "SentBy")
+def _matched_evidence(text: str, position: int) -> tuple[Evidence, ...]:
+    """All evidence from there to the end of the text."""
+    found: list[Evidence] = []
+    while len(found) < EVIDENCE_LIMIT and (item := _EVIDENCE.match(text, position)):
+        event, recipient, previous, reason, detail = item.groups()
+        found.append(
+            Evidence(
+                event=values.event(event),
+                recipient=AgencyCode(recipient),
+                previous=Digest(previous) if previous else None,
+                reason=values.reason(reason) if reason else None,
+                detail=values.unescaped(detail) if detail else "",
+            )
+        )
+        position = item.end()
+    if text[position:] != _END:
+        raise ValueError
+    return tuple(found)
+
+
+def _refuse(content: bytes) -> NoReturn:
+    """Name the first thing that is wrong with bytes that did not match."""
+    root = open_document(content, "Receipt", LIMIT_BYTES)
+    values.node(root.text("Issuer"), "Issuer")
+    values.node(root.text("Origin"), "Origin")
+    values.uuid7(root.text("MessageId"), "MessageId")
+    values.digest(root.text("PayloadDigest"), "PayloadDigest")
+    values.count(root.text("PayloadSize"), "PayloadSize")
+    if (transfer := root.text_if("TransferId")) is not None:
+        values.uuid7(transfer, "TransferId")
+    if (sender := root.text_if("SentBy")) is not None:
+        values.node(sender, "SentBy")
+    values.instant(root.text("At"), "At")
+    evidence = _read_evidence_list(root.inside("EvidenceList"))
+    root.end("Receipt")
+    _check_evidence(evidence)
+    raise WireError("Receipt document is not in its canonical form")
 
 
 def _read_evidence_list(children: Children) -> tuple[Evidence, ...]:
@@ -142,12 +219,9 @@ def _check_evidence(evidence: tuple[Evidence, ...]) -> None:
     if len({(item.event, item.recipient) for item in evidence}) != len(evidence):
         raise WireError("one event is given twice for one recipient")
     for item in evidence:
-        if item.event.negative and item.reason is None:
-            raise WireError(f"{item.event.value} gives no reason")
-        if not _failing(item) and (item.reason is not None or item.detail):
+        if item.event.endswith(("Failure", "Rejection")):
+            # ContentHandoverFailure is no end of the delivery, but may have a reason to give.
+            if item.reason is None and item.event.negative:
+                raise WireError(f"{item.event.value} gives no reason")
+        elif item.reason is not None or item.detail:
             raise WireError(f"{item.event.value} is no failure and gives a reason")
-
-
-def _failing(evidence: Evidence) -> bool:
-    """ContentHandoverFailure is no end of the delivery (negative), but has a reason to give."""
-    return evidence.event.value.endswith(("Failure", "Rejection"))

@@ -12,19 +12,61 @@ Raises:  WireError.
     </Transfer>
 
 Written without white space between elements, as exclusive canonical XML; any other bytes of the same
-meaning are refused.
+meaning are refused. What is read must match patterns that are the whole grammar; an XML parser only names what is wrong with
+bytes that do not, and accepts nothing.
 """
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+from typing import NoReturn
+
 from relay.errors import WireError
-from relay.model import AgencyCode, MessageId, TraceStep, TransferHeader, TransferId
+from relay.model import (
+    AgencyCode,
+    Digest,
+    MessageId,
+    NodeId,
+    TraceStep,
+    TransferHeader,
+    TransferId,
+)
 from relay.wire import values
 from relay.wire.tree import Children, open_document
+from relay.wire.values import element
 
 LIMIT_BYTES = 1024 * 1024
 RECIPIENT_LIMIT = 5_000
-TRACE_LIMIT = 16
+TRACE_LIMIT = 17
+"""One step more than a transfer may have, so that one which came too far can be refused by evidence."""
+
+_TO = f"<To>{values.AGENCY_CODE.pattern}</To>"
+_HEAD = re.compile(
+    f'<Transfer xmlns="{values.NAMESPACE}">'
+    + element("TransferId", values.UUID7)
+    + element("MessageId", values.UUID7)
+    + element("Origin", values.NODE_ID)
+    + element("SentBy", values.NODE_ID)
+    + element("SentTo", values.NODE_ID)
+    + element("MessageType", values.MESSAGE_TYPE)
+    + element("From", values.AGENCY_CODE)
+    + f"<Recipients>((?:{_TO}){{1,{RECIPIENT_LIMIT}}})</Recipients>"
+    + element("Priority", values.PRIORITY)
+    + element("PayloadDigest", values.DIGEST)
+    + element("PayloadSize", values.COUNT)
+    + element("Created", values.INSTANT)
+    + element("Expires", values.INSTANT)
+    + "<Trace>"
+)
+_STEP = re.compile(
+    "<Step>"
+    + element("Node", values.NODE_ID)
+    + element("At", values.INSTANT)
+    + element("Receipt", values.DIGEST)
+    + "</Step>"
+)
+_END = "</Trace></Transfer>"
 
 
 def write_transfer(header: TransferHeader) -> bytes:
@@ -84,28 +126,71 @@ def _step(step: TraceStep) -> str:
 
 def read_transfer(content: bytes) -> TransferHeader:
     """The header these bytes say, if they are exactly what write_transfer would write for it."""
-    root = open_document(content, "Transfer", LIMIT_BYTES)
-    header = TransferHeader(
-        transfer_id=TransferId(values.uuid7(root.text("TransferId"), "TransferId")),
-        message_id=MessageId(values.uuid7(root.text("MessageId"), "MessageId")),
-        origin=values.node(root.text("Origin"), "Origin"),
-        sent_by=values.node(root.text("SentBy"), "SentBy"),
-        sent_to=values.node(root.text("SentTo"), "SentTo"),
-        message_type=values.message_type(root.text("MessageType")),
-        sender=values.agency(root.text("From"), "From"),
-        recipients=_read_recipients(root.inside("Recipients")),
-        priority=values.priority(root.text("Priority")),
-        digest=values.digest(root.text("PayloadDigest"), "PayloadDigest"),
-        size_bytes=values.count(root.text("PayloadSize"), "PayloadSize"),
-        created_at=values.instant(root.text("Created"), "Created"),
-        expires_at=values.instant(root.text("Expires"), "Expires"),
-        trace=_read_trace(root.inside("Trace")),
-    )
-    root.end("Transfer")
+    try:
+        header = _matched(content)
+    except ValueError:
+        _refuse(content)
     _check_counts(header.recipients, header.trace)
-    if _text(header) != content:
-        raise WireError("Transfer document is not in its canonical form")
     return header
+
+
+def _matched(content: bytes) -> TransferHeader:
+    """ValueError if the bytes are not of the grammar or an instant is no date."""
+    if len(content) > LIMIT_BYTES:
+        raise ValueError
+    text = content.decode("ascii")
+    head = _HEAD.match(text)
+    if head is None:
+        raise ValueError
+    return TransferHeader(
+        transfer_id=TransferId(head[1]),
+        message_id=MessageId(head[2]),
+        origin=NodeId(head[3]),
+        sent_by=NodeId(head[4]),
+        sent_to=NodeId(head[5]),
+        message_type=values.message_type(head[6]),
+        sender=AgencyCode(head[7]),
+        recipients=tuple(map(AgencyCode, head[8][4:-5].split("</To><To>"))),
+        priority=values.priority(head[9]),
+        digest=Digest(head[10]),
+        size_bytes=int(head[11]),
+        created_at=datetime.fromisoformat(head[12]),
+        expires_at=datetime.fromisoformat(head[13]),
+        trace=_matched_trace(text, head.end()),
+    )
+
+
+def _matched_trace(text: str, position: int) -> tuple[TraceStep, ...]:
+    """The steps from there to the end of the text."""
+    found: list[TraceStep] = []
+    while len(found) < TRACE_LIMIT and (step := _STEP.match(text, position)):
+        at = datetime.fromisoformat(step[2])
+        found.append(TraceStep(NodeId(step[1]), at, Digest(step[3])))
+        position = step.end()
+    if text[position:] != _END:
+        raise ValueError
+    return tuple(found)
+
+
+def _refuse(content: bytes) -> NoReturn:
+    """Name the first thing that is wrong with bytes that did not match."""
+    root = open_document(content, "Transfer", LIMIT_BYTES)
+    values.uuid7(root.text("TransferId"), "TransferId")
+    values.uuid7(root.text("MessageId"), "MessageId")
+    for name in ("Origin", "SentBy", "SentTo"):
+        values.node(root.text(name), name)
+    values.message_type(root.text("MessageType"))
+    values.agency(root.text("From"), "From")
+    recipients = _read_recipients(root.inside("Recipients"))
+    values.priority(root.text("Priority"))
+    values.digest(root.text("PayloadDigest"), "PayloadDigest")
+    values.count(root.text("PayloadSize"), "PayloadSize")
+    values.instant(root.text("Created"), "Created")
+    values.instant(root.text("Expires"), "Expires")
+    trace = _read_trace(root.inside("Trace"))
+    root.end("Transfer")
+    _check_counts(recipients, trace)
+    raise WireError("Transfer document is not in its canonical form")
 
 
 def _read_recipients(children: Children) -> tuple[AgencyCode, ...]:

@@ -1,8 +1,8 @@
-"""Parse a wire document with everything dangerous switched off, and take its children in order.
+"""Name what is wrong with a wire document: its children in order, as a hardened parser sees them.
 
 Touches: nothing.
-Trusts:  nothing; a caller re-writes what was read and compares, so whatever these functions do not
-         look at (white space, text between elements) cannot slip through.
+Trusts:  nothing; the document was refused already, and whatever these functions do not look at (white
+         space, text between elements) is refused by their callers all the same.
 Raises:  WireError.
 """
 

@@ -6,6 +6,8 @@ points wrap methods of the real parts; the product knows nothing of them.
 
     OPERATION:uncommitted   the operation ran inside the transaction, which is not committed
     OPERATION:committed     it is durable; the caller has not been told yet
+    step:uncommitted        a step of retention ran, which is not committed
+    drop:begin              it is durable; the payload's file is still there
     CALL:begin              before a byte leaves for the neighbour
     CALL:answered           the neighbour's answer is here, and nothing was done with it
 """
@@ -21,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from relay import node
-from relay.journal import admitting, carrying, handing, recovering
+from relay.journal import admitting, carrying, handing, recovering, retaining
+from relay.journal.payloads import PayloadFiles
 from relay.journal.recovering import RecoveryTable
 from relay.journal.store import SqliteJournal
 from relay.transport.nodes.client import NodesClient
@@ -67,6 +70,8 @@ def arm(crash: Crash) -> None:
     for name in RECOVERY:
         setattr(recovering, name, _uncommitted(crash, name, getattr(recovering, name)))
         setattr(RecoveryTable, name, _committed(crash, name, getattr(RecoveryTable, name)))
+    for owner, name, wrap in SWEEPS:
+        setattr(owner, name, wrap(crash, name, getattr(owner, name)))
     for name in CALLS:
         setattr(NodesClient, name, _call(crash, name, getattr(NodesClient, name)))
 
@@ -100,6 +105,12 @@ def _call(crash: Crash, name: str, real: Callable[..., Any]) -> Callable[..., An
         return result
 
     return call
+
+
+SWEEPS: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
+    (retaining, "step", _uncommitted),
+    (PayloadFiles, "drop", _call),
+)
 
 
 if __name__ == "__main__":

@@ -186,3 +186,11 @@ def test_progress_is_reported_on_the_way() -> None:
     verify_log(rows_of(leaves), head_of(leaves), KEY, progress=lambda *step: seen.append(step))
 
     assert seen == [(1024, 2100), (2048, 2100)]
+
+
+def test_the_year_one_is_a_finding_and_no_crash() -> None:
+    """Any instant that a leaf may hold can be compared."""
+    leaves = [at(0), at(1).replace(b"2026-11-23", b"0001-01-01")]
+    verdict = verify_log(rows_of(leaves), head_of(leaves), KEY)
+
+    assert [f.code for f in verdict.findings] == ["clock-stepped-back"]

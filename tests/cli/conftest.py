@@ -125,6 +125,8 @@ def _served(world: Any, socket: Path) -> Iterator[Live]:
                 world.ready,
                 outbox=world.outbox,
                 recovery=world.recovery,
+                control=world.operations,
+                queue=world.operations,
                 local_operator=local_operator,
             ),
             shutdown_timeout=1.0,

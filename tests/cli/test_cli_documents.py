@@ -65,6 +65,57 @@ def test_an_agency_seals_and_hands_its_seal_in(
     assert verdict["notes"] == []
 
 
+def test_what_is_no_envelope_is_not_sealed(
+    relay: Callable[..., Result], pki_folder: Path, tmp_path: Path
+) -> None:
+    """Whoever seals the wrong file learns it at once: exit 65, no seal."""
+    pair = pki_folder / "agencies" / "000.00.20.H13"
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(b"\xff\xd8 not edXML")
+    made = relay("seal", file, "--cert", f"{pair}.pem", "--key", f"{pair}.key.pem")
+
+    assert made.exit_code == 65
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_another_agencys_document_is_not_sealed_by_mistake(
+    relay: Callable[..., Result], letter: Letter, pki_folder: Path
+) -> None:
+    """The certificate must name the From; an option is for the other code of the same agency."""
+    file, pair = letter(), pki_folder / "agencies" / "000.00.20.H13"
+    file.write_text(file.read_text().replace("<OrganId>000.00.20.H13", "<OrganId>H13.20", 1))
+    args = ("seal", file, "--cert", f"{pair}.pem", "--key", f"{pair}.key.pem")
+    refused = relay(*args)
+
+    assert refused.exit_code == 65
+    assert "From H13.20, the certificate speaks for 000.00.20.H13" in refused.stderr
+    assert "--other-sender" in refused.stderr
+    assert relay(*args, "--other-sender").exit_code == 0
+
+
+def test_a_certificate_that_is_not_there_is_66(
+    relay: Callable[..., Result], letter: Letter, tmp_path: Path
+) -> None:
+    """As any file that is named and missing."""
+    none = tmp_path / "none.pem"
+    assert relay("seal", letter(), "--cert", none, "--key", none).exit_code == 66
+
+
+def test_a_repeat_with_a_seal_is_told_which_seal_stands(
+    relay: Callable[..., Result], as_: As, letter: Letter, pki_folder: Path
+) -> None:
+    """The first message stands as it is, so the seal given now is not kept: no silence about that."""
+    file, pair = letter(), pki_folder / "agencies" / "000.00.20.H13"
+    first = as_("sender", "send", file)
+    seal = relay("seal", file, "--cert", f"{pair}.pem", "--key", f"{pair}.key.pem").stdout.strip()
+    again = as_("sender", "send", file, "--seal", seal)
+
+    assert again.stdout == first.stdout
+    assert (
+        "the first message stands, sealed as node: the seal given now is not kept" in again.stderr
+    )
+
+
 def test_a_seal_is_never_written_over_another(
     relay: Callable[..., Result], letter: Letter, pki_folder: Path
 ) -> None:
@@ -242,6 +293,59 @@ def test_a_refused_fetch_leaves_no_file(as_: As, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("got")] == []
 
 
+def test_a_fetch_goes_on_after_each_cut(
+    as_: As,
+    relay: Callable[..., Result],
+    live: Any,
+    letter: Letter,
+    tmp_path: Path,
+    thin_link: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In one command, as long as each connection brings something; nothing is fetched twice."""
+    monkeypatch.setattr("relay.cli.download.AGAIN_SECONDS", 0.01)
+    document = letter(filler=1_000_000)
+    as_("sender", "send", document)
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    link = thin_link(int(live.url.rpartition(":")[2]), cut_after=200_000)
+    live.do(link.__aenter__())
+    target = tmp_path / "got"
+    url = f"http://127.0.0.1:{link.listening}"
+
+    result = relay("fetch", item["delivery_id"], "-o", target, "--url", url, "--token", "recipient")
+    live.do(link.__aexit__())
+
+    assert result.exit_code == 0, result.stderr
+    assert target.read_bytes() == document.read_bytes()
+    assert link.cuts >= 4
+    assert link.down_bytes < 1.2 * document.stat().st_size
+    assert "going on from there" in result.stderr
+
+
+def test_a_fetch_over_a_link_that_brings_nothing_ends(
+    as_: As,
+    relay: Callable[..., Result],
+    live: Any,
+    letter: Letter,
+    tmp_path: Path,
+    thin_link: Any,
+) -> None:
+    """And leaves neither the document nor a part of it."""
+    as_("sender", "send", letter(filler=100_000))
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    link = thin_link(int(live.url.rpartition(":")[2]), cut_after=1)
+    live.do(link.__aenter__())
+    url = f"http://127.0.0.1:{link.listening}"
+
+    result = relay(
+        "fetch", item["delivery_id"], "-o", tmp_path / "got", "--url", url, "--token", "recipient"
+    )
+    live.do(link.__aexit__())
+
+    assert result.exit_code == 75
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("got")] == []
+
+
 def test_people_read_vietnams_time(as_: As, letter: Letter) -> None:
     """Wherever the terminal stands; the header says which zone it is."""
     message = as_("sender", "send", letter()).stdout.strip()
@@ -325,3 +429,15 @@ def test_a_fetch_into_a_folder_that_cannot_be_written(
 
     assert result.exit_code == 66
     assert os.fspath(target) in result.stderr
+
+
+def test_a_root_that_may_issue_nothing_is_a_mistake_of_the_command(
+    relay: Callable[..., Result], letter: Letter, pki_folder: Path
+) -> None:
+    """Nothing was judged, so nothing is called INVALID: exit 64, with the file and what it should be."""
+    leaf = pki_folder / "agencies" / "000.00.20.H13.pem"
+    result = relay("verify", letter(), "--root", leaf)
+
+    assert result.exit_code == 64
+    assert str(leaf) in result.stderr
+    assert "keyCertSign" in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -56,6 +57,53 @@ def test_everything_wrong_is_said_at_once(relay: Relay, config: Path) -> None:
     assert checked.exit_code == 78
     assert "relay: error: listen.native" in checked.stderr
     assert "relay: error: trust.roots" in checked.stderr
+
+
+def test_what_is_wrong_can_be_read_by_a_program(relay: Relay, config: Path) -> None:
+    """With --json the problems are data, too: on stdout, with the same exit code."""
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("[node]", '[node]\ncolour = "red"')
+    )
+    checked = relay("config", "check", config, "--json")
+
+    assert checked.exit_code == 78
+    assert json.loads(checked.stdout) == {
+        "verdict": "INVALID",
+        "problems": ["node.colour: unknown key"],
+    }
+
+
+def test_warnings_do_not_change_the_verdict(relay: Relay, config: Path) -> None:
+    """What is hardly meant is said beside it."""
+    env = {"RELAY_COLOUR": "red"}
+    checked = relay("config", "check", config, "--json", env=env)
+    assert checked.exit_code == 0
+    assert ["RELAY_COLOUR" in one for one in json.loads(checked.stdout)["warnings"]] == [True]
+    assert "warning: environment: RELAY_COLOUR" in relay("config", "check", config, env=env).stderr
+
+
+@pytest.mark.parametrize("command", [("serve",), ("config", "check"), ("audit", "verify")])
+def test_a_configuration_that_is_not_there_is_66(
+    relay: Relay, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """No such file, as for every other file that is named."""
+    result = relay(*command, tmp_path / "none.toml")
+    assert result.exit_code == 66
+    assert "none.toml" in result.stderr
+
+
+def test_a_node_that_was_killed_leaves_a_socket_that_nobody_answers(
+    relay: Relay, config: Path
+) -> None:
+    """The hint says how to start it."""
+    path = config.parent / "data" / "control.sock"
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    result = relay("token", "list", "--config", config)
+
+    assert result.exit_code == 69
+    assert "relay serve" in result.stderr
 
 
 def test_a_configuration_leads_to_the_control_socket(relay: Relay, config: Path, live: Any) -> None:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.epochs import log_name
 from relay.delivery.acceptance import IntakeDesk
-from relay.delivery.asking import AskingDesk
+from relay.delivery.asking import Questions
 from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
 from relay.delivery.dispatch import Dispatcher
@@ -73,8 +73,12 @@ PLANS = (
         ),
     ),
     NodePlan("thon", Tier.COMMUNE, "xa", "tinh-h01", (AgencyPlan("H01.16", "Xóm", Tier.COMMUNE),)),
+    NodePlan("ban", Tier.COMMUNE, "tinh", "tinh-h01", (AgencyPlan("H01.17", "Bản", Tier.COMMUNE),)),
 )
 HERE, UP = NodeId("xa"), NodeId("tinh")
+THON, BAN = NodeId("thon"), NodeId("ban")
+"""Below this node, and beside it with a link of its own."""
+PLACE = Place(HERE, UP, frozenset({UP, THON, BAN}))
 
 
 @pytest.fixture(scope="session")
@@ -217,24 +221,22 @@ class World:
             self.policy,
             self.clock,
             lambda: 0.0,
-            {n: Channel(n, 32) for n in (UP, NodeId("thon"))},
+            {n: Channel(n, 32) for n in (UP, THON, BAN)},
             lambda neighbour: self.expiry.met(neighbour),  # noqa: PLW0108  made next
         )
         self.sealing = SealingDesk(HERE, self.journal, notary, self.clock, self.dispatcher.look)
-        asking = AskingDesk(
-            directory, self.journal, notary, self.wire, self.clock, self.dispatcher.receipts_wait
-        )
+        questions = (directory, self.journal, notary, self.wire, self.clock, self.dispatcher)
         self.expiry = ExpiryDesk(
             HERE,
             self.journal,
             notary,
-            asking,
+            lambda: Questions(*questions),
             self.clock,
             self.dispatcher.receipts_wait,
             timedelta(),
         )
         self.intake = IntakeDesk(
-            Place(HERE, UP, frozenset({UP, NodeId("thon")})),
+            PLACE,
             directory,
             self.journal,
             notary,

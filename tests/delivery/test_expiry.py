@@ -275,3 +275,15 @@ async def test_a_neighbour_that_cannot_be_asked_is_not_asked_at_each_of_its_word
     running.cancel()
 
     assert len(hasty.wire.asked) == 1
+
+
+async def test_a_cancel_that_nobody_answered_becomes_certain_later(hasty: Any) -> None:
+    """Ended by an operator before its time: then it was cancelled, not expired."""
+    accepted = await _ended_unknown(hasty)
+    hasty.late = -LATE
+    hasty.wire.asking = None
+
+    await hasty.expiry.ask_again(UP)
+
+    item = (await hasty.sent(accepted.message_id))["H01"]
+    assert (item.state, item.reason) == ("cancelled", "cancelled")

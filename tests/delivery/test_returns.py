@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from relay.audit.entries import parse
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
 from relay.delivery.retry import RetryPolicy
@@ -16,6 +17,8 @@ from relay.model import AgencyCode, Event, Evidence, MessageType, NodeId, Receip
 
 UP = NodeId("tinh")
 ALL = Caller("operator", frozenset(), operator=True)
+OWN = Caller("token:1:own", frozenset({AgencyCode("H01.18")}))
+LOCAL = Caller("local:root", frozenset(), operator=True, local=True)
 
 
 @pytest.fixture
@@ -111,12 +114,31 @@ async def test_an_acknowledgement_leaves_at_once_and_once(world: Any) -> None:
 
     for said in (Acknowledgement.DONE, Acknowledgement.DONE, Acknowledgement.PROCESSING):
         assert (
-            await desk.acknowledge(ALL, item.delivery_id, said)
+            await desk.acknowledge(OWN, item.delivery_id, said)
         ).acknowledgement is Acknowledgement.DONE
     with pytest.raises(ConflictError, match="already acknowledged done"):
-        await desk.acknowledge(ALL, item.delivery_id, Acknowledgement.FAIL)
+        await desk.acknowledge(OWN, item.delivery_id, Acknowledgement.FAIL)
 
     view = await world.journal.message(accepted.message_id)
     events = [r.event for r in view.deliveries[0].receipts]
     assert events.count(Event.CONTENT_HANDOVER) == 1
     assert Event.CONTENT_HANDOVER_FAILURE not in events
+
+
+async def test_an_operator_acknowledges_for_no_agency(world: Any) -> None:
+    """A receipt of handover is the recipient's word: with a token never, on the node itself only with a
+    reason, which the log keeps."""
+    world.policy = RetryPolicy(timedelta(minutes=1))
+    await world.submit("H01.18")
+    desk = InboxDesk(NodeId("xa"), world.journal, world.keys["xa"], world.clock, lambda _: None)
+    (item,) = await desk.list(ALL, InboxQuery(MessageType.DOCUMENT))
+
+    for caller, why in ((ALL, ""), (ALL, "the DMS is down"), (LOCAL, "")):
+        with pytest.raises(AccessError, match="must say why"):
+            await desk.acknowledge(caller, item.delivery_id, Acknowledgement.DONE, why=why)
+    assert (await desk.find(ALL, item.delivery_id)).acknowledgement is Acknowledgement.INITIAL
+
+    await desk.acknowledge(LOCAL, item.delivery_id, Acknowledgement.DONE, why="the DMS is down")
+    leaves = [parse(one.leaf) for one in await world.journal.entries(0, 1000)]
+    (told,) = [leaf for leaf in leaves if leaf["event"] == "delivery-acknowledged"]
+    assert (told["by"], told["why"]) == ("local:root", "the DMS is down")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from relay.errors import JournalError
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import MAX_BATCH, Transaction
+from relay.model import NodeId
 
 
 def _store(name: str) -> Any:
@@ -99,3 +102,70 @@ async def test_a_caller_that_goes_away_does_not_undo_what_it_asked_for(
     await journal.perform(_store("here"))
 
     assert sorted(await _stored(journal)) == ["gone", "here"]
+
+
+async def test_a_cancelled_caller_ends_only_once_its_operation_is_durable(
+    journal: SqliteJournal,
+) -> None:
+    """However often it is cancelled: what it puts away afterwards, a commit may refer to."""
+    seen: list[int] = []
+
+    async def ask() -> None:
+        try:
+            await journal.perform(_store("asked"))
+        finally:
+            seen.append(len(await _stored(journal)))
+
+    asking = asyncio.ensure_future(ask())
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    assert seen == [1]
+
+
+async def test_a_cancelled_submission_keeps_the_payload_that_its_commit_refers_to(
+    journal: SqliteJournal, make: Any
+) -> None:
+    """As at a shutdown, when a handler is cut off while it waits for the commit."""
+    upload = journal.begin(1 << 30)
+    content = bytes(1 << 20)
+    upload.write(content)
+    payload = await upload.finish()
+    admission = make.admission(content)
+    admission = replace(admission, message=replace(admission.message, payload=payload))
+
+    async def handler() -> None:
+        try:
+            await journal.admit(admission)
+        finally:
+            await journal.release(payload)
+
+    handling = asyncio.ensure_future(handler())
+    await asyncio.sleep(0)
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+
+    stored = await journal.payload(payload.digest)
+    assert b"".join([chunk async for chunk in journal.read(stored)]) == content
+
+
+async def test_a_cancelled_caller_of_a_writer_that_failed_is_let_go(tmp_path: Path) -> None:
+    """The batch never commits, and nobody waits for it for ever."""
+    failures: list[BaseException] = []
+
+    def no_head(epoch: int, size: int, root: bytes) -> bytes:
+        raise OSError("no signer")
+
+    journal = await SqliteJournal.open(tmp_path, NodeId("xa-a"), no_head, on_fatal=failures.append)
+    asking = asyncio.ensure_future(journal.perform(_store("asked")))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert failures
+    await journal.close()

@@ -9,7 +9,7 @@ import pytest
 
 from relay.errors import SignatureError
 from relay.model import NodeId, Signed, digest_of
-from relay.signing.evidence import verify_receipt, verify_transfer
+from relay.signing.evidence import verify_carry, verify_receipt, verify_transfer
 from relay.signing.faults import Fault
 from relay.signing.seal import verify_seal
 from relay.signing.trust import TrustStore
@@ -30,6 +30,8 @@ def _judge(path: Path) -> None:
     document = (other if other.exists() else FOLDER / f"{kind}.xml").read_bytes()
     if kind == "transfer":
         verify_transfer(Signed(document, signature), trust, None, NodeId("tinh-h01"))
+    elif kind == "carry":
+        verify_carry(Signed(document, signature), trust, None)
     else:
         verify_receipt(Signed(document, signature), trust, None)
 

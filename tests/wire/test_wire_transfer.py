@@ -182,8 +182,8 @@ def test_limits_are_named(header: TransferHeader) -> None:
     many = "".join(f"<To>{code}</To>" for code in codes).encode()
     with pytest.raises(WireError, match="limit 1 to 5000"):
         read_transfer(write_transfer(header).replace(b"<To>H36.02</To>", many))
-    with pytest.raises(WireError, match="17 or more steps in the trace, limit 16"):
-        write_transfer(replace(header, trace=header.trace * 17))
+    with pytest.raises(WireError, match="18 or more steps in the trace, limit 17"):
+        write_transfer(replace(header, trace=header.trace * 18))
     with pytest.raises(WireError, match="limit 1048576 bytes"):
         read_transfer(b"<" + b" " * LIMIT_BYTES)
 

@@ -30,6 +30,13 @@ ORDER BY d.message_row
 -- name: add_payload
 INSERT INTO payloads VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
 
+-- name: share_payload
+-- The message that brings a payload is known by its place in the order; all others are written down.
+INSERT INTO payload_users VALUES (?, ?) ON CONFLICT DO NOTHING
+
+-- name: keep_again
+INSERT INTO lingering VALUES ('payload', ?) ON CONFLICT DO NOTHING
+
 -- name: add_message
 INSERT INTO messages (origin, message_id, message_type, sender, sender_as, digest, size_bytes, priority,
     accepted_at, expires_at, subject, notation, document_id, promulgation_date, findings, submitted_by,
@@ -42,8 +49,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_delivery
 INSERT INTO deliveries (delivery_id, message_row, arrival_row, recipient, addressed_as, state, lane, next_hop,
-    reason, detail, failed_at_node, expires_at, available_at, inbox_cursor, settled_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    reason, detail, failed_at_node, expires_at, available_at, inbox_cursor, settled_at, updated_at, party, share_bytes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: next_cursor
 SELECT coalesce(max(inbox_cursor), 0) + 1 FROM deliveries WHERE inbox_cursor IS NOT NULL

@@ -1,6 +1,6 @@
 -- name: freeze_delivery
 UPDATE deliveries SET state = 'in-flight', transfer_id = ?1, updated_at = ?2
-WHERE delivery_row = ?3 AND state = 'queued' AND transfer_id IS NULL
+WHERE delivery_row = ?3 AND state = 'queued' AND transfer_id IS NULL AND next_hop = ?4
 
 -- name: add_transfer
 INSERT INTO transfers (transfer_id, neighbour, message_row, header, signature, lane, open, attempts, not_before, created_at)
@@ -19,6 +19,16 @@ UPDATE transfers SET attempts = attempts + 1, last_error = ?2, not_before = ?3 W
 -- name: of_transfer
 SELECT delivery_row, state FROM deliveries
 WHERE message_row = (SELECT message_row FROM transfers WHERE transfer_id = ?1) AND transfer_id = ?1
+
+-- name: may_go
+SELECT 1 FROM transfers WHERE transfer_id = ? AND open = 1
+
+-- name: let_go
+-- A held delivery is so no longer: its transfer may be repeated, unless another of it is held.
+UPDATE transfers SET open = 1
+WHERE transfer_id = (SELECT transfer_id FROM deliveries WHERE delivery_row = ?1) AND open = 2
+  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row
+                  AND d.transfer_id = transfers.transfer_id AND d.state = 'held')
 
 -- name: resend
 UPDATE deliveries SET state = 'in-flight', updated_at = ?2
@@ -92,17 +102,17 @@ SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_b
 FROM transfers t JOIN messages m ON m.message_row = t.message_row
 JOIN deliveries d ON d.message_row = t.message_row AND d.transfer_id = t.transfer_id
 JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE t.open = 2 AND t.neighbour = ? AND d.state = 'expired' AND d.reason = 'outcome-unknown'
+WHERE t.open = -1 AND t.neighbour = ? AND d.state = 'expired' AND d.reason = 'outcome-unknown'
 ORDER BY t.transfer_id LIMIT ?
 
 -- name: close_if_done
--- Closed (0), or open to a question (2) while the outcome of some of it is unknown.
+-- Closed (0), or open to a question (-1) while the outcome of some of it is unknown.
 UPDATE transfers SET open = CASE WHEN EXISTS
     (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
-       AND d.state = 'expired' AND d.reason = 'outcome-unknown') THEN 2 ELSE 0 END
+       AND d.state = 'expired' AND d.reason = 'outcome-unknown') THEN -1 ELSE 0 END
 WHERE transfer_id = ?1 AND NOT EXISTS
     (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
-       AND d.state IN ('queued', 'in-flight', 'in-doubt'))
+       AND d.state IN ('queued', 'in-flight', 'in-doubt', 'held'))
 
 -- name: returns
 SELECT r.return_row, c.document, c.signature FROM returns r JOIN receipts c ON c.digest = r.receipt

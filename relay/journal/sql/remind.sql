@@ -8,7 +8,8 @@ SELECT min(row), count(*), max(stored_at) FROM
     (SELECT rowid AS row, stored_at FROM receipts WHERE rowid < ? ORDER BY rowid DESC LIMIT ?)
 
 -- name: reopen
--- Transfers to the neighbour that it answered, of which it took something over.
+-- Transfers to the neighbour that it answered, of which it took something over. What is held (2) or was
+-- given up unanswered (-1) stays so.
 UPDATE transfers SET open = 1, not_before = :at WHERE open = 0 AND transfer_id IN
     (SELECT t.transfer_id FROM receipts r CROSS JOIN transfers t ON t.message_row = r.message_row AND t.answer = r.digest
      JOIN messages m ON m.message_row = t.message_row
@@ -17,6 +18,7 @@ UPDATE transfers SET open = 1, not_before = :at WHERE open = 0 AND transfer_id I
        AND EXISTS (SELECT 1 FROM payloads p WHERE p.digest = m.digest)
        AND EXISTS (SELECT 1 FROM deliveries d WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id
                    AND d.state IN ('relayed', 'available', 'fetched', 'handed-over', 'taken-back')))
+RETURNING message_row
 
 -- name: gone
 SELECT count(*) FROM receipts r CROSS JOIN transfers t ON t.message_row = r.message_row AND t.answer = r.digest

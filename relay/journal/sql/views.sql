@@ -1,7 +1,9 @@
 -- name: inbox
 SELECT d.delivery_id, d.inbox_cursor, m.message_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation,
-    m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind
+    m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind,
+    r.status_code, r.document_id, r.notation, r.promulgation_date
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
+LEFT JOIN reports r ON r.message_row = d.message_row
 WHERE d.inbox_cursor > :after
   AND (:agencies IS NULL OR d.recipient IN (SELECT value FROM json_each(:agencies)))
   AND (:kind IS NULL OR m.message_type = :kind)
@@ -20,8 +22,10 @@ WHERE d.inbox_cursor IS NOT NULL AND d.recipient IN (SELECT value FROM json_each
 -- name: inbox_item
 SELECT d.delivery_id, d.inbox_cursor, m.message_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation,
     m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind,
+    r.status_code, r.document_id, r.notation, r.promulgation_date,
     m.origin, d.recipient, a.receipt, a.transfer_id, a.neighbour
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
+LEFT JOIN reports r ON r.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
 WHERE d.delivery_id = ? AND d.inbox_cursor IS NOT NULL
 

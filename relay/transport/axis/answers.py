@@ -166,5 +166,6 @@ _WHY: Mapping[Reason | None, tuple[str, str]] = {
     Reason.CONFLICT: ("da co noi dung khac cung dinh danh", "other content has its identity"),
     Reason.EXPIRED: ("qua han ma chua den noi", "not delivered in time"),
     Reason.OUTCOME_UNKNOWN: ("khong ro ket qua chuyen", "the outcome is unknown"),
+    Reason.CANCELLED: ("da huy gui", "cancelled"),
     Reason.REJECTED_BY_RECIPIENT: ("noi nhan tu choi", "rejected by the recipient"),
 }

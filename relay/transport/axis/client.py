@@ -42,6 +42,7 @@ FILE_TYPE = "application/octet-stream"
 ANSWER_BYTES = 128 << 20
 """Of one JSON answer: getEdoc's base64 of the largest document that is asked for that way."""
 DOWNLOAD_CHUNK = 1 << 16
+SEND_CHUNK = 1 << 18
 
 
 _UNSENT = (
@@ -80,7 +81,7 @@ class AxisClient:
     ) -> str:
         """The DocId of the package."""
         return await self.send_stream(
-            content,
+            content if len(content) <= SEND_CHUNK else _pieces(content),
             digest=sha256(content).digest(),
             size_bytes=len(content),
             sender=sender,
@@ -211,6 +212,12 @@ def _kind(message_type: MessageType) -> list[tuple[str, str]]:
 
 def _json_list(codes: Sequence[str]) -> str:
     return "[" + ",".join(f'"{code}"' for code in codes) + "]"
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    """So that one write of a large document does not hold up everything else."""
+    for start in range(0, len(content), SEND_CHUNK):
+        yield content[start : start + SEND_CHUNK]
 
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:

@@ -10,7 +10,7 @@ Raises:  AxisRefusal.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -75,11 +75,18 @@ class AxisCall:
 
 
 def read_call(
-    call: Call, raw_headers: Iterable[tuple[bytes, bytes]], systems: Systems, now: datetime
+    call: Call,
+    raw_headers: Iterable[tuple[bytes, bytes]],
+    systems: Systems,
+    now: datetime,
+    known: Callable[[System], None] = lambda _: None,
 ) -> AxisCall:
-    """(1) collect, (2) HMAC, (3) members equal headers, (4) what is used is signed, (5) freshness."""
+    """(1) collect, (2) HMAC, (3) members equal headers, (4) what is used is signed, (5) freshness.
+
+    `known` is told the system once (2) holds: what is refused later is refused to it."""
     headers = collect(raw_headers)
     system = authenticate(headers, systems)
+    known(system)
     members = signed_members(headers)
     uses = USES.get(call, frozenset())
     for name in sorted({"systemid", *uses}):

@@ -25,6 +25,7 @@ from relay.transport.axis import answers, dialect
 from relay.transport.axis.dialect import AxisCall
 from relay.transport.axis.face import Face
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode
+from relay.transport.intake_stream import hold_little
 
 log = structlog.get_logger("relay.axis")
 
@@ -41,6 +42,7 @@ async def get(face: Face, call: AxisCall, request: web.Request) -> web.StreamRes
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.content_length = len(before) + (payload.size_bytes + 2) // 3 * 4 + len(after)
     await response.prepare(request)
+    hold_little(request.transport)
     await response.write(before)
     rest = b""
     async with aclosing(_proven(face.store, payload)) as chunks:
@@ -60,6 +62,7 @@ async def download(face: Face, call: AxisCall, request: web.Request) -> web.Stre
     response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
     response.content_length = fetched.payload.size_bytes
     await response.prepare(request)
+    hold_little(request.transport)
     async with aclosing(_proven(face.store, fetched.payload)) as chunks:
         async for chunk in chunks:
             await _write(face, response, chunk)

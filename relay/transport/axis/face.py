@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore
+from relay.delivery.pressure import OPEN, Gate
 from relay.envelope.limits import Limits
 from relay.model import AgencyCode
 from relay.transport.axis.systems import Systems
@@ -43,3 +44,5 @@ class Face:
     clock: Callable[[], datetime]
     resolve: Callable[[str], AgencyCode]
     """A code as people write it → the directory's; raises a RelayError for one it does not know."""
+    gate: Gate = OPEN
+    """Asked before a document is read."""

@@ -19,6 +19,8 @@ import structlog
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
+from relay.delivery.ports import Refusals
+from relay.delivery.refused import UNNOTED
 from relay.transport.axis import answers
 from relay.transport.axis.refusals import UNEXPECTED, AxisRefusal, ErrorCode
 
@@ -48,17 +50,22 @@ _UNREADABLE = AxisRefusal(
 class AxisRunner(web.AppRunner):
     """An AppRunner for axis_app; takes the same arguments."""
 
-    def __init__(self, app: web.Application, **serving: Any) -> None:
+    def __init__(self, app: web.Application, refusals: Refusals = UNNOTED, **serving: Any) -> None:
         super().__init__(app, **{**SERVING, **serving})
+        self._refusals = refusals
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _AxisServer(
+        made = _AxisServer(
             server.request_handler, request_factory=server.request_factory, **self._kwargs
         )
+        made.refusals = self._refusals
+        return made
 
 
 class _AxisServer(web.Server):
+    refusals: Refusals = UNNOTED
+
     def __call__(self) -> web.RequestHandler:
         return _AxisConnection(self, loop=self._loop, **self._kwargs)
 
@@ -66,10 +73,11 @@ class _AxisServer(web.Server):
 class _AxisConnection(web.RequestHandler):
     """A connection of the face; after an unreadable request it only listens for the end."""
 
-    __slots__ = ("_gone", "_unreadable")
+    __slots__ = ("_gone", "_refusals", "_unreadable")
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, server: _AxisServer, **named: Any) -> None:
+        super().__init__(server, **named)
+        self._refusals = server.refusals
         self._unreadable = False
         self._gone = asyncio.Event()
 
@@ -104,13 +112,15 @@ class _AxisConnection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The library's texts quote what was received; ours name only the kind of fault."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # nobody is there to be answered
         if request.writer.output_size:
             raise ConnectionAbortedError("the answer has begun already")
         if status >= 500:
             log.error("axis connection failed", status=status, exc_info=exc)
             return _fill(web.Response(), UNEXPECTED, status)
         self._unreadable = True
-        log.info("axis request unreadable", status=status, fault=type(exc).__name__)
+        self._refusals.stranger("axis", "unreadable")
         response = _Lingering()
         response.connection = self
         return _fill(response, _UNREADABLE, status)

@@ -11,14 +11,16 @@ import structlog
 from aiohttp import hdrs, web
 
 from relay.delivery.ports import Submission
+from relay.delivery.quota import caller_party
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError, RelayError
+from relay.model import MessageType
 from relay.transport.axis import answers, dialect
 from relay.transport.axis.dialect import AxisCall
 from relay.transport.axis.expect import go_on
 from relay.transport.axis.face import Face
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode
-from relay.transport.intake_stream import receive
+from relay.transport.intake_stream import CRLF_BYTES, receive, refuse_over
 
 log = structlog.get_logger("relay.axis")
 
@@ -30,6 +32,20 @@ async def send(face: Face, call: AxisCall, request: web.Request) -> web.StreamRe
     declared_to = dialect.declared_recipients(call, face.limits.recipients)
     expected = _hash_file(call)
     _refuse_coding(request)
+    refuse_over(request.content_length, face.limits.envelope_bytes, CRLF_BYTES)
+    with face.gate.body(caller_party(call.system.caller().holder), request.content_length):
+        return await _take(face, call, request, declared_type, declared_from, declared_to, expected)
+
+
+async def _take(
+    face: Face,
+    call: AxisCall,
+    request: web.Request,
+    declared_type: MessageType | None,
+    declared_from: str,
+    declared_to: tuple[str, ...] | None,
+    expected: str,
+) -> web.StreamResponse:
     await go_on(request)
     envelope, payload = await receive(
         request.content,

@@ -2,8 +2,8 @@
 
 Touches: HTTP.
 Trusts:  nothing before dialect.read_call; then only what was signed.
-Raises:  nothing. What a call raises is answered here, and logged here once: one line per refusal,
-         with neither headers nor payload.
+Raises:  nothing. What a call raises is answered here, and told here once: one line per refusal of a
+         system we know, with neither headers nor payload; strangers are counted.
 
 The signature binds neither path nor body, so the same signed headers may serve two calls. That is
 the dialect's nature; what bounds it is that a call touches only its system's own deliveries and
@@ -18,15 +18,17 @@ from datetime import datetime
 import structlog
 from aiohttp import web
 
-from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore
+from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore, Refusals
+from relay.delivery.pressure import OPEN, Gate
+from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits, in_units
-from relay.errors import JournalError, OverloadError, RelayError
+from relay.errors import JournalError, OverloadError, PeerError, RelayError
 from relay.model import AgencyCode
 from relay.transport.axis import answers, documents, expect, listing, sending
 from relay.transport.axis.dialect import AxisCall, Call, read_call
 from relay.transport.axis.face import Bounds, Face
 from relay.transport.axis.refusals import UNEXPECTED, AxisRefusal, ErrorCode, refusal_of
-from relay.transport.axis.systems import Systems
+from relay.transport.axis.systems import System, Systems
 
 log = structlog.get_logger("relay.axis")
 
@@ -47,6 +49,8 @@ HANDLERS: Mapping[Call, Handler] = {
     Call.REGISTER: listing.not_offered,
     Call.UNREGISTER: listing.not_offered,
 }
+_SYSTEM = web.RequestKey("system", str)
+"""The systemid, once its signature holds."""
 _GET_TOO = frozenset({Call.DOWNLOAD, Call.COUNT_DOCUMENTS, Call.COUNT_STATUSES})
 
 
@@ -61,10 +65,13 @@ def axis_app(
     resolve: Callable[[str], AgencyCode],
     *,
     bounds: Bounds | None = None,
+    gate: Gate = OPEN,
+    refusals: Refusals = UNNOTED,
 ) -> web.Application:
     """Serve it with runner.AxisRunner, which also answers what never becomes a request."""
-    face = Face(intake, inbox, outbox, store, systems, limits, bounds or Bounds(), clock, resolve)
-    door = _Door(face)
+    bounds = bounds or Bounds()
+    face = Face(intake, inbox, outbox, store, systems, limits, bounds, clock, resolve, gate)
+    door = _Door(face, refusals)
     app = web.Application(middlewares=[door.guard])
     app.router.add_route("*", "/{path:.*}", door.answer, expect_handler=expect.later)
     return app
@@ -73,8 +80,9 @@ def axis_app(
 class _Door:
     """Finds the call, proves the caller, runs the call, turns every failure into an answer."""
 
-    def __init__(self, face: Face) -> None:
+    def __init__(self, face: Face, refusals: Refusals) -> None:
         self._face = face
+        self._refusals = refusals
         self._odd_stamps: dict[str, str] = {}
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -83,7 +91,12 @@ class _Door:
             raise web.HTTPNotFound
         if request.method != "POST" and not (request.method == "GET" and call in _GET_TOO):
             raise web.HTTPMethodNotAllowed(request.method, _methods(call))
-        axis_call = read_call(call, request.raw_headers, self._face.systems, self._face.clock())
+        now = self._face.clock()
+
+        def known(system: System) -> None:
+            request[_SYSTEM] = system.systemid
+
+        axis_call = read_call(call, request.raw_headers, self._face.systems, now, known)
         self._note_stamp(axis_call)
         if call is not Call.SEND and request.can_read_body:
             await self._discard_body(request)
@@ -98,15 +111,43 @@ class _Door:
         try:
             return await handler(request)
         except ConnectionError:
+            await self._told(request, "broke-off", entry=False)
             raise
         except web.HTTPException as error:
+            self._refusals.stranger("axis", "bad-path")
             return _answer_http(request, error)
         except RelayError as error:
-            return _refuse(request, error)
+            return await self._refuse(request, error)
         except Exception:
             # A bug of ours: loud here, shown to nobody.
             log.exception("axis call failed", call=_called(request))
             return _response(request, UNEXPECTED, 500)
+
+    async def _refuse(self, request: web.Request, error: RelayError) -> web.StreamResponse:
+        refusal, call = refusal_of(error), _called(request)
+        if isinstance(error, JournalError) and not isinstance(error, OverloadError):
+            log.error("axis call cannot be stored", call=call, error=str(error))
+            return _response(request, refusal, 200)
+        refused = isinstance(error, PeerError) and refusal.why != "not-found"
+        if await self._told(request, refusal.why, entry=refused):
+            log.info(
+                "axis call refused",
+                systemid=request[_SYSTEM],
+                call=call,
+                code=refusal.code,
+                why=refusal.why,
+                detail=refusal.logged,
+                peer=request.remote or "",
+            )
+        return _response(request, refusal, 200)
+
+    async def _told(self, request: web.Request, why: str, *, entry: bool) -> bool:
+        """Whether a line is due: not for strangers, who could fill the log, and not without end."""
+        systemid = request.get(_SYSTEM)
+        if systemid is None:
+            self._refusals.stranger("axis", why)
+            return False
+        return await self._refusals.known("axis", f"system:{systemid}", why, entry=entry)
 
     def _note_stamp(self, call: AxisCall) -> None:
         """Once per odd timestamp: a client repeats its own for days."""
@@ -124,25 +165,6 @@ class _Door:
                 "Noi dung kem theo qua lon",
                 f"a body of over {in_units(bounds.spare_body_bytes)} where none is used",
             )
-
-
-def _refuse(request: web.Request, error: RelayError) -> web.StreamResponse:
-    refusal = refusal_of(error)
-    call = _called(request)
-    if isinstance(error, JournalError) and not isinstance(error, OverloadError):
-        log.error("axis call cannot be stored", call=call, error=str(error))
-    else:
-        systemid = request.headers.get("XroadVnpt-systemid", "")[:64]
-        log.info(
-            "axis call refused",
-            systemid=systemid if systemid.isascii() and systemid.isprintable() else "?",
-            call=call,
-            code=refusal.code,
-            why=refusal.why,
-            detail=refusal.logged,
-            peer=request.remote or "",
-        )
-    return _response(request, refusal, 200)
 
 
 def _answer_http(request: web.Request, error: web.HTTPException) -> web.StreamResponse:

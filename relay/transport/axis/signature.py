@@ -65,7 +65,7 @@ def authenticate(headers: Mapping[str, bytes], systems: Systems) -> System:
         holds |= hmac.compare_digest(mac(key, signed), given) & counts
     if system is None or not holds:
         raise _refuse(
-            "bad-signature",
+            "unknown-system" if system is None else "bad-signature",
             "Sai systemid hoac khoa bi mat",
             "unknown systemid, or hash-header is not the HMAC-SHA256 of sign-header with its secret",
             logged="unknown systemid" if system is None else "hash-header does not hold",

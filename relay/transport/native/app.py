@@ -17,22 +17,38 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from relay.delivery.carry import CarryDesk
+from relay.delivery.inspecting import QueueReader
+from relay.delivery.operating import Control
 from relay.delivery.ports import (
     Inbox,
     Intake,
     LogReader,
     Outbox,
     PayloadStore,
+    Refusals,
     Tokens,
     Tracking,
 )
+from relay.delivery.pressure import OPEN, Gate
 from relay.delivery.recovery import Recovering
+from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits
-from relay.transport.native import audit, deliveries, health, messages, submit, tokens
+from relay.errors import NotFoundError, PeerError, RelayError
+from relay.transport.native import (
+    audit,
+    carry,
+    deliveries,
+    health,
+    messages,
+    operating,
+    submit,
+    tokens,
+)
 from relay.transport.native import recovery as recovery_face
 from relay.transport.native.gate import admit
-from relay.transport.native.inside import REQUEST_ID, Inside, Route, Who
-from relay.transport.problems import is_expected, problem_of, problem_response
+from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
+from relay.transport.problems import is_expected, problem_of, problem_response, word_of
 
 _log = structlog.get_logger("relay.native")
 _SHOWN_PATH = 100
@@ -50,11 +66,25 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/ack", deliveries.acknowledge),
     Route("GET", "/v1/recovery", recovery_face.standing, Who.OPERATOR),
     Route("POST", "/v1/recovery/skip", recovery_face.skip, Who.OPERATOR),
+    Route("GET", "/v1/queue/shape", operating.shape, Who.OPERATOR),
+    Route("POST", "/v1/queue/hold", operating.hold_all, Who.OPERATOR),
+    Route("POST", "/v1/queue/release", operating.release_all, Who.OPERATOR),
+    Route("POST", "/v1/queue/requeue", operating.requeue_all, Who.OPERATOR),
+    Route("POST", "/v1/queue/flush", operating.flush_all, Who.OPERATOR),
+    Route("GET", "/v1/deliveries/{id}/why", operating.why, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/hold", operating.hold, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/release", operating.release, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/requeue", operating.requeue, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/cancel", operating.cancel, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/redirect", operating.redirect, Who.OPERATOR),
+    Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
+    Route("POST", "/v1/carry", carry.take, Who.OPERATOR),
+    Route("POST", "/v1/carry/{neighbour}", carry.export, Who.OPERATOR),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
     Route("GET", "/readyz", health.ready, Who.ANYONE),
@@ -74,8 +104,13 @@ def native_app(
     *,
     outbox: Outbox,
     recovery: Recovering,
+    control: Control,
+    queue: QueueReader,
+    courier: CarryDesk | None = None,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
+    gate: Gate = OPEN,
+    refusals: Refusals = UNNOTED,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -94,7 +129,12 @@ def native_app(
         ready,
         local_operator,
         entropy,
+        control,
+        queue,
         recovery,
+        gate=gate,
+        carry=courier,
+        refusals=refusals,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:
@@ -128,9 +168,11 @@ def _answering(inside: Inside) -> Middleware:
         try:
             response = await handler(request)
         except Exception as error:
-            if request.transport is None or request.transport.is_closing():
+            gone = request.transport is None or request.transport.is_closing()
+            if gone and isinstance(error, RelayError | OSError | web.HTTPException):
+                await _note_gone(inside.refusals, request)
                 raise ConnectionResetError from error  # nobody is there to be answered
-            return _refusal(request, error, request_id)
+            return await _refusal(inside, request, error)
         if not response.prepared:
             response.headers["X-Request-ID"] = request_id
         return response
@@ -138,26 +180,48 @@ def _answering(inside: Inside) -> Middleware:
     return answer
 
 
-def _refusal(request: web.Request, error: Exception, request_id: str) -> web.Response:
+async def _refusal(inside: Inside, request: web.Request, error: Exception) -> web.Response:
     problem = problem_of(error)
     if isinstance(error, web.HTTPNotFound):
-        path = ascii(request.path)[1:-1][:_SHOWN_PATH]
-        detail = f"no route of the API is at {path}; /v1/openapi.json lists them"
+        detail = f"no route of the API is at {_shown(request)}; /v1/openapi.json lists them"
         problem = replace(problem, detail=detail)
-    if is_expected(error):
-        # Whoever is known leaves a line; strangers must not be able to fill the log.
-        say = _log.debug if problem.kind.status in (401, 404, 405) else _log.info
-        say(
+    if not is_expected(error):
+        _log.error("failed", method=request.method, path=request.path, exc_info=error)
+    elif await _told(inside.refusals, request, error):
+        _log.info(
             "refused",
+            by=request[CALLER].holder,
             method=request.method,
             path=request.path,
             status=problem.kind.status,
             problem=problem.kind.word,
             detail=problem.detail,
         )
-    else:
-        _log.error("failed", method=request.method, path=request.path, exc_info=error)
-    return problem_response(problem, request_id)
+    return problem_response(problem, request[REQUEST_ID])
+
+
+async def _note_gone(refusals: Refusals, request: web.Request) -> None:
+    caller = request.get(CALLER)
+    if caller is None:
+        refusals.stranger("native", "broke-off")
+    elif await refusals.known("native", caller.holder, "broke-off", entry=False):
+        _log.info("client broke off", by=caller.holder, method=request.method, path=request.path)
+
+
+async def _told(refusals: Refusals, request: web.Request, error: Exception) -> bool:
+    """Whether a line is due: not for strangers, who could fill the log, and not without end."""
+    caller = request.get(CALLER)
+    if caller is None:
+        if isinstance(error, PeerError | web.HTTPException):
+            refusals.stranger("native", word_of(error))
+        return False
+    refused = isinstance(error, PeerError) and not isinstance(error, NotFoundError)
+    return await refusals.known("native", caller.holder, word_of(error), entry=refused)
+
+
+def _shown(request: web.Request) -> str:
+    """A path that nobody of ours chose, fit for a line."""
+    return ascii(request.path)[1:-1][:_SHOWN_PATH]
 
 
 def request_id_of(request: web.Request, entropy: Callable[[int], bytes]) -> str:

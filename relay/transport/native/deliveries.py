@@ -12,6 +12,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
+from relay.errors import GoneError
 from relay.model import MessageType
 from relay.transport.native.asking import (
     LARGEST,
@@ -65,19 +66,25 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
 
 
 async def seal(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
+    """Also of an envelope whose retention time is over: the seal is kept with what is known of it."""
     only(request)
-    fetched = await inside.inbox.fetch(caller, delivery_id(request))
-    return seal_response(fetched.seal)
+    named = delivery_id(request)
+    try:
+        return seal_response((await inside.inbox.fetch(caller, named)).seal)
+    except GoneError:
+        item = await inside.inbox.find(caller, named)
+        return seal_response(await inside.tracking.seal(caller, item.message_id))
 
 
 async def acknowledge(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
     only(request)
     named = delivery_id(request)
     await proceed(request)
-    found = await members(request, _BODY_BYTES, ("status",), ("reason",))
+    found = await members(request, _BODY_BYTES, ("status",), ("reason", "why"))
     said = _SAID.get(str(found["status"]))
     if said is None:
         raise RequestError(f"must be one of: {', '.join(_SAID)}", parameter="status")
     reason = text_member(found, "reason", 2000, lines=True)
-    item = await inside.inbox.acknowledge(caller, named, said, reason)
+    why = text_member(found, "why", 500).strip()
+    item = await inside.inbox.acknowledge(caller, named, said, reason, why)
     return json_response(inbox_item(item))

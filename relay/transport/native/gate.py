@@ -18,7 +18,7 @@ from aiohttp import web
 
 from relay.delivery.ports import Caller
 from relay.errors import AccessError
-from relay.transport.native.inside import NOBODY, Inside, Who
+from relay.transport.native.inside import CALLER, NOBODY, Inside, Who
 from relay.transport.problems import UnauthenticatedError
 
 _SECRET = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
@@ -29,7 +29,7 @@ async def admit(inside: Inside, who: Who, request: web.Request) -> Caller:
     """The caller, where the route is for it."""
     if who is Who.ANYONE:
         return NOBODY
-    caller = await _caller(inside, request)
+    caller = request[CALLER] = await _caller(inside, request)
     if who is Who.OPERATOR and not caller.operator:
         raise AccessError("only an operator may do that")
     if who is Who.READER and not (caller.operator or caller.auditor):
@@ -53,7 +53,9 @@ async def _caller(inside: Inside, request: web.Request) -> Caller:
 
 
 def _local(request: web.Request) -> Caller:
-    return Caller(holder=f"local:{_peer_name(request)}", agencies=frozenset(), operator=True)
+    return Caller(
+        holder=f"local:{_peer_name(request)}", agencies=frozenset(), operator=True, local=True
+    )
 
 
 def _peer_name(request: web.Request) -> str:

@@ -13,6 +13,9 @@ from enum import Enum, auto
 
 from aiohttp import web
 
+from relay.delivery.carry import CarryDesk
+from relay.delivery.inspecting import QueueReader
+from relay.delivery.operating import Control
 from relay.delivery.ports import (
     Caller,
     Inbox,
@@ -20,10 +23,13 @@ from relay.delivery.ports import (
     LogReader,
     Outbox,
     PayloadStore,
+    Refusals,
     Tokens,
     Tracking,
 )
+from relay.delivery.pressure import OPEN, Gate
 from relay.delivery.recovery import Recovering
+from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits
 
 
@@ -42,14 +48,22 @@ class Inside:
     """None when the node takes documents, else why it does not."""
     local_operator: bool
     entropy: Callable[[int], bytes]
+    control: Control
+    queue: QueueReader
     recovery: Recovering
+    carry: CarryDesk | None = None
+    refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
     streams: set[str] = field(default_factory=set)
     """Request ids of the live streams, to bound their number."""
+    gate: Gate = OPEN
+    """Asked before an envelope is read."""
 
 
 REQUEST_ID = web.RequestKey("request_id", str)
+CALLER = web.RequestKey("caller", Caller)
+"""Set once the caller is known."""
 
 
 class Who(Enum):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
+from relay.transport.native.carry_described import carry_paths
+from relay.transport.native.digests import FIELDS
 from relay.transport.native.fragments import (
     LIMIT,
     Json,
@@ -25,6 +27,8 @@ from relay.transport.native.fragments import (
     xml_answer,
 )
 from relay.transport.native.messages import MOST_SKIPPED
+from relay.transport.native.operating_paths import operating_paths
+from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 
@@ -33,7 +37,8 @@ _TITLES = {
     401: "No valid bearer token",
     403: "Not for this caller",
     404: "Nothing of the caller's has that name",
-    409: "Other content stands under that name, or the opposite was said before",
+    409: "Other content stands under that name, the opposite was said before, or it is not to be acted on now",
+    410: "It was here; its retention time is over",
     413: "More than this node takes",
     415: "A kind of body not taken here",
     416: "The range lies outside the document",
@@ -63,7 +68,7 @@ def document() -> Json:
                     "description": "From `relay token issue`, with scopes agency:CODE, operator, auditor.",
                 }
             },
-            "schemas": {**SCHEMAS, **RECOVERY_SCHEMAS},
+            "schemas": {**SCHEMAS, **OPERATING_SCHEMAS, **RECOVERY_SCHEMAS},
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
                 for status, title in _TITLES.items()
@@ -102,6 +107,7 @@ def _paths() -> Json:
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
         **recovery_paths(),
+        **operating_paths(),
         "/v1/audit": {"get": _audit()},
         "/v1/audit/head": {
             "get": operation(
@@ -118,6 +124,7 @@ def _paths() -> Json:
             ),
             "parameters": [in_path("id", TEXT)],
         },
+        **carry_paths(),
         "/v1/openapi.json": {
             "get": open_to_all(
                 "describe",
@@ -143,6 +150,11 @@ def _submit() -> Json:
     accepted["headers"] = {
         "Location": {"schema": TEXT, "description": "Where to follow the message"},
         "Relay-Repeated": {"schema": TEXT, "description": "`true` where this was a repeat"},
+        "Relay-Seal-Kind": {
+            "schema": TEXT,
+            "description": "On a repeat that brought a seal: the kind of the first message's, which "
+            "stands (`not-yet` while it is being made); the one brought now is not kept",
+        },
     }
     return {
         **operation(
@@ -163,6 +175,16 @@ def _submit() -> Json:
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
                 "description": "Other content under the same key is refused",
             },
+            *(
+                {
+                    "name": name,
+                    "in": "header",
+                    "schema": {"type": "string", "examples": ["sha-256=:BASE64:"]},
+                    "description": "RFC 9530, sha-256 or sha-512 over the whole body; other bytes are "
+                    "refused (422, damaged)",
+                }
+                for name in FIELDS
+            ),
         ],
         "requestBody": {"required": True, "content": _bodies()},
     }
@@ -173,6 +195,9 @@ def _bodies() -> Json:
     parts = {
         "schema": {
             "type": "object",
+            "description": "The envelope, and beside it the agency's own seal over it (`relay seal`). A "
+            "part is named by its form-data name or its Content-ID: envelope or envelope.edxml, seal or "
+            "seal.xml. Parts without a name are the envelope first, the seal second.",
             "properties": {"envelope": raw["schema"], "seal": raw["schema"]},
             "required": ["envelope"],
         }
@@ -245,7 +270,7 @@ def _envelope() -> Json:
             "getDeliveryEnvelope",
             "The exact bytes that were sent; marks the delivery fetched",
             {"200": whole, "206": {**xml_answer("One range of them"), "headers": headers}},
-            (400, 401, 404, 416, 503),
+            (400, 401, 404, 410, 416, 503),
         ),
         "parameters": [
             {"name": "Range", "in": "header", "schema": TEXT, "description": "One byte range"}
@@ -271,7 +296,9 @@ def _audit() -> Json:
     return {
         **operation("readAudit", "Entries of the audit log", {"200": page}, (400, 401, 403, 503)),
         "parameters": [
-            *cursor("Index of the first entry wanted"),
+            *cursor(
+                "Index of the first entry wanted, that one included; `next` of a page is the one to go on with"
+            ),
             {
                 "name": "Last-Event-ID",
                 "in": "header",

@@ -47,6 +47,9 @@ def _record(description: str, /, **members: Schema) -> Schema:
     }
 
 
+record, or_null, word = _record, _or_null, _word
+"""For the schemas that have a module of their own."""
+
 _PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": 4}
 _SCOPES = list_of({"type": "string", "pattern": "^(operator|auditor|agency:[A-Za-z0-9.]{1,35})$"})
 
@@ -146,6 +149,14 @@ SCHEMAS: dict[str, Schema] = {
         available_at=INSTANT,
         updated_at=INSTANT,
         seal_kind=_word(SealKind),
+        answering=_or_null(reference("Answering")),
+    ),
+    "Answering": _record(
+        "What a status message says, and the document it speaks of as it writes it.",
+        status_code=TEXT,
+        document_id=TEXT,
+        notation=TEXT,
+        promulgation_date=TEXT,
     ),
     "Deliveries": _record(
         "A page; ask again with `after` set to `next`.",
@@ -202,6 +213,11 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {
             "status": {"type": "string", "enum": ["processing", "done", "fail"]},
             "reason": {"type": "string", "maxLength": 2000},
+            "why": {
+                "type": "string",
+                "maxLength": 500,
+                "description": "On the control socket only: why an operator acknowledges for the agency",
+            },
         },
         "required": ["status"],
         "additionalProperties": False,

@@ -1,6 +1,6 @@
 """Send a payload's exact bytes at flat memory: whole, or the range a resuming client asks for.
 
-Touches: the payload store through its door; for a range, the payload's own file.
+Touches: the payload store through its door.
 Trusts:  that a payload's bytes never change once stored.
 Raises:  RangeError; ConnectionResetError when the bytes stop coming once the answer has begun.
 """
@@ -11,19 +11,18 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import structlog
 from aiohttp import web
 
 from relay.delivery.ports import PayloadStore
 from relay.model import Payload
+from relay.transport.intake_stream import IDLE, hold_little
 from relay.transport.native.inside import REQUEST_ID
 from relay.transport.problems import RangeError
 
 _log = structlog.get_logger("relay.native")
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-_CHUNK_BYTES = 1 << 18
 
 
 async def send_payload(
@@ -33,10 +32,11 @@ async def send_payload(
     wanted = _wanted(request, payload)
     headers = _headers(request, payload)
     if wanted is None:
-        return await _send(request, 200, headers, payload.size_bytes, store.read(payload))
+        return await send_stream(request, 200, headers, payload.size_bytes, store.read(payload))
     start, stop = wanted
     headers["Content-Range"] = f"bytes {start}-{stop - 1}/{payload.size_bytes}"
-    return await _send(request, 206, headers, stop - start, _slice(store, payload, start, stop))
+    chunks = _slice(store.read(payload, start), stop - start)
+    return await send_stream(request, 206, headers, stop - start, chunks)
 
 
 def _headers(request: web.Request, payload: Payload) -> dict[str, str]:
@@ -77,51 +77,49 @@ def _wanted(request: web.Request, payload: Payload) -> tuple[int, int] | None:
     return start, stop
 
 
-async def _send(
+async def send_stream(
     request: web.Request,
     status: int,
     headers: dict[str, str],
     size_bytes: int,
     chunks: AsyncIterator[bytes],
 ) -> web.StreamResponse:
+    """Exactly so many bytes, as they come; what fails on the way breaks the connection."""
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = size_bytes
     first = await anext(chunks, b"")  # a store that fails at once is still answered as a problem
     await response.prepare(request)
+    hold_little(request.transport)
     try:
-        await response.write(first)
+        await _write(response, first)
         async for chunk in chunks:
-            await response.write(chunk)
+            await _write(response, chunk)
         await response.write_eof()
     except ConnectionError:
         raise
     except Exception as error:
         # The head is out: only a broken connection can tell the client that bytes are missing.
-        _log.exception("cut off while sending", path=request.path)
+        if isinstance(error, TimeoutError):
+            _log.info("the client takes no bytes", path=request.path)
+        else:
+            _log.exception("cut off while sending", path=request.path)
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError from error
     return response
 
 
-async def _slice(
-    store: PayloadStore, payload: Payload, start: int, stop: int
-) -> AsyncIterator[bytes]:
-    if payload.path is None:
-        content = b"".join([chunk async for chunk in store.read(payload)])
-        yield content[start:stop]
-        return
-    while start < stop:
-        chunk = await asyncio.to_thread(
-            _read_at, payload.path, start, min(_CHUNK_BYTES, stop - start)
-        )
-        if not chunk:
-            raise OSError("a payload file is shorter than its record says")
-        yield chunk
-        start += len(chunk)
+async def _write(response: web.StreamResponse, chunk: bytes) -> None:
+    """A reader that takes nothing for too long gives its place, and its open file, to others."""
+    async with asyncio.timeout(IDLE.total_seconds()):
+        await response.write(chunk)
 
 
-def _read_at(path: Path, offset: int, size_bytes: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(offset)
-        return file.read(size_bytes)
+async def _slice(chunks: AsyncIterator[bytes], size_bytes: int) -> AsyncIterator[bytes]:
+    """The first so many bytes."""
+    async for chunk in chunks:
+        yield chunk[:size_bytes]
+        size_bytes -= len(chunk)
+        if size_bytes <= 0:
+            return
+    raise OSError("a payload file is shorter than its record says")

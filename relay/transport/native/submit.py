@@ -2,26 +2,32 @@
 
 Touches: the payload store (through intake_stream) and the intake.
 Trusts:  nothing of the body; the caller is known before the first byte of it is read.
-Raises:  RequestError and its kin, and what `receive` and Intake.submit raise.
+Raises:  RequestError and its kin, OverloadError before the body is read, and what `receive` and
+         Intake.submit raise.
 
-The answer to a repeat is the first answer, byte for byte; only the header Relay-Repeated differs.
+The answer to a repeat is the first answer, byte for byte; only the header Relay-Repeated differs, and
+where the repeat brought a seal, Relay-Seal-Kind: the seal that stands is the first message's.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from relay.delivery.ports import Accepted, Caller, Submission
+from relay.delivery.quota import caller_party
 from relay.envelope.limits import in_units
 from relay.envelope.parties import require_codes
-from relay.errors import EnvelopeError, OverloadError
+from relay.errors import EnvelopeError, NotFoundError, TransportError
 from relay.model import Envelope, Payload
-from relay.transport.intake_stream import receive
+from relay.transport.intake_stream import IDLE, receive, refuse_over
 from relay.transport.native.asking import codes, idempotency_key, only, refuse_coding
+from relay.transport.native.digests import Digests, Tapped, digests_of
 from relay.transport.native.inside import Inside
 from relay.transport.native.proceed import proceed
 from relay.transport.native.views import json_bytes, stamp
@@ -31,10 +37,15 @@ _PLAIN = frozenset(
     {"application/xml", "text/xml", "application/edxml+xml", "application/octet-stream"}
 )
 _PARTS = frozenset({"multipart/related", "multipart/form-data"})
+_IN_ORDER = ("envelope", "seal")
+_NAMES = {"envelope": "envelope", "envelope.edxml": "envelope", "seal": "seal", "seal.xml": "seal"}
+_CALLED = (
+    "a part must be called envelope or seal (form-data name, or Content-ID <envelope> or"
+    " <envelope.edxml>, <seal> or <seal.xml>), each once; parts without a name come in that order"
+)
 _SEAL_BYTES = 1 << 18
 """A seal with a chain of three RSA-4096 certificates is under 16 KiB."""
 _CHUNK_BYTES = 1 << 18
-_COME_AGAIN_SECONDS = 30
 _FRAMING = (
     ValueError,
     RuntimeError,
@@ -58,7 +69,17 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
     declared_to = codes(request, "to", inside.limits.recipients)
     key = idempotency_key(request)
     refuse_coding(request)
-    _require_ready(inside)
+    with inside.gate.body(caller_party(caller.holder), request.content_length):
+        return await _submit(inside, caller, request, declared_to, key)
+
+
+async def _submit(
+    inside: Inside,
+    caller: Caller,
+    request: web.Request,
+    declared_to: tuple[str, ...] | None,
+    key: str | None,
+) -> web.StreamResponse:
     handed = await _take(inside, request)
     submission = Submission(
         caller=caller,
@@ -69,7 +90,11 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
         idempotency_key=key,
     )
     try:
-        return _answer(await inside.intake.submit(submission))
+        accepted = await inside.intake.submit(submission)
+        answer = _answer(accepted)
+        if accepted.repeated and handed.seal is not None:
+            answer.headers["Relay-Seal-Kind"] = await _seal_that_stands(inside, caller, accepted)
+        return answer
     except EnvelopeError:
         require_codes(handed.envelope, declared_to)  # says in which element, where it is a code
         raise
@@ -77,10 +102,11 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
         await inside.store.release(handed.payload)
 
 
-def _require_ready(inside: Inside) -> None:
-    """Before the first byte of a body that would not be taken."""
-    if (reason := inside.ready()) is not None:
-        raise OverloadError(f"nothing is taken in now: {reason}", _COME_AGAIN_SECONDS)
+async def _seal_that_stands(inside: Inside, caller: Caller, accepted: Accepted) -> str:
+    try:
+        return (await inside.tracking.seal(caller, accepted.message_id)).kind.value
+    except NotFoundError:
+        return "not-yet"
 
 
 def _answer(accepted: Accepted) -> web.Response:
@@ -98,11 +124,13 @@ def _answer(accepted: Accepted) -> web.Response:
 
 
 async def _take(inside: Inside, request: web.Request) -> _Handed:
+    digests = digests_of(request)
     if request.content_type in _PLAIN:
+        refuse_over(request.content_length, inside.limits.envelope_bytes)
         await proceed(request)
         return _Handed(
             *await receive(
-                request.content,
+                digests.over(request.content) if digests.expected else request.content,
                 inside.store,
                 inside.limits,
                 declared_bytes=request.content_length,
@@ -111,7 +139,7 @@ async def _take(inside: Inside, request: web.Request) -> _Handed:
     if request.content_type in _PARTS:
         _refuse_long(inside, request)
         await proceed(request)
-        return await _take_parts(inside, request)
+        return await _take_parts(inside, request, digests)
     kinds = ", ".join(sorted(_PLAIN | _PARTS))
     raise MediaTypeError(f"the body must be one of: {kinds}", parameter="Content-Type")
 
@@ -124,24 +152,42 @@ def _refuse_long(inside: Inside, request: web.Request) -> None:
         )
 
 
-async def _take_parts(inside: Inside, request: web.Request) -> _Handed:
+async def _take_parts(inside: Inside, request: web.Request, digests: Digests) -> _Handed:
     """The parts `envelope` and, if given, `seal`, each once and in any order, closed as they should be.
 
     A cut-off multipart body reads short without an error, so the closing boundary must be met.
     """
+    tapped = Tapped(request.content, digests)
     try:
-        reader = await request.multipart()
+        reader = MultipartReader(
+            request.headers,
+            cast("StreamReader", tapped),
+            max_field_size=request.protocol.max_field_size,
+            max_headers=request.protocol.max_headers,
+        )
     except _FRAMING:
         raise RequestError(
             "the multipart body has no usable boundary", parameter="Content-Type"
         ) from None
     parts: dict[str, tuple[Envelope, Payload] | bytes] = {}
     try:
-        return await _read_parts(inside, reader, parts)
+        handed = await _read_parts(inside, reader, parts)
+        await _finish(tapped)
+        return handed
     except BaseException:
         if isinstance(taken := parts.get("envelope"), tuple):
             await inside.store.release(taken[1])
         raise
+
+
+async def _finish(tapped: Tapped) -> None:
+    try:
+        async with asyncio.timeout(IDLE.total_seconds()):
+            await tapped.finish()
+    except TimeoutError:
+        raise TransportError(f"no byte for {IDLE.total_seconds():g} s") from None
+    except _FRAMING:
+        raise _misframed() from None
 
 
 async def _read_parts(
@@ -150,19 +196,23 @@ async def _read_parts(
     parts: dict[str, tuple[Envelope, Payload] | bytes],
 ) -> _Handed:
     while (part := await _next_part(reader)) is not None:
-        name = _name_of(part)
-        if name in parts or name not in {"envelope", "seal"}:
-            raise RequestError(
-                "a part must be called envelope or seal, each once", parameter=name[:64]
-            )
+        name = _meant(_name_of(part), parts)
         if name == "seal":
             parts[name] = await _short(part)
         else:
             parts[name] = await receive(_chunks(part), inside.store, inside.limits)
     envelope, seal = parts.get("envelope"), parts.get("seal")
     if not isinstance(envelope, tuple):
-        raise RequestError("the part is missing", parameter="envelope")
+        raise RequestError(f"the part is missing; {_CALLED}", parameter="envelope")
     return _Handed(*envelope, seal if isinstance(seal, bytes) else None)
+
+
+def _meant(name: str, parts: Mapping[str, object]) -> str:
+    """Which part this is: by its name, or without one the first of the two that has not come."""
+    meant = _NAMES.get(name) if name else next((n for n in _IN_ORDER if n not in parts), None)
+    if meant is None or meant in parts:
+        raise RequestError(f"a part comes twice or is not known; {_CALLED}", parameter=name[:64])
+    return meant
 
 
 async def _next_part(reader: MultipartReader) -> BodyPartReader | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -157,6 +158,7 @@ def inbox_item(item: InboxItem) -> Json:
         "available_at": stamp(item.available_at),
         "updated_at": stamp(item.updated_at),
         "seal_kind": item.seal_kind,
+        "answering": None if item.answering is None else asdict(item.answering),
     }
 
 

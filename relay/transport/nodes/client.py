@@ -12,7 +12,6 @@ Raises:  TransportError, UnansweredError, PeerError.
 from __future__ import annotations
 
 import asyncio
-import io
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -20,11 +19,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import structlog
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector
 
+from relay.delivery.inspecting import PeerCertificate
 from relay.delivery.ports import PayloadStore
 from relay.errors import (
     AccessError,
@@ -37,15 +39,21 @@ from relay.errors import (
     WireError,
 )
 from relay.model import NodeId, Payload, Signed, TransferId
+from relay.transport.intake_stream import hold_little
 from relay.transport.nodes import parts
+from relay.transport.nodes.certificate import shown_certificate
+from relay.transport.nodes.moving import PIECE_BYTES, Patience, make_socket
 from relay.transport.nodes.server import AHEAD_BYTES, RECEIPTS_LIMIT_BYTES, RECEIPTS_TYPE
 from relay.wire.container import read_receipts, write_receipts
 
+log = structlog.get_logger("relay.nodes")
 CONNECT_SECONDS = 10.0
+SETTLE_SECONDS = 0.5
+"""After a cut: what is still on its way over the old connection may arrive, and count."""
 _COME_AGAIN = frozenset({408, 421, 425, 429, 503})
 """Statuses with which a node says that it took nothing over; other 5xx leave it open."""
 CHUNK_BYTES = 1 << 20
-_Body = bytes | io.BytesIO | AsyncIterator[bytes]
+_Body = bytes | AsyncIterator[bytes]
 _REFUSED_BEFORE = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -67,6 +75,11 @@ class NodesClient:
     seen: Callable[[datetime], None] = lambda _: None
     """Told what time a neighbour says it is when it refuses: it may be our clock that is wrong."""
     _sessions: dict[NodeId, ClientSession] = field(default_factory=dict)
+    _certificates: dict[NodeId, PeerCertificate] = field(default_factory=dict)
+
+    def certificate(self, neighbour: NodeId) -> PeerCertificate | None:
+        """What the last connection to it showed; None when there was none since the start."""
+        return self._certificates.get(neighbour)
 
     async def carry(
         self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
@@ -94,11 +107,13 @@ class NodesClient:
     ) -> Signed:
         headers = {"Content-Type": parts.CONTENT_TYPE}
         data: _Body = preamble
-        if payload is not None and payload.content is not None:
-            data = preamble + payload.content + parts.ending
-        elif payload is not None:
-            data = self._stream(preamble, payload)
-            headers["Content-Length"] = str(len(preamble) + payload.size_bytes + len(parts.ending))
+        if payload is not None:
+            size = len(preamble) + payload.size_bytes + len(parts.ending)
+            if payload.content is not None and size <= PIECE_BYTES:
+                data = preamble + payload.content + parts.ending
+            else:
+                data = self._stream(preamble, payload)
+                headers["Content-Length"] = str(size)
         async with self._ask(neighbour, "POST", "/axis/v1/transfers", data, headers) as response:
             return await _answer(response)
 
@@ -109,29 +124,33 @@ class NodesClient:
         yield parts.ending
 
     async def _upload(self, neighbour: NodeId, payload: Payload) -> None:
-        """From where the neighbour's copy ends. A cut upload goes on at the next attempt."""
+        """From where the neighbour's copy ends. A cut upload goes on at once, as long as each attempt
+        brought something over; one that brought nothing is the link's failure."""
         path = f"/axis/v1/payloads/{payload.digest}"
-        async with self._ask(neighbour, "HEAD", path) as response:
-            offset = _offset(response)
-        if offset >= payload.size_bytes:
-            return
-        headers = {"Upload-Offset": str(offset), "Content-Type": "application/partial-upload"}
-        stream = self._from(payload, offset)
+        before = -1
+        while (offset := await self._gone_ahead(neighbour, path)) < payload.size_bytes:
+            if offset <= before:
+                raise TransportError(f"the upload broke off at {offset} bytes")
+            before = offset
+            try:
+                await self._append(neighbour, path, payload, offset)
+            except (UnansweredError, ConflictError) as error:
+                # An upload is no transfer: what came of it is no delivery, so nothing is in doubt.
+                log.info("upload cut", neighbour=neighbour, error=str(error))
+                await asyncio.sleep(SETTLE_SECONDS)
+
+    async def _gone_ahead(self, neighbour: NodeId, path: str) -> int:
         try:
-            async with self._ask(neighbour, "PATCH", path, stream, headers) as response:
-                if _offset(response) != payload.size_bytes:
-                    raise TransportError("the upload broke off")
-        except (UnansweredError, ConflictError) as error:
-            # An upload is no transfer: what came of it is no delivery, so nothing is in doubt.
+            async with self._ask(neighbour, "HEAD", path) as response:
+                return _offset(response)
+        except UnansweredError as error:
             raise TransportError(str(error)) from error
 
-    async def _from(self, payload: Payload, offset: int) -> AsyncIterator[bytes]:
-        async for chunk in self.store.read(payload):
-            if offset >= len(chunk):
-                offset -= len(chunk)
-                continue
-            yield chunk[offset:]
-            offset = 0
+    async def _append(self, neighbour: NodeId, path: str, payload: Payload, offset: int) -> None:
+        headers = {"Upload-Offset": str(offset), "Content-Type": "application/partial-upload"}
+        stream = self.store.read(payload, offset)
+        async with self._ask(neighbour, "PATCH", path, stream, headers) as response:
+            _offset(response)
 
     async def ask(self, neighbour: NodeId, transfer_id: TransferId) -> Signed | None:
         """The answer it once gave; None when it knows no such transfer."""
@@ -174,12 +193,19 @@ class NodesClient:
     ) -> AsyncIterator[ClientResponse]:
         """The response with a good status; everything else is one of the three failures."""
         url = self.urls[neighbour].rstrip("/") + path
-        if isinstance(data, bytes) and len(data) > CHUNK_BYTES:
-            data = io.BytesIO(data)  # sent in pieces, so that one write does not hold up the loop
+        patience = Patience(self.answer_within)
+        if isinstance(data, bytes) and len(data) > PIECE_BYTES:
+            headers = {**(headers or {}), "Content-Length": str(len(data))}
+            data = _whole(data)
+        if data is not None and not isinstance(data, bytes):
+            data = patience.pieces(data)
         try:
-            async with self._session(neighbour).request(
-                method, url, data=data, headers=headers, ssl=self.tls, allow_redirects=False
-            ) as response:
+            async with (
+                patience.limit,
+                self._session(neighbour).request(
+                    method, url, data=data, headers=headers, ssl=self.tls, allow_redirects=False
+                ) as response,
+            ):
                 if response.status >= 300:
                     self._look_at_date(response)
                     raise await _refusal(response)
@@ -201,9 +227,10 @@ class NodesClient:
         if session is None or session.closed:
             session = self._sessions[neighbour] = ClientSession(
                 connector=TCPConnector(
-                    ssl=_PeerIs(neighbour, self.identify),
+                    ssl=_PeerIs(neighbour, self.identify, self._certificates),
                     limit=self.at_once + 2,
                     keepalive_timeout=600.0,
+                    socket_factory=make_socket,
                 ),
                 timeout=ClientTimeout(
                     total=None,
@@ -211,22 +238,41 @@ class NodesClient:
                     sock_read=self.answer_within.total_seconds(),
                 ),
                 auto_decompress=False,
+                request_class=_Request,
             )
         return session
+
+
+class _Request(aiohttp.ClientRequest):
+    """aiohttp leaves it in a task of its own when the connection is lost over the body's last bytes, and
+    complains that nobody asks for it there. The request fails by the lost connection anyway."""
+
+    async def write_bytes(self, *arguments: Any, **named: Any) -> None:
+        with suppress(OSError):
+            await super().write_bytes(*arguments, **named)
 
 
 class _PeerIs(aiohttp.Fingerprint):
     """Checked once on each new connection, before a byte of a request leaves: whoever answers must be
     the node that was called, not just any node of the tree."""
 
-    def __init__(self, neighbour: NodeId, identify: Callable[[bytes], NodeId]) -> None:
+    def __init__(
+        self,
+        neighbour: NodeId,
+        identify: Callable[[bytes], NodeId],
+        shown: dict[NodeId, PeerCertificate],
+    ) -> None:
         super().__init__(bytes(32))
+        self._shown = shown
         self._neighbour = neighbour
         self._identify = identify
 
     def check(self, transport: asyncio.Transport) -> None:
+        hold_little(transport)
         tls = transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
+        if tls is not None and (told := shown_certificate(tls.getpeercert())) is not None:
+            self._shown[self._neighbour] = told
         node = "nobody" if certificate is None else self._named(certificate)
         if node != self._neighbour:
             raise aiohttp.ServerFingerprintMismatch(
@@ -242,6 +288,10 @@ class _PeerIs(aiohttp.Fingerprint):
 
 class _NotAheadError(PeerError):
     """404: the envelope has not gone ahead, or the transfer is unknown."""
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 async def _refusal(response: ClientResponse) -> PeerError | TransportError:

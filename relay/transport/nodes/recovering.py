@@ -1,4 +1,4 @@
-"""A restored node asks its neighbours (docs/wire-format.md W7), over the connections it has anyway.
+"""A restored node asks its neighbours (docs/wire-format.md W8), over the connections it has anyway.
 
 Touches: sockets through NodesClient, the payload store. Trusts: nothing of an answer.
 Raises:  TransportError, UnansweredError, PeerError; JournalError when our own disk refuses.

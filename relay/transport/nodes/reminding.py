@@ -1,4 +1,4 @@
-"""What a restored neighbour may ask (docs/wire-format.md W7): its receipts, a reminder, what it sent.
+"""What a restored neighbour may ask (docs/wire-format.md W8): its receipts, a reminder, what it sent.
 
 Touches: HTTP. Trusts: that the guard named the neighbour; nothing of the query.
 Raises:  WireError for a query of the wrong shape, NotFoundError, JournalError.

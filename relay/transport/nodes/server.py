@@ -14,20 +14,20 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 import structlog
 from aiohttp import web
 
 from relay.delivery.arrivals import Opened, TransferDesk
-from relay.delivery.ports import PayloadStore
+from relay.delivery.ports import PayloadStore, Refusals
+from relay.delivery.pressure import OPEN, Gate
+from relay.delivery.quota import neighbour_party
 from relay.delivery.recovery import CAPABILITY
 from relay.delivery.reminding import RemindingDesk
 from relay.delivery.returns import ReturnDesk
 from relay.envelope.limits import Limits, in_units
 from relay.errors import (
-    AccessError,
     ConflictError,
     EnvelopeError,
     JournalError,
@@ -40,10 +40,11 @@ from relay.errors import (
     WireError,
 )
 from relay.model import Digest, Envelope, NodeId, Payload, Signed, TransferId
-from relay.transport.intake_stream import receive
+from relay.transport.intake_stream import receive, while_moving
+from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body, Parts, read_parts
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
-from relay.transport.problems import problem_of, problem_response
+from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
 
 log = structlog.get_logger("relay.nodes")
@@ -52,7 +53,6 @@ RECEIPTS_LIMIT_BYTES = 32 << 20
 AHEAD_BYTES = 1 << 20
 """Envelopes over this size go ahead of their transfer."""
 WIRE_VERSION = 1
-_NEIGHBOUR = web.RequestKey("neighbour", str)
 
 
 class AheadStore(Protocol):
@@ -82,13 +82,18 @@ class NodeFace:
     """A new request id."""
     identify: Callable[[bytes], NodeId]
     """The node a TLS certificate (DER) is of; raises SignatureError."""
-    refused: Callable[[NodeId, str], Awaitable[None]]
-    """An authenticated neighbour was refused without evidence: for the audit log."""
+    refusals: Refusals
+    """Whom was refused without evidence: for the audit log."""
+    pressure: Gate = OPEN
+    """Asked before a transfer or an upload is read."""
+
+    def door(self) -> Door:
+        return Door(self.node, self.neighbours, self.identify, self.contact)
 
 
-def nodes_app(face: NodeFace) -> web.Application:
+def nodes_app(face: NodeFace, door: Door) -> web.Application:
     """The application of the listener for neighbours."""
-    handlers = _Handlers(face)
+    handlers = _Handlers(face, door)
     app = web.Application(middlewares=[handlers.guard])
     app.router.add_get("/axis/v1/node", handlers.describe)
     app.router.add_post("/axis/v1/transfers", handlers.transfer)
@@ -101,11 +106,10 @@ def nodes_app(face: NodeFace) -> web.Application:
 
 
 class _Handlers:
-    def __init__(self, face: NodeFace) -> None:
+    def __init__(self, face: NodeFace, door: Door) -> None:
         self._face = face
-        self._identify = lru_cache(maxsize=1024)(face.identify)
-        """A certificate is read once, not with each request of its connection."""
-        self.reminding = ReminderFace(face.reminding, face.store, self._neighbour)
+        self._door = door
+        self.reminding = ReminderFace(face.reminding, face.store, door.neighbour)
         self._taking: Counter[tuple[NodeId, TransferId]] = Counter()
         """Transfers proven and not yet answered: nobody may say of them that they are unknown."""
 
@@ -116,11 +120,14 @@ class _Handlers:
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
         try:
-            self._neighbour(request)
+            self._door.neighbour(request)
             return await handler(request)
         except (RelayError, web.HTTPException) as error:
             return await self._refuse(request, error)
         except ConnectionError:
+            log.info(
+                "neighbour broke off", neighbour=request.get(NEIGHBOUR, "?"), path=request.path
+            )
             raise
         except Exception as error:
             log.exception("node call failed", path=request.path)
@@ -129,39 +136,32 @@ class _Handlers:
     async def _refuse(
         self, request: web.Request, error: RelayError | web.HTTPException
     ) -> web.StreamResponse:
-        neighbour = request.get(_NEIGHBOUR, "?")
-        # Asking for what is not here is how a neighbour learns that it must send it: no refusal.
-        told = isinstance(error, PeerError) and not isinstance(error, NotFoundError)
-        say = log.debug if isinstance(error, NotFoundError) else log.warning
-        say("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
-        if told and neighbour != "?":
-            await self._face.refused(NodeId(neighbour), type(error).__name__)
+        if await self._told(request.get(NEIGHBOUR), error):
+            # Asking for what is not here is how a neighbour learns that it must send it; and
+            # back-pressure tells of itself once, not with each that is turned away.
+            say = log.debug if isinstance(error, NotFoundError | OverloadError) else log.warning
+            neighbour = request.get(NEIGHBOUR)
+            say("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
         response = self._problem(error)
         if isinstance(error, JournalError) and not isinstance(error, OverloadError):
             response.set_status(500)  # it may be durable all the same: the neighbour is in doubt
         return response
 
+    async def _told(self, neighbour: str | None, error: RelayError | web.HTTPException) -> bool:
+        """Whether a line is due: not for strangers, and not without end."""
+        if neighbour is None:
+            self._face.refusals.stranger("nodes", "not-a-neighbour")
+            return False
+        if isinstance(error, NotFoundError | JournalError):
+            return True
+        reason, refused = word_of(error), isinstance(error, PeerError)
+        return await self._face.refusals.known("nodes", neighbour, reason, entry=refused)
+
     def _problem(self, error: BaseException) -> web.Response:
         return problem_response(problem_of(error), self._face.mint())
 
-    def _neighbour(self, request: web.Request) -> NodeId:
-        known = request.get(_NEIGHBOUR)
-        if known is not None:
-            return NodeId(known)
-        transport = request.transport
-        tls = None if transport is None else transport.get_extra_info("ssl_object")
-        certificate = None if tls is None else tls.getpeercert(binary_form=True)
-        if certificate is None:
-            raise AccessError("no client certificate")
-        node = self._identify(certificate)
-        if node not in self._face.neighbours:
-            raise AccessError(f"node {node} is not a neighbour of {self._face.node}")
-        request[_NEIGHBOUR] = node
-        self._face.contact(node)
-        return node
-
     async def describe(self, request: web.Request) -> web.Response:
-        newest = await self._face.reminding.newest(self._neighbour(request))
+        newest = await self._face.reminding.newest(self._door.neighbour(request))
         return web.json_response(
             {
                 "node": self._face.node,
@@ -177,7 +177,11 @@ class _Handlers:
     # ------------------------------------------------------------ transfers
 
     async def transfer(self, request: web.Request) -> web.Response:
-        neighbour = self._neighbour(request)
+        neighbour = self._door.neighbour(request)
+        with self._face.pressure.body(neighbour_party(neighbour), request.content_length):
+            return await self._transfer(neighbour, request)
+
+    async def _transfer(self, neighbour: NodeId, request: web.Request) -> web.Response:
         content_type = request.headers.get("Content-Type", "")
         parts = await read_parts(Body(request.content, content_type))
         opened = await self._face.transfers.open(neighbour, parts.header)
@@ -262,7 +266,7 @@ class _Handlers:
     async def answer(self, request: web.Request) -> web.Response:
         """The answer once given, again. "Unknown" is only said of what will not be answered: a late
         commit after it would leave the document in two places."""
-        neighbour = self._neighbour(request)
+        neighbour = self._door.neighbour(request)
         transfer_id = TransferId(request.match_info["id"])
         if (neighbour, transfer_id) in self._taking:
             raise OverloadError("this transfer is being taken in now")
@@ -274,7 +278,7 @@ class _Handlers:
     # ------------------------------------------------------------ receipts
 
     async def receipts(self, request: web.Request) -> web.Response:
-        neighbour = self._neighbour(request)
+        neighbour = self._door.neighbour(request)
         body = bytearray()
         async for chunk in request.content.iter_any():
             body += chunk
@@ -286,22 +290,23 @@ class _Handlers:
     # ------------------------------------------------------------ uploads ahead
 
     async def offset(self, request: web.Request) -> web.Response:
-        neighbour = self._neighbour(request)
+        neighbour = self._door.neighbour(request)
         have = self._face.ahead.offset(neighbour, request.match_info["digest"])
         return web.Response(status=204, headers={"Upload-Offset": str(have)})
 
     async def upload(self, request: web.Request) -> web.Response:
         """Append at the offset we have; any other is a conflict that names ours."""
-        neighbour, digest = self._neighbour(request), request.match_info["digest"]
+        neighbour, digest = self._door.neighbour(request), request.match_info["digest"]
         have = self._face.ahead.offset(neighbour, digest)
         if request.headers.get("Upload-Offset") != str(have):
             response = self._problem(ConflictError(f"the offset here is {have}"))
             response.headers["Upload-Offset"] = str(have)
             return response
-        stream = request.content.iter_chunked(1 << 18)
-        size = await self._face.ahead.append(
-            neighbour, digest, stream, self._face.limits.envelope_bytes
-        )
+        stream = while_moving(request.content)
+        with self._face.pressure.body(neighbour_party(neighbour), request.content_length):
+            size = await self._face.ahead.append(
+                neighbour, digest, stream, self._face.limits.envelope_bytes
+            )
         return web.Response(status=204, headers={"Upload-Offset": str(size)})
 
 

@@ -30,6 +30,7 @@ from relay.envelope.limits import Limits
 from relay.errors import (
     AccessError,
     ConflictError,
+    GoneError,
     JournalError,
     NotFoundError,
     RouteError,
@@ -102,12 +103,12 @@ class MemoryStore:
         self.uploads.append(MemoryUpload(self.directory, limit_bytes))
         return self.uploads[-1]
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
+    async def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
         content = payload.content
         if content is None:
             assert payload.path is not None
             content = payload.path.read_bytes()
-        for start in range(0, len(content), CHUNK_BYTES):
+        for start in range(start_bytes, len(content), CHUNK_BYTES):
             if self.fails_after_bytes is not None and start >= self.fails_after_bytes:
                 raise JournalError("cannot read")
             yield content[start : start + CHUNK_BYTES]
@@ -219,6 +220,10 @@ class MemoryNode:
     def state_of(self, delivery_id: str) -> DeliveryState:
         return self._items[DeliveryId(delivery_id)].state
 
+    def let_go(self, delivery_id: str) -> None:
+        """As retention does with a payload."""
+        del self._payloads[self._items[DeliveryId(delivery_id)].digest]
+
     def payload_of(self, delivery_id: str) -> Payload:
         return self._payloads[self._items[DeliveryId(delivery_id)].digest]
 
@@ -234,6 +239,8 @@ class MemoryNode:
 
     async def fetch(self, caller: Caller, delivery_id: DeliveryId) -> Fetched:
         item = await self.find(caller, delivery_id)
+        if item.digest not in self._payloads:
+            raise GoneError("it left by retention")
         if item.state is DeliveryState.AVAILABLE:
             item = self._items[delivery_id] = replace(item, state=DeliveryState.FETCHED)
         return Fetched(item, self._payloads[item.digest], Seal(SealKind.NODE, b"seal"))
@@ -244,6 +251,7 @@ class MemoryNode:
         delivery_id: DeliveryId,
         acknowledgement: Acknowledgement,
         reason: str = "",
+        why: str = "",
     ) -> InboxItem:
         item = await self.find(caller, delivery_id)
         done = Acknowledgement.DONE in (acknowledgement, item.acknowledgement)
@@ -303,6 +311,22 @@ class MemoryOutbox:
         self.list = node._sent_rows
 
 
+class Noted:
+    """delivery.ports.Refusals that remembers."""
+
+    def __init__(self) -> None:
+        self.strangers: list[tuple[str, str]] = []
+        self.known_ones: list[tuple[str, str, str, bool]] = []
+        self.full = False
+
+    def stranger(self, face: str, reason: str) -> None:
+        self.strangers.append((face, reason))
+
+    async def known(self, face: str, caller: str, reason: str, *, entry: bool = True) -> bool:
+        self.known_ones.append((face, caller, reason, entry))
+        return not self.full
+
+
 @dataclass
 class Served:
     """A face listening on loopback."""
@@ -313,6 +337,7 @@ class Served:
     node: MemoryNode
     store: MemoryStore
     session: aiohttp.ClientSession
+    noted: Noted
 
     def client(self, systemid: str = "vxp.test.01", secret: bytes | None = None) -> AxisClient:
         key = SECRETS[systemid] if secret is None else secret
@@ -380,6 +405,7 @@ async def serve(
     async def start(
         bounds: Bounds | None = None, limits: Limits | None = None, systems: Systems = systems
     ) -> Served:
+        noted = Noted()
         app = axis_app(
             node,
             MemoryInbox(node),
@@ -390,8 +416,9 @@ async def serve(
             node.clock,
             node.resolve,
             bounds=bounds or Bounds(idle=timedelta(seconds=5)),
+            refusals=noted,
         )
-        runner = AxisRunner(app, shutdown_timeout=0.1)
+        runner = AxisRunner(app, noted, shutdown_timeout=0.1)
         await runner.setup()
         runners.append(runner)
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -399,7 +426,7 @@ async def serve(
         host, port = runner.addresses[0][:2]
         sessions.append(aiohttp.ClientSession())
         url = f"http://{host}:{port}/XrdAdapter/RestService/forward/mcc"
-        return Served(url, host, port, node, store, sessions[-1])
+        return Served(url, host, port, node, store, sessions[-1], noted)
 
     yield start
     for session in sessions:

@@ -38,7 +38,7 @@ class Canned:
 @pytest.fixture
 async def canned() -> AsyncIterator[tuple[Canned, AxisClient]]:
     server = Canned()
-    app = web.Application()
+    app = web.Application(client_max_size=1 << 23)
     app.router.add_route("*", "/{path:.*}", server.handle)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -52,6 +52,18 @@ async def canned() -> AsyncIterator[tuple[Canned, AxisClient]]:
             ),
         )
     await runner.cleanup()
+
+
+async def test_a_large_document_is_sent_in_pieces(canned: tuple[Canned, AxisClient]) -> None:
+    """To the byte and with its length, and no warning that one write holds up all others."""
+    server, client = canned
+    server.says({**OK, "DocId": "d"})
+    content = bytes(range(256)) * 12_000
+
+    assert await client.send(content, sender="H01") == "d"
+
+    ((_, headers, received),) = server.asked
+    assert (received, headers["Content-Length"]) == (content, str(len(content)))
 
 
 def every_call(client: AxisClient) -> list[Any]:

@@ -386,3 +386,13 @@ async def test_http_1_0_is_served(face: Any) -> None:
     head, body = request("countReceiveEdoc", [], extra="Connection: close\r\n")
     raw = await face.raw(head.replace(b"HTTP/1.1", b"HTTP/1.0", 1) + body)
     assert answer(raw)[1]["count"] == 0
+
+
+async def test_a_document_that_is_too_long_is_refused_before_it_is_asked_for(serve: Any) -> None:
+    """A client that waits for 100 Continue need not send what will not be taken."""
+    face = await serve(limits=Limits(envelope_bytes=1000))
+    head, _ = sending(b"x" * 2000, extra="Expect: 100-continue\r\n")
+    raw = await face.raw(head)
+
+    assert b"100 Continue" not in raw
+    assert answer(raw)[1]["ErrorCode"] == "21"

@@ -263,22 +263,63 @@ async def test_a_refusal_is_one_line_without_headers_or_payload(face: Any, edxml
         "detail": "a recipient cannot be reached, check its code: unknown code H77",
         "peer": "127.0.0.1",
     }
+    assert face.noted.known_ones == [("axis", "system:vxp.test.01", "no-route", True)]
+
+
+async def test_a_state_secret_is_called_one(face: Any, edxml: Edxml) -> None:
+    """The clerk learns what is wrong with it, not that it is no edXML."""
+    document = edxml(subject="Mật")
+    parameters = [("from", SENDER), ("messagetype", "edoc"), ("hash-file", digest_of(document))]
+    _, fields = await ask(face, "sendEdoc", *parameters, system="vxp.test.01", body=document)
+    assert fields["ErrorCode"] == "22"
+    assert "do mat" in fields["ErrorDesc"]
+    assert "state secret is never carried" in fields["ErrorDesc"]
+    assert "not a compliant" not in fields["ErrorDesc"]
+
+
+async def test_a_system_that_is_refused_without_end_does_not_fill_the_log(face: Any) -> None:
+    """Beyond its share of a minute nothing is said of each."""
+    face.noted.full = True
+    with structlog.testing.capture_logs() as logs:
+        got, fields = await ask(face, "updateStatus", ("docId", "x"), ("status", "odd"))
+    assert (got, fields["status"]) == (200, "FAIL")
+    assert "axis call refused" not in [one["event"] for one in logs]
+
+
+async def test_who_is_told_nothing_of_is_no_refusal(face: Any) -> None:
+    """A docId that is not there is how a client looks: a line, but no entry in the audit log."""
+    await ask(face, "getEdoc", ("docId", "x"))
+    assert face.noted.known_ones == [("axis", "system:vxp.test.02", "not-found", False)]
+
+
+async def test_a_wrong_path_is_counted(face: Any) -> None:
+    """Anybody can call it, so it makes no line."""
+    with structlog.testing.capture_logs() as logs:
+        async with face.session.post(f"{face.url}/nothing") as got:
+            assert got.status == 404
+    assert (logs, face.noted.strangers) == ([], [("axis", "bad-path")])
+
+
+async def test_what_cannot_be_read_is_counted(face: Any) -> None:
+    """Whoever it was, it makes no line."""
+    with structlog.testing.capture_logs() as logs:
+        assert b"FAIL" in await face.raw(b"NONSENSE\r\n\r\n")
+    assert (logs, face.noted.strangers) == ([], [("axis", "unreadable")])
 
 
 @pytest.mark.parametrize(
-    ("systemid", "logged"),
-    [("vxp.test.01", "hash-header does not hold"), ("vxp.none", "unknown systemid")],
+    ("systemid", "counted"), [("vxp.test.01", "bad-signature"), ("vxp.none", "unknown-system")]
 )
-async def test_only_the_log_says_whether_systemid_or_secret_is_wrong(
-    face: Any, systemid: str, logged: str
+async def test_only_the_summary_says_whether_systemid_or_secret_is_wrong(
+    face: Any, systemid: str, counted: str
 ) -> None:
-    """The caller reads one text for both."""
+    """The caller reads one text for both; whoever has no secret makes no line of its own."""
     headers = sign([("systemid", systemid), ("docId", "x")], b"wrong")
     with structlog.testing.capture_logs() as logs:
         async with face.session.post(f"{face.url}/getEdoc", headers=headers) as got:
             text = (await got.json())["ErrorDesc"]
-    (line,) = [one for one in logs if one["event"] == "axis call refused"]
-    assert line["detail"] == logged
+    assert logs == []
+    assert face.noted.strangers == [("axis", counted)]
     assert "unknown systemid, or hash-header is not" in text
 
 
@@ -440,6 +481,25 @@ async def test_a_document_too_large_for_get_is_not_fetched_by_it(
         await face.client("vxp.test.02").get(delivery)
     assert caught.value.code == "21"
     assert face.node.state_of(delivery) is DeliveryState.AVAILABLE
+
+
+@pytest.mark.parametrize("call", ["getEdoc", "downloadEdoc"])
+async def test_what_left_by_retention_is_refused_as_that(
+    face: Any, edxml: Edxml, call: str
+) -> None:
+    """The clerk is told why, and the list still shows it."""
+    _, delivery = await sent_one(face, edxml())
+    face.node.let_go(delivery)
+    client = face.client("vxp.test.02")
+
+    asking = client.get(delivery) if call == "getEdoc" else client.download(delivery).__aenter__()
+
+    with pytest.raises(AxisFailure, match="retention time here is over") as caught:
+        await asking
+
+    assert caught.value.code == "21"
+    assert "Van ban da het thoi han luu" in caught.value.text
+    assert [row.docId for row in await client.received_list()] == [delivery]
 
 
 @pytest.mark.parametrize("call", ["getEdoc", "downloadEdoc"])

@@ -43,14 +43,37 @@ async def world(tmp_path: Path) -> Any:
     return world
 
 
+class Noted:
+    """delivery.ports.Refusals that remembers."""
+
+    def __init__(self) -> None:
+        self.strangers: list[tuple[str, str]] = []
+        self.known_ones: list[tuple[str, str, str, bool]] = []
+        self.full = False
+
+    def stranger(self, face: str, reason: str) -> None:
+        self.strangers.append((face, reason))
+
+    async def known(self, face: str, caller: str, reason: str, *, entry: bool = True) -> bool:
+        self.known_ones.append((face, caller, reason, entry))
+        return not self.full
+
+
 @pytest.fixture
-def build(world: Any) -> Callable[..., web.Application]:
+def noted() -> Noted:
+    return Noted()
+
+
+@pytest.fixture
+def build(world: Any, noted: Noted) -> Callable[..., web.Application]:
     def _build(**changed: Any) -> web.Application:
         parts: dict[str, Any] = {
             "intake": world,
             "inbox": world,
             "outbox": world.outbox,
             "recovery": world.recovery,
+            "control": world.operations,
+            "queue": world.operations,
             "tracking": world,
             "log": world.log,
             "tokens": world.tokens,
@@ -58,6 +81,7 @@ def build(world: Any) -> Callable[..., web.Application]:
             "limits": LIMITS,
             "clock": world.clock,
             "ready": world.ready,
+            "refusals": noted,
         }
         return native_app(**{**parts, **changed})
 
@@ -65,9 +89,9 @@ def build(world: Any) -> Callable[..., web.Application]:
 
 
 @pytest.fixture
-async def base(build: Callable[..., web.Application]) -> AsyncIterator[str]:
+async def base(build: Callable[..., web.Application], noted: Noted) -> AsyncIterator[str]:
     """The base URL of a running face."""
-    runner = native_runner(build(), shutdown_timeout=1.0)
+    runner = native_runner(build(), noted, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

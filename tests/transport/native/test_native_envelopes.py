@@ -132,7 +132,8 @@ def parts(*named: tuple[str, bytes], boundary: str = "cut", tail: bytes = b"--cu
     [
         (parts(("seal", b"<s/>")), "envelope"),
         (parts(("seal", b"<s/>"), ("seal", b"<s/>")), "each once"),
-        (parts(("other", b"x")), "envelope or seal"),
+        (parts(("other", b"x")), "called envelope or seal (form-data name, or Content-ID"),
+        (parts(("seal", b"<s/>"), ("seal.xml", b"<s/>")), "each once"),
         (parts(("seal", b"")), "empty"),
         (parts(("seal", b"<s/>"), tail=b""), "ended early"),
         (parts(("seal", b"<s/>"), tail=b"--cu"), "ended early"),

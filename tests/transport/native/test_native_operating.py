@@ -35,7 +35,7 @@ async def word(response: aiohttp.ClientResponse) -> tuple[int, str]:
 
 def closed_routes() -> list[tuple[str, str]]:
     return [
-        (method, path.replace("{id}", "x").replace("{digest}", "x"))
+        (method, path.replace("{id}", "x").replace("{digest}", "x").replace("{neighbour}", "x"))
         for path, operations in document()["paths"].items()
         for method, operation in operations.items()
         if method in ("get", "post", "delete") and operation.get("security") != []
@@ -327,6 +327,27 @@ async def control(build: Build, tmp_path: Path) -> AsyncIterator[aiohttp.ClientS
     async with aiohttp.ClientSession("http://localhost", connector=connector) as session:
         yield session
     await runner.cleanup()
+
+
+async def test_an_operator_at_the_control_socket_acknowledges_only_with_a_reason(
+    http: Http, control: aiohttp.ClientSession, letter: Letter
+) -> None:
+    """403 without `why`, and with a token always."""
+    async with http().post("/v1/envelopes", data=letter(), headers=XML) as response:
+        assert response.status == 202
+    async with http("recipient").get("/v1/deliveries") as response:
+        (item,) = (await response.json())["deliveries"]
+    path, done = f"/v1/deliveries/{item['delivery_id']}/ack", {"status": "done"}
+    why = {**done, "why": "the system of the agency is down"}
+
+    for session, told, status in (
+        (http("operator"), done, 403),
+        (http("operator"), why, 403),
+        (control, done, 403),
+        (control, why, 200),
+    ):
+        async with session.post(path, json=told) as response:
+            assert response.status == status
 
 
 async def test_who_may_open_the_control_socket_is_an_operator_by_name(

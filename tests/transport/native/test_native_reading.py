@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from relay.delivery.ports import Caller, SentQuery
+from relay.errors import GoneError
 from relay.model import DeliveryState, NodeId, Reason
 from relay.transport.native.schemas import SCHEMAS
 from relay.wire.container import read_receipts
@@ -258,6 +259,29 @@ async def test_a_range_of_other_bytes_gets_everything(
         path, headers={"Range": "bytes=5-", "If-Range": tag}
     ) as response:
         assert await response.read() == content[5:]
+
+
+async def test_what_left_by_retention_is_410(
+    world: Any, http: Http, letter: Letter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the reason in words; the message and the list still show it."""
+    await sent(http, letter())
+    (item,) = (await got(http("recipient"), "/v1/deliveries"))["deliveries"]
+
+    async def gone(*_: object) -> None:
+        raise GoneError("the envelope left this node by its retention policy")
+
+    monkeypatch.setattr(world, "fetch", gone)
+    async with http("recipient").get(f"/v1/deliveries/{item['delivery_id']}/envelope") as response:
+        problem = await response.json(content_type=None)
+
+    assert (response.status, problem["type"]) == (410, "urn:truc-relay:problem:gone")
+    assert "retention" in problem["detail"]
+    assert (await got(http("recipient"), "/v1/deliveries"))["deliveries"] == [item]
+    view = await got(http("recipient"), f"/v1/messages/{item['message_id']}")
+    assert view["digest"] == item["digest"]
+    async with http("recipient").get(f"/v1/deliveries/{item['delivery_id']}/seal") as response:
+        assert (response.status, await response.read()) == (200, b"<Signature>seal</Signature>")
 
 
 async def test_a_download_that_fails_half_way_is_cut_off(

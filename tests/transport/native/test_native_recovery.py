@@ -69,16 +69,3 @@ async def test_what_cannot_be_skipped_is_refused(
 
     assert (response.status, found["type"].rpartition(":")[2]) == (status, word)
     assert world.recovery.skipped == {}
-
-
-async def test_nothing_is_read_while_nothing_is_taken(http: Http, world: Any) -> None:
-    """A submission is turned away before its body, with when to come again."""
-    world.not_ready = "recovering"
-    headers = {"Content-Type": "application/xml"}
-    async with http("sender").post("/v1/envelopes", data=b"x", headers=headers) as response:
-        found = await response.json(content_type=None)
-
-    assert response.status == 503
-    assert int(response.headers["Retry-After"]) > 0
-    assert "recovering" in found["detail"]
-    assert world.submissions == []

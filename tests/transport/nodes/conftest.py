@@ -67,7 +67,10 @@ PLANS = (
         Tier.PROVINCE,
         "tw",
         "tinh-h01",
-        (AgencyPlan("H01", "UBND tỉnh", Tier.PROVINCE), AgencyPlan("H01.9", "Sở", Tier.PROVINCE)),
+        (
+            AgencyPlan("H01", "UBND tỉnh", Tier.PROVINCE),
+            AgencyPlan("H01.9", "Sở", Tier.PROVINCE, "000.00.09.H01"),
+        ),
     ),
     NodePlan(
         "xa",
@@ -91,9 +94,9 @@ class Memory:
     def __init__(self) -> None:
         self.read_bytes = 0
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
+    async def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
         content = payload.content or b""
-        for start in range(0, len(content), 1 << 16):
+        for start in range(start_bytes, len(content), 1 << 16):
             self.read_bytes += len(content[start : start + (1 << 16)])
             yield content[start : start + (1 << 16)]
 
@@ -222,6 +225,7 @@ class Hub:
     node: RunningNode
     url: str
     peers: dict[str, Peer]
+    running: Node
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         path = self.node.folder / "data" / "journal.sqlite"
@@ -295,7 +299,7 @@ async def hub(network: Network) -> AsyncIterator[Hub]:
     url = f"https://127.0.0.1:{running.nodes_port}"
     peers = {name: _peer(network, name, url) for name in ("tw", "xa", "xb", "ngoai")}
     try:
-        yield Hub(network, running, url, peers)
+        yield Hub(network, running, url, peers, node)
     finally:
         for peer in peers.values():
             await peer.client.close()

@@ -1,4 +1,4 @@
-"""W7 on the wire: what a restored neighbour may ask, and that it learns of nobody else's exchange."""
+"""W8 on the wire: what a restored neighbour may ask, and that it learns of nobody else's exchange."""
 
 from __future__ import annotations
 

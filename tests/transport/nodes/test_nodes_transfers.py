@@ -11,13 +11,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from relay.delivery.ports import Answering, InboxQuery
+from relay.envelope.writer import StatusMessage, write_status
 from relay.errors import ConflictError, PeerError, TransportError, UnansweredError
 from relay.model import (
     Event,
     MessageId,
+    MessageType,
     NodeId,
+    Party,
     Priority,
     Reason,
+    ResponseFor,
     TraceStep,
     TransferId,
     digest_of,
@@ -389,16 +394,32 @@ async def test_what_began_here_does_not_come_in_again(hub: Any) -> None:
     assert await _refused(xb, xb.transfer(origin=HERE, trace=trace)) == {"H01": Reason.LOOP}
 
 
-async def test_sixteen_hops_are_enough(hub: Any) -> None:
-    """The trace of a message that wanders is bounded; a longer one is no transfer at all."""
-    xa = hub.peers["xa"]
-    now = xa.clock.now()
-    steps = [TraceStep(NodeId(f"n{i}"), now, digest_of(b"")) for i in range(15)]
-    trace = (TraceStep(xa.name, now, digest_of(b"")), *steps[1:], steps[0])
-    trace = (*trace[:-1], TraceStep(xa.name, now, digest_of(b"")))
-    assert len(trace) == 16
+def _wandered(peer: Any, hops: int) -> tuple[TraceStep, ...]:
+    """A trace that leads from this neighbour back to it, over as many nodes."""
+    now = peer.clock.now()
+    names = [peer.name, *(f"n{i}" for i in range(hops - 2)), peer.name]
+    return tuple(TraceStep(NodeId(name), now, digest_of(b"")) for name in names)
 
-    assert await _refused(xa, xa.transfer(trace=trace)) == {"H01": Reason.TOO_MANY_HOPS}
+
+async def test_the_sixteenth_hop_may_end_at_its_recipient(hub: Any) -> None:
+    """A trace of sixteen steps has come by as many hops, which is the limit and not over it."""
+    xa = hub.peers["xa"]
+    receipt = await xa.carry(xa.transfer(trace=_wandered(xa, 16)))
+
+    assert [e.event for e in receipt.evidence] == [
+        Event.RELAY_ACCEPTANCE,
+        Event.CONTENT_CONSIGNMENT,
+    ]
+
+
+async def test_a_seventeenth_hop_is_refused_and_not_made(hub: Any) -> None:
+    """With evidence: who came by one too many, and at the sixteenth whoever lies further on."""
+    xa = hub.peers["xa"]
+    assert await _refused(xa, xa.transfer(trace=_wandered(xa, 17))) == {"H01": Reason.TOO_MANY_HOPS}
+
+    receipt = await xa.carry(xa.transfer(recipients=("H01", "G22"), trace=_wandered(xa, 16)))
+    judged = {e.recipient: e.reason for e in receipt.evidence}
+    assert judged == {"H01": None, "G22": Reason.TOO_MANY_HOPS}
 
 
 async def test_an_expired_transfer_is_refused(hub: Any) -> None:
@@ -610,3 +631,21 @@ async def test_http_without_tls_gets_nothing(hub: Any) -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises((aiohttp.ClientError, OSError)):
             await session.get(hub.url.replace("https", "http") + "/axis/v1/node")
+
+
+async def test_a_status_is_listed_as_it_was_addressed(hub: Any) -> None:
+    """In the form of the code that it answers to, with what it says and of which document."""
+    xa = hub.peers["xa"]
+    about = ResponseFor("000.00.09.H01", "7/CV-M", "D-7", "2026/11/22")
+    content = write_status(
+        StatusMessage(Party(xa.agency, "UBND xã"), about, "03", "Đã tiếp nhận", xa.clock.now())
+    )
+    transfer = xa.transfer(content, ("H01.9",), message_type=MessageType.STATUS)
+    await xa.carry(transfer)
+
+    found = await hub.running._journal.inbox(None, InboxQuery(MessageType.STATUS))
+    (item,) = [one for one in found if one.message_id == transfer.header.message_id]
+    assert item.recipient == "000.00.09.H01"
+    assert item.answering == Answering("03", "D-7", "7/CV-M", "2026/11/22")
+    facts = await hub.running._journal.inbox_item(item.delivery_id)
+    assert (facts.item, facts.recipient) == (item, "H01.9")

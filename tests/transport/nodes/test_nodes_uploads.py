@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from relay.errors import OverloadError, PeerError, TransportError
-from relay.journal.ahead import ABANDONED, AheadFiles
+from relay.journal.ahead import AheadFiles
 from relay.model import Digest, Event, NodeId, digest_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -218,12 +219,14 @@ async def test_uploads_that_were_abandoned_make_room(tmp_path: Path) -> None:
     files = AheadFiles(tmp_path, 10, lambda: seconds)
     old, new = "a" * 64, "b" * 64
     await files.append(HERE, old, _stream(b"12345678"), 100)
-    seconds = (tmp_path / HERE / old).stat().st_mtime
 
     with pytest.raises(OverloadError):
         await files.append(HERE, new, _stream(b"1234"), 100)
-    seconds += ABANDONED.total_seconds() + 1
+    assert await files.expire(timedelta(days=1)) == 0
+    seconds += timedelta(days=1).total_seconds() + 1
+    files.forget(HERE, new)
 
+    assert await files.expire(timedelta(days=1)) == 1
     assert await files.append(HERE, new, _stream(b"1234"), 100) == 4
     assert files.offset(HERE, old) == 0
 

@@ -5,10 +5,10 @@ derived from their labels and exist only while this runs: they protect nothing, 
 written beside the vectors must never be trusted anywhere else.
 
     root.pem                      the root that the vectors are judged by
-    envelope.edxml, receipt.xml, transfer.xml   the documents
-    accepted/<case>.<kind>.xml    a signature that holds; kind is seal, receipt or transfer
+    envelope.edxml, receipt.xml, transfer.xml, carry.xml   the documents
+    accepted/<case>.<kind>.xml    a signature that holds; kind is seal, receipt, transfer or carry
     refused/<reason>[--<case>].<kind>.xml       one that must be refused for that reason
-    refused/<reason>--<case>.receipt.document   the document of that case, where it is another one
+    refused/<reason>--<case>.<kind>.document    the document of that case, where it is another one
 """
 
 from __future__ import annotations
@@ -46,12 +46,20 @@ from relay.model import (
 )
 from relay.signing import algorithms
 from relay.signing.certificates import Identity, Purpose
-from relay.signing.evidence import sign_receipt, sign_transfer
+from relay.signing.evidence import sign_carry, sign_receipt, sign_transfer
 from relay.signing.keys import Signer
 from relay.signing.seal import make_seal
 from relay.signing.shape import CERTIFICATE
 from relay.signing.xades import DocumentName, build
+from relay.wire.carry import (
+    CarriedPayload,
+    CarriedTransfer,
+    CarryId,
+    Manifest,
+    write_carry,
+)
 from relay.wire.receipt import write_receipt
+from relay.wire.transfer import write_transfer
 
 AT = datetime(2026, 11, 23, 4, 5, 6, 123000, tzinfo=UTC)
 ENVELOPE = "<edXML>Công văn mẫu của Nguyễn Văn Mẫu</edXML>".encode()
@@ -177,6 +185,20 @@ RECEIPT = Receipt(
     ),
 )
 
+CARRY = Manifest(
+    carry_id=CarryId("019ab000-0000-7000-8000-000000000009"),
+    sent_by=NodeId("tinh-h01"),
+    sent_to=NodeId("tw"),
+    created_at=AT,
+    payloads=(
+        CarriedPayload(
+            HEADER.digest,
+            HEADER.size_bytes,
+            (CarriedTransfer(HEADER.transfer_id, digest_of(write_transfer(HEADER))),),
+        ),
+    ),
+)
+
 
 def seal(by: Signer = NODE, kind: SealKind = SealKind.NODE, at: datetime = AT) -> bytes:
     return make_seal(digest_of(ENVELOPE), kind, by, at).signature
@@ -203,6 +225,7 @@ def accepted() -> Iterator[tuple[str, bytes]]:
     yield "gateway.seal", seal(GATEWAY, SealKind.GATEWAY)
     yield "node.receipt", sign_receipt(RECEIPT, NODE, AT).signature
     yield "node.transfer", sign_transfer(HEADER, NODE, AT).signature
+    yield "node.carry", sign_carry(CARRY, NODE, AT).signature
     yield "written-otherwise.seal", written_otherwise(seal())
 
 
@@ -382,6 +405,18 @@ def resigned() -> Iterator[tuple[str, bytes]]:
         build(DocumentName.ENVELOPE, digest_of(write_receipt(RECEIPT)), "node", NODE, AT),
     )
     yield (
+        "wrong-document--transfer-as-carry.carry",
+        build(DocumentName.TRANSFER, digest_of(write_carry(CARRY)), "node", NODE, AT),
+    )
+    yield (
+        "wrong-document--carry-as-transfer.transfer",
+        build(DocumentName.CARRY, digest_of(write_transfer(HEADER)), "node", NODE, AT),
+    )
+    yield (
+        "wrong-purpose--agency.carry",
+        build(DocumentName.CARRY, digest_of(write_carry(CARRY)), "node", AGENCY, AT),
+    )
+    yield (
         "digest-mismatch--other-envelope.seal",
         make_seal(digest_of(ENVELOPE + b" "), SealKind.NODE, NODE, AT).signature,
     )
@@ -490,9 +525,12 @@ def certified() -> Iterator[tuple[str, bytes]]:
 
 
 def others() -> Iterator[tuple[str, bytes, bytes]]:
-    """Receipts whose document is at fault, with that document."""
+    """Signatures whose document is at fault, with that document."""
     foreign = replace(RECEIPT, issuer=NodeId("tw"))
     yield "wrong-node--other-issuer.receipt", receipt_by(NODE, foreign), write_receipt(foreign)
+    another = write_carry(replace(CARRY, sent_by=NodeId("tw"), sent_to=NodeId("tinh-h01")))
+    signature = build(DocumentName.CARRY, digest_of(another), "node", NODE, AT)
+    yield "wrong-node--other-writer.carry", signature, another
 
 
 def make(folder: Path) -> None:
@@ -504,6 +542,7 @@ def make(folder: Path) -> None:
     (folder / "envelope.edxml").write_bytes(ENVELOPE)
     (folder / "receipt.xml").write_bytes(sign_receipt(RECEIPT, NODE, AT).document)
     (folder / "transfer.xml").write_bytes(sign_transfer(HEADER, NODE, AT).document)
+    (folder / "carry.xml").write_bytes(write_carry(CARRY))
     for case, signature in accepted():
         (folder / "accepted" / f"{case}.xml").write_bytes(signature)
     for cases in (changed_text, resigned, certified):

@@ -1,0 +1,221 @@
+"""`relay carry`: documents and receipts by hand, where there is no link to a neighbour.
+
+Touches: the file named and the one beside it, the node.
+Raises:  CommandError, OSError, and what the node answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from relay.cli.connect import Connection, reaching
+from relay.cli.outcome import (
+    CANNOT_CREATE,
+    DATA,
+    TEMPORARY,
+    USAGE,
+    CommandError,
+    complain,
+    remark,
+    suggest,
+)
+from relay.cli.send import refuse_existing
+from relay.cli.show import Advance, printable, progress, show_json
+
+if TYPE_CHECKING:
+    import aiohttp
+
+app = typer.Typer(
+    help="Carry documents and receipts by hand, where there is no link to a neighbour.",
+    no_args_is_help=True,
+)
+
+_CHUNK_BYTES = 1 << 18
+_SIZE = re.compile(r"([0-9]{1,15}) ?([kmgt]i?)?b?", re.IGNORECASE)
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+_LEFT = (
+    ("refused", "{} of them refuse a recipient, with a signed receipt", ""),
+    ("put_off", "{} transfers were put off: a clock is wrong, here or there", TEMPORARY),
+    ("damaged", "{} parts of the file are damaged; what they held is to be carried again", DATA),
+    ("unproven", "{} transfers prove nothing and were left", DATA),
+    ("stray", "{} receipts prove nothing here and were left", DATA),
+)
+
+Why = Annotated[str, typer.Option(metavar="WORDS", help="Why, for the audit log.")]
+
+
+@app.command("export")
+@reaching
+def export(
+    node: Connection,
+    neighbour: Annotated[str, typer.Argument(metavar="NEIGHBOUR", help="The node's id.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The carry file to write.")],
+    limit: Annotated[
+        str, typer.Option(metavar="SIZE", help="The most it may be of: 700MB, 4GB, 16GiB.")
+    ] = "4GB",
+    why: Why = "",
+    as_json: Annotated[bool, typer.Option("--json", help="What the file holds.")] = False,
+) -> None:
+    """Write what waits for a neighbour to one signed file, express and the oldest first.
+
+    From then on it is in doubt until the neighbour's receipts come back, by hand or by wire. Exported
+    again, a file also holds what is still unanswered.
+    """
+    limit_bytes = _bytes(limit)
+    refuse_existing(file)
+    told = asyncio.run(_export(node, neighbour, file, {"limit_bytes": limit_bytes, "why": why}))
+    if as_json:
+        show_json(told)
+        return
+    remark(f"{told['transfers']} transfers and {told['receipts']} receipts for {neighbour}")
+    if told["more"]:
+        remark("more waits than had room: export again, to another file")
+    suggest(f"over there: relay carry import {file.name}; then bring its receipts file back")
+    typer.echo(file)
+
+
+@app.command("import")
+@reaching
+def take(
+    node: Connection,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A neighbour's carry file.")],
+    receipts: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="To bring back. Default: FILE-receipts beside FILE."),
+    ] = None,
+    why: Why = "",
+    as_json: Annotated[bool, typer.Option("--json", help="What became of it.")] = False,
+) -> None:
+    """Take in a neighbour's carry file, or the receipts it brought back; safe to repeat.
+
+    Writes the receipts file to bring back, where there is anything to say.
+    """
+    target = receipts or file.with_name(f"{file.stem}-receipts{file.suffix}")
+    if target.exists():
+        said = f"{target} exists and is not overwritten"
+        raise CommandError(said, CANNOT_CREATE, "name another receipts file: --receipts FILE")
+    with progress(f"reading {file.name}") as advance, file.open("rb") as source:
+        body = _read(source, file.stat().st_size, advance)
+        told, written = asyncio.run(_take(node, body, target, why))
+    told["receipts_file"] = str(target) if written else None
+    if as_json:
+        show_json(told)
+    else:
+        _say(told)
+        if written:
+            typer.echo(target)
+    if code := _complain(told):
+        raise typer.Exit(code)
+
+
+def _say(told: dict[str, Any]) -> None:
+    remark(
+        f"from {told['neighbour']}: {told['answered']} of {told['transfers']} transfers are answered, "
+        f"{told['settled']} of ours are settled, {told['receipts']} receipts are taken"
+    )
+    if told["receipts_file"]:
+        remark("bring the receipts file back, so that they know")
+
+
+def _complain(told: dict[str, Any]) -> int:
+    """What did not go well, on stderr; the exit code it calls for."""
+    codes = [0]
+    for name, words, code in _LEFT:
+        if told[name] and code:
+            complain(words.format(told[name]))
+            codes.append(int(code))
+        elif told[name]:
+            remark(words.format(told[name]))
+    if told["broken"]:
+        complain(f"the file was not read to its end: {printable(told['broken'])}")
+        suggest("what was taken stays taken; the same command with a whole file is safe")
+        codes.append(DATA)
+    return DATA if DATA in codes else max(codes)
+
+
+async def _export(
+    node: Connection, neighbour: str, file: Path, query: dict[str, str | int]
+) -> dict[str, Any]:
+    from urllib.parse import quote  # noqa: PLC0415
+
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with (
+        reach(node) as client,
+        client.exchange(f"/v1/carry/{quote(neighbour, safe='')}", None, {}, **query) as response,
+    ):
+        await _write(response, file)
+        return _told(response)
+
+
+async def _take(
+    node: Connection, body: AsyncIterator[bytes], target: Path, why: str
+) -> tuple[dict[str, Any], bool]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    headers = {"Content-Type": "application/vnd.truc-relay.carry+zip"}
+    async with (
+        reach(node) as client,
+        client.exchange("/v1/carry", body, headers, why=why) as response,
+    ):
+        if written := response.status == 200:
+            await _write(response, target)
+        return _told(response), written
+
+
+def _told(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(response.headers["Relay-Carry"])
+    return told
+
+
+async def _write(response: aiohttp.ClientResponse, target: Path) -> None:
+    """Whole and on the disk before it has its name: a stick may be drawn at any moment."""
+    part = target.with_name(target.name + ".part")
+    total, done = response.content_length or 0, 0
+    try:
+        with progress(f"writing {target.name}") as advance, part.open("wb") as file:
+            async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+                file.write(chunk)
+                done += len(chunk)
+                advance(done, total)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.rename(target)
+    _fsync_folder(target.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+async def _read(source: BinaryIO, total: int, advance: Advance) -> AsyncIterator[bytes]:
+    done = 0
+    while chunk := source.read(_CHUNK_BYTES):
+        yield chunk
+        done += len(chunk)
+        advance(done, total)
+
+
+def _bytes(text: str) -> int:
+    """4GB is 4 × 10^9 as on the stick's label, 4GiB is 4 × 2^30."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise CommandError(f"--limit {text} is no size", USAGE, "such as 700MB, 4GB or 16GiB")
+    unit = (match[2] or "").lower()
+    base = 1024 if unit.endswith("i") else 1000
+    return int(match[1]) * int(base ** _POWERS.get(unit[:1], 0))

@@ -1,0 +1,73 @@
+"""The OpenAPI description of carry files.
+
+Touches: nothing.
+"""
+
+from __future__ import annotations
+
+from relay.transport.native.carry import (
+    CONTENT_TYPE,
+    DEFAULT_BYTES,
+    LEAST_BYTES,
+    MOST_BYTES,
+    WHY_CHARACTERS,
+)
+from relay.transport.native.fragments import Json, content, in_path, in_query, operation
+from relay.transport.native.schemas import TEXT
+
+_BINARY: Json = {"type": "string", "contentMediaType": "application/zip"}
+_WHY = in_query(
+    "why", {"type": "string", "maxLength": WHY_CHARACTERS}, "The operator's words for the audit log"
+)
+
+
+def carry_paths() -> Json:
+    return {
+        "/v1/carry": {"post": _take()},
+        "/v1/carry/{neighbour}": {"post": _export(), "parameters": [in_path("neighbour", TEXT)]},
+    }
+
+
+def _export() -> Json:
+    limit = {
+        "type": "integer",
+        "minimum": LEAST_BYTES,
+        "maximum": MOST_BYTES,
+        "default": DEFAULT_BYTES,
+    }
+    told = "JSON: carry_id, neighbour, digest (of the manifest), transfers, payloads, receipts, size_bytes, more"
+    return {
+        **operation(
+            "exportCarryFile",
+            "Write what waits for a neighbour to a file to take there; puts it in doubt",
+            {"200": _file("The carry file", told)},
+            (400, 401, 403, 404, 503),
+        ),
+        "parameters": [in_query("limit_bytes", limit, "The most the file may be of"), _WHY],
+    }
+
+
+def _take() -> Json:
+    told = (
+        "JSON: carry_id, neighbour, digest (of the manifest), transfers, answered, refused, unproven, "
+        "put_off, damaged, settled, receipts, stray, broken (why it was not read to its end, or empty)"
+    )
+    nothing = {"description": "Taken; there is nothing to bring back", "headers": _header(told)}
+    return {
+        **operation(
+            "importCarryFile",
+            "Take in a neighbour's carry file, streamed; what was taken before a fault stays taken",
+            {"200": _file("The carry file to bring back", told), "204": nothing},
+            (400, 401, 403, 415, 422, 503),
+        ),
+        "parameters": [_WHY],
+        "requestBody": {"required": True, "content": {CONTENT_TYPE: {"schema": _BINARY}}},
+    }
+
+
+def _file(description: str, told: str) -> Json:
+    return {**content(description, CONTENT_TYPE, _BINARY), "headers": _header(told)}
+
+
+def _header(told: str) -> Json:
+    return {"Relay-Carry": {"schema": TEXT, "description": told}}
