@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: install demo test check bench lock format clean
+.PHONY: install demo test acceptance soak check bench lock format clean
 
 install: $(STAMP)
 
@@ -20,6 +20,13 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+# Nine experiments with faults, a line each; tests/acceptance/experiments says what they do.
+acceptance: install
+	@$(BIN)/python -m tests.acceptance.experiments $(ARGS)
+
+soak: install
+	@$(BIN)/python -m tests.acceptance.experiments --soak 10 $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .

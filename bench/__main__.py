@@ -1,14 +1,17 @@
-"""`python -m bench`: one hop between two node processes on this machine.
+"""`python -m bench`: what a hop, a backlog, a start, a line of four nodes and an idle node cost here.
 
 Touches: a folder on disk for the time of a run, loopback ports, child processes.
-Raises:  nothing; an invalid run is told on stderr and ends with exit code 1.
+Raises:  nothing; an invalid run is told on stderr and ends with exit code 1. An interrupt, SIGINT or
+         SIGTERM, stops the nodes and removes what was written.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import sys
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Annotated
@@ -17,8 +20,10 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench.hop import Load, Result, run
-from bench.report import EXPLAINED, as_json, table
+from bench.backlog import Window
+from bench.hop import Load
+from bench.programme import FULL, QUICK, Effort, Part, Results, measure
+from bench.report import as_json, shown
 from relay.errors import RelayError
 from relay.signing.pki import KeyType
 
@@ -26,6 +31,7 @@ SIZES = (5_000, 100_000)
 KEYS = (KeyType.P256, KeyType.RSA2048)
 _ON_DISK = Path("/var/tmp")
 """Unlike /tmp never kept in memory, where a fsync would cost nothing."""
+_TERMINATED = 143
 
 out = Console(width=160 if not sys.stdout.isatty() else None)
 err = Console(stderr=True, highlight=False)
@@ -34,55 +40,75 @@ err = Console(stderr=True, highlight=False)
 def main(
     *,
     quick: Annotated[
-        bool, typer.Option(help="One short run of each kind, under a minute.")
+        bool, typer.Option(help="One short run of each kind, about a minute: a coarse answer.")
     ] = False,
+    only: Annotated[
+        list[Part] | None, typer.Option(help="Measure only this; may be given several times.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option("--json", help="Write the results to this file as JSON.")
     ] = None,
-    repeat: Annotated[int, typer.Option(min=1, help="Runs of each kind; medians are shown.")] = 3,
-    seconds: Annotated[float, typer.Option(min=1, help="Length of the window measured.")] = 12.0,
+    repeat: Annotated[
+        int | None, typer.Option(min=1, help="Runs of each kind (3); medians are shown.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Length of the window measured (12; intake 10).")
+    ] = None,
     size: Annotated[
-        list[int] | None, typer.Option(min=3_000, max=100_000_000, help="Bytes of an envelope.")
+        list[int] | None,
+        typer.Option(min=3_000, max=100_000_000, help="Bytes of a hop's envelope."),
     ] = None,
     key: Annotated[
-        list[KeyType] | None, typer.Option(help="The nodes' and the agency's key.")
+        list[KeyType] | None, typer.Option(help="The nodes' and the agency's key, for a hop.")
     ] = None,
     connections: Annotated[int, typer.Option(min=1, max=1024, help="Kept open by the load.")] = 48,
+    queued: Annotated[
+        int | None, typer.Option(min=1, max=10_000_000, help="Deliveries in the backlog.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="A second, through four nodes (half of what they carry)."),
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="A folder on the disk to measure.")] = None,
 ) -> None:
-    """Measure a hop: accepted, sealed, carried, verified, durable on both sides, settled."""
-    if quick:
-        repeat, seconds = 1, min(seconds, 4.0)
+    """Measure what the relay costs on this machine. Each result is checked before it counts."""
+    base = QUICK if quick else FULL
+    effort = replace(
+        base,
+        repeat=repeat or base.repeat,
+        queued=queued or base.queued,
+        window=Window(connections, base.window.warm, seconds or base.window.seconds),
+    )
+    warm, span = (1.0, 2.5) if quick else (3.0, 12.0)
     loads = [
-        Load(one, kind, connections, warm=1.5 if quick else 3.0, seconds=seconds)
+        Load(one, kind, connections, warm=warm, seconds=seconds or span)
         for one in size or SIZES
         for kind in key or KEYS
     ]
-    try:
-        runs = uvloop.run(_all(loads, repeat, folder or _default_folder()))
-    except (RuntimeError, RelayError, ExceptionGroup) as error:
-        err.print(f"invalid: {_words(error)}", style="red")
-        raise typer.Exit(1) from None
-    out.print(EXPLAINED, highlight=False)
-    out.print(table(runs))
+    results = _run(set(only or Part), effort, loads, rate, folder or _default_folder())
+    for part in shown(results):
+        out.print(part, highlight=False)
     if report is not None:
-        report.write_text(json.dumps(as_json(runs), indent=2) + "\n", encoding="utf-8")
+        report.write_text(json.dumps(as_json(results), indent=2) + "\n", encoding="utf-8")
         err.print(f"written to {report}")
 
 
-async def _all(loads: list[Load], repeat: int, folder: Path) -> list[tuple[Load, list[Result]]]:
-    """Repetitions outside, kinds inside: what disturbs the machine for a while disturbs all alike."""
-    results: list[list[Result]] = [[] for _ in loads]
-    for turn in range(repeat):
-        for load, found in zip(loads, results, strict=True):
-            name = f"{load.size_bytes / 1000:g} KB {load.key.value}, {turn + 1} of {repeat}"
-            found.append(await run(folder, load, partial(_say, name)))
-            err.print(f"{name}: {found[-1].settled_per_second:.0f} envelopes a second")
-    return list(zip(loads, results, strict=True))
+def _run(
+    parts: set[Part], effort: Effort, loads: list[Load], rate: float | None, folder: Path
+) -> Results:
+    async def interruptible() -> Results:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await measure(parts, effort, loads, rate, folder, err.print)
 
-
-def _say(name: str, what: str) -> None:
-    err.print(f"{name}: {what}")
+    try:
+        return uvloop.run(interruptible())
+    except asyncio.CancelledError:
+        raise typer.Exit(_TERMINATED) from None
+    except (RuntimeError, RelayError, ExceptionGroup) as error:
+        err.print(f"invalid: {_words(error)}", style="red")
+        raise typer.Exit(1) from None
 
 
 def _default_folder() -> Path:

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 
 from relay.envelope.documents import AttachmentContent, Document, Signer, Stamp
 from relay.envelope.writer import write_document
-from relay.model import Party
+from relay.model import Party, Priority
 
 _WIDTH = 9
 _MARK = "731946250"
@@ -36,18 +36,20 @@ class Template:
         return f"{number:0{_WIDTH}d}".encode().join(self.pieces)
 
 
-def template(size_bytes: int, sender: str, recipient: str) -> Template:
+def template(
+    size_bytes: int, sender: str, recipient: str, priority: Priority = Priority.NORMAL
+) -> Template:
     """Documents of `size_bytes`, at most three bytes short of it."""
-    empty = len(_document(sender, recipient, b""))
+    empty = len(_document(sender, recipient, b"", priority))
     room = (size_bytes - empty) // 4 * 3
     if room < 1:
         raise ValueError(f"{size_bytes} bytes, a document has at least {empty + 4}")
     filling = random.Random(_MARK).randbytes(room)
-    content = _document(sender, recipient, (_PDF + filling)[:room])
+    content = _document(sender, recipient, (_PDF + filling)[:room], priority)
     return Template(tuple(content.split(_MARK.encode())))
 
 
-def _document(sender: str, recipient: str, attachment: bytes) -> bytes:
+def _document(sender: str, recipient: str, attachment: bytes, priority: Priority) -> bytes:
     return write_document(
         Document(
             sender=Party(sender, "Ủy ban nhân dân tỉnh Mẫu", organ_add="Số 1 đường Mẫu"),
@@ -58,6 +60,7 @@ def _document(sender: str, recipient: str, attachment: bytes) -> bytes:
             promulgation_place="Tỉnh Mẫu",
             promulgation_date=date(2026, 1, 5),
             document_type="Công văn",
+            priority=priority,
             subject=f"Về việc đo thông lượng trục liên thông, văn bản số {_MARK}",
             traces=(Stamp(sender, _WRITTEN),),
             signer=Signer("TM. ỦY BAN NHÂN DÂN", "Chủ tịch", "Nguyễn Văn Mẫu"),

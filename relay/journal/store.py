@@ -453,9 +453,7 @@ class SqliteJournal:
 
     async def receipt(self, digest: Digest) -> tuple[Signed, frozenset[AgencyCode]] | None:
         rows = await self.rows(
-            "SELECT document, signature, message_row FROM receipts"
-            " WHERE digest = ? AND message_row IS NOT NULL",
-            (digest,),
+            "SELECT document, signature, message_row FROM receipts WHERE digest = ?", (digest,)
         )
         if not rows:
             return None

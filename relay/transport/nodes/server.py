@@ -128,7 +128,8 @@ class _Handlers:
             log.info(
                 "neighbour broke off", neighbour=request.get(NEIGHBOUR, "?"), path=request.path
             )
-            raise
+            # Left to aiohttp it would be a traceback in the log for each line that is cut.
+            return self._problem(TransportError("the neighbour went away before its request ended"))
         except Exception as error:
             log.exception("node call failed", path=request.path)
             return self._problem(error)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from relay.delivery.ports import Answering, InboxQuery
+from relay.demo.native import at_socket
 from relay.envelope.writer import StatusMessage, write_status
 from relay.errors import ConflictError, PeerError, TransportError, UnansweredError
 from relay.model import (
@@ -136,6 +137,19 @@ async def test_many_copies_at_once_deliver_once(hub: Any) -> None:
 
     assert len(set(answers)) == 1
     assert hub.states(transfer.header.message_id) == {"H01": "available"}
+
+
+async def test_the_operator_can_be_shown_every_refusal_that_was_signed(hub: Any) -> None:
+    """Nothing of the message is kept here, but the evidence is, and its issuer can produce it."""
+    xa = hub.peers["xa"]
+    transfer = xa.transfer(recipients=["H99"])
+    answer = await xa.client.carry(HERE, transfer.signed, transfer.seal, transfer.payload)
+    assert hub.is_unknown(transfer) is False  # the arrival with its answer stands
+
+    async with at_socket(hub.node.control) as operator:
+        shown = await operator.receipt(answer.digest)
+
+    assert read_receipts(shown, 1 << 20) == (answer,)
 
 
 # ---------------------------------------------------------------- refused without evidence

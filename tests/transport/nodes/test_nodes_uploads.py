@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from io import BytesIO
@@ -53,6 +54,19 @@ async def _cut_upload(hub: Any, peer: Any, content: bytes, after: int) -> None:
         while await _offset(peer, hub.url, digest_of(content)) < after:
             await asyncio.sleep(0.01)
     writer.transport.abort()
+
+
+async def test_a_line_cut_in_the_middle_of_an_upload_is_no_failure_of_ours(
+    hub: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is logged as an error; a traceback for each cut line would bury what is one."""
+    tw = hub.peers["tw"]
+    content = tw.document(padding_bytes=BIG)
+    await _cut_upload(hub, tw, content, BIG // 2)
+    at = await _offset(tw, hub.url, digest_of(content))
+    status, _ = await _patch(tw, hub.url, digest_of(content), at, content[at:])
+    assert status in {204, 409}  # what was on its way when it was cut may have come in meanwhile
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_a_large_envelope_goes_ahead_and_is_taken(hub: Any) -> None:

@@ -1,0 +1,136 @@
+"""What is measured, how thoroughly, and in what order.
+
+Touches: folders below the one given, loopback ports, child processes.
+Raises:  RuntimeError, AuditError and what else makes a measurement invalid.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from bench import hop
+from bench.backlog import Intake, Window, backlog
+from bench.express import Express, express
+from bench.idle import Idle, idle
+from bench.line import Latency, latency, line
+from bench.start import Start, starts
+from bench.waiting import waiting
+
+Say = Callable[[str], None]
+
+
+class Part(StrEnum):
+    """What can be chosen."""
+
+    HOP = "hop"
+    BACKLOG = "backlog"
+    START = "start"
+    LATENCY = "latency"
+    IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much of it; spans in seconds."""
+
+    repeat: int
+    """Runs of each kind of hop, and of intake with and without a backlog."""
+    window: Window
+    """Of the intake; the hops' loads have their own."""
+    queued: int
+    """Deliveries that wait while the intake is measured."""
+    queued_fewer: int
+    """For an express document among them, and at a start."""
+    expresses: int
+    starts: int
+    saturate: float
+    latency: float
+    idle: float
+
+
+QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 2.0, 3.0, 5.0)
+FULL = Effort(3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 8.0, 30.0, 30.0)
+
+
+@dataclass(slots=True)
+class Results:
+    """What was measured; the rest is empty or None."""
+
+    load_average: tuple[float, float, float]
+    """Of the machine before it all."""
+    runs: list[tuple[hop.Load, list[hop.Result]]] = field(default_factory=list)
+    window: Window | None = None
+    disk_mib: float = 0.0
+    """What the largest backlog took."""
+    backlog: tuple[list[Intake], list[Intake]] | None = None
+    """With an empty queue, with the backlog; so for `start`."""
+    express: Express | None = None
+    start: tuple[list[Start], list[Start]] | None = None
+    latency: Latency | None = None
+    idle: Idle | None = None
+
+
+async def measure(
+    parts: Collection[Part],
+    effort: Effort,
+    loads: Sequence[hop.Load],
+    rate: float | None,
+    folder: Path,
+    say: Say,
+) -> Results:
+    """The parts chosen. `rate`: documents a second through four nodes, None for half of what they carry."""
+    results = Results(os.getloadavg())
+    if Part.HOP in parts:
+        results.runs = await _hops(loads, effort.repeat, folder, say)
+    await _queues(results, parts, effort, folder, say)
+    if not {Part.LATENCY, Part.IDLE}.isdisjoint(parts):
+        async with line(folder) as four:
+            if Part.LATENCY in parts:
+                results.latency = await latency(
+                    four, rate=rate, saturate=effort.saturate, seconds=effort.latency, say=say
+                )
+            if Part.IDLE in parts:
+                results.idle = await idle(four, effort.idle, say)
+    return results
+
+
+async def _hops(
+    loads: Sequence[hop.Load], repeat: int, folder: Path, say: Say
+) -> list[tuple[hop.Load, list[hop.Result]]]:
+    """Repetitions outside, kinds inside: what disturbs the machine for a while disturbs all alike."""
+    results: list[list[hop.Result]] = [[] for _ in loads]
+    for turn in range(repeat):
+        for load, found in zip(loads, results, strict=True):
+            name = f"{load.size_bytes / 1000:g} KB {load.key.value}, {turn + 1} of {repeat}"
+            found.append(await hop.run(folder, load, partial(_named, say, name)))
+            say(f"{name}: {found[-1].settled_per_second:.0f} envelopes a second")
+    return list(zip(loads, results, strict=True))
+
+
+def _named(say: Say, name: str, what: str) -> None:
+    say(f"{name}: {what}")
+
+
+async def _queues(
+    results: Results, parts: Collection[Part], effort: Effort, folder: Path, say: Say
+) -> None:
+    """One backlog where the same number serves for all; starts first, which leave it as it was."""
+    counts = {
+        Part.BACKLOG: {effort.queued, effort.queued_fewer},
+        Part.START: {effort.queued_fewer},
+    }
+    for count in sorted({one for part in parts for one in counts.get(part, ())}):
+        async with waiting(folder, count, say) as stage:
+            results.disk_mib = max(results.disk_mib, stage.disk_mib)
+            if Part.START in parts and count == effort.queued_fewer:
+                results.start = await starts(stage, effort.starts, say)
+            if Part.BACKLOG in parts and count == effort.queued:
+                results.window = effort.window
+                results.backlog = await backlog(stage, effort.repeat, effort.window, say)
+            if Part.BACKLOG in parts and count == effort.queued_fewer:
+                results.express = await express(stage, effort.expresses, say)

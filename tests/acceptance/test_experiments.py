@@ -1,0 +1,61 @@
+"""The nine experiments in their quick form: seconds each, judged in full."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from relay.model import digest_of
+from tests.acceptance.experiments.city import PROVINCE, founded
+from tests.acceptance.experiments.judging import judge, quiesce
+from tests.acceptance.experiments.plan import EXPERIMENTS, Experiment
+from tests.acceptance.experiments.traffic import Relation, at_work
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+XML = {"Content-Type": "application/xml"}
+NOWHERE = "01a20000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=[one.name for one in EXPERIMENTS])
+async def test_nothing_is_lost_or_doubled(
+    experiment: Experiment, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever is done to the nodes: every acknowledged delivery arrives once or ends with a receipt."""
+    if not experiment.available():
+        if os.environ.get("RELAY_TESTS_NO_SKIP"):
+            pytest.fail(f"needs {experiment.needs}, which must be there here")
+        pytest.skip(f"skipped: needs {experiment.needs}")
+    tally = await experiment.run(tmp_path_factory.mktemp(experiment.name), True)
+    assert tally.holds, (tally.line(experiment.title), tally.problems)
+    assert tally.acknowledged
+
+
+async def test_the_judge_finds_what_is_lost_and_what_is_doubled(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A ledger that names a message no node holds, bytes that did not arrive as they were sent, and
+    bytes that one recipient got twice: each is counted, and nothing else."""
+    relation = Relation("tinh", "H01", ("H01.151",))
+    async with (
+        founded(tmp_path_factory.mktemp("judge"), (PROVINCE,)) as city,
+        at_work(city, seed=0) as traffic,
+    ):
+        sound, changed, twice = [traffic.write(relation) for _ in range(3)]
+        for content in (sound, changed, twice):
+            await traffic.send(relation, content)
+        desk = traffic.desks["tinh"]
+        await desk.ask("POST", "/v1/envelopes?to=H01.151&to=H01", data=twice, headers=XML)
+        await quiesce(traffic)
+        ledger = traffic.ledger
+        ledger.acknowledge(NOWHERE, "tinh", b"never sent", ("H01.151",), b"")
+        for key, seen in ledger.seen.items():
+            if seen.digest == digest_of(changed):
+                ledger.seen[key] = replace(seen, digest=digest_of(b"other bytes"))
+
+        tally = await judge(traffic)
+
+    assert (tally.acknowledged, tally.delivered) == (4, 2)
+    assert (tally.lost, tally.doubled) == (2, 1)
+    assert not tally.holds
