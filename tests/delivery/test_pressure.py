@@ -150,9 +150,9 @@ def test_while_the_node_recovers_only_neighbours_are_heard() -> None:
     """What they bring is what it recovers by; a caller is told before its body, with when to come again."""
     pressure, _ = _pressure()
     pressure.recovering = lambda: "recovering"
-    with pytest.raises(OverloadError, match="nothing is taken in now: recovering") as refused:
-        with pressure.body(SYSTEM, 1):
-            pass
+    told = pytest.raises(OverloadError, match="nothing is taken in now: recovering")
+    with told as refused, pressure.body(SYSTEM, 1):
+        pass
 
     assert (refused.value.retry_after_seconds, pressure.reason) == (30, "recovering")
     with pressure.body(NODE, 1):
