@@ -45,8 +45,11 @@ from relay.delivery.logbook import Logbook
 from relay.delivery.pressure import Pressure, PressureWatch, Shortage
 from relay.delivery.queue import QueueDesk
 from relay.delivery.quota import Quotas
+from relay.delivery.readmitting import Readmitter
+from relay.delivery.recovering import OLDEST, GuardedIntake, RecoveryDesk
 from relay.delivery.refusals import RefusalDesk
 from relay.delivery.refused import RefusedCallersDesk
+from relay.delivery.reminding import RemindingDesk
 from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
@@ -61,7 +64,9 @@ from relay.journal.ahead import AheadFiles
 from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
 from relay.journal.operating import OperatingTable
+from relay.journal.recovering import RecoveryTable
 from relay.journal.refusals import Refusals
+from relay.journal.reminding import ReminderTable
 from relay.journal.retention import RetentionPolicy
 from relay.journal.shaping import ShapeTable
 from relay.journal.shelf import Shelf
@@ -85,6 +90,7 @@ from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.door import telling
+from relay.transport.nodes.recovering import RecoveryClient
 from relay.transport.nodes.runner import nodes_runner
 from relay.transport.nodes.server import NodeFace, nodes_app
 
@@ -238,6 +244,11 @@ class Node:
             clock,
             lambda to: dispatcher.receipts_wait(to),  # noqa: PLW0108  made next
         )
+
+        def met(neighbour: NodeId) -> None:
+            expiry.met(neighbour)
+            recovery.met(neighbour)
+
         dispatcher = Dispatcher(
             self._id,
             journal,
@@ -248,7 +259,7 @@ class Node:
             clock,
             random.SystemRandom().random,
             {n: Channel(n, delivery.transfers_at_once) for n in neighbours},
-            lambda neighbour: expiry.met(neighbour),  # noqa: PLW0108  made next
+            met,
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
         asking = (directory, journal, notary, wire, clock, dispatcher)
@@ -265,9 +276,7 @@ class Node:
         self._run("dispatcher", dispatcher.run())
         self._run("sealing", sealing.run())
         self._run("expiry", expiry.run())
-        turned_away = self._turned_away = RefusedCallersDesk(journal, clock)
-        self._exits.push_async_callback(turned_away.sum_up)
-        self._run("refused-callers", turned_away.run())
+        turned_away = self._turned_away = self._refused_callers(journal)
         watch = PressureWatch(self._pressure, WaitingCounts(journal.rows), self._reserve_crossed)
         self._run("pressure", watch.run())
         ahead = AheadFiles(
@@ -281,15 +290,35 @@ class Node:
         self._exits.push_async_callback(self._drain, dispatcher)
 
         limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
-        intake = IntakeDesk(
-            place,
-            directory,
-            journal,
+        recovery = RecoveryDesk(
+            self._id,
+            neighbours,
+            RecoveryTable(journal, self._id),
+            RecoveryClient(wire, journal, limits),
             notary,
+            journal,
+            Readmitter(place, directory, journal, notary, clock),
             policy,
+            delivery.clock_tolerance,
             clock,
-            dispatcher.offer,
-            sealing.wake,
+            random.SystemRandom().random,
+            dispatcher.look,
+            dispatcher.receipts_wait,
+            memory=min(OLDEST, settings.retention.rows),
+        )
+        self._pressure.recovering = recovery.waits_for
+        intake = GuardedIntake(
+            IntakeDesk(
+                place,
+                directory,
+                journal,
+                notary,
+                policy,
+                clock,
+                dispatcher.offer,
+                sealing.wake,
+            ),
+            recovery.waits_for,
         )
         refusals = RefusalDesk(
             self._id,
@@ -299,7 +328,6 @@ class Node:
             journal,
             clock,
         )
-        self._run("refusals", refusals.run())
         inbox = InboxDesk(self._id, journal, notary, clock, dispatcher.receipts_wait)
         tokens = TokenDesk(self._id, directory, journal, clock)
         transfers = TransferDesk(
@@ -311,6 +339,7 @@ class Node:
             delivery.clock_tolerance,
             limits.envelope_bytes,
             dispatcher.offer,
+            recovery.late,
         )
         courier = Courier.of(
             dispatcher,
@@ -326,6 +355,12 @@ class Node:
             neighbours=neighbours,
             transfers=transfers,
             returns=returns,
+            reminding=RemindingDesk(
+                journal,
+                ReminderTable(journal, self._id),
+                clock,
+                lambda neighbour: dispatcher.resume([neighbour], at_once=True),
+            ),
             store=journal,
             ahead=ahead,
             limits=limits,
@@ -362,6 +397,7 @@ class Node:
                 clock.now,
                 self._ready,
                 outbox=OutboxDesk(journal),
+                recovery=recovery,
                 control=control,
                 queue=queue,
                 courier=courier,
@@ -386,6 +422,9 @@ class Node:
         queue = QueueDesk(
             journal, ShapeTable(journal, self._id), dispatcher, clock, wire.certificate
         )
+        await recovery.start()
+        self._run("recovery", recovery.run())
+        self._run("refusals", refusals.run())
         plain = settings.listen.plain_http
         tls = None if plain else face_context(*_pair(settings))
         await self._listen(
@@ -407,6 +446,12 @@ class Node:
             tls,
         )
         await self._control(native_runner(native(local=True), shutdown_timeout=patience))
+
+    def _refused_callers(self, journal: SqliteJournal) -> RefusedCallersDesk:
+        desk = RefusedCallersDesk(journal, self._clock)
+        self._exits.push_async_callback(desk.sum_up)
+        self._run("refused-callers", desk.run())
+        return desk
 
     def _sweeper(self, journal: SqliteJournal, ahead: AheadFiles, grace: timedelta) -> Sweeper:
         found = self._settings.retention

@@ -16,7 +16,8 @@ entries are equal bytes, so a leaf can be read, written again and compared. Ever
 and the fields of its event. The words for those are: message, delivery, transfer, entry (a
 message's own log entry), origin, peer, sender, recipient, recipients, digest (of the envelope),
 size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
-count, face (of the node: axis, native, nodes), refusals, expires, deliveries (ids), by (token or
+count, documents, transfers, receipts, missing and skipped (counts), face (of the node: axis, native,
+nodes), refusals, expires, deliveries (ids), by (token or
 local user), why (an operator's own words), holder, token, scopes,
 certificate (digest), config (digest), release. Never a subject, a name, an address or a secret.
 """
@@ -103,6 +104,20 @@ class AuditEvent(StrEnum):
     """Other bytes came under an identity already taken."""
     EPOCH_STARTED = "epoch-started"
     """The first entry of a new log: the head of the one before it, and `reason`."""
+    ROLLBACK_FOUND = "rollback-found"
+    """A `neighbour` holds what this node signed and does not know (`digest`, `type`): it was rolled back."""
+    NEIGHBOUR_REMINDED = "neighbour-reminded"
+    """A restored `neighbour` asked: `transfers` to it were opened and `receipts` queued again, so many
+    `documents` of its own were named to it."""
+    MESSAGE_RECOVERED = "message-recovered"
+    """A message of this node's own was fetched back and admitted again."""
+    MESSAGE_LOST = "message-lost"
+    """The message of a `transfer` of this node's own did not come back, for the `reason` given."""
+    RECOVERY_SKIPPED = "recovery-skipped"
+    """An operator gave up asking a `neighbour`; `by`, `why`."""
+    RECOVERY_FINISHED = "recovery-finished"
+    """All neighbours have answered (but those `skipped`): `documents` of ours came back, `transfers` to
+    us and `receipts` were sent again, so many are `missing`."""
     CLOCK_JUMPED = "clock-jumped"
     """The system's clock went its own way by so many `seconds` (0: it is back); not followed."""
     RESERVE_REACHED = "reserve-reached"

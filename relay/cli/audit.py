@@ -104,9 +104,16 @@ async def _tail(
 
 
 async def _size(client: NativeClient) -> int:
-    """How many entries the signed head covers: its second line (C2SP tlog-checkpoint)."""
+    """The index after the last entry that the signed head covers: its second line (C2SP
+    tlog-checkpoint), counted from where its epoch begins."""
+    from relay.audit.checkpoint import ORIGIN_PREFIX  # noqa: PLC0415
+    from relay.audit.epochs import first_index  # noqa: PLC0415
+
     head = (await client.get_bytes("/v1/audit/head")).split(b"\n")
-    return int(head[1]) if len(head) > 1 and head[1].isdigit() else 0
+    if len(head) < 2 or not head[1].isdigit():
+        return 0
+    epoch = head[0].decode("ascii", "replace").removeprefix(ORIGIN_PREFIX).partition("/")[2]
+    return (first_index(int(epoch)) if epoch.isdecimal() else 0) + int(head[1])
 
 
 async def _follow(client: NativeClient, after: int, as_json: bool) -> None:

@@ -25,6 +25,7 @@ from relay.cli import (
     operate,
     pki,
     queue,
+    recovery,
     send,
     token,
     track,
@@ -99,6 +100,7 @@ app.add_typer(local.config, name="config")
 app.add_typer(pki.app, name="pki")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("recovery")(recovery.recovery)
 app.command("demo")(local.demo)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,15 +39,16 @@ from relay.errors import AccessError, OverloadError, RouteError
 from relay.model import (
     AgencyCode,
     DeliveryState,
+    Digest,
     Event,
     Evidence,
     Finding,
     Lane,
     MessageId,
+    MessageType,
     NodeId,
     Receipt,
     Seal,
-    Signed,
     TraceStep,
     delivery_id_of,
 )
@@ -149,10 +150,22 @@ class IntakeDesk:
         message_id = MessageId(self.clock.mint())
         lane = Lane.of(to.priority)
         deliveries = tuple(
-            self._delivery(message_id, one, hops[one.code], lane, sealed=seal is not None)
+            new_delivery(
+                self.place.node, message_id, one, hops[one.code], lane, sealed=seal is not None
+            )
             for one in recipients
         )
-        receipt = self._receipt(submission, message_id, deliveries, at)
+        receipt = self.notary.sign_receipt(
+            acceptance_receipt(
+                self.place.node,
+                message_id,
+                submission.envelope.digest,
+                submission.envelope.size_bytes,
+                deliveries,
+                at,
+            ),
+            at,
+        )
         admission = Admission(
             message=self._message(submission, message_id, sender, to, seal, at),
             deliveries=deliveries,
@@ -201,61 +214,6 @@ class IntakeDesk:
         odd = recipients_finding(submission.envelope, submission.declared_to)
         return findings if odd is None else (*findings, odd)
 
-    def _delivery(
-        self, message_id: MessageId, one: Addressed, hop: Hop, lane: Lane, *, sealed: bool
-    ) -> NewDelivery:
-        waiting = DeliveryState.QUEUED if sealed else DeliveryState.SEALING
-        state, towards, reason, detail = waiting, None, None, ""
-        if isinstance(hop, Via):
-            towards = hop.neighbour
-        elif isinstance(hop, Here):
-            state = DeliveryState.AVAILABLE if sealed else waiting
-        else:
-            state, reason, detail = DeliveryState.REFUSED, hop.reason, hop.detail
-        return NewDelivery(
-            delivery_id=delivery_id_of(self.place.node, message_id, one.code),
-            recipient=one.code,
-            addressed_as=one.written,
-            state=state,
-            lane=lane,
-            next_hop=towards,
-            reason=reason,
-            detail=detail,
-        )
-
-    def _receipt(
-        self,
-        submission: Submission,
-        message_id: MessageId,
-        deliveries: tuple[NewDelivery, ...],
-        at: datetime,
-    ) -> Signed:
-        evidence = [Evidence(Event.SUBMISSION_ACCEPTANCE, d.recipient) for d in deliveries]
-        for delivery in deliveries:
-            if delivery.state is DeliveryState.AVAILABLE:
-                evidence.append(Evidence(Event.CONTENT_CONSIGNMENT, delivery.recipient))
-            elif delivery.reason is not None:
-                evidence.append(
-                    Evidence(
-                        Event.RELAY_FAILURE,
-                        delivery.recipient,
-                        reason=delivery.reason,
-                        detail=fit_detail(delivery.detail),
-                    )
-                )
-        receipt = Receipt(
-            issuer=self.place.node,
-            origin=self.place.node,
-            message_id=message_id,
-            digest=submission.envelope.digest,
-            size_bytes=submission.envelope.size_bytes,
-            transfer_id=None,
-            sent_by=None,
-            at=at,
-            evidence=tuple(evidence),
-        )
-        return self.notary.sign_receipt(receipt, at)
-
     def _hand_on(
         self, admission: Admission, admitted: Admitted, order: tuple[NewDelivery, ...]
     ) -> None:
@@ -274,6 +232,65 @@ class IntakeDesk:
             self.offer(neighbour, ready)
 
 
+def new_delivery(
+    origin: NodeId, message_id: MessageId, one: Addressed, hop: Hop, lane: Lane, *, sealed: bool
+) -> NewDelivery:
+    """Where a recipient's delivery begins at the origin."""
+    waiting = DeliveryState.QUEUED if sealed else DeliveryState.SEALING
+    state, towards, reason, detail = waiting, None, None, ""
+    if isinstance(hop, Via):
+        towards = hop.neighbour
+    elif isinstance(hop, Here):
+        state = DeliveryState.AVAILABLE if sealed else waiting
+    else:
+        state, reason, detail = DeliveryState.REFUSED, hop.reason, hop.detail
+    return NewDelivery(
+        delivery_id=delivery_id_of(origin, message_id, one.code),
+        recipient=one.code,
+        addressed_as=one.written,
+        state=state,
+        lane=lane,
+        next_hop=towards,
+        reason=reason,
+        detail=detail,
+    )
+
+
+def acceptance_receipt(
+    origin: NodeId,
+    message_id: MessageId,
+    digest: Digest,
+    size_bytes: int,
+    deliveries: tuple[NewDelivery, ...],
+    at: datetime,
+) -> Receipt:
+    """The SubmissionAcceptance. The same message gives the same bytes (readmitting.py)."""
+    evidence = [Evidence(Event.SUBMISSION_ACCEPTANCE, d.recipient) for d in deliveries]
+    for delivery in deliveries:
+        if delivery.state is DeliveryState.AVAILABLE:
+            evidence.append(Evidence(Event.CONTENT_CONSIGNMENT, delivery.recipient))
+        elif delivery.reason is not None:
+            evidence.append(
+                Evidence(
+                    Event.RELAY_FAILURE,
+                    delivery.recipient,
+                    reason=delivery.reason,
+                    detail=fit_detail(delivery.detail),
+                )
+            )
+    return Receipt(
+        issuer=origin,
+        origin=origin,
+        message_id=message_id,
+        digest=digest,
+        size_bytes=size_bytes,
+        transfer_id=None,
+        sent_by=None,
+        at=at,
+        evidence=tuple(evidence),
+    )
+
+
 def _accepted(admitted: Admitted) -> Accepted:
     return Accepted(admitted.message_id, admitted.accepted_at, admitted.receipt, admitted.repeated)
 
@@ -281,14 +298,18 @@ def _accepted(admitted: Admitted) -> Accepted:
 def _submission_key(
     submission: Submission, sender: AgencyCode, recipients: tuple[Addressed, ...]
 ) -> str:
+    codes = (r.code for r in recipients)
+    return submission_key(
+        sender, codes, submission.envelope.message_type, submission.envelope.digest
+    )
+
+
+def submission_key(
+    sender: AgencyCode, recipients: Iterable[AgencyCode], kind: MessageType, digest: Digest
+) -> str:
     """From, the sorted recipients, the type and the bytes: the same again is a repeat, whichever of
     the agency's systems or tokens it comes through (docs/adr/0008)."""
-    parts = [
-        sender,
-        sorted(r.code for r in recipients),
-        submission.envelope.message_type,
-        submission.envelope.digest,
-    ]
+    parts = [sender, sorted(recipients), kind, digest]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -112,6 +112,8 @@ class TransferDesk:
     tolerance: timedelta
     envelope_limit_bytes: int
     offer: Callable[[NodeId, Ready], None]
+    late: Callable[[datetime], bool] = lambda _: False
+    """Whether a transfer made then may come late by our own fault: lost by a restore (recovering.py)."""
 
     async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
         """The proven header, or the answer this transfer got before."""
@@ -190,7 +192,7 @@ class TransferDesk:
             return _Refusal(Reason.LOOP, f"the trace names {self.place.node} already")
         if len(header.trace) > MOST_HOPS:
             return _Refusal(Reason.TOO_MANY_HOPS, f"{len(header.trace)} hops, limit {MOST_HOPS}")
-        if header.expires_at <= now:
+        if header.expires_at <= now and not self.late(header.created_at):
             return _Refusal(Reason.EXPIRED, f"expired at {header.expires_at.isoformat()}")
         try:
             proven = self.notary.check_carried_seal(

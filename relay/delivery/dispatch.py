@@ -103,7 +103,7 @@ class Dispatcher:
                 channel.signal.set()
 
     def resume(self, neighbours: Iterable[NodeId], *, at_once: bool) -> None:
-        """An operator set something going: all of it is looked at, frozen or not. `at_once` ends a wait."""
+        """An operator, or a neighbour that was restored, set something going: all of it is looked at, frozen or not. `at_once` ends a wait."""
         for neighbour in neighbours:
             if (channel := self.channels.get(neighbour)) is not None:
                 channel.failing = channel.returns_waiting = True
@@ -211,7 +211,9 @@ class Dispatcher:
         busy |= self._carrying
         waiting = [t for t in found if t.transfer_id not in busy][: channel.room]
         if not found:
-            channel.failing = await self.journal.next_open_transfer(channel.neighbour) is not None
+            channel.failing = False  # before asking: `resume` may say otherwise meanwhile
+            if await self.journal.next_open_transfer(channel.neighbour) is not None:
+                channel.failing = True
         return waiting
 
     def _start(self, channel: Channel, work: Coroutine[Any, Any, None]) -> None:

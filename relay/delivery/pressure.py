@@ -1,6 +1,7 @@
 """Back-pressure: whether a new body may be taken, asked before the first byte of it is read.
 
-Refused with an OverloadError, never queued: when the node stops, when the disk's reserve is reached,
+Refused with an OverloadError, never queued: when the node stops, when it
+recovers (submissions only: what neighbours bring is what it recovers by), when the disk's reserve is reached,
 when its party has its quota waiting here, when too many bodies are coming in already. What was accepted
 before is not asked: it finishes.
 
@@ -19,10 +20,12 @@ from typing import Protocol
 
 import structlog
 
-from relay.delivery.quota import Counts, Party, Quotas, Waiting
+from relay.delivery.quota import Counts, Party, Quotas, Waiting, is_caller
 from relay.errors import OverloadError
 
 LOOK_SECONDS = 1.0
+RECOVERING_SECONDS = 30
+"""After which a caller may come again."""
 log = structlog.get_logger("relay.pressure")
 
 
@@ -92,6 +95,8 @@ class Pressure:
     at_once_each: int
     stopping: bool = False
     """The node takes nothing new any more."""
+    recovering: Callable[[], str | None] = lambda: None
+    """Why no caller's documents are taken, though neighbours' are; None while they are."""
     waiting: Mapping[Party, Waiting] = field(default_factory=dict)
     """As it was counted last; the journal looks again when it admits."""
     _coming: Counter[Party] = field(default_factory=Counter)
@@ -118,14 +123,18 @@ class Pressure:
 
     @property
     def reason(self) -> str | None:
-        """Why nobody's work is taken now; None while it is."""
+        """Why no documents are taken now; None while they are."""
         if self.stopping:
             return "the node is stopping"
-        return None if self.room.shortage is None else str(self.room.shortage)
+        if self.room.shortage is not None:
+            return str(self.room.shortage)
+        return self.recovering()
 
     def _require(self, party: Party) -> None:
         if self.stopping:
             raise OverloadError("the node is stopping", 10)
+        if is_caller(party) and (reason := self.recovering()) is not None:
+            raise OverloadError(f"nothing is taken in now: {reason}", RECOVERING_SECONDS)
         if self._count >= self.at_once:
             raise OverloadError(f"{self._count} bodies are coming in, limit {self.at_once}", 1)
         if self._coming[party] >= self.at_once_each:

@@ -40,6 +40,10 @@ def neighbour_party(neighbour: NodeId) -> Party:
     return Party(_NODE + neighbour)
 
 
+def is_caller(party: Party) -> bool:
+    return not party.startswith(_NODE)
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What waits of one party."""
@@ -59,7 +63,7 @@ class Quotas:
 
     def excess(self, party: Party, waiting: Waiting) -> QuotaError | None:
         """Why this party may hand in no more for now; None while it may."""
-        if party.startswith(_NODE):
+        if not is_caller(party):
             kind, most, most_bytes = (
                 "neighbour",
                 self.waiting_per_neighbour,

@@ -22,7 +22,7 @@ from relay.delivery.records import DeliveryRow
 from relay.envelope.documents import Staff, StatusMessage
 from relay.envelope.reader import read
 from relay.envelope.writer import write_status
-from relay.errors import ConflictError, PeerError
+from relay.errors import ConflictError, OverloadError, PeerError
 from relay.model import AgencyCode, DeliveryId, DeliveryState, NodeId, Party, Reason, ResponseFor
 
 REFUSED = "02"
@@ -78,11 +78,15 @@ class RefusalDesk:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def sweep(self, speaker: AgencyCode) -> int:
-        """Tell what waits to be told; how many were looked at."""
+        """Tell what waits to be told; how many were looked at; 0 while nothing is taken in."""
         waiting = await self.book.waiting(AT_ONCE)
         for refusal in waiting:
             if refusal.state in (DeliveryState.REFUSED, DeliveryState.EXPIRED):
-                await self._tell(speaker, refusal)
+                try:
+                    await self._tell(speaker, refusal)
+                except OverloadError as error:
+                    log.info("refusals-wait", error=str(error))
+                    return 0
             await self.book.told(refusal.row)
         return len(waiting)
 

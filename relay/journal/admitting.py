@@ -10,6 +10,8 @@ Raises:  ConflictError for other content under an idempotency key or a transfer 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.quota import WAITING, Party, Quotas, caller_party, neighbour_party
@@ -29,7 +31,7 @@ from relay.delivery.records import (
 )
 from relay.envelope.statuses import find
 from relay.errors import ConflictError, QuotaError
-from relay.journal import waiting
+from relay.journal import carrying, early, retaining, waiting
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -42,6 +44,7 @@ from relay.model import (
     MessageType,
     NodeId,
     Reason,
+    Receipt,
     Signed,
 )
 
@@ -91,6 +94,78 @@ def admit(
     )
 
 
+def admit_again(
+    tx: Transaction, node: NodeId, admission: Admission, keys: Sequence[str], at: datetime
+) -> None:
+    """A message that was accepted before a restore lost it, under its old id and time of acceptance.
+
+    The first of `keys` is its submission key; the others are bound only where they are bound already,
+    so that it joins the family it renewed.
+    """
+    message = admission.message
+    row = _add_message(tx, message, _family(tx, keys))
+    arrival = _add_arrival(tx, row, None, admission.receipt, trace_text(admission.trace), message)
+    _add_receipt(tx, row, node, admission.receipt, ms(at))
+    for number, key in enumerate(keys):
+        _bind_newest(tx, key, row, message, always=number == 0)
+    add_recipients(tx, node, row, arrival, message, admission.deliveries, at)
+    _match(tx, node, row, replace(message, accepted_at=at))
+
+
+def add_recipients(
+    tx: Transaction,
+    node: NodeId,
+    row: MessageRow,
+    arrival: ArrivalRow,
+    message: NewMessage,
+    deliveries: Sequence[NewDelivery],
+    at: datetime,
+) -> None:
+    """Deliveries of a message that a restore lost, and what receipts came for them meanwhile.
+
+    They count as what waits of whoever gave them back, but no quota refuses them: they were accepted.
+    """
+    party = caller_party(message.submitted_by or "")
+    waiting.of(tx, party)  # makes the row that the triggers keep
+    _add_deliveries(tx, node, row, arrival, replace(message, accepted_at=at), deliveries, party)
+    settle_early(tx, node, row, message.message_id, message.origin, at)
+
+
+def _family(tx: Transaction, keys: Sequence[str]) -> MessageRow | None:
+    for key in keys:
+        found = tx.run(SQL["family_of"], key).fetchone()
+        if found is not None:
+            return MessageRow(found[1])
+    return None
+
+
+def _bind_newest(
+    tx: Transaction, key: str, row: MessageRow, message: NewMessage, *, always: bool
+) -> None:
+    found = tx.run(SQL["family_of"], key).fetchone()
+    if (found is None and always) or (found is not None and found[0] < message.message_id):
+        tx.run(SQL["bind_submission"], key, row)
+
+
+def settle_early(
+    tx: Transaction,
+    node: NodeId,
+    row: MessageRow,
+    message_id: MessageId,
+    origin: NodeId,
+    at: datetime,
+) -> set[NodeId]:
+    """Receipts that came before their message (early.py)."""
+
+    def apply(signed: Signed, receipt: Receipt, neighbour: NodeId | None) -> set[NodeId]:
+        (digest,) = tx.run("SELECT digest FROM messages WHERE message_row = ?", row).fetchone()
+        if receipt.digest != digest:
+            return set()
+        return carrying.apply_receipt(tx, node, row, signed, receipt, at, neighbour)
+
+    return early.settle(tx, message_id, origin, apply)
+
+
 def take_in(
     tx: Transaction, node: NodeId, arrival: TakeIn, quotas: Quotas | None = None
 ) -> TakenIn | AlreadyHere | QuotaError:
@@ -121,7 +196,7 @@ def take_in(
     if arrival.message is not None:
         row = MessageRow(found[0]) if found else _add_message(tx, arrival.message, None)
         if found:
-            _keep_again(tx, row, arrival.message)
+            keep_again(tx, row, arrival.message)
     arrival_row = _add_arrival(
         tx, row, arrival, arrival.answer, trace_text(arrival.trace), arrival.message
     )
@@ -135,6 +210,7 @@ def take_in(
             tx, node, row, arrival_row, arrival.message, arrival.deliveries, party
         )
         _match(tx, node, row, arrival.message)
+        settle_early(tx, node, row, header.message_id, header.origin, arrival.at)
     return TakenIn(arrival.answer, row, arrival_row, rows, repeated=False)
 
 
@@ -246,11 +322,13 @@ def _add_payload(tx: Transaction, message: NewMessage) -> bool:
     return added.rowcount > 0
 
 
-def _keep_again(tx: Transaction, row: MessageRow, message: NewMessage) -> None:
+def keep_again(tx: Transaction, row: MessageRow, message: NewMessage) -> None:
     """More deliveries of a message whose payload may have left: retention has passed it by then."""
     if _add_payload(tx, message):
         tx.run(SQL["share_payload"], message.payload.digest, row)
         tx.run(SQL["keep_again"], row)
+    else:
+        retaining.need_again(tx, [row])
 
 
 def _add_arrival(

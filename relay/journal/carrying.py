@@ -15,6 +15,7 @@ from datetime import datetime
 from relay import lifecycle
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.records import DeliveryRow, Freeze, MessageRow, ReturnRow, Waiting
+from relay.journal import early
 from relay.journal.rows import chunks, ms
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -248,6 +249,8 @@ def record_receipts(
     back: set[NodeId] = set()
     for signed, receipt in receipts:
         found = tx.run(SQL["message_row"], receipt.message_id, receipt.origin).fetchone()
+        if found is None and early.keep(tx, signed, receipt, neighbour, at):
+            continue  # its message is on its way back
         if found is None:
             _note_stray(tx, node, neighbour, signed, receipt, "unknown-message", at)
         elif found[1] != receipt.digest:

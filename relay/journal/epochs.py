@@ -2,7 +2,9 @@
 
 A restore leaves a mark in the journal. The next start ends the epoch with the head it was restored to
 and begins a new one, whose first entry names that head (audit/epochs.py). If the process dies between
-the two, the mark that is left makes the start after it do the rest.
+the two, the mark that is left makes the start after it do the rest. A rollback that nobody announced is
+found while the node runs: then the epoch turns within one transaction (`turn`), because from the moment
+it is known nothing may be written under the old one's name.
 
 Touches: meta, epochs, log_head. Trusts: the journal's own rows, but for what is being judged.
 Raises:  sqlite3.Error; AuditError for heads that cannot be any.
@@ -18,11 +20,11 @@ from relay.audit.checkpoint import head_of
 from relay.audit.entries import AuditEvent, entry
 from relay.audit.epochs import named_head
 from relay.errors import AuditError
-from relay.journal.rows import ms
+from relay.journal.rows import instant, ms
 from relay.journal.writer import Transaction
 from relay.model import NodeId
 
-_MARK = "restored"
+MARK = "restored"
 """In meta: since when neighbours must be asked, as milliseconds, from the restore on until they were."""
 _OPENING = "epoch-opening"
 """In meta: the fields of a new epoch's first entry, until it is there."""
@@ -33,26 +35,43 @@ def present(connection: sqlite3.Connection) -> int:
 
     `connection` is in autocommit mode.
     """
-    epoch = int(_meta(connection, "epoch") or 0)
-    if _meta(connection, _MARK) is None or _meta(connection, "restored-epoch") == str(epoch):
+    epoch = int(meta(connection, "epoch") or 0)
+    if meta(connection, MARK) is None or meta(connection, "restored-epoch") == str(epoch):
         return epoch
     head = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
     connection.execute("BEGIN IMMEDIATE")
     if head is not None:
-        opening = {**named_head(head_of(head[0])), "reason": "restored"}
-        connection.execute("INSERT INTO epochs VALUES (?, ?)", (epoch, head[0]))
-        connection.execute("DELETE FROM log_head")
-        _set_meta(connection, _OPENING, json.dumps(opening))
+        opening = {**_close(connection, epoch, head[0]), "reason": "restored"}
+        set_meta(connection, _OPENING, json.dumps(opening))
         epoch += 1
-        _set_meta(connection, "epoch", str(epoch))
-    _set_meta(connection, "restored-epoch", str(epoch))
+    set_meta(connection, "restored-epoch", str(epoch))
     connection.execute("COMMIT")
     return epoch
 
 
+def _close(connection: sqlite3.Connection, epoch: int, note: bytes) -> dict[str, str | int]:
+    """Keep how the epoch ended and count on; how the next one's first entry names it."""
+    connection.execute("INSERT INTO epochs VALUES (?, ?)", (epoch, note))
+    connection.execute("DELETE FROM log_head")
+    set_meta(connection, "epoch", str(epoch + 1))
+    return named_head(head_of(note))
+
+
+def turn(tx: Transaction, node: NodeId, at: datetime, reason: str) -> None:
+    """A new epoch begins with what this transaction records from here on."""
+
+    def close(connection: sqlite3.Connection, epoch: int) -> bytes:
+        (note,) = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
+        named = _close(connection, epoch, note)
+        set_meta(connection, "restored-epoch", str(epoch + 1))
+        return entry(AuditEvent.EPOCH_STARTED, at, node, **named, reason=reason)
+
+    tx.end_epoch(close)
+
+
 def open_epoch(tx: Transaction, node: NodeId, at: datetime) -> bool:
     """The first entry of a new epoch, where one is due; it must come before any other."""
-    opening = _meta(tx.connection, _OPENING)
+    opening = meta(tx.connection, _OPENING)
     if opening is None:
         return False
     tx.record(entry(AuditEvent.EPOCH_STARTED, at, node, **json.loads(opening)))
@@ -62,8 +81,21 @@ def open_epoch(tx: Transaction, node: NodeId, at: datetime) -> bool:
 
 def mark_restored(connection: sqlite3.Connection, since: datetime) -> None:
     """What was exchanged since then may be missing here."""
-    _set_meta(connection, _MARK, str(ms(since)))
-    connection.execute("DELETE FROM meta WHERE name = 'restored-epoch'")
+    mark_missing(connection, since)
+    connection.execute("DELETE FROM meta WHERE name IN ('restored-epoch', 'lost-until')")
+
+
+def mark_missing(connection: sqlite3.Connection, since: datetime) -> None:
+    """What was exchanged since then may be missing: every neighbour is to be asked, anew if need be.
+
+    Where a recovery was under way already, what it was to bring is still missing, too.
+    """
+    before = meta(connection, MARK)
+    if before is not None:
+        since = min(since, instant(int(before)))
+    set_meta(connection, MARK, str(ms(since)))
+    connection.execute("DELETE FROM recovery")
+    connection.execute("DELETE FROM recovery_wanted")
 
 
 def heads(connection: sqlite3.Connection) -> dict[int, bytes]:
@@ -87,7 +119,7 @@ def edge(connection: sqlite3.Connection, epoch: int) -> bytes | None:
 
 
 def _number(connection: sqlite3.Connection) -> int:
-    text = _meta(connection, "epoch") or "0"
+    text = meta(connection, "epoch") or "0"
     if not (text.isascii() and text.isdigit()) or len(text) > 4:
         raise AuditError("the journal no longer says which epoch of its log this is")
     return int(text)
@@ -99,12 +131,12 @@ def _blob(cell: object, column: str) -> bytes:
     return cell
 
 
-def _meta(connection: sqlite3.Connection, name: str) -> str | None:
+def meta(connection: sqlite3.Connection, name: str) -> str | None:
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def _set_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
+def set_meta(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(
         "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
         (name, value),

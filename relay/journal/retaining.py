@@ -12,7 +12,7 @@ Raises:  nothing of its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
@@ -106,6 +106,14 @@ def _linger(tx: Transaction, part: Part, row: int) -> None:
     tx.run(SQL["linger"], part, row)
     if part is Part.PAYLOAD:
         tx.run(SQL["use_payload"], row)
+
+
+def need_again(tx: Transaction, rows: Iterable[int]) -> None:
+    """Messages that go out once more keep what they still have: those behind the mark are written down."""
+    mark = read_progress(tx).payload
+    for row in rows:
+        if row <= mark:
+            _linger(tx, Part.PAYLOAD, row)
 
 
 def _release(tx: Transaction, row: int, done: _Step) -> None:

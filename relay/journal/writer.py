@@ -46,16 +46,34 @@ class HeadSigner(Protocol):
         ...
 
 
+EpochClose = Callable[[sqlite3.Connection, int], bytes]
+"""Stores how the epoch of this number ended; the first leaf of the one after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    count: int
+    """Entries of the batch that still belong to the old epoch."""
+    close: EpochClose
+
+
 @dataclass(slots=True)
 class Transaction:
     """What an operation may use: the connection, and the audit log."""
 
     connection: sqlite3.Connection
     entries: list[bytes] = field(default_factory=list)
+    turn: _Turn | None = None
+    """Where among the entries a new epoch of the log begins, if one does."""
 
     def record(self, *leaves: bytes) -> None:
         """Audit entries that become durable with this operation, or not at all."""
         self.entries.extend(leaves)
+
+    def end_epoch(self, close: EpochClose) -> None:
+        """What is recorded from here on belongs to a new epoch of the log; one a batch."""
+        if self.turn is None:
+            self.turn = _Turn(len(self.entries), close)
 
     def run(self, statement: str, *values: object) -> sqlite3.Cursor:
         return self.connection.execute(statement, values)
@@ -80,6 +98,8 @@ class _Batch:
     """Whether its statements were executed, so that only the COMMIT is left."""
     frontier: Frontier | None = None
     """The log with the batch's entries, if it has any."""
+    epoch: int | None = None
+    """The epoch they belong to, where it is a new one."""
     error: BaseException | None = None
 
 
@@ -181,6 +201,8 @@ class Writer:
         if batch.error is not None:
             self._stop(batch, batch.error)
             return
+        if batch.epoch is not None:
+            self._epoch = batch.epoch
         if batch.frontier is not None:
             self._frontier = batch.frontier
             self._on_commit(batch.frontier.size)
@@ -220,19 +242,31 @@ class Writer:
         """All of the batch but its COMMIT. An error here is of the disk or a bug: it ends the writer."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            entries = self._run_plainly(batch)
-            if entries is None:
+            ran = self._run_plainly(batch)
+            if ran is None:
                 self._connection.execute("ROLLBACK")
                 self._connection.execute("BEGIN IMMEDIATE")
-                entries = self._run_apart(batch)
-            if entries:
-                batch.frontier = self._append(entries)
+                ran = self._run_apart(batch)
+            self._log(batch, ran)
         except BaseException as error:  # noqa: BLE001  handed to _finished, loudly
             batch.error = error
         batch.ran = True
 
-    def _run_plainly(self, batch: _Batch) -> list[bytes] | None:
-        """The batch's audit entries; None when an operation raised, and all must be run apart."""
+    def _log(self, batch: _Batch, ran: Transaction) -> None:
+        """The batch's entries, those before and those after a new epoch's beginning."""
+        epoch, frontier, entries = self._epoch, self._frontier, ran.entries
+        if ran.turn is not None:
+            if entries[: ran.turn.count]:
+                self._append(epoch, frontier, entries[: ran.turn.count])
+            first = ran.turn.close(self._connection, epoch)
+            entries = [first, *entries[ran.turn.count :]]
+            epoch, frontier = epoch + 1, Frontier()
+            batch.epoch = epoch
+        if entries:
+            batch.frontier = self._append(epoch, frontier, entries)
+
+    def _run_plainly(self, batch: _Batch) -> Transaction | None:
+        """What the batch did; None when an operation raised, and all must be run apart."""
         transaction = Transaction(self._connection)
         try:
             for job in batch.jobs:
@@ -241,13 +275,13 @@ class Writer:
             if _is_of_the_disk(error):
                 raise
             return None
-        return transaction.entries
+        return transaction
 
-    def _run_apart(self, batch: _Batch) -> list[bytes]:
+    def _run_apart(self, batch: _Batch) -> Transaction:
         """Each operation in a savepoint; what it raises is its caller's to judge."""
         transaction = Transaction(self._connection)
         for job in batch.jobs:
-            before = len(transaction.entries)
+            before, turn = len(transaction.entries), transaction.turn
             self._connection.execute("SAVEPOINT operation")
             try:
                 job.result = job.operation(transaction)
@@ -256,20 +290,21 @@ class Writer:
                     raise
                 job.result, job.error = None, error
                 del transaction.entries[before:]
+                transaction.turn = turn
                 self._connection.execute("ROLLBACK TO operation")
             self._connection.execute("RELEASE operation")
-        return transaction.entries
+        return transaction
 
-    def _append(self, leaves: list[bytes]) -> Frontier:
-        frontier = self._frontier.copy()
-        first = first_index(self._epoch)
+    def _append(self, epoch: int, before: Frontier, leaves: list[bytes]) -> Frontier:
+        frontier = before.copy()
+        first = first_index(epoch)
         rows = []
         for leaf in leaves:
             hashed = leaf_hash(leaf)
             rows.append((first + frontier.size, leaf, hashed))
             frontier.append(hashed)
         self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
-        note = self._sign_head(self._epoch, frontier.size, frontier.root())
+        note = self._sign_head(epoch, frontier.size, frontier.root())
         self._connection.execute(
             "INSERT INTO log_head VALUES (1, ?, ?)"
             " ON CONFLICT (one) DO UPDATE SET frontier = excluded.frontier, note = excluded.note",

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from relay import node
-from relay.journal import admitting, carrying, handing, retaining
+from relay.journal import admitting, carrying, handing, recovering, retaining
 from relay.journal.payloads import PayloadFiles
+from relay.journal.recovering import RecoveryTable
 from relay.journal.store import SqliteJournal
 from relay.transport.nodes.client import NodesClient
 
@@ -41,6 +42,7 @@ OPERATIONS = {
     ),
     handing: ("acknowledge",),
 }
+RECOVERY = ("reminded", "readmit")
 CALLS = ("carry", "hand_back")
 
 
@@ -65,6 +67,9 @@ def arm(crash: Crash) -> None:
         for name in names:
             setattr(module, name, _uncommitted(crash, name, getattr(module, name)))
             setattr(SqliteJournal, name, _committed(crash, name, getattr(SqliteJournal, name)))
+    for name in RECOVERY:
+        setattr(recovering, name, _uncommitted(crash, name, getattr(recovering, name)))
+        setattr(RecoveryTable, name, _committed(crash, name, getattr(RecoveryTable, name)))
     for owner, name, wrap in SWEEPS:
         setattr(owner, name, wrap(crash, name, getattr(owner, name)))
     for name in CALLS:

@@ -124,6 +124,7 @@ def _served(world: Any, socket: Path) -> Iterator[Live]:
                 world.clock,
                 world.ready,
                 outbox=world.outbox,
+                recovery=world.recovery,
                 control=world.operations,
                 queue=world.operations,
                 local_operator=local_operator,

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from relay.audit.checkpoint import note_body, sign_note
+from relay.audit.epochs import log_name
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.asking import Questions
 from relay.delivery.channel import Channel
@@ -312,12 +315,19 @@ class World:
 
 @pytest.fixture
 async def world(keys: dict[str, Any], tmp_path: Path) -> AsyncIterator[World]:
-    journal = await SqliteJournal.open(
-        tmp_path, HERE, lambda _, size, root: f"{size} {root.hex()}".encode(), on_fatal=_fatal
-    )
+    journal = await SqliteJournal.open(tmp_path, HERE, _sign_head, on_fatal=_fatal)
     policy = RetryPolicy(timedelta(milliseconds=20), timedelta(milliseconds=80))
     yield World(keys, tmp_path, journal, PlayedWire(keys, Clock()), policy)
     await journal.close()
+
+
+_LOG_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+def _sign_head(epoch: int, size: int, root: bytes) -> bytes:
+    name = log_name(HERE, epoch)
+    public = _LOG_KEY.public_key().public_bytes_raw()
+    return sign_note(note_body(name, size, root), name, public, _LOG_KEY.sign)
 
 
 def _fatal(error: BaseException) -> None:

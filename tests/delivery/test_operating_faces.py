@@ -91,6 +91,7 @@ async def face(world: Any) -> AsyncIterator[Face]:
         clock,
         lambda node: certificate if node == UP else None,
     )
+    nobody: Any = None  # no one asks it here
     native = native_app(
         world.intake,
         world.intake,  # nobody fetches anything here
@@ -102,6 +103,7 @@ async def face(world: Any) -> AsyncIterator[Face]:
         clock.now,
         lambda: None,
         outbox=OutboxDesk(journal),
+        recovery=nobody,
         control=control,
         queue=queue,
     )

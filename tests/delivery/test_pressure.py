@@ -144,3 +144,19 @@ async def test_the_drain_waits_for_every_body() -> None:
     assert not waiting.done()
     second.__exit__(None, None, None)
     await asyncio.wait_for(waiting, 5)
+
+
+def test_while_the_node_recovers_only_neighbours_are_heard() -> None:
+    """What they bring is what it recovers by; a caller is told before its body, with when to come again."""
+    pressure, _ = _pressure()
+    pressure.recovering = lambda: "recovering"
+    told = pytest.raises(OverloadError, match="nothing is taken in now: recovering")
+    with told as refused, pressure.body(SYSTEM, 1):
+        pass
+
+    assert (refused.value.retry_after_seconds, pressure.reason) == (30, "recovering")
+    with pressure.body(NODE, 1):
+        pass
+    pressure.recovering = lambda: None
+    with pressure.body(SYSTEM, 1):
+        assert pressure.reason is None

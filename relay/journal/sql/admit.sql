@@ -5,6 +5,11 @@ SELECT message_row FROM submissions WHERE submission_key = ?
 INSERT INTO submissions VALUES (?, ?)
 ON CONFLICT (submission_key) DO UPDATE SET message_row = excluded.message_row
 
+-- name: family_of
+-- Of the message a key is bound to: its id, and the first of its family.
+SELECT m.message_id, coalesce(m.first_row, m.message_row) FROM submissions s
+JOIN messages m ON m.message_row = s.message_row WHERE s.submission_key = ?
+
 -- name: idempotent
 SELECT submission_key FROM idempotency WHERE idempotency_key = ?
 

@@ -31,6 +31,7 @@ from relay.delivery.ports import (
     Tracking,
 )
 from relay.delivery.pressure import OPEN, Gate
+from relay.delivery.recovery import Recovering
 from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
@@ -44,6 +45,7 @@ from relay.transport.native import (
     submit,
     tokens,
 )
+from relay.transport.native import recovery as recovery_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
@@ -62,6 +64,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
     Route("POST", "/v1/deliveries/{id}/ack", deliveries.acknowledge),
+    Route("GET", "/v1/recovery", recovery_face.standing, Who.OPERATOR),
+    Route("POST", "/v1/recovery/skip", recovery_face.skip, Who.OPERATOR),
     Route("GET", "/v1/queue/shape", operating.shape, Who.OPERATOR),
     Route("POST", "/v1/queue/hold", operating.hold_all, Who.OPERATOR),
     Route("POST", "/v1/queue/release", operating.release_all, Who.OPERATOR),
@@ -99,6 +103,7 @@ def native_app(
     ready: Callable[[], str | None],
     *,
     outbox: Outbox,
+    recovery: Recovering,
     control: Control,
     queue: QueueReader,
     courier: CarryDesk | None = None,
@@ -126,6 +131,7 @@ def native_app(
         entropy,
         control,
         queue,
+        recovery,
         gate=gate,
         carry=courier,
         refusals=refusals,

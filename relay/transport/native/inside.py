@@ -28,6 +28,7 @@ from relay.delivery.ports import (
     Tracking,
 )
 from relay.delivery.pressure import OPEN, Gate
+from relay.delivery.recovery import Recovering
 from relay.delivery.refused import UNNOTED
 from relay.envelope.limits import Limits
 
@@ -49,6 +50,7 @@ class Inside:
     entropy: Callable[[int], bytes]
     control: Control
     queue: QueueReader
+    recovery: Recovering
     carry: CarryDesk | None = None
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)

@@ -29,6 +29,7 @@ from relay.transport.native.fragments import (
 from relay.transport.native.messages import MOST_SKIPPED
 from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
+from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 
 _TITLES = {
@@ -67,7 +68,7 @@ def document() -> Json:
                     "description": "From `relay token issue`, with scopes agency:CODE, operator, auditor.",
                 }
             },
-            "schemas": {**SCHEMAS, **OPERATING_SCHEMAS},
+            "schemas": {**SCHEMAS, **OPERATING_SCHEMAS, **RECOVERY_SCHEMAS},
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
                 for status, title in _TITLES.items()
@@ -105,6 +106,7 @@ def _paths() -> Json:
             "parameters": one_delivery,
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
+        **recovery_paths(),
         **operating_paths(),
         "/v1/audit": {"get": _audit()},
         "/v1/audit/head": {

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import structlog
@@ -166,6 +167,15 @@ class NodesClient:
         async with self._ask(neighbour, "POST", "/axis/v1/receipts", body, headers) as response:
             if response.status != 204:
                 raise TransportError(f"receipts answered with HTTP {response.status}")
+
+    @asynccontextmanager
+    async def call(
+        self, neighbour: NodeId, method: str, path: str, **query: str
+    ) -> AsyncIterator[ClientResponse]:
+        """Any other question without a body (recovering.py), with the same three failures."""
+        named = f"{path}?{urlencode(query)}" if query else path
+        async with self._ask(neighbour, method, named) as response:
+            yield response
 
     async def close(self) -> None:
         for session in self._sessions.values():

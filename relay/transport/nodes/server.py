@@ -23,6 +23,8 @@ from relay.delivery.arrivals import Opened, TransferDesk
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure import OPEN, Gate
 from relay.delivery.quota import neighbour_party
+from relay.delivery.recovery import CAPABILITY
+from relay.delivery.reminding import RemindingDesk
 from relay.delivery.returns import ReturnDesk
 from relay.envelope.limits import Limits, in_units
 from relay.errors import (
@@ -41,6 +43,7 @@ from relay.model import Digest, Envelope, NodeId, Payload, Signed, TransferId
 from relay.transport.intake_stream import receive, while_moving
 from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body, Parts, read_parts
+from relay.transport.nodes.reminding import ReminderFace, newest_shown
 from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
 
@@ -70,6 +73,7 @@ class NodeFace:
     neighbours: frozenset[NodeId]
     transfers: TransferDesk
     returns: ReturnDesk
+    reminding: RemindingDesk
     store: PayloadStore
     ahead: AheadStore
     limits: Limits
@@ -97,6 +101,7 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
     app.router.add_post("/axis/v1/receipts", handlers.receipts)
     app.router.add_route("HEAD", "/axis/v1/payloads/{digest}", handlers.offset)
     app.router.add_patch("/axis/v1/payloads/{digest}", handlers.upload)
+    handlers.reminding.add_to(app.router)
     return app
 
 
@@ -104,6 +109,7 @@ class _Handlers:
     def __init__(self, face: NodeFace, door: Door) -> None:
         self._face = face
         self._door = door
+        self.reminding = ReminderFace(face.reminding, face.store, door.neighbour)
         self._taking: Counter[tuple[NodeId, TransferId]] = Counter()
         """Transfers proven and not yet answered: nobody may say of them that they are unknown."""
 
@@ -156,15 +162,16 @@ class _Handlers:
         return problem_response(problem_of(error), self._face.mint())
 
     async def describe(self, request: web.Request) -> web.Response:
-        del request
+        newest = await self._face.reminding.newest(self._door.neighbour(request))
         return web.json_response(
             {
                 "node": self._face.node,
                 "version": self._face.version,
                 "wire": [WIRE_VERSION],
-                "capabilities": ["transfers", "receipts", "payloads-ahead"],
+                "capabilities": ["transfers", "receipts", "payloads-ahead", CAPABILITY],
                 "envelope_limit_bytes": self._face.limits.envelope_bytes,
                 "ahead_over_bytes": AHEAD_BYTES,
+                **newest_shown(newest),
             }
         )
 

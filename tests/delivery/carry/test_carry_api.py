@@ -78,6 +78,7 @@ async def _face(post: Post) -> AsyncIterator[Face]:
             outbox=OutboxDesk(journal),
             control=nobody,
             queue=nobody,
+            recovery=nobody,
             courier=post.courier,
         ),
         shutdown_timeout=1.0,

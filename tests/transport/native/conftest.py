@@ -71,6 +71,7 @@ def build(world: Any, noted: Noted) -> Callable[..., web.Application]:
             "intake": world,
             "inbox": world,
             "outbox": world.outbox,
+            "recovery": world.recovery,
             "control": world.operations,
             "queue": world.operations,
             "tracking": world,

@@ -34,6 +34,7 @@ from relay.delivery.ports import (
     Submission,
     TokenView,
 )
+from relay.delivery.recovery import DONE, Progress, Recovery, Step
 from relay.errors import (
     AccessError,
     ConflictError,
@@ -123,6 +124,36 @@ class MemoryStore:
         shutil.rmtree(self._folder)
 
 
+class MemoryRecovery:
+    """Recovery of a node that was restored and waits for two neighbours."""
+
+    def __init__(self) -> None:
+        self.since: datetime | None = START
+        self.errors = {NodeId("tw"): "cannot connect"}
+        self.steps = {NodeId("tw"): Step.RECEIPTS, NodeId("xa"): Step.ANSWERED}
+        self.skipped: dict[NodeId, tuple[Caller, str]] = {}
+
+    async def standing(self) -> tuple[Recovery, dict[NodeId, str]]:
+        rows = tuple(self._progress(name, step) for name, step in self.steps.items())
+        ended = START if self.since is None else None
+        return Recovery(self.since, ended, rows), self.errors
+
+    def _progress(self, name: NodeId, step: Step) -> Progress:
+        by, why = self.skipped.get(name, (None, None))
+        done = START if step in DONE else None
+        holder = None if by is None else by.holder
+        return Progress(name, step, None, 3, 2, 1, 0, done, holder, why)
+
+    async def skip(self, caller: Caller, neighbour: NodeId, why: str) -> None:
+        if neighbour not in self.steps:
+            raise NotFoundError(f"no neighbour {neighbour} is asked")
+        if self.steps[neighbour] is Step.ANSWERED:
+            raise ConflictError(f"{neighbour} has answered already")
+        self.steps[neighbour] = Step.SKIPPED
+        self.skipped[neighbour] = (caller, why)
+        self.since = None
+
+
 @dataclass
 class Kept:
     view: MessageView
@@ -146,6 +177,7 @@ class World:
         self.log = MemoryLog()
         self.tokens = MemoryTokens()
         self.outbox = MemoryOutbox(self)
+        self.recovery = MemoryRecovery()
         self.operations = MemoryOperations()
         self.served = {AgencyCode("000.00.15.H51"), AgencyCode("000.00.20.H13")}
         self.kept: dict[MessageId, Kept] = {}
