@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench import observe
 from bench.documents import template
-from bench.load import Pace, issue_token, keeps_on, send
+from bench.load import Pace, fills, issue_token, keeps_on, send
 from bench.observe import quantile
 from bench.stage import data, down, pid, stage
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
@@ -33,7 +33,6 @@ RECIPIENT = "G22"
 DRAIN_SECONDS = 60.0
 MOST_UNDER_WAY = 512
 """Documents accepted and not yet settled: enough that neither node ever waits for the load."""
-FILL_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
 _PLANS = (
     NodePlan(
@@ -117,7 +116,7 @@ async def _measure(
     async with _watched(data(first), pace) as journal:
         say(f"warming up, {load.warm:g} s")
         await keeps_on(sending, load.warm)
-        await _filled(sending, pace)
+        await fills(sending, pace)
         started, settled_before = time.monotonic(), observe.settled(journal)
         say(f"measuring, {load.seconds:g} s")
         memory = []
@@ -149,13 +148,6 @@ async def _measure(
         first_rss_mib=(*(m[0] for m in memory), after[0].rss_peak_mib),
         second_rss_mib=(*(m[1] for m in memory), after[1].rss_peak_mib),
     )
-
-
-async def _filled(sending: asyncio.Task[object], pace: Pace) -> None:
-    """On a slow or busy machine the warm-up is over before the first backlog has been built up."""
-    deadline = time.monotonic() + FILL_SECONDS
-    while not pace.filled and time.monotonic() < deadline:
-        await keeps_on(sending, _LOOK_SECONDS)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench import observe
 from bench.documents import template
-from bench.load import Beat, Pace, Sent, issue_token, keeps_on, post, send
+from bench.load import Beat, Pace, Sent, fills, issue_token, keeps_on, post, send
 from bench.observe import quantile
 from bench.stage import data, down, pid, stage, up
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
@@ -98,11 +98,14 @@ class Line:
         return [self.network.nodes[name] for name in NAMES]
 
     async def send(self, pace: Pace | Beat, seconds: float) -> Sent:
+        """So long, a pace once it is filled."""
         documents = template(SIZE_BYTES, SENDER, RECIPIENT)
         url, root = self.nodes[0].native_url, self.network.root
         sending = asyncio.create_task(
             send(url, self.token, root, documents, self._numbers, CONNECTIONS, pace)
         )
+        if isinstance(pace, Pace):
+            await fills(sending, pace)
         await keeps_on(sending, seconds)
         pace.stop()
         sent = await sending
@@ -221,6 +224,7 @@ async def _most(line: Line, seconds: float) -> float:
         await line.send(pace, seconds)
     finally:
         telling.cancel()
-    since, ended = began + seconds / 3, began + seconds
+    filled = pace.filled_at or began
+    since, ended = filled + seconds / 3, filled + seconds
     await line.drained()
     return sum(since <= at < ended for at in line.arrived.values()) / (ended - since)

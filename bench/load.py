@@ -23,6 +23,7 @@ import aiohttp
 from bench.documents import Template
 from relay.signing.tls import face_client_context
 
+FILL_SECONDS = 10.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,6})\r\n", re.IGNORECASE)
 
 
@@ -34,8 +35,9 @@ class Pace:
     settled: int = 0
     begun: int = 0
     stopped: bool = False
-    filled: bool = False
-    """True once there was no room: from then on what comes in is what goes out."""
+    filled_at: float | None = None
+    """When there was no room for the first time, in monotonic seconds: from then on what comes in is
+    what goes out."""
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, settled: int) -> None:
@@ -49,7 +51,7 @@ class Pace:
     async def begin(self) -> float | None:
         """Once there is room for one more: when it begins. None when the load is to end."""
         while not self.stopped and self.begun - self.settled >= self.most_under_way:
-            self.filled = True
+            self.filled_at = self.filled_at or time.monotonic()
             self._moved.clear()
             await self._moved.wait()
         self.begun += 1
@@ -122,6 +124,14 @@ async def send(
         for _ in range(connections):
             group.create_task(one_after_another())
     return sent
+
+
+async def fills(sending: asyncio.Task[object], pace: Pace) -> None:
+    """Until the pace is filled, or not in time: on a slow or busy machine that takes longer than a
+    warm-up, and what is measured before is how fast a backlog grows."""
+    deadline = time.monotonic() + FILL_SECONDS
+    while pace.filled_at is None and time.monotonic() < deadline:
+        await keeps_on(sending, 0.02)
 
 
 async def post(url: str, token: str, root: Path, body: bytes) -> str:
