@@ -90,7 +90,7 @@ def test_an_untouched_log_holds(folder: Path) -> None:
         ("UPDATE entries SET leaf = NULL WHERE entry_index = 5", "entry 5: the row was edited"),
         ("UPDATE entries SET leaf_hash = NULL WHERE entry_index = 5", "entry 5: the row was edited"),
         ("UPDATE entries SET entry_index = 'five' WHERE entry_index = 5", "entry 5: "),
-        ("UPDATE entries SET entry_index = NULL WHERE entry_index = 5", "entry 0: "),
+        ("UPDATE entries SET entry_index = NULL WHERE entry_index = 5", "entry 5: "),
         ("UPDATE entries SET entry_index = -5 WHERE entry_index = 5", "entry 0: "),
         (f"UPDATE entries SET entry_index = {3 * SPAN} WHERE entry_index = 5", "entry 5: "),
         (f"INSERT INTO entries SELECT {3 * SPAN}, leaf, leaf_hash FROM entries LIMIT 1", "entry 7: "),
