@@ -16,7 +16,7 @@ def needs(tool: str) -> str:
     """The path of an external program, or skip; where nothing may be skipped, fail."""
     path = shutil.which(tool)
     if path is None:
-        if os.environ.get("RELAY_TESTS_NO_SKIP"):
+        if os.environ.get("TESTS_NO_SKIP"):
             pytest.fail(f"needs {tool}, which must be installed here")
         pytest.skip(f"skipped: needs {tool}")
     return path

@@ -24,7 +24,7 @@ async def test_nothing_is_lost_or_doubled(
 ) -> None:
     """Whatever is done to the nodes: every acknowledged delivery arrives once or ends with a receipt."""
     if not experiment.available():
-        if os.environ.get("RELAY_TESTS_NO_SKIP"):
+        if os.environ.get("TESTS_NO_SKIP"):
             pytest.fail(f"needs {experiment.needs}, which must be there here")
         pytest.skip(f"skipped: needs {experiment.needs}")
     tally = await experiment.run(tmp_path_factory.mktemp(experiment.name), True)

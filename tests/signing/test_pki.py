@@ -47,7 +47,7 @@ VOUCHING = {LEAVES[1], LEAVES[3], LEAVES[4]}
 def openssl() -> str:
     """The program, or skip; where nothing may be skipped, fail."""
     path = shutil.which("openssl")
-    if path is None and os.environ.get("RELAY_TESTS_NO_SKIP"):
+    if path is None and os.environ.get("TESTS_NO_SKIP"):
         pytest.fail("needs openssl, which must be installed here")
     return path or pytest.skip("skipped: needs openssl")
 

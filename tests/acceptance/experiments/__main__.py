@@ -58,7 +58,7 @@ def main(
 def _perform(one: Experiment, quick: bool) -> bool:
     if not one.available():
         print(f"{one.title}: skipped: needs {one.needs}", flush=True)
-        return not os.environ.get("RELAY_TESTS_NO_SKIP")
+        return not os.environ.get("TESTS_NO_SKIP")
     return _run(one.title, lambda folder: one.run(folder, quick))
 
 
