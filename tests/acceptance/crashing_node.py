@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from relay import node
+from relay.cli.outcome import code_of, complain
+from relay.errors import RelayError
 from relay.journal import admitting, carrying, handing, recovering, retaining
 from relay.journal.payloads import PayloadFiles
 from relay.journal.recovering import RecoveryTable
@@ -116,4 +118,8 @@ SWEEPS: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
 if __name__ == "__main__":
     config = Path(sys.argv[1])
     arm(Crash(config.with_name("crash-at")))
-    sys.exit(node.serve(config))
+    try:
+        sys.exit(node.serve(config))
+    except RelayError as error:  # as `relay serve` ends
+        complain(str(error))
+        sys.exit(code_of(error))
