@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from relay.demo.network import Network, NodePlan, RunningNode
-from relay.node import verify_own_log
+from relay.offline import verify_own_log
 from relay.signing.pki import KeyType
 
 STOP_SECONDS = 60.0

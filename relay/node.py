@@ -28,9 +28,8 @@ import uvloop
 from aiohttp import web
 
 from relay import __version__, logs
-from relay.audit.checkpoint import note_body, origin_of, sign_note
-from relay.audit.epochs import log_name, verify_epochs
-from relay.audit.verify import LogKey, LogVerdict, Progress
+from relay.audit.checkpoint import note_body, sign_note
+from relay.audit.epochs import log_name
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.asking import Questions
@@ -57,12 +56,9 @@ from relay.delivery.steady import SteadyTime
 from relay.delivery.tokens import TokenDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
-from relay.errors import AuditError, SettingsError
-from relay.identity import NodeKeys, key_problems, load_keys
-from relay.journal import backup
+from relay.errors import SettingsError
+from relay.identity import NodeKeys, load_keys
 from relay.journal.ahead import AheadFiles
-from relay.journal.backup import Backup
-from relay.journal.inspect import stored_log
 from relay.journal.operating import OperatingTable
 from relay.journal.recovering import RecoveryTable
 from relay.journal.refusals import Refusals
@@ -74,11 +70,12 @@ from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
 from relay.journal.sweeping import Sweeper
 from relay.journal.waiting import WaitingCounts
-from relay.model import AgencyCode, NodeId
+from relay.model import NodeId
+from relay.offline import CONTROL_SOCKET, examine, speaker
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
-from relay.settings import SAMPLES, Settings, Sound, load, read, unfit_data_dir
-from relay.signing.keys import LogSigner, verify_log_signature
+from relay.settings import Settings
+from relay.signing.keys import LogSigner
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, face_context, peer_node, server_context
 from relay.transport.axis.face import Bounds
@@ -95,7 +92,6 @@ from relay.transport.nodes.runner import nodes_runner
 from relay.transport.nodes.server import NodeFace, nodes_app
 
 log = structlog.get_logger("relay.node")
-CONTROL_SOCKET = "control.sock"
 EXIT_FAULT = 70
 """sysexits EX_SOFTWARE: a background task failed, so that a supervisor starts the node again."""
 EXIT_DISK = 74
@@ -322,7 +318,7 @@ class Node:
         )
         refusals = RefusalDesk(
             self._id,
-            _speaker(settings, directory),
+            speaker(settings, directory),
             Refusals(journal),
             intake,
             journal,
@@ -588,27 +584,6 @@ def _systems(settings: Settings, directory: Directory) -> Systems:
     )
 
 
-def _speaker(settings: Settings, directory: Directory) -> AgencyCode | None:
-    """The agency in whose name refusals are told. Raises SettingsError for one not served here."""
-    code = settings.delivery.refusal_status_from
-    if code is None:
-        return None
-    resolved = directory.resolve(code)
-    if resolved not in directory.served_by(NodeId(settings.node.id)):
-        raise SettingsError([f"delivery.refusal_status_from: {code} is not served by this node"])
-    return resolved
-
-
-def _unfit_speaker(settings: Settings, sound: Sound) -> list[str]:
-    directory = sound.make_directory()
-    try:
-        if directory is not None:
-            _speaker(settings, directory)
-    except SettingsError as error:
-        return list(error.problems)
-    return []
-
-
 def _die(error: BaseException) -> None:
     """A failed commit cannot be tried again: whoever waits got no answer, the journal recovers."""
     log.critical("the journal cannot write; exiting to recover from it", error=str(error))
@@ -666,53 +641,3 @@ def serve(config: Path) -> int:
     for remark in remarks:
         log.warning("configuration", remark=remark)
     return uvloop.run(_run_until_told(settings))
-
-
-def check(config: Path) -> Settings:
-    """The settings of a configuration that a node can start with. Raises SettingsError."""
-    return examine(config)[0]
-
-
-def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
-    """The settings, with everything looked at that a start would look at, and what is hardly meant.
-
-    Raises SettingsError with every problem at once.
-    """
-    reading = read(config)
-    problems = list(reading.problems)
-    if reading.sound.data_dir is not None:
-        problems += unfit_data_dir(reading.sound.data_dir, CONTROL_SOCKET)
-    problems += (one for one in key_problems(reading.sound) if one not in problems)
-    if reading.settings is not None:
-        problems += _unfit_speaker(reading.settings, reading.sound)
-    if problems or reading.settings is None:
-        raise SettingsError(problems, SAMPLES if reading.problems else "")
-    return reading.settings, reading.remarks
-
-
-def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
-    """Recompute the log of a node, running or stopped, against its signed heads: a verdict for each
-    epoch, the present one last."""
-    settings = load(config)
-    key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
-    node = NodeId(settings.node.id)
-    log_key = LogKey(
-        origin_of(node),
-        key.public_key,
-        lambda signature, body: verify_log_signature(key.public_key, signature, body),
-    )
-    with stored_log(settings.node.data_dir) as stored:
-        if stored.node != node:
-            raise AuditError(f"the journal says it is of {stored.node}, not {node}")
-        return verify_epochs(node, stored.epochs, log_key, progress)
-
-
-def back_up(config: Path, target: Path, progress: Progress) -> Backup:
-    """Copy the journal of a node, running or stopped; see journal.backup."""
-    return backup.back_up(load(config).node.data_dir, target, Clock().now(), progress)
-
-
-def restore(config: Path, source: Path, progress: Progress) -> Backup:
-    """Bring a backup back into the node's data folder, which must hold no journal."""
-    settings = load(config)
-    return backup.restore(source, settings.node.data_dir, NodeId(settings.node.id), progress)

@@ -25,7 +25,7 @@ from relay.envelope.writer import (
     write_document,
 )
 from relay.model import NodeId, Party
-from relay.node import check
+from relay.offline import check
 from relay.settings import Settings
 from relay.signing import pki
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from relay.errors import SettingsError
 from relay.identity import load_keys
 from relay.model import NodeId
-from relay.node import check, examine
+from relay.offline import check, examine
 from relay.settings import load
 from relay.signing import pki
 

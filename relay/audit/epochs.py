@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from relay.audit.checkpoint import Checkpoint, origin_of
+from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, head_of, origin_of
 from relay.audit.entries import AuditEvent, parse
 from relay.audit.verify import LogKey, LogVerdict, Progress, Row, verify_log
 from relay.errors import AuditError
@@ -32,6 +32,18 @@ def first_index(epoch: int) -> int:
 def log_name(node: NodeId, epoch: int) -> str:
     """The origin of a node's log in this epoch, and the name of the key that signs it."""
     return origin_of(node) if epoch == 0 else f"{origin_of(node)}/{epoch}"
+
+
+def epoch_of(log: str) -> int:
+    """The epoch that `log_name` made this name for."""
+    number = log.removeprefix(ORIGIN_PREFIX).partition("/")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
+def size_of(head: bytes) -> int:
+    """The index after the last entry that a signed head covers. Raises AuditError."""
+    checkpoint = head_of(head)
+    return first_index(epoch_of(checkpoint.origin)) + checkpoint.size
 
 
 def named_head(checkpoint: Checkpoint) -> dict[str, str | int]:

@@ -19,6 +19,7 @@ import typer
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import USAGE, CommandError, remark
 from relay.cli.show import printable, progress, show_json
+from relay.errors import AuditError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -57,7 +58,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Recompute the whole log of a node, running or not, against its signed head."""
-    from relay.node import verify_own_log  # noqa: PLC0415
+    from relay.offline import verify_own_log  # noqa: PLC0415
 
     chosen = path or config
     if chosen is None or (path and config):
@@ -104,16 +105,13 @@ async def _tail(
 
 
 async def _size(client: NativeClient) -> int:
-    """The index after the last entry that the signed head covers: its second line (C2SP
-    tlog-checkpoint), counted from where its epoch begins."""
-    from relay.audit.checkpoint import ORIGIN_PREFIX  # noqa: PLC0415
-    from relay.audit.epochs import first_index  # noqa: PLC0415
+    """Where the next entry will stand; 0 for a log without a head."""
+    from relay.audit.epochs import size_of  # noqa: PLC0415
 
-    head = (await client.get_bytes("/v1/audit/head")).split(b"\n")
-    if len(head) < 2 or not head[1].isdigit():
+    try:
+        return size_of(await client.get_bytes("/v1/audit/head"))
+    except AuditError:
         return 0
-    epoch = head[0].decode("ascii", "replace").removeprefix(ORIGIN_PREFIX).partition("/")[2]
-    return (first_index(int(epoch)) if epoch.isdecimal() else 0) + int(head[1])
 
 
 async def _follow(client: NativeClient, after: int, as_json: bool) -> None:

@@ -25,10 +25,10 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy a node's journal and payloads, while it runs or not. Keys and settings are not in it."""
-    from relay import node  # noqa: PLC0415
+    from relay import offline  # noqa: PLC0415
 
     with progress("copying payloads") as advance:
-        made = node.back_up(path, folder, advance)
+        made = offline.back_up(path, folder, advance)
     if as_json:
         show_json(asdict(made))
     else:
@@ -44,10 +44,10 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup into an empty data folder. The node's next start begins a new epoch of its log."""
-    from relay import node  # noqa: PLC0415
+    from relay import offline  # noqa: PLC0415
 
     with progress("copying payloads") as advance:
-        found = node.restore(path, folder, advance)
+        found = offline.restore(path, folder, advance)
     if as_json:
         show_json(asdict(found))
     else:

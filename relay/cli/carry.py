@@ -13,6 +13,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from urllib.parse import quote
 
 import typer
 
@@ -144,8 +145,6 @@ def _complain(told: dict[str, Any]) -> int:
 async def _export(
     node: Connection, neighbour: str, file: Path, query: dict[str, str | int]
 ) -> dict[str, Any]:
-    from urllib.parse import quote  # noqa: PLC0415
-
     from relay.cli.client import reach  # noqa: PLC0415
 
     async with (

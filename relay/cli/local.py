@@ -30,10 +30,10 @@ def serve(path: Config) -> None:
 @config.command("check")
 def check(path: Config, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Check everything a start would: settings, directory, keys and certificates."""
-    from relay import node  # noqa: PLC0415
+    from relay import offline  # noqa: PLC0415
 
     try:
-        settings, remarks = node.examine(path)
+        settings, remarks = offline.examine(path)
     except SettingsError as error:
         if not as_json:
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -44,40 +45,28 @@ Reason = Annotated[str, typer.Option("--why", help="The reason; the audit log ke
 AsJson = Annotated[bool, typer.Option("--json")]
 
 
-@reaching
-def hold(
-    node: Connection,
-    why: Reason,
-    name: Name = None,
-    neighbour: Neighbour = None,
-    as_json: AsJson = False,
-) -> None:
-    """Hold what waits: it is not sent and does not expire until released."""
-    _act_on_either(node, "hold", name, neighbour, why, as_json)
+def _on_either(action: str, told: str) -> Callable[..., None]:
+    """A command that acts on an id or on all that waits for a neighbour; `told` is its help."""
+
+    def act(
+        node: Connection,
+        why: Reason,
+        name: Name = None,
+        neighbour: Neighbour = None,
+        as_json: AsJson = False,
+    ) -> None:
+        _act_on_either(node, action, name, neighbour, why, as_json)
+
+    act.__name__, act.__doc__ = action, told
+    return reaching(act)
 
 
-@reaching
-def release(
-    node: Connection,
-    why: Reason,
-    name: Name = None,
-    neighbour: Neighbour = None,
-    as_json: AsJson = False,
-) -> None:
-    """Let what is held go on."""
-    _act_on_either(node, "release", name, neighbour, why, as_json)
-
-
-@reaching
-def requeue(
-    node: Connection,
-    why: Reason,
-    name: Name = None,
-    neighbour: Neighbour = None,
-    as_json: AsJson = False,
-) -> None:
-    """Queue anew: the way by the present directory, no back-off; receipts that were parked, too."""
-    _act_on_either(node, "requeue", name, neighbour, why, as_json)
+hold = _on_either("hold", "Hold what waits: it is not sent and does not expire until released.")
+release = _on_either("release", "Let what is held go on.")
+requeue = _on_either(
+    "requeue",
+    "Queue anew: the way by the present directory, no back-off; receipts that were parked, too.",
+)
 
 
 @reaching

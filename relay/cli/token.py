@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -90,8 +91,6 @@ async def _get(node: Connection) -> dict[str, Any]:
 
 
 async def _delete(node: Connection, token_id: str) -> dict[str, Any]:
-    from urllib.parse import quote  # noqa: PLC0415
-
     from relay.cli.client import reach  # noqa: PLC0415
 
     async with reach(node) as client:

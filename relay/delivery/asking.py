@@ -66,6 +66,11 @@ class Questions:
             finally:
                 self.dispatcher.restore(transfer_id)
 
+    async def ask_alone(self, transfer: OpenTransfer) -> Word:
+        """`ask` inside `alone_with`; SILENT while an attempt is under way."""
+        async with self.alone_with(transfer.transfer_id) as alone:
+            return await self.ask(transfer) if alone else Word.SILENT
+
     async def ask(self, transfer: OpenTransfer) -> Word:
         """Call it inside `alone_with`."""
         neighbour = transfer.neighbour

@@ -102,7 +102,7 @@ class ExpiryDesk:
                 continue
             transfer_id = waiting.transfer.transfer_id
             if transfer_id not in asked:
-                asked[transfer_id] = await questions.ask(waiting.transfer)
+                asked[transfer_id] = await questions.ask_alone(waiting.transfer)
             if asked[transfer_id] is Word.NEVER_SEEN:
                 await self._give_up(waiting, self._certain(waiting.transfer))
             if neighbour in questions.silent:

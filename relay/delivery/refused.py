@@ -28,7 +28,7 @@ ENTRIES: Final = 20
 MINUTE: Final = 60.0
 MOST_KINDS: Final = 200
 """Different counts in one summary; what comes beyond them is counted as `other` of its face."""
-log = structlog.get_logger("relay.refusals")
+log = structlog.get_logger("relay.refused")
 
 
 @dataclass(slots=True)

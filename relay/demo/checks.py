@@ -19,7 +19,7 @@ from relay.demo.network import Network, RunningNode
 from relay.demo.story import STATUSES, Journey, Tale
 from relay.errors import AuditError, RelayError, TransportError
 from relay.model import AgencyCode, Digest, Event, Signed, digest_of
-from relay.node import verify_own_log
+from relay.offline import verify_own_log
 from relay.signing.evidence import verify_receipt
 from relay.signing.seal import require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore

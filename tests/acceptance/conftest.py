@@ -45,7 +45,7 @@ from relay.model import (
     Tier,
     digest_of,
 )
-from relay.node import verify_own_log
+from relay.offline import verify_own_log
 from relay.settings import load
 from relay.signing.evidence import verify_receipt
 from relay.signing.tls import face_client_context

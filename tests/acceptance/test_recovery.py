@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 
 from relay.model import DeliveryState
-from relay.node import verify_own_log
+from relay.offline import verify_own_log
 
 pytestmark = [pytest.mark.slow]
 COMMUNE, OTHER, PROVINCE, LOCAL, MINISTRY = "H01.15.02", "H01.16", "H01", "H01.151", "G22"

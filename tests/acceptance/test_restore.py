@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from relay.model import DeliveryState
-from relay.node import verify_own_log
+from relay.offline import verify_own_log
 
 pytestmark = [pytest.mark.slow]
 SENDER, RECIPIENT = "H01.15.02", "H01"

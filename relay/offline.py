@@ -1,0 +1,97 @@
+"""What can be done with a node's configuration and data folder, whether the node runs or not.
+
+Touches: the files that a configuration names; the data folder, reading, but for `restore`.
+Raises:  SettingsError with every problem at once, AuditError, JournalError, InUseError.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from relay.audit.checkpoint import origin_of
+from relay.audit.epochs import verify_epochs
+from relay.audit.verify import LogKey, LogVerdict, Progress
+from relay.delivery.clock import Clock
+from relay.errors import AuditError, SettingsError
+from relay.identity import key_problems
+from relay.journal import backup
+from relay.journal.backup import Backup
+from relay.journal.inspect import stored_log
+from relay.model import AgencyCode, NodeId
+from relay.routing.directory import Directory
+from relay.settings import SAMPLES, Settings, Sound, load, read, unfit_data_dir
+from relay.signing.keys import LogSigner, verify_log_signature
+
+CONTROL_SOCKET = "control.sock"
+"""In the data folder, while the node runs."""
+
+
+def check(config: Path) -> Settings:
+    """The settings of a configuration that a node can start with. Raises SettingsError."""
+    return examine(config)[0]
+
+
+def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
+    """The settings, with everything looked at that a start would look at, and what is hardly meant.
+
+    Raises SettingsError with every problem at once.
+    """
+    reading = read(config)
+    problems = list(reading.problems)
+    if reading.sound.data_dir is not None:
+        problems += unfit_data_dir(reading.sound.data_dir, CONTROL_SOCKET)
+    problems += (one for one in key_problems(reading.sound) if one not in problems)
+    if reading.settings is not None:
+        problems += _unfit_speaker(reading.settings, reading.sound)
+    if problems or reading.settings is None:
+        raise SettingsError(problems, SAMPLES if reading.problems else "")
+    return reading.settings, reading.remarks
+
+
+def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
+    """Recompute the log of a node, running or stopped, against its signed heads: a verdict for each
+    epoch, the present one last."""
+    settings = load(config)
+    key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
+    node = NodeId(settings.node.id)
+    log_key = LogKey(
+        origin_of(node),
+        key.public_key,
+        lambda signature, body: verify_log_signature(key.public_key, signature, body),
+    )
+    with stored_log(settings.node.data_dir) as stored:
+        if stored.node != node:
+            raise AuditError(f"the journal says it is of {stored.node}, not {node}")
+        return verify_epochs(node, stored.epochs, log_key, progress)
+
+
+def back_up(config: Path, target: Path, progress: Progress) -> Backup:
+    """Copy the journal of a node, running or stopped; see journal.backup."""
+    return backup.back_up(load(config).node.data_dir, target, Clock().now(), progress)
+
+
+def restore(config: Path, source: Path, progress: Progress) -> Backup:
+    """Bring a backup back into the node's data folder, which must hold no journal."""
+    settings = load(config)
+    return backup.restore(source, settings.node.data_dir, NodeId(settings.node.id), progress)
+
+
+def speaker(settings: Settings, directory: Directory) -> AgencyCode | None:
+    """The agency in whose name refusals are told. Raises SettingsError for one not served here."""
+    code = settings.delivery.refusal_status_from
+    if code is None:
+        return None
+    resolved = directory.resolve(code)
+    if resolved not in directory.served_by(NodeId(settings.node.id)):
+        raise SettingsError([f"delivery.refusal_status_from: {code} is not served by this node"])
+    return resolved
+
+
+def _unfit_speaker(settings: Settings, sound: Sound) -> list[str]:
+    directory = sound.make_directory()
+    try:
+        if directory is not None:
+            speaker(settings, directory)
+    except SettingsError as error:
+        return list(error.problems)
+    return []
