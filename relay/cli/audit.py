@@ -19,7 +19,6 @@ import typer
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import USAGE, CommandError, remark
 from relay.cli.show import printable, progress, show_json
-from relay.errors import AuditError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -105,13 +104,10 @@ async def _tail(
 
 
 async def _size(client: NativeClient) -> int:
-    """Where the next entry will stand; 0 for a log without a head."""
+    """Where the next entry will stand. A running node always has a head: it logs its start."""
     from relay.audit.epochs import size_of  # noqa: PLC0415
 
-    try:
-        return size_of(await client.get_bytes("/v1/audit/head"))
-    except AuditError:
-        return 0
+    return size_of(await client.get_bytes("/v1/audit/head"))
 
 
 async def _follow(client: NativeClient, after: int, as_json: bool) -> None:

@@ -16,6 +16,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from relay.audit.checkpoint import note_body, origin_of, sign_note
+from relay.audit.tree import Frontier, leaf_hash
 from relay.delivery.inspecting import Shape, Why
 from relay.delivery.operating import Action, Done
 from relay.delivery.ports import (
@@ -503,6 +507,7 @@ class MemoryOperations:
 class MemoryLog:
     def __init__(self) -> None:
         self.leaves: list[bytes] = []
+        self._key = Ed25519PrivateKey.generate()
         self._grown = asyncio.Condition()
 
     async def append(self, event: str, at: datetime, **fields: str) -> None:
@@ -529,7 +534,12 @@ class MemoryLog:
             after += 1
 
     async def head(self) -> bytes:
-        return f"truc-relay/log/{NODE}\n{len(self.leaves)}\nroot=\n\n— {NODE} sig=\n".encode()
+        tree = Frontier()
+        for leaf in self.leaves:
+            tree.append(leaf_hash(leaf))
+        body = note_body(origin_of(NODE), tree.size, tree.root())
+        public = self._key.public_key().public_bytes_raw()
+        return sign_note(body, origin_of(NODE), public, self._key.sign)
 
 
 class MemoryTokens:
