@@ -1,9 +1,10 @@
 """A neighbour's transfer comes in: verified first, then durable, then answered with a receipt.
 
-1. `open`: the header's signature, who sent it to whom, the clock; a repeat gets its first answer.
+1. `open`: the header's signature, who sent it to whom, the clock.
 2. the transport streams the envelope to disk and reads it, bounded by the header's signed size.
 3. `take`: payload against header, envelope, seal, loop and hops, then each recipient's route. The
-   answer is one signed receipt with an acceptance or a typed refusal for each recipient.
+   answer is one signed receipt with an acceptance or a typed refusal for each recipient; a repeat
+   gets its first answer.
 
 What fails in 1 gets no evidence, for nothing is proven yet; what fails in 3 gets a signed refusal.
 A refusal that a later attempt may not meet (clock, disk, load) is no evidence either: the neighbour
@@ -115,8 +116,8 @@ class TransferDesk:
     late: Callable[[datetime], bool] = lambda _: False
     """Whether a transfer made then may come late by our own fault: lost by a restore (recovering.py)."""
 
-    async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
-        """The proven header, or the answer this transfer got before."""
+    async def open(self, neighbour: NodeId, signed: Signed) -> Opened:
+        """The proven header."""
         if self.journal.waiting > MOST_WAITING:
             raise OverloadError(f"{self.journal.waiting} operations wait, limit {MOST_WAITING}")
         now = self.clock.now()

@@ -57,10 +57,16 @@ class Channel:
         """How many more transfers may start now."""
         return max(0, self.window - self.under_way)
 
-    def succeeded(self) -> None:
+    @property
+    def together(self) -> int:
+        """How many transfers may share a request: few while it is not known how much the link bears,
+        for what is cut is all of them."""
+        return max(1, min(self.room, self.window // 4))
+
+    def succeeded(self, transfers: int = 1) -> None:
         self.failures = 0
         self.blocked_until = 0.0
-        self.window = min(self.most_at_once, self.window + 1)
+        self.window = min(self.most_at_once, self.window + transfers)
 
     def failed(self, until: float) -> None:
         self.failed_before(self.failures + 1, until)

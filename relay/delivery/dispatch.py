@@ -17,7 +17,7 @@ Raises:  nothing expected; failures become waits. Any other error ends `run`, lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,11 +30,13 @@ from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
 from relay.delivery.freezing import header_of
 from relay.delivery.records import (
+    Answered,
     Freeze,
     Journal,
     NeighbourState,
     Notary,
     OpenTransfer,
+    Outgoing,
     Ready,
     Wire,
 )
@@ -44,8 +46,8 @@ from relay.errors import PeerError, TransportError, UnansweredError
 from relay.lifecycle import IllegalStepError
 from relay.model import (
     NodeId,
+    Payload,
     Receipt,
-    Seal,
     Signed,
     TransferHeader,
     TransferId,
@@ -187,10 +189,11 @@ class Dispatcher:
                 channel.lanes.reading(lane)
                 found = await self.journal.ready(channel.neighbour, lane, REFILL)
                 channel.lanes.refill(lane, found, REFILL)
-            ready = channel.lanes.take()
-            if ready is None:
+            most = min(channel.together, self.wire.together(channel.neighbour))
+            batch = channel.lanes.take(most)
+            if not batch:
                 return
-            self._start(channel, self._carry(channel, ready))
+            self._start(channel, self._carry(channel, batch), len(batch))
 
     async def _until_next(self, channel: Channel) -> float:
         due = await self.journal.next_open_transfer(channel.neighbour) if channel.failing else None
@@ -216,48 +219,61 @@ class Dispatcher:
                 channel.failing = True
         return waiting
 
-    def _start(self, channel: Channel, work: Coroutine[Any, Any, None]) -> None:
-        channel.under_way += 1
+    def _start(self, channel: Channel, work: Coroutine[Any, Any, None], transfers: int = 1) -> None:
+        channel.under_way += transfers
         task = self._group.create_task(work)
         self._tasks.add(task)
 
         def finished(done: asyncio.Task[None]) -> None:
             self._tasks.discard(done)
-            channel.under_way -= 1
+            channel.under_way -= transfers
             channel.signal.set()
 
         task.add_done_callback(finished)
 
-    # ------------------------------------------------------------ one transfer
+    # ------------------------------------------------------------ transfers
 
-    async def _carry(self, channel: Channel, ready: Ready) -> None:
-        """Freeze a new transfer and make its first attempt."""
+    async def _carry(self, channel: Channel, batch: Sequence[Ready]) -> None:
+        """Freeze new transfers and make their first attempt, all in one request."""
         now = self.clock.now()
+        freezes = [await self._sign(channel.neighbour, ready, now) for ready in batch]
+        named = {freeze.transfer_id for freeze, _ in freezes}
+        self._carrying |= named  # from the freeze on the journal shows them as open
+        try:
+            frozen = await self.journal.freeze_all([freeze for freeze, _ in freezes])
+            if not all(frozen):
+                channel.lanes.look_again()  # ended or taken another way meanwhile
+            going = [out for (_, out), done in zip(freezes, frozen, strict=True) if done]
+            if len(going) == 1:
+                await self._attempt(channel, going[0])
+            elif going:
+                await self._attempt_all(channel, going)
+        finally:
+            for ready in batch:
+                channel.lanes.frozen(ready)
+            self._carrying -= named
+
+    async def _sign(
+        self, neighbour: NodeId, ready: Ready, now: datetime
+    ) -> tuple[Freeze, Outgoing]:
         named = TransferId(self.clock.mint())
-        header = header_of(self.node, channel.neighbour, ready, named, now)
+        header = header_of(self.node, neighbour, ready, named, now)
         many = len(ready.recipients) > MANY_RECIPIENTS
         signed = await aside(many, self.notary.sign_transfer, header, now)
-        self._carrying.add(header.transfer_id)  # from the freeze on the journal shows it as open
-        try:
-            await self.journal.freeze(
-                Freeze(header.transfer_id, channel.neighbour, ready, signed, now)
-            )
-        except IllegalStepError:
-            channel.lanes.look_again()  # ended or taken another way meanwhile
-        else:
-            await self._attempt(channel, header, signed, ready.seal, ready)
-        finally:
-            channel.lanes.frozen(ready)
-            self._carrying.discard(header.transfer_id)
+        return (
+            Freeze(named, neighbour, ready, signed, now),
+            Outgoing(header, signed, ready.seal, ready.payload),
+        )
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
-        """Another attempt, to the letter."""
+        """Another attempt, to the letter and by itself."""
         if not self.reserve(transfer.transfer_id):
             return  # an operator's action has it
         try:
             if await self._may_go(transfer):
                 header = read_transfer(transfer.header.document)
-                await self._attempt(channel, header, transfer.header, transfer.seal, transfer)
+                out = Outgoing(header, transfer.header, transfer.seal, None, transfer.attempts)
+                await self._attempt(channel, out)
         finally:
             self.restore(transfer.transfer_id)
 
@@ -268,28 +284,53 @@ class Dispatcher:
             return False  # answered, freed or held since it was read
         return True
 
-    async def _attempt(
-        self,
-        channel: Channel,
-        header: TransferHeader,
-        signed: Signed,
-        seal: Seal,
-        work: Ready | OpenTransfer,
-    ) -> None:
-        transfer_id = header.transfer_id
-        attempts = work.attempts if isinstance(work, OpenTransfer) else 0
+    async def _attempt(self, channel: Channel, out: Outgoing) -> None:
+        transfer_id = out.header.transfer_id
         try:
-            payload = work.payload if isinstance(work, Ready) else None
-            if payload is None:
-                payload = await self.journal.payload(work.digest)
-            answer = await self.wire.carry(channel.neighbour, signed, seal.signature, payload)
-            receipt = await self._prove(header, answer)
+            answer = await self.wire.carry(channel.neighbour, *await self._whole(out))
+            receipt = await self._prove(out.header, answer)
         except (TransportError, PeerError) as error:
-            await self._failed(channel, transfer_id, attempts, error)
+            await self._failed(channel, transfer_id, out.attempts, error)
             return
         await self._succeeded(channel)
         back = await self.journal.settle(transfer_id, answer, receipt, self.clock.now())
         self.receipts_wait(back)
+
+    async def _attempt_all(self, channel: Channel, batch: Sequence[Outgoing]) -> None:
+        """One attempt for several. What the neighbour leaves unanswered goes again by itself: then it
+        says what is wrong with it."""
+        try:
+            whole = [await self._whole(out) for out in batch]
+            answers = await self.wire.carry_several(channel.neighbour, whole)
+        except (TransportError, PeerError) as error:
+            for out in batch:
+                await self._failed(channel, out.header.transfer_id, out.attempts, error)
+            return
+        await self._succeeded(channel, len(answers))
+        answered = await self._proven(channel, batch, answers)
+        if answered:
+            self.receipts_wait(await self.journal.settle_all(answered, self.clock.now()))
+        for out in batch[len(answers) :]:
+            await self._unanswered(channel, out.header.transfer_id)
+
+    async def _whole(self, out: Outgoing) -> tuple[Signed, bytes, Payload]:
+        payload = out.payload or await self.journal.payload(out.header.digest)
+        return out.signed, out.seal.signature, payload
+
+    async def _proven(
+        self, channel: Channel, batch: Sequence[Outgoing], answers: Sequence[Signed]
+    ) -> list[Answered]:
+        answered = []
+        for out, answer in zip(batch, answers, strict=False):
+            transfer_id = out.header.transfer_id
+            try:
+                receipt = await self._prove(out.header, answer)
+            except PeerError as error:
+                await self._failed(channel, transfer_id, out.attempts, error)
+            else:
+                answered.append(Answered(transfer_id, answer, receipt))
+            await asyncio.sleep(0)
+        return answered
 
     async def _prove(self, header: TransferHeader, answer: Signed) -> Receipt:
         long = len(answer.document) > LONG_DOCUMENT_BYTES
@@ -297,6 +338,12 @@ class Dispatcher:
         self.clock.seen(receipt.at)
         require_answer(self.returns.directory, receipt, header)
         return receipt
+
+    async def _unanswered(self, channel: Channel, transfer_id: TransferId) -> None:
+        now = self.clock.now()
+        channel.failing = True
+        error = "the neighbour answered only those before it in the same request"
+        await self.journal.postpone(transfer_id, in_doubt=True, error=error, not_before=now, at=now)
 
     async def _failed(
         self, channel: Channel, transfer_id: TransferId, attempts: int, error: Exception
@@ -335,9 +382,9 @@ class Dispatcher:
         )
         return wait
 
-    async def _succeeded(self, channel: Channel) -> None:
+    async def _succeeded(self, channel: Channel, transfers: int = 1) -> None:
         failed_before = channel.failures > 0
-        channel.succeeded()
+        channel.succeeded(transfers)
         self.met(channel.neighbour)
         if failed_before:
             await self.journal.store_neighbour_state(

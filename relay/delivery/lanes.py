@@ -19,6 +19,9 @@ HELD_READY = 340
 """Messages a lane holds in memory."""
 CONTENT_BYTES = 64 * 1024
 """Payloads up to here stay in memory with them; larger ones are read again when their turn comes."""
+TOGETHER_BYTES = 1 << 18
+TOGETHER_ROWS = 64
+"""What goes out in one request, at the most; what is larger goes alone."""
 LOWEST_EVERY = 8
 """One turn in so many is the lowest waiting lane's."""
 _HIGHEST_FIRST = tuple(sorted(Lane, reverse=True))
@@ -71,13 +74,26 @@ class Lanes:
             if self._rows.isdisjoint(ready.rows):
                 self._hold(held, ready)
 
-    def take(self) -> Ready | None:
-        """The next to send; `frozen` must follow."""
+    def take(self, most: int) -> list[Ready]:
+        """The next to send, several in one request while they are small; `frozen` must follow for each."""
+        taken: list[Ready] = []
+        size_bytes = rows = 0
+        while len(taken) < most and (held := self._next()) is not None:
+            ready = held.ready[0]
+            size_bytes += ready.size_bytes
+            rows += len(ready.rows)
+            if taken and (size_bytes > TOGETHER_BYTES or rows > TOGETHER_ROWS):
+                break
+            self._turn = (self._turn + 1) % LOWEST_EVERY
+            taken.append(held.ready.popleft())
+        return taken
+
+    def _next(self) -> _Held | None:
+        """Whose turn it is."""
         waiting = [held for held in self._held.values() if held.ready]
         if not waiting:
             return None
-        self._turn = (self._turn + 1) % LOWEST_EVERY
-        return (waiting[0] if self._turn else waiting[-1]).ready.popleft()
+        return waiting[-1] if self._turn == LOWEST_EVERY - 1 else waiting[0]
 
     def frozen(self, ready: Ready) -> None:
         """The journal knows by now: its view can be trusted for these rows again."""

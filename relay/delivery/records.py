@@ -222,6 +222,27 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A frozen transfer on its way out: what an attempt needs of it."""
+
+    header: TransferHeader
+    signed: Signed
+    seal: Seal
+    payload: Payload | None
+    """None: to be read from the journal."""
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A transfer with the neighbour's proven answer."""
+
+    transfer_id: TransferId
+    signed: Signed
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A delivery past its expiry, still waiting here."""
 
@@ -326,11 +347,19 @@ class Journal(Protocol):
 
     async def next_open_transfer(self, neighbour: NodeId) -> datetime | None: ...
     async def freeze(self, freeze: Freeze) -> None: ...
+    async def freeze_all(self, freezes: Sequence[Freeze]) -> list[bool]:
+        """Of each, whether it is frozen now; False where a delivery of it waits no longer."""
+        ...
+
     async def resend(self, transfer_id: TransferId, at: datetime) -> None: ...
     async def settle(
         self, transfer_id: TransferId, signed: Signed, receipt: Receipt, at: datetime
     ) -> set[NodeId]:
         """Like all that store a receipt: the neighbours it now has to travel back to."""
+        ...
+
+    async def settle_all(self, answered: Sequence[Answered], at: datetime) -> set[NodeId]:
+        """`settle` for each."""
         ...
 
     async def postpone(
@@ -436,6 +465,17 @@ class Wire(Protocol):
         Raises TransportError (nothing was taken), UnansweredError (in doubt), PeerError (it refuses
         this transfer without evidence).
         """
+        ...
+
+    def together(self, neighbour: NodeId) -> int:
+        """How many transfers one request to it may carry, as far as is known; at least 1."""
+        ...
+
+    async def carry_several(
+        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+    ) -> Sequence[Signed]:
+        """One attempt for all, in one request: header, seal and payload of each. The answers to the
+        first of them, in order, at least one. What it says nothing of is in doubt. Raises as `carry` does, of all."""
         ...
 
     async def ask(self, neighbour: NodeId, transfer_id: TransferId) -> Signed | None:

@@ -15,9 +15,10 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +41,7 @@ from relay.delivery.records import (
     Admission,
     Admitted,
     AlreadyHere,
+    Answered,
     Freeze,
     HandoverFacts,
     MessageRow,
@@ -69,6 +71,7 @@ from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
 from relay.journal.sql import load
 from relay.journal.writer import HeadSigner, Transaction, Writer
+from relay.lifecycle import IllegalStepError
 from relay.model import (
     AgencyCode,
     DeliveryId,
@@ -101,6 +104,12 @@ _PRAGMAS = (
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
 )
+
+
+def _raise_first(outcomes: Iterable[object]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 def _writing_connection(path: Path) -> sqlite3.Connection:
@@ -294,6 +303,13 @@ class SqliteJournal:
             lambda tx: carrying.freeze(tx, self._node, freeze), len(freeze.ready.rows)
         )
 
+    async def freeze_all(self, freezes: Sequence[Freeze]) -> list[bool]:
+        outcomes = await self._writer.perform_all(
+            [partial(carrying.freeze, node=self._node, request=freeze) for freeze in freezes]
+        )
+        _raise_first(one for one in outcomes if not isinstance(one, IllegalStepError))
+        return [outcome is None for outcome in outcomes]
+
     async def resend(self, transfer_id: TransferId, at: datetime) -> None:
         await self.perform(lambda tx: carrying.resend(tx, transfer_id, at), _UNKNOWN)
 
@@ -305,6 +321,23 @@ class SqliteJournal:
             len(receipt.evidence),
         )
         return cast("set[NodeId]", back)
+
+    async def settle_all(self, answered: Sequence[Answered], at: datetime) -> set[NodeId]:
+        outcomes = await self._writer.perform_all(
+            [
+                partial(
+                    carrying.settle,
+                    node=self._node,
+                    transfer_id=one.transfer_id,
+                    signed=one.signed,
+                    receipt=one.receipt,
+                    at=at,
+                )
+                for one in answered
+            ]
+        )
+        _raise_first(outcomes)
+        return set().union(*outcomes)
 
     async def postpone(
         self,

@@ -27,7 +27,7 @@ import queue
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -148,6 +148,19 @@ class Writer:
             return await job.future
         except asyncio.CancelledError:
             await self._ended(job)
+            raise
+
+    async def perform_all(self, operations: Sequence[Operation]) -> list[Any]:
+        """As `perform`, of operations that belong together only in that they wait together. In their
+        order: the result of each, or the exception it raised."""
+        if self._stopped is not None:
+            raise JournalError("the journal has stopped") from self._stopped
+        jobs = [self._enqueue(operation) for operation in operations]
+        try:
+            return [await _outcome(job) for job in jobs]
+        except asyncio.CancelledError:
+            for job in jobs:
+                await self._ended(job)
             raise
 
     async def _ended(self, job: _Job) -> None:
@@ -311,6 +324,13 @@ class Writer:
             (frontier.to_bytes(), note),
         )
         return frontier
+
+
+async def _outcome(job: _Job) -> Any:
+    try:
+        return await job.future
+    except Exception as error:  # noqa: BLE001  whoever asked judges it
+        return error
 
 
 def _is_of_the_disk(error: Exception) -> bool:

@@ -117,6 +117,26 @@ class PlayedWire:
     handing: Callable[[Sequence[Signed]], Exception | None] = lambda _: None
     under_way: int = 0
     most_under_way: int = 0
+    a_request: int = 1
+    """How many transfers a request may carry."""
+    requests: list[int] = field(default_factory=list)
+    """How many transfers each request of several carried."""
+    left_out: Callable[[TransferHeader], bool] = lambda _: False
+    """The first of several transfers that gets no answer."""
+
+    def together(self, neighbour: NodeId) -> int:
+        return self.a_request
+
+    async def carry_several(
+        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+    ) -> Sequence[Signed]:
+        self.requests.append(len(transfers))
+        answers: list[Signed] = []
+        for header, seal, payload in transfers:
+            if answers and self.left_out(read_transfer(header.document)):
+                break
+            answers.append(await self.carry(neighbour, header, seal, payload))
+        return answers
 
     async def carry(
         self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload

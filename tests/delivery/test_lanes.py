@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.delivery.lanes import CONTENT_BYTES, HELD_READY, LOWEST_EVERY, Lanes
+from relay.delivery.lanes import (
+    CONTENT_BYTES,
+    HELD_READY,
+    LOWEST_EVERY,
+    TOGETHER_BYTES,
+    TOGETHER_ROWS,
+    Lanes,
+)
 from relay.delivery.records import ArrivalRow, DeliveryRow, MessageRow, Ready
 from relay.model import (
     AgencyCode,
@@ -58,8 +66,8 @@ def _emptied() -> Lanes:
 
 def _taken(lanes: Lanes) -> list[Ready]:
     taken = []
-    while (ready := lanes.take()) is not None:
-        taken.append(ready)
+    while (found := lanes.take(1)) != []:
+        taken += found
     return taken
 
 
@@ -78,6 +86,42 @@ def test_age_decides_within_a_lane_and_nothing_is_left_out(order: list[Lane]) ->
         assert rows == sorted(rows)
 
 
+@given(st.lists(st.sampled_from(Lane), max_size=60), st.integers(2, 16))
+def test_the_order_is_the_same_alone_and_together(order: list[Lane], most: int) -> None:
+    """A request of several takes what as many requests of one would."""
+    alone, together = _emptied(), _emptied()
+    for row, lane in enumerate(order):
+        alone.offer(_ready(row, lane))
+        together.offer(_ready(row, lane))
+
+    batches = []
+    while batch := together.take(most):
+        batches.append(batch)
+
+    assert [ready for batch in batches for ready in batch] == _taken(alone)
+    assert all(len(batch) == most for batch in batches[:-1])
+
+
+def test_only_what_is_small_goes_together() -> None:
+    """Neither many bytes nor a circular to many share a request; alone everything goes."""
+    lanes = _emptied()
+    large, small = _ready(1, size_bytes=TOGETHER_BYTES), _ready(2)
+    rows = tuple(DeliveryRow(row) for row in range(10, 11 + TOGETHER_ROWS))
+    circular = replace(_ready(10), rows=rows)
+    for ready in (large, small, circular, _ready(3)):
+        lanes.offer(ready)
+
+    batches = [lanes.take(16) for _ in range(5)]
+
+    assert [[ready.message_row for ready in batch] for batch in batches] == [
+        [1],
+        [2],
+        [10],
+        [3],
+        [],
+    ]
+
+
 def test_express_goes_next_whatever_waits() -> None:
     """One express document behind a full window of normal ones."""
     lanes = _emptied()
@@ -85,9 +129,8 @@ def test_express_goes_next_whatever_waits() -> None:
         lanes.offer(_ready(row))
     lanes.offer(_ready(HELD_READY, Lane.EXPRESS))
 
-    first = lanes.take()
+    (first,) = lanes.take(1)
 
-    assert first is not None
     assert first.lane is Lane.EXPRESS
 
 
@@ -98,9 +141,9 @@ def test_express_that_never_ends_does_not_starve_the_normal_lane() -> None:
         lanes.offer(_ready(row, Lane.EXPRESS))
         lanes.offer(_ready(1000 + row, Lane.NORMAL))
 
-    first = [lanes.take() for _ in range(2 * LOWEST_EVERY)]
+    first = [ready for _ in range(2 * LOWEST_EVERY) for ready in lanes.take(1)]
 
-    assert [ready.lane for ready in first if ready].count(Lane.NORMAL) == 2
+    assert [ready.lane for ready in first].count(Lane.NORMAL) == 2
 
 
 def test_memory_is_bounded_and_the_rest_is_left_to_the_journal() -> None:
@@ -153,8 +196,7 @@ def test_what_is_held_is_not_read_twice() -> None:
     """The journal still shows a delivery as waiting until its transfer is frozen."""
     lanes = _emptied()
     lanes.offer(_ready(1))
-    ready = lanes.take()
-    assert ready is not None
+    (ready,) = lanes.take(1)
 
     lanes.refill(Lane.NORMAL, [_ready(1), _ready(2)], 256)
     assert len(lanes) == 1

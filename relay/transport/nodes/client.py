@@ -43,7 +43,13 @@ from relay.transport.intake_stream import hold_little
 from relay.transport.nodes import parts
 from relay.transport.nodes.certificate import shown_certificate
 from relay.transport.nodes.moving import PIECE_BYTES, Patience, make_socket
-from relay.transport.nodes.server import AHEAD_BYTES, RECEIPTS_LIMIT_BYTES, RECEIPTS_TYPE
+from relay.transport.nodes.server import (
+    AHEAD_BYTES,
+    RECEIPTS_LIMIT_BYTES,
+    RECEIPTS_TYPE,
+    TRANSFERS_HEADER,
+)
+from relay.transport.nodes.taking import TRANSFERS_A_REQUEST
 from relay.wire.container import read_receipts, write_receipts
 
 log = structlog.get_logger("relay.nodes")
@@ -76,6 +82,7 @@ class NodesClient:
     """Told what time a neighbour says it is when it refuses: it may be our clock that is wrong."""
     _sessions: dict[NodeId, ClientSession] = field(default_factory=dict)
     _certificates: dict[NodeId, PeerCertificate] = field(default_factory=dict)
+    _together: dict[NodeId, int] = field(default_factory=dict)
 
     def certificate(self, neighbour: NodeId) -> PeerCertificate | None:
         """What the last connection to it showed; None when there was none since the start."""
@@ -90,6 +97,29 @@ class NodesClient:
         return await self._post_transfer(
             neighbour, parts.preamble(header, seal, payload.size_bytes), payload
         )
+
+    def together(self, neighbour: NodeId) -> int:
+        """What its last answer said (W4.12)."""
+        return self._together.get(neighbour, 1)
+
+    async def carry_several(
+        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+    ) -> Sequence[Signed]:
+        """One attempt for all; the answers to the first of them."""
+        whole = [
+            (header, seal, await self._content(payload)) for header, seal, payload in transfers
+        ]
+        headers = {"Content-Type": parts.CONTENT_TYPE}
+        try:
+            return await self._post(neighbour, parts.several(whole), headers, len(whole))
+        except RelayError:
+            self._together.pop(neighbour, None)  # whoever answers next may be another version
+            raise
+
+    async def _content(self, payload: Payload) -> bytes:
+        if payload.content is not None:
+            return payload.content
+        return b"".join([chunk async for chunk in self.store.read(payload)])
 
     async def _carry_ahead(
         self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
@@ -114,8 +144,15 @@ class NodesClient:
             else:
                 data = self._stream(preamble, payload)
                 headers["Content-Length"] = str(size)
+        return (await self._post(neighbour, data, headers, 1))[0]
+
+    async def _post(
+        self, neighbour: NodeId, data: _Body, headers: Mapping[str, str], transfers: int
+    ) -> Sequence[Signed]:
+        """The answers to one request with so many transfers; what it says of the next request."""
         async with self._ask(neighbour, "POST", "/axis/v1/transfers", data, headers) as response:
-            return await _answer(response)
+            self._together[neighbour] = _transfers_a_request(response)
+            return await _answers(response, transfers)
 
     async def _stream(self, preamble: bytes, payload: Payload) -> AsyncIterator[bytes]:
         yield preamble
@@ -319,15 +356,27 @@ def _detail(text: str) -> str:
 
 
 async def _answer(response: ClientResponse) -> Signed:
+    return (await _answers(response, 1))[0]
+
+
+async def _answers(response: ClientResponse, most: int) -> Sequence[Signed]:
+    """At least one."""
     body = await response.content.read(CHUNK_BYTES)
     while chunk := await response.content.read(CHUNK_BYTES):
         body += chunk
         if len(body) > RECEIPTS_LIMIT_BYTES:
             raise WireError("the answer is too large")
     receipts = read_receipts(body, RECEIPTS_LIMIT_BYTES)
-    if len(receipts) != 1:
-        raise WireError(f"the answer holds {len(receipts)} receipts, limit 1")
-    return receipts[0]
+    if len(receipts) > most:
+        raise WireError(f"the answer holds {len(receipts)} receipts, limit {most}")
+    return receipts
+
+
+def _transfers_a_request(response: ClientResponse) -> int:
+    """1 where nothing sensible is said."""
+    text = response.headers.get(TRANSFERS_HEADER, "")
+    told = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    return min(max(told, 1), TRANSFERS_A_REQUEST)
 
 
 def _offset(response: ClientResponse) -> int:

@@ -2,7 +2,7 @@
 
 The small parts come first and whole, so that who sends what is proven before the envelope is read;
 the envelope streams. Order and names are fixed: transfer.xml, transfer-signature.xml, seal.xml, and
-envelope.edxml unless it went ahead. Every part is read by its Content-Length, never by looking for
+envelope.edxml unless it went ahead. Behind an envelope another transfer may begin. Every part is read by its Content-Length, never by looking for
 the boundary, which only has to stand where the lengths say.
 
 Touches: nothing. Trusts: nothing of what is read.
@@ -12,7 +12,7 @@ Raises:  WireError, TransportError when the body ends early.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -50,7 +50,7 @@ class EnvelopePart:
             chunk = await self.body.some(left)
             left -= len(chunk)
             yield chunk
-        await self.body.end()
+        await self.body.end_envelope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,23 @@ def _part(name: str, size_bytes: int) -> bytes:
 
 _END = f"--{BOUNDARY}--\r\n".encode()
 ending = b"\r\n" + _END
-"""What follows the envelope's last byte."""
+"""What follows the last envelope's last byte."""
+
+
+def several(transfers: Sequence[tuple[Signed, bytes, bytes]]) -> bytes:
+    """The whole body of these transfers: header, seal and envelope of each."""
+    return (
+        b"\r\n".join(
+            preamble(header, seal, len(envelope)) + envelope for header, seal, envelope in transfers
+        )
+        + ending
+    )
 
 
 class Body:
     """A body on its way in, given out by counted bytes; holds little more than what is asked for."""
 
-    __slots__ = ("_delimiter", "_have", "_stream")
+    __slots__ = ("_delimiter", "_have", "_stream", "more")
 
     def __init__(self, stream: aiohttp.StreamReader, content_type: str) -> None:
         """Raises WireError unless `content_type` is multipart/related with a boundary."""
@@ -97,9 +107,14 @@ class Body:
         self._stream = stream
         self._delimiter = b"--" + boundary.encode()
         self._have = bytearray()
+        self.more = False
+        """Whether another transfer begins here, its boundary read already."""
 
     async def next_part(self) -> tuple[str, int] | None:
         """Name and length of the part that begins here; None where the body is closed."""
+        if self.more:
+            self.more = False
+            return _described(await self._head())
         opening = await self._exactly(len(self._delimiter) + 2)
         if not opening.startswith(self._delimiter):
             raise WireError("a part begins with the boundary, where the one before it ends")
@@ -122,10 +137,13 @@ class Body:
             await self._more()
         return self._cut(min(most_bytes, len(self._have)))
 
-    async def end(self) -> None:
-        """What must follow the last part."""
-        closing = b"\r\n" + self._delimiter + b"--"
-        if await self._exactly(len(closing)) != closing:
+    async def end_envelope(self) -> None:
+        """What must follow an envelope: the body's end, or the next transfer."""
+        closing = b"\r\n" + self._delimiter
+        found = await self._exactly(len(closing) + 2)
+        self.more = found.endswith(b"\r\n")
+        if not found.startswith(closing) or not (self.more or found.endswith(b"--")):
+            self.more = False
             raise TransportError("the transfer ended early or was framed wrongly")
 
     async def _head(self) -> bytes:

@@ -9,41 +9,36 @@ Raises:  nothing: every failure leaves as a problem document. 4xx: do not repeat
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 from aiohttp import web
 
-from relay.delivery.arrivals import Opened, TransferDesk
+from relay.delivery.arrivals import TransferDesk
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure import OPEN, Gate
 from relay.delivery.quota import neighbour_party
 from relay.delivery.recovery import CAPABILITY
 from relay.delivery.reminding import RemindingDesk
 from relay.delivery.returns import ReturnDesk
-from relay.envelope.limits import Limits, in_units
+from relay.envelope.limits import Limits
 from relay.errors import (
     ConflictError,
-    EnvelopeError,
     JournalError,
     NotFoundError,
     OverloadError,
     PeerError,
     RelayError,
-    TooLargeError,
     TransportError,
     WireError,
 )
-from relay.model import Digest, Envelope, NodeId, Payload, Signed, TransferId
-from relay.transport.intake_stream import receive, while_moving
+from relay.model import NodeId, Signed, TransferId
+from relay.transport.intake_stream import while_moving
 from relay.transport.nodes.door import NEIGHBOUR, Door
-from relay.transport.nodes.parts import Body, Parts, read_parts
+from relay.transport.nodes.parts import Body
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
+from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
 from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
 
@@ -52,16 +47,9 @@ RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
 RECEIPTS_LIMIT_BYTES = 32 << 20
 AHEAD_BYTES = 1 << 20
 """Envelopes over this size go ahead of their transfer."""
+TRANSFERS_HEADER = "Relay-Transfers-A-Request"
+"""In the answer to transfers: how many the next request may carry (W4.12)."""
 WIRE_VERSION = 1
-
-
-class AheadStore(Protocol):
-    def offset(self, neighbour: NodeId, digest: str) -> int: ...
-    async def append(
-        self, neighbour: NodeId, digest: str, stream: AsyncIterator[bytes], limit_bytes: int
-    ) -> int: ...
-    def read(self, neighbour: NodeId, digest: Digest) -> AsyncIterator[bytes]: ...
-    def forget(self, neighbour: NodeId, digest: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +98,7 @@ class _Handlers:
         self._face = face
         self._door = door
         self.reminding = ReminderFace(face.reminding, face.store, door.neighbour)
-        self._taking: Counter[tuple[NodeId, TransferId]] = Counter()
-        """Transfers proven and not yet answered: nobody may say of them that they are unknown."""
+        self._taking = Taking(face.transfers, face.store, face.ahead, face.limits)
 
     @web.middleware
     async def guard(
@@ -171,6 +158,7 @@ class _Handlers:
                 "capabilities": ["transfers", "receipts", "payloads-ahead", CAPABILITY],
                 "envelope_limit_bytes": self._face.limits.envelope_bytes,
                 "ahead_over_bytes": AHEAD_BYTES,
+                "transfers_a_request": TRANSFERS_A_REQUEST,
                 **newest_shown(newest),
             }
         )
@@ -180,101 +168,22 @@ class _Handlers:
     async def transfer(self, request: web.Request) -> web.Response:
         neighbour = self._door.neighbour(request)
         with self._face.pressure.body(neighbour_party(neighbour), request.content_length):
-            return await self._transfer(neighbour, request)
-
-    async def _transfer(self, neighbour: NodeId, request: web.Request) -> web.Response:
-        content_type = request.headers.get("Content-Type", "")
-        parts = await read_parts(Body(request.content, content_type))
-        opened = await self._face.transfers.open(neighbour, parts.header)
-        if isinstance(opened, Signed):
-            return _signed(opened)
-        with self._being_taken(opened):
-            return _signed(await self._answer_to(opened, parts))
-
-    @contextmanager
-    def _being_taken(self, opened: Opened) -> Iterator[None]:
-        key = (opened.neighbour, opened.header.transfer_id)
-        self._taking[key] += 1
-        try:
-            yield
-        finally:
-            self._taking[key] -= 1
-            if not self._taking[key]:
-                del self._taking[key]
-
-    async def _answer_to(self, opened: Opened, parts: Parts) -> Signed:
-        if opened.header.size_bytes > self._face.limits.envelope_bytes:
-            return await self._too_large(opened, parts)
-        if parts.envelope is None:
-            return await self._gone_ahead(opened, parts)
-        return await self._take(opened, parts.seal, _Counted(parts.envelope.chunks()))
-
-    async def _too_large(self, opened: Opened, parts: Parts) -> Signed:
-        """Refused by its signed size alone: none of it is read, none need be uploaded."""
-        fault = TooLargeError(
-            in_units(opened.header.size_bytes), limit=in_units(self._face.limits.envelope_bytes)
-        )
-        return await self._face.transfers.take(opened, parts.seal, fault, None)
-
-    async def _gone_ahead(self, opened: Opened, parts: Parts) -> Signed:
-        """The envelope is what this neighbour uploaded, or what it got an answer for before.
-
-        An upload that is not all here yet is asked for again (404). One that is not what the header
-        names is ours to lose, a crash can do that, so it is no evidence: it starts anew.
-        """
-        ahead, neighbour, header = self._face.ahead, opened.neighbour, opened.header
-        answer = await self._face.transfers.first_answer(opened)
-        if answer is not None:
-            ahead.forget(neighbour, header.digest)
-            return answer
-        if ahead.offset(neighbour, header.digest) < header.size_bytes:
-            raise NotFoundError("the envelope of this transfer has not gone ahead")
-        counted = _Counted(ahead.read(neighbour, header.digest), hashlib.sha256())
-        signed = await self._take(opened, parts.seal, counted)
-        ahead.forget(neighbour, header.digest)
-        return signed
-
-    async def _take(self, opened: Opened, seal: bytes, counted: _Counted) -> Signed:
-        header = opened.header
-        found: Envelope | EnvelopeError
-        payload: Payload | None = None
-        limits = self._face.limits
-        try:
-            found, payload = await receive(
-                counted.read(),
-                self._face.store,
-                limits,
-                limit_bytes=min(limits.envelope_bytes, header.size_bytes),
-                idle=None,
-            )
-        except EnvelopeError as error:
-            found = error
-        if counted.damaged(header.digest):
-            self._face.ahead.forget(opened.neighbour, header.digest)
-            if payload is not None:
-                await self._face.store.release(payload)
-            raise TransportError("the upload is not what its name says; it starts anew")
-        try:
-            if counted.size_bytes < header.size_bytes:
-                raise TransportError(
-                    f"{counted.size_bytes} of {header.size_bytes} bytes came: the body broke off"
-                )
-            return await self._face.transfers.take(opened, seal, found, payload)
-        finally:
-            if payload is not None:
-                await self._face.store.release(payload)
+            body = Body(request.content, request.headers.get("Content-Type", ""))
+            response = _signed(await self._taking.take(neighbour, body))
+            response.headers[TRANSFERS_HEADER] = str(TRANSFERS_A_REQUEST)
+            return response
 
     async def answer(self, request: web.Request) -> web.Response:
         """The answer once given, again. "Unknown" is only said of what will not be answered: a late
         commit after it would leave the document in two places."""
         neighbour = self._door.neighbour(request)
         transfer_id = TransferId(request.match_info["id"])
-        if (neighbour, transfer_id) in self._taking:
+        if self._taking.under_way(neighbour, transfer_id):
             raise OverloadError("this transfer is being taken in now")
         found = await self._face.transfers.journal.answered(neighbour, transfer_id)
         if found is None:
             raise NotFoundError("no such transfer of yours")
-        return _signed(found)
+        return _signed([found])
 
     # ------------------------------------------------------------ receipts
 
@@ -311,26 +220,5 @@ class _Handlers:
         return web.Response(status=204, headers={"Upload-Offset": str(size)})
 
 
-class _Counted:
-    """Counts what came, so that a body that broke off is told from one that lies; of an upload, the
-    digest too."""
-
-    def __init__(self, stream: AsyncIterator[bytes], hashed: hashlib._Hash | None = None) -> None:
-        self._stream = stream
-        self._hash = hashed
-        self.size_bytes = 0
-
-    async def read(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            self.size_bytes += len(chunk)
-            if self._hash is not None:
-                self._hash.update(chunk)
-            yield chunk
-
-    def damaged(self, digest: Digest) -> bool:
-        """Whether an upload's bytes are other than its name promises."""
-        return self._hash is not None and self._hash.hexdigest() != digest
-
-
-def _signed(answer: Signed) -> web.Response:
-    return web.Response(body=write_receipts([answer]), content_type=RECEIPTS_TYPE)
+def _signed(answers: Sequence[Signed]) -> web.Response:
+    return web.Response(body=write_receipts(answers), content_type=RECEIPTS_TYPE)
