@@ -33,27 +33,27 @@ from relay.audit.epochs import log_name
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.asking import Questions
-from relay.delivery.channel import Channel
+from relay.delivery.carry.courier import Courier
 from relay.delivery.clock import Clock
-from relay.delivery.control import ControlDesk
-from relay.delivery.courier import Courier
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.inbox import InboxDesk
-from relay.delivery.logbook import Logbook
-from relay.delivery.pressure import Pressure, PressureWatch, Shortage
-from relay.delivery.queue import QueueDesk
-from relay.delivery.quota import Quotas
-from relay.delivery.readmitting import Readmitter
-from relay.delivery.recovering import OLDEST, GuardedIntake, RecoveryDesk
+from relay.delivery.neighbours.channel import Channel
+from relay.delivery.neighbours.retry import RetryPolicy
+from relay.delivery.operators.control import ControlDesk
+from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.queue import QueueDesk
+from relay.delivery.operators.tokens import TokenDesk
+from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
+from relay.delivery.pressure.quota import Quotas
+from relay.delivery.pressure.refused import RefusedCallersDesk
+from relay.delivery.recovery.readmitting import Readmitter
+from relay.delivery.recovery.recovering import OLDEST, GuardedIntake, RecoveryDesk
+from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
-from relay.delivery.refused import RefusedCallersDesk
-from relay.delivery.reminding import RemindingDesk
-from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
 from relay.delivery.steady import SteadyTime
-from relay.delivery.tokens import TokenDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
 from relay.errors import SettingsError

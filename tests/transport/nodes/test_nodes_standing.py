@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relay.delivery.answers import require_answer
+from relay.delivery.neighbours.answers import require_answer
 from relay.errors import PeerError, SignatureError, TransportError
 from relay.model import (
     AgencyCode,
