@@ -1,6 +1,6 @@
 """Read a node's configuration: one TOML file, RELAY_* over it, every problem at once.
 
-Settings stop at node.py: the parts of a node take plain values. Relative paths are relative to the
+Settings stop at node/: the parts of a node take plain values. Relative paths are relative to the
 configuration file. An environment variable RELAY_NODE__DATA_DIR stands for `data_dir` in `[node]`;
 lists and tables are given as JSON.
 

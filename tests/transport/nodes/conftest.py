@@ -40,7 +40,7 @@ from relay.model import (
     TransferId,
     digest_of,
 )
-from relay.node import Node
+from relay.node.node import Node
 from relay.settings import load
 from relay.signing import evidence
 from relay.signing.notary import NodeNotary
