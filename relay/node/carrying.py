@@ -22,7 +22,7 @@ from relay.journal.recovering import RecoveryTable
 from relay.model import NodeId
 from relay.node.ground import Ground
 from relay.node.listeners import neighbours_tls
-from relay.sections import DeliverySection
+from relay.settings.sections import DeliverySection
 from relay.signing.tls import peer_node
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.recovering import RecoveryClient

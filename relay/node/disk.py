@@ -23,8 +23,8 @@ from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
 from relay.journal.sweeping import Sweeper
 from relay.model import NodeId
-from relay.sections import LimitsSection, RetentionSection
-from relay.settings import Settings
+from relay.settings.sections import LimitsSection, RetentionSection
+from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
 
 log = structlog.get_logger("relay.node")

@@ -20,7 +20,7 @@ from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.ground import Ground
 from relay.routing.directory import Directory
-from relay.settings import Settings
+from relay.settings.settings import Settings
 from relay.signing.tls import peer_node
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner

@@ -14,7 +14,7 @@ from relay.journal.store import SqliteJournal
 from relay.model import NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
-from relay.settings import Settings
+from relay.settings.settings import Settings
 from relay.signing.notary import NodeNotary
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from aiohttp import web
 
 from relay.errors import SettingsError
-from relay.settings import Settings
+from relay.settings.settings import Settings
 from relay.signing.tls import client_context, face_context, server_context
 
 

@@ -37,7 +37,7 @@ from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, faces_tls, nodes_tls
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
-from relay.settings import Settings
+from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes.door import telling

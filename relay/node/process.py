@@ -19,7 +19,7 @@ import uvloop
 from relay import logs
 from relay.node.node import Node
 from relay.offline import examine
-from relay.settings import Settings
+from relay.settings.settings import Settings
 
 log = structlog.get_logger("relay.node")
 EXIT_FAULT = 70

@@ -50,7 +50,7 @@ from relay.model import (
     TransferId,
 )
 from relay.routing.next_hop import Place
-from relay.settings import load
+from relay.settings.reading import load
 from relay.signing.notary import NodeNotary
 from relay.wire.transfer import read_transfer
 

@@ -41,7 +41,7 @@ from relay.model import (
     digest_of,
 )
 from relay.node.node import Node
-from relay.settings import load
+from relay.settings.reading import load
 from relay.signing import evidence
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, peer_node

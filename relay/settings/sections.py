@@ -1,7 +1,7 @@
 """The sections of a node's configuration, each judged by itself.
 
 Touches: looks whether the files that a section names exist; reads a system's secret file.
-Raises:  nothing by itself; pydantic gathers what is wrong, see settings.py.
+Raises:  nothing by itself; pydantic gathers what is wrong, see reading.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pydantic import (
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
 from relay.model import AgencyCode, Tier
-from relay.wording import NODE_NAME, SYSTEMID, URL
+from relay.settings.wording import NODE_NAME, SYSTEMID, URL
 
 SECRET_FILE_LIMIT_BYTES = 4096
 SAMPLE_SECRET = b"replace-me"
