@@ -21,7 +21,7 @@ from bench.load import issue_token, post
 from bench.stage import data, down, up
 from bench.waiting import RECIPIENT, SIZE_BYTES, Waiting, sender
 from relay.model import Priority
-from relay.settings import load
+from relay.settings.reading import load
 
 BETWEEN_SECONDS = 0.3
 UNDER_WAY = 500

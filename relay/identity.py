@@ -14,8 +14,9 @@ from typing import TypeVar
 from relay.errors import SettingsError, SignatureError
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
-from relay.sections import TrustSection
-from relay.settings import KeyPair, Settings, Sound
+from relay.settings.sections import KeyPair, TrustSection
+from relay.settings.settings import Settings
+from relay.settings.sound import Sound
 from relay.signing.certificates import Purpose
 from relay.signing.keys import LogSigner, Signer
 from relay.signing.tls import face_context, tls_identity

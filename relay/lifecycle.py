@@ -64,7 +64,7 @@ _TABLE: dict[Happening, dict[DeliveryState, DeliveryState]] = {
     },
     Happening.EXPIRED: {S.SEALING: S.EXPIRED, S.QUEUED: S.EXPIRED, S.IN_DOUBT: S.EXPIRED},
     Happening.FAILED: {S.SEALING: S.REFUSED, S.QUEUED: S.REFUSED, S.IN_DOUBT: S.REFUSED},
-    # What operators do (delivery/control.py). FREED: no neighbour has it, for certain.
+    # What operators do (delivery/operators/control.py). FREED: no neighbour has it, for certain.
     Happening.HELD: {S.SEALING: S.HELD, S.QUEUED: S.HELD},
     Happening.RELEASED: {S.HELD: S.QUEUED},
     Happening.RELEASED_UNSEALED: {S.HELD: S.SEALING},

@@ -19,7 +19,9 @@ from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
-from relay.settings import SAMPLES, Settings, Sound, load, read, unfit_data_dir
+from relay.settings.reading import SAMPLES, load, read, unfit_data_dir
+from relay.settings.settings import Settings
+from relay.settings.sound import Sound
 from relay.signing.keys import LogSigner, verify_log_signature
 
 CONTROL_SOCKET = "control.sock"

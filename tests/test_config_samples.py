@@ -26,7 +26,7 @@ from relay.envelope.writer import (
 )
 from relay.model import NodeId, Party
 from relay.offline import check
-from relay.settings import Settings
+from relay.settings.settings import Settings
 from relay.signing import pki
 
 CONFIG = Path(__file__).parent.parent / "config"

@@ -16,7 +16,10 @@ from relay.errors import SettingsError
 from relay.identity import load_keys
 from relay.model import NodeId
 from relay.offline import check, examine
-from relay.settings import load
+from relay.settings.contradictions import contradictions
+from relay.settings.reading import load
+from relay.settings.settings import Settings
+from relay.settings.sound import sound_sections
 from relay.signing import pki
 
 SECRET = "s3cret-of-the-dms"
@@ -478,13 +481,11 @@ def test_any_value_in_any_section_is_settings_or_a_settings_error(
     value: object, section: str
 ) -> None:
     """Whatever stands there, no other exception comes out."""
-    from relay import settings
-
     content = {section: value}
-    found = list(settings._contradictions(settings.sound_sections(content)))
+    found = list(contradictions(sound_sections(content)))
     assert all(isinstance(line, str) for line in found)
     with pytest.raises(ValueError, match="validation error"):
-        settings.Settings.model_validate(content)
+        Settings.model_validate(content)
 
 
 # ---------------------------------------------------------------- keys

@@ -114,7 +114,7 @@ def _token_in(path: Path) -> str:
 
 
 def _control_socket(config: Path) -> Path:
-    from relay.settings import load  # noqa: PLC0415 - pydantic takes long to import
+    from relay.settings.reading import load  # noqa: PLC0415 - pydantic takes long to import
 
     path = load(config).node.data_dir / "control.sock"
     if not path.exists():

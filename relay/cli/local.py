@@ -22,9 +22,9 @@ Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The node's confi
 
 def serve(path: Config) -> None:
     """Run a node until it is told to stop (SIGTERM or SIGINT)."""
-    from relay import node  # noqa: PLC0415
+    from relay.node import process  # noqa: PLC0415
 
-    raise typer.Exit(node.serve(path))
+    raise typer.Exit(process.serve(path))
 
 
 @config.command("check")

@@ -21,7 +21,8 @@ from datetime import datetime
 from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
-from relay.delivery.grouping import ready_groups
+from relay.delivery.neighbours.grouping import ready_groups
+from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Accepted, Submission
 from relay.delivery.records import (
     Admission,
@@ -33,7 +34,6 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
-from relay.delivery.retry import RetryPolicy
 from relay.envelope.reader import recipients_finding
 from relay.errors import AccessError, OverloadError, RouteError
 from relay.model import (
@@ -264,7 +264,7 @@ def acceptance_receipt(
     deliveries: tuple[NewDelivery, ...],
     at: datetime,
 ) -> Receipt:
-    """The SubmissionAcceptance. The same message gives the same bytes (readmitting.py)."""
+    """The SubmissionAcceptance. The same message gives the same bytes (recovery/)."""
     evidence = [Evidence(Event.SUBMISSION_ACCEPTANCE, d.recipient) for d in deliveries]
     for delivery in deliveries:
         if delivery.state is DeliveryState.AVAILABLE:

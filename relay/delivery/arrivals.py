@@ -26,7 +26,8 @@ import structlog
 from relay.delivery.addressing import Addressed, report_of
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
-from relay.delivery.grouping import ready_groups
+from relay.delivery.neighbours.grouping import ready_groups
+from relay.delivery.neighbours.standing import origin_fault, seal_fault, sender_fault
 from relay.delivery.records import (
     AlreadyHere,
     Journal,
@@ -37,7 +38,6 @@ from relay.delivery.records import (
     TakeIn,
     TakenIn,
 )
-from relay.delivery.standing import origin_fault, seal_fault, sender_fault
 from relay.errors import (
     AccessError,
     EnvelopeError,
@@ -114,7 +114,7 @@ class TransferDesk:
     envelope_limit_bytes: int
     offer: Callable[[NodeId, Ready], None]
     late: Callable[[datetime], bool] = lambda _: False
-    """Whether a transfer made then may come late by our own fault: lost by a restore (recovering.py)."""
+    """Whether a transfer made then may come late by our own fault: lost by a restore (recovery/)."""
 
     async def open(self, neighbour: NodeId, signed: Signed) -> Opened:
         """The proven header."""

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
 
-from relay.delivery.answers import require_answer
 from relay.delivery.clock import Clock
 from relay.delivery.dispatch import Dispatcher
+from relay.delivery.neighbours.answers import require_answer
 from relay.delivery.records import Journal, Notary, OpenTransfer, Wire
 from relay.errors import PeerError, TransportError
 from relay.model import NodeId, TransferId

@@ -24,11 +24,12 @@ from typing import Any
 
 import structlog
 
-from relay.delivery.answers import require_answer
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
-from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
-from relay.delivery.freezing import header_of
+from relay.delivery.neighbours.answers import require_answer
+from relay.delivery.neighbours.channel import Channel
+from relay.delivery.neighbours.freezing import header_of
+from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.records import (
     Answered,
     Freeze,
@@ -40,7 +41,6 @@ from relay.delivery.records import (
     Ready,
     Wire,
 )
-from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.errors import PeerError, TransportError, UnansweredError
 from relay.lifecycle import IllegalStepError

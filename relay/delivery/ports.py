@@ -1,6 +1,6 @@
 """What the faces ask of delivery, and what delivery asks of the rooms it must not import.
 
-Touches: nothing; values and Protocols only. node.py joins the real parts.
+Touches: nothing; values and Protocols only. relay/node joins the real parts.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
 from relay.delivery.clock import Clock
+from relay.delivery.neighbours.standing import require_issuer
 from relay.delivery.records import Journal, Notary, WaitingReturn, Wire
-from relay.delivery.standing import require_issuer
 from relay.errors import AccessError, PeerError, TransportError, WireError
 from relay.model import NodeId, Receipt, Signed
 from relay.routing.directory import Directory

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from relay.audit.entries import AuditEvent, entry
-from relay.delivery.quota import WAITING, Party, Quotas, caller_party, neighbour_party
+from relay.delivery.pressure.quota import WAITING, Party, Quotas, caller_party, neighbour_party
 from relay.delivery.records import (
     Admission,
     Admitted,

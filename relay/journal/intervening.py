@@ -12,7 +12,7 @@ from typing import Any
 
 from relay import lifecycle
 from relay.audit.entries import AuditEvent, entry
-from relay.delivery.operating import Action, Freed, Moved, Order, Target
+from relay.delivery.operators.orders import Action, Freed, Moved, Order, Target
 from relay.delivery.records import DeliveryRow
 from relay.journal import carrying
 from relay.journal.rows import chunks, ms

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, cast
 
 from relay import lifecycle
-from relay.delivery.operating import Freed, FrozenPage, Moved, Order, Target
+from relay.delivery.operators.orders import Freed, FrozenPage, Moved, Order, Target
 from relay.delivery.records import DeliveryRow
 from relay.journal import carrying, intervening, views
 from relay.journal.rows import ms
@@ -41,7 +41,7 @@ STEP = 500
 
 @dataclass(frozen=True, slots=True)
 class OperatingTable:
-    """delivery.operating.OperatingJournal."""
+    """delivery.operators.orders.OperatingJournal."""
 
     journal: SqliteJournal
     node: NodeId

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from relay.audit.entries import AuditEvent, entry, moment, parse
 from relay.delivery.ports import Caller
-from relay.delivery.recovery import Loss, Progress, Readmission, Recovery, Reminder, Step
+from relay.delivery.recovery.ports import Loss, Progress, Readmission, Recovery, Reminder, Step
 from relay.errors import ConflictError, NotFoundError
 from relay.journal import admitting, carrying, early
 from relay.journal.early import RECOVERED, SQL
@@ -36,7 +36,7 @@ _LONG = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class RecoveryTable:
-    """delivery.recovery.RecoveryJournal."""
+    """delivery.recovery.ports.RecoveryJournal."""
 
     journal: SqliteJournal
     node: NodeId

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from relay.audit.entries import AuditEvent, entry
-from relay.delivery.recovery import Newest, OwnReceipts, Reminder, Sent
+from relay.delivery.recovery.ports import Newest, OwnReceipts, Reminder, Sent
 from relay.journal import retaining
 from relay.journal.rows import ms
 from relay.journal.sql import load
@@ -35,7 +35,7 @@ _LONG = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ReminderTable:
-    """delivery.recovery.ReminderJournal."""
+    """delivery.recovery.ports.ReminderJournal."""
 
     journal: SqliteJournal
     node: NodeId

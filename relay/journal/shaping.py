@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from relay.delivery.inspecting import Intervention, Kind, Named, Returns, WayFacts
-from relay.delivery.operating import Action
+from relay.delivery.operators.inspecting import Intervention, Kind, Named, Returns, WayFacts
+from relay.delivery.operators.orders import Action
 from relay.delivery.records import DeliveryRow
 from relay.journal.rows import instant, ms
 from relay.journal.sql import load
@@ -29,7 +29,7 @@ _COUNTED = ("frozen", "paused", "sealing", "held", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class ShapeTable:
-    """delivery.inspecting.InspectingJournal."""
+    """delivery.operators.inspecting.InspectingJournal."""
 
     journal: SqliteJournal
     node: NodeId

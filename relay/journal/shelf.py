@@ -28,7 +28,7 @@ EXPORTED = "exported to a carry file"
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """delivery.carry.Shelf."""
+    """delivery.carry.ports.Shelf."""
 
     journal: SqliteJournal
     node: NodeId

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relay.delivery.pressure import Shortage
+from relay.delivery.pressure.gate import Shortage
 from relay.errors import ReserveError
 
 LARGE_BYTES = 1 << 20
@@ -36,7 +36,7 @@ def free_in(folder: Path) -> Free:
 
 @dataclass(slots=True)
 class Reserve:
-    """delivery.pressure.Room."""
+    """delivery.pressure.gate.Room."""
 
     size_bytes: int
     inodes: int

@@ -36,7 +36,7 @@ from relay.delivery.ports import (
     SentQuery,
     TokenView,
 )
-from relay.delivery.quota import Quotas
+from relay.delivery.pressure.quota import Quotas
 from relay.delivery.records import (
     Admission,
     Admitted,

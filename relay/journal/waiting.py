@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from relay.delivery.quota import Party, Waiting
+from relay.delivery.pressure.quota import Party, Waiting
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
 
@@ -30,7 +30,7 @@ def of(tx: Transaction, party: Party) -> Waiting:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCounts:
-    """delivery.quota.Counts; `rows` is the journal's."""
+    """delivery.pressure.quota.Counts; `rows` is the journal's."""
 
     rows: Callable[[str], Awaitable[list[Any]]]
 

@@ -46,7 +46,7 @@ from relay.model import (
     digest_of,
 )
 from relay.offline import verify_own_log
-from relay.settings import load
+from relay.settings.reading import load
 from relay.signing.evidence import verify_receipt
 from relay.signing.tls import face_client_context
 from relay.transport.axis.client import AxisClient

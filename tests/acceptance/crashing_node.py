@@ -22,13 +22,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from relay import node
 from relay.cli.outcome import code_of, complain
 from relay.errors import RelayError
 from relay.journal import admitting, carrying, handing, recovering, retaining
 from relay.journal.payloads import PayloadFiles
 from relay.journal.recovering import RecoveryTable
 from relay.journal.store import SqliteJournal
+from relay.node import process
 from relay.transport.nodes.client import NodesClient
 
 OPERATIONS = {
@@ -119,7 +119,7 @@ if __name__ == "__main__":
     config = Path(sys.argv[1])
     arm(Crash(config.with_name("crash-at")))
     try:
-        sys.exit(node.serve(config))
+        sys.exit(process.serve(config))
     except RelayError as error:  # as `relay serve` ends
         complain(str(error))
         sys.exit(code_of(error))

@@ -21,12 +21,12 @@ from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.epochs import log_name
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.asking import Questions
-from relay.delivery.channel import Channel
 from relay.delivery.clock import Clock
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
+from relay.delivery.neighbours.channel import Channel
+from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Accepted, Caller, SentItem, SentQuery, Submission
-from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
 from relay.demo.network import AgencyPlan, Network, NodePlan
@@ -50,7 +50,7 @@ from relay.model import (
     TransferId,
 )
 from relay.routing.next_hop import Place
-from relay.settings import load
+from relay.settings.reading import load
 from relay.signing.notary import NodeNotary
 from relay.wire.transfer import read_transfer
 

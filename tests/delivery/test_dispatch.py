@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from relay.delivery import dispatch as dispatch_module
-from relay.delivery import lanes as lanes_module
-from relay.delivery.retry import RetryPolicy
+from relay.delivery.neighbours import lanes as lanes_module
+from relay.delivery.neighbours.retry import RetryPolicy
 from relay.errors import PeerError, TransportError, UnansweredError
 from relay.model import (
     AgencyCode,

@@ -10,8 +10,8 @@ import pytest
 
 from relay.audit.entries import parse
 from relay.delivery.inbox import InboxDesk
+from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
-from relay.delivery.retry import RetryPolicy
 from relay.errors import AccessError, ConflictError, PeerError, TransportError
 from relay.model import AgencyCode, Event, Evidence, MessageType, NodeId, Receipt, Signed
 

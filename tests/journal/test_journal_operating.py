@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from relay.delivery.operating import Action, Freed, Order
+from relay.delivery.operators.orders import Action, Freed, Order
 from relay.delivery.records import DeliveryRow, Freeze
 from relay.journal.operating import OperatingTable
 from relay.journal.store import SqliteJournal

@@ -19,7 +19,7 @@ from relay.audit.epochs import SPAN, log_name, verify_epochs
 from relay.audit.verify import LogKey
 from relay.delivery.ports import Acknowledgement, Caller
 from relay.delivery.records import Admitted, Freeze, TakeIn
-from relay.delivery.recovery import Loss, Readmission, Reminder, Step
+from relay.delivery.recovery.ports import Loss, Readmission, Reminder, Step
 from relay.errors import ConflictError, NotFoundError
 from relay.journal import epochs
 from relay.journal.inspect import stored_log

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from relay.delivery.pressure import Shortage
+from relay.delivery.pressure.gate import Shortage
 from relay.errors import JournalError, OverloadError, ReserveError
 from relay.journal.ahead import AheadFiles
 from relay.journal.payloads import INLINE_BYTES, PayloadFiles

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.delivery.quota import WAITING, Quotas, Waiting, caller_party, neighbour_party
+from relay.delivery.pressure.quota import WAITING, Quotas, Waiting, caller_party, neighbour_party
 from relay.delivery.records import Admitted, Renew
 from relay.errors import QuotaError
 from relay.journal.migrate import migrate, migrations

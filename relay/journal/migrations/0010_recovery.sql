@@ -1,4 +1,4 @@
--- A restored node and its neighbours (delivery/recovering.py): how far each has told what was exchanged
+-- A restored node and its neighbours (delivery/recovery/): how far each has told what was exchanged
 -- with it. The rows of the last recovery stay, so that one can see how it went.
 CREATE TABLE recovery (
     neighbour TEXT PRIMARY KEY,

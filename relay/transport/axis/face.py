@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore
-from relay.delivery.pressure import OPEN, Gate
+from relay.delivery.pressure.gate import OPEN, Gate
 from relay.envelope.limits import Limits
 from relay.model import AgencyCode
 from relay.transport.axis.systems import Systems

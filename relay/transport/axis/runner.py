@@ -20,7 +20,7 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
 from relay.delivery.ports import Refusals
-from relay.delivery.refused import UNNOTED
+from relay.delivery.pressure.refused import UNNOTED
 from relay.transport.axis import answers
 from relay.transport.axis.refusals import UNEXPECTED, AxisRefusal, ErrorCode
 

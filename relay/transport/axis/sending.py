@@ -11,7 +11,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from relay.delivery.ports import Submission
-from relay.delivery.quota import caller_party
+from relay.delivery.pressure.quota import caller_party
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError, RelayError
 from relay.model import MessageType

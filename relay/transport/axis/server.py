@@ -19,8 +19,8 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore, Refusals
-from relay.delivery.pressure import OPEN, Gate
-from relay.delivery.refused import UNNOTED
+from relay.delivery.pressure.gate import OPEN, Gate
+from relay.delivery.pressure.refused import UNNOTED
 from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, PeerError, RelayError
 from relay.model import AgencyCode

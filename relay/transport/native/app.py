@@ -17,9 +17,9 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from relay.delivery.carry import CarryDesk
-from relay.delivery.inspecting import QueueReader
-from relay.delivery.operating import Control
+from relay.delivery.carry.ports import CarryDesk
+from relay.delivery.operators.inspecting import QueueReader
+from relay.delivery.operators.orders import Control
 from relay.delivery.ports import (
     Inbox,
     Intake,
@@ -30,9 +30,9 @@ from relay.delivery.ports import (
     Tokens,
     Tracking,
 )
-from relay.delivery.pressure import OPEN, Gate
-from relay.delivery.recovery import Recovering
-from relay.delivery.refused import UNNOTED
+from relay.delivery.pressure.gate import OPEN, Gate
+from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.recovery.ports import Recovering
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.transport.native import (

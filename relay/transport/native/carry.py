@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from relay.delivery.carry import CarryDesk, CarryFile, Imported
+from relay.delivery.carry.ports import CarryDesk, CarryFile, Imported
 from relay.delivery.ports import Caller
 from relay.errors import NotFoundError, TransportError
 from relay.model import NodeId

@@ -13,9 +13,9 @@ from enum import Enum, auto
 
 from aiohttp import web
 
-from relay.delivery.carry import CarryDesk
-from relay.delivery.inspecting import QueueReader
-from relay.delivery.operating import Control
+from relay.delivery.carry.ports import CarryDesk
+from relay.delivery.operators.inspecting import QueueReader
+from relay.delivery.operators.orders import Control
 from relay.delivery.ports import (
     Caller,
     Inbox,
@@ -27,9 +27,9 @@ from relay.delivery.ports import (
     Tokens,
     Tracking,
 )
-from relay.delivery.pressure import OPEN, Gate
-from relay.delivery.recovery import Recovering
-from relay.delivery.refused import UNNOTED
+from relay.delivery.pressure.gate import OPEN, Gate
+from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.recovery.ports import Recovering
 from relay.envelope.limits import Limits
 
 

@@ -13,8 +13,16 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from relay.delivery.inspecting import AGES, Ages, Explanation, NeighbourView, Shape, ShapeRow, Why
-from relay.delivery.operating import Action, Done
+from relay.delivery.operators.inspecting import (
+    AGES,
+    Ages,
+    Explanation,
+    NeighbourView,
+    Shape,
+    ShapeRow,
+    Why,
+)
+from relay.delivery.operators.orders import Action, Done
 from relay.delivery.ports import Caller
 from relay.model import NodeId
 from relay.transport.native.asking import delivery_id, members, only, text_member

@@ -5,8 +5,8 @@ Touches: nothing.
 
 from __future__ import annotations
 
-from relay.delivery.inspecting import AGES, Condition, Kind
-from relay.delivery.operating import Action
+from relay.delivery.operators.inspecting import AGES, Condition, Kind
+from relay.delivery.operators.orders import Action
 from relay.transport.native.schemas import (
     INSTANT,
     TEXT,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from relay.delivery.ports import Caller
-from relay.delivery.recovery import Progress, Recovery
+from relay.delivery.recovery.ports import Progress, Recovery
 from relay.model import NodeId
 from relay.transport.native.asking import members, only, text_member
 from relay.transport.native.fragments import Json as Described

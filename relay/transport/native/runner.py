@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from relay.delivery.ports import Refusals
-from relay.delivery.refused import UNNOTED
+from relay.delivery.pressure.refused import UNNOTED
 from relay.transport.runner import ProblemRunner
 
 MAX_LINE_BYTES = 64 * 1024

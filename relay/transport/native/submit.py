@@ -20,7 +20,7 @@ from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from relay.delivery.ports import Accepted, Caller, Submission
-from relay.delivery.quota import caller_party
+from relay.delivery.pressure.quota import caller_party
 from relay.envelope.limits import in_units
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError, NotFoundError, TransportError

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from relay.delivery.inspecting import PeerCertificate
+from relay.delivery.operators.inspecting import PeerCertificate
 
 
 def shown_certificate(found: Mapping[str, Any] | None) -> PeerCertificate | None:

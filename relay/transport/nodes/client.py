@@ -26,7 +26,7 @@ import aiohttp
 import structlog
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector
 
-from relay.delivery.inspecting import PeerCertificate
+from relay.delivery.operators.inspecting import PeerCertificate
 from relay.delivery.ports import PayloadStore
 from relay.errors import (
     AccessError,

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from relay.delivery.ports import PayloadStore
-from relay.delivery.recovery import Described, Newest, OwnReceipts, Reminder, SentBack
+from relay.delivery.recovery.ports import Described, Newest, OwnReceipts, Reminder, SentBack
 from relay.envelope.limits import Limits
 from relay.errors import TransportError, WireError
 from relay.model import NodeId, Signed, TransferId
@@ -35,7 +35,7 @@ MOST_NAMED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RecoveryClient:
-    """delivery.recovery.RecoveryWire."""
+    """delivery.recovery.ports.RecoveryWire."""
 
     nodes: NodesClient
     store: PayloadStore

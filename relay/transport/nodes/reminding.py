@@ -15,8 +15,8 @@ from datetime import datetime
 from aiohttp import web
 
 from relay.delivery.ports import PayloadStore
-from relay.delivery.recovery import Newest
-from relay.delivery.reminding import RemindingDesk
+from relay.delivery.recovery.ports import Newest
+from relay.delivery.recovery.reminding import RemindingDesk
 from relay.errors import JournalError, WireError
 from relay.model import NodeId, Signed, TransferId
 from relay.transport.nodes import parts

@@ -17,10 +17,10 @@ from aiohttp import web
 
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.ports import PayloadStore, Refusals
-from relay.delivery.pressure import OPEN, Gate
-from relay.delivery.quota import neighbour_party
-from relay.delivery.recovery import CAPABILITY
-from relay.delivery.reminding import RemindingDesk
+from relay.delivery.pressure.gate import OPEN, Gate
+from relay.delivery.pressure.quota import neighbour_party
+from relay.delivery.recovery.ports import CAPABILITY
+from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.returns import ReturnDesk
 from relay.envelope.limits import Limits
 from relay.errors import (

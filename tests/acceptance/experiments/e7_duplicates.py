@@ -31,7 +31,7 @@ from relay.model import (
     TransferId,
     digest_of,
 )
-from relay.settings import load
+from relay.settings.reading import load
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, peer_node
 from relay.transport.nodes.client import NodesClient

@@ -18,12 +18,13 @@ import pytest
 
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.carry import CarryFile, Imported
-from relay.delivery.channel import Channel
+from relay.delivery.carry.courier import Courier
+from relay.delivery.carry.ports import CarryFile, Imported
 from relay.delivery.clock import Clock
-from relay.delivery.courier import Courier
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.inbox import InboxDesk
+from relay.delivery.neighbours.channel import Channel
+from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import (
     Acknowledgement,
     Caller,
@@ -32,7 +33,6 @@ from relay.delivery.ports import (
     SentQuery,
     Submission,
 )
-from relay.delivery.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.envelope.limits import Limits
 from relay.envelope.reader import read

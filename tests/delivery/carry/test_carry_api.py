@@ -20,9 +20,9 @@ from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from relay.cli.main import app
-from relay.delivery.logbook import Logbook
+from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.tokens import TokenDesk
 from relay.delivery.ports import Caller
-from relay.delivery.tokens import TokenDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
 from relay.transport.native.app import native_app

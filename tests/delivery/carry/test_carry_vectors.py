@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.delivery.carry_reading import CarryReader
+from relay.delivery.carry.reading import CarryReader
 from relay.errors import DamagedError, SignatureError, WireError
 from relay.model import Signed
 from relay.signing.evidence import verify_carry

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.audit.checkpoint import note_body, origin_of, sign_note
 from relay.audit.tree import Frontier, leaf_hash
-from relay.delivery.inspecting import Shape, Why
-from relay.delivery.operating import Action, Done
+from relay.delivery.operators.inspecting import Shape, Why
+from relay.delivery.operators.orders import Action, Done
 from relay.delivery.ports import (
     Accepted,
     Acknowledgement,
@@ -38,7 +38,7 @@ from relay.delivery.ports import (
     Submission,
     TokenView,
 )
-from relay.delivery.recovery import DONE, Progress, Recovery, Step
+from relay.delivery.recovery.ports import DONE, Progress, Recovery, Step
 from relay.errors import (
     AccessError,
     ConflictError,
@@ -487,7 +487,7 @@ class MemoryOutbox:
 
 
 class MemoryOperations:
-    """delivery.operating.Control and delivery.inspecting.QueueReader where nothing ever waits."""
+    """delivery.operators.orders.Control and delivery.operators.inspecting.QueueReader where nothing ever waits."""
 
     async def act(self, caller: Caller, action: Action, name: str, why: str, **_: object) -> Done:
         raise NotFoundError(f"no delivery or message {name} is known here")

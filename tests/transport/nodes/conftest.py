@@ -40,8 +40,8 @@ from relay.model import (
     TransferId,
     digest_of,
 )
-from relay.node import Node
-from relay.settings import load
+from relay.node.node import Node
+from relay.settings.reading import load
 from relay.signing import evidence
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, peer_node

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from relay.delivery.quota import Quotas, Waiting, neighbour_party
+from relay.delivery.pressure.quota import Quotas, Waiting, neighbour_party
 from relay.errors import TransportError, UnansweredError
 from relay.journal.space import Free
 from relay.model import Event, Evidence, NodeId

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from relay.delivery.recovery import CAPABILITY, OwnReceipts
+from relay.delivery.recovery.ports import CAPABILITY, OwnReceipts
 from relay.envelope.limits import Limits
 from relay.errors import PeerError, TransportError, WireError
 from relay.model import (

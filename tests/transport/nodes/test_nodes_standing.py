@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relay.delivery.answers import require_answer
+from relay.delivery.neighbours.answers import require_answer
 from relay.errors import PeerError, SignatureError, TransportError
 from relay.model import (
     AgencyCode,
@@ -22,7 +22,7 @@ from relay.model import (
     TraceStep,
     digest_of,
 )
-from relay.settings import load
+from relay.settings.reading import load
 from relay.transport.nodes.client import _offset
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

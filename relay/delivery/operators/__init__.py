@@ -1,0 +1,1 @@
+"""Operators: their orders, what they are shown and why, their tokens, the log they read."""

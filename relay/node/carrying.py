@@ -1,0 +1,134 @@
+"""What works towards the neighbours: the wire, dispatch, receipts back, expiry, recovery; joined.
+
+Touches: nothing yet; node.py runs it.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import partial
+
+from relay.delivery.asking import Questions
+from relay.delivery.dispatch import Dispatcher
+from relay.delivery.expiry import ExpiryDesk
+from relay.delivery.neighbours.channel import Channel
+from relay.delivery.neighbours.retry import RetryPolicy
+from relay.delivery.recovery.readmitting import Readmitter
+from relay.delivery.recovery.recovering import OLDEST, RecoveryDesk
+from relay.delivery.returns import ReturnDesk
+from relay.delivery.sealing import SealingDesk
+from relay.journal.recovering import RecoveryTable
+from relay.model import NodeId
+from relay.node.ground import Ground
+from relay.node.listeners import neighbours_tls
+from relay.settings.sections import DeliverySection
+from relay.signing.tls import peer_node
+from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.recovering import RecoveryClient
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    wire: NodesClient
+    returns: ReturnDesk
+    dispatcher: Dispatcher
+    sealing: SealingDesk
+    expiry: ExpiryDesk
+    recovery: RecoveryDesk
+
+
+def make_wire(ground: Ground) -> NodesClient:
+    settings = ground.settings
+    return NodesClient(
+        {NodeId(n.id): n.url for n in settings.neighbours},
+        neighbours_tls(settings),
+        ground.journal,
+        peer_node,
+        settings.delivery.transfers_at_once,
+        settings.delivery.answer_within,
+        ground.clock.seen,
+    )
+
+
+def retry_policy(delivery: DeliverySection) -> RetryPolicy:
+    return RetryPolicy(
+        delivery.retry_first,
+        delivery.retry_cap,
+        delivery.expiry_normal,
+        delivery.expiry_urgent,
+        delivery.expiry_express,
+    )
+
+
+def make_carrying(ground: Ground, wire: NodesClient) -> Carrying:
+    returns = ReturnDesk(
+        ground.node,
+        ground.directory,
+        ground.journal,
+        ground.notary,
+        wire,
+        ground.clock,
+        lambda to: dispatcher.receipts_wait(to),  # noqa: PLW0108  made next
+    )
+
+    def met(neighbour: NodeId) -> None:
+        expiry.met(neighbour)
+        recovery.met(neighbour)
+
+    dispatcher = Dispatcher(
+        ground.node,
+        ground.journal,
+        ground.notary,
+        wire,
+        returns,
+        ground.policy,
+        ground.clock,
+        random.SystemRandom().random,
+        {n: Channel(n, ground.settings.delivery.transfers_at_once) for n in ground.neighbours},
+        met,
+    )
+    sealing = SealingDesk(ground.node, ground.journal, ground.notary, ground.clock, dispatcher.look)
+    expiry = _expiry(ground, wire, dispatcher)
+    recovery = _recovery(ground, wire, dispatcher)
+    return Carrying(wire, returns, dispatcher, sealing, expiry, recovery)
+
+
+def _expiry(ground: Ground, wire: NodesClient, dispatcher: Dispatcher) -> ExpiryDesk:
+    return ExpiryDesk(
+        ground.node,
+        ground.journal,
+        ground.notary,
+        partial(
+            Questions,
+            ground.directory,
+            ground.journal,
+            ground.notary,
+            wire,
+            ground.clock,
+            dispatcher,
+        ),
+        ground.clock,
+        dispatcher.receipts_wait,
+        ground.policy.grace,
+    )
+
+
+def _recovery(ground: Ground, wire: NodesClient, dispatcher: Dispatcher) -> RecoveryDesk:
+    journal, notary, clock = ground.journal, ground.notary, ground.clock
+    return RecoveryDesk(
+        ground.node,
+        ground.neighbours,
+        RecoveryTable(journal, ground.node),
+        RecoveryClient(wire, journal, ground.limits),
+        notary,
+        journal,
+        Readmitter(ground.place, ground.directory, journal, notary, clock),
+        ground.policy,
+        ground.settings.delivery.clock_tolerance,
+        clock,
+        random.SystemRandom().random,
+        dispatcher.look,
+        dispatcher.receipts_wait,
+        memory=min(OLDEST, ground.settings.retention.rows),
+    )

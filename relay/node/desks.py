@@ -1,0 +1,135 @@
+"""What a node does for its callers and neighbours, joined: a desk for each concern.
+
+Touches: nothing yet; node.py runs what has to run.
+Raises:  SettingsError where the settings name nobody who can speak for the node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relay.delivery.acceptance import IntakeDesk
+from relay.delivery.arrivals import TransferDesk
+from relay.delivery.carry.courier import Courier
+from relay.delivery.inbox import InboxDesk
+from relay.delivery.operators.control import ControlDesk
+from relay.delivery.operators.queue import QueueDesk
+from relay.delivery.operators.tokens import TokenDesk
+from relay.delivery.recovery.recovering import GuardedIntake
+from relay.delivery.recovery.reminding import RemindingDesk
+from relay.delivery.refusals import RefusalDesk
+from relay.journal.operating import OperatingTable
+from relay.journal.refusals import Refusals
+from relay.journal.reminding import ReminderTable
+from relay.journal.shaping import ShapeTable
+from relay.journal.shelf import Shelf
+from relay.node.carrying import Carrying
+from relay.node.ground import Ground
+from relay.offline import speaker
+from relay.transport.intake_stream import receive
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    intake: GuardedIntake
+    refusals: RefusalDesk
+    inbox: InboxDesk
+    tokens: TokenDesk
+    transfers: TransferDesk
+    courier: Courier
+    reminding: RemindingDesk
+    control: ControlDesk
+    queue: QueueDesk
+
+
+def make_desks(ground: Ground, carrying: Carrying) -> Desks:
+    node, journal, clock = ground.node, ground.journal, ground.clock
+    intake = _intake(ground, carrying)
+    transfers = _transfers(ground, carrying)
+    return Desks(
+        intake,
+        RefusalDesk(
+            node,
+            speaker(ground.settings, ground.directory),
+            Refusals(journal),
+            intake,
+            journal,
+            clock,
+        ),
+        InboxDesk(node, journal, ground.notary, clock, carrying.dispatcher.receipts_wait),
+        TokenDesk(node, ground.directory, journal, clock),
+        transfers,
+        _courier(ground, carrying, transfers),
+        _reminding(ground, carrying),
+        _control(ground, carrying),
+        QueueDesk(
+            journal,
+            ShapeTable(journal, node),
+            carrying.dispatcher,
+            clock,
+            carrying.wire.certificate,
+        ),
+    )
+
+
+def _intake(ground: Ground, carrying: Carrying) -> GuardedIntake:
+    desk = IntakeDesk(
+        ground.place,
+        ground.directory,
+        ground.journal,
+        ground.notary,
+        ground.policy,
+        ground.clock,
+        carrying.dispatcher.offer,
+        carrying.sealing.wake,
+    )
+    return GuardedIntake(desk, carrying.recovery.waits_for)
+
+
+def _transfers(ground: Ground, carrying: Carrying) -> TransferDesk:
+    return TransferDesk(
+        ground.place,
+        ground.directory,
+        ground.journal,
+        ground.notary,
+        ground.clock,
+        ground.settings.delivery.clock_tolerance,
+        ground.limits.envelope_bytes,
+        carrying.dispatcher.offer,
+        carrying.recovery.late,
+    )
+
+
+def _courier(ground: Ground, carrying: Carrying, transfers: TransferDesk) -> Courier:
+    journal, limits = ground.journal, ground.limits
+    return Courier.of(
+        carrying.dispatcher,
+        transfers,
+        ground.notary,
+        Shelf(journal, ground.node),
+        journal,
+        lambda chunks, most: receive(chunks, journal, limits, limit_bytes=most, idle=None),
+    )
+
+
+def _reminding(ground: Ground, carrying: Carrying) -> RemindingDesk:
+    return RemindingDesk(
+        ground.journal,
+        ReminderTable(ground.journal, ground.node),
+        ground.clock,
+        lambda neighbour: carrying.dispatcher.resume([neighbour], at_once=True),
+    )
+
+
+def _control(ground: Ground, carrying: Carrying) -> ControlDesk:
+    return ControlDesk(
+        ground.place,
+        ground.directory,
+        ground.journal,
+        OperatingTable(ground.journal, ground.node),
+        ground.notary,
+        carrying.wire,
+        ground.clock,
+        carrying.dispatcher,
+        carrying.sealing.wake,
+    )

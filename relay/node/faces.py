@@ -1,0 +1,134 @@
+"""The node's faces over its desks: to neighbours, to document-management systems, to everyone by REST.
+
+Touches: nothing yet; listeners.py opens their sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from relay import __version__
+from relay.delivery.operators.logbook import Logbook
+from relay.delivery.pressure.gate import Pressure
+from relay.delivery.pressure.refused import RefusedCallersDesk
+from relay.delivery.tracking import OutboxDesk, TrackingDesk
+from relay.journal.ahead import AheadFiles
+from relay.node.carrying import Carrying
+from relay.node.desks import Desks
+from relay.node.ground import Ground
+from relay.routing.directory import Directory
+from relay.settings.settings import Settings
+from relay.signing.tls import peer_node
+from relay.transport.axis.face import Bounds
+from relay.transport.axis.runner import AxisRunner
+from relay.transport.axis.server import axis_app
+from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Systems
+from relay.transport.native.app import native_app
+from relay.transport.native.runner import native_runner
+from relay.transport.nodes.runner import nodes_runner
+from relay.transport.nodes.server import NodeFace, nodes_app
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Each call makes a face anew, to be served once."""
+
+    ground: Ground
+    carrying: Carrying
+    desks: Desks
+    pressure: Pressure
+    turned_away: RefusedCallersDesk
+    ahead: AheadFiles
+    logbook: Logbook
+    ready: Callable[[], str | None]
+    """Why the node takes nothing, or None."""
+
+    def nodes(self) -> web.AppRunner:
+        ground, dispatcher = self.ground, self.carrying.dispatcher
+        face = NodeFace(
+            node=ground.node,
+            version=__version__,
+            neighbours=ground.neighbours,
+            transfers=self.desks.transfers,
+            returns=self.carrying.returns,
+            reminding=self.desks.reminding,
+            store=ground.journal,
+            ahead=self.ahead,
+            limits=ground.limits,
+            contact=dispatcher.contact,
+            mint=ground.clock.mint,
+            identify=peer_node,
+            refusals=self.turned_away,
+            pressure=self.pressure,
+        )
+        door = face.door()
+        app = nodes_app(face, door)
+        return nodes_runner(app, door, self.turned_away, shutdown_timeout=self._patience)
+
+    def axis(self) -> web.AppRunner:
+        ground, settings = self.ground, self.ground.settings
+        app = axis_app(
+            self.desks.intake,
+            self.desks.inbox,
+            OutboxDesk(ground.journal),
+            ground.journal,
+            _systems(settings, ground.directory),
+            ground.limits,
+            ground.clock.now,
+            ground.directory.resolve,
+            gate=self.pressure,
+            bounds=Bounds(get_bytes=settings.limits.getedoc_bytes),
+            refusals=self.turned_away,
+        )
+        return AxisRunner(app, self.turned_away, shutdown_timeout=self._patience)
+
+    def native(self) -> web.AppRunner:
+        app = self._native(local=False)
+        return native_runner(app, self.turned_away, shutdown_timeout=self._patience)
+
+    def control(self) -> web.AppRunner:
+        """The native face to whoever may open the data folder."""
+        app = self._native(local=True)
+        return native_runner(app, shutdown_timeout=self._patience)
+
+    def _native(self, *, local: bool) -> web.Application:
+        journal, desks = self.ground.journal, self.desks
+        return native_app(
+            desks.intake,
+            desks.inbox,
+            TrackingDesk(journal),
+            self.logbook,
+            desks.tokens,
+            journal,
+            self.ground.limits,
+            self.ground.clock.now,
+            self.ready,
+            outbox=OutboxDesk(journal),
+            recovery=self.carrying.recovery,
+            control=desks.control,
+            queue=desks.queue,
+            courier=desks.courier,
+            local_operator=local,
+            gate=self.pressure,
+            refusals=self.turned_away,
+        )
+
+    @property
+    def _patience(self) -> float:
+        """Seconds; see Listeners.leave."""
+        return self.ground.settings.delivery.drain.total_seconds() / 4
+
+
+def _systems(settings: Settings, directory: Directory) -> Systems:
+    return Systems(
+        System(
+            systemid=one.systemid,
+            secrets=(one.secret_bytes(),),
+            agencies=directory.forms_of(one.agencies),
+            freshness=Freshness(FreshnessPolicy(one.freshness), one.freshness_window),
+        )
+        for one in settings.systems
+    )

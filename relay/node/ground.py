@@ -1,0 +1,47 @@
+"""What every part of a node stands on: who it is, where it lies, its journal, its word, its time.
+
+Touches: nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relay.delivery.clock import Clock
+from relay.delivery.neighbours.retry import RetryPolicy
+from relay.envelope.limits import Limits
+from relay.journal.store import SqliteJournal
+from relay.model import NodeId
+from relay.routing.directory import Directory
+from relay.routing.next_hop import Place
+from relay.settings.settings import Settings
+from relay.signing.notary import NodeNotary
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    settings: Settings
+    directory: Directory
+    place: Place
+    journal: SqliteJournal
+    notary: NodeNotary
+    clock: Clock
+    policy: RetryPolicy
+    limits: Limits
+
+    @property
+    def node(self) -> NodeId:
+        return self.place.node
+
+    @property
+    def neighbours(self) -> frozenset[NodeId]:
+        return self.place.neighbours
+
+
+def place_of(settings: Settings) -> Place:
+    return Place(
+        NodeId(settings.node.id),
+        settings.uplink,
+        frozenset(NodeId(n.id) for n in settings.neighbours),
+        unknown_to_uplink=settings.directory.unknown_codes == "uplink",
+    )

@@ -1,0 +1,219 @@
+"""One node: its parts made, started, drained and stopped, in order.
+
+The start: keys and trust, the journal (recover first), what carries, the desks, then the listeners. The
+stop: listeners and dispatcher together, within one bounded wait for what is under way, the journal last.
+
+Touches: everything, through the rooms.
+Raises:  SettingsError, JournalError before anything is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+from aiohttp import web
+
+from relay import __version__
+from relay.delivery.clock import Clock
+from relay.delivery.dispatch import Dispatcher
+from relay.delivery.operators.logbook import Logbook
+from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
+from relay.delivery.pressure.refused import RefusedCallersDesk
+from relay.delivery.steady import SteadyTime
+from relay.envelope.limits import Limits
+from relay.identity import NodeKeys, load_keys
+from relay.journal.ahead import AheadFiles
+from relay.journal.space import Reserve
+from relay.journal.store import SqliteJournal
+from relay.journal.waiting import WaitingCounts
+from relay.node.background import Background
+from relay.node.carrying import Carrying, make_carrying, make_wire, retry_policy
+from relay.node.desks import make_desks
+from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
+from relay.node.faces import Faces
+from relay.node.ground import Ground, place_of
+from relay.node.listeners import Listeners, faces_tls, nodes_tls
+from relay.offline import CONTROL_SOCKET
+from relay.routing.directory import Directory
+from relay.settings.settings import Settings
+from relay.signing.keys import LogSigner
+from relay.signing.notary import NodeNotary
+from relay.transport.nodes.door import telling
+
+log = structlog.get_logger("relay.node")
+
+
+class Node:
+    """One running node."""
+
+    _journal: SqliteJournal
+    _reserve: Reserve
+    _pressure: Pressure
+    _logbook: Logbook
+    _turned_away: RefusedCallersDesk
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._steady = SteadyTime()
+        self._clock = clock or Clock(wall=self._steady.now, seen=self._steady.seen)
+        self._exits = AsyncExitStack()
+        self._background = Background(self._exits)
+        self._listeners = Listeners()
+        self._accepting = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether a fault of ours ended it."""
+        return self._background.failed
+
+    @property
+    def addresses(self) -> dict[str, list[tuple[str, int]]]:
+        """Where each face really listens, once started."""
+        return self._listeners.addresses
+
+    async def start(self) -> None:
+        """Everything up, listeners last. On an error what was started is stopped again."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._exits.aclose()
+            raise
+
+    async def stop(self) -> None:
+        """Refuse new work, finish what is under way within the drain time, close the journal."""
+        self._accepting = False
+        self._background.stopping = True
+        await self._exits.aclose()
+
+    async def _start(self) -> None:
+        directory = self._settings.make_directory()
+        keys = load_keys(self._settings, directory)
+        await self._open_journal(keys.log)
+        await self._journal.recover(self._clock.now())
+        await self._note("node-started", release=__version__)
+        ground = self._ground(directory, keys)
+        carrying = self._carry(ground)
+        ahead = self._watch_over_disk(ground)
+        self._exits.push_async_callback(self._drain, carrying.dispatcher)
+        await self._serve(ground, carrying, ahead)
+        self._accepting = True
+        shown = self._listeners.shown()
+        log.info("node started", node=ground.node, release=__version__, **shown)
+
+    async def _open_journal(self, signer: LogSigner) -> None:
+        self._journal = journal = await open_journal(
+            self._settings,
+            signer,
+            grown=lambda: self._logbook.grown(),  # noqa: PLW0108  made next
+            room=lambda size_bytes: self._reserve.require(size_bytes),  # noqa: PLW0108  made next
+        )
+        self._reserve = make_reserve(self._settings)
+        self._pressure = make_pressure(self._settings.limits, self._reserve, journal)
+        self._logbook = Logbook(journal)
+        self._exits.push_async_callback(journal.close)
+        self._exits.push_async_callback(self._note, "node-stopped")
+
+    def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
+        settings, place = self._settings, place_of(self._settings)
+        notary = NodeNotary(
+            place.node,
+            keys.sign,
+            keys.agencies,
+            keys.trust,
+            directory.aliases,
+            seals_at_once=not settings.keys.slow,
+        )
+        return Ground(
+            settings,
+            directory,
+            place,
+            self._journal,
+            notary,
+            self._clock,
+            retry_policy(settings.delivery),
+            Limits(envelope_bytes=settings.limits.envelope_bytes),
+        )
+
+    def _carry(self, ground: Ground) -> Carrying:
+        wire = make_wire(ground)
+        self._exits.push_async_callback(wire.close)
+        carrying = make_carrying(ground, wire)
+        self._pressure.recovering = carrying.recovery.waits_for
+        self._background.run("clock", self._steady.watch(self._jumped))
+        self._background.run("dispatcher", carrying.dispatcher.run())
+        self._background.run("sealing", carrying.sealing.run())
+        self._background.run("expiry", carrying.expiry.run())
+        return carrying
+
+    def _watch_over_disk(self, ground: Ground) -> AheadFiles:
+        self._turned_away = RefusedCallersDesk(self._journal, self._clock)
+        self._exits.push_async_callback(self._turned_away.sum_up)
+        self._background.run("refused-callers", self._turned_away.run())
+        counts = WaitingCounts(self._journal.rows)
+        watch = PressureWatch(self._pressure, counts, self._reserve_crossed)
+        self._background.run("pressure", watch.run())
+        ahead = make_ahead(self._settings, self._clock, self._reserve)
+        grace = ground.policy.grace
+        sweeper = make_sweeper(self._settings, self._journal, ahead, self._clock, grace)
+        self._background.run("sweep", sweeper.run())
+        return ahead
+
+    async def _serve(self, ground: Ground, carrying: Carrying, ahead: AheadFiles) -> None:
+        desks = make_desks(ground, carrying)
+        faces = Faces(
+            ground,
+            carrying,
+            desks,
+            self._pressure,
+            self._turned_away,
+            ahead,
+            self._logbook,
+            self._ready,
+        )
+        nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
+        await carrying.recovery.start()
+        self._background.run("recovery", carrying.recovery.run())
+        self._background.run("refusals", desks.refusals.run())
+        await self._listen(nodes, native, axis)
+        control_socket = self._settings.node.data_dir / CONTROL_SOCKET
+        await self._listeners.control(control, control_socket)
+
+    async def _listen(
+        self, nodes: web.AppRunner, native: web.AppRunner, axis: web.AppRunner
+    ) -> None:
+        listen, listeners, tls = self._settings.listen, self._listeners, faces_tls(self._settings)
+        stranger = self._turned_away.stranger
+        tls_of_nodes = telling(nodes_tls(self._settings), lambda: stranger("nodes", "tls"))
+        await listeners.listen("nodes", nodes, listen.nodes, tls_of_nodes)
+        await listeners.listen("native", native, listen.native, tls)
+        await listeners.listen("axis", axis, listen.axis, tls)
+
+    async def _drain(self, dispatcher: Dispatcher) -> None:
+        """Nothing new from anywhere; then one bounded wait for all that is under way.
+
+        Handlers that are cut off end only with what they had given to the journal.
+        """
+        self._pressure.stopping = True
+        seconds = self._settings.delivery.drain.total_seconds()
+        none_left = self._pressure.none_left
+        await asyncio.gather(
+            dispatcher.drain(seconds), self._listeners.leave(seconds / 2, none_left)
+        )
+        await none_left()
+
+    def _ready(self) -> str | None:
+        return self._pressure.reason if self._accepting else "the node is starting or stopping"
+
+    async def _reserve_crossed(self, shortage: Shortage | None) -> None:
+        if shortage is None:
+            await self._note("reserve-regained")
+        else:
+            await self._note("reserve-reached", type=shortage.what, count=shortage.free)
+
+    async def _jumped(self, seconds: int) -> None:
+        await self._note("clock-jumped", seconds=seconds)
+
+    async def _note(self, event: str, **fields: str | int) -> None:
+        await self._journal.note(event, self._clock.now(), fields)

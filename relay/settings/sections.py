@@ -1,0 +1,288 @@
+"""The sections of a node's configuration, each judged by itself.
+
+Touches: looks whether the files that a section names exist; reads a system's secret file.
+Raises:  nothing by itself; pydantic gathers what is wrong, see reading.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from relay.envelope.codes import normalise
+from relay.errors import EnvelopeError
+from relay.model import AgencyCode, Tier
+from relay.settings.wording import NODE_NAME, SYSTEMID, URL
+
+SECRET_FILE_LIMIT_BYTES = 4096
+SAMPLE_SECRET = b"replace-me"
+"""Whoever has read the samples knows it."""
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
+BASE: ContextVar[Path] = ContextVar("base", default=Path())
+"""The folder of the file being read: settings sources hand no context to validators."""
+
+
+def _existing(path: Path) -> Path:
+    """A file that must be there, found beside the configuration."""
+    found = _located(path)
+    if not found.is_file():
+        raise ValueError(f"no file {found}")
+    return found
+
+
+def _located(path: Path) -> Path:
+    try:
+        found = BASE.get() / path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"no home folder for {path.parts[0]}") from None
+    if "\0" in str(found):
+        raise ValueError("a path holds no NUL")
+    return found
+
+
+def _address(text: str) -> str:
+    """ "127.0.0.1:8443" or "[::1]:8443"."""
+    host, _, port = text.rpartition(":")
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise ValueError(f"{text[:60]!r} is not an IP address and port") from None
+    if not (port.isascii() and port.isdigit()):
+        raise ValueError(f"{text[:60]!r} is not an IP address and port")
+    if len(port) > 5 or int(port) > 65535:
+        raise ValueError(f"port {port[:20]}, limit 65535")
+    return text
+
+
+def _code(text: str) -> AgencyCode:
+    try:
+        return normalise(text)
+    except EnvelopeError as error:
+        raise ValueError(f"{text[:60]!r}: {error}") from None
+
+
+def _positive(span: timedelta) -> timedelta:
+    if span <= timedelta():
+        raise ValueError("must be longer than nothing")
+    return span
+
+
+def _number(value: object) -> object:
+    """The environment has texts only: "6" there is the 6 of a file."""
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+NodeName = Annotated[str, Field(pattern=NODE_NAME)]
+File = Annotated[Path, AfterValidator(_existing)]
+Place = Annotated[Path, AfterValidator(_located)]
+Address = Annotated[str, AfterValidator(_address)]
+Code = Annotated[str, AfterValidator(_code)]
+Span = Annotated[timedelta, BeforeValidator(_number), AfterValidator(_positive)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeSection(Section):
+    id: NodeName
+    data_dir: Place
+
+
+class ListenSection(Section):
+    """Addresses of the three listeners; `nodes` and `native` and `axis` may be several each."""
+
+    axis: tuple[Address, ...] = ()
+    native: tuple[Address, ...] = ()
+    nodes: tuple[Address, ...] = ()
+    plain_http: bool = False
+    """Serve `axis` and `native` without TLS; only loopback addresses may."""
+
+    @model_validator(mode="after")
+    def _plain_only_at_home(self) -> ListenSection:
+        if self.plain_http:
+            for text in (*self.axis, *self.native):
+                host = text.rpartition(":")[0].strip("[]")
+                if not ip_address(host).is_loopback:
+                    raise ValueError(f"plain_http is for loopback addresses only, not {text}")
+        return self
+
+
+class KeyPair(Section):
+    certificate: File
+    key: File
+
+
+class KeysSection(Section):
+    tls: KeyPair
+    sign: KeyPair
+    log: KeyPair
+    agencies: tuple[KeyPair, ...] = ()
+    slow: bool = False
+    """The signing key is slow (a token): accept first, seal afterwards."""
+
+
+class TrustSection(Section):
+    roots: tuple[File, ...] = Field(min_length=1)
+    intermediates: tuple[File, ...] = ()
+
+
+class NeighbourSection(Section):
+    id: NodeName
+    url: Annotated[str, Field(pattern=URL)]
+    relation: Literal["uplink", "downlink", "peer"]
+
+
+class NodeRow(Section):
+    id: NodeName
+    tier: Tier
+    parent: NodeName | None = None
+
+
+class AgencyRow(Section):
+    code: Code
+    name: str
+    tier: Tier
+    node: NodeName
+    old_code: Code | None = None
+    parent: Code | None = None
+
+
+class DirectoryFile(Section):
+    nodes: tuple[NodeRow, ...] = ()
+    agencies: tuple[AgencyRow, ...] = ()
+
+
+class DirectorySection(DirectoryFile):
+    files: tuple[File, ...] = ()
+    unknown_codes: Literal["refuse", "uplink"] = "refuse"
+
+
+class SystemSection(Section):
+    """A document-management system on the axis face."""
+
+    systemid: Annotated[str, Field(min_length=1, max_length=64, pattern=SYSTEMID)]
+    secret: str | None = Field(default=None, min_length=1, repr=False)
+    secret_file: File | None = None
+    agencies: tuple[Code, ...] = Field(min_length=1)
+    freshness: Literal["off", "warn", "enforce"] = "warn"
+    freshness_window: Span = timedelta(days=1)
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> SystemSection:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError("give either secret or secret_file")
+        secret = self.secret_bytes()
+        if not secret:
+            raise ValueError("the secret is empty")
+        if secret == SAMPLE_SECRET:
+            raise ValueError("the secret is still the sample's, which everybody knows")
+        return self
+
+    def secret_bytes(self) -> bytes:
+        """Without white space around it, which editors leave in files."""
+        if self.secret_file is None:
+            return (self.secret or "").encode()
+        try:
+            with self.secret_file.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                content = file.read(SECRET_FILE_LIMIT_BYTES + 1)
+        except OSError as error:
+            raise ValueError(f"secret_file {self.secret_file}: {error.strerror}") from None
+        if mode & 0o077:
+            raise ValueError(
+                f"secret_file {self.secret_file} has mode {mode:04o}, limit 0600 (owner only)"
+            )
+        if len(content) > SECRET_FILE_LIMIT_BYTES:
+            raise ValueError(f"secret_file is over {SECRET_FILE_LIMIT_BYTES} bytes")
+        return content.strip()
+
+
+class LimitsSection(Section):
+    envelope_bytes: int = Field(default=1 << 30, ge=1024)
+    uploads_ahead_bytes: int = Field(default=4 << 30, ge=1 << 20)
+    """What one neighbour may have uploaded ahead of its transfers."""
+    reserve_bytes: int = Field(default=512 << 20, ge=0)
+    """Free on the disk of data_dir; under it only what was accepted before is finished."""
+    reserve_inodes: int = Field(default=1024, ge=0)
+    bodies_at_once: int = Field(default=640, ge=1)
+    """Documents, transfers and uploads being received at the same time."""
+    bodies_at_once_each: int = Field(default=320, ge=1)
+    """Of them, those of one system, token or neighbour."""
+    waiting_per_system: int = Field(default=1_000_000, ge=1)
+    """Deliveries waiting here that one system or token handed in."""
+    waiting_per_neighbour: int = Field(default=1_000_000, ge=1)
+    waiting_bytes_per_system: int = Field(default=20 << 30, ge=1)
+    waiting_bytes_per_neighbour: int = Field(default=20 << 30, ge=1)
+    getedoc_bytes: int = Field(default=64 << 20, ge=1024)
+    """What getEdoc gives as base64 in JSON; for anything larger the axis face names downloadEdoc."""
+
+
+class DeliverySection(Section):
+    transfers_at_once: int = Field(default=256, ge=1, le=1024)
+    retry_first: Span = timedelta(seconds=1)
+    retry_cap: Span = timedelta(minutes=5)
+    expiry_normal: Span = timedelta(days=14)
+    expiry_urgent: Span = timedelta(days=7)
+    expiry_express: Span = timedelta(days=2)
+    answer_within: Span = timedelta(minutes=2)
+    clock_tolerance: Span = timedelta(minutes=5)
+    drain: Span = timedelta(seconds=20)
+    refusal_status_from: Code | None = None
+    """An agency served here, in whose name senders are told of a refusal by a status 02."""
+
+    @model_validator(mode="after")
+    def _first_within_cap(self) -> DeliverySection:
+        if self.retry_first > self.retry_cap:
+            raise ValueError(f"retry_first {self.retry_first} is over retry_cap {self.retry_cap}")
+        return self
+
+
+class RetentionSection(Section):
+    """How long what is kept, by the state of a delivery and the time since its last change. Receipts and
+    log entries stay for ever. None: as long as the delivery is in that state."""
+
+    payload_settled: Span = timedelta(days=90)
+    payload_failed: Span = timedelta(days=30)
+    payload_relayed: Span | None = None
+    payload_fetched: Span | None = None
+    rows: Span = timedelta(days=730)
+    uploads: Span = timedelta(days=1)
+    orphans: Span = timedelta(days=1)
+    every: Span = timedelta(hours=1)
+
+    def problems(self, delivery: DeliverySection) -> Iterator[str]:
+        """The memory of duplicates must outlive whatever may still be repeated, and every payload."""
+        expiry = max(delivery.expiry_normal, delivery.expiry_urgent, delivery.expiry_express)
+        repeated = expiry + delivery.clock_tolerance + delivery.retry_cap
+        if self.rows <= repeated:
+            yield (
+                f"retention.rows: {self.rows} is not longer than {repeated}, the longest expiry with "
+                "clock_tolerance and retry_cap: a repeat would be taken for a new document"
+            )
+            return
+        for name in ("settled", "failed", "relayed", "fetched"):
+            span = getattr(self, f"payload_{name}")
+            if span is not None and span > self.rows:
+                yield f"retention.payload_{name}: {span} is over retention.rows {self.rows}"
+
+
+class LogSection(Section):
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,0 +1,59 @@
+"""A node's whole configuration.
+
+Touches: nothing by itself; its sections do.
+"""
+
+from __future__ import annotations
+
+from pydantic import field_validator
+
+from relay.model import NodeId
+from relay.routing.directory import Directory
+from relay.settings.directory import directory_of
+from relay.settings.sections import (
+    DeliverySection,
+    DirectorySection,
+    KeysSection,
+    LimitsSection,
+    ListenSection,
+    LogSection,
+    NeighbourSection,
+    NodeSection,
+    RetentionSection,
+    Section,
+    SystemSection,
+    TrustSection,
+)
+
+
+class Settings(Section):
+    """A node's whole configuration; see config/ for commented samples."""
+
+    node: NodeSection
+    listen: ListenSection
+    keys: KeysSection
+    trust: TrustSection
+    directory: DirectorySection
+    neighbours: tuple[NeighbourSection, ...] = ()
+    systems: tuple[SystemSection, ...] = ()
+    limits: LimitsSection = LimitsSection()
+    delivery: DeliverySection = DeliverySection()
+    retention: RetentionSection = RetentionSection()
+    log: LogSection = LogSection()
+
+    @field_validator("neighbours")
+    @classmethod
+    def _one_uplink(cls, found: tuple[NeighbourSection, ...]) -> tuple[NeighbourSection, ...]:
+        if len({n.id for n in found}) < len(found):
+            raise ValueError("a neighbour is listed twice")
+        if sum(n.relation == "uplink" for n in found) > 1:
+            raise ValueError("more than one uplink")
+        return found
+
+    @property
+    def uplink(self) -> NodeId | None:
+        return next((NodeId(n.id) for n in self.neighbours if n.relation == "uplink"), None)
+
+    def make_directory(self) -> Directory:
+        """From the files and the section itself. Raises SettingsError."""
+        return directory_of(self.directory)

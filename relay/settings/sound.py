@@ -1,0 +1,97 @@
+"""What can be read of a configuration by itself, whatever is wrong beside it.
+
+Touches: what sections.py looks at. Raises: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from relay.errors import SettingsError
+from relay.model import NodeId
+from relay.routing.directory import Directory
+from relay.settings.directory import directory_of
+from relay.settings.sections import (
+    DeliverySection,
+    DirectorySection,
+    KeyPair,
+    ListenSection,
+    NeighbourSection,
+    NodeSection,
+    RetentionSection,
+    SystemSection,
+    TrustSection,
+)
+
+_Kind = TypeVar("_Kind")
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What can be read by itself, so that one mistake does not hide another."""
+
+    node: NodeId | None
+    data_dir: Path | None
+    listen: ListenSection | None
+    keys: Mapping[str, KeyPair]
+    """Of tls, sign and log."""
+    agencies: tuple[tuple[int, KeyPair], ...]
+    """Of keys.agencies, with their numbers there."""
+    trust: TrustSection | None
+    directory: DirectorySection | None
+    neighbours: tuple[NeighbourSection, ...]
+    systems: tuple[SystemSection, ...]
+    delivery: DeliverySection | None
+    retention: RetentionSection | None
+
+    def make_directory(self) -> Directory | None:
+        """None where the section or a file of it is wrong."""
+        try:
+            return None if self.directory is None else directory_of(self.directory)
+        except SettingsError:
+            return None
+
+
+def sound_sections(content: Mapping[str, Any]) -> Sound:
+    """Each section or row by itself; inside `read`, for paths are relative to the file."""
+    named, keys = _table(content, "node"), _table(content, "keys")
+    node = _sound(NodeSection, {"id": named.get("id"), "data_dir": "."})
+    place = _sound(NodeSection, {"id": "any", "data_dir": named.get("data_dir")})
+    pairs = {name: _sound(KeyPair, keys.get(name)) for name in ("tls", "sign", "log")}
+    rows = keys.get("agencies")
+    agencies = [_sound(KeyPair, row) for row in rows] if isinstance(rows, list | tuple) else []
+    return Sound(
+        node=None if node is None else NodeId(node.id),
+        data_dir=None if place is None else place.data_dir,
+        listen=_sound(ListenSection, content.get("listen")),
+        keys={name: pair for name, pair in pairs.items() if pair is not None},
+        agencies=tuple((n, pair) for n, pair in enumerate(agencies) if pair is not None),
+        trust=_sound(TrustSection, content.get("trust")),
+        directory=_sound(DirectorySection, content.get("directory")),
+        neighbours=_sound_rows(NeighbourSection, content.get("neighbours")),
+        systems=_sound_rows(SystemSection, content.get("systems")),
+        delivery=_sound(DeliverySection, content.get("delivery", {})),
+        retention=_sound(RetentionSection, content.get("retention", {})),
+    )
+
+
+def _table(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = content.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _sound(kind: type[_Kind], value: object) -> _Kind | None:
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _sound_rows(kind: type[_Kind], value: object) -> tuple[_Kind, ...]:
+    rows = value if isinstance(value, list | tuple) else []
+    return tuple(row for row in (_sound(kind, one) for one in rows) if row is not None)
