@@ -8,7 +8,6 @@ Raises:  SignatureError.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,7 +63,7 @@ def prove(
     if not _same(parts.document_digest, bytes.fromhex(digest)):
         raise SignatureError(Fault.DIGEST_MISMATCH, "other bytes than these were signed")
     # 4. The signed properties are the ones SignedInfo speaks of.
-    if not _same(parts.properties_digest, hashlib.sha256(parts.signed_properties()).digest()):
+    if _compact(parts.properties_digest) != parts.signed_properties_digest():
         raise SignatureError(Fault.PROPERTIES_MISMATCH, "the signed properties were changed")
     # 5. The certificates can be read and keep their profile.
     chain = _chain(parts.certificates)

@@ -7,7 +7,6 @@ Raises:  nothing of its own.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from enum import StrEnum
 
@@ -15,7 +14,7 @@ import pybase64
 
 from relay.model import Digest, utc
 from relay.signing.keys import Signer
-from relay.signing.shape import signed_info, signed_properties, whole
+from relay.signing.shape import signed_info, signed_properties_digest, whole
 
 
 class DocumentName(StrEnum):
@@ -30,8 +29,7 @@ class DocumentName(StrEnum):
 def build(name: DocumentName, digest: Digest, role: str, signer: Signer, at: datetime) -> bytes:
     """The signature of the document with this digest; SigningTime is `at` in whole seconds."""
     signed_at = utc(at).isoformat("T", "seconds")[:-6] + "Z"
-    properties = signed_properties(signed_at, signer.certificate_digest, role)
-    properties_digest = _base64(hashlib.sha256(properties).digest())
+    properties_digest = signed_properties_digest(signed_at, signer.certificate_digest, role)
     document_digest = _base64(bytes.fromhex(digest))
     info = signed_info(signer.method, name.value, document_digest, properties_digest)
     return whole(

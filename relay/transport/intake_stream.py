@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import timedelta
+from functools import partial
 from hmac import compare_digest
 from typing import cast
 
@@ -40,6 +41,8 @@ IDLE = timedelta(minutes=2)
 """How long a body may stand still. Thin links stall; a link that is silent this long is gone."""
 HELD_BYTES = 1 << 16
 
+_BROKEN = (OSError, web.RequestPayloadError, HttpProcessingError, aiohttp.ClientError)
+"""How a body's end comes too early."""
 _CRLF = b"\r\n"
 CRLF_BYTES = len(_CRLF)
 """What axis clients may send behind the envelope."""
@@ -176,10 +179,12 @@ class _Body:
 async def _pour(
     stream: AsyncIterable[bytes] | aiohttp.StreamReader, body: _Body, idle: timedelta | None
 ) -> None:
-    # A StreamReader iterates by lines; here every read is as large as what has arrived.
-    chunks = aiter(stream.iter_any() if isinstance(stream, aiohttp.StreamReader) else stream)
+    if isinstance(stream, aiohttp.StreamReader):
+        more = partial(_arrived, stream, idle)
+    else:
+        more = partial(_next, aiter(stream), idle)
     since_pause = 0
-    while (chunk := await _next(chunks, idle)) is not None:
+    while (chunk := await more()) is not None:
         for start in range(0, len(chunk), SLICE_BYTES):
             piece = chunk[start : start + SLICE_BYTES]
             body.write(piece)
@@ -204,10 +209,26 @@ async def _next(chunks: AsyncIterator[bytes], idle: timedelta | None) -> bytes |
             return await anext(chunks, None)
         async with asyncio.timeout(idle.total_seconds()):
             return await anext(chunks, None)
-    except TimeoutError:
-        raise TransportError(f"no byte for {(idle or IDLE).total_seconds():g} s") from None
-    except (OSError, web.RequestPayloadError, HttpProcessingError, aiohttp.ClientError):
-        raise TransportError("the body ended early or was framed wrongly") from None
+    except (TimeoutError, *_BROKEN) as error:
+        raise _stopped(error, idle) from None
+
+
+async def _arrived(stream: aiohttp.StreamReader, idle: timedelta | None) -> bytes | None:
+    """All that is there: only a wait is timed, and a small body is mostly there already."""
+    try:
+        chunk = stream.read_nowait()
+        if not chunk and not stream.at_eof():
+            async with asyncio.timeout(None if idle is None else idle.total_seconds()):
+                chunk = await stream.readany()
+        return chunk or None
+    except (TimeoutError, *_BROKEN) as error:
+        raise _stopped(error, idle) from None
+
+
+def _stopped(error: BaseException, idle: timedelta | None) -> TransportError:
+    if isinstance(error, TimeoutError):
+        return TransportError(f"no byte for {(idle or IDLE).total_seconds():g} s")
+    return TransportError("the body ended early or was framed wrongly")
 
 
 def refuse_over(declared_bytes: int | None, limit_bytes: int, slack: int = 0) -> None:

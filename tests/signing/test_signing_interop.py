@@ -32,7 +32,7 @@ from relay.model import (
 )
 from relay.signing.evidence import sign_receipt, sign_transfer
 from relay.signing.seal import make_seal, verify_seal
-from relay.signing.shape import CERTIFICATE, SIGNATURE, read_parts
+from relay.signing.shape import CERTIFICATE, SIGNATURE, read_parts, signed_properties
 
 KINDS = ["p256", "rsa2048", "rsa3072"]
 ENVELOPE = "Kính gửi Nguyễn Văn Mẫu".encode()
@@ -178,7 +178,9 @@ def test_the_templates_are_what_canonicalisation_gives(pki: Any) -> None:
         return etree.tostring(element, method="c14n", exclusive=True)
 
     assert alone(root[0]) == parts.signed_info()
-    assert alone(root[3][0][0]) == parts.signed_properties()
+    assert alone(root[3][0][0]) == signed_properties(
+        parts.signed_at, parts.certificate_digest, parts.role
+    )
     assert alone(root) == signature
 
 
