@@ -240,7 +240,7 @@ class Dispatcher:
         named = {freeze.transfer_id for freeze, _ in freezes}
         self._carrying |= named  # from the freeze on the journal shows them as open
         try:
-            frozen = await self.journal.freeze_all([freeze for freeze, _ in freezes])
+            frozen = await self.journal.freeze([freeze for freeze, _ in freezes])
             if not all(frozen):
                 channel.lanes.look_again()  # ended or taken another way meanwhile
             going = [out for (_, out), done in zip(freezes, frozen, strict=True) if done]

@@ -298,14 +298,10 @@ class SqliteJournal:
         )
         return instant(rows[0][0]) if rows[0][0] is not None else None
 
-    async def freeze(self, freeze: Freeze) -> None:
-        await self.perform(
-            lambda tx: carrying.freeze(tx, self._node, freeze), len(freeze.ready.rows)
-        )
-
-    async def freeze_all(self, freezes: Sequence[Freeze]) -> list[bool]:
+    async def freeze(self, freezes: Sequence[Freeze]) -> list[bool]:
         outcomes = await self._writer.perform_all(
-            [partial(carrying.freeze, node=self._node, request=freeze) for freeze in freezes]
+            [partial(carrying.freeze, node=self._node, request=freeze) for freeze in freezes],
+            long=any(len(freeze.ready.rows) > MANY_RECIPIENTS for freeze in freezes),
         )
         _raise_first(one for one in outcomes if not isinstance(one, IllegalStepError))
         return [outcome is None for outcome in outcomes]

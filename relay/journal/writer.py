@@ -150,12 +150,14 @@ class Writer:
             await self._ended(job)
             raise
 
-    async def perform_all(self, operations: Sequence[Operation]) -> list[Any]:
+    async def perform_all(
+        self, operations: Sequence[Operation], *, long: bool = False
+    ) -> list[Any]:
         """As `perform`, of operations that belong together only in that they wait together. In their
         order: the result of each, or the exception it raised."""
         if self._stopped is not None:
             raise JournalError("the journal has stopped") from self._stopped
-        jobs = [self._enqueue(operation) for operation in operations]
+        jobs = [self._enqueue(operation, long=long) for operation in operations]
         try:
             return [await _outcome(job) for job in jobs]
         except asyncio.CancelledError:

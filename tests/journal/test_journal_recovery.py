@@ -481,7 +481,7 @@ async def _answered(journal: SqliteJournal, make: Any, neighbour: NodeId = UP) -
     ready = (await journal.ready(neighbour, Lane.NORMAL, 9999))[-1]
     transfer = TransferId(make.uuid())
     header = Signed(f"<Transfer>{transfer}</Transfer>".encode(), b"<signature/>")
-    await journal.freeze(Freeze(transfer, neighbour, ready, header, make.at))
+    await journal.freeze([Freeze(transfer, neighbour, ready, header, make.at)])
     evidence = Evidence(Event.RELAY_ACCEPTANCE, AgencyCode("G01"))
     signed, receipt = make.receipt(ready.message_id, CONTENT, evidence, issuer=neighbour)
     await journal.settle(transfer, signed, receipt, make.at)

@@ -230,7 +230,7 @@ async def test_an_open_transfer_keeps_the_payload(
     assert isinstance(admitted, Admitted)
     (ready,) = await journal.ready(NodeId("tinh"), Lane.NORMAL, 10)
     frozen = Freeze(TransferId("t"), NodeId("tinh"), ready, Signed(b"<T/>", b"<S/>"), make.at)
-    await journal.freeze(frozen)
+    await journal.freeze([frozen])
     await _end(journal, admitted.message_row, S.EXPIRED, make.at)
     time.now += 100 * DAYS
 

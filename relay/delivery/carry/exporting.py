@@ -26,7 +26,6 @@ from relay.delivery.neighbours.freezing import header_of
 from relay.delivery.ports import Caller
 from relay.delivery.records import DeliveryRow, Freeze, Journal, Notary, Ready
 from relay.errors import NotFoundError
-from relay.lifecycle import IllegalStepError
 from relay.model import Digest, Lane, NodeId, TransferId, digest_of
 from relay.wire.carry import CONTAINER_LIMIT, TRANSFER_LIMIT, CarriedPayload, CarriedTransfer
 from relay.wire.transfer import read_transfer
@@ -135,7 +134,7 @@ class CarryExporter:
             if load.takes(carried, ready.digest, ready.size_bytes, sizes):
                 chosen.append(freeze)
             await asyncio.sleep(0)
-        frozen = await asyncio.gather(*(self._try(freeze) for freeze in chosen))
+        frozen = await self.journal.freeze(chosen)
         for freeze, done in zip(chosen, frozen, strict=True):
             if not done:
                 load.drop(freeze.transfer_id, freeze.ready.digest)
@@ -146,13 +145,6 @@ class CarryExporter:
         many = len(ready.recipients) > MANY_RECIPIENTS
         signed = await aside(many, self.notary.sign_transfer, header, now)
         return Freeze(header.transfer_id, neighbour, ready, signed, now)
-
-    async def _try(self, freeze: Freeze) -> bool:
-        try:
-            await self.journal.freeze(freeze)
-        except IllegalStepError:
-            return False
-        return True
 
     async def _note(self, by: Caller, why: str, file: CarryFile) -> None:
         manifest = file.manifest
