@@ -89,6 +89,8 @@ class _Job:
     long: bool
     result: Any = None
     error: BaseException | None = None
+    ended: bool = False
+    """Its batch is over, whether or not anybody was left to be told."""
 
 
 @dataclass(slots=True)
@@ -151,7 +153,13 @@ class Writer:
             raise
 
     async def _ended(self, job: _Job) -> None:
-        """Wait for a job whose caller was cancelled, however often it is cancelled again."""
+        """Wait for a job whose caller was cancelled, however often it is cancelled again.
+
+        Its batch may have ended between the cancellation and the caller's turn: then nobody answers
+        any more.
+        """
+        if job.ended:
+            return
         if job.future.cancelled():  # by the caller: nobody has answered it yet
             job.future = self._loop.create_future()
         while not job.future.done():
@@ -320,6 +328,7 @@ def _is_of_the_disk(error: Exception) -> bool:
 
 def _answer(jobs: list[_Job]) -> None:
     for job in jobs:
+        job.ended = True
         if job.future.done():
             continue  # the caller went away; what it asked for is durable all the same
         if job.error is not None:

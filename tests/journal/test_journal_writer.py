@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,25 @@ async def test_a_cancelled_caller_ends_only_once_its_operation_is_durable(
         await asking
 
     assert seen == [1]
+
+
+async def test_a_caller_that_is_cancelled_as_its_batch_ends_is_let_go(
+    journal: SqliteJournal,
+) -> None:
+    """The commit's word is in the loop's queue already, before the caller's own turn: whoever then
+    waited for another word waited for ever, and no cancellation reached it."""
+    asking = asyncio.ensure_future(journal.perform(_store("late")))
+    await asyncio.sleep(0)
+    while journal._writer._waiting:
+        await asyncio.sleep(0)
+    time.sleep(0.3)  # noqa: ASYNC251  the loop stands still while the thread commits
+
+    asking.cancel()
+
+    done, _ = await asyncio.wait({asking}, timeout=5)
+    assert done == {asking}
+    assert asking.cancelled()
+    assert "late" in await _stored(journal)
 
 
 async def test_a_cancelled_submission_keeps_the_payload_that_its_commit_refers_to(
