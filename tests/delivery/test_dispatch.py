@@ -13,7 +13,7 @@ import pytest
 from relay.delivery import dispatch as dispatch_module
 from relay.delivery import lanes as lanes_module
 from relay.delivery.retry import RetryPolicy
-from relay.errors import PeerError, TransportError, UnansweredError
+from relay.errors import PeerError, TransportError, UnansweredError, UnprovenError
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -187,6 +187,21 @@ async def test_an_answer_about_something_else_settles_nothing(
         assert not await world.states(accepted.message_id) & {"relayed", "refused"}
         world.wire.spoil = lambda receipt: receipt
         await world.reach(accepted.message_id, "relayed")
+
+
+async def test_an_answer_that_proves_nothing_leaves_its_deliveries_in_doubt(world: Any) -> None:
+    """Whoever answers may have taken them: they are neither free to go another way nor, when their
+    time runs out, said never to have arrived."""
+    world.wire.spoil = _other_issuer
+    async with world.run():
+        accepted = await world.submit("H01")
+        await world.reach(accepted.message_id, "in-doubt")
+    world.wire.asking = UnprovenError("the answer proves nothing")
+    world.late = timedelta(days=30)
+    await world.expiry.sweep()
+
+    (item,) = (await world.sent(accepted.message_id)).values()
+    assert (item.state, item.reason) == (DeliveryState.EXPIRED, "outcome-unknown")
 
 
 async def test_a_refusal_ends_its_recipient_only(world: Any) -> None:

@@ -137,7 +137,7 @@ async def test_a_caller_that_is_cancelled_as_its_batch_ends_is_let_go(
     await asyncio.sleep(0)
     while journal._writer._waiting:
         await asyncio.sleep(0)
-    time.sleep(0.3)  # noqa: ASYNC251  the loop stands still while the thread commits
+    time.sleep(0.3)
 
     asking.cancel()
 

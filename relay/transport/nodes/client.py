@@ -6,6 +6,7 @@ doubt. Any other 4xx: the neighbour refuses this request as it is.
 
 Touches: sockets. Trusts: the handshake, and that the certificate names the neighbour it called;
 answers are only bytes until the notary proved them.
+200 with an answer that cannot be read: it may have been taken over (UnprovenError).
 Raises:  TransportError, UnansweredError, PeerError.
 """
 
@@ -36,6 +37,7 @@ from relay.errors import (
     SignatureError,
     TransportError,
     UnansweredError,
+    UnprovenError,
     WireError,
 )
 from relay.model import NodeId, Payload, Signed, TransferId
@@ -323,10 +325,13 @@ async def _answer(response: ClientResponse) -> Signed:
     while chunk := await response.content.read(CHUNK_BYTES):
         body += chunk
         if len(body) > RECEIPTS_LIMIT_BYTES:
-            raise WireError("the answer is too large")
-    receipts = read_receipts(body, RECEIPTS_LIMIT_BYTES)
+            raise UnprovenError("the answer is too large")
+    try:
+        receipts = read_receipts(body, RECEIPTS_LIMIT_BYTES)
+    except WireError as error:
+        raise UnprovenError(f"the answer cannot be read: {error}") from error
     if len(receipts) != 1:
-        raise WireError(f"the answer holds {len(receipts)} receipts, limit 1")
+        raise UnprovenError(f"the answer holds {len(receipts)} receipts, limit 1")
     return receipts[0]
 
 
