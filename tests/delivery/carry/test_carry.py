@@ -375,12 +375,13 @@ async def test_other_peoples_tools_open_it(xa: Post, tmp_path: Path) -> None:
 async def test_a_repeat_gets_its_answer_though_the_clock_went_back(xa: Post, tinh: Post) -> None:
     """Dated in the future by now: what was answered once is answered so for ever, and only what never
     was is put off."""
+    xa.late = tinh.late = timedelta(hours=1)
     await xa.send()
     await tinh.take(await xa.export())
     ((transfer_id, *header),) = await xa.journal.rows(
         "SELECT transfer_id, header, signature FROM transfers"
     )
-    tinh.late = -timedelta(hours=1)
+    tinh.late = timedelta()
 
     answer = await tinh.transfers.open(NodeId("xa"), Signed(*header))
 
