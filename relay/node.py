@@ -29,7 +29,7 @@ from aiohttp import web
 
 from relay import __version__, logs
 from relay.audit.checkpoint import note_body, sign_note
-from relay.audit.epochs import log_name
+from relay.audit.epochs import Epoch, log_name
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.asking import Questions
@@ -153,7 +153,7 @@ class Node:
         log.info("node started", node=self._id, release=__version__, **_shown(self.addresses))
 
     async def _open_journal(self, log_signer: LogSigner) -> SqliteJournal:
-        def sign_head(epoch: int, size: int, root: bytes) -> bytes:
+        def sign_head(epoch: Epoch, size: int, root: bytes) -> bytes:
             name = log_name(self._id, epoch)
             body = note_body(name, size, root)
             return sign_note(body, name, log_signer.public_key, log_signer.sign)

@@ -32,7 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from relay.audit.epochs import first_index
+from relay.audit.epochs import Epoch, first_index
 from relay.audit.tree import Frontier, leaf_hash
 from relay.errors import AuditError, JournalError
 
@@ -41,13 +41,13 @@ MAX_BATCH = 64
 
 
 class HeadSigner(Protocol):
-    def __call__(self, epoch: int, size: int, root: bytes) -> bytes:
+    def __call__(self, epoch: Epoch, size: int, root: bytes) -> bytes:
         """The signed checkpoint note of a tree of `size` leaves, in this epoch of the log."""
         ...
 
 
-EpochClose = Callable[[sqlite3.Connection, int], bytes]
-"""Stores how the epoch of this number ended; the first leaf of the one after it."""
+EpochClose = Callable[[sqlite3.Connection, int], tuple[bytes, Epoch]]
+"""Stores how the epoch of this number ended; the first leaf of the one after it, and which that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class _Batch:
     """Whether its statements were executed, so that only the COMMIT is left."""
     frontier: Frontier | None = None
     """The log with the batch's entries, if it has any."""
-    epoch: int | None = None
+    epoch: Epoch | None = None
     """The epoch they belong to, where it is a new one."""
     error: BaseException | None = None
 
@@ -113,7 +113,7 @@ class Writer:
         connection: sqlite3.Connection,
         sign_head: HeadSigner,
         *,
-        epoch: int,
+        epoch: Epoch,
         on_fatal: Callable[[BaseException], None],
         on_commit: Callable[[int], None],
     ) -> None:
@@ -266,9 +266,8 @@ class Writer:
         if ran.turn is not None:
             if entries[: ran.turn.count]:
                 self._append(epoch, frontier, entries[: ran.turn.count])
-            first = ran.turn.close(self._connection, epoch)
-            entries = [first, *entries[ran.turn.count :]]
-            epoch, frontier = epoch + 1, Frontier()
+            first, epoch = ran.turn.close(self._connection, epoch.number)
+            entries, frontier = [first, *entries[ran.turn.count :]], Frontier()
             batch.epoch = epoch
         if entries:
             batch.frontier = self._append(epoch, frontier, entries)
@@ -303,9 +302,9 @@ class Writer:
             self._connection.execute("RELEASE operation")
         return transaction
 
-    def _append(self, epoch: int, before: Frontier, leaves: list[bytes]) -> Frontier:
+    def _append(self, epoch: Epoch, before: Frontier, leaves: list[bytes]) -> Frontier:
         frontier = before.copy()
-        first = first_index(epoch)
+        first = first_index(epoch.number)
         rows = []
         for leaf in leaves:
             hashed = leaf_hash(leaf)

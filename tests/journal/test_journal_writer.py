@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from relay.audit.epochs import Epoch
 from relay.errors import JournalError
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import MAX_BATCH, Transaction
@@ -178,7 +179,7 @@ async def test_a_cancelled_caller_of_a_writer_that_failed_is_let_go(tmp_path: Pa
     """The batch never commits, and nobody waits for it for ever."""
     failures: list[BaseException] = []
 
-    def no_head(epoch: int, size: int, root: bytes) -> bytes:
+    def no_head(epoch: Epoch, size: int, root: bytes) -> bytes:
         raise OSError("no signer")
 
     journal = await SqliteJournal.open(tmp_path, NodeId("xa-a"), no_head, on_fatal=failures.append)
