@@ -365,6 +365,7 @@ class Node:
             identify=peer_node,
             refusals=turned_away,
             pressure=self._pressure,
+            may_have_had=recovery.may_have_had,
         )
         door = face.door()
         axis = axis_app(
@@ -468,6 +469,7 @@ class Node:
             uploads=found.uploads,
             every=found.every,
             grace=grace,
+            reopened=found.reopened,
         )
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:

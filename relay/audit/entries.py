@@ -139,7 +139,8 @@ class AuditEvent(StrEnum):
     """What waits for the `neighbour` (all of them where none is named) is tried at once."""
     RETENTION_SWEPT = "retention-swept"
     """What left by policy since the entry before: `payloads`, `payload_bytes`, `messages`, `arrivals`,
-    and `orphans` and `uploads`, files that nothing refers to."""
+    `orphans` and `uploads`, files that nothing refers to, and `reopened`, transfers that a restored
+    neighbour was sent again and never answered."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

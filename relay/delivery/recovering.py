@@ -50,7 +50,7 @@ from relay.errors import (
     PeerError,
     TransportError,
 )
-from relay.model import Event, NodeId, Receipt, Signed, TransferId
+from relay.model import Event, NodeId, Receipt, Signed, TransferId, minted_at
 
 FIRST_LOOK_SECONDS = 2.0
 """How long a start waits for what neighbours show, before anything is taken from anybody."""
@@ -106,6 +106,14 @@ class RecoveryDesk:
         if self._lost_until is None or self.clock.now() > self._lost_until + LATE_FOR:
             return False
         return made_at <= self._lost_until
+
+    def may_have_had(self, transfer_id: TransferId) -> bool:
+        """Whether a neighbour's transfer that is unknown here may be one that a restore lost: of that
+        nobody may be told that it was never seen."""
+        if self.recovering:
+            return True
+        made_at = minted_at(transfer_id)
+        return made_at is not None and self.late(made_at - self.tolerance)
 
     def met(self, neighbour: NodeId) -> None:
         """The neighbour shows life."""

@@ -56,6 +56,8 @@ class Sweeper:
     uploads: timedelta
     every: timedelta
     grace: timedelta
+    reopened: timedelta = timedelta(days=14)
+    """How long a restored neighbour is sent again what it once answered."""
     _step_seconds: float = field(default=0.0)
 
     async def run(self) -> None:
@@ -81,6 +83,7 @@ class Sweeper:
 
     async def sweep(self) -> dict[str, int]:
         """Once over everything; what was done, as in its audit entry."""
+        await self._close_reopened()
         for part in Part:
             await self._walk(part)
             await self._revisit(part)
@@ -130,6 +133,12 @@ class Sweeper:
         for digest in stepped.files:
             await self.journal.files.drop(digest, self._is_referred)
         return stepped
+
+    async def _close_reopened(self) -> None:
+        """Before anything else: what they keep may be old enough."""
+        oldest = ms(self.clock.now() - self.reopened)
+        while found := await self.journal.rows(SQL["reopened"], (oldest, PAGE)):
+            await self._perform(retaining.close_reopened, [one for (one,) in found])
 
     # ------------------------------------------------------------ what no message keeps
 

@@ -53,6 +53,8 @@ RECEIPTS_LIMIT_BYTES = 32 << 20
 AHEAD_BYTES = 1 << 20
 """Envelopes over this size go ahead of their transfer."""
 WIRE_VERSION = 1
+ASK_LATER = 60
+"""Seconds. What is repeated meanwhile is answered."""
 
 
 class AheadStore(Protocol):
@@ -86,6 +88,8 @@ class NodeFace:
     """Whom was refused without evidence: for the audit log."""
     pressure: Gate = OPEN
     """Asked before a transfer or an upload is read."""
+    may_have_had: Callable[[TransferId], bool] = lambda _: False
+    """Of a transfer that is unknown here: whether a restore may have lost it."""
 
     def door(self) -> Door:
         return Door(self.node, self.neighbours, self.identify, self.contact)
@@ -266,12 +270,15 @@ class _Handlers:
 
     async def answer(self, request: web.Request) -> web.Response:
         """The answer once given, again. "Unknown" is only said of what will not be answered: a late
-        commit after it would leave the document in two places."""
+        commit after it would leave the document in two places. Nor is it said of what this node may
+        have had and handed on before it was restored: the neighbour sends it again, or does not know."""
         neighbour = self._door.neighbour(request)
         transfer_id = TransferId(request.match_info["id"])
         if (neighbour, transfer_id) in self._taking:
             raise OverloadError("this transfer is being taken in now")
         found = await self._face.transfers.journal.answered(neighbour, transfer_id)
+        if found is None and self._face.may_have_had(transfer_id):
+            raise OverloadError("a restore may have lost this transfer: send it again", ASK_LATER)
         if found is None:
             raise NotFoundError("no such transfer of yours")
         return _signed(found)
