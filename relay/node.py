@@ -31,6 +31,7 @@ from relay import __version__, logs
 from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.epochs import Epoch, log_name
 from relay.delivery.acceptance import IntakeDesk
+from relay.delivery.agreeing import Agreement
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.asking import Questions
 from relay.delivery.channel import Channel
@@ -103,9 +104,11 @@ CLOSING_SECONDS = 10.0
 class Node:
     """One running node."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, steady: SteadyTime | None = None
+    ) -> None:
         self._settings = settings
-        self._steady = SteadyTime()
+        self._steady = steady or SteadyTime()
         self._clock = clock or Clock(wall=self._steady.now, seen=self._steady.seen)
         self._id = NodeId(settings.node.id)
         self._exits = AsyncExitStack()
@@ -201,12 +204,15 @@ class Node:
 
     async def _jumped(self, seconds: int) -> None:
         await self._note("clock-jumped", seconds=seconds)
+        self._agreement.look()
+
+    async def _doubted(self, seconds: int) -> None:
+        await self._note("clock-doubted", seconds=seconds)
 
     async def _serve(
         self, directory: Directory, keys: NodeKeys, journal: SqliteJournal, notary: NodeNotary
     ) -> None:
-        settings, clock = self._settings, self._clock
-        delivery = settings.delivery
+        settings, clock, delivery = self._settings, self._clock, self._settings.delivery
         neighbours = frozenset(NodeId(n.id) for n in settings.neighbours)
         place = Place(
             self._id,
@@ -224,6 +230,10 @@ class Node:
             clock.seen,
         )
         self._exits.push_async_callback(wire.close)
+        limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
+        questions = RecoveryClient(wire, journal, limits)
+
+        agreement = self._agree(neighbours, questions)
         policy = RetryPolicy(
             delivery.retry_first,
             delivery.retry_cap,
@@ -256,6 +266,7 @@ class Node:
             random.SystemRandom().random,
             {n: Channel(n, delivery.transfers_at_once) for n in neighbours},
             met,
+            delivery.clock_tolerance,
         )
         sealing = SealingDesk(self._id, journal, notary, clock, dispatcher.look)
         asking = (directory, journal, notary, wire, clock, dispatcher)
@@ -267,14 +278,15 @@ class Node:
             clock,
             dispatcher.receipts_wait,
             policy.grace,
+            lambda: agreement.doubted,
         )
         self._run("clock", self._steady.watch(self._jumped))
         self._run("dispatcher", dispatcher.run())
         self._run("sealing", sealing.run())
         self._run("expiry", expiry.run())
         turned_away = self._turned_away = self._refused_callers(journal)
-        watch = PressureWatch(self._pressure, WaitingCounts(journal.rows), self._reserve_crossed)
-        self._run("pressure", watch.run())
+        counts = WaitingCounts(journal.rows)
+        self._run("pressure", PressureWatch(self._pressure, counts, self._reserve_crossed).run())
         ahead = AheadFiles(
             settings.node.data_dir / "ahead",
             settings.limits.uploads_ahead_bytes,
@@ -285,12 +297,11 @@ class Node:
         self._run("sweep", self._sweeper(journal, ahead, policy.grace).run())
         self._exits.push_async_callback(self._drain, dispatcher)
 
-        limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
         recovery = RecoveryDesk(
             self._id,
             neighbours,
             RecoveryTable(journal, self._id),
-            RecoveryClient(wire, journal, limits),
+            questions,
             notary,
             journal,
             Readmitter(place, directory, journal, notary, clock),
@@ -301,8 +312,9 @@ class Node:
             dispatcher.look,
             dispatcher.receipts_wait,
             memory=min(OLDEST, settings.retention.rows),
+            heard=agreement.heard,
         )
-        self._pressure.recovering = recovery.waits_for
+        self._pressure.recovering = lambda: recovery.waits_for() or agreement.waits_for()
         intake = GuardedIntake(
             IntakeDesk(
                 place,
@@ -314,7 +326,7 @@ class Node:
                 dispatcher.offer,
                 sealing.wake,
             ),
-            recovery.waits_for,
+            self._pressure.recovering,
         )
         refusals = RefusalDesk(
             self._id,
@@ -336,6 +348,7 @@ class Node:
             limits.envelope_bytes,
             dispatcher.offer,
             recovery.late,
+            lambda: agreement.doubted,
         )
         courier = Courier.of(
             dispatcher,
@@ -444,6 +457,14 @@ class Node:
         )
         await self._control(native_runner(native(local=True), shutdown_timeout=patience))
 
+    def _agree(self, neighbours: frozenset[NodeId], questions: RecoveryClient) -> Agreement:
+        tolerance = self._settings.delivery.clock_tolerance
+        self._agreement = Agreement(
+            neighbours, tolerance, self._clock, questions.time, self._doubted
+        )
+        self._run("agreement", self._agreement.run())
+        return self._agreement
+
     def _refused_callers(self, journal: SqliteJournal) -> RefusedCallersDesk:
         desk = RefusedCallersDesk(journal, self._clock)
         self._exits.push_async_callback(desk.sum_up)
@@ -470,6 +491,7 @@ class Node:
             every=found.every,
             grace=grace,
             reopened=found.reopened,
+            doubted=lambda: self._agreement.doubted,
         )
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -114,6 +114,8 @@ class TransferDesk:
     offer: Callable[[NodeId, Ready], None]
     late: Callable[[datetime], bool] = lambda _: False
     """Whether a transfer made then may come late by our own fault: lost by a restore (recovering.py)."""
+    doubted: Callable[[], bool] = lambda: False
+    """Whether this node's own clock may be wrong (agreeing.py)."""
 
     async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
         """The proven header, or the answer this transfer got before."""
@@ -203,6 +205,8 @@ class TransferDesk:
         if len(header.trace) > MOST_HOPS:
             return _Refusal(Reason.TOO_MANY_HOPS, f"{len(header.trace)} hops, limit {MOST_HOPS}")
         if header.expires_at <= now and not self.late(header.created_at):
+            if self.doubted():
+                raise ClockSkewError("clock-skew: this node doubts its own clock")
             return _Refusal(Reason.EXPIRED, f"expired at {header.expires_at.isoformat()}")
         try:
             proven = self.notary.check_carried_seal(

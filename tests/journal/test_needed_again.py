@@ -52,7 +52,7 @@ class Kept:
         self.sweeper = Sweeper(
             NODE,
             journal,
-            AheadFiles(folder / "ahead", 1 << 20, lambda: self.now.timestamp()),
+            AheadFiles(folder / "ahead", 1 << 20, lambda: self.now.timestamp()),  # noqa: PLW0108  it moves
             POLICY,
             Clock(wall=lambda: self.now),
             orphans=DAYS,

@@ -46,6 +46,7 @@ from relay.transport.nodes.parts import Body, Parts, read_parts
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
 from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
+from relay.wire.values import instant_text
 
 log = structlog.get_logger("relay.nodes")
 RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
@@ -175,6 +176,7 @@ class _Handlers:
                 "capabilities": ["transfers", "receipts", "payloads-ahead", CAPABILITY],
                 "envelope_limit_bytes": self._face.limits.envelope_bytes,
                 "ahead_over_bytes": AHEAD_BYTES,
+                "time": instant_text(self._face.transfers.clock.now()),
                 **newest_shown(newest),
             }
         )
