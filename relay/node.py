@@ -231,9 +231,8 @@ class Node:
         )
         self._exits.push_async_callback(wire.close)
         limits = Limits(envelope_bytes=settings.limits.envelope_bytes)
-        questions = RecoveryClient(wire, journal, limits)
 
-        agreement = self._agree(neighbours, questions)
+        agreement = self._agree(neighbours, RecoveryClient(wire, journal, limits))
         policy = RetryPolicy(
             delivery.retry_first,
             delivery.retry_cap,
@@ -285,8 +284,8 @@ class Node:
         self._run("sealing", sealing.run())
         self._run("expiry", expiry.run())
         turned_away = self._turned_away = self._refused_callers(journal)
-        counts = WaitingCounts(journal.rows)
-        self._run("pressure", PressureWatch(self._pressure, counts, self._reserve_crossed).run())
+        watch = (self._pressure, WaitingCounts(journal.rows), self._reserve_crossed)
+        self._run("pressure", PressureWatch(*watch).run())
         ahead = AheadFiles(
             settings.node.data_dir / "ahead",
             settings.limits.uploads_ahead_bytes,
@@ -301,7 +300,7 @@ class Node:
             self._id,
             neighbours,
             RecoveryTable(journal, self._id),
-            questions,
+            RecoveryClient(wire, journal, limits),
             notary,
             journal,
             Readmitter(place, directory, journal, notary, clock),
