@@ -153,6 +153,7 @@ class Node:
         )
         await self._serve(directory, keys, journal, notary)
         self._accepting = True
+        self._agreement.look()  # it can be reached by now: whoever is asked may send what waits for it
         log.info("node started", node=self._id, release=__version__, **_shown(self.addresses))
 
     async def _open_journal(self, log_signer: LogSigner) -> SqliteJournal:

@@ -63,7 +63,7 @@ class Agreement:
         self.judge()
 
     def look(self) -> None:
-        """The clock jumped, or was followed: everybody is asked again."""
+        """The clock jumped, or the node can be reached by now: everybody is asked again."""
         self._call.set()
 
     def judge(self) -> None:

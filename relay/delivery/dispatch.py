@@ -126,9 +126,8 @@ class Dispatcher:
         """The neighbour just spoke to us: whatever it was thought to be, it is reachable."""
         self.met(neighbour)
         channel = self.channels.get(neighbour)
-        if channel is not None and channel.blocked_until:
+        if channel is not None and channel.contacted(self.clock.monotonic()):
             log.info("neighbour-is-back", neighbour=neighbour)
-            channel.wake()
 
     async def run(self) -> None:
         """Until cancelled. `drain` comes before that and lets what is under way finish."""

@@ -263,6 +263,29 @@ async def test_no_more_are_under_way_than_the_window(world: Any) -> None:
     assert world.wire.most_under_way <= 3
 
 
+async def test_two_nodes_that_refuse_each_other_rest_in_between(world: Any) -> None:
+    """Each attempt is a word to the other side, which answers it with an attempt of its own: that must not
+    go round at the speed of the network, when both disks are full."""
+    world.policy = RetryPolicy(timedelta(hours=1), timedelta(hours=1))
+    world.build()
+    attempts = 0
+
+    def refusing(*_: object) -> Exception:
+        nonlocal attempts
+        attempts += 1
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.01, world.dispatcher.contact, UP)  # its own attempt at us
+        loop.call_later(0.03, world.dispatcher.contact, UP)
+        return TransportError("HTTP 503 from the neighbour: the disk's reserve is reached")
+
+    world.wire.failing = refusing
+    async with world.run():
+        await world.submit("H01")
+        await asyncio.sleep(2.5)
+
+    assert 2 <= attempts <= 5
+
+
 async def test_contact_ends_the_wait_for_a_neighbour(world: Any) -> None:
     """It was thought dead for an hour; the moment it speaks, what waits is sent."""
     world.policy = RetryPolicy(timedelta(hours=1), timedelta(hours=1))
