@@ -128,6 +128,10 @@ class UnansweredError(TransportError):
     """The request may have arrived, the answer did not: the attempt is in doubt."""
 
 
+class UnprovenError(PeerError):
+    """An answer came, and it proves nothing: the far side may have taken over what was sent."""
+
+
 class JournalError(RelayError):
     """The journal or the payload store cannot write."""
 

@@ -7,6 +7,7 @@ Instants are aware UTC, sizes are bytes, digests are lower-case hex SHA-256.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -26,6 +27,9 @@ Digest = NewType("Digest", str)
 """SHA-256 as 64 lower-case hex digits."""
 
 
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
 def digest_of(content: bytes) -> Digest:
     """The SHA-256 of `content`."""
     return Digest(hashlib.sha256(content).hexdigest())
@@ -36,6 +40,17 @@ def mint_uuid7(now: datetime, entropy: bytes) -> str:
     milliseconds = int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
     value = milliseconds << 80 | int.from_bytes(entropy[:10], "big")
     return _uuid_text(value, 7)
+
+
+def minted_at(uuid: str) -> datetime | None:
+    """When whoever minted a UUIDv7 thought it was; None for what is no UUIDv7."""
+    if not _UUID7.fullmatch(uuid):
+        return None
+    milliseconds = int(uuid[:8] + uuid[9:13], 16)
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def delivery_id_of(origin: NodeId, message_id: MessageId, recipient: AgencyCode) -> DeliveryId:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 PIECE_BYTES = 4096
+CATCH_UP_SECONDS = 1.0
 
 
 @dataclass
@@ -19,7 +20,8 @@ class ThinLink:
     rate: float = 0.0
     """0: as fast as it goes."""
     cut_after: int = 0
-    """Each connection is reset once so many bytes went up (or down); 0: never."""
+    """Each connection is reset once so many bytes went up (or down); 0: never. What went through before
+    arrives: a machine that is slow to read it has not lost it."""
     standing: bool = False
     up_bytes: int = 0
     """Towards `port`, of all connections together."""
@@ -54,6 +56,9 @@ class ThinLink:
         far_reader, far_writer = await asyncio.open_connection(
             "127.0.0.1", self.port, limit=PIECE_BYTES
         )
+        far_writer.transport.set_write_buffer_limits(
+            0
+        )  # what was passed is on its way, not held here
         both = [
             asyncio.create_task(self._pass(reader, far_writer, up=True)),
             asyncio.create_task(self._pass(far_reader, writer, up=False)),
@@ -67,19 +72,28 @@ class ThinLink:
                 one.cancel()
             await asyncio.gather(*both, return_exceptions=True)
             writer.transport.abort()
-            far_writer.transport.abort()
+            far_writer.close()
             self._tasks.discard(task)
+
+    async def _wait(self, due: float, size_bytes: int) -> float:
+        """Until the link has carried so many more bytes. A moment in which the machine did something else
+        makes it no thinner."""
+        now = asyncio.get_running_loop().time()
+        due = max(due, now - CATCH_UP_SECONDS) + size_bytes / self.rate
+        await asyncio.sleep(due - now)
+        return due
 
     async def _pass(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool
     ) -> None:
         passed = 0
+        due = asyncio.get_running_loop().time()
         with contextlib.suppress(ConnectionError):
             while piece := await reader.read(PIECE_BYTES):
                 while self.standing:
                     await asyncio.sleep(0.05)
                 if self.rate:
-                    await asyncio.sleep(len(piece) / self.rate)
+                    due = await self._wait(due, len(piece))
                 writer.write(piece)
                 await writer.drain()
                 passed += len(piece)

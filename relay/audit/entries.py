@@ -120,6 +120,9 @@ class AuditEvent(StrEnum):
     us and `receipts` were sent again, so many are `missing`."""
     CLOCK_JUMPED = "clock-jumped"
     """The system's clock went its own way by so many `seconds` (0: it is back); not followed."""
+    CLOCK_DOUBTED = "clock-doubted"
+    """Every neighbour that was asked contradicts the node's clock, which is so many `seconds` ahead of
+    theirs (0: one agrees again, or none is heard of); meanwhile no document is accepted."""
     RESERVE_REACHED = "reserve-reached"
     """New work is refused from now on: of the `type` (space, inodes) only `count` is left."""
     RESERVE_REGAINED = "reserve-regained"
@@ -139,7 +142,8 @@ class AuditEvent(StrEnum):
     """What waits for the `neighbour` (all of them where none is named) is tried at once."""
     RETENTION_SWEPT = "retention-swept"
     """What left by policy since the entry before: `payloads`, `payload_bytes`, `messages`, `arrivals`,
-    and `orphans` and `uploads`, files that nothing refers to."""
+    `orphans` and `uploads`, files that nothing refers to, and `reopened`, transfers that a restored
+    neighbour was sent again and never answered."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

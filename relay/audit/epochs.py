@@ -5,11 +5,15 @@ under the same name would show two histories; so the log ends there, with the he
 and a new one begins. Indexes never come twice: those of each epoch start at a span of their own, so a
 reader's cursor goes on across them.
 
+Nor do names: an epoch's has a tag drawn at random when it begins, so that a backup that is restored
+twice leads to two logs that nobody takes for one. (Epochs begun by older releases have none.)
+
 Touches: nothing. Trusts: the log's public key only. Raises: AuditError.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,26 +28,40 @@ SPAN: Final = 1 << 40
 """Indexes of one epoch; eight thousand epochs stay exact in every JSON reader."""
 
 
+_NAMED = re.compile(r"(0|[1-9][0-9]{0,3})(?:-([0-9a-f]{16}))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One life of a node's log. They count from 0; `tag` tells those of one number apart."""
+
+    number: int = 0
+    tag: str = ""
+
+
 def first_index(epoch: int) -> int:
-    """Of its first entry. Epochs count from 0."""
+    """Of its first entry."""
     return epoch * SPAN
 
 
-def log_name(node: NodeId, epoch: int) -> str:
+def log_name(node: NodeId, epoch: Epoch) -> str:
     """The origin of a node's log in this epoch, and the name of the key that signs it."""
-    return origin_of(node) if epoch == 0 else f"{origin_of(node)}/{epoch}"
+    if epoch == Epoch():
+        return origin_of(node)
+    tag = f"-{epoch.tag}" if epoch.tag else ""
+    return f"{origin_of(node)}/{epoch.number}{tag}"
 
 
-def epoch_of(log: str) -> int:
-    """The epoch that `log_name` made this name for."""
-    number = log.removeprefix(ORIGIN_PREFIX).partition("/")[2]
-    return int(number) if number.isascii() and number.isdigit() else 0
+def epoch_of(log: str) -> Epoch:
+    """The epoch that `log_name` made this name for; the first where it made none such."""
+    found = _NAMED.fullmatch(log.removeprefix(ORIGIN_PREFIX).partition("/")[2])
+    return Epoch() if found is None else Epoch(int(found[1]), found[2] or "")
 
 
 def size_of(head: bytes) -> int:
     """The index after the last entry that a signed head covers. Raises AuditError."""
     checkpoint = head_of(head)
-    return first_index(epoch_of(checkpoint.origin)) + checkpoint.size
+    return first_index(epoch_of(checkpoint.origin).number) + checkpoint.size
 
 
 def named_head(checkpoint: Checkpoint) -> dict[str, str | int]:
@@ -71,7 +89,7 @@ def verify_epochs(
 ) -> list[LogVerdict]:
     """A verdict for each epoch, the present one last; each must name the head of the one before.
 
-    `key.name` is not looked at: each epoch has its own.
+    `key.name` is not looked at: each epoch has its own, of which only the tag is the head's to say.
     """
     verdicts: list[LogVerdict] = []
     for due, one in enumerate(stored):
@@ -81,7 +99,7 @@ def verify_epochs(
         verdict = verify_log(
             _keeping_first(one.rows, first),
             one.head,
-            LogKey(log_name(node, one.epoch), key.public_key, key.verify),
+            LogKey(_name(node, one), key.public_key, key.verify),
             edge=one.edge,
             first_index=first_index(one.epoch),
             progress=progress,
@@ -92,6 +110,12 @@ def verify_epochs(
             _check_named(named, verdicts[-1].checkpoint, one.epoch)
         verdicts.append(verdict)
     return verdicts
+
+
+def _name(node: NodeId, one: EpochRows) -> str:
+    """What the head must be signed as: it counts only as the word of this node in this epoch."""
+    tag = epoch_of(head_of(one.head).origin).tag
+    return log_name(node, Epoch(one.epoch, tag))
 
 
 def _keeping_first(rows: Iterable[Row], first: list[object]) -> Iterator[Row]:

@@ -42,7 +42,7 @@ from relay.delivery.records import (
     Wire,
 )
 from relay.delivery.returns import ReturnDesk
-from relay.errors import PeerError, TransportError, UnansweredError
+from relay.errors import PeerError, TransportError, UnansweredError, UnprovenError
 from relay.lifecycle import IllegalStepError
 from relay.model import (
     NodeId,
@@ -76,6 +76,8 @@ class Dispatcher:
     channels: dict[NodeId, Channel]
     met: Callable[[NodeId], None]
     """Told whenever a neighbour shows life."""
+    tolerance: timedelta = timedelta(minutes=5)
+    """How far into the future a header may be dated for a neighbour to take it."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _carrying: set[TransferId] = field(default_factory=set)
     _closing: bool = False
@@ -126,9 +128,8 @@ class Dispatcher:
         """The neighbour just spoke to us: whatever it was thought to be, it is reachable."""
         self.met(neighbour)
         channel = self.channels.get(neighbour)
-        if channel is not None and channel.blocked_until:
+        if channel is not None and channel.contacted(self.clock.monotonic()):
             log.info("neighbour-is-back", neighbour=neighbour)
-            channel.wake()
 
     async def run(self) -> None:
         """Until cancelled. `drain` comes before that and lets what is under way finish."""
@@ -270,12 +271,35 @@ class Dispatcher:
         if not self.reserve(transfer.transfer_id):
             return  # an operator's action has it
         try:
+            header = read_transfer(transfer.header.document)
+            if await self._was_frozen_wrongly(channel, transfer, header):
+                return
             if await self._may_go(transfer):
-                header = read_transfer(transfer.header.document)
                 out = Outgoing(header, transfer.header, transfer.seal, None, transfer.attempts)
                 await self._attempt(channel, out)
         finally:
             self.restore(transfer.transfer_id)
+
+    async def _was_frozen_wrongly(
+        self, channel: Channel, transfer: OpenTransfer, header: TransferHeader
+    ) -> bool:
+        """By a clock that was ahead: it names a time to come, before which no neighbour takes it. Where
+        none has it, for certain, it goes anew with the time as it is now (docs/adr/0010)."""
+        now = self.clock.now()
+        if header.created_at <= now + self.tolerance:
+            return False
+        try:
+            if transfer.in_doubt:
+                answer = await self.wire.ask(channel.neighbour, transfer.transfer_id)
+                if answer is not None:
+                    await self._answered(channel, header, answer)
+                    return True
+            await self.journal.thaw(transfer.transfer_id, now, never_seen=transfer.in_doubt)
+        except (TransportError, PeerError, IllegalStepError):
+            return False  # as any other repeat: it is still due
+        log.warning("transfer-thawed", neighbour=channel.neighbour, transfer=transfer.transfer_id)
+        channel.lanes.look_again()
+        return True
 
     async def _may_go(self, transfer: OpenTransfer) -> bool:
         try:
@@ -288,12 +312,14 @@ class Dispatcher:
         transfer_id = out.header.transfer_id
         try:
             answer = await self.wire.carry(channel.neighbour, *await self._whole(out))
-            receipt = await self._prove(out.header, answer)
+            await self._answered(channel, out.header, answer)
         except (TransportError, PeerError) as error:
             await self._failed(channel, transfer_id, out.attempts, error)
-            return
+
+    async def _answered(self, channel: Channel, header: TransferHeader, answer: Signed) -> None:
+        receipt = await self._prove(header, answer)
         await self._succeeded(channel)
-        back = await self.journal.settle(transfer_id, answer, receipt, self.clock.now())
+        back = await self.journal.settle(header.transfer_id, answer, receipt, self.clock.now())
         self.receipts_wait(back)
 
     async def _attempt_all(self, channel: Channel, batch: Sequence[Outgoing]) -> None:
@@ -333,10 +359,14 @@ class Dispatcher:
         return answered
 
     async def _prove(self, header: TransferHeader, answer: Signed) -> Receipt:
+        """Raises UnprovenError: whoever answers may have taken it, whatever the answer is worth."""
         long = len(answer.document) > LONG_DOCUMENT_BYTES
-        receipt = await aside(long, self.notary.check_receipt, answer)
-        self.clock.seen(receipt.at)
-        require_answer(self.returns.directory, receipt, header)
+        try:
+            receipt = await aside(long, self.notary.check_receipt, answer)
+            self.clock.seen(receipt.at)
+            require_answer(self.returns.directory, receipt, header)
+        except PeerError as error:
+            raise UnprovenError(str(error)) from error
         return receipt
 
     async def _unanswered(self, channel: Channel, transfer_id: TransferId) -> None:
@@ -351,7 +381,7 @@ class Dispatcher:
         """Unreachable: the channel waits. Refused without evidence: only this transfer waits."""
         now = self.clock.now()
         channel.failing = True
-        in_doubt = isinstance(error, UnansweredError)
+        in_doubt = isinstance(error, UnansweredError | UnprovenError)
         if isinstance(error, TransportError):
             wait = await self._block(channel, error, now)
             not_before = now  # due as soon as the channel opens again

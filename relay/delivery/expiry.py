@@ -42,6 +42,8 @@ class ExpiryDesk:
     receipts_wait: Callable[[Iterable[NodeId]], None]
     grace: timedelta
     """Nothing expires so soon after a start: the clock may have gone far while the node stood."""
+    doubted: Callable[[], bool] = lambda: False
+    """Nor while the clock may be wrong (agreeing.py)."""
     _unknown: set[NodeId] = field(default_factory=set)
     """Neighbours that may have what ended here with an unknown outcome."""
     _silent_since: dict[NodeId, float] = field(default_factory=dict)
@@ -67,7 +69,8 @@ class ExpiryDesk:
                 await self.ask_again(self._met.pop())
             wait = first - self.clock.monotonic()
             if wait <= 0:
-                wait = 0 if await self.sweep() == AT_ONCE else SWEEP_SECONDS
+                more = not self.doubted() and await self.sweep() == AT_ONCE
+                wait = 0 if more else SWEEP_SECONDS
             try:
                 async with asyncio.timeout(wait):
                     await self._called.wait()

@@ -351,6 +351,11 @@ class Journal(Protocol):
         ...
 
     async def resend(self, transfer_id: TransferId, at: datetime) -> None: ...
+    async def thaw(self, transfer_id: TransferId, at: datetime, *, never_seen: bool) -> None:
+        """Close it without an answer; what it carried is queued anew. Raises IllegalStepError when it is
+        in doubt and not `never_seen`, or nothing of it waits."""
+        ...
+
     async def settle(
         self, transfer_id: TransferId, signed: Signed, receipt: Receipt, at: datetime
     ) -> set[NodeId]:

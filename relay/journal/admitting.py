@@ -279,7 +279,6 @@ def _failed(tx: Transaction, first_row: MessageRow) -> frozenset[AgencyCode]:
 
 def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | None) -> MessageRow:
     payload, seal = message.payload, message.seal
-    brought = _add_payload(tx, message)
     cursor = tx.run(
         SQL["add_message"],
         message.origin,
@@ -303,12 +302,12 @@ def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | N
         None if seal is None else seal.signature,
     )
     row = MessageRow(cursor.lastrowid or 0)
-    if not brought:
+    if not _add_payload(tx, message, row):
         tx.run(SQL["share_payload"], payload.digest, row)
     return row
 
 
-def _add_payload(tx: Transaction, message: NewMessage) -> bool:
+def _add_payload(tx: Transaction, message: NewMessage, row: MessageRow) -> bool:
     """False when its bytes were here already."""
     payload = message.payload
     added = tx.run(
@@ -318,13 +317,14 @@ def _add_payload(tx: Transaction, message: NewMessage) -> bool:
         payload.content,
         None if payload.path is None else payload.path.name,
         ms(message.accepted_at),
+        row,
     )
     return added.rowcount > 0
 
 
 def keep_again(tx: Transaction, row: MessageRow, message: NewMessage) -> None:
     """More deliveries of a message whose payload may have left: retention has passed it by then."""
-    if _add_payload(tx, message):
+    if _add_payload(tx, message, row):
         tx.run(SQL["share_payload"], message.payload.digest, row)
         tx.run(SQL["keep_again"], row)
     else:

@@ -201,6 +201,48 @@ def resend(tx: Transaction, transfer_id: TransferId, at: datetime) -> None:
     tx.run(SQL["resend"], transfer_id, ms(at))
 
 
+def free(
+    tx: Transaction,
+    node: NodeId,
+    transfer_id: TransferId,
+    at: datetime,
+    *,
+    never_seen: bool,
+    **told: str,
+) -> tuple[int, NodeId]:
+    """Close a transfer without an answer: what it carried waits again, on its own. How many, and for whom.
+
+    Raises IllegalStepError when it was answered meanwhile, or is in doubt and not known to be unknown.
+    """
+    found = tx.run(SQL["transfer"], transfer_id).fetchone()
+    if found is None or not found[2]:
+        raise IllegalStepError("the transfer was answered meanwhile")
+    freed = 0
+    for row, text in tx.run(SQL["of_transfer"], transfer_id).fetchall():
+        state = DeliveryState(text)
+        if state is DeliveryState.IN_DOUBT and not never_seen:
+            raise IllegalStepError("the delivery is in doubt by now")
+        if state in lifecycle.WAITING_OR_HELD:
+            tx.run(SQL["unfreeze"], row, lifecycle.step(state, Happening.FREED), ms(at))
+            freed += 1
+    tx.run(SQL["close"], transfer_id)
+    named = {"message": found[4], "transfer": transfer_id, "neighbour": found[1]}
+    tx.record(entry(AuditEvent.TRANSFER_FREED, at, node, **named, **told))
+    return freed, NodeId(found[1])
+
+
+def thaw(
+    tx: Transaction, node: NodeId, transfer_id: TransferId, at: datetime, *, never_seen: bool
+) -> None:
+    """A transfer that a wrong clock froze is closed; its deliveries go anew, with the right time.
+
+    Raises IllegalStepError as `free` does, and for one of which nothing waits (a restored neighbour
+    is sent it again, to the letter).
+    """
+    if not free(tx, node, transfer_id, at, never_seen=never_seen, reason="clock")[0]:
+        raise IllegalStepError("nothing of the transfer waits")
+
+
 def recover(tx: Transaction, node: NodeId, at: datetime) -> int:
     """After a start: what was in flight when the process died got no answer, so it is in doubt."""
     rows = tx.run(SQL["interrupted"]).fetchall()

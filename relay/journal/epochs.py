@@ -2,7 +2,8 @@
 
 A restore leaves a mark in the journal. The next start ends the epoch with the head it was restored to
 and begins a new one, whose first entry names that head (audit/epochs.py). If the process dies between
-the two, the mark that is left makes the start after it do the rest. A rollback that nobody announced is
+the two, the mark that is left makes the start after it do the rest. Each new epoch draws a tag for its
+name, for the same backup may be restored once more, elsewhere. A rollback that nobody announced is
 found while the node runs: then the epoch turns within one transaction (`turn`), because from the moment
 it is known nothing may be written under the old one's name.
 
@@ -13,12 +14,13 @@ Raises:  sqlite3.Error; AuditError for heads that cannot be any.
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from datetime import datetime
 
 from relay.audit.checkpoint import head_of
 from relay.audit.entries import AuditEvent, entry
-from relay.audit.epochs import named_head
+from relay.audit.epochs import Epoch, named_head
 from relay.errors import AuditError
 from relay.journal.rows import instant, ms
 from relay.journal.writer import Transaction
@@ -26,45 +28,57 @@ from relay.model import NodeId
 
 MARK = "restored"
 """In meta: since when neighbours must be asked, as milliseconds, from the restore on until they were."""
+_TAG = "epoch-tag"
 _OPENING = "epoch-opening"
 """In meta: the fields of a new epoch's first entry, until it is there."""
 
 
-def present(connection: sqlite3.Connection) -> int:
-    """The number of the present epoch; a new one where the journal was restored since the last start.
+def new_tag() -> str:
+    """Which no other restore of the same backup draws."""
+    return secrets.token_hex(8)
+
+
+def present(connection: sqlite3.Connection) -> Epoch:
+    """The present epoch; a new one where the journal was restored since the last start.
 
     `connection` is in autocommit mode.
     """
-    epoch = int(meta(connection, "epoch") or 0)
-    if meta(connection, MARK) is None or meta(connection, "restored-epoch") == str(epoch):
+    epoch = Epoch(int(meta(connection, "epoch") or 0), meta(connection, _TAG) or "")
+    if meta(connection, MARK) is None or meta(connection, "restored-epoch") == str(epoch.number):
         return epoch
     head = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
     connection.execute("BEGIN IMMEDIATE")
-    if head is not None:
-        opening = {**_close(connection, epoch, head[0]), "reason": "restored"}
-        set_meta(connection, _OPENING, json.dumps(opening))
-        epoch += 1
-    set_meta(connection, "restored-epoch", str(epoch))
+    if head is None:  # nothing was logged: the same number, and yet a name of its own
+        epoch = Epoch(epoch.number, new_tag())
+        set_meta(connection, _TAG, epoch.tag)
+    else:
+        opening, epoch = _close(connection, epoch.number, head[0], new_tag())
+        set_meta(connection, _OPENING, json.dumps({**opening, "reason": "restored"}))
+    set_meta(connection, "restored-epoch", str(epoch.number))
     connection.execute("COMMIT")
     return epoch
 
 
-def _close(connection: sqlite3.Connection, epoch: int, note: bytes) -> dict[str, str | int]:
-    """Keep how the epoch ended and count on; how the next one's first entry names it."""
-    connection.execute("INSERT INTO epochs VALUES (?, ?)", (epoch, note))
+def _close(
+    connection: sqlite3.Connection, number: int, note: bytes, tag: str
+) -> tuple[dict[str, str | int], Epoch]:
+    """Keep how the epoch ended and count on; how the next one's first entry names it, and the next."""
+    connection.execute("INSERT INTO epochs VALUES (?, ?)", (number, note))
     connection.execute("DELETE FROM log_head")
-    set_meta(connection, "epoch", str(epoch + 1))
-    return named_head(head_of(note))
+    following = Epoch(number + 1, tag)
+    set_meta(connection, "epoch", str(following.number))
+    set_meta(connection, _TAG, tag)
+    return named_head(head_of(note)), following
 
 
 def turn(tx: Transaction, node: NodeId, at: datetime, reason: str) -> None:
     """A new epoch begins with what this transaction records from here on."""
 
-    def close(connection: sqlite3.Connection, epoch: int) -> bytes:
+    def close(connection: sqlite3.Connection, epoch: int) -> tuple[bytes, Epoch]:
         (note,) = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
-        named = _close(connection, epoch, note)
-        set_meta(connection, "restored-epoch", str(epoch + 1))
-        return entry(AuditEvent.EPOCH_STARTED, at, node, **named, reason=reason)
+        named, following = _close(connection, epoch, note, new_tag())
+        set_meta(connection, "restored-epoch", str(following.number))
+        return entry(AuditEvent.EPOCH_STARTED, at, node, **named, reason=reason), following
 
     tx.end_epoch(close)
 

@@ -108,21 +108,11 @@ def free(tx: Transaction, node: NodeId, order: Order, freed: Freed | None) -> fr
     """The transfer is closed without an answer; what it carried waits again, on its own."""
     if freed is None:
         return frozenset()
-    found = tx.run(carrying.SQL["transfer"], freed.transfer_id).fetchone()
-    if found is None or not found[2]:
-        raise IllegalStepError("the transfer was answered meanwhile")
-    for row, text in tx.run(carrying.SQL["of_transfer"], freed.transfer_id).fetchall():
-        state = DeliveryState(text)
-        if state is DeliveryState.IN_DOUBT and not freed.never_seen:
-            raise IllegalStepError("the delivery is in doubt by now")
-        if state in lifecycle.WAITING_OR_HELD:
-            after = lifecycle.step(state, Happening.FREED)
-            tx.run(SQL["unfreeze"], row, after, ms(order.at))
-    tx.run(SQL["close"], freed.transfer_id)
-    named = {"message": found[4], "transfer": freed.transfer_id, "neighbour": found[1]}
     why = {"by": order.by, "why": order.why}
-    tx.record(entry(AuditEvent.TRANSFER_FREED, order.at, node, **named, **why))
-    return frozenset({NodeId(found[1])})
+    _, neighbour = carrying.free(
+        tx, node, freed.transfer_id, order.at, never_seen=freed.never_seen, **why
+    )
+    return frozenset({neighbour})
 
 
 # ---------------------------------------------------------------- what is left behind

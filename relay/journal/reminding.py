@@ -88,8 +88,9 @@ def remind(
         return Reminder(0, 0, 0, (), None)
     values = {**_values(neighbour, since, low, high), "at": ms(at)}
     run = tx.connection.execute
-    reopened = [row for (row,) in run(SQL["reopen"], values)]
-    retaining.need_again(tx, reopened)
+    reopened = run(SQL["reopen"], values).fetchall()
+    retaining.need_again(tx, [row for row, _ in reopened])
+    tx.connection.executemany(SQL["reopened"], [(one, ms(at)) for _, one in reopened])
     transfers = len(reopened)
     gone = run(SQL["gone"], values).fetchone()[0]
     receipts = run(SQL["return_again"], values).rowcount

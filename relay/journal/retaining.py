@@ -67,12 +67,12 @@ def step(
     tx: Transaction, part: Part, rows: Sequence[int], ages: dict[str, int], walking: bool
 ) -> Stepped:
     """Look at these messages, ascending, until the step is full; `walking` moves the mark to the last."""
-    done, last = _Step(), 0
+    done, last, mark = _Step(), 0, read_progress(tx).mark(part)
     keeping = {row for (row,) in tx.connection.execute(SQL["keeping"], whose(rows, ages))}
     for row in rows:
         if done.is_full:
             break
-        left = row not in keeping and _leave(tx, part, row, ages, done)
+        left = row not in keeping and _leave(tx, part, row, ages, done, mark)
         if done.unfinished:
             break
         last = row
@@ -92,10 +92,12 @@ def whose(rows: Sequence[int], ages: dict[str, int]) -> dict[str, object]:
     return {"rows": json.dumps(list(rows)), **ages}
 
 
-def _leave(tx: Transaction, part: Part, row: int, ages: dict[str, int], done: _Step) -> bool:
-    """False when it has to stay."""
+def _leave(
+    tx: Transaction, part: Part, row: int, ages: dict[str, int], done: _Step, mark: int
+) -> bool:
+    """False when it has to stay. `mark` is the last message that was passed by now."""
     if part is Part.PAYLOAD:
-        _release(tx, row, done)
+        _release(tx, row, done, max(mark, row))
     elif not _forget(tx, row, ages, done):
         return False
     tx.run(SQL["linger_no_more"], part, row)
@@ -116,7 +118,7 @@ def need_again(tx: Transaction, rows: Iterable[int]) -> None:
             _linger(tx, Part.PAYLOAD, row)
 
 
-def _release(tx: Transaction, row: int, done: _Step) -> None:
+def _release(tx: Transaction, row: int, done: _Step, mark: int) -> None:
     """The message is done with its payload; whoever is the last to be so takes it along."""
     done.rows += 1
     found = tx.run("SELECT digest FROM messages WHERE message_row = ?", row).fetchone()
@@ -125,7 +127,7 @@ def _release(tx: Transaction, row: int, done: _Step) -> None:
     digest = Digest(found[0])
     tx.run(SQL["use_payload_no_more"], digest, row)
     payload = tx.run(SQL["payload"], digest).fetchone()
-    if payload is None or tx.run(SQL["is_used"], digest).fetchone():
+    if payload is None or tx.run(SQL["is_used"], digest, mark).fetchone()[0]:
         return
     tx.run(SQL["drop_payload"], digest)
     size, path = payload
@@ -149,6 +151,15 @@ def _forget(tx: Transaction, row: int, ages: dict[str, int], done: _Step) -> boo
         done.rows += tx.run(f"DELETE FROM {table} WHERE message_row = ?", row).rowcount  # noqa: S608
     done.messages += 1
     return True
+
+
+def close_reopened(tx: Transaction, transfers: Sequence[str]) -> None:
+    """A restored neighbour that was sent these again never answered; its first answer stands."""
+    closed = 0
+    for transfer_id in transfers:
+        closed += tx.run(SQL["close_reopened"], transfer_id).rowcount
+        tx.run(SQL["reopened_no_more"], transfer_id)
+    keep_progress(tx, read_progress(tx).counted(reopened=closed))
 
 
 def forget_arrivals(tx: Transaction, rows: Sequence[int], mark: int) -> None:

@@ -309,6 +309,12 @@ class SqliteJournal:
     async def resend(self, transfer_id: TransferId, at: datetime) -> None:
         await self.perform(lambda tx: carrying.resend(tx, transfer_id, at), _UNKNOWN)
 
+    async def thaw(self, transfer_id: TransferId, at: datetime, *, never_seen: bool) -> None:
+        await self.perform(
+            lambda tx: carrying.thaw(tx, self._node, transfer_id, at, never_seen=never_seen),
+            _UNKNOWN,
+        )
+
     async def settle(
         self, transfer_id: TransferId, signed: Signed, receipt: Receipt, at: datetime
     ) -> set[NodeId]:

@@ -39,6 +39,7 @@ QUIET = 8
 PAGES_AT_ONCE = 32
 SPARE_PAGES = 1024
 """Free pages that stay for what comes next: 4 MiB."""
+DOUBT_SECONDS = 60.0
 _IN_THREAD = 1 << 30
 log = structlog.get_logger("relay.sweep")
 
@@ -56,6 +57,10 @@ class Sweeper:
     uploads: timedelta
     every: timedelta
     grace: timedelta
+    reopened: timedelta = timedelta(days=14)
+    """How long a restored neighbour is sent again what it once answered."""
+    doubted: Callable[[], bool] = lambda: False
+    """Whether the clock may be wrong: then nothing is old enough."""
     _step_seconds: float = field(default=0.0)
 
     async def run(self) -> None:
@@ -63,6 +68,8 @@ class Sweeper:
         await self._try(self.tidy)
         await asyncio.sleep(self.grace.total_seconds())
         while True:
+            while self.doubted():  # noqa: ASYNC110  a look now and then, for as long as it takes
+                await asyncio.sleep(DOUBT_SECONDS)
             await self._try(self.sweep)
             await asyncio.sleep(self.every.total_seconds())
 
@@ -81,6 +88,7 @@ class Sweeper:
 
     async def sweep(self) -> dict[str, int]:
         """Once over everything; what was done, as in its audit entry."""
+        await self._close_reopened()
         for part in Part:
             await self._walk(part)
             await self._revisit(part)
@@ -130,6 +138,12 @@ class Sweeper:
         for digest in stepped.files:
             await self.journal.files.drop(digest, self._is_referred)
         return stepped
+
+    async def _close_reopened(self) -> None:
+        """Before anything else: what they keep may be old enough."""
+        oldest = ms(self.clock.now() - self.reopened)
+        while found := await self.journal.rows(SQL["reopened"], (oldest, PAGE)):
+            await self._perform(retaining.close_reopened, [one for (one,) in found])
 
     # ------------------------------------------------------------ what no message keeps
 

@@ -32,7 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from relay.audit.epochs import first_index
+from relay.audit.epochs import Epoch, first_index
 from relay.audit.tree import Frontier, leaf_hash
 from relay.errors import AuditError, JournalError
 
@@ -41,13 +41,13 @@ MAX_BATCH = 64
 
 
 class HeadSigner(Protocol):
-    def __call__(self, epoch: int, size: int, root: bytes) -> bytes:
+    def __call__(self, epoch: Epoch, size: int, root: bytes) -> bytes:
         """The signed checkpoint note of a tree of `size` leaves, in this epoch of the log."""
         ...
 
 
-EpochClose = Callable[[sqlite3.Connection, int], bytes]
-"""Stores how the epoch of this number ended; the first leaf of the one after it."""
+EpochClose = Callable[[sqlite3.Connection, int], tuple[bytes, Epoch]]
+"""Stores how the epoch of this number ended; the first leaf of the one after it, and which that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ class _Job:
     long: bool
     result: Any = None
     error: BaseException | None = None
+    ended: bool = False
+    """Its batch is over, whether or not anybody was left to be told."""
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ class _Batch:
     """Whether its statements were executed, so that only the COMMIT is left."""
     frontier: Frontier | None = None
     """The log with the batch's entries, if it has any."""
-    epoch: int | None = None
+    epoch: Epoch | None = None
     """The epoch they belong to, where it is a new one."""
     error: BaseException | None = None
 
@@ -111,7 +113,7 @@ class Writer:
         connection: sqlite3.Connection,
         sign_head: HeadSigner,
         *,
-        epoch: int,
+        epoch: Epoch,
         on_fatal: Callable[[BaseException], None],
         on_commit: Callable[[int], None],
     ) -> None:
@@ -166,7 +168,13 @@ class Writer:
             raise
 
     async def _ended(self, job: _Job) -> None:
-        """Wait for a job whose caller was cancelled, however often it is cancelled again."""
+        """Wait for a job whose caller was cancelled, however often it is cancelled again.
+
+        Its batch may have ended between the cancellation and the caller's turn: then nobody answers
+        any more.
+        """
+        if job.ended:
+            return
         if job.future.cancelled():  # by the caller: nobody has answered it yet
             job.future = self._loop.create_future()
         while not job.future.done():
@@ -273,9 +281,8 @@ class Writer:
         if ran.turn is not None:
             if entries[: ran.turn.count]:
                 self._append(epoch, frontier, entries[: ran.turn.count])
-            first = ran.turn.close(self._connection, epoch)
-            entries = [first, *entries[ran.turn.count :]]
-            epoch, frontier = epoch + 1, Frontier()
+            first, epoch = ran.turn.close(self._connection, epoch.number)
+            entries, frontier = [first, *entries[ran.turn.count :]], Frontier()
             batch.epoch = epoch
         if entries:
             batch.frontier = self._append(epoch, frontier, entries)
@@ -310,9 +317,9 @@ class Writer:
             self._connection.execute("RELEASE operation")
         return transaction
 
-    def _append(self, epoch: int, before: Frontier, leaves: list[bytes]) -> Frontier:
+    def _append(self, epoch: Epoch, before: Frontier, leaves: list[bytes]) -> Frontier:
         frontier = before.copy()
-        first = first_index(epoch)
+        first = first_index(epoch.number)
         rows = []
         for leaf in leaves:
             hashed = leaf_hash(leaf)
@@ -342,6 +349,7 @@ def _is_of_the_disk(error: Exception) -> bool:
 
 def _answer(jobs: list[_Job]) -> None:
     for job in jobs:
+        job.ended = True
         if job.future.done():
             continue  # the caller went away; what it asked for is durable all the same
         if job.error is not None:

@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 from functools import partial
 
+from relay.delivery.agreeing import Agreement
 from relay.delivery.asking import Questions
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
@@ -36,6 +37,11 @@ class Carrying:
     sealing: SealingDesk
     expiry: ExpiryDesk
     recovery: RecoveryDesk
+    agreement: Agreement
+
+    def waits_for(self) -> str | None:
+        """What must be over before anything new is accepted; None when nothing is."""
+        return self.recovery.waits_for() or self.agreement.waits_for()
 
 
 def make_wire(ground: Ground) -> NodesClient:
@@ -61,7 +67,7 @@ def retry_policy(delivery: DeliverySection) -> RetryPolicy:
     )
 
 
-def make_carrying(ground: Ground, wire: NodesClient) -> Carrying:
+def make_carrying(ground: Ground, wire: NodesClient, agreement: Agreement) -> Carrying:
     returns = ReturnDesk(
         ground.node,
         ground.directory,
@@ -87,14 +93,17 @@ def make_carrying(ground: Ground, wire: NodesClient) -> Carrying:
         random.SystemRandom().random,
         {n: Channel(n, ground.settings.delivery.transfers_at_once) for n in ground.neighbours},
         met,
+        ground.settings.delivery.clock_tolerance,
     )
     sealing = SealingDesk(ground.node, ground.journal, ground.notary, ground.clock, dispatcher.look)
-    expiry = _expiry(ground, wire, dispatcher)
-    recovery = _recovery(ground, wire, dispatcher)
-    return Carrying(wire, returns, dispatcher, sealing, expiry, recovery)
+    expiry = _expiry(ground, wire, dispatcher, agreement)
+    recovery = _recovery(ground, wire, dispatcher, agreement)
+    return Carrying(wire, returns, dispatcher, sealing, expiry, recovery, agreement)
 
 
-def _expiry(ground: Ground, wire: NodesClient, dispatcher: Dispatcher) -> ExpiryDesk:
+def _expiry(
+    ground: Ground, wire: NodesClient, dispatcher: Dispatcher, agreement: Agreement
+) -> ExpiryDesk:
     return ExpiryDesk(
         ground.node,
         ground.journal,
@@ -111,10 +120,13 @@ def _expiry(ground: Ground, wire: NodesClient, dispatcher: Dispatcher) -> Expiry
         ground.clock,
         dispatcher.receipts_wait,
         ground.policy.grace,
+        lambda: agreement.doubted,
     )
 
 
-def _recovery(ground: Ground, wire: NodesClient, dispatcher: Dispatcher) -> RecoveryDesk:
+def _recovery(
+    ground: Ground, wire: NodesClient, dispatcher: Dispatcher, agreement: Agreement
+) -> RecoveryDesk:
     journal, notary, clock = ground.journal, ground.notary, ground.clock
     return RecoveryDesk(
         ground.node,
@@ -131,4 +143,5 @@ def _recovery(ground: Ground, wire: NodesClient, dispatcher: Dispatcher) -> Reco
         dispatcher.look,
         dispatcher.receipts_wait,
         memory=min(OLDEST, ground.settings.retention.rows),
+        heard=agreement.heard,
     )

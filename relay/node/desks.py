@@ -83,7 +83,7 @@ def _intake(ground: Ground, carrying: Carrying) -> GuardedIntake:
         carrying.dispatcher.offer,
         carrying.sealing.wake,
     )
-    return GuardedIntake(desk, carrying.recovery.waits_for)
+    return GuardedIntake(desk, carrying.waits_for)
 
 
 def _transfers(ground: Ground, carrying: Carrying) -> TransferDesk:
@@ -97,6 +97,7 @@ def _transfers(ground: Ground, carrying: Carrying) -> TransferDesk:
         ground.limits.envelope_bytes,
         carrying.dispatcher.offer,
         carrying.recovery.late,
+        lambda: carrying.agreement.doubted,
     )
 
 

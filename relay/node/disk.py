@@ -13,7 +13,7 @@ from datetime import timedelta
 import structlog
 
 from relay.audit.checkpoint import note_body, sign_note
-from relay.audit.epochs import log_name
+from relay.audit.epochs import Epoch, log_name
 from relay.delivery.clock import Clock
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.quota import Quotas
@@ -37,7 +37,7 @@ async def open_journal(
 ) -> SqliteJournal:
     node = NodeId(settings.node.id)
 
-    def sign_head(epoch: int, size: int, root: bytes) -> bytes:
+    def sign_head(epoch: Epoch, size: int, root: bytes) -> bytes:
         name = log_name(node, epoch)
         return sign_note(note_body(name, size, root), name, signer.public_key, signer.sign)
 
@@ -75,7 +75,12 @@ def make_ahead(settings: Settings, clock: Clock, reserve: Reserve) -> AheadFiles
 
 
 def make_sweeper(
-    settings: Settings, journal: SqliteJournal, ahead: AheadFiles, clock: Clock, grace: timedelta
+    settings: Settings,
+    journal: SqliteJournal,
+    ahead: AheadFiles,
+    clock: Clock,
+    grace: timedelta,
+    doubted: Callable[[], bool],
 ) -> Sweeper:
     found = settings.retention
     return Sweeper(
@@ -88,6 +93,8 @@ def make_sweeper(
         uploads=found.uploads,
         every=found.every,
         grace=grace,
+        reopened=found.reopened,
+        doubted=doubted,
     )
 
 

@@ -63,6 +63,7 @@ class Faces:
             identify=peer_node,
             refusals=self.turned_away,
             pressure=self.pressure,
+            may_have_had=self.carrying.recovery.may_have_had,
         )
         door = face.door()
         app = nodes_app(face, door)

@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from relay import __version__
+from relay.delivery.agreeing import Agreement
 from relay.delivery.clock import Clock
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.operators.logbook import Logbook
@@ -40,7 +41,9 @@ from relay.routing.directory import Directory
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
 from relay.signing.notary import NodeNotary
+from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.door import telling
+from relay.transport.nodes.recovering import RecoveryClient
 
 log = structlog.get_logger("relay.node")
 
@@ -53,10 +56,13 @@ class Node:
     _pressure: Pressure
     _logbook: Logbook
     _turned_away: RefusedCallersDesk
+    _agreement: Agreement
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, steady: SteadyTime | None = None
+    ) -> None:
         self._settings = settings
-        self._steady = SteadyTime()
+        self._steady = steady or SteadyTime()
         self._clock = clock or Clock(wall=self._steady.now, seen=self._steady.seen)
         self._exits = AsyncExitStack()
         self._background = Background(self._exits)
@@ -95,10 +101,11 @@ class Node:
         await self._note("node-started", release=__version__)
         ground = self._ground(directory, keys)
         carrying = self._carry(ground)
-        ahead = self._watch_over_disk(ground)
+        ahead = self._watch_over_disk(ground, carrying)
         self._exits.push_async_callback(self._drain, carrying.dispatcher)
         await self._serve(ground, carrying, ahead)
         self._accepting = True
+        carrying.agreement.look()  # it can be reached by now: whoever is asked may send what waits for it
         shown = self._listeners.shown()
         log.info("node started", node=ground.node, release=__version__, **shown)
 
@@ -139,15 +146,27 @@ class Node:
     def _carry(self, ground: Ground) -> Carrying:
         wire = make_wire(ground)
         self._exits.push_async_callback(wire.close)
-        carrying = make_carrying(ground, wire)
-        self._pressure.recovering = carrying.recovery.waits_for
+        self._agreement = self._agree(ground, wire)
+        carrying = make_carrying(ground, wire, self._agreement)
+        self._pressure.recovering = carrying.waits_for
         self._background.run("clock", self._steady.watch(self._jumped))
         self._background.run("dispatcher", carrying.dispatcher.run())
         self._background.run("sealing", carrying.sealing.run())
         self._background.run("expiry", carrying.expiry.run())
         return carrying
 
-    def _watch_over_disk(self, ground: Ground) -> AheadFiles:
+    def _agree(self, ground: Ground, wire: NodesClient) -> Agreement:
+        agreement = Agreement(
+            ground.neighbours,
+            ground.settings.delivery.clock_tolerance,
+            ground.clock,
+            RecoveryClient(wire, ground.journal, ground.limits).time,
+            self._doubted,
+        )
+        self._background.run("agreement", agreement.run())
+        return agreement
+
+    def _watch_over_disk(self, ground: Ground, carrying: Carrying) -> AheadFiles:
         self._turned_away = RefusedCallersDesk(self._journal, self._clock)
         self._exits.push_async_callback(self._turned_away.sum_up)
         self._background.run("refused-callers", self._turned_away.run())
@@ -156,7 +175,14 @@ class Node:
         self._background.run("pressure", watch.run())
         ahead = make_ahead(self._settings, self._clock, self._reserve)
         grace = ground.policy.grace
-        sweeper = make_sweeper(self._settings, self._journal, ahead, self._clock, grace)
+        sweeper = make_sweeper(
+            self._settings,
+            self._journal,
+            ahead,
+            self._clock,
+            grace,
+            lambda: carrying.agreement.doubted,
+        )
         self._background.run("sweep", sweeper.run())
         return ahead
 
@@ -214,6 +240,10 @@ class Node:
 
     async def _jumped(self, seconds: int) -> None:
         await self._note("clock-jumped", seconds=seconds)
+        self._agreement.look()
+
+    async def _doubted(self, seconds: int) -> None:
+        await self._note("clock-doubted", seconds=seconds)
 
     async def _note(self, event: str, **fields: str | int) -> None:
         await self._journal.note(event, self._clock.now(), fields)

@@ -265,6 +265,7 @@ class RetentionSection(Section):
     rows: Span = timedelta(days=730)
     uploads: Span = timedelta(days=1)
     orphans: Span = timedelta(days=1)
+    reopened: Span = timedelta(days=14)
     every: Span = timedelta(hours=1)
 
     def problems(self, delivery: DeliverySection) -> Iterator[str]:

@@ -10,7 +10,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.audit.checkpoint import head_of, note_body, sign_note
 from relay.audit.entries import AuditEvent, entry
-from relay.audit.epochs import EpochRows, first_index, log_name, named_head, verify_epochs
+from relay.audit.epochs import (
+    Epoch,
+    EpochRows,
+    epoch_of,
+    first_index,
+    log_name,
+    named_head,
+    size_of,
+    verify_epochs,
+)
 from relay.audit.tree import Frontier, leaf_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError
@@ -23,13 +32,13 @@ PUBLIC = PRIVATE.public_key().public_bytes_raw()
 KEY = LogKey("", PUBLIC, PRIVATE.public_key().verify)
 
 
-def _epoch(number: int, leaves: list[bytes]) -> EpochRows:
+def _epoch(number: int, leaves: list[bytes], tag: str = "") -> EpochRows:
     frontier = Frontier()
     rows = []
     for leaf in leaves:
         rows.append((first_index(number) + frontier.size, leaf, leaf_hash(leaf)))
         frontier.append(leaf_hash(leaf))
-    name = log_name(NODE, number)
+    name = log_name(NODE, Epoch(number, tag))
     body = note_body(name, frontier.size, frontier.root())
     return EpochRows(number, sign_note(body, name, PUBLIC, PRIVATE.sign), rows)
 
@@ -46,7 +55,7 @@ NEW = _epoch(1, [_leaf(AuditEvent.EPOCH_STARTED, **OPENING), _leaf(AuditEvent.NO
 def test_each_epoch_gets_its_verdict_and_the_present_one_comes_last() -> None:
     verdicts = verify_epochs(NODE, [OLD, NEW], KEY)
 
-    assert [v.checkpoint.origin for v in verdicts] == [log_name(NODE, 0), log_name(NODE, 1)]
+    assert [v.checkpoint.origin for v in verdicts] == [log_name(NODE, Epoch(n)) for n in (0, 1)]
     assert [v.checkpoint.size for v in verdicts] == [2, 2]
     assert [v.findings for v in verdicts] == [(), ()]
 
@@ -56,7 +65,7 @@ def test_each_epoch_gets_its_verdict_and_the_present_one_comes_last() -> None:
     [
         {**OPENING, "previous_size": 3},
         {**OPENING, "previous_root": "00" * 32},
-        {**OPENING, "previous_log": log_name(NODE, 7)},
+        {**OPENING, "previous_log": log_name(NODE, Epoch(7))},
         {"previous_log": OPENING["previous_log"]},
     ],
 )
@@ -79,6 +88,43 @@ def test_an_epoch_that_is_missing_is_named() -> None:
     """Neither the first nor one in the middle can be left out."""
     with pytest.raises(AuditError, match="epoch 1 where 0 is due"):
         verify_epochs(NODE, [NEW], KEY)
+
+
+TAG = "0123456789abcdef"
+
+
+def test_a_tag_is_part_of_the_name_and_of_what_the_next_epoch_names() -> None:
+    """Two logs of one number are two logs; an epoch that an older release began has no tag."""
+    leaves = [_leaf(AuditEvent.EPOCH_STARTED, **OPENING)]
+    tagged, other = _epoch(1, leaves, TAG), _epoch(1, leaves, TAG[::-1])
+    following = _leaf(AuditEvent.EPOCH_STARTED, **named_head(head_of(tagged.head)))
+
+    verdicts = verify_epochs(NODE, [OLD, tagged, _epoch(2, [following], TAG)], KEY)
+
+    assert [epoch_of(v.checkpoint.origin) for v in verdicts] == [
+        Epoch(),
+        Epoch(1, TAG),
+        Epoch(2, TAG),
+    ]
+    assert size_of(tagged.head) == first_index(1) + 1
+    with pytest.raises(AuditError, match="does not begin with the head"):
+        verify_epochs(NODE, [OLD, other, _epoch(2, [following], TAG)], KEY)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"1-{TAG}0", f"1-{TAG[:-1]}", f"1-{TAG.upper()}", f"01-{TAG}", f"2-{TAG}", "1-", f"1/{TAG}"],
+)
+def test_a_head_under_any_other_name_is_refused(name: str) -> None:
+    """However well it is signed: of the name only the tag is free."""
+    new = _epoch(1, [_leaf(AuditEvent.EPOCH_STARTED, **OPENING)])
+    (row,) = new.rows
+    log = f"{log_name(NODE, Epoch())}/{name}"
+    body = note_body(log, 1, head_of(new.head).root)
+    false = EpochRows(1, sign_note(body, log, PUBLIC, PRIVATE.sign), [row])
+
+    with pytest.raises(AuditError, match="not signed by"):
+        verify_epochs(NODE, [OLD, false], KEY)
 
 
 def test_an_edit_is_named_by_an_index_that_no_other_epoch_has() -> None:

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.audit.checkpoint import note_body, sign_note
-from relay.audit.epochs import log_name
+from relay.audit.epochs import Epoch, log_name
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.asking import Questions
 from relay.delivery.clock import Clock
@@ -344,7 +344,7 @@ async def world(keys: dict[str, Any], tmp_path: Path) -> AsyncIterator[World]:
 _LOG_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
-def _sign_head(epoch: int, size: int, root: bytes) -> bytes:
+def _sign_head(epoch: Epoch, size: int, root: bytes) -> bytes:
     name = log_name(HERE, epoch)
     public = _LOG_KEY.public_key().public_bytes_raw()
     return sign_note(note_body(name, size, root), name, public, _LOG_KEY.sign)

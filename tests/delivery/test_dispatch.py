@@ -13,7 +13,7 @@ import pytest
 from relay.delivery import dispatch as dispatch_module
 from relay.delivery.neighbours import lanes as lanes_module
 from relay.delivery.neighbours.retry import RetryPolicy
-from relay.errors import PeerError, TransportError, UnansweredError
+from relay.errors import PeerError, TransportError, UnansweredError, UnprovenError
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -189,6 +189,21 @@ async def test_an_answer_about_something_else_settles_nothing(
         await world.reach(accepted.message_id, "relayed")
 
 
+async def test_an_answer_that_proves_nothing_leaves_its_deliveries_in_doubt(world: Any) -> None:
+    """Whoever answers may have taken them: they are neither free to go another way nor, when their
+    time runs out, said never to have arrived."""
+    world.wire.spoil = _other_issuer
+    async with world.run():
+        accepted = await world.submit("H01")
+        await world.reach(accepted.message_id, "in-doubt")
+    world.wire.asking = UnprovenError("the answer proves nothing")
+    world.late = timedelta(days=30)
+    await world.expiry.sweep()
+
+    (item,) = (await world.sent(accepted.message_id)).values()
+    assert (item.state, item.reason) == (DeliveryState.EXPIRED, "outcome-unknown")
+
+
 async def test_a_refusal_ends_its_recipient_only(world: Any) -> None:
     """Each recipient has its own verdict in the one answer."""
 
@@ -246,6 +261,29 @@ async def test_no_more_are_under_way_than_the_window(world: Any) -> None:
         await world.reach(many[-1].message_id, "relayed")
 
     assert world.wire.most_under_way <= 3
+
+
+async def test_two_nodes_that_refuse_each_other_rest_in_between(world: Any) -> None:
+    """Each attempt is a word to the other side, which answers it with an attempt of its own: that must not
+    go round at the speed of the network, when both disks are full."""
+    world.policy = RetryPolicy(timedelta(hours=1), timedelta(hours=1))
+    world.build()
+    attempts = 0
+
+    def refusing(*_: object) -> Exception:
+        nonlocal attempts
+        attempts += 1
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.01, world.dispatcher.contact, UP)  # its own attempt at us
+        loop.call_later(0.03, world.dispatcher.contact, UP)
+        return TransportError("HTTP 503 from the neighbour: the disk's reserve is reached")
+
+    world.wire.failing = refusing
+    async with world.run():
+        await world.submit("H01")
+        await asyncio.sleep(2.5)
+
+    assert 2 <= attempts <= 5
 
 
 async def test_contact_ends_the_wait_for_a_neighbour(world: Any) -> None:

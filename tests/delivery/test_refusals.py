@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from relay.delivery.ports import InboxQuery
+from relay.delivery import refusals
+from relay.delivery.ports import Accepted, InboxQuery, Intake, Submission
+from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.refusals import RefusalDesk
 from relay.envelope.reader import read
-from relay.errors import TransportError, UnansweredError
+from relay.errors import OverloadError, QuotaError, ReserveError, TransportError, UnansweredError
 from relay.journal.refusals import Refusals
 from relay.model import AgencyCode, MessageType, NodeId, Priority
 
@@ -112,3 +115,137 @@ async def test_what_ended_while_nobody_was_to_be_told_is_not_told_later(world: A
     await Refusals(world.journal).forget_all()
 
     assert await _desk(world).sweep(SPEAKER) == 0
+
+
+# ---------------------------------------------------------------- while nothing is taken in
+
+
+@dataclass
+class _Narrow:
+    """An intake that takes so many and then is full."""
+
+    intake: Intake
+    room: int
+    error: OverloadError
+
+    async def submit(self, submission: Submission) -> Accepted:
+        if self.room <= 0:
+            raise self.error
+        self.room -= 1
+        return await self.intake.submit(submission)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OverloadError("busy"), QuotaError("waiting", "full"), ReserveError("the disk is full")],
+)
+async def test_what_finds_no_room_waits_and_is_told_once_there_is(
+    world: Any, desk: RefusalDesk, error: OverloadError
+) -> None:
+    """Those before it are told and not told again; none is forgotten, whatever the bound was."""
+    for _ in range(3):
+        await world.submit("H01", "H99.9")
+    narrow = _Narrow(world.intake, 1, error)
+    waiting = replace(desk, intake=narrow)
+
+    assert await waiting.sweep(SPEAKER) == 0
+    assert len(await _statuses(world)) == 1
+    assert await waiting.sweep(SPEAKER) == 0
+    assert len(await desk.book.waiting(10)) == 2
+
+    narrow.room = 9
+    assert await waiting.sweep(SPEAKER) == 2
+    assert len(await _statuses(world)) == 3
+    assert await desk.book.waiting(10) == []
+
+
+async def test_a_node_that_recovers_tells_nobody_until_it_is_done(
+    world: Any, desk: RefusalDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The desk looks again by itself, and does not go round and round meanwhile."""
+    monkeypatch.setattr(refusals, "LOOK_SECONDS", 0.02)
+    asked: list[str | None] = []
+    reason: str | None = "recovering"
+
+    def waits_for() -> str | None:
+        asked.append(reason)
+        return reason
+
+    await world.submit("H01", "H99.9")
+    running = asyncio.create_task(
+        replace(desk, intake=GuardedIntake(world.intake, waits_for)).run()
+    )
+    await world.until(lambda: len(asked) > 2)
+    assert len(asked) < 50
+    assert await _statuses(world) == []
+
+    reason = None
+    await world.until(lambda: _statuses(world))
+
+    assert not running.done()
+    running.cancel()
+
+
+async def test_more_than_a_page_is_told_without_a_pause(
+    world: Any, desk: RefusalDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that was full is followed by the next at once; the pause comes behind the last."""
+    monkeypatch.setattr(refusals, "AT_ONCE", 2)
+    for _ in range(5):
+        await world.submit("H01", "H99.9")
+    running = asyncio.create_task(desk.run())
+
+    async def all_told() -> bool:
+        return len(await _statuses(world)) == 5
+
+    await world.until(all_told)
+    running.cancel()
+
+
+async def test_one_that_cannot_be_told_holds_up_nobody(world: Any, desk: RefusalDesk) -> None:
+    """A sender that has no route any more is passed over, with a line in the log."""
+    for _ in range(2):
+        await world.submit("H01", "H99.9")
+    first, _second = await desk.book.waiting(10)
+
+    class Renamed(Refusals):
+        async def waiting(self, limit: int) -> list[Any]:
+            found = await super().waiting(limit)
+            return [replace(one, sender="H77.7") if one.row == first.row else one for one in found]
+
+    assert await replace(desk, book=Renamed(world.journal)).sweep(SPEAKER) == 2
+
+    assert len(await _statuses(world)) == 1
+    assert await desk.book.waiting(10) == []
+
+
+async def test_a_refusal_that_turned_out_otherwise_meanwhile_is_not_told(
+    world: Any, desk: RefusalDesk
+) -> None:
+    """It expired, and then the recipient's own word came: the sender is told nothing false."""
+    await world.submit("H01", "H99.9")
+    (waiting,) = await desk.book.waiting(10)
+    await world.journal.perform(
+        lambda tx: tx.run(
+            "UPDATE deliveries SET state = 'available', reason = NULL WHERE delivery_row = ?",
+            waiting.row,
+        )
+    )
+
+    assert await desk.sweep(SPEAKER) == 1
+
+    assert await _statuses(world) == []
+    assert await desk.book.waiting(10) == []
+
+
+async def test_a_node_without_a_voice_forgets_what_it_would_tell(world: Any) -> None:
+    """So that nothing old is told once it gets one."""
+    await world.submit("H01", "H99.9")
+    desk = replace(_desk(world), speaker=None)
+    running = asyncio.create_task(desk.run())
+
+    async def forgotten() -> bool:
+        return not await desk.book.waiting(10)
+
+    await world.until(forgotten)
+    running.cancel()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.audit.epochs import Epoch
 from relay.delivery.records import Admission, NewDelivery, NewMessage
 from relay.journal.store import SqliteJournal
 from relay.model import (
@@ -36,7 +37,7 @@ NODE = NodeId("xa-a")
 AT = datetime(2026, 11, 23, 4, 5, 6, 123000, tzinfo=UTC)
 
 
-def _sign_head(epoch: int, size: int, root: bytes) -> bytes:
+def _sign_head(epoch: Epoch, size: int, root: bytes) -> bytes:
     return f"{size} {root.hex()}".encode()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from relay.audit.entries import parse
+from relay.audit.epochs import Epoch
 from relay.audit.tree import Frontier, leaf_hash
 from relay.delivery.ports import InboxQuery, SentQuery
 from relay.delivery.records import Admitted, Renew, Report
@@ -177,7 +178,7 @@ async def test_a_commit_that_fails_stops_the_journal(
     assert len(failures) == 1
 
 
-def _refuse(epoch: int, size: int, root: bytes) -> bytes:
+def _refuse(epoch: Epoch, size: int, root: bytes) -> bytes:
     raise OSError("disk")
 
 

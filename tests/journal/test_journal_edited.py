@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.audit.checkpoint import note_body, origin_of, sign_note
-from relay.audit.epochs import SPAN, log_name, verify_epochs
+from relay.audit.epochs import SPAN, Epoch, log_name, verify_epochs
 from relay.audit.verify import LogKey, LogVerdict
 from relay.errors import AuditError, JournalError
 from relay.journal.epochs import mark_restored
@@ -34,7 +34,7 @@ COLUMNS = ("entries.leaf", "entries.leaf_hash", "log_head.note", "log_head.front
 Edit = Callable[..., None]
 
 
-def _sign_head(epoch: int, size: int, root: bytes) -> bytes:
+def _sign_head(epoch: Epoch, size: int, root: bytes) -> bytes:
     name = log_name(NODE, epoch)
     return sign_note(note_body(name, size, root), name, PUBLIC, PRIVATE.sign)
 
@@ -167,7 +167,7 @@ async def test_an_edit_in_an_epoch_that_has_ended_is_named(folder: Path) -> None
     journal = await SqliteJournal.open(folder, NODE, _sign_head, on_fatal=lambda _: None)
     await journal.recover(AT)
     await journal.close()
-    assert _verify(folder).checkpoint.origin.endswith("/1")
+    assert _verify(folder).checkpoint.origin.startswith(f"{ORIGIN}/1-")
 
     _edit(folder, "UPDATE entries SET leaf = replace(leaf, 'H01', 'H02') WHERE entry_index = 5")
     with pytest.raises(AuditError, match="entry 5: the row was edited"):

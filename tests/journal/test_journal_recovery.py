@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.entries import AuditEvent, entry, parse
-from relay.audit.epochs import SPAN, log_name, verify_epochs
+from relay.audit.epochs import SPAN, Epoch, log_name, verify_epochs
 from relay.audit.verify import LogKey
 from relay.delivery.ports import Acknowledgement, Caller
 from relay.delivery.records import Admitted, Freeze, TakeIn
@@ -51,7 +53,7 @@ CONTENT = b"<edXML/>"
 OPERATOR = Caller("local:vanthu", frozenset(), operator=True)
 
 
-def _sign_head(epoch: int, size: int, root: bytes) -> bytes:
+def _sign_head(epoch: Epoch, size: int, root: bytes) -> bytes:
     name = log_name(NODE, epoch)
     return sign_note(note_body(name, size, root), name, PUBLIC, PRIVATE.sign)
 
@@ -122,6 +124,38 @@ async def test_an_epoch_ends_within_a_batch(
         key = LogKey("", PUBLIC, PRIVATE.public_key().verify)
         old, new = verify_epochs(NODE, stored.epochs, key)
     assert (old.checkpoint.size, new.checkpoint.size) == (2, 4)
+
+
+@pytest.mark.parametrize("logged", [True, False])
+async def test_two_restores_of_one_backup_never_sign_under_one_name(
+    tmp_path: Path, make: Any, failures: list[BaseException], *, logged: bool
+) -> None:
+    """Each draws a name of its own, keeps it over a restart, and verifies, as does one of before."""
+    backup = await SqliteJournal.open(tmp_path / "a", NODE, _sign_head, on_fatal=failures.append)
+    if logged:
+        await backup.perform(_note(make.at, "first"))
+    await backup.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "a" / "journal.sqlite")) as connection:
+        epochs.mark_restored(connection, make.at)
+        connection.commit()
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+
+    names: list[str] = []
+    for copy in ("a", "b", "a"):
+        journal = await SqliteJournal.open(
+            tmp_path / copy, NODE, _sign_head, on_fatal=failures.append
+        )
+        await journal.recover(make.at)
+        await journal.perform(_note(make.at, copy))
+        await journal.close()
+        with stored_log(tmp_path / copy) as stored:
+            key = LogKey("", PUBLIC, PRIVATE.public_key().verify)
+            *_, present = verify_epochs(NODE, stored.epochs, key)
+        names.append(present.checkpoint.origin)
+
+    assert names[0] == names[2] != names[1]
+    assert log_name(NODE, Epoch()) not in names
+    assert not failures
 
 
 async def test_an_epoch_that_an_operation_did_not_end_after_all_goes_on(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from relay.audit.epochs import Epoch
 from relay.errors import JournalError
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import MAX_BATCH, Transaction
@@ -127,6 +129,25 @@ async def test_a_cancelled_caller_ends_only_once_its_operation_is_durable(
     assert seen == [1]
 
 
+async def test_a_caller_that_is_cancelled_as_its_batch_ends_is_let_go(
+    journal: SqliteJournal,
+) -> None:
+    """The commit's word is in the loop's queue already, before the caller's own turn: whoever then
+    waited for another word waited for ever, and no cancellation reached it."""
+    asking = asyncio.ensure_future(journal.perform(_store("late")))
+    await asyncio.sleep(0)
+    while journal._writer._waiting:
+        await asyncio.sleep(0)
+    time.sleep(0.3)
+
+    asking.cancel()
+
+    done, _ = await asyncio.wait({asking}, timeout=5)
+    assert done == {asking}
+    assert asking.cancelled()
+    assert "late" in await _stored(journal)
+
+
 async def test_a_cancelled_submission_keeps_the_payload_that_its_commit_refers_to(
     journal: SqliteJournal, make: Any
 ) -> None:
@@ -158,7 +179,7 @@ async def test_a_cancelled_caller_of_a_writer_that_failed_is_let_go(tmp_path: Pa
     """The batch never commits, and nobody waits for it for ever."""
     failures: list[BaseException] = []
 
-    def no_head(epoch: int, size: int, root: bytes) -> bytes:
+    def no_head(epoch: Epoch, size: int, root: bytes) -> bytes:
         raise OSError("no signer")
 
     journal = await SqliteJournal.open(tmp_path, NodeId("xa-a"), no_head, on_fatal=failures.append)

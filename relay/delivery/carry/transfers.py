@@ -158,6 +158,8 @@ class CarriedIn:
     ) -> Signed | None:
         """None where there is no answer from before and no envelope to judge."""
         opened = await self.desk.open(neighbour, header)
+        if isinstance(opened, Signed):
+            return opened
         if opened.header.transfer_id != named:
             raise WireError(f"transfer {opened.header.transfer_id} stands under the name {named}")
         answer = await self.desk.first_answer(opened)

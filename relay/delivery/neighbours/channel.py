@@ -17,6 +17,7 @@ from relay.delivery.neighbours.lanes import Lanes
 from relay.delivery.records import Ready
 from relay.model import NodeId
 
+CONTACT_SECONDS = 1.0
 DEAD_AFTER = 3
 """Failures in a row after which a neighbour gets one probe at a time."""
 
@@ -36,6 +37,8 @@ class Channel:
     returns_waiting: bool = True
     returning: bool = False
     lanes: Lanes = field(default_factory=Lanes)
+    _granted: float = float("-inf")
+    """When a contact last ended a wait, or is to end this one."""
 
     def offer(self, ready: Ready) -> None:
         """Something new waits."""
@@ -77,7 +80,18 @@ class Channel:
         self.window = 1 if self.dead else max(1, self.window // 2)
         self.blocked_until = until
 
+    def contacted(self, now: float) -> bool:
+        """The neighbour spoke to us: it is tried at once, or as soon as a second has passed since the
+        last time that it was for this. Two nodes that refuse each other would else never rest, each
+        attempt being a word to the other. False when nothing changes by it."""
+        soonest = max(now, self._granted + CONTACT_SECONDS)
+        if soonest >= self.blocked_until:
+            return False
+        self._granted, self.blocked_until = soonest, soonest
+        self.signal.set()
+        return True
+
     def wake(self) -> None:
-        """The neighbour shows life, or an operator says so."""
+        """An operator says so, or a restored neighbour asks."""
         self.blocked_until = 0.0
         self.signal.set()

@@ -88,6 +88,8 @@ class Described:
 
     capabilities: frozenset[str]
     newest: Newest
+    time: datetime | None = None
+    """What time it was there; None from a node of an age that does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ from relay.errors import (
     PeerError,
     TransportError,
 )
-from relay.model import Event, NodeId, Receipt, Signed, TransferId
+from relay.model import Event, NodeId, Receipt, Signed, TransferId, minted_at
 
 FIRST_LOOK_SECONDS = 2.0
 """How long a start waits for what neighbours show, before anything is taken from anybody."""
@@ -92,6 +92,8 @@ class RecoveryDesk:
     receipts_wait: Callable[[Iterable[NodeId]], None]
     memory: timedelta = OLDEST
     """How long this node surely knows what it signed."""
+    heard: Callable[[NodeId, datetime | None], None] = lambda _n, _t: None
+    """Told what time a neighbour says it is."""
     recovering: bool = False
     _lost_until: datetime | None = None
     _checked: set[NodeId] = field(default_factory=set)
@@ -106,6 +108,14 @@ class RecoveryDesk:
         if self._lost_until is None or self.clock.now() > self._lost_until + LATE_FOR:
             return False
         return made_at <= self._lost_until
+
+    def may_have_had(self, transfer_id: TransferId) -> bool:
+        """Whether a neighbour's transfer that is unknown here may be one that a restore lost: of that
+        nobody may be told that it was never seen."""
+        if self.recovering:
+            return True
+        made_at = minted_at(transfer_id)
+        return made_at is not None and self.late(made_at - self.tolerance)
 
     def met(self, neighbour: NodeId) -> None:
         """The neighbour shows life."""
@@ -211,6 +221,7 @@ class RecoveryDesk:
     async def _check(self, neighbour: NodeId) -> None:
         """Whether it holds something of ours that we have never heard of."""
         told = await self.wire.describe(neighbour)
+        self.heard(neighbour, told.time)
         for loss in self._signed_here(neighbour, told.newest):
             await self._judge(loss)
         self._checked.add(neighbour)
@@ -354,7 +365,8 @@ class RecoveryDesk:
 
 @dataclass(frozen=True, slots=True)
 class GuardedIntake:
-    """delivery.ports.Intake that takes nothing while the node gets its memory back."""
+    """delivery.ports.Intake that takes nothing while the node gets its memory back, or cannot tell the
+    time."""
 
     intake: Intake
     waits_for: Callable[[], str | None]
@@ -362,8 +374,5 @@ class GuardedIntake:
     async def submit(self, submission: Submission) -> Accepted:
         reason = self.waits_for()
         if reason is not None:
-            raise OverloadError(
-                f"{reason}: the node asks its neighbours for what a restore lost",
-                COME_AGAIN_SECONDS,
-            )
+            raise OverloadError(f"nothing is taken in now: {reason}", COME_AGAIN_SECONDS)
         return await self.intake.submit(submission)

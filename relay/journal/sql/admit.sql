@@ -28,7 +28,7 @@ WHERE d.message_row IN (SELECT message_row FROM messages WHERE message_row = ?1 
 ORDER BY d.message_row
 
 -- name: add_payload
-INSERT INTO payloads VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
+INSERT INTO payloads VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
 
 -- name: share_payload
 -- The message that brings a payload is known by its place in the order; all others are written down.

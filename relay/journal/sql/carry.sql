@@ -30,6 +30,12 @@ WHERE transfer_id = (SELECT transfer_id FROM deliveries WHERE delivery_row = ?1)
   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row
                   AND d.transfer_id = transfers.transfer_id AND d.state = 'held')
 
+-- name: unfreeze
+UPDATE deliveries SET transfer_id = NULL, state = ?2, updated_at = ?3 WHERE delivery_row = ?1
+
+-- name: close
+UPDATE transfers SET open = 0 WHERE transfer_id = ?
+
 -- name: resend
 UPDATE deliveries SET state = 'in-flight', updated_at = ?2
 WHERE message_row = (SELECT message_row FROM transfers WHERE transfer_id = ?1) AND transfer_id = ?1

@@ -57,15 +57,9 @@ SET action = ?2, done_by = ?3, why = ?4, at = ?5
 -- name: pause
 UPDATE transfers SET open = 2 WHERE transfer_id = ? AND open = 1
 
--- name: unfreeze
-UPDATE deliveries SET transfer_id = NULL, state = ?2, updated_at = ?3 WHERE delivery_row = ?1
-
 -- name: partly_ended
 SELECT 1 FROM transfers t JOIN deliveries d ON d.message_row = t.message_row AND d.transfer_id = t.transfer_id
 WHERE t.transfer_id = ? AND t.open > 0 AND d.state IN ('refused', 'expired', 'cancelled') LIMIT 1
-
--- name: close
-UPDATE transfers SET open = 0 WHERE transfer_id = ?
 
 -- name: reroute
 UPDATE deliveries SET next_hop = ?2, state = ?3, updated_at = ?4 WHERE delivery_row = ?1

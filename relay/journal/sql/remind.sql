@@ -18,7 +18,10 @@ UPDATE transfers SET open = 1, not_before = :at WHERE open = 0 AND transfer_id I
        AND EXISTS (SELECT 1 FROM payloads p WHERE p.digest = m.digest)
        AND EXISTS (SELECT 1 FROM deliveries d WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id
                    AND d.state IN ('relayed', 'available', 'fetched', 'handed-over', 'taken-back')))
-RETURNING message_row
+RETURNING message_row, transfer_id
+
+-- name: reopened
+INSERT INTO reopened VALUES (?, ?) ON CONFLICT (transfer_id) DO UPDATE SET at = excluded.at
 
 -- name: gone
 SELECT count(*) FROM receipts r CROSS JOIN transfers t ON t.message_row = r.message_row AND t.answer = r.digest

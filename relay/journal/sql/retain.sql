@@ -29,7 +29,9 @@ SELECT digest, message_row FROM messages WHERE message_row = ? ON CONFLICT DO NO
 DELETE FROM payload_users WHERE digest = ? AND message_row = ?
 
 -- name: is_used
-SELECT 1 FROM payload_users WHERE digest = ? LIMIT 1
+-- By one that is written down, or by the one that brought it and is not passed yet.
+SELECT EXISTS (SELECT 1 FROM payload_users WHERE digest = ?1)
+    OR EXISTS (SELECT 1 FROM payloads WHERE digest = ?1 AND brought_by > ?2)
 
 -- name: payload
 SELECT size_bytes, path FROM payloads WHERE digest = ?
@@ -51,6 +53,18 @@ SELECT :row >= (SELECT max(message_row) FROM messages)
 -- name: drop_deliveries
 DELETE FROM deliveries WHERE delivery_row IN
     (SELECT delivery_row FROM deliveries WHERE message_row = ? LIMIT ?)
+
+-- name: reopened
+SELECT transfer_id FROM reopened WHERE at <= ? ORDER BY transfer_id LIMIT ?
+
+-- name: close_reopened
+-- Of what it carried nothing waits here: the first answer stands.
+UPDATE transfers SET open = 0 WHERE transfer_id = ?1 AND open = 1 AND NOT EXISTS
+    (SELECT 1 FROM deliveries d WHERE d.message_row = transfers.message_row AND d.transfer_id = ?1
+       AND d.state IN ('queued', 'in-flight', 'in-doubt', 'held'))
+
+-- name: reopened_no_more
+DELETE FROM reopened WHERE transfer_id = ?
 
 -- name: refused_arrivals
 -- Transfers that were refused whole: no message remembers them.

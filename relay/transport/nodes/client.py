@@ -6,6 +6,7 @@ doubt. Any other 4xx: the neighbour refuses this request as it is.
 
 Touches: sockets. Trusts: the handshake, and that the certificate names the neighbour it called;
 answers are only bytes until the notary proved them.
+200 with an answer that cannot be read: it may have been taken over (UnprovenError).
 Raises:  TransportError, UnansweredError, PeerError.
 """
 
@@ -36,6 +37,7 @@ from relay.errors import (
     SignatureError,
     TransportError,
     UnansweredError,
+    UnprovenError,
     WireError,
 )
 from relay.model import NodeId, Payload, Signed, TransferId
@@ -99,7 +101,7 @@ class NodesClient:
         )
 
     def together(self, neighbour: NodeId) -> int:
-        """What its last answer said (W4.12)."""
+        """What its last answer said (W4.13)."""
         return self._together.get(neighbour, 1)
 
     async def carry_several(
@@ -365,10 +367,13 @@ async def _answers(response: ClientResponse, most: int) -> Sequence[Signed]:
     while chunk := await response.content.read(CHUNK_BYTES):
         body += chunk
         if len(body) > RECEIPTS_LIMIT_BYTES:
-            raise WireError("the answer is too large")
-    receipts = read_receipts(body, RECEIPTS_LIMIT_BYTES)
+            raise UnprovenError("the answer is too large")
+    try:
+        receipts = read_receipts(body, RECEIPTS_LIMIT_BYTES)
+    except WireError as error:
+        raise UnprovenError(f"the answer cannot be read: {error}") from error
     if len(receipts) > most:
-        raise WireError(f"the answer holds {len(receipts)} receipts, limit {most}")
+        raise UnprovenError(f"the answer holds {len(receipts)} receipts, limit {most}")
     return receipts
 
 

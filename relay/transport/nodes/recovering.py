@@ -49,10 +49,16 @@ class RecoveryClient:
             raise WireError("the neighbour names no capabilities")
         newest = told.get("newest")
         shown = newest if isinstance(newest, dict) else {}
+        time = told.get("time")
         return Described(
             frozenset(words[:MOST_NAMED]),
             Newest(_signed(shown.get("receipt")), _signed(shown.get("transfer"))),
+            None if time is None else values.instant(str(time), "time"),
         )
+
+    async def time(self, neighbour: NodeId) -> datetime | None:
+        """What time it is there (delivery/agreeing.py)."""
+        return (await self.describe(neighbour)).time
 
     async def own_receipts(
         self, neighbour: NodeId, since: datetime, cursor: int | None

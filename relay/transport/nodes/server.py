@@ -41,6 +41,7 @@ from relay.transport.nodes.reminding import ReminderFace, newest_shown
 from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
 from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
+from relay.wire.values import instant_text
 
 log = structlog.get_logger("relay.nodes")
 RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
@@ -48,8 +49,10 @@ RECEIPTS_LIMIT_BYTES = 32 << 20
 AHEAD_BYTES = 1 << 20
 """Envelopes over this size go ahead of their transfer."""
 TRANSFERS_HEADER = "Relay-Transfers-A-Request"
-"""In the answer to transfers: how many the next request may carry (W4.12)."""
+"""In the answer to transfers: how many the next request may carry (W4.13)."""
 WIRE_VERSION = 1
+ASK_LATER = 60
+"""Seconds. What is repeated meanwhile is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class NodeFace:
     """Whom was refused without evidence: for the audit log."""
     pressure: Gate = OPEN
     """Asked before a transfer or an upload is read."""
+    may_have_had: Callable[[TransferId], bool] = lambda _: False
+    """Of a transfer that is unknown here: whether a restore may have lost it."""
 
     def door(self) -> Door:
         return Door(self.node, self.neighbours, self.identify, self.contact)
@@ -159,6 +164,7 @@ class _Handlers:
                 "envelope_limit_bytes": self._face.limits.envelope_bytes,
                 "ahead_over_bytes": AHEAD_BYTES,
                 "transfers_a_request": TRANSFERS_A_REQUEST,
+                "time": instant_text(self._face.transfers.clock.now()),
                 **newest_shown(newest),
             }
         )
@@ -175,12 +181,15 @@ class _Handlers:
 
     async def answer(self, request: web.Request) -> web.Response:
         """The answer once given, again. "Unknown" is only said of what will not be answered: a late
-        commit after it would leave the document in two places."""
+        commit after it would leave the document in two places. Nor is it said of what this node may
+        have had and handed on before it was restored: the neighbour sends it again, or does not know."""
         neighbour = self._door.neighbour(request)
         transfer_id = TransferId(request.match_info["id"])
         if self._taking.under_way(neighbour, transfer_id):
             raise OverloadError("this transfer is being taken in now")
         found = await self._face.transfers.journal.answered(neighbour, transfer_id)
+        if found is None and self._face.may_have_had(transfer_id):
+            raise OverloadError("a restore may have lost this transfer: send it again", ASK_LATER)
         if found is None:
             raise NotFoundError("no such transfer of yours")
         return _signed([found])

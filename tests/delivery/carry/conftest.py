@@ -86,6 +86,8 @@ class NoLink:
         other = self._other()
         self.carried.append(header.document)
         opened = await other.transfers.open(self.own, header)
+        if isinstance(opened, Signed):
+            return opened
         assert payload.content is not None
         content = payload.content
         kept = Payload(payload.digest, payload.size_bytes, content, None)

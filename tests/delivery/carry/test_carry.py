@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from relay.errors import NotFoundError, UnansweredError
-from relay.model import NodeId, Priority, digest_of
+from relay.model import NodeId, Priority, Signed, digest_of
 from relay.wire.carry import read_carry
 from relay.wire.transfer import read_transfer
 
@@ -370,3 +370,22 @@ async def test_other_peoples_tools_open_it(xa: Post, tmp_path: Path) -> None:
     )
 
     assert tested.returncode == 0, tested.stdout
+
+
+async def test_a_repeat_gets_its_answer_though_the_clock_went_back(xa: Post, tinh: Post) -> None:
+    """Dated in the future by now: what was answered once is answered so for ever, and only what never
+    was is put off."""
+    xa.late = tinh.late = timedelta(hours=1)
+    await xa.send()
+    await tinh.take(await xa.export())
+    ((transfer_id, *header),) = await xa.journal.rows(
+        "SELECT transfer_id, header, signature FROM transfers"
+    )
+    tinh.late = timedelta()
+
+    answer = await tinh.transfers.open(NodeId("xa"), Signed(*header))
+
+    assert answer == await tinh.journal.answered(NodeId("xa"), transfer_id)
+    await xa.send()
+    told, _ = await tinh.take(await xa.export())
+    assert (told.answered, told.put_off) == (1, 1)

@@ -66,3 +66,34 @@ def test_every_second_probe_carries_something_new() -> None:
         probes.append(channel.probes_with_new_work)
 
     assert probes == [False, True, False, True]
+
+
+def test_a_contact_ends_the_wait_at_once_and_the_next_within_a_second() -> None:
+    """However often it speaks meanwhile; and after a while without a word the next counts at once."""
+    channel = Channel(NodeId("tinh"), 8)
+    channel.failed(600.0)
+    assert channel.contacted(100.0)
+    assert channel.blocked_until == 100.0
+
+    channel.failed(700.0)
+    assert channel.contacted(100.2)
+    assert channel.blocked_until == 101.0
+    assert not channel.contacted(100.4)
+    assert channel.blocked_until == 101.0
+
+    channel.failed(800.0)
+    assert channel.contacted(150.0)
+    assert channel.blocked_until == 150.0
+
+
+def test_a_contact_never_lengthens_a_wait() -> None:
+    channel = Channel(NodeId("tinh"), 8)
+    channel.failed(600.0)
+    channel.contacted(100.0)
+    channel.failed(100.3)
+
+    assert not channel.contacted(100.2)
+    assert channel.blocked_until == 100.3
+    channel.succeeded()
+    assert not channel.contacted(100.4)
+    assert channel.blocked_until == 0.0

@@ -319,6 +319,27 @@ async def test_everyone_is_asked_and_then_intake_opens(node: Restored) -> None:
     assert (await node.events()).count("message-recovered") == 3
 
 
+async def test_of_what_may_be_lost_nobody_is_told_that_it_was_never_seen(node: Restored) -> None:
+    """While it recovers of nothing; later, for two weeks, of what was made before. What is younger than
+    the loss, or no id at all, was never here."""
+    world = node.world
+    before = TransferId(world.clock.mint())
+    await node.begin()
+    await node.desk.start()
+    assert node.desk.may_have_had(before)
+    assert node.desk.may_have_had(TransferId("never"))
+    async with node.running():
+        await node.over()
+
+    assert node.desk.may_have_had(before)
+    assert not node.desk.may_have_had(TransferId("never"))
+    world.late = timedelta(minutes=6)
+    assert not node.desk.may_have_had(TransferId(world.clock.mint()))
+    assert node.desk.may_have_had(before)
+    world.late = timedelta(days=14, minutes=1)
+    assert not node.desk.may_have_had(before)
+
+
 async def test_a_submission_is_turned_away_until_then(node: Restored) -> None:
     """With when to come again: taken in it would be a second message."""
     lost = await node.lost(PROVINCE)

@@ -291,6 +291,18 @@ def _peer(network: Network, name: str, url: str) -> Peer:
     return Peer(node, notary, tls, client, store, AgencyCode(node.plan.agencies[0].code))
 
 
+@pytest.fixture(scope="module")
+def play() -> Any:
+    """A neighbour of any network, played by a test."""
+    return _peer
+
+
+@pytest.fixture
+def other_network(tmp_path: Path) -> Network:
+    """One whose nodes a test starts itself."""
+    return Network.build(tmp_path, PLANS, now=datetime.now(UTC), extra=EXTRA)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub(network: Network) -> AsyncIterator[Hub]:
     running = network.nodes[HERE]

@@ -1,4 +1,4 @@
-"""Several transfers in one request (W4.12): each is taken once and answered for itself."""
+"""Several transfers in one request (W4.13): each is taken once and answered for itself."""
 
 from __future__ import annotations
 
