@@ -148,8 +148,8 @@ async def _transfers(city: City, traffic: Traffic, size_bytes: int) -> list[str]
 class _Memory:
     """The played node's payloads."""
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        yield payload.content or b""
+    async def read(self, payload: Payload, offset: int = 0) -> AsyncIterator[bytes]:
+        yield (payload.content or b"")[offset:]
 
 
 def _played(city: City, content: bytes) -> tuple[Signed, bytes, NodesClient]:

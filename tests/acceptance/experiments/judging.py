@@ -207,11 +207,13 @@ class Bench:
     def _judge_events(
         self, sent: Acknowledged, recipient: str, evidence: Sequence[tuple[Evidence, Receipt]]
     ) -> None:
-        """Each event once, by who it is the business of; all of them where it was delivered."""
+        """Each event once, by who it is the business of; all of them where it was delivered. That an
+        outcome is unknown, and then what it was, are two."""
         where = f"{sent.message_id} for {recipient}"
         happened = Counter((receipt.issuer, said.event) for said, receipt in evidence)
+        unknown = {r.issuer for said, r in evidence if said.reason is Reason.OUTCOME_UNKNOWN}
         for (issuer, event), count in happened.items():
-            if count > 1:
+            if count > 1 + (event is Event.RELAY_FAILURE and issuer in unknown):
                 self._fault(f"{where}: {count} receipts of {issuer} for {event}")
                 self._tally.doubled += event is Event.CONTENT_HANDOVER
         if not self._was_given(sent, recipient):
