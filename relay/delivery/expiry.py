@@ -50,17 +50,19 @@ class ExpiryDesk:
     _silent_since: dict[NodeId, float] = field(default_factory=dict)
     _met: set[NodeId] = field(default_factory=set)
     _soon: dict[NodeId, float] = field(default_factory=dict)
-    """Who spoke and could not be asked then, and when to ask once more."""
+    """Who spoke and could not be asked then, and when (monotonic) to ask once more."""
     _called: asyncio.Event = field(default_factory=asyncio.Event)
 
     def met(self, neighbour: NodeId) -> None:
         """The neighbour shows life."""
         if neighbour not in self._unknown:
             return
-        silent_since = self._silent_since.get(neighbour)
-        if silent_since is None or self.clock.monotonic() - silent_since >= ASK_AGAIN_SECONDS:
+        since = self._silent_since.get(neighbour)
+        if since is None or self.clock.monotonic() - since >= ASK_AGAIN_SECONDS:
             self._met.add(neighbour)
             self._called.set()
+        else:
+            self._soon.setdefault(neighbour, since + ASK_AGAIN_SECONDS)
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -123,7 +125,9 @@ class ExpiryDesk:
                 break
         if Word.SILENT in asked.values():
             self._silent(neighbour)
-        elif len(found) == AT_ONCE:
+            return
+        self._silent_since.pop(neighbour, None)
+        if len(found) == AT_ONCE:
             self._unknown.add(neighbour)
             self._met.add(neighbour)
 

@@ -316,6 +316,26 @@ async def test_a_neighbour_that_stays_silent_is_asked_once_more_and_then_left_al
     assert len(hasty.wire.asked) == 2
 
 
+async def test_a_word_in_a_time_of_silence_is_not_forgotten(
+    hasty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is too early to ask again when it is said, and it may have been the last for long."""
+    monkeypatch.setattr(expiry, "ASK_SOON_SECONDS", 0.02)
+    monkeypatch.setattr(expiry, "ASK_AGAIN_SECONDS", 0.5)
+    monkeypatch.setattr(expiry, "SWEEP_SECONDS", 0.02)
+    accepted = await _ended_unknown(hasty)
+    running = asyncio.create_task(hasty.expiry.run())
+    hasty.dispatcher.contact(UP)
+    await hasty.until(lambda: len(hasty.wire.asked) == 2)
+    hasty.wire.asking = None
+
+    hasty.dispatcher.contact(UP)
+
+    await hasty.until(lambda: len(hasty.wire.asked) == 3)
+    running.cancel()
+    assert (await hasty.sent(accepted.message_id))["H01"].reason == "expired"
+
+
 async def test_a_cancel_that_nobody_answered_becomes_certain_later(hasty: Any) -> None:
     """Ended by an operator before its time: then it was cancelled, not expired."""
     accepted = await _ended_unknown(hasty)

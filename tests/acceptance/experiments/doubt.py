@@ -83,7 +83,7 @@ class Doubt:
 
     async def contact(self) -> None:
         """The other node has something to say."""
-        sent = await self.traffic.send(UP, self.traffic.write(UP))
+        sent = await self.traffic.send(UP, self.traffic.write(UP, priority=Priority.URGENT))
         self.traffic.ledger.detours[sent.message_id] = (AWAY, HERE)
 
     async def meet(self, ended: Ended, *messages: str) -> None:

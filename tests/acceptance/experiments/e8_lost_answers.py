@@ -65,13 +65,13 @@ async def run(folder: Path, quick: bool) -> Tally:
             operator_desk(city.node(HERE)) as operator,
         ):
             doubt = Doubt(city, traffic, there, back, operator)
-            for _ in range(1 if quick else REPEATS):
-                await _late_answers(doubt)
-                await _no_answers(doubt)
-                await _no_requests(doubt)
-                for point, ended in DEATHS.items():
-                    await _death(doubt, point, ended)
+            await _late_answers(doubt)
+            await _no_answers(doubt)
+            await _no_requests(doubt, expiry=not quick)
             await _asked_again(doubt, silent_once_more=not quick)
+            for point, ended in DEATHS.items() if not quick else ():
+                for _ in range(REPEATS):
+                    await _death(doubt, point, ended)
             tally = await judge(traffic)
     tally.problems += doubt.problems
     tally.notes.append(doubt.told())
@@ -103,17 +103,17 @@ async def _no_answers(doubt: Doubt) -> None:
     await doubt.meet(Ended.HANDED_OVER, cancelled, redirected, given_up, expiring)
 
 
-async def _no_requests(doubt: Doubt) -> None:
+async def _no_requests(doubt: Doubt, *, expiry: bool) -> None:
     async with doubt.trouble(Loss.REQUEST):
-        expiring = await doubt.send(expiring=True)
+        expiring = [await doubt.send(expiring=True)] if expiry else []
         cancelled, redirected, requeued = [await doubt.send() for _ in range(3)]
-        await doubt.in_doubt(cancelled, redirected, requeued, expiring)
+        await doubt.in_doubt(cancelled, redirected, requeued, *expiring)
         await doubt.order("cancel", cancelled, acted=1)
         await doubt.order("redirect", redirected, acted=1, to=DETOUR)
         doubt.traffic.ledger.detours[redirected] = (HERE, DETOUR, AWAY)
         await doubt.order("requeue", requeued, acted=1)
         await doubt.end(Ended.CANCELLED, cancelled)
-        await doubt.end(Ended.EXPIRED, expiring)
+        await doubt.end(Ended.EXPIRED, *expiring)
     await doubt.end(Ended.HANDED_OVER, redirected, requeued)
 
 

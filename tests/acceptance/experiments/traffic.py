@@ -79,20 +79,21 @@ class Traffic:
         relation: Relation,
         size_bytes: int = LETTER_BYTES,
         priority: Priority = Priority.NORMAL,
+        *,
+        by_axis: bool | None = None,
     ) -> bytes:
-        return self._signed_out(
-            self._papers.write(relation.sender, relation.recipients, size_bytes, priority)
-        )
+        """By which face it is going to be sent is settled with its writing; None leaves it to chance."""
+        content = self._papers.write(relation.sender, relation.recipients, size_bytes, priority)
+        return self._signed_out(content, by_axis)
 
     def write_status(self, relation: Relation) -> bytes:
         """A status message goes to one recipient."""
         content = self._papers.status(relation.sender, relation.recipients[0])
         self._statuses.add(digest_of(content))
-        return self._signed_out(content)
+        return self._signed_out(content, None)
 
-    def _signed_out(self, content: bytes) -> bytes:
-        """By which face it is going to be sent is settled with its writing."""
-        if self._by_axis():
+    def _signed_out(self, content: bytes, by_axis: bool | None) -> bytes:
+        if self._by_axis() if by_axis is None else by_axis:
             self.sent_by_axis.add(digest_of(content))
         return content
 
