@@ -31,7 +31,7 @@ from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.traffic import Traffic
 
 QUIET_SECONDS = 90.0
-_ENDED = frozenset({"handed-over", "refused", "expired", "cancelled"})
+ENDED = frozenset({"handed-over", "refused", "expired", "cancelled"})
 _AT_ONCE = 8
 
 
@@ -44,7 +44,7 @@ async def quiesce(traffic: Traffic, seconds: float = QUIET_SECONDS) -> list[str]
             f"{row['message_id']} for {row['recipient']} is {row['state']} at {desk.node}"
             for desk in traffic.desks.values()
             for row in await insist(desk.sent)
-            if row["state"] not in _ENDED
+            if row["state"] not in ENDED
         ]
         if not open_:
             return []
