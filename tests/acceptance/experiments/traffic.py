@@ -24,7 +24,7 @@ from tests.acceptance.experiments.desks import Accepted, Desk, agency_desk, insi
 from tests.acceptance.experiments.ledger import Ledger, Seen
 from tests.acceptance.experiments.papers import LETTER_BYTES, Papers
 
-_COLLECT_SECONDS = 0.05
+COLLECT_SECONDS = 0.05
 _FETCHES_AT_ONCE = 8
 AXIS_SHARE = 0.3
 """Of all calls, by the axis face."""
@@ -57,6 +57,8 @@ class Traffic:
     sent_at: dict[str, float] = field(default_factory=dict)
     """Monotonic seconds at which a digest was handed in."""
     axis_share: float = AXIS_SHARE
+    collect_seconds: float = COLLECT_SECONDS
+    """Between a recipient's looks at its list."""
     sent_by_axis: set[Digest] = field(default_factory=set)
     """Digests of what is handed in by the dialect."""
     _statuses: set[Digest] = field(default_factory=set)
@@ -169,7 +171,7 @@ class Traffic:
         """List, fetch, acknowledge, until cancelled."""
         cursor = 0
         while True:
-            await asyncio.sleep(_COLLECT_SECONDS)
+            await asyncio.sleep(self.collect_seconds)
             if self._by_axis():
                 rows = await insist(self.axis[node].listed)
                 found = [(row.docId, row.to) for row in rows]
