@@ -12,9 +12,10 @@ import pytest
 
 from relay.model import digest_of
 from tests.acceptance.experiments.city import PROVINCE, founded
-from tests.acceptance.experiments.judging import judge, quiesce
+from tests.acceptance.experiments.judging import judge
 from tests.acceptance.experiments.papers import SCAN_BYTES
 from tests.acceptance.experiments.plan import EXPERIMENTS, Experiment
+from tests.acceptance.experiments.quiet import quiesce
 from tests.acceptance.experiments.traffic import Relation, at_work
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -34,8 +34,9 @@ from relay.model import digest_of
 from relay.transport.axis.dialect import Call
 from tests.acceptance.experiments import tracing
 from tests.acceptance.experiments.city import COMMUNE, PROVINCE, City, founded
-from tests.acceptance.experiments.judging import judge, quiesce
+from tests.acceptance.experiments.judging import judge
 from tests.acceptance.experiments.papers import LETTER_BYTES, SCAN_BYTES
+from tests.acceptance.experiments.quiet import quiesce
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.tracing import Step
 from tests.acceptance.experiments.traffic import Relation, Traffic, at_work

@@ -28,8 +28,9 @@ from pathlib import Path
 from relay.errors import TransportError
 from tests.acceptance.experiments.city import COMMUNE, OTHER_COMMUNE, PROVINCE, City, founded
 from tests.acceptance.experiments.desks import insist
-from tests.acceptance.experiments.judging import ENDED, judge
+from tests.acceptance.experiments.judging import judge
 from tests.acceptance.experiments.papers import LETTER_BYTES, SCAN_BYTES
+from tests.acceptance.experiments.quiet import ENDED
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.traffic import Relation, Traffic, at_work
 

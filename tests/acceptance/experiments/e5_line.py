@@ -29,9 +29,10 @@ from tests.acceptance.experiments.city import (
     founded,
     rewire,
 )
-from tests.acceptance.experiments.judging import judge, quiesce
+from tests.acceptance.experiments.judging import judge
 from tests.acceptance.experiments.papers import BOOK_BYTES, LETTER_BYTES
 from tests.acceptance.experiments.proxy import Cut, Proxy, Way
+from tests.acceptance.experiments.quiet import quiesce
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.traffic import COLLECT_SECONDS, Relation, Traffic, at_work
 

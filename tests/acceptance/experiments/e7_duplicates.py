@@ -38,7 +38,8 @@ from relay.signing.tls import client_context, peer_node
 from relay.transport.nodes.client import NodesClient
 from tests.acceptance.experiments.city import CENTRAL, OTHER_COMMUNE, PROVINCE, City, founded
 from tests.acceptance.experiments.desks import insist
-from tests.acceptance.experiments.judging import judge, quiesce
+from tests.acceptance.experiments.judging import judge
+from tests.acceptance.experiments.quiet import quiesce
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.traffic import Relation, Traffic, at_work
 

@@ -12,7 +12,6 @@ Raises:  TransportError when a node does not come up again.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -22,34 +21,16 @@ from typing import Any
 from relay.model import Event, Evidence, Reason, Receipt
 from relay.signing.trust import TrustStore
 from tests.acceptance.experiments.city import City
-from tests.acceptance.experiments.desks import Desk, insist, operator_desk
+from tests.acceptance.experiments.desks import Desk, operator_desk
 from tests.acceptance.experiments.kept import Kept, kept_by
 from tests.acceptance.experiments.ledger import Acknowledged, Ledger
 from tests.acceptance.experiments.logs import log_problems
 from tests.acceptance.experiments.proofs import Proofs, expected
+from tests.acceptance.experiments.quiet import QUIET_SECONDS, quiesce
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.traffic import Traffic
 
-QUIET_SECONDS = 90.0
-ENDED = frozenset({"handed-over", "refused", "expired", "cancelled"})
 _AT_ONCE = 8
-
-
-async def quiesce(traffic: Traffic, seconds: float = QUIET_SECONDS) -> list[str]:
-    """Wait until every acknowledged delivery has ended; what has not after so long."""
-    deadline = time.monotonic() + seconds
-    open_: list[str] = []
-    while time.monotonic() < deadline:
-        open_ = [
-            f"{row['message_id']} for {row['recipient']} is {row['state']} at {desk.node}"
-            for desk in traffic.desks.values()
-            for row in await insist(desk.sent)
-            if row["state"] not in ENDED
-        ]
-        if not open_:
-            return []
-        await asyncio.sleep(0.3)
-    return open_
 
 
 async def judge(
