@@ -3,7 +3,8 @@
 A delivery that was sent without an answer may stand at the neighbour already. So before it is given
 up the neighbour is asked for its answer; an answer settles it, a plain "never seen" lets it expire,
 and while the neighbour cannot be asked the receipt says outcome-unknown. What ended so is asked about
-again as soon as the neighbour shows life; any later receipt supersedes it.
+again as soon as the neighbour shows life, and a moment later if it did not answer then: a node that
+starts speaks before it listens. Any later receipt supersedes it.
 
 Touches: the journal, the wire, the notary. Trusts: nothing of an answer until proven.
 Raises:  JournalError.
@@ -28,6 +29,8 @@ SWEEP_SECONDS = 5.0
 AT_ONCE = 200
 ASK_AGAIN_SECONDS = 30.0
 """A neighbour that speaks to us but cannot be asked is not asked at each of its words."""
+ASK_SOON_SECONDS = 5.0
+"""Once more by itself after that: what it said may have been all for days."""
 log = structlog.get_logger("relay.expiry")
 
 
@@ -48,16 +51,20 @@ class ExpiryDesk:
     """Neighbours that may have what ended here with an unknown outcome."""
     _silent_since: dict[NodeId, float] = field(default_factory=dict)
     _met: set[NodeId] = field(default_factory=set)
+    _soon: dict[NodeId, float] = field(default_factory=dict)
+    """Who spoke and could not be asked then, and when (monotonic) to ask once more."""
     _called: asyncio.Event = field(default_factory=asyncio.Event)
 
     def met(self, neighbour: NodeId) -> None:
         """The neighbour shows life."""
         if neighbour not in self._unknown:
             return
-        silent_since = self._silent_since.get(neighbour)
-        if silent_since is None or self.clock.monotonic() - silent_since >= ASK_AGAIN_SECONDS:
+        since = self._silent_since.get(neighbour)
+        if since is None or self.clock.monotonic() - since >= ASK_AGAIN_SECONDS:
             self._met.add(neighbour)
             self._called.set()
+        else:
+            self._soon.setdefault(neighbour, since + ASK_AGAIN_SECONDS)
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -65,6 +72,7 @@ class ExpiryDesk:
         while True:
             self._called.clear()
             self._unknown.update(await self.journal.neighbours_of_unknown_outcomes())
+            self._met |= self._due()
             while self._met:
                 await self.ask_again(self._met.pop())
             wait = first - self.clock.monotonic()
@@ -72,10 +80,18 @@ class ExpiryDesk:
                 more = not self.doubted() and await self.sweep() == AT_ONCE
                 wait = 0 if more else SWEEP_SECONDS
             try:
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(min(wait, SWEEP_SECONDS)):
                     await self._called.wait()
             except TimeoutError:
                 pass
+
+    def _due(self) -> set[NodeId]:
+        """Whom to ask once more now."""
+        now = self.clock.monotonic()
+        due = {neighbour for neighbour, at in self._soon.items() if at <= now}
+        for neighbour in due:
+            del self._soon[neighbour]
+        return due
 
     async def sweep(self) -> int:
         """End what is overdue now; how many deliveries it looked at.
@@ -111,11 +127,20 @@ class ExpiryDesk:
             if neighbour in questions.silent:
                 break
         if Word.SILENT in asked.values():
-            self._unknown.add(neighbour)
-            self._silent_since[neighbour] = self.clock.monotonic()
-        elif len(found) == AT_ONCE:
+            self._silent(neighbour)
+            return
+        self._silent_since.pop(neighbour, None)
+        if len(found) == AT_ONCE:
             self._unknown.add(neighbour)
             self._met.add(neighbour)
+
+    def _silent(self, neighbour: NodeId) -> None:
+        now = self.clock.monotonic()
+        since = self._silent_since.get(neighbour)
+        if since is None or now - since >= ASK_AGAIN_SECONDS:
+            self._soon[neighbour] = now + ASK_SOON_SECONDS
+        self._unknown.add(neighbour)
+        self._silent_since[neighbour] = now
 
     async def _end(self, waiting: Waiting, questions: Questions) -> None:
         reason = Reason.EXPIRED

@@ -42,7 +42,7 @@ OPERATIONS = {
         "store_seal",
         "give_up",
     ),
-    handing: ("acknowledge",),
+    handing: ("mark_fetched", "acknowledge"),
 }
 RECOVERY = ("reminded", "readmit")
 CALLS = ("carry", "hand_back")

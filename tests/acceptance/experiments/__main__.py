@@ -15,6 +15,7 @@ Touches: a folder on disk for each experiment, loopback ports, child processes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import sys
@@ -25,6 +26,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from tests.acceptance.experiments import e9_soak
@@ -43,6 +45,7 @@ def main(
     soak: Annotated[float, typer.Option(min=0, help="E9 alone, this many minutes.")] = 0,
 ) -> None:
     """Prove by experiment that nothing is lost, doubled or stalled."""
+    _quiet()
     if soak:
         raise typer.Exit(0 if _soak(soak) else 1)
     known = {one.name: one for one in EXPERIMENTS}
@@ -94,6 +97,14 @@ def _run(title: str, run: Callable[[Path], Awaitable[Tally]]) -> bool:
     else:
         _say(f"  kept for a look: {folder}")
     return tally.holds
+
+
+def _quiet() -> None:
+    """What parts of the relay tell that run in this process is not to stand between the lines."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _say(text: str) -> None:

@@ -217,6 +217,13 @@ async def founded(
         await network.stop()
 
 
+def link(city: City, name: str, neighbour: str) -> None:
+    """From its next start on, the node has a link to this one, too, beside those of the tree."""
+    url = f"https://127.0.0.1:{city.node(neighbour).nodes_port}"
+    with city.node(name).config.open("a", encoding="utf-8") as config:
+        config.write(f'\n[[neighbours]]\nid = "{neighbour}"\nurl = "{url}"\nrelation = "peer"\n')
+
+
 def rewire(city: City, name: str, neighbour: str, port: int) -> None:
     """From its next start on, `name` calls this neighbour at another port: a proxy's."""
     config = city.node(name).config

@@ -112,7 +112,9 @@ class Desk:
                 content = await response.read()
                 if response.status < 300:
                     return content
-                raise _failure(response.status, f"{self.node} {path}", content)
+                later = response.headers.get("Retry-After")
+                again = f", again after {later} s" if later else ""
+                raise _failure(response.status, f"{self.node} {path}", again, content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoAnswerError(f"{self.node} {path}: {type(error).__name__}: {error}") from error
 
@@ -125,8 +127,8 @@ class NotHereError(TransportError):
     """404."""
 
 
-def _failure(status: int, where: str, content: bytes) -> Exception:
-    words = f"{where}: HTTP {status}: {content[:300].decode('utf-8', 'replace')}"
+def _failure(status: int, where: str, again: str, content: bytes) -> Exception:
+    words = f"{where}: HTTP {status}{again}: {content[:300].decode('utf-8', 'replace')}"
     if status == 404:
         return NotHereError(words)
     return TransportError(words) if status in _COME_AGAIN or status >= 500 else PeerError(words)

@@ -16,6 +16,7 @@ Touches: a city for each lane of work. Needs: strace, allowed to trace.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -45,6 +46,8 @@ CALLS = ("pwrite64", "write", "fdatasync", "fsync", "rename", "openat")
 FAULTS = ("error=EIO", "signal=KILL")
 LANES = 2
 CASE_SECONDS = 60.0
+ENDS_SECONDS = 10.0
+"""A node whose commit failed is on its way out; under strace that takes a moment."""
 UNNOTICED = "went on after a commit that was not synced"
 PAGES_EACH, PAGES_STEP = 24, 24
 
@@ -132,6 +135,8 @@ class Lane:
         refusals = self.refusals
         await self._start(case.options)
         code = await self._passed_or_ended()
+        if code is None and tracing.failed_commit(self.folder / "trace"):
+            code = await self._ends()  # the fault may have come with the end of the pass
         trace = (self.folder / "trace").read_text(encoding="utf-8", errors="replace")
         await self.city.kill(NODE, stay_down=True)
         self.city.node(NODE).process = None
@@ -141,7 +146,19 @@ class Lane:
             return "not reached"
         if self.refusals > refusals:
             return "refused"
-        return UNNOTICED if tracing.failed_commit(self.folder / "trace") else "went on"
+        if not tracing.failed_commit(self.folder / "trace"):
+            return "went on"
+        (self.folder / "trace").rename(self.folder / f"{case.call}-{case.number}.unnoticed")
+        return UNNOTICED
+
+    async def _ends(self) -> int | None:
+        """The exit code, or None when it does not end in ENDS_SECONDS."""
+        process = self.city.node(NODE).process
+        if process is None:
+            return None
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(process.wait(), ENDS_SECONDS)
+        return None
 
     async def _start(self, options: Sequence[str]) -> None:
         node = self.city.node(NODE)

@@ -1,6 +1,6 @@
 """E3: no acknowledgement leaves a socket before the sync that covers it.
 
-A province's node and a commune's run under strace, with the native face in plain HTTP. One document
+A province's node and a commune's run under strace, with both public faces in plain HTTP. One document
 after another is handed in, carried and acknowledged; in between both nodes have nothing to do. Then,
 for each answer that acknowledges something, from the first byte of its request to its own first byte:
 
@@ -10,8 +10,8 @@ for each answer that acknowledges something, from the first byte of its request 
     each payload file that was written was synced after its last write, and each rename was followed by
       a sync of its folder
 
-Answers are the 202 to a sender, the 200 to a recipient that fetches or acknowledges, and on the
-connections between nodes (TLS, so content is hidden) every write after a mark: connections are kept, so
+Answers are the 202 to a sender, the 200 to a recipient that fetches or acknowledges, those of the dialect
+that do one of these (passes go by one face and by the other in turn), and on the connections between nodes (TLS, so content is hidden) every write after a mark: connections are kept, so
 their handshakes are over by then, and what the called side writes is the signed answer to a transfer or
 the 204 for receipts.
 
@@ -29,11 +29,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from relay.demo.network import RunningNode
 from relay.model import digest_of
+from relay.transport.axis.dialect import Call
 from tests.acceptance.experiments import tracing
 from tests.acceptance.experiments.city import COMMUNE, PROVINCE, City, founded
-from tests.acceptance.experiments.judging import judge, quiesce
+from tests.acceptance.experiments.judging import judge
 from tests.acceptance.experiments.papers import LETTER_BYTES, SCAN_BYTES
+from tests.acceptance.experiments.quiet import quiesce
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.tracing import Step
 from tests.acceptance.experiments.traffic import Relation, Traffic, at_work
@@ -51,11 +54,12 @@ PASSES = 8
 IDLE_SECONDS = 0.3
 MARK = "/v1/openapi.json"
 _TRACED = "read,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,fdatasync,fsync,rename"
-_SAYS = ("POST /v1/envelopes", "/ack ", "/envelope ")
+_SAYS = ("/ack ", "/envelope ")
+_AXIS_SAYS = tuple(f"/{c.value} " for c in (Call.SEND, Call.GET, Call.DOWNLOAD, Call.UPDATE))
 
 
 async def run(folder: Path, quick: bool) -> Tally:
-    passes = 1 if quick else PASSES
+    passes = 2 if quick else PASSES
     tally, seen, early = await _traced(folder / "full", passes, {})
     tally.problems += early
     tally.problems += [f"no {kind} was seen" for kind in KINDS if not seen[kind]]
@@ -67,7 +71,7 @@ async def run(folder: Path, quick: bool) -> Tally:
     return tally
 
 
-KINDS = ("202 to a sender", "200 to a recipient", "answer between nodes")
+KINDS = ("202 to a sender", "200 to a recipient", "answer between nodes", "200 by the axis face")
 
 
 async def _traced(
@@ -90,16 +94,16 @@ async def _traced(
         await _pass(traffic)
         for name in NODES:
             await traffic.desks[name].ask("GET", MARK)
-        for _ in range(passes):
+        for number in range(passes):
+            traffic.axis_share = float(number % 2)
             await _pass(traffic)
-        ports = {n: (city.node(n).native_port, city.node(n).nodes_port) for n in NODES}
         for name in NODES:
             (folder / f"{name}.trace").rename(folder / f"{name}.done")
         tally = Tally() if environment else await judge(traffic)
     seen: Counter[str] = Counter()
     early: list[str] = []
     for name in NODES:
-        watch = Watch(name, str(city.node(name).folder / "data"), *ports[name])
+        watch = Watch(city.node(name))
         watch.read(tracing.steps(folder / f"{name}.done"))
         seen += watch.seen
         early += watch.early
@@ -134,10 +138,7 @@ class _Request:
 class Watch:
     """Reads a node's trace and finds answers that came too early."""
 
-    node: str
-    data: str
-    native_port: int
-    nodes_port: int
+    on: RunningNode
     seen: Counter[str] = field(default_factory=Counter)
     early: list[str] = field(default_factory=list)
     _written: dict[str, int] = field(default_factory=dict)
@@ -169,6 +170,14 @@ class Watch:
                 self._commits.append(step.ended)
 
     @property
+    def node(self) -> str:
+        return self.on.plan.name
+
+    @property
+    def data(self) -> str:
+        return str(self.on.folder / "data")
+
+    @property
     def _wal(self) -> str:
         return f"{self.data}/journal.sqlite-wal"
 
@@ -187,7 +196,8 @@ class Watch:
 
     def _on_line(self, step: Step) -> None:
         port = int(step.where[5:].partition("->")[0].rpartition(":")[2])
-        if port not in {self.native_port, self.nodes_port} or step.result <= 0:
+        faces = {self.on.axis_port, self.on.native_port, self.on.nodes_port}
+        if port not in faces or step.result <= 0:
             return
         if step.call.startswith(("read", "recv")):
             self._marked = self._marked or MARK in step.rest
@@ -216,8 +226,10 @@ class Watch:
                 )
 
     def _kind(self, port: int, request: _Request, step: Step) -> str | None:
-        if port == self.nodes_port:
+        if port == self.on.nodes_port:
             return KINDS[2]
+        if port == self.on.axis_port:
+            return KINDS[3] if any(text in request.said for text in _AXIS_SAYS) else None
         if "HTTP/1.1 202" in step.rest:
             return KINDS[0]
         acknowledges = any(text in request.said for text in _SAYS)

@@ -4,7 +4,7 @@ Every connection of a commune's node to its province's and back goes through a p
 book (uploaded ahead, so several requests) are measured undisturbed; then the line is cut after each of
 a row of offsets from nothing to all of those bytes, in the request and in the answer, on kept
 connections and on new ones, where the handshake comes first. A cut behind the last byte of the request
-is one before the answer. Then it swallows everything for a while, delays, and is narrowed to 64 kbit/s.
+is one before the answer. The same is done to the line on which the receipts come back. Then it swallows everything for a while, delays, and is narrowed to 64 kbit/s.
 
 In the end one of the province's neighbours is a black hole: how long documents to the other one take is
 told beside the same without.
@@ -32,8 +32,9 @@ from tests.acceptance.experiments.city import (
 from tests.acceptance.experiments.judging import judge
 from tests.acceptance.experiments.papers import BOOK_BYTES, LETTER_BYTES
 from tests.acceptance.experiments.proxy import Cut, Proxy, Way
+from tests.acceptance.experiments.quiet import quiesce
 from tests.acceptance.experiments.tally import Tally
-from tests.acceptance.experiments.traffic import Relation, Traffic, at_work
+from tests.acceptance.experiments.traffic import COLLECT_SECONDS, Relation, Traffic, at_work
 
 TITLE = "E5 line"
 UP = Relation("xa", "H01.15.02", ("H01",))
@@ -69,21 +70,24 @@ class Line:
                 await asyncio.sleep(0.01)
         return self.traffic.arrived[digest] - self.traffic.sent_at[digest]
 
-    async def measure(self, size_bytes: int) -> dict[Way, int]:
-        """What an undisturbed document takes each way, receipts that come back not counted."""
-        before = dict(self.up.carried)
+    async def measure(self, proxy: Proxy, size_bytes: int) -> dict[Way, int]:
+        """What an undisturbed document takes each way on one of the lines, until all has come back."""
+        before = dict(proxy.carried)
         await self.carry(UP, size_bytes)
-        return {way: self.up.carried[way] - before[way] for way in Way}
+        await quiesce(self.traffic)
+        return {way: proxy.carried[way] - before[way] for way in Way}
 
-    async def cut(self, cut: Cut, size_bytes: int, *, anew: bool) -> bool:
-        """Whether the cut came; the document arrives all the same."""
-        cuts = self.up.cuts
+    async def cut(self, proxy: Proxy, cut: Cut, size_bytes: int, *, anew: bool) -> bool:
+        """Whether the cut came; the document arrives all the same, and its receipts come back."""
+        cuts = proxy.cuts
         if anew:
-            self.up.break_all()
-        self.up.arm(cut)
+            proxy.break_all()
+        proxy.arm(cut)
         await self.carry(UP, size_bytes)
-        self.up.cut = None
-        return self.up.cuts > cuts
+        if proxy is self.down:
+            await quiesce(self.traffic)
+        proxy.cut = None
+        return proxy.cuts > cuts
 
 
 async def run(folder: Path, quick: bool) -> Tally:
@@ -115,11 +119,11 @@ async def run(folder: Path, quick: bool) -> Tally:
 
 async def _cuts(line: Line, quick: bool) -> str:
     done = came = 0
-    for size in (LETTER_BYTES, BOOK_BYTES):
+    for proxy, size in ((line.up, LETTER_BYTES), (line.up, BOOK_BYTES), (line.down, LETTER_BYTES)):
         await line.carry(UP, size)
-        whole = await line.measure(size)
+        whole = await line.measure(proxy, size)
         for cut, anew in _places(whole, quick):
-            came += await line.cut(cut, size, anew=anew)
+            came += await line.cut(proxy, cut, size, anew=anew)
             done += 1
     if came < done * 0.8:
         raise AssertionError(f"{came} of {done} cuts came")
@@ -157,7 +161,9 @@ async def _disturbances(line: Line, quick: bool) -> None:
 
 
 async def _one_silent(line: Line, aside: Proxy, quick: bool) -> str:
-    """Documents to one neighbour, without and with a black hole where the other was."""
+    """Documents to one neighbour, without and with a black hole where the other was; its list is looked
+    at so often that this does not count."""
+    line.traffic.collect_seconds = 0.003
     count = LATENCIES // 6 if quick else LATENCIES
     undisturbed = [await line.carry(DOWN, LETTER_BYTES) for _ in range(count)]
     aside.black_hole = True
@@ -168,6 +174,7 @@ async def _one_silent(line: Line, aside: Proxy, quick: bool) -> str:
     beside = [await line.carry(DOWN, LETTER_BYTES) for _ in range(count)]
     aside.black_hole = False
     aside.break_all()
+    line.traffic.collect_seconds = COLLECT_SECONDS
     await asyncio.gather(*waiting)
     return f"p50, p99 to a neighbour: {_shown(undisturbed)}; beside a black hole: {_shown(beside)}"
 

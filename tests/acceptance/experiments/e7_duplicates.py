@@ -1,7 +1,8 @@
 """E7: the same again, in every way that a system or a neighbour may repeat itself.
 
-The same submission a thousand times from 32 connections; again after its node was killed; again after
-the retry window, when its expiry is long past; each time the answer must be the first one, byte for byte.
+The same submission a thousand times from 32 connections, by either face; again after its node was killed;
+again after the retry window, when its expiry is long past; each time the answer must be the first one,
+byte for byte.
 The same transfer 32 times at once, from a neighbour that the experiment plays itself with that node's
 keys: one delivery, one answer. And a document that was refused, handed in again: a new message for the
 refused recipient alone.
@@ -37,7 +38,8 @@ from relay.signing.tls import client_context, peer_node
 from relay.transport.nodes.client import NodesClient
 from tests.acceptance.experiments.city import CENTRAL, OTHER_COMMUNE, PROVINCE, City, founded
 from tests.acceptance.experiments.desks import insist
-from tests.acceptance.experiments.judging import judge, quiesce
+from tests.acceptance.experiments.judging import judge
+from tests.acceptance.experiments.quiet import quiesce
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.traffic import Relation, Traffic, at_work
 
@@ -59,6 +61,7 @@ async def run(folder: Path, quick: bool) -> Tally:
     ):
         problems = await _submissions(city, traffic, 200 if quick else 1000)
         if not quick:
+            problems += await _submissions(city, traffic, 1000, by_axis=True)
             problems += await _after_window(traffic)
         for size in (2_000,) if quick else (2_000, 300_000, 900_000):
             problems += await _transfers(city, traffic, size)
@@ -89,9 +92,11 @@ def _prepare(city: City) -> None:
 # ---------------------------------------------------------------- submissions
 
 
-async def _submissions(city: City, traffic: Traffic, times: int) -> list[str]:
+async def _submissions(
+    city: City, traffic: Traffic, times: int, *, by_axis: bool = False
+) -> list[str]:
     """From all connections at once, and again across a kill."""
-    content = traffic.write(UP)
+    content = traffic.write(UP, by_axis=by_axis)
     answers = await _from_all(traffic, content, times)
     await city.kill("tinh")
     answers += await _from_all(traffic, content, times // 10)
@@ -100,11 +105,16 @@ async def _submissions(city: City, traffic: Traffic, times: int) -> list[str]:
 
 async def _after_window(traffic: Traffic) -> list[str]:
     """When the document is delivered and its expiry long past."""
-    content = traffic.write(UP)
-    answers = await _from_all(traffic, content, CONNECTIONS)
+    contents = [traffic.write(UP, by_axis=by_axis) for by_axis in (False, True)]
+    answers = [await _from_all(traffic, content, CONNECTIONS) for content in contents]
     await quiesce(traffic)
     await asyncio.sleep(WINDOW_SECONDS + 1)
-    return _different(answers + await _from_all(traffic, content, CONNECTIONS))
+    again = [await _from_all(traffic, content, CONNECTIONS) for content in contents]
+    return [
+        problem
+        for before, after in zip(answers, again, strict=True)
+        for problem in _different(before + after)
+    ]
 
 
 async def _from_all(traffic: Traffic, content: bytes, times: int) -> list[bytes]:
@@ -148,8 +158,8 @@ async def _transfers(city: City, traffic: Traffic, size_bytes: int) -> list[str]
 class _Memory:
     """The played node's payloads."""
 
-    async def read(self, payload: Payload) -> AsyncIterator[bytes]:
-        yield payload.content or b""
+    async def read(self, payload: Payload, offset: int = 0) -> AsyncIterator[bytes]:
+        yield (payload.content or b"")[offset:]
 
 
 def _played(city: City, content: bytes) -> tuple[Signed, bytes, NodesClient]:

@@ -1,96 +1,146 @@
-"""E8: answers that are lost or late, until the delivery expires on one side.
+"""E8: answers that are lost or late, while the delivery expires, or an operator wants it elsewhere.
 
-Each case has its own node that dies and its own outcome:
+Documents go from the ministry's node over a link of its own to a commune's, which another way leads to
+as well, over the province's. On that link is a proxy, which loses large requests, or the answers to them,
+or all. So a delivery is in doubt at the ministry, and it is known here whether the commune has it:
 
-    taken      the next node has it durably and dies before it answers; it stays away until the
-               delivery has expired as outcome-unknown here, and comes back
-    not taken  the same, but it died before it committed
-    never      it was away all the time: nothing was ever sent, the delivery expires
-    late       the answer is swallowed by the line and asked for in time
-
-In the end both sides say the same, or the one says outcome-unknown of what the other never had. What
-operators do to deliveries in doubt (cancel, redirect) belongs into CASES, too: a case is how the next
-node came to have it or not, and what is done here while it is away.
+    late answers   the commune has it; the answer is lost, a question is answered. Cancelled, redirected,
+                   requeued: each asks, is told, and changes nothing.
+    no answers     the commune has it, and cannot be asked. To cancel or redirect it is refused; given up all
+                   the same, or expired, it is outcome-unknown. When they meet again the receipt supersedes
+                   that.
+    no requests    the commune does not have it and says so: cancelled, expired, or sent again, by the
+                   other way or the same.
+    asked again    the commune does not have it, and cannot be asked until it is too late: outcome-unknown.
+                   When they meet it is asked, and if it was silent once more, at a later meeting: a receipt
+                   says for certain that it was cancelled, or expired.
+    deaths         the commune's node dies with it, or just before it has it, and stays away until it expired;
+                   what is sent meanwhile expires, and is certain.
 
 Touches: a city of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from tests.acceptance.experiments.city import COMMUNE, PROVINCE, City, founded, rewire
-from tests.acceptance.experiments.desks import insist
+from tests.acceptance.experiments.city import (
+    CENTRAL,
+    OTHER_COMMUNE,
+    PROVINCE,
+    City,
+    founded,
+    link,
+    rewire,
+)
+from tests.acceptance.experiments.desks import operator_desk
+from tests.acceptance.experiments.doubt import AWAY, HERE, Doubt, Ended
 from tests.acceptance.experiments.judging import judge
-from tests.acceptance.experiments.proxy import Proxy
+from tests.acceptance.experiments.proxy import Loss, Proxy
 from tests.acceptance.experiments.tally import Tally
-from tests.acceptance.experiments.traffic import Relation, Traffic, at_work
+from tests.acceptance.experiments.traffic import at_work
 
 TITLE = "E8 lost answers"
-UP = Relation("xa", "H01.15.02", ("H01",))
-EXPIRY_SECONDS = 5
+EXPIRY_SECONDS = 6
 EXTRA = f"expiry_normal = {EXPIRY_SECONDS}\nanswer_within = 1\n"
-CASES = {"taken": "take_in:committed", "not taken": "take_in:uncommitted", "never": ""}
-PATIENCE_SECONDS = 60.0
+DETOUR = "tinh"
+DEATHS = {"take_in:committed": Ended.HANDED_OVER, "take_in:uncommitted": Ended.EXPIRED}
+REPEATS = 2
 
 
 async def run(folder: Path, quick: bool) -> Tally:
-    problems: list[str] = []
-    async with Proxy(0).running() as line:
+    async with Proxy(0).running() as there, Proxy(0).running() as back:
 
         def prepare(city: City) -> None:
-            line.target = city.node("tinh").nodes_port
-            rewire(city, "xa", "tinh", line.port)
+            for one, other, line in ((HERE, AWAY, there), (AWAY, HERE, back)):
+                link(city, one, other)
+                line.target = city.node(other).nodes_port
+                rewire(city, one, other, line.port)
 
         async with (
-            founded(folder, (PROVINCE, COMMUNE), extra=EXTRA, prepare=prepare) as city,
+            founded(
+                folder, (CENTRAL, PROVINCE, OTHER_COMMUNE), extra=EXTRA, prepare=prepare
+            ) as city,
             at_work(city, seed=8) as traffic,
+            operator_desk(city.node(HERE)) as operator,
         ):
-            for name, point in CASES.items():
-                for _ in range(1 if quick else 3):
-                    problems += await _away(city, traffic, name, point)
-            await _late(traffic, line)
+            doubt = Doubt(city, traffic, there, back, operator)
+            await _late_answers(doubt)
+            await _no_answers(doubt)
+            await _no_requests(doubt, expiry=not quick)
+            await _asked_again(doubt, silent_once_more=not quick)
+            for point, ended in DEATHS.items() if not quick else ():
+                for _ in range(REPEATS):
+                    await _death(doubt, point, ended)
             tally = await judge(traffic)
-    tally.problems += problems
+    tally.problems += doubt.problems
+    tally.notes.append(doubt.told())
     return tally
 
 
-async def _away(city: City, traffic: Traffic, name: str, point: str) -> list[str]:
-    """The next node dies at the point and is back when the delivery has expired at the first."""
-    if point:
-        city.down.add("tinh")
-        city.arm("tinh", point)
-    else:
-        await city.kill("tinh", stay_down=True)
-    first = await traffic.send(UP, traffic.write(UP))
-    await _until(traffic, [first.message_id], "expired")
-    reason = "outcome-unknown" if point else "expired"
-    (row,) = [r for r in await traffic.desks["xa"].sent() if r["message_id"] == first.message_id]
-    problems = [] if row["reason"] == reason else [f"{name}: {row['reason']}, not {reason}"]
-    await city.up("tinh")
-    if name == "taken":
-        await _until(traffic, [first.message_id], "handed-over")
-    return problems
+async def _late_answers(doubt: Doubt) -> None:
+    async with doubt.trouble(Loss.ANSWER):
+        cancelled, redirected, requeued = [await doubt.send() for _ in range(3)]
+        await doubt.both_have(cancelled, redirected, requeued)
+        await doubt.order("cancel", cancelled, settled=1)
+        await doubt.order("redirect", redirected, settled=1, to=DETOUR)
+        await doubt.order("requeue", requeued, settled=1)
+    await doubt.end(Ended.HANDED_OVER, cancelled, redirected, requeued)
 
 
-async def _late(traffic: Traffic, line: Proxy) -> None:
-    """The line swallows a request and its answer; another attempt is answered in time."""
-    line.black_hole = True
-    first = await traffic.send(UP, traffic.write(UP))
-    await asyncio.sleep(1.5)
-    line.black_hole = False
-    line.break_all()
-    await _until(traffic, [first.message_id], "handed-over", "expired")
+async def _no_answers(doubt: Doubt) -> None:
+    async with doubt.trouble(Loss.ANSWER):
+        cancelled, redirected, given_up = [await doubt.send() for _ in range(3)]
+        await doubt.both_have(cancelled, redirected, given_up)
+        expiring = await doubt.send(expiring=True)
+        await doubt.both_have(expiring)
+        doubt.there.close()
+        await doubt.order("cancel", cancelled, refused="may have it")
+        await doubt.order("redirect", redirected, refused="may have it", to=DETOUR)
+        await doubt.order("cancel", given_up, acted=1, unanswered=True)
+        await doubt.end(Ended.UNKNOWN, given_up, expiring)
+        await doubt.in_doubt(cancelled, redirected)
+    await doubt.meet(Ended.HANDED_OVER, cancelled, redirected, given_up, expiring)
 
 
-async def _until(traffic: Traffic, messages: Sequence[str], *states: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        rows = await insist(traffic.desks["xa"].sent)
-        if all(r["state"] in states for r in rows if r["message_id"] in messages):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"{messages} are not {', '.join(states)} after {PATIENCE_SECONDS:g} s")
+async def _no_requests(doubt: Doubt, *, expiry: bool) -> None:
+    async with doubt.trouble(Loss.REQUEST):
+        expiring = [await doubt.send(expiring=True)] if expiry else []
+        cancelled, redirected, requeued = [await doubt.send() for _ in range(3)]
+        await doubt.in_doubt(cancelled, redirected, requeued, *expiring)
+        await doubt.order("cancel", cancelled, acted=1)
+        await doubt.order("redirect", redirected, acted=1, to=DETOUR)
+        doubt.traffic.ledger.detours[redirected] = (HERE, DETOUR, AWAY)
+        await doubt.order("requeue", requeued, acted=1)
+        await doubt.end(Ended.CANCELLED, cancelled)
+        await doubt.end(Ended.EXPIRED, *expiring)
+    await doubt.end(Ended.HANDED_OVER, redirected, requeued)
+
+
+async def _asked_again(doubt: Doubt, *, silent_once_more: bool) -> None:
+    async with doubt.trouble(Loss.REQUEST):
+        expiring, given_up = await doubt.send(expiring=True), await doubt.send()
+        await doubt.in_doubt(given_up, expiring)
+        doubt.there.close()
+        await doubt.order("cancel", given_up, acted=1, unanswered=True)
+        await doubt.end(Ended.UNKNOWN, given_up, expiring)
+        if silent_once_more:
+            doubt.back.lose(None)
+            await doubt.contact()
+            await doubt.asked_in_vain()
+    await doubt.meet(Ended.CANCELLED, given_up)
+    await doubt.meet(Ended.EXPIRED, expiring)
+
+
+async def _death(doubt: Doubt, point: str, ended: Ended) -> None:
+    """It dies at the point, and is back when what it may have has expired as outcome-unknown."""
+    city = doubt.city
+    city.down.add(AWAY)
+    city.arm(AWAY, point)
+    may_have = await doubt.send(expiring=True)
+    await doubt.in_doubt(may_have)
+    never_sent = await doubt.send(expiring=True)
+    await doubt.end(Ended.UNKNOWN, may_have)
+    await doubt.end(Ended.EXPIRED, never_sent)
+    await city.up(AWAY)
+    await doubt.meet(ended, may_have)

@@ -2,10 +2,9 @@
 
 First the closed loop of senders and recipients runs as fast as it can for a while: that is the
 throughput, in deliveries a second. Then half of it is offered at an even pace. Each node's resident
-memory, open files and threads are sampled from /proc. The first third of the time is for caches to fill;
-between the second and the last third the median may grow by no more than the bounds below. Tasks of the
-event loop have no face of their own: one that is left behind holds memory, a connection or a thread.
-The journal's page cache (64 MiB) grows with the journal until it is full: that much is not counted.
+memory, open files and threads are sampled from /proc, and the tasks of its event loop from the file that
+counted_node.py writes. The first third of the time is for caches to fill; between the second and the last
+third the median may grow by no more than the bounds below. The journal's page cache (64 MiB) grows with the journal until it is full: that much is not counted.
 
 Touches: a city of its own; /proc.
 """
@@ -19,13 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from tests.acceptance.experiments.city import COMMUNE, PROVINCE, City, founded
+from tests.acceptance.experiments.city import COMMUNE, PROVINCE, City, Launch, founded
 from tests.acceptance.experiments.judging import judge
 from tests.acceptance.experiments.papers import LETTER_BYTES
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.traffic import Relation, Traffic, at_work
 
 TITLE = "E9 soak"
+COUNTED = Path(__file__).with_name("counted_node.py")
 RELATIONS = (
     Relation("xa", "H01.15.02", ("H01",)),
     Relation("tinh", "H01", ("H01.15.02",)),
@@ -39,10 +39,10 @@ PROVED = 500
 MORE_BYTES = 12 << 20
 PAGE_CACHE_BYTES = 72 << 20
 """64 MiB of pages with what SQLite keeps beside each."""
-MORE_FILES, MORE_THREADS = 8, 4
+MORE_FILES, MORE_THREADS, MORE_TASKS = 8, 4, 32
 
 
-_JOURNAL = "journal.sqlite*"
+_JOURNAL = "data/journal.sqlite*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Sample:
     """What of the journal may be in its page cache by now."""
     files: int
     threads: int
+    tasks: int
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Watched:
     """A node's samples."""
 
     pid: int
-    data: Path
+    folder: Path
     samples: list[Sample] = field(default_factory=list)
 
     def take(self) -> None:
@@ -70,9 +71,10 @@ class Watched:
         self.samples.append(
             Sample(
                 int(words["VmRSS"].split()[0]) << 10,
-                min(PAGE_CACHE_BYTES, sum(p.stat().st_size for p in self.data.glob(_JOURNAL))),
+                min(PAGE_CACHE_BYTES, sum(p.stat().st_size for p in self.folder.glob(_JOURNAL))),
                 len(list((process / "fd").iterdir())),
                 int(words["Threads"]),
+                int((self.folder / "tasks").read_text("ascii")),
             )
         )
 
@@ -88,6 +90,7 @@ def _middle(samples: Sequence[Sample]) -> Sample:
         int(median(s.cached_bytes for s in samples)),
         int(median(s.files for s in samples)),
         int(median(s.threads for s in samples)),
+        int(median(s.tasks for s in samples)),
     )
 
 
@@ -101,7 +104,7 @@ async def run(folder: Path, quick: bool) -> Tally:
 
 async def soak(folder: Path, measure_seconds: float, seconds: float) -> Tally:
     async with (
-        founded(folder, (PROVINCE, COMMUNE)) as city,
+        founded(folder, (PROVINCE, COMMUNE), prepare=_counted) as city,
         at_work(city, seed=9) as traffic,
     ):
         rate = await _throughput(traffic, measure_seconds)
@@ -119,6 +122,11 @@ async def soak(folder: Path, measure_seconds: float, seconds: float) -> Tally:
     return tally
 
 
+def _counted(city: City) -> None:
+    for name in city.names:
+        city.launch(name, Launch(script=COUNTED))
+
+
 async def _throughput(traffic: Traffic, seconds: float) -> float:
     """Collected in the second half of the time, for each second of it."""
     async with traffic.load(RELATIONS, (LETTER_BYTES,), at_once=AT_ONCE, pause=0.0):
@@ -130,9 +138,7 @@ async def _throughput(traffic: Traffic, seconds: float) -> float:
 
 
 async def _soak(city: City, traffic: Traffic, rate: float, seconds: float) -> dict[str, Watched]:
-    watched = {
-        name: Watched(city.node(name).pid, city.node(name).folder / "data") for name in city.names
-    }
+    watched = {n: Watched(city.node(n).pid, city.node(n).folder) for n in city.names}
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(_send_evenly(traffic, rate, seconds))
         while not sending.done():
@@ -162,7 +168,8 @@ def _compare(tally: Tally, name: str, second: Sample, last: Sample) -> None:
     tally.notes.append(
         f"{name}: {second.rss_bytes >> 20} to {last.rss_bytes >> 20} MiB, of it at most"
         f" {second.cached_bytes >> 20} to {last.cached_bytes >> 20} MiB of the journal,"
-        f" files {second.files} to {last.files}, threads {second.threads} to {last.threads}"
+        f" files {second.files} to {last.files}, threads {second.threads} to {last.threads},"
+        f" tasks {second.tasks} to {last.tasks}"
     )
     if grown > MORE_BYTES:
         tally.problems.append(f"{name} grew by {grown >> 20} MiB, limit {MORE_BYTES >> 20} MiB")
@@ -170,3 +177,5 @@ def _compare(tally: Tally, name: str, second: Sample, last: Sample) -> None:
         tally.problems.append(f"{name} has {last.files - second.files} files more")
     if last.threads - second.threads > MORE_THREADS:
         tally.problems.append(f"{name} has {last.threads - second.threads} threads more")
+    if last.tasks - second.tasks > MORE_TASKS:
+        tally.problems.append(f"{name} has {last.tasks - second.tasks} tasks more")

@@ -1,17 +1,17 @@
 """After quiescence: what was acknowledged against what arrived and what can be proved of it.
 
-Asked are the nodes' public faces; receipts are proved with the public verifier and the root alone. Of
-the nodes' databases only `relay audit verify` is asked. Before anything is asked every node is killed
-and started again, so that what it shows is what it holds durably.
+Asked are the nodes' public faces; receipts are proved with the public verifier and the root alone.
+Whether who signed a receipt does hold what it speaks of is read on its disk (kept.py), and its log is
+judged by `relay audit verify` (logs.py). Before anything is asked every node is killed and started
+again, so that what it shows is what it holds durably.
 
-Touches: the nodes' faces; `relay audit verify` as a process.
+Touches: the nodes' faces and disks; `relay audit verify` as a process.
 Raises:  TransportError when a node does not come up again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -21,32 +21,16 @@ from typing import Any
 from relay.model import Event, Evidence, Reason, Receipt
 from relay.signing.trust import TrustStore
 from tests.acceptance.experiments.city import City
-from tests.acceptance.experiments.desks import Desk, insist, operator_desk
+from tests.acceptance.experiments.desks import Desk, operator_desk
+from tests.acceptance.experiments.kept import Kept, kept_by
 from tests.acceptance.experiments.ledger import Acknowledged, Ledger
-from tests.acceptance.experiments.proofs import Proofs, audit_problem, expected
+from tests.acceptance.experiments.logs import log_problems
+from tests.acceptance.experiments.proofs import Proofs, expected
+from tests.acceptance.experiments.quiet import QUIET_SECONDS, quiesce
 from tests.acceptance.experiments.tally import Tally
 from tests.acceptance.experiments.traffic import Traffic
 
-QUIET_SECONDS = 90.0
-_ENDED = frozenset({"handed-over", "refused", "expired", "cancelled"})
 _AT_ONCE = 8
-
-
-async def quiesce(traffic: Traffic, seconds: float = QUIET_SECONDS) -> list[str]:
-    """Wait until every acknowledged delivery has ended; what has not after so long."""
-    deadline = time.monotonic() + seconds
-    open_: list[str] = []
-    while time.monotonic() < deadline:
-        open_ = [
-            f"{row['message_id']} for {row['recipient']} is {row['state']} at {desk.node}"
-            for desk in traffic.desks.values()
-            for row in await insist(desk.sent)
-            if row["state"] not in _ENDED
-        ]
-        if not open_:
-            return []
-        await asyncio.sleep(0.3)
-    return open_
 
 
 async def judge(
@@ -61,7 +45,8 @@ async def judge(
             for name in traffic.city.running
         }
         trust = TrustStore([traffic.city.network.root.read_bytes()])
-        bench = Bench(traffic.city, traffic.ledger, operators, Proofs(operators, trust))
+        kept = {n: await asyncio.to_thread(kept_by, traffic.city.node(n)) for n in operators}
+        bench = Bench(traffic.city, traffic.ledger, operators, kept, Proofs(operators, trust))
         tally = await bench.judge(sample)
     tally.problems += traffic.ledger.contradictions
     tally.problems += [f"not quiet: {one}" for one in open_]
@@ -75,6 +60,7 @@ class Bench:
     city: City
     ledger: Ledger
     operators: dict[str, Desk]
+    kept: dict[str, Kept]
     proofs: Proofs
     _given: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     """(message, recipient) → every delivery that stands in a recipient's list."""
@@ -139,10 +125,14 @@ class Bench:
     async def _judge_message(self, sent: Acknowledged, *, proved: bool) -> None:
         self._tally.acknowledged += len(sent.recipients)
         view = await self.proofs.view(sent.node, sent.message_id)
-        if view is None or view["digest"] != sent.digest:
+        held = self.kept[sent.node].holds(sent.message_id, sent.digest)
+        if view is None or view["digest"] != sent.digest or not held:
             self._tally.lost += len(sent.recipients)
             self._fault(f"{sent.node} acknowledged {sent.message_id} and does not hold it")
             return
+        shown = {one["digest"] for each in view["deliveries"] for one in each["receipts"]}
+        if sent.receipt and sent.receipt not in shown:
+            self._fault(f"{sent.node} named receipt {sent.receipt[:12]} and does not show it")
         deliveries = {one["recipient"]: one for one in view["deliveries"]}
         for recipient in sent.recipients:
             one = deliveries.get(recipient)
@@ -187,6 +177,8 @@ class Bench:
                 self._fault(f"{where} was delivered, and {sent.node} says {one['state']}")
         elif final:
             self._tally.refused += 1
+            if (sent.message_id, one["recipient"]) in self._given:
+                self._fault(f"{where} stands in a list, and a receipt says {final[0].reason}")
         elif unknown or one["state"] == "in-doubt":
             self._tally.in_doubt += 1
         else:
@@ -196,16 +188,19 @@ class Bench:
     def _judge_events(
         self, sent: Acknowledged, recipient: str, evidence: Sequence[tuple[Evidence, Receipt]]
     ) -> None:
-        """Each event once, by who it is the business of; all of them where it was delivered."""
+        """Each event once, by who it is the business of; all of them where it was delivered. That an
+        outcome is unknown, and then what it was, are two."""
         where = f"{sent.message_id} for {recipient}"
         happened = Counter((receipt.issuer, said.event) for said, receipt in evidence)
+        unknown = {r.issuer for said, r in evidence if said.reason is Reason.OUTCOME_UNKNOWN}
         for (issuer, event), count in happened.items():
-            if count > 1:
+            if count > 1 + (event is Event.RELAY_FAILURE and issuer in unknown):
                 self._fault(f"{where}: {count} receipts of {issuer} for {event}")
                 self._tally.doubled += event is Event.CONTENT_HANDOVER
         if not self._was_given(sent, recipient):
             return
-        due = set(expected(self.city.way(sent.node, recipient)))
+        way = self.ledger.detours.get(sent.message_id) or self.city.way(sent.node, recipient)
+        due = set(expected(way))
         said = {(str(i), e) for i, e in happened if not e.negative}
         if not any(
             e.negative for _, e in happened
@@ -243,19 +238,17 @@ class Bench:
         """Whoever signed it holds it, and the bytes it says it took over."""
         issuer = str(receipt.issuer)
         if isinstance(problem := await self.proofs.receipt(issuer, digest), str):
-            self._fault(f"{issuer} signed {digest[:12]} and does not hold it: {problem}")
+            self._fault(f"{issuer} signed {digest[:12]} and does not show it: {problem}")
+        if digest not in self.kept[issuer].receipts:
+            self._fault(f"{issuer} signed {digest[:12]} and does not hold it")
         if all(said.event.negative for said in receipt.evidence):
             return
-        view = await self.proofs.view(issuer, sent.message_id)
-        if view is None or view["digest"] != sent.digest:
+        if not self.kept[issuer].holds(sent.message_id, sent.digest):
             self._fault(f"{issuer} signed {digest[:12]} and does not hold {sent.message_id}")
 
     # ------------------------------------------------------------ logs
 
     async def _judge_logs(self) -> None:
         for name, desk in self.operators.items():
-            logged = {e["receipt"] async for e in desk.entries() if "receipt" in e}
-            for digest in sorted(self.proofs.held.get(name, set()) - logged):
-                self._fault(f"the log of {name} has no receipt {digest[:12]}")
-            if problem := await audit_problem(self.city, name):
-                self._fault(f"the log of {name}: {problem}")
+            shown = self.proofs.held.get(name, set())
+            self._tally.problems += await log_problems(self.city, desk, self.kept[name], shown)

@@ -12,12 +12,13 @@ from relay.model import digest_of
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A submission that a node said is durable."""
+    """A submission that a node said is durable; `receipt` is the digest of the receipt it named, if any."""
 
     message_id: str
     node: str
     digest: str
     recipients: tuple[str, ...]
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,6 @@ class Seen:
 
     node: str
     delivery_id: str
-    message_id: str
     recipient: str
     digest: str
 
@@ -38,6 +38,8 @@ class Ledger:
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
     contradictions: list[str] = field(default_factory=list)
+    detours: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Message → the nodes it passes, where they are not those of the tree."""
     _answers: dict[str, bytes] = field(default_factory=dict)
     _renewals: set[str] = field(default_factory=set)
 
@@ -45,14 +47,22 @@ class Ledger:
         self.offered.add(digest_of(content))
 
     def acknowledge(
-        self, message_id: str, node: str, content: bytes, recipients: tuple[str, ...], answer: bytes
+        self,
+        message_id: str,
+        node: str,
+        content: bytes,
+        recipients: tuple[str, ...],
+        answer: bytes,
+        receipt: str = "",
     ) -> None:
         """A repeat must be answered with the very bytes of the first answer."""
         digest = digest_of(content)
         first = self._answers.setdefault(f"{node} {digest}", answer)
         if first != answer and message_id not in self._renewals:
             self.contradictions.append(f"{node} answered {digest[:12]} twice, differently")
-        self.acknowledged.setdefault(message_id, Acknowledged(message_id, node, digest, recipients))
+        self.acknowledged.setdefault(
+            message_id, Acknowledged(message_id, node, digest, recipients, receipt)
+        )
 
     def renewed(self, message_id: str) -> None:
         """This message is to begin anew what another ended badly: another answer is right."""

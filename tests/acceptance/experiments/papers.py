@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from relay.envelope.documents import AttachmentContent, Document, Stamp
-from relay.envelope.writer import write_document
-from relay.model import Party, Priority
+from relay.envelope.documents import AttachmentContent, Document, Stamp, StatusMessage
+from relay.envelope.writer import write_document, write_status
+from relay.model import Party, Priority, ResponseFor
 
 LETTER_BYTES = 2_000
 SCAN_BYTES = 300_000
@@ -55,3 +55,16 @@ class Papers:
                 attachments=(AttachmentContent("phu-luc.pdf", "application/pdf", attached),),
             )
         )
+
+    def status(self, sender: str, recipient: str) -> bytes:
+        """A status message on some document of the recipient's."""
+        number = next(self._numbers)
+        answered = ResponseFor(
+            organ_id=recipient,
+            code=f"{number}/{self.name}",
+            document_id=f"{recipient},2026/11/23,{self.name}-{number}",
+            promulgation_date="23/11/2026",
+        )
+        sender_party = Party(sender, "Cơ quan nhận")
+        at = datetime.now(UTC)
+        return write_status(StatusMessage(sender_party, answered, "03", "Đã tiếp nhận", at))

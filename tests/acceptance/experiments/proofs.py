@@ -1,23 +1,20 @@
 """What nodes can show and prove, asked through their operators' face and proved with the root alone.
 
-Touches: the nodes' control sockets; `relay audit verify` as a process. Trusts: the root certificate.
+Touches: the nodes' control sockets. Trusts: the root certificate.
 Raises:  TransportError when a node does not answer.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from relay.errors import RelayError
-from relay.model import Event, Receipt
+from relay.model import Event, Receipt, Signed
 from relay.signing.evidence import verify_receipt
 from relay.signing.trust import TrustStore
 from relay.wire.container import read_receipts
-from tests.acceptance.experiments.city import City
 from tests.acceptance.experiments.desks import Desk
 
 _CONTAINER_BYTES = 4 << 20
@@ -25,7 +22,7 @@ _CONTAINER_BYTES = 4 << 20
 
 @dataclass(slots=True)
 class Proofs:
-    """Everything is asked once."""
+    """Everything is asked once, and the same document with the same signature proved once."""
 
     operators: Mapping[str, Desk]
     trust: TrustStore
@@ -33,6 +30,7 @@ class Proofs:
     """Receipts that each node showed, by digest."""
     _views: dict[tuple[str, str], dict[str, Any] | None] = field(default_factory=dict)
     _proved: dict[tuple[str, str], Receipt | str] = field(default_factory=dict)
+    _verdicts: dict[Signed, Receipt | str] = field(default_factory=dict)
 
     async def receipt(self, node: str, digest: str) -> Receipt | str:
         """Proven with nothing but the root; or what is wrong with it."""
@@ -47,10 +45,18 @@ class Proofs:
     def _prove(self, container: bytes, digest: str) -> Receipt | str:
         try:
             (signed,) = read_receipts(container, _CONTAINER_BYTES)
-            if signed.digest != digest:
-                return "another receipt than was asked for"
-            return verify_receipt(signed, self.trust, None)
         except (RelayError, ValueError) as error:
+            return str(error)
+        if signed.digest != digest:
+            return "another receipt than was asked for"
+        if signed not in self._verdicts:
+            self._verdicts[signed] = self._verify(signed)
+        return self._verdicts[signed]
+
+    def _verify(self, signed: Signed) -> Receipt | str:
+        try:
+            return verify_receipt(signed, self.trust, None)
+        except RelayError as error:
             return str(error)
 
     async def view(self, node: str, message_id: str) -> dict[str, Any] | None:
@@ -60,22 +66,6 @@ class Proofs:
             for one in () if view is None else view["deliveries"]:
                 self.held.setdefault(node, set()).update(r["digest"] for r in one["receipts"])
         return self._views[key]
-
-
-async def audit_problem(city: City, name: str) -> str:
-    """What `relay audit verify` has to say against a node's log; empty when it holds."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "relay",
-        "audit",
-        "verify",
-        str(city.node(name).config),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    return "" if process.returncode == 0 else said.decode("utf-8", "replace").strip()
 
 
 def expected(way: Sequence[str]) -> Iterable[tuple[str, Event]]:

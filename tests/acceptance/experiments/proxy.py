@@ -31,6 +31,17 @@ class Cut:
     after_bytes: int
 
 
+class Loss(StrEnum):
+    """What becomes of large requests: on a new connection they are told from questions by their size."""
+
+    REQUEST = "the connection is reset before all of it has passed"
+    ANSWER = "it passes, and its answer is swallowed"
+
+
+LARGE_BYTES = 20_000
+"""More than a handshake with a few questions behind it."""
+
+
 @dataclass(slots=True)
 class Proxy:
     """From a port of its own to the node's."""
@@ -39,6 +50,10 @@ class Proxy:
     cut: Cut | None = None
     black_hole: bool = False
     """Bytes are taken and go nowhere, in both directions; connections stay open."""
+    shut: bool = False
+    """Whoever calls is turned away at once."""
+    loss: Loss | None = None
+    """Done to every connection while it is set; small requests are answered."""
     delay_seconds: float = 0.0
     bytes_per_second: float = 0.0
     """Of each connection and direction; 0 without limit."""
@@ -54,6 +69,17 @@ class Proxy:
         """Count from here."""
         self.cut = cut
         self._counted = dict.fromkeys(Way, 0)
+
+    def lose(self, loss: Loss | None) -> None:
+        """From here on, and on new connections, as this is judged by what a connection carried."""
+        self.loss = loss
+        self.shut = False
+        self.break_all()
+
+    def close(self) -> None:
+        """Until `lose` opens it again."""
+        self.shut = True
+        self.break_all()
 
     def break_all(self) -> None:
         """Every connection is reset, so that the next request begins with a handshake."""
@@ -72,6 +98,9 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self.shut:
+            writer.transport.abort()
+            return
         self._open.add(writer)
         try:
             there = await asyncio.open_connection("127.0.0.1", self.target)
@@ -81,9 +110,10 @@ class Proxy:
             return
         self._open.add(there[1])
         both = (writer, there[1])
+        came = dict.fromkeys(Way, 0)
         tasks = (
-            asyncio.create_task(self._pass(Way.THERE, reader, there[1])),
-            asyncio.create_task(self._pass(Way.BACK, there[0], writer)),
+            asyncio.create_task(self._pass(Way.THERE, reader, there[1], came)),
+            asyncio.create_task(self._pass(Way.BACK, there[0], writer, came)),
         )
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -94,12 +124,20 @@ class Proxy:
             one.transport.abort()
 
     async def _pass(
-        self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        way: Way,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        came: dict[Way, int],
     ) -> None:
-        """Until the end or the cut."""
+        """Until the end or the cut; `came` is of this connection, both ways."""
         with contextlib.suppress(ConnectionError, OSError):
             while chunk := await reader.read(self._most()):
-                if self.black_hole:
+                came[way] += len(chunk)
+                large = came[Way.THERE] > LARGE_BYTES
+                if large and self.loss is Loss.REQUEST:
+                    return
+                if self.black_hole or (large and way is Way.BACK and self.loss is Loss.ANSWER):
                     continue
                 await self._hold_up(len(chunk))
                 whole = self._before_cut(way, chunk)
