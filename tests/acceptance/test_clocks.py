@@ -64,8 +64,8 @@ async def test_what_was_accepted_alone_under_a_clock_ahead_goes_once_the_clock_i
     assert all(pair.ends(one) == [("queued", None)] for one in message_ids)
 
     pair.off["xa"] = RIGHT
-    for one in message_ids:
-        await pair.until(lambda one=one: pair.ends(one) == [("available", None)])
+    there = [("available", None)]
+    await pair.until(lambda: all(pair.ends(one) == there for one in message_ids))
 
     assert len(pair.rows("tinh", "SELECT 1 FROM deliveries")) == 3
 
