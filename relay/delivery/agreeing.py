@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -113,12 +114,10 @@ class Agreement:
         self.judge()
 
     async def _ask(self, neighbour: NodeId) -> None:
-        try:
+        """Silence says nothing of the time; that the neighbour is away is told elsewhere."""
+        with suppress(TransportError, PeerError, TimeoutError):
             async with asyncio.timeout(ANSWER_SECONDS):
                 at = await self.ask(neighbour)
-        except (TransportError, PeerError, TimeoutError) as error:
-            log.debug("time-not-told", neighbour=neighbour, error=str(error))
-        else:
             self.heard(neighbour, at)
 
     async def _tell(self) -> None:

@@ -77,6 +77,8 @@ class ReturnDesk:
         for one in batch:
             try:
                 await self.wire.hand_back(neighbour, [one.receipt])
+            except AccessError as error:
+                raise TransportError(str(error)) from error  # as above
             except PeerError as error:
                 await self.journal.park_return(one.return_row, str(error), self.clock.now())
             else:

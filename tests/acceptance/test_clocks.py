@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,6 @@ expiry_urgent = "P1D"
 expiry_express = "P1D"
 """
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-
-def _is_available(pair: Pair, message_id: str) -> bool:
-    return pair.ends(message_id) == [("available", None)]
 
 
 @pytest.fixture
@@ -69,8 +64,8 @@ async def test_what_was_accepted_alone_under_a_clock_ahead_goes_once_the_clock_i
     assert all(pair.ends(one) == [("queued", None)] for one in message_ids)
 
     pair.off["xa"] = RIGHT
-    for one in message_ids:
-        await pair.until(partial(_is_available, pair, one))
+    there = [("available", None)]
+    await pair.until(lambda: all(pair.ends(one) == there for one in message_ids))
 
     assert len(pair.rows("tinh", "SELECT 1 FROM deliveries")) == 3
 

@@ -133,7 +133,7 @@ async def test_it_ends_when_the_clock_is_set_right(monkeypatch: pytest.MonkeyPat
     async with asyncio.timeout(5):
         while machine.asked < 3:
             await asyncio.sleep(0.005)
-        assert machine.agreement.off is not None
+        assert machine.agreement.waits_for() is not None
         machine.off = timedelta()
         machine.steady.compare()
         machine.agreement.look()

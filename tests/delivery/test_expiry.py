@@ -51,6 +51,28 @@ async def test_what_is_in_time_is_left_alone(hasty: Any) -> None:
     assert await hasty.states(accepted.message_id) == {"queued"}
 
 
+async def test_nothing_expires_by_a_clock_that_is_doubted(
+    hasty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is overdue by it waits until the clock agrees with somebody's again."""
+    monkeypatch.setattr(expiry, "SWEEP_SECONDS", 0.02)
+    accepted = await hasty.submit("H01")
+    hasty.late = LATE
+    looked = 0
+
+    def doubted() -> bool:
+        nonlocal looked
+        looked += 1
+        return looked < 5
+
+    running = asyncio.create_task(replace(hasty.expiry, doubted=doubted).run())
+    await hasty.until(lambda: looked > 3)
+    assert await hasty.states(accepted.message_id) == {"queued"}
+
+    await hasty.reach(accepted.message_id, "expired")
+    running.cancel()
+
+
 async def test_what_was_never_sent_expires_with_a_signed_receipt(hasty: Any) -> None:
     """The sender's list says who gave up and why; the receipt follows the submission's."""
     accepted = await hasty.submit("H01")

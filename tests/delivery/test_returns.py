@@ -94,6 +94,29 @@ async def test_a_neighbour_that_does_not_know_us_gets_them_once_it_does(
         await world.until(lambda: len(world.wire.handed) == 3)
 
 
+async def test_none_is_parked_for_a_neighbour_that_forgets_us_in_between(
+    world: Any, waiting: list[Signed]
+) -> None:
+    """It refuses the batch for one of them, and then no longer knows who asks: that says nothing of the
+    others."""
+    bad, left = waiting[1], 2
+
+    def handing(receipts: Sequence[Signed]) -> Exception | None:
+        nonlocal left
+        if len(receipts) == 1 and left:
+            left -= 1
+            return AccessError("HTTP 403: not a neighbour")
+        return PeerError("HTTP 422") if bad in receipts else None
+
+    world.wire.handing = handing
+    async with world.run():
+        await _until_none_waits(world)
+
+    assert world.wire.handed == [waiting[0], waiting[2]]
+    parked = await world.journal.rows("SELECT receipt FROM returns WHERE parked = 1")
+    assert parked == [(bad.digest,)]
+
+
 async def test_one_that_is_refused_stops_no_other(world: Any, waiting: list[Signed]) -> None:
     """The neighbour refuses a batch as a whole; one by one only the bad one stays behind."""
     bad = waiting[1]

@@ -21,7 +21,7 @@ from relay.audit.entries import parse
 from relay.delivery.clock import Clock
 from relay.delivery.records import Admitted, Freeze
 from relay.errors import GoneError
-from relay.journal import retaining
+from relay.journal import retaining, sweeping
 from relay.journal.ahead import AheadFiles
 from relay.journal.inspect import stored_log
 from relay.journal.migrate import migrations
@@ -508,6 +508,26 @@ async def test_the_sweep_waits_while_intake_does(
     await sweep
 
     assert not await _has(journal, b"<edXML/>")
+
+
+async def test_nothing_leaves_by_a_clock_that_is_doubted(
+    journal: SqliteJournal, sweeper: Sweeper, make: Any, time: Time, monkeypatch: Any
+) -> None:
+    """What is old enough by it may be of today."""
+    monkeypatch.setattr(sweeping, "DOUBT_SECONDS", 0.01)
+    await _admit(journal, make.admission(), S.HANDED_OVER, make.at)
+    time.now += 90 * DAYS
+    doubted = True
+    sweeper.doubted = lambda: doubted
+    running = asyncio.create_task(sweeper.run())
+    await asyncio.sleep(0.3)
+    assert await _has(journal, b"<edXML/>")
+
+    doubted = False
+    async with asyncio.timeout(5):
+        while await _has(journal, b"<edXML/>"):
+            await asyncio.sleep(0.01)
+    running.cancel()
 
 
 async def test_a_sweep_leaves_one_entry_with_counts(
