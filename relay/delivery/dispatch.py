@@ -27,7 +27,7 @@ import structlog
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.neighbours.answers import require_answer
-from relay.delivery.neighbours.channel import Channel
+from relay.delivery.neighbours.channel import Channel, Work
 from relay.delivery.neighbours.freezing import header_of
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.records import (
@@ -172,17 +172,26 @@ class Dispatcher:
         wait = channel.blocked_until - self.clock.monotonic()
         if wait > 0:
             return wait
+        for work in channel.order:
+            match work:
+                case Work.RECEIPTS:
+                    self._start_returns(channel)
+                case Work.REPEATS:
+                    await self._start_repeats(channel)
+                case Work.NEW:
+                    await self._start_new(channel)
+        return await self._until_next(channel)
+
+    def _start_returns(self, channel: Channel) -> None:
         if channel.returns_waiting and not channel.returning and channel.room:
             channel.returns_waiting = False
             channel.returning = True
             self._start(channel, self._return(channel))
-        if channel.probes_with_new_work:
-            await self._start_new(channel)
+
+    async def _start_repeats(self, channel: Channel) -> None:
         if channel.room:
             for transfer in await self._due(channel):
                 self._start(channel, self._repeat(channel, transfer))
-        await self._start_new(channel)
-        return await self._until_next(channel)
 
     async def _start_new(self, channel: Channel) -> None:
         while channel.room:

@@ -12,7 +12,7 @@ from relay.audit.entries import parse
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
-from relay.errors import AccessError, ConflictError, PeerError, TransportError
+from relay.errors import AccessError, ConflictError, PeerError, TransportError, UnansweredError
 from relay.model import AgencyCode, Event, Evidence, MessageType, NodeId, Receipt, Signed
 
 UP = NodeId("tinh")
@@ -76,6 +76,22 @@ async def test_an_unreachable_neighbour_gets_them_later(world: Any, waiting: lis
     world.wire.handing = handing
     async with world.run():
         await world.until(lambda: len(world.wire.handed) == 3)
+
+
+async def test_receipts_the_neighbour_chokes_on_do_not_stop_documents(
+    world: Any, waiting: list[Signed]
+) -> None:
+    """A dead neighbour's one probe is not theirs each time: new documents and old have their turns."""
+    world.wire.handing = lambda _: UnansweredError("cut")
+    broken = [UnansweredError("cut")]
+    world.wire.failing = lambda *_: broken.pop() if broken else None
+    old = await world.submit("H01")
+    async with world.run():
+        await world.until(lambda: world.dispatcher.channels[UP].dead)
+        late = await world.submit("H01")
+        await world.reach(old.message_id, "relayed")
+        await world.reach(late.message_id, "relayed")
+    assert (world.wire.handed, broken) == ([], [])
 
 
 async def test_a_neighbour_that_does_not_know_us_gets_them_once_it_does(

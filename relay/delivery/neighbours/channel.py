@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from relay.delivery.neighbours.lanes import Lanes
 from relay.delivery.records import Ready
@@ -20,6 +21,14 @@ from relay.model import NodeId
 CONTACT_SECONDS = 1.0
 DEAD_AFTER = 3
 """Failures in a row after which a neighbour gets one probe at a time."""
+
+
+class Work(Enum):
+    """What is brought to a neighbour, in the order in which a healthy one gets it."""
+
+    RECEIPTS = auto()
+    REPEATS = auto()
+    NEW = auto()
 
 
 @dataclass(slots=True)
@@ -50,10 +59,12 @@ class Channel:
         return self.failures >= DEAD_AFTER
 
     @property
-    def probes_with_new_work(self) -> bool:
-        """Every second probe of a failing neighbour carries something new: a transfer on which the
-        neighbour chokes each time must not keep all others from ever being tried."""
-        return self.failures > 0 and self.failures % 2 == 0
+    def order(self) -> tuple[Work, ...]:
+        """What goes first. A failing neighbour's probes take turns: if it chokes on one kind each time,
+        the others must not wait for that for ever."""
+        turn = self.failures % len(Work)
+        kinds = tuple(Work)
+        return kinds[turn:] + kinds[:turn]
 
     @property
     def room(self) -> int:

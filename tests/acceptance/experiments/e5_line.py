@@ -119,7 +119,8 @@ async def run(folder: Path, quick: bool) -> Tally:
 
 async def _cuts(line: Line, quick: bool) -> str:
     done = came = 0
-    for proxy, size in ((line.up, LETTER_BYTES), (line.up, BOOK_BYTES), (line.down, LETTER_BYTES)):
+    up = ((line.up, LETTER_BYTES), (line.up, BOOK_BYTES))
+    for proxy, size in up if quick else (*up, (line.down, LETTER_BYTES)):
         await line.carry(UP, size)
         whole = await line.measure(proxy, size)
         for cut, anew in _places(whole, quick):

@@ -11,6 +11,8 @@ or all. So a delivery is in doubt at the ministry, and it is known here whether 
                    that.
     no requests    the commune does not have it and says so: cancelled, expired, or sent again, by the
                    other way or the same.
+    late request   the commune does not have it and says so, so it goes by the other way; then the first
+                   request arrives, which the line had held back. It is recognised.
     asked again    the commune does not have it, and cannot be asked until it is too late: outcome-unknown.
                    When they meet it is asked, and if it was silent once more, at a later meeting: a receipt
                    says for certain that it was cancelled, or expired.
@@ -68,6 +70,7 @@ async def run(folder: Path, quick: bool) -> Tally:
             await _late_answers(doubt)
             await _no_answers(doubt)
             await _no_requests(doubt, expiry=not quick)
+            await _late_request(doubt)
             await _asked_again(doubt, silent_once_more=not quick)
             for point, ended in DEATHS.items() if not quick else ():
                 for _ in range(REPEATS):
@@ -115,6 +118,17 @@ async def _no_requests(doubt: Doubt, *, expiry: bool) -> None:
         await doubt.end(Ended.CANCELLED, cancelled)
         await doubt.end(Ended.EXPIRED, *expiring)
     await doubt.end(Ended.HANDED_OVER, redirected, requeued)
+
+
+async def _late_request(doubt: Doubt) -> None:
+    async with doubt.trouble(Loss.HELD):
+        redirected = await doubt.send()
+        await doubt.in_doubt(redirected)
+        await doubt.order("redirect", redirected, acted=1, to=DETOUR)
+        doubt.traffic.ledger.detours[redirected] = (HERE, DETOUR, AWAY)
+        await doubt.end(Ended.HANDED_OVER, redirected)
+        if not await doubt.there.let_go():
+            doubt.problems.append("no request was held")
 
 
 async def _asked_again(doubt: Doubt, *, silent_once_more: bool) -> None:

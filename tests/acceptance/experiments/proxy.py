@@ -36,8 +36,13 @@ class Loss(StrEnum):
 
     REQUEST = "the connection is reset before all of it has passed"
     ANSWER = "it passes, and its answer is swallowed"
+    HELD = "it is kept until it is let go, long after the caller has given up"
 
 
+LATE_SECONDS = 3.0
+HELD_BYTES = 3_500
+"""A handshake with a question or two: of a transfer no more than HTTP's own header has passed, for a node
+that knows which transfer is arriving does not call it unknown."""
 LARGE_BYTES = 20_000
 """More than a handshake with a few questions behind it."""
 
@@ -64,6 +69,8 @@ class Proxy:
     port: int = 0
     _counted: dict[Way, int] = field(default_factory=lambda: dict.fromkeys(Way, 0))
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
+    _held: int = 0
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def arm(self, cut: Cut) -> None:
         """Count from here."""
@@ -74,7 +81,17 @@ class Proxy:
         """From here on, and on new connections, as this is judged by what a connection carried."""
         self.loss = loss
         self.shut = False
+        self._released.clear()
         self.break_all()
+
+    async def let_go(self) -> int:
+        """What was held passes now, until all of it has been answered; how many requests it was."""
+        count = self._held
+        self.loss = None
+        self._released.set()
+        while self._held:
+            await asyncio.sleep(0.05)
+        return count
 
     def close(self) -> None:
         """Until `lose` opens it again."""
@@ -137,6 +154,10 @@ class Proxy:
                 large = came[Way.THERE] > LARGE_BYTES
                 if large and self.loss is Loss.REQUEST:
                     return
+                held = self.loss is Loss.HELD and came[Way.THERE] > HELD_BYTES
+                if held and way is Way.THERE:
+                    await self._hold(chunk, reader, writer)
+                    return
                 if self.black_hole or (large and way is Way.BACK and self.loss is Loss.ANSWER):
                     continue
                 await self._hold_up(len(chunk))
@@ -148,6 +169,22 @@ class Proxy:
                     self.cut = None
                     self.cuts += 1
                     return
+
+    async def _hold(
+        self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Ends with the answer, which finds nobody, or after LATE_SECONDS."""
+        said = [first]
+        self._held += 1
+        try:
+            with contextlib.suppress(ConnectionError):
+                while chunk := await reader.read(CHUNK_BYTES):
+                    said.append(chunk)
+            await self._released.wait()
+            writer.write(b"".join(said))
+            await asyncio.sleep(LATE_SECONDS)
+        finally:
+            self._held -= 1
 
     def _most(self) -> int:
         """Small pieces where the line is narrow."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.delivery.neighbours.channel import DEAD_AFTER, Channel
+from relay.delivery.neighbours.channel import DEAD_AFTER, Channel, Work
 from relay.model import NodeId
 
 
@@ -57,15 +57,16 @@ def test_a_sign_of_life_ends_the_wait() -> None:
     assert channel.failures == 1
 
 
-def test_every_second_probe_carries_something_new() -> None:
-    """So that a transfer the neighbour chokes on is not the only thing it is ever sent."""
+def test_the_probes_of_a_failing_neighbour_take_turns() -> None:
+    """Whatever it chokes on each time, receipts, an old document or a new one, is not all it is sent."""
     channel = Channel(NodeId("tinh"), 6)
-    probes = []
+    first = [channel.order[0]]
     for _ in range(4):
         channel.failed(0.0)
-        probes.append(channel.probes_with_new_work)
+        first.append(channel.order[0])
 
-    assert probes == [False, True, False, True]
+    assert first == [Work.RECEIPTS, Work.REPEATS, Work.NEW, Work.RECEIPTS, Work.REPEATS]
+    assert set(channel.order) == set(Work)
 
 
 def test_a_contact_ends_the_wait_at_once_and_the_next_within_a_second() -> None:
