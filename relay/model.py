@@ -35,9 +35,13 @@ def digest_of(content: bytes) -> Digest:
     return Digest(hashlib.sha256(content).hexdigest())
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
 def mint_uuid7(now: datetime, entropy: bytes) -> str:
     """A UUIDv7 (RFC 9562 §5.7) of this millisecond; `entropy` is ten random bytes."""
-    milliseconds = int(now.timestamp() * 1000) & 0xFFFF_FFFF_FFFF
+    milliseconds = (now - _EPOCH) // _MILLISECOND & 0xFFFF_FFFF_FFFF  # in whole numbers, exactly
     value = milliseconds << 80 | int.from_bytes(entropy[:10], "big")
     return _uuid_text(value, 7)
 
