@@ -69,7 +69,6 @@ from relay.journal import admitting, carrying, epochs, handing, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
-from relay.journal.sql import load
 from relay.journal.writer import HeadSigner, Transaction, Writer
 from relay.lifecycle import IllegalStepError
 from relay.model import (
@@ -91,7 +90,7 @@ from relay.model import (
 from relay.wire.receipt import read_receipt
 
 DATABASE = "journal.sqlite"
-VIEWS = load("views")
+VIEWS = views.SQL
 _UNKNOWN = sys.maxsize
 """Rows of an operation that may touch any number, and is not on the way of a document that goes well."""
 _PRAGMAS = (
@@ -435,7 +434,9 @@ class SqliteJournal:
     async def inbox(
         self, agencies: frozenset[AgencyCode] | None, query: InboxQuery
     ) -> list[InboxItem]:
-        rows = await self.rows(VIEWS["inbox"], views.inbox_values(agencies, query))
+        rows = await self.rows(
+            views.inbox_statement(agencies, query), views.inbox_values(agencies, query)
+        )
         return [views.inbox_item(row) for row in rows]
 
     async def inbox_count(self, agencies: frozenset[AgencyCode], kind: MessageType) -> int:
@@ -470,7 +471,9 @@ class SqliteJournal:
     async def sent(
         self, agencies: frozenset[AgencyCode] | None, query: SentQuery
     ) -> list[SentItem]:
-        rows = await self.rows(VIEWS["sent"], views.sent_values(agencies, query))
+        rows = await self.rows(
+            views.sent_statement(agencies, query), views.sent_values(agencies, query)
+        )
         return [views.sent_item(row) for row in rows]
 
     async def message(self, message_id: MessageId) -> MessageView | None:
