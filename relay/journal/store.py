@@ -91,6 +91,8 @@ from relay.wire.receipt import read_receipt
 
 DATABASE = "journal.sqlite"
 VIEWS = views.SQL
+_READER_CACHE_KIB = 16_384
+"""Lists of a large journal come back to the same pages; without it each is read anew."""
 _UNKNOWN = sys.maxsize
 """Rows of an operation that may touch any number, and is not on the way of a document that goes well."""
 _PRAGMAS = (
@@ -184,6 +186,7 @@ class SqliteJournal:
         uri = f"{(self._folder / DATABASE).absolute().as_uri()}?mode=ro"
         self._reader = await self._exits.enter_async_context(aiosqlite.connect(uri, uri=True))
         await self._reader.execute("PRAGMA query_only = ON")
+        await self._reader.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
 
     async def close(self) -> None:
         """Finish what waits and close; safe to repeat."""

@@ -269,6 +269,7 @@ async def test_a_document_the_recipients_system_puts_back_waits_again(office: Of
     assert (failed.docId, failed.status) == (row.docId, "fail")
     (sent,) = await ours.sent_list(doc_id=package)
     assert (sent.sendStatus, sent.receiveStatus) == ("done", "fail")
+    assert re.fullmatch(TIME, sent.receivedTime)
     assert "(dia day)" in sent.receiveStatusDesc
     _, why, _ = await office.relay("why", row.docId)
     assert "could not take it over: đĩa đầy" in why
@@ -302,6 +303,8 @@ async def test_lists_of_what_was_sent_page_and_filter(office: Office) -> None:
     assert await asked(toDate="01/01/2031 00:00:00") == whole
     assert await asked(status="fail") == []
     assert await asked(messagetype="status") == []
+    one = {"docId": whole[-1]["senderDocId"], "pageIndex": "9", "fromDate": "01/01/2031 00:00:00"}
+    assert await asked(**one) == whole[-1:]
 
 
 # ---------------------------------------------------------------- systems at the terminal

@@ -48,7 +48,7 @@ WHERE d.delivery_id = ? AND d.inbox_cursor IS NOT NULL
 
 -- name: sent
 SELECT m.message_id, d.delivery_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation, m.accepted_at,
-    d.state, d.acknowledgement, d.settled_at, d.reason, d.detail, d.failed_at_node
+    d.state, d.acknowledgement, coalesce(d.settled_at, d.available_at), d.reason, d.detail, d.failed_at_node
 FROM messages m JOIN deliveries d ON d.message_row = m.message_row
 WHERE m.submitted_by IS NOT NULL
   AND (:agencies IS NULL OR m.sender IN (SELECT value FROM json_each(:agencies)))
@@ -60,7 +60,7 @@ ORDER BY m.accepted_at DESC, m.message_row DESC, d.delivery_row LIMIT :limit OFF
 
 -- name: sent_one
 SELECT m.message_id, d.delivery_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation, m.accepted_at,
-    d.state, d.acknowledgement, d.settled_at, d.reason, d.detail, d.failed_at_node
+    d.state, d.acknowledgement, coalesce(d.settled_at, d.available_at), d.reason, d.detail, d.failed_at_node
 FROM messages m JOIN deliveries d ON d.message_row = m.message_row
 WHERE m.message_id = :message AND m.submitted_by IS NOT NULL
   AND (:agencies IS NULL OR m.sender IN (SELECT value FROM json_each(:agencies)))
@@ -74,7 +74,7 @@ ORDER BY d.delivery_row LIMIT :limit OFFSET :skip
 -- As `sent` for some agencies, in the same manner.
 WITH wanted (row, at) AS MATERIALIZED ({first} ORDER BY 2 DESC, 1 DESC LIMIT :most)
 SELECT m.message_id, d.delivery_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation, m.accepted_at,
-    d.state, d.acknowledgement, d.settled_at, d.reason, d.detail, d.failed_at_node
+    d.state, d.acknowledgement, coalesce(d.settled_at, d.available_at), d.reason, d.detail, d.failed_at_node
 FROM wanted w JOIN messages m ON m.message_row = w.row JOIN deliveries d ON d.message_row = m.message_row
 WHERE :states IS NULL OR d.state IN (SELECT value FROM json_each(:states))
 ORDER BY w.at DESC, w.row DESC, d.delivery_row LIMIT :limit OFFSET :skip

@@ -58,16 +58,7 @@ async def received(face: Face, call: AxisCall, request: web.Request) -> web.Stre
 
 async def sent(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
     """The newest packages first, as the outbox lists them, so that a cut list loses the oldest."""
-    skip, limit = dialect.page(call, face.bounds.list_rows)
-    query = SentQuery(
-        message_type=dialect.message_type(call),
-        message_id=await _asked_message(face, call),
-        since=dialect.bound(call, "fromdate"),
-        until=dialect.bound(call, "todate"),
-        states=_states(call),
-        skip=skip,
-        limit=limit,
-    )
+    query = await _sent_query(face, call)
     items = await face.outbox.list(call.system.caller(), query)
     return await _listing(call, items, answers.sent_row, query.limit)
 
@@ -107,6 +98,16 @@ async def not_offered(face: Face, call: AxisCall, request: web.Request) -> web.S
         "Chuc nang nay chua duoc cung cap tai nut nay",
         f"{call.call.value} is not offered by this node",
     )
+
+
+async def _sent_query(face: Face, call: AxisCall) -> SentQuery:
+    """One package by its docId, whatever filters of an earlier list are left over; else what they ask."""
+    kind, message_id = dialect.message_type(call), await _asked_message(face, call)
+    if message_id is not None:
+        return SentQuery(kind, message_id, limit=face.bounds.list_rows)
+    skip, limit = dialect.page(call, face.bounds.list_rows)
+    since, until = dialect.bound(call, "fromdate"), dialect.bound(call, "todate")
+    return SentQuery(kind, None, since, until, _states(call), skip, limit)
 
 
 def _states(call: AxisCall) -> frozenset[DeliveryState] | None:

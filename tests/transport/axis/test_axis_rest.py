@@ -216,6 +216,17 @@ async def test_a_hostile_form_is_refused_and_leaves_nothing(rest: Rest, body: by
     assert rest.face.store.kept_bytes() == 0
 
 
+async def test_a_form_with_two_documents_is_refused(rest: Rest, edxml: Edxml) -> None:
+    """Nobody could say which of them was sent; neither is kept."""
+    form = aiohttp.FormData()
+    for subject in ("Một", "Hai"):
+        form.add_field("edocFile", edxml(subject=subject, attachment_bytes=90_000), filename="a")
+    _, answer = await rest.call("POST", "sendEdoc", data=form)
+    assert (answer["ErrorCode"], answer["DocId"]) == ("21", "")
+    assert "edocFile twice" in answer["ErrorDesc"]
+    assert rest.face.store.kept_bytes() == 0
+
+
 async def test_what_is_no_form_is_refused(rest: Rest) -> None:
     """Before it is read."""
     _, answer = await rest.call("POST", "sendEdoc", data=b"<edXML/>")
