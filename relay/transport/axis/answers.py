@@ -122,6 +122,8 @@ def _put_back(item: InboxItem) -> str:
 
 
 def _received_there(item: SentItem) -> str:
+    if _PROGRESS[item.state] == "fail":
+        return both("Khong den noi nhan", "it did not arrive there")
     because = item.detail if item.acknowledgement is Acknowledgement.FAIL else ""
     text = _RECEIVED[item.acknowledgement]
     return plain(f"{text} ({because})") if because else text

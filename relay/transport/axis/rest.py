@@ -19,7 +19,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from relay.transport.axis import answers, documents, listing, rest_upload
+from relay.transport.axis import answers, listing, rest_upload
 from relay.transport.axis.dialect import AxisCall, Call, doc_id
 from relay.transport.axis.expect import go_on
 from relay.transport.axis.face import Face
@@ -47,8 +47,13 @@ def meant(name: str) -> Call:
 
 
 async def answer(
-    face: Face, name: str, request: web.Request, prove: Callable[[], System]
+    face: Face,
+    name: str,
+    request: web.Request,
+    prove: Callable[[], System],
+    own: Mapping[Call, Handler],
 ) -> web.StreamResponse:
+    """`own`: the dialect's handlers, for what the variant answers in no way of its own."""
     method, call, values, handler = _CALLS[name]
     if request.method != method:
         raise web.HTTPMethodNotAllowed(request.method, (method,))
@@ -61,6 +66,7 @@ async def answer(
             f"the REST variant is not switched on for system {system.systemid}, tell its operator",
         )
     used = await values(face, request)
+    handler = handler or own[call]
     return await handler(face, AxisCall(call, system, used, frozenset(), "", None), request)
 
 
@@ -174,19 +180,12 @@ async def _receive_status(face: Face, call: AxisCall, request: web.Request) -> w
     return response
 
 
-async def _agencies(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
-    """As the dialect's own call answers it."""
-    from relay.transport.axis.server import HANDLERS  # noqa: PLC0415 - it imports this
-
-    return await HANDLERS[call.call](face, call, request)
-
-
-_Row = tuple[str, Call, Callable[[Face, web.Request], Awaitable[Values]], Handler]
+_Row = tuple[str, Call, Callable[[Face, web.Request], Awaitable[Values]], Handler | None]
 _CALLS: Mapping[str, _Row] = {
     "sendEdoc": ("POST", Call.SEND, _nothing, rest_upload.send),
-    "syncReceivedEdocList": ("GET", Call.RECEIVED, _filters, listing.received),
-    "getEdoc": ("GET", Call.GET, _doc_id, documents.get),
-    "updateStatus": ("POST", Call.UPDATE, _acknowledged, listing.update),
+    "syncReceivedEdocList": ("GET", Call.RECEIVED, _filters, None),
+    "getEdoc": ("GET", Call.GET, _doc_id, None),
+    "updateStatus": ("POST", Call.UPDATE, _acknowledged, None),
     "getReceiveStatus": ("GET", Call.SENT, _doc_id, _receive_status),
-    "getAgenciesList": ("GET", Call.AGENCIES, _nothing, _agencies),
+    "getAgenciesList": ("GET", Call.AGENCIES, _nothing, None),
 }

@@ -132,7 +132,7 @@ class _Door:
             known(system)
             return system
 
-        return await rest.answer(self._face, name, request, prove)
+        return await rest.answer(self._face, name, request, prove, HANDLERS)
 
     def _meeting(
         self, request: web.Request, now: datetime

@@ -609,7 +609,10 @@ def test_a_failed_row_says_who_refused_and_why(reason: Reason) -> None:
         detail="đóng từ 2025",
         failed_at_node=NodeId("tinh-h17"),
     )
-    text = answers.sent_row(item)["sendStatusDesc"]
+    row = answers.sent_row(item)
+    assert (row["sendStatus"], row["receiveStatus"]) == ("fail", "initial")
+    assert row["receiveStatusDesc"] == "Khong den noi nhan / it did not arrive there"
+    text = row["sendStatusDesc"]
     assert text.isascii()
     assert text.startswith("tinh-h17 khong chuyen duoc: ")
     assert " / tinh-h17: " in text
