@@ -19,7 +19,8 @@ from relay.settings.settings import Settings
 from relay.settings.sound import Sound
 from relay.signing.certificates import Purpose
 from relay.signing.keys import LogSigner, Signer
-from relay.signing.tls import face_context, tls_identity
+from relay.signing.secrets import SecretBox
+from relay.signing.tls import client_certificate, face_context, tls_identity
 from relay.signing.trust import TrustStore
 
 _Key = TypeVar("_Key")
@@ -31,6 +32,7 @@ class NodeKeys:
     log: LogSigner
     agencies: dict[AgencyCode, Signer]
     trust: TrustStore
+    box: SecretBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def load_keys(settings: Settings, directory: Directory) -> NodeKeys:
     )
     if problems or found.sign is None or found.log is None or found.trust is None:
         raise SettingsError(problems)
-    return NodeKeys(found.sign, found.log, found.agencies, found.trust)
+    box = SecretBox.load(NodeId(settings.node.id), keys.log.key, keys.log_before)
+    return NodeKeys(found.sign, found.log, found.agencies, found.trust, box)
 
 
 def key_problems(sound: Sound) -> list[str]:
@@ -63,7 +66,16 @@ def key_problems(sound: Sound) -> list[str]:
     problems: list[str] = []
     directory = sound.make_directory()
     _look(sound.node, sound.keys, sound.agencies, sound.trust, directory, problems)
-    return problems
+    return [*problems, *_unfit_certificates(sound)]
+
+
+def _unfit_certificates(sound: Sound) -> Iterator[str]:
+    for system in sound.systems:
+        for path in system.certificates:
+            try:
+                client_certificate(path)
+            except SettingsError as error:
+                yield from (f"systems: {system.systemid}: {one}" for one in error.problems)
 
 
 def _look(

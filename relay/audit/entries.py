@@ -18,7 +18,7 @@ message's own log entry), origin, peer, sender, recipient, recipients, digest (o
 size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
 count, documents, transfers, receipts, missing and skipped (counts), face (of the node: axis, native,
 nodes), refusals, expires, deliveries (ids), by (token or
-local user), why (an operator's own words), holder, token, scopes,
+local user), why (an operator's own words), holder, token, scopes, system (its systemid),
 certificate (digest), config (digest), release. Never a subject, a name, an address or a secret.
 """
 
@@ -100,6 +100,14 @@ class AuditEvent(StrEnum):
     """A carry file that proved nothing was handed in by an operator, for the `reason` given."""
     TOKEN_ISSUED = "token-issued"  # noqa: S105 (the name of an event)
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 (the name of an event)
+    SYSTEM_ADDED = "system-added"
+    """A document-management `system` was added by an operator; with it its first secret."""
+    SYSTEM_ROTATED = "system-rotated"
+    """A `system` has a new secret; those before it end."""
+    SYSTEM_REVOKED = "system-revoked"
+    """No secret of a `system` works any more; `by`, `why`."""
+    SYSTEMS_RESEALED = "systems-resealed"
+    """The node's key changed: so many secrets (`count`) are sealed under the present one."""
     CONFLICT_ALERT = "conflict-alert"
     """Other bytes came under an identity already taken."""
     EPOCH_STARTED = "epoch-started"

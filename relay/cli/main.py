@@ -27,6 +27,7 @@ from relay.cli import (
     queue,
     recovery,
     send,
+    system,
     token,
     track,
     verify,
@@ -95,6 +96,7 @@ app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
 app.add_typer(carry.app, name="carry")
 app.add_typer(token.app, name="token")
+app.add_typer(system.app, name="system")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")
 app.add_typer(pki.app, name="pki")

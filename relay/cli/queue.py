@@ -35,6 +35,8 @@ def shape(node: Connection, as_json: Annotated[bool, typer.Option("--json")] = F
         ("NEIGHBOUR", "STATE", "FAILURES", f"NEXT PROBE ({ZONE})", "RECEIPTS", "PARKED", "ERROR"),
         [_state(row) for row in found["rows"] if row["state"]],
     )
+    if found["put_back"]:
+        remark(f"{found['put_back']} deliveries were put back (fail) by their recipients' systems")
 
 
 def _lines(row: dict[str, Any]) -> list[tuple[object, ...]]:

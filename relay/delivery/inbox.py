@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Acknowledgement, Caller, Fetched, InboxItem, InboxQuery
 from relay.delivery.records import HandoverFacts, Journal, Notary
@@ -31,6 +33,7 @@ from relay.model import (
 )
 from relay.wire.values import fit_detail
 
+log = structlog.get_logger("relay.inbox")
 _EVENTS = {
     Acknowledgement.DONE: Event.CONTENT_HANDOVER,
     Acknowledgement.FAIL: Event.CONTENT_HANDOVER_FAILURE,
@@ -88,6 +91,8 @@ class InboxDesk:
                 delivery_id, acknowledgement, proof, caller, at, why
             )
             self.receipts_wait(back)
+            if acknowledgement is Acknowledgement.FAIL:
+                log.warning("delivery put back", delivery=delivery_id, by=caller.holder)
             facts = await self._facts(caller, delivery_id)
         # Judged by what stands in the end: a `done` may have come in between.
         stands = facts.item.acknowledgement

@@ -140,11 +140,14 @@ class InboxItem:
     seal_kind: SealKind
     answering: Answering | None = None
     """Of a status; None for a document."""
+    put_back_because: str = ""
+    """The recipient's own words, where it is acknowledged `fail`."""
 
 
 @dataclass(frozen=True, slots=True)
 class InboxQuery:
-    """A list request. `acknowledgement` None lists what is not yet acknowledged `done`."""
+    """A list request. `acknowledgement` None lists what is not yet acknowledged `done`; INITIAL what
+    was put back (`fail`), too, for it waits to be taken again."""
 
     message_type: MessageType | None = None
     acknowledgement: Acknowledgement | None = None
@@ -222,6 +225,8 @@ class SentQuery:
     message_id: MessageId | None = None
     since: datetime | None = None
     until: datetime | None = None
+    states: frozenset[DeliveryState] | None = None
+    """Only deliveries in these; None: in any."""
     skip: int = 0
     limit: int = 100
 

@@ -396,6 +396,8 @@ def _move(tx: Transaction, one: _Concerned, receipt: Receipt, at: datetime) -> N
     for evidence in one.said:
         if (acknowledged := _ACKNOWLEDGED_BY.get(evidence.event)) is not None:
             tx.run(SQL["acknowledged_there"], one.row, acknowledged)
+        if evidence.event is Event.CONTENT_HANDOVER_FAILURE and after not in FINAL:
+            tx.run(SQL["put_back"], one.row, evidence.detail)
         moved = lifecycle.settle(after, evidence.event, evidence.reason)
         certain = one.reason == Reason.OUTCOME_UNKNOWN and moved in lifecycle.NEGATIVE
         if moved is not after or certain:

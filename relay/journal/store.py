@@ -69,7 +69,6 @@ from relay.journal import admitting, carrying, epochs, handing, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
-from relay.journal.sql import load
 from relay.journal.writer import HeadSigner, Transaction, Writer
 from relay.lifecycle import IllegalStepError
 from relay.model import (
@@ -91,7 +90,9 @@ from relay.model import (
 from relay.wire.receipt import read_receipt
 
 DATABASE = "journal.sqlite"
-VIEWS = load("views")
+VIEWS = views.SQL
+_READER_CACHE_KIB = 16_384
+"""Lists of a large journal come back to the same pages; without it each is read anew."""
 _UNKNOWN = sys.maxsize
 """Rows of an operation that may touch any number, and is not on the way of a document that goes well."""
 _PRAGMAS = (
@@ -185,6 +186,7 @@ class SqliteJournal:
         uri = f"{(self._folder / DATABASE).absolute().as_uri()}?mode=ro"
         self._reader = await self._exits.enter_async_context(aiosqlite.connect(uri, uri=True))
         await self._reader.execute("PRAGMA query_only = ON")
+        await self._reader.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
 
     async def close(self) -> None:
         """Finish what waits and close; safe to repeat."""
@@ -437,7 +439,9 @@ class SqliteJournal:
     async def inbox(
         self, agencies: frozenset[AgencyCode] | None, query: InboxQuery
     ) -> list[InboxItem]:
-        rows = await self.rows(VIEWS["inbox"], views.inbox_values(agencies, query))
+        rows = await self.rows(
+            views.inbox_statement(agencies, query), views.inbox_values(agencies, query)
+        )
         return [views.inbox_item(row) for row in rows]
 
     async def inbox_count(self, agencies: frozenset[AgencyCode], kind: MessageType) -> int:
@@ -472,7 +476,9 @@ class SqliteJournal:
     async def sent(
         self, agencies: frozenset[AgencyCode] | None, query: SentQuery
     ) -> list[SentItem]:
-        rows = await self.rows(VIEWS["sent"], views.sent_values(agencies, query))
+        rows = await self.rows(
+            views.sent_statement(agencies, query), views.sent_values(agencies, query)
+        )
         return [views.sent_item(row) for row in rows]
 
     async def message(self, message_id: MessageId) -> MessageView | None:

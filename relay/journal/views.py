@@ -8,7 +8,7 @@ Touches: nothing but the rows it is given. Trusts: the journal's own rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,8 @@ from relay.delivery.records import (
     Waiting,
 )
 from relay.journal.rows import findings_of, instant, maybe_instant, ms, trace_of
+from relay.journal.sql import load
+from relay.lifecycle import NEGATIVE, WAITING_OR_HELD
 from relay.model import (
     AgencyCode,
     DeliveryId,
@@ -54,6 +56,7 @@ from relay.model import (
 )
 
 Row = Sequence[Any]
+SQL = load("views")
 
 
 def inbox_values(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> dict[str, object]:
@@ -68,7 +71,80 @@ def inbox_values(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> d
         "until": _ms(query.until),
         "limit": query.limit,
         "skip": query.skip,
+        "most": query.skip + query.limit,
     }
+
+
+def inbox_statement(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> str:
+    """With only the conditions that are asked, so that an index serves each of them."""
+    if agencies is None:
+        return SQL["inbox"]
+    asked = ["inbox_listed"]
+    if query.acknowledgement is not None:
+        asked.append(_ASKED.get(query.acknowledgement, "inbox_acknowledged"))
+    elif not query.every_state:
+        asked.append("inbox_open")
+    if query.acknowledgement is Acknowledgement.DONE:
+        asked.remove("inbox_listed")  # it cannot be but handed over
+    asked += _bounds("inbox", query)
+    by_day = query.acknowledgement is Acknowledgement.DONE and not query.after
+    asked += [] if by_day else ["inbox_after"]
+    join = "" if query.message_type is None else SQL["inbox_kind_join"]
+    first = SQL["inbox_first"].replace("{join}", join)
+    first = first.replace(
+        "{inner}", "d.available_at, d.inbox_cursor" if by_day else "d.inbox_cursor"
+    )
+    return (
+        SQL["inbox_of"]
+        .replace("{first}", _of_each(first, agencies, asked))
+        .replace("{places}", "2, 1" if by_day else "1")
+        .replace("{order}", "w.at, w.cursor" if by_day else "w.cursor")
+    )
+
+
+def sent_statement(agencies: frozenset[AgencyCode] | None, query: SentQuery) -> str:
+    """The same for what was sent."""
+    if query.message_id is not None:
+        return SQL["sent_one"]
+    if agencies is None:
+        return SQL["sent"]
+    asked = _bounds("sent", query)
+    for name, states in (("sent_under_way", _UNDER_WAY), ("sent_failed", _FAILED)):
+        if query.states is not None and query.states <= states:
+            first = SQL["sent_by_state"].replace("{some}", SQL[name])
+            return SQL["sent_of"].replace("{first}", first.replace("{filters}", _joined(asked)))
+    if query.states is not None:
+        asked.append("sent_states")
+    return SQL["sent_of"].replace("{first}", _of_each(SQL["sent_first"], agencies, asked))
+
+
+def _bounds(which: str, query: InboxQuery | SentQuery) -> list[str]:
+    """Names of the conditions that are asked."""
+    given = {"kind": query.message_type, "since": query.since, "until": query.until}
+    return [f"{which}_{name}" for name, value in given.items() if value is not None]
+
+
+def _of_each(first: str, agencies: Collection[str], asked: Sequence[str]) -> str:
+    """One walk along an index for each agency. Codes are named by their place in :agencies, so no text
+    of theirs comes into the statement."""
+    filled = first.replace("{filters}", _joined(asked))
+    if len(agencies) > _MOST_WALKS:
+        return filled.replace("= {code}", "IN (SELECT value FROM json_each(:agencies))")
+    codes = (f":agencies ->> {place}" for place in range(len(agencies)))
+    return "\nUNION ALL ".join(filled.replace("{code}", f"({one})") for one in codes) or _NOTHING
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " ".join(SQL[name] for name in names)
+
+
+_MOST_WALKS = 100
+"""SQLite joins five hundred; whoever speaks for more agencies has their rows sorted."""
+_NOTHING = "SELECT * FROM (SELECT NULL, NULL LIMIT 0)"
+_ASKED = {Acknowledgement.DONE: "inbox_done", Acknowledgement.INITIAL: "inbox_put_back"}
+"""What was put back waits again, as what was never taken."""
+_FAILED = frozenset({*NEGATIVE, DeliveryState.TAKEN_BACK})
+_UNDER_WAY = WAITING_OR_HELD | {DeliveryState.RELAYED}
 
 
 def sent_values(agencies: frozenset[AgencyCode] | None, query: SentQuery) -> dict[str, object]:
@@ -80,6 +156,8 @@ def sent_values(agencies: frozenset[AgencyCode] | None, query: SentQuery) -> dic
         "until": _ms(query.until),
         "limit": query.limit,
         "skip": query.skip,
+        "most": query.skip + query.limit,
+        "states": None if query.states is None else json.dumps(sorted(query.states)),
     }
 
 
@@ -106,17 +184,18 @@ def inbox_item(row: Row) -> InboxItem:
         updated_at=instant(row[14]),
         seal_kind=SealKind(row[15]),
         answering=None if row[16] is None else Answering(row[16], row[17], row[18], row[19]),
+        put_back_because=row[20],
     )
 
 
 def handover_facts(row: Row) -> HandoverFacts:
     return HandoverFacts(
         item=inbox_item(row),
-        origin=NodeId(row[20]),
-        recipient=AgencyCode(row[21]),
-        previous=Digest(row[22]),
-        transfer_id=None if row[23] is None else TransferId(row[23]),
-        sent_by=None if row[24] is None else NodeId(row[24]),
+        origin=NodeId(row[21]),
+        recipient=AgencyCode(row[22]),
+        previous=Digest(row[23]),
+        transfer_id=None if row[24] is None else TransferId(row[24]),
+        sent_by=None if row[25] is None else NodeId(row[25]),
     )
 
 

@@ -16,6 +16,7 @@ from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
 from relay.settings.settings import Settings
 from relay.signing.notary import NodeNotary
+from relay.signing.secrets import SecretBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Ground:
     clock: Clock
     policy: RetryPolicy
     limits: Limits
+    box: SecretBox
 
     @property
     def node(self) -> NodeId:

@@ -36,6 +36,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, faces_tls, nodes_tls
+from relay.node.systems import ServedSystems, serve_systems
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
 from relay.settings.settings import Settings
@@ -141,6 +142,7 @@ class Node:
             self._clock,
             retry_policy(settings.delivery),
             Limits(envelope_bytes=settings.limits.envelope_bytes),
+            keys.box,
         )
 
     def _carry(self, ground: Ground) -> Carrying:
@@ -197,24 +199,32 @@ class Node:
             ahead,
             self._logbook,
             self._ready,
+            serve_systems(ground),
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
+        await faces.served.desk.load()
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
         self._background.run("refusals", desks.refusals.run())
-        await self._listen(nodes, native, axis)
+        await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET
         await self._listeners.control(control, control_socket)
 
     async def _listen(
-        self, nodes: web.AppRunner, native: web.AppRunner, axis: web.AppRunner
+        self,
+        nodes: web.AppRunner,
+        native: web.AppRunner,
+        axis: web.AppRunner,
+        served: ServedSystems,
     ) -> None:
         listen, listeners, tls = self._settings.listen, self._listeners, faces_tls(self._settings)
         stranger = self._turned_away.stranger
         tls_of_nodes = telling(nodes_tls(self._settings), lambda: stranger("nodes", "tls"))
         await listeners.listen("nodes", nodes, listen.nodes, tls_of_nodes)
         await listeners.listen("native", native, listen.native, tls)
-        await listeners.listen("axis", axis, listen.axis, tls)
+        tls_of_axis = faces_tls(self._settings)
+        served.show_certificates(tls_of_axis)
+        await listeners.listen("axis", axis, listen.axis, tls_of_axis)
 
     async def _drain(self, dispatcher: Dispatcher) -> None:
         """Nothing new from anywhere; then one bounded wait for all that is under way.

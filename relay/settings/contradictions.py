@@ -25,6 +25,7 @@ def contradictions(sound: Sound) -> Iterator[str]:
         yield from sound.retention.problems(sound.delivery)
     if sound.listen is not None:
         yield from _taken_twice(sound.listen)
+        yield from _unprovable(sound.listen, sound)
     if sound.directory is None:
         return
     try:
@@ -49,6 +50,14 @@ def _taken_twice(listen: ListenSection) -> Iterator[str]:
     for (one, host, port), (other, again, same) in combinations(found, 2):
         if port == same != "0" and _overlap(host, again):
             yield f"listen: {one} {host}:{port} and {other} {again}:{same} are the same port"
+
+
+def _unprovable(listen: ListenSection, sound: Sound) -> Iterator[str]:
+    """A client certificate is shown in a TLS handshake, or never."""
+    if listen.plain_http:
+        for system in sound.systems:
+            if system.certificates:
+                yield f"systems: {system.systemid} is bound to a certificate, plain_http shows none"
 
 
 def _overlap(host: str, other: str) -> bool:

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,7 +28,7 @@ from pydantic import (
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
 from relay.model import AgencyCode, Tier
-from relay.settings.wording import NODE_NAME, SYSTEMID, URL
+from relay.settings.wording import NODE_NAME, REST_PREFIX, SYSTEMID, URL
 
 SECRET_FILE_LIMIT_BYTES = 4096
 SAMPLE_SECRET = b"replace-me"
@@ -70,6 +70,16 @@ def _address(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    """ "10.1.0.0/16", "10.1.2.3" or an IPv6 network."""
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise ValueError(
+            f'{text[:60]!r} is not an address or network (CIDR) such as "10.1.0.0/16"'
+        ) from None
+
+
 def _code(text: str) -> AgencyCode:
     try:
         return normalise(text)
@@ -92,6 +102,7 @@ NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 File = Annotated[Path, AfterValidator(_existing)]
 Place = Annotated[Path, AfterValidator(_located)]
 Address = Annotated[str, AfterValidator(_address)]
+Network = Annotated[str, AfterValidator(_network)]
 Code = Annotated[str, AfterValidator(_code)]
 Span = Annotated[timedelta, BeforeValidator(_number), AfterValidator(_positive)]
 
@@ -113,10 +124,14 @@ class ListenSection(Section):
     nodes: tuple[Address, ...] = ()
     plain_http: bool = False
     """Serve `axis` and `native` without TLS; only loopback addresses may."""
+    plain_http_beyond_loopback: bool = False
+    """They may all the same, where something else encrypts the way: a tunnel, a proxy beside the node."""
+    rest_prefix: Annotated[str, Field(pattern=REST_PREFIX)] = "/lgsp"
+    """Where the REST variant begins on `axis`: /lgsp/v1/sendEdoc."""
 
     @model_validator(mode="after")
     def _plain_only_at_home(self) -> ListenSection:
-        if self.plain_http:
+        if self.plain_http and not self.plain_http_beyond_loopback:
             for text in (*self.axis, *self.native):
                 host = text.rpartition(":")[0].strip("[]")
                 if not ip_address(host).is_loopback:
@@ -134,6 +149,8 @@ class KeysSection(Section):
     sign: KeyPair
     log: KeyPair
     agencies: tuple[KeyPair, ...] = ()
+    log_before: tuple[File, ...] = ()
+    """Key files of the log before this one: what they sealed is sealed anew at the start."""
     slow: bool = False
     """The signing key is slow (a token): accept first, seal afterwards."""
 
@@ -183,6 +200,12 @@ class SystemSection(Section):
     agencies: tuple[Code, ...] = Field(min_length=1)
     freshness: Literal["off", "warn", "enforce"] = "warn"
     freshness_window: Span = timedelta(days=1)
+    addresses: tuple[Network, ...] = ()
+    """Where it may call from; none: from anywhere."""
+    certificates: tuple[File, ...] = ()
+    """Client certificates it must connect with; none: it needs none."""
+    rest: bool = False
+    """The REST variant is switched on for it."""
 
     @model_validator(mode="after")
     def _one_secret(self) -> SystemSection:

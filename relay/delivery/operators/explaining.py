@@ -61,6 +61,10 @@ def _state(
                 f"It was sent to {hop}, which did not answer, so {hop} may have it: {_error(delivery)}."
             )
             yield f"Only {hop} may get it again, to the letter, until it answers."
+        case S.AVAILABLE | S.FETCHED if facts.put_back:
+            because = f": {delivery.detail}" if delivery.detail else ", without saying why"
+            yield f"Its recipient's system could not take it over{because}."
+            yield "It was put back: it stands in the recipient's list again until it is acknowledged done."
         case _:
             yield _PLAIN.get(delivery.state) or _ended(delivery, facts)
 

@@ -66,7 +66,10 @@ def encode(value: object) -> bytes:
     return _ENCODER.encode(value).encode("ascii")
 
 
-def received_row(item: InboxItem) -> dict[str, str]:
+def received_row(item: InboxItem, asked: Acknowledgement | None = None) -> dict[str, str]:
+    """What was put back waits again as `initial`, which is what clients take; `asked` for as `fail`
+    it is shown as that."""
+    put_back = item.acknowledgement is Acknowledgement.FAIL
     return {
         "docId": item.delivery_id,
         "serviceType": SERVICE_TYPE,
@@ -75,8 +78,8 @@ def received_row(item: InboxItem) -> dict[str, str]:
         "updated_time": write_time(item.updated_at),
         "from": item.sender,
         "to": item.recipient,
-        "status": item.acknowledgement.value,
-        "status_desc": _RECEIVED[item.acknowledgement],
+        "status": _listed_as(item.acknowledgement, asked),
+        "status_desc": _put_back(item) if put_back else _RECEIVED[item.acknowledgement],
     }
 
 
@@ -97,13 +100,33 @@ def sent_row(item: SentItem) -> dict[str, str]:
         "sendStatus": status,
         "sendStatusDesc": _failed(item) if status == "fail" else _SENT[status],
         "receiveStatus": item.acknowledgement.value,
-        "receiveStatusDesc": _RECEIVED[item.acknowledgement],
+        "receiveStatusDesc": _received_there(item),
     }
 
 
 def _json(status: str, code: ErrorCode, text: str, fields: Fields) -> bytes:
     head = {"status": status, "ErrorCode": code.value, "ErrorDesc": text}
     return encode({**head, **fields})
+
+
+def _listed_as(said: Acknowledgement, asked: Acknowledgement | None) -> str:
+    again = said is Acknowledgement.FAIL and asked is not Acknowledgement.FAIL
+    return (Acknowledgement.INITIAL if again else said).value
+
+
+def _put_back(item: InboxItem) -> str:
+    because = f" ({item.put_back_because})" if item.put_back_because else ""
+    return plain(
+        both("Cho nhan lai, lan truoc that bai", "put back, the last attempt failed") + because
+    )
+
+
+def _received_there(item: SentItem) -> str:
+    if _PROGRESS[item.state] == "fail":
+        return both("Khong den noi nhan", "it did not arrive there")
+    because = item.detail if item.acknowledgement is Acknowledgement.FAIL else ""
+    text = _RECEIVED[item.acknowledgement]
+    return plain(f"{text} ({because})") if because else text
 
 
 def _failed(item: SentItem) -> str:
@@ -144,8 +167,16 @@ _RECEIVED = {
     Acknowledgement.INITIAL: both("Chua nhan", "not yet taken over"),
     Acknowledgement.PROCESSING: both("Dang nhan", "being taken over"),
     Acknowledgement.DONE: both("Da nhan", "taken over"),
-    Acknowledgement.FAIL: both("Nhan that bai", "could not be taken over"),
+    Acknowledgement.FAIL: both(
+        "Noi nhan bao nhan that bai, van ban cho nhan lai",
+        "the recipient's system could not take it over, it waits there again",
+    ),
 }
+STATES_OF: Mapping[str, frozenset[DeliveryState]] = {
+    word: frozenset(state for state, said in _PROGRESS.items() if said == word)
+    for word in _PROGRESS.values()
+}
+"""The other way round: of a sendStatus."""
 _ENDED_HERE = {
     S.CANCELLED: ("da huy gui", "cancelled"),
     S.TAKEN_BACK: ("da lay lai", "taken back"),

@@ -30,6 +30,8 @@ from relay.errors import (
     TransportError,
 )
 
+MOST_NAMED = 3
+"""Recipients named in a text; the others are counted."""
 MAX_TEXT = 400
 """Characters of an ErrorDesc: clients show it in one line, some store it in a column."""
 
@@ -81,11 +83,27 @@ def refusal_of(error: RelayError) -> AxisRefusal:
     """What a client is told of `error`; of our own disk it learns only that it has to come again."""
     if isinstance(error, AxisRefusal):
         return error
+    if type(error) is RouteError and (codes := getattr(error, "codes", ())):
+        return _unreachable(codes, error)
     for ancestor in type(error).__mro__:
         if ancestor in _TABLE:
             code, why, vietnamese, english = _TABLE[ancestor]
             return AxisRefusal(code, why, vietnamese, english(error))
     return _SYSTEM
+
+
+def _unreachable(all_codes: tuple[str, ...], error: RouteError) -> AxisRefusal:
+    """The clerk needs to know which of many recipients it is."""
+    codes = ", ".join(code[:35] for code in all_codes[:MOST_NAMED])
+    more = len(all_codes) - MOST_NAMED
+    if more > 0:
+        codes += f" (+{more})"
+    return AxisRefusal(
+        ErrorCode.RECEIVER_UNKNOWN,
+        "no-route",
+        f"Khong chuyen duoc den don vi nhan {codes}, hay kiem tra ma don vi",
+        f"recipient {codes} cannot be reached, check its code: {error}",
+    )
 
 
 def _says(before: str) -> Callable[[RelayError], str]:

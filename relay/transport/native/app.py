@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.ports import (
     Inbox,
     Intake,
@@ -43,6 +44,7 @@ from relay.transport.native import (
     messages,
     operating,
     submit,
+    systems,
     tokens,
 )
 from relay.transport.native import recovery as recovery_face
@@ -83,6 +85,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
+    Route("POST", "/v1/systems", systems.add, Who.OPERATOR),
+    Route("GET", "/v1/systems", systems.listing, Who.OPERATOR),
+    Route("POST", "/v1/systems/rotate", systems.rotate, Who.OPERATOR),
+    Route("POST", "/v1/systems/revoke", systems.revoke, Who.OPERATOR),
     Route("POST", "/v1/carry", carry.take, Who.OPERATOR),
     Route("POST", "/v1/carry/{neighbour}", carry.export, Who.OPERATOR),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
@@ -107,6 +113,7 @@ def native_app(
     control: Control,
     queue: QueueReader,
     courier: CarryDesk | None = None,
+    systems: SystemsDesk | None = None,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     gate: Gate = OPEN,
@@ -134,6 +141,7 @@ def native_app(
         recovery,
         gate=gate,
         carry=courier,
+        systems=systems,
         refusals=refusals,
     )
     app = web.Application(middlewares=[_answering(inside)])

@@ -16,6 +16,7 @@ from aiohttp import web
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.ports import (
     Caller,
     Inbox,
@@ -52,6 +53,7 @@ class Inside:
     queue: QueueReader
     recovery: Recovering
     carry: CarryDesk | None = None
+    systems: SystemsDesk | None = None
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""

@@ -31,6 +31,7 @@ from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
+from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
 
 _TITLES = {
     400: "The request is malformed",
@@ -68,7 +69,7 @@ def document() -> Json:
                     "description": "From `relay token issue`, with scopes agency:CODE, operator, auditor.",
                 }
             },
-            "schemas": {**SCHEMAS, **OPERATING_SCHEMAS, **RECOVERY_SCHEMAS},
+            "schemas": {**SCHEMAS, **OPERATING_SCHEMAS, **RECOVERY_SCHEMAS, **SYSTEM_SCHEMAS},
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
                 for status, title in _TITLES.items()
@@ -124,6 +125,7 @@ def _paths() -> Json:
             ),
             "parameters": [in_path("id", TEXT)],
         },
+        **system_paths(),
         **carry_paths(),
         "/v1/openapi.json": {
             "get": open_to_all(

@@ -137,6 +137,7 @@ def _shape(found: Shape) -> Json:
         "at": stamp(found.at),
         "ages_minutes": [int(age.total_seconds()) // 60 for age in AGES],
         "rows": [_row(row) for row in found.rows],
+        "put_back": found.put_back,
     }
 
 

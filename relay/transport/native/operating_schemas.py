@@ -92,6 +92,7 @@ OPERATING_SCHEMAS: dict[str, Schema] = {
         "Deliveries by next hop and age; `neighbour` null: served here, waiting for their seal.",
         at=INSTANT,
         ages_minutes=list_of(WHOLE),
+        put_back={**WHOLE, "description": "Served here, and put back (`fail`) by their recipients"},
         rows=list_of(
             record(
                 "One next hop.",
