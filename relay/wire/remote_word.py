@@ -32,7 +32,7 @@ SPOKEN = frozenset(
 _PAIR = re.compile(r"([a-z]{1,12})=([!-~]{1,80})")
 _WORD = re.compile(
     r"non-erds remote=([A-Za-z0-9][A-Za-z0-9._-]{0,63}) call=([A-Za-z]{1,40})"
-    r"(?: doc=([!-~]{1,64}))?(?: answer=([0-9a-f]{64}))?((?: [a-z]{1,12}=[!-~]{1,80})*)"
+    r"(?: doc=([!-~]{1,64}))?(?: answer=([0-9a-f]{64}))?((?: (?!doc=|answer=)[a-z]{1,12}=[!-~]{1,80})*)"
 )
 
 
