@@ -96,6 +96,10 @@ class FakeRemote:
         self.waiting.append(one)
         return one
 
+    def send_as_another(self, content: bytes, sender: str, to: list[str]) -> None:
+        """By another system of the same agency: a package of the same look that is not the node's."""
+        self._take(content, "edoc", sender, to)
+
     def count(self, call: str) -> int:
         return sum(name == call for name, _ in self.calls)
 
@@ -143,21 +147,18 @@ class FakeRemote:
         to = json.loads(values["to"])
         if self.unknown & set(to):
             return _fail("18")
-        root = etree.fromstring(body)
+        doc_id = self._take(body, values["messagetype"], values["from"], to)
+        return _ok({}) if fault == "no-docid" else _ok({"DocId": doc_id})
+
+    def _take(self, content: bytes, kind: str, sender: str, to: list[str]) -> str:
+        root = etree.fromstring(content)
+        title = _first(root, "Subject")
+        notation = f"{_first(root, 'CodeNumber')}/{_first(root, 'CodeNotation')}"
         doc_id = f"S{next(self._numbers)}"
         self.taken.append(
-            Taken(
-                doc_id,
-                values["messagetype"],
-                body,
-                values["from"],
-                to,
-                _first(root, "Subject"),
-                f"{_first(root, 'CodeNumber')}/{_first(root, 'CodeNotation')}",
-                datetime.now(UTC),
-            )
+            Taken(doc_id, kind, content, sender, to, title, notation, datetime.now(UTC))
         )
-        return _ok({}) if fault == "no-docid" else _ok({"DocId": doc_id})
+        return doc_id
 
     def _getReceivedEdocList(self, values: dict[str, str], body: bytes, fault: str) -> web.Response:  # noqa: N802
         if fault == "no-fields":

@@ -103,13 +103,13 @@ async def test_a_package_whose_answer_was_lost_is_found_and_not_sent_again(
 async def test_another_document_with_the_same_title_is_not_taken_for_it(crossing: Any) -> None:
     """The business hash of what the remote gives out decides; the repeat stands in the evidence."""
     await crossing.start()
-    first = await crossing.dms.send(crossing.document(number="7"), sender="000.00.00.H01")
-    await crossing.until_state(first, "relayed")
     other = crossing.document(number="7", content=b"%PDF-1.7 trang khac")
+    crossing.remote.send_as_another(other, "000.00.00.H01", ["000.00.00.G22"])
+    mine = crossing.document(number="7")
     crossing.remote.faults["sendEdoc"] = ["html"]
-    second = await crossing.dms.send(other, sender="000.00.00.H01")
-    delivery = await crossing.until_state(second, "relayed")
-    assert len(crossing.remote.taken) == 2
+    message_id = await crossing.dms.send(mine, sender="000.00.00.H01")
+    delivery = await crossing.until_state(message_id, "relayed")
+    assert [one.content for one in crossing.remote.taken] == [other, mine]
     assert _word(delivery, "RelayToNonERDS").facts == {"repeated": "1"}
 
 
