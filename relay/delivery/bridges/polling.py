@@ -103,8 +103,6 @@ class Poller:
         wait = self.dispatcher.blocked_for(self.bridge)
         if wait > 0:
             return wait
-        if self.closed() is not None:
-            return 1.0
         try:
             more = await self._ask()
         except TransportError as error:
@@ -118,13 +116,19 @@ class Poller:
         return 0.0 if more else self.every.total_seconds()
 
     async def _ask(self) -> bool:
-        """True when there is more to fetch at once."""
+        """True when there is more to fetch at once. A list that the remote refuses holds up no other, and
+        a node that takes nothing in now (its disk is nearly full) still finishes what it took."""
         await self._tell()
-        more = False
-        for kind in self.kinds:
-            more = await self._collect(kind) or more
+        more, refused = False, list[RemoteRefusalError]()
+        for kind in self.kinds if self.closed() is None else ():
+            try:
+                more = await self._collect(kind) or more
+            except RemoteRefusalError as error:
+                refused.append(error)
         await self._tell()
         await self.follower.look()
+        if refused:
+            raise refused[0]
         return more
 
     # ------------------------------------------------------------ fetching

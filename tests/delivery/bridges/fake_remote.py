@@ -70,6 +70,8 @@ class FakeRemote:
         """Whether a sender may fetch what it sent."""
         self.unknown: set[str] = set()
         """Recipients that sendEdoc refuses with code 18."""
+        self.refused_kinds: set[str] = set()
+        """Message types whose received list is FAIL 22."""
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -163,6 +165,8 @@ class FakeRemote:
     def _getReceivedEdocList(self, values: dict[str, str], body: bytes, fault: str) -> web.Response:  # noqa: N802
         if fault == "no-fields":
             return _ok({})
+        if values["messagetype"] in self.refused_kinds:
+            return _fail("22")
         rows = [
             {
                 "docId": one.doc_id,

@@ -216,6 +216,18 @@ async def test_only_configured_message_types_are_asked_for(crossing: Any) -> Non
     assert kinds == {"status"}
 
 
+async def test_a_list_that_is_refused_holds_up_no_other(crossing: Any) -> None:
+    """A remote without lists of documents gives its statuses all the same, and its word on what it has."""
+    crossing.remote.refused_kinds = {"edoc"}
+    crossing.remote.offer(crossing.status(G22, H01, "x"), G22, H01, kind="status")
+    await crossing.start()
+    message_id = await crossing.dms.send(crossing.document(), sender=H01)
+    await crossing.until_listed(1, MessageType.STATUS)
+    await crossing.until_state(message_id, "relayed")
+    crossing.remote.taken[0].words[G22] = ("done", "done")
+    await crossing.until_state(message_id, "handed-over")
+
+
 async def test_a_flush_asks_at_once(crossing: Any) -> None:
     """However long the bridge was to be left alone."""
     text = crossing.running.config.read_text(encoding="utf-8")

@@ -205,6 +205,23 @@ async def test_a_node_that_died_after_the_answer_was_stored_asks_nobody(crossing
     assert crossing.asked("sendEdoc") == 1
 
 
+async def test_what_expired_in_doubt_is_settled_once_the_remote_can_be_asked(crossing: Any) -> None:
+    """outcome-unknown at first; its sent list supersedes that."""
+    text = crossing.running.config.read_text(encoding="utf-8")
+    short = "[delivery]\nexpiry_normal = 2\nexpiry_urgent = 2\nexpiry_express = 2\n"
+    crossing.running.config.write_text(text.replace("[delivery]\n", short), encoding="utf-8")
+    await crossing.start()
+    crossing.remote.faults["sendEdoc"] = ["lost"]
+    crossing.remote.faults["getSentEdocList"] = ["html"] * 4000
+    message_id = await crossing.dms.send(crossing.document(), sender="000.00.00.H01")
+    delivery = await crossing.until_state(message_id, "expired")
+    assert delivery["reason"] == "outcome-unknown"
+    crossing.remote.faults.clear()
+    delivery = await crossing.until_state(message_id, "relayed")
+    assert _word(delivery, "RelayToNonERDS").facts == {"found": "content"}
+    assert crossing.asked("sendEdoc") == 1
+
+
 async def test_a_status_goes_over_as_it_is(crossing: Any) -> None:
     """messagetype status, to whom it answers."""
     await crossing.start()
