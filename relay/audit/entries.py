@@ -152,6 +152,17 @@ class AuditEvent(StrEnum):
     """What left by policy since the entry before: `payloads`, `payload_bytes`, `messages`, `arrivals`,
     `orphans` and `uploads`, files that nothing refers to, and `reopened`, transfers that a restored
     neighbour was sent again and never answered."""
+    BRIDGE_TOOK = "bridge-took"
+    """A remote without evidence (`neighbour`) is known to have a `transfer`; `code` is the digest of its
+    DocId, `digest` that of the raw answer."""
+    BRIDGE_ENTERED = "bridge-entered"
+    """A package of a remote became a `message`; `code` is the digest of its docId, `digest` the business hash."""
+    BRIDGE_KNOWN = "bridge-known"
+    """It was here already: nothing was delivered again."""
+    BRIDGE_TURNED_AWAY = "bridge-turned-away"
+    """It was refused, for `reason`."""
+    BRIDGE_TOLD = "bridge-told"
+    """The remote was told what became of it: `state` processing, done or fail."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

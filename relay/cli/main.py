@@ -20,6 +20,7 @@ from relay.cli import (
     audit,
     backup,
     carry,
+    compare,
     inbox,
     local,
     operate,
@@ -94,6 +95,7 @@ app.command("cancel")(operate.cancel)
 app.command("redirect")(operate.redirect)
 app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
+app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
 app.add_typer(token.app, name="token")
 app.add_typer(system.app, name="system")

@@ -61,7 +61,7 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
             (
                 "  " + local(receipt["at"]),
                 receipt["issuer"],
-                receipt["event"],
+                _event(receipt),
                 (receipt["hop"] or {}).get("sent_by") or "",
                 receipt["digest"],
             )
@@ -73,6 +73,15 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
         typer.echo(
             f"  status {printable(status['status_code'])}: {printable(status['description'])}"
         )
+
+
+def _event(receipt: dict[str, Any]) -> str:
+    """What only a remote without evidence said is not to be read as proof."""
+    event = str(receipt["event"])
+    if receipt.get("evidence") != "remote":
+        return event
+    remote = receipt["detail"].partition(" remote=")[2].partition(" ")[0]
+    return f"{event} ({printable(remote)}: no evidence)"
 
 
 def _came(view: dict[str, Any]) -> str:

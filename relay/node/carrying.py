@@ -15,12 +15,14 @@ from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.neighbours.channel import Channel
 from relay.delivery.neighbours.retry import RetryPolicy
+from relay.delivery.records import Wire
 from relay.delivery.recovery.readmitting import Readmitter
 from relay.delivery.recovery.recovering import OLDEST, RecoveryDesk
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
 from relay.journal.recovering import RecoveryTable
 from relay.model import NodeId
+from relay.node.bridging import Bridges, join_ways, make_bridges
 from relay.node.ground import Ground
 from relay.node.listeners import neighbours_tls
 from relay.settings.sections import DeliverySection
@@ -32,6 +34,9 @@ from relay.transport.nodes.recovering import RecoveryClient
 @dataclass(frozen=True, slots=True)
 class Carrying:
     wire: NodesClient
+    ways: Wire
+    """The wire and the bridges."""
+    bridges: Bridges
     returns: ReturnDesk
     dispatcher: Dispatcher
     sealing: SealingDesk
@@ -68,6 +73,8 @@ def retry_policy(delivery: DeliverySection) -> RetryPolicy:
 
 
 def make_carrying(ground: Ground, wire: NodesClient, agreement: Agreement) -> Carrying:
+    bridges = make_bridges(ground)
+    ways = join_ways(ground, wire, bridges)
     returns = ReturnDesk(
         ground.node,
         ground.directory,
@@ -86,24 +93,32 @@ def make_carrying(ground: Ground, wire: NodesClient, agreement: Agreement) -> Ca
         ground.node,
         ground.journal,
         ground.notary,
-        wire,
+        ways,
         returns,
         ground.policy,
         ground.clock,
         random.SystemRandom().random,
-        {n: Channel(n, ground.settings.delivery.transfers_at_once) for n in ground.neighbours},
+        _channels(ground),
         met,
         ground.settings.delivery.clock_tolerance,
+        bridges.names,
     )
     sealing = SealingDesk(ground.node, ground.journal, ground.notary, ground.clock, dispatcher.look)
-    expiry = _expiry(ground, wire, dispatcher, agreement)
+    expiry = _expiry(ground, ways, dispatcher, agreement)
     recovery = _recovery(ground, wire, dispatcher, agreement)
-    return Carrying(wire, returns, dispatcher, sealing, expiry, recovery, agreement)
+    return Carrying(wire, ways, bridges, returns, dispatcher, sealing, expiry, recovery, agreement)
 
 
-def _expiry(
-    ground: Ground, wire: NodesClient, dispatcher: Dispatcher, agreement: Agreement
-) -> ExpiryDesk:
+def _channels(ground: Ground) -> dict[NodeId, Channel]:
+    settings = ground.settings
+    found = {n: Channel(n, settings.delivery.transfers_at_once) for n in ground.neighbours}
+    for one in settings.bridges:
+        most = one.packages_at_once
+        found[NodeId(one.id)] = Channel(NodeId(one.id), most, window=min(4, most))
+    return found
+
+
+def _expiry(ground: Ground, wire: Wire, dispatcher: Dispatcher, agreement: Agreement) -> ExpiryDesk:
     return ExpiryDesk(
         ground.node,
         ground.journal,

@@ -129,7 +129,7 @@ def _control(ground: Ground, carrying: Carrying) -> ControlDesk:
         ground.journal,
         OperatingTable(ground.journal, ground.node),
         ground.notary,
-        carrying.wire,
+        carrying.ways,
         ground.clock,
         carrying.dispatcher,
         carrying.sealing.wake,

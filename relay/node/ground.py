@@ -40,10 +40,11 @@ class Ground:
         return self.place.neighbours
 
 
-def place_of(settings: Settings) -> Place:
+def place_of(settings: Settings, directory: Directory) -> Place:
     return Place(
         NodeId(settings.node.id),
         settings.uplink,
         frozenset(NodeId(n.id) for n in settings.neighbours),
         unknown_to_uplink=settings.directory.unknown_codes == "uplink",
+        bridges=tuple(bridge.route(directory) for bridge in settings.bridges),
     )

@@ -30,6 +30,7 @@ from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
 from relay.node.background import Background
+from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, make_carrying, make_wire, retry_policy
 from relay.node.desks import make_desks
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
@@ -124,7 +125,7 @@ class Node:
         self._exits.push_async_callback(self._note, "node-stopped")
 
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
-        settings, place = self._settings, place_of(self._settings)
+        settings, place = self._settings, place_of(self._settings, directory)
         notary = NodeNotary(
             place.node,
             keys.sign,
@@ -132,6 +133,7 @@ class Node:
             keys.trust,
             directory.aliases,
             seals_at_once=not settings.keys.slow,
+            gateway=keys.gateway,
         )
         return Ground(
             settings,
@@ -150,6 +152,7 @@ class Node:
         self._exits.push_async_callback(wire.close)
         self._agreement = self._agree(ground, wire)
         carrying = make_carrying(ground, wire, self._agreement)
+        self._exits.push_async_callback(carrying.bridges.close)
         self._pressure.recovering = carrying.waits_for
         self._background.run("clock", self._steady.watch(self._jumped))
         self._background.run("dispatcher", carrying.dispatcher.run())
@@ -206,6 +209,8 @@ class Node:
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
         self._background.run("refusals", desks.refusals.run())
+        for poller in make_pollers(ground, carrying.bridges, carrying.dispatcher, self._pressure):
+            self._background.run(f"bridge-{poller.bridge}", poller.run())
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET
         await self._listeners.control(control, control_socket)

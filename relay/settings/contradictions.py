@@ -12,6 +12,7 @@ from itertools import combinations
 from relay.errors import SettingsError
 from relay.model import NodeId
 from relay.routing.directory import Directory
+from relay.settings.bridges import bridge_problems, misplaced_bridges
 from relay.settings.directory import directory_of, repeated
 from relay.settings.sections import ListenSection
 from relay.settings.sound import Sound
@@ -26,6 +27,7 @@ def contradictions(sound: Sound) -> Iterator[str]:
     if sound.listen is not None:
         yield from _taken_twice(sound.listen)
         yield from _unprovable(sound.listen, sound)
+    yield from bridge_problems(sound.bridges, sound.neighbours, sound.keys)
     if sound.directory is None:
         return
     try:
@@ -38,6 +40,7 @@ def contradictions(sound: Sound) -> Iterator[str]:
             yield f"neighbours: {neighbour.id} is not in the directory"
     if sound.node is not None:
         yield from _misplaced(sound.node, sound, directory)
+        yield from misplaced_bridges(sound.bridges, sound.node, directory)
 
 
 def _taken_twice(listen: ListenSection) -> Iterator[str]:

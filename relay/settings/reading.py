@@ -94,10 +94,9 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 def _open_secrets(path: Path, content: Mapping[str, Any]) -> Iterator[str]:
     """No problem, because a file with nothing but its owner's group may be meant; a secret_file is 0600."""
-    rows = content.get("systems")
-    inline = isinstance(rows, list) and any(
-        isinstance(one, dict) and "secret" in one for one in rows
-    )
+    lists = [content.get("systems"), content.get("bridges")]
+    rows = [one for found in lists if isinstance(found, list) for one in found]
+    inline = any(isinstance(one, dict) and "secret" in one for one in rows)
     mode = stat.S_IMODE(path.stat().st_mode)
     if inline and mode & 0o077:
         yield f"{path} holds a secret and has mode {mode:04o}: others can read it; use secret_file, or mode 0600"

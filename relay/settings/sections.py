@@ -151,6 +151,8 @@ class KeysSection(Section):
     agencies: tuple[KeyPair, ...] = ()
     log_before: tuple[File, ...] = ()
     """Key files of the log before this one: what they sealed is sealed anew at the start."""
+    gateway: KeyPair | None = None
+    """Seals what enters over a bridge; needed where there is one."""
     slow: bool = False
     """The signing key is slow (a token): accept first, seal afterwards."""
 
@@ -222,19 +224,22 @@ class SystemSection(Section):
         """Without white space around it, which editors leave in files."""
         if self.secret_file is None:
             return (self.secret or "").encode()
-        try:
-            with self.secret_file.open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                content = file.read(SECRET_FILE_LIMIT_BYTES + 1)
-        except OSError as error:
-            raise ValueError(f"secret_file {self.secret_file}: {error.strerror}") from None
-        if mode & 0o077:
-            raise ValueError(
-                f"secret_file {self.secret_file} has mode {mode:04o}, limit 0600 (owner only)"
-            )
-        if len(content) > SECRET_FILE_LIMIT_BYTES:
-            raise ValueError(f"secret_file is over {SECRET_FILE_LIMIT_BYTES} bytes")
-        return content.strip()
+        return secret_in(self.secret_file)
+
+
+def secret_in(path: Path) -> bytes:
+    """The secret of a secret_file, which only its owner may read."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read(SECRET_FILE_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"secret_file {path}: {error.strerror}") from None
+    if mode & 0o077:
+        raise ValueError(f"secret_file {path} has mode {mode:04o}, limit 0600 (owner only)")
+    if len(content) > SECRET_FILE_LIMIT_BYTES:
+        raise ValueError(f"secret_file is over {SECRET_FILE_LIMIT_BYTES} bytes")
+    return content.strip()
 
 
 class LimitsSection(Section):

@@ -9,6 +9,7 @@ from pydantic import field_validator
 
 from relay.model import NodeId
 from relay.routing.directory import Directory
+from relay.settings.bridges import BridgeSection
 from relay.settings.directory import directory_of
 from relay.settings.sections import (
     DeliverySection,
@@ -36,6 +37,7 @@ class Settings(Section):
     directory: DirectorySection
     neighbours: tuple[NeighbourSection, ...] = ()
     systems: tuple[SystemSection, ...] = ()
+    bridges: tuple[BridgeSection, ...] = ()
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
     retention: RetentionSection = RetentionSection()

@@ -49,6 +49,8 @@ class NodeNotary:
     trust: TrustStore
     aliases: Callable[[AgencyCode], frozenset[str]]
     seals_at_once: bool = True
+    gateway: Signer | None = None
+    """Seals what enters over a bridge."""
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
         """With the agency's key where it is here, else with the node's own."""
@@ -56,6 +58,12 @@ class NodeNotary:
         if signer is not None:
             return make_seal(digest, SealKind.AGENCY, signer, at)
         return make_seal(digest, SealKind.NODE, self.signer, at)
+
+    def seal_entered(self, digest: Digest, at: datetime) -> Seal:
+        """Vouches only for these being the bytes that a remote without evidence handed over."""
+        if self.gateway is None:
+            raise SignatureError(Fault.WRONG_KIND, "this node has no gateway key")
+        return make_seal(digest, SealKind.GATEWAY, self.gateway, at)
 
     def check_supplied_seal(
         self, signature: bytes, digest: Digest, sender: AgencyCode, at: datetime

@@ -47,6 +47,8 @@ class NeighbourView:
     under_way: int
     last_error: str
     certificate: PeerCertificate | None
+    bridge: bool = False
+    """A remote that only speaks the axis dialect and gives no evidence."""
 
 
 AGES: tuple[timedelta, ...] = tuple(timedelta(minutes=5 << doubling) for doubling in range(9))

@@ -102,6 +102,7 @@ class QueueDesk:
             under_way=channel.under_way,
             last_error=errors.get(neighbour, ""),
             certificate=self.certificate(neighbour),
+            bridge=neighbour in self.dispatcher.bridges,
         )
 
 

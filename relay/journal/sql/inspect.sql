@@ -62,7 +62,9 @@ SELECT neighbour, count(*) FROM returns WHERE parked = 1 GROUP BY neighbour
 SELECT count(*) FROM deliveries WHERE acknowledgement = 'fail' AND state IN ('available', 'fetched') AND inbox_cursor IS NOT NULL
 
 -- name: last_errors
-SELECT node_id, last_error FROM neighbours
+-- A remote's list may fail while its sends go well.
+SELECT node_id, last_error FROM neighbours WHERE last_error <> '' UNION ALL
+SELECT bridge, 'list: ' || last_error FROM bridge_polls WHERE failures > 0
 
 -- name: named_delivery
 SELECT m.message_id, d.delivery_row FROM deliveries d JOIN messages m ON m.message_row = d.message_row

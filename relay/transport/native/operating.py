@@ -159,6 +159,7 @@ def _neighbour(view: NeighbourView) -> Json:
     certificate = view.certificate
     return {
         "node": view.neighbour,
+        "bridge": view.bridge,
         "condition": view.condition,
         "failures": view.failures,
         "next_probe_at": _or_none(stamp, view.next_probe_at),

@@ -73,6 +73,7 @@ OPERATING_SCHEMAS: dict[str, Schema] = {
     "Neighbour": record(
         "A neighbour as delivery sees it now.",
         node=TEXT,
+        bridge={"type": "boolean", "description": "It only speaks the axis dialect."},
         condition=word(Condition),
         failures=WHOLE,
         next_probe_at=or_null(INSTANT),

@@ -69,6 +69,10 @@ SCHEMAS: dict[str, Schema] = {
         at=INSTANT,
         event=_word(Event),
         receipt=DIGEST,
+        evidence={
+            "enum": ["signed", "none"],
+            "description": "none: a remote that signs nothing; the receipt is its neighbour's.",
+        },
     ),
     "Receipt": _record(
         "Signed evidence of an event, by its ETSI EN 319 522 name.",
@@ -86,6 +90,10 @@ SCHEMAS: dict[str, Schema] = {
         ),
         reason=_or_null(_word(Reason)),
         detail=TEXT,
+        evidence={
+            "enum": ["signed", "remote"],
+            "description": "remote: the issuer's evidence of the word of a remote that signs nothing.",
+        },
     ),
     "Status": _record(
         "A business status that came for the document.",

@@ -24,6 +24,7 @@ from relay.delivery.ports import (
     TokenView,
 )
 from relay.model import Event, Finding
+from relay.wire.remote_word import read_word
 
 Json = dict[str, Any]
 
@@ -92,7 +93,12 @@ def _delivery(view: DeliveryView) -> Json:
 
 
 _NOT_AN_ARRIVAL = frozenset(
-    {Event.SUBMISSION_REJECTION, Event.RELAY_REJECTION, Event.RELAY_FAILURE}
+    {
+        Event.SUBMISSION_REJECTION,
+        Event.RELAY_REJECTION,
+        Event.RELAY_FAILURE,
+        Event.RELAY_TO_NON_ERDS_FAILURE,
+    }
 )
 
 
@@ -100,14 +106,32 @@ def trace(view: DeliveryView) -> list[Json]:
     """The nodes this delivery passed, in order, each with when it arrived and the receipt that says so."""
     hops: dict[str, Json] = {}
     for receipt in view.receipts:
-        if receipt.event not in _NOT_AN_ARRIVAL and receipt.issuer not in hops:
-            hops[receipt.issuer] = {
-                "node": receipt.issuer,
-                "at": stamp(receipt.at),
-                "event": receipt.event,
-                "receipt": receipt.digest,
-            }
+        if receipt.event in _NOT_AN_ARRIVAL:
+            continue
+        remote = _remote(receipt)
+        if remote is not None and receipt.event is Event.RECEIVED_FROM_NON_ERDS:
+            hops.setdefault(remote, _step(remote, receipt, "none"))
+        hops.setdefault(receipt.issuer, _step(receipt.issuer, receipt, "signed"))
+        if remote is not None and receipt.event is not Event.RECEIVED_FROM_NON_ERDS:
+            hops.setdefault(remote, _step(remote, receipt, "none"))
     return list(hops.values())
+
+
+def _step(node: str, receipt: ReceiptView, evidence: str) -> Json:
+    """`evidence` none: a remote that signs nothing; the receipt is this side's, of its word."""
+    return {
+        "node": node,
+        "at": stamp(receipt.at),
+        "event": receipt.event,
+        "receipt": receipt.digest,
+        "evidence": evidence,
+    }
+
+
+def _remote(receipt: ReceiptView) -> str | None:
+    """The remote whose word a receipt repeats."""
+    word = read_word(receipt.detail)
+    return None if word is None else word.remote
 
 
 def _receipt(view: ReceiptView) -> Json:
@@ -120,6 +144,7 @@ def _receipt(view: ReceiptView) -> Json:
         "hop": _hop(view),
         "reason": view.reason,
         "detail": view.detail,
+        "evidence": "signed" if _remote(view) is None else "remote",
     }
 
 
