@@ -20,6 +20,7 @@ from relay.cli import (
     audit,
     backup,
     carry,
+    directory,
     inbox,
     local,
     operate,
@@ -94,6 +95,7 @@ app.command("redirect")(operate.redirect)
 app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
 app.add_typer(carry.app, name="carry")
+app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from relay.delivery.asking import Questions
+from relay.delivery.directory.desk import DirectoryDesk
+from relay.delivery.directory.passing import DirectoryCourier
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.neighbours.channel import Channel
@@ -20,6 +22,7 @@ from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
 from relay.journal.recovering import RecoveryTable
 from relay.model import NodeId
+from relay.node.directory import make_directory_courier
 from relay.node.ground import Ground
 from relay.node.listeners import neighbours_tls
 from relay.settings.sections import DeliverySection
@@ -36,6 +39,8 @@ class Carrying:
     sealing: SealingDesk
     expiry: ExpiryDesk
     recovery: RecoveryDesk
+    directory: DirectoryDesk
+    passing: DirectoryCourier
 
 
 def make_wire(ground: Ground) -> NodesClient:
@@ -61,7 +66,7 @@ def retry_policy(delivery: DeliverySection) -> RetryPolicy:
     )
 
 
-def make_carrying(ground: Ground, wire: NodesClient) -> Carrying:
+def make_carrying(ground: Ground, wire: NodesClient, directory: DirectoryDesk) -> Carrying:
     returns = ReturnDesk(
         ground.node,
         ground.directory,
@@ -75,6 +80,7 @@ def make_carrying(ground: Ground, wire: NodesClient) -> Carrying:
     def met(neighbour: NodeId) -> None:
         expiry.met(neighbour)
         recovery.met(neighbour)
+        passing.met(neighbour)
 
     dispatcher = Dispatcher(
         ground.node,
@@ -91,7 +97,8 @@ def make_carrying(ground: Ground, wire: NodesClient) -> Carrying:
     sealing = SealingDesk(ground.node, ground.journal, ground.notary, ground.clock, dispatcher.look)
     expiry = _expiry(ground, wire, dispatcher)
     recovery = _recovery(ground, wire, dispatcher)
-    return Carrying(wire, returns, dispatcher, sealing, expiry, recovery)
+    passing = make_directory_courier(ground, wire, directory)
+    return Carrying(wire, returns, dispatcher, sealing, expiry, recovery, directory, passing)
 
 
 def _expiry(ground: Ground, wire: NodesClient, dispatcher: Dispatcher) -> ExpiryDesk:

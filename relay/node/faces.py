@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay import __version__
+from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
@@ -18,6 +19,7 @@ from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
+from relay.node.directory import codes_of_systems
 from relay.node.ground import Ground
 from relay.routing.directory import Directory
 from relay.settings.settings import Settings
@@ -63,6 +65,7 @@ class Faces:
             identify=peer_node,
             refusals=self.turned_away,
             pressure=self.pressure,
+            directory=self.carrying.directory.keeper,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -70,18 +73,26 @@ class Faces:
 
     def axis(self) -> web.AppRunner:
         ground, settings = self.ground, self.ground.settings
+        desk, systems = self.carrying.directory, _systems(settings, ground.directory)
+
+        def renew() -> None:
+            systems.renew(codes_of_systems(ground, desk))
+
+        renew()
+        desk.keeper.listeners.append(renew)
         app = axis_app(
             self.desks.intake,
             self.desks.inbox,
             OutboxDesk(ground.journal),
             ground.journal,
-            _systems(settings, ground.directory),
+            systems,
             ground.limits,
             ground.clock.now,
             ground.directory.resolve,
             gate=self.pressure,
             bounds=Bounds(get_bytes=settings.limits.getedoc_bytes),
             refusals=self.turned_away,
+            directory=desk,
         )
         return AxisRunner(app, self.turned_away, shutdown_timeout=self._patience)
 
@@ -114,6 +125,7 @@ class Faces:
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,
+            directory=DirectoryDoor(self.carrying.directory, self.ground.place),
         )
 
     @property

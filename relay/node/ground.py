@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relay.agencies import day_of
 from relay.delivery.clock import Clock
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.envelope.limits import Limits
@@ -38,10 +39,12 @@ class Ground:
         return self.place.neighbours
 
 
-def place_of(settings: Settings) -> Place:
+def place_of(settings: Settings, clock: Clock) -> Place:
     return Place(
         NodeId(settings.node.id),
         settings.uplink,
         frozenset(NodeId(n.id) for n in settings.neighbours),
         unknown_to_uplink=settings.directory.unknown_codes == "uplink",
+        forwards=settings.directory.closed_codes == "forward",
+        today=lambda: day_of(clock.now()),
     )

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from relay import __version__
 from relay.delivery.clock import Clock
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
@@ -31,6 +32,7 @@ from relay.journal.waiting import WaitingCounts
 from relay.node.background import Background
 from relay.node.carrying import Carrying, make_carrying, make_wire, retry_policy
 from relay.node.desks import make_desks
+from relay.node.directory import make_directory_desk
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
@@ -94,7 +96,10 @@ class Node:
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
         ground = self._ground(directory, keys)
-        carrying = self._carry(ground)
+        directory_desk = make_directory_desk(ground)
+        await directory_desk.keeper.start()
+        await directory_desk.start()
+        carrying = self._carry(ground, directory_desk)
         ahead = self._watch_over_disk(ground)
         self._exits.push_async_callback(self._drain, carrying.dispatcher)
         await self._serve(ground, carrying, ahead)
@@ -116,7 +121,7 @@ class Node:
         self._exits.push_async_callback(self._note, "node-stopped")
 
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
-        settings, place = self._settings, place_of(self._settings)
+        settings, place = self._settings, place_of(self._settings, self._clock)
         notary = NodeNotary(
             place.node,
             keys.sign,
@@ -136,10 +141,11 @@ class Node:
             Limits(envelope_bytes=settings.limits.envelope_bytes),
         )
 
-    def _carry(self, ground: Ground) -> Carrying:
+    def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:
         wire = make_wire(ground)
         self._exits.push_async_callback(wire.close)
-        carrying = make_carrying(ground, wire)
+        carrying = make_carrying(ground, wire, directory)
+        self._background.run("directory", directory.keeper.run())
         self._pressure.recovering = carrying.recovery.waits_for
         self._background.run("clock", self._steady.watch(self._jumped))
         self._background.run("dispatcher", carrying.dispatcher.run())
@@ -175,6 +181,7 @@ class Node:
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
+        self._background.run("directories", carrying.passing.run())
         self._background.run("refusals", desks.refusals.run())
         await self._listen(nodes, native, axis)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET

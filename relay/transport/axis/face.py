@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.envelope.limits import Limits
@@ -46,3 +47,5 @@ class Face:
     """A code as people write it → the directory's; raises a RelayError for one it does not know."""
     gate: Gate = OPEN
     """Asked before a document is read."""
+    agencies: DirectoryDesk | None = None
+    """The directory and who may change it; None where the calls for it are not offered."""

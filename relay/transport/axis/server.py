@@ -18,13 +18,14 @@ from datetime import datetime
 import structlog
 from aiohttp import web
 
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, PeerError, RelayError
 from relay.model import AgencyCode
-from relay.transport.axis import answers, documents, expect, listing, sending
+from relay.transport.axis import agencies, answers, documents, expect, listing, sending
 from relay.transport.axis.dialect import AxisCall, Call, read_call
 from relay.transport.axis.face import Bounds, Face
 from relay.transport.axis.refusals import UNEXPECTED, AxisRefusal, ErrorCode, refusal_of
@@ -43,12 +44,13 @@ HANDLERS: Mapping[Call, Handler] = {
     Call.COUNT_DOCUMENTS: listing.count,
     Call.COUNT_STATUSES: listing.count,
     Call.UPDATE: listing.update,
-    Call.AGENCIES: listing.not_offered,
-    Call.AGENCIES_QD20: listing.not_offered,
-    Call.SYNCHRONIZE: listing.not_offered,
-    Call.REGISTER: listing.not_offered,
-    Call.UNREGISTER: listing.not_offered,
+    Call.AGENCIES: agencies.listing,
+    Call.AGENCIES_QD20: agencies.listing,
+    Call.SYNCHRONIZE: agencies.listing,
+    Call.REGISTER: agencies.register,
+    Call.UNREGISTER: agencies.unregister,
 }
+_WITH_BODY = frozenset({Call.SEND, Call.REGISTER})
 _SYSTEM = web.RequestKey("system", str)
 """The systemid, once its signature holds."""
 _GET_TOO = frozenset({Call.DOWNLOAD, Call.COUNT_DOCUMENTS, Call.COUNT_STATUSES})
@@ -67,10 +69,13 @@ def axis_app(
     bounds: Bounds | None = None,
     gate: Gate = OPEN,
     refusals: Refusals = UNNOTED,
+    directory: DirectoryDesk | None = None,
 ) -> web.Application:
     """Serve it with runner.AxisRunner, which also answers what never becomes a request."""
     bounds = bounds or Bounds()
-    face = Face(intake, inbox, outbox, store, systems, limits, bounds, clock, resolve, gate)
+    face = Face(
+        intake, inbox, outbox, store, systems, limits, bounds, clock, resolve, gate, directory
+    )
     door = _Door(face, refusals)
     app = web.Application(middlewares=[door.guard])
     app.router.add_route("*", "/{path:.*}", door.answer, expect_handler=expect.later)
@@ -98,7 +103,7 @@ class _Door:
 
         axis_call = read_call(call, request.raw_headers, self._face.systems, now, known)
         self._note_stamp(axis_call)
-        if call is not Call.SEND and request.can_read_body:
+        if call not in _WITH_BODY and request.can_read_body:
             await self._discard_body(request)
         return await HANDLERS[call](self._face, axis_call, request)
 

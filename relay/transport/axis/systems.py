@@ -7,8 +7,8 @@ Raises:  SettingsError when they contradict themselves, before anything is serve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -62,6 +62,12 @@ class Systems:
         if problems:
             raise SettingsError(problems)
         self._width = max((len(one.secrets) for one in self._by_id.values()), default=1)
+
+    def renew(self, agencies: Mapping[str, frozenset[AgencyCode]]) -> None:
+        """What each system speaks for from now on, by systemid; the others are left as they are."""
+        for systemid, codes in agencies.items():
+            if (system := self._by_id.get(systemid)) is not None:
+                self._by_id[systemid] = replace(system, agencies=codes)
 
     def lookup(self, systemid: str) -> System | None:
         return self._by_id.get(systemid)
