@@ -51,7 +51,7 @@ def import_(
     if kind is None:
         raise CommandError(f"{path} is neither .csv nor .json", USAGE)
     query = {"why": why, **({"dry_run": "true"} if dry_run else {})}
-    done = asyncio.run(_import(node, path.read_bytes(), kind, query))
+    done = asyncio.run(_import(node, path, kind, query))
     if as_json:
         show_json(done)
         return
@@ -172,17 +172,18 @@ def _decide(node: Connection, number: int, verb: str, why: str, *, as_json: bool
 
 
 async def _import(
-    node: Connection, content: bytes, kind: str, query: dict[str, str]
+    node: Connection, path: Path, kind: str, query: dict[str, str]
 ) -> dict[str, Any]:
     from relay.cli.client import reach  # noqa: PLC0415
 
     headers = {"Content-Type": kind}
-    async with (
-        reach(node) as client,
-        client.exchange("/v1/directory/import", content, headers, **query) as response,
-    ):
-        done: dict[str, Any] = await response.json()
-        return done
+    with path.open("rb") as file:
+        async with (
+            reach(node) as client,
+            client.exchange("/v1/directory/import", file, headers, **query) as response,
+        ):
+            done: dict[str, Any] = await response.json()
+            return done
 
 
 async def _export(node: Connection, *, as_json: bool, living: bool) -> None:

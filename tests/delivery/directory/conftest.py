@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import sqlite3
 import time
@@ -75,12 +76,12 @@ class Village:
         content: bytes | None = None,
         kind: str = "application/json",
     ) -> tuple[int, dict[str, Any]]:
-        body = json.dumps(document).encode() if document is not None else content
+        body = json.dumps(document).encode() if document is not None else content or b""
         connector = aiohttp.UnixConnector(path=str(self.plan(name).control))
         async with (
             aiohttp.ClientSession(connector=connector) as session,
             session.request(
-                method, f"http://node{path}", data=body, headers={"Content-Type": kind}
+                method, f"http://node{path}", data=io.BytesIO(body), headers={"Content-Type": kind}
             ) as response,
         ):
             return response.status, await response.json(content_type=None)
