@@ -171,9 +171,7 @@ def _decide(node: Connection, number: int, verb: str, why: str, *, as_json: bool
     remark(f"{done['state']}: {done['kind']} {agency['code']} for {printable(done['systemid'])}")
 
 
-async def _import(
-    node: Connection, path: Path, kind: str, query: dict[str, str]
-) -> dict[str, Any]:
+async def _import(node: Connection, path: Path, kind: str, query: dict[str, str]) -> dict[str, Any]:
     from relay.cli.client import reach  # noqa: PLC0415
 
     headers = {"Content-Type": kind}

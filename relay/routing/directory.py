@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from relay.agencies import Agency, NodeEntry, Stamp, Standing
-from relay.envelope.codes import Code, conversion_hint, normalise, parse
+from relay.envelope.codes import Form, conversion_hint, normalise, parse
 from relay.errors import EnvelopeError, SettingsError
 from relay.model import AgencyCode, NodeId
 from relay.routing.tree import loops
@@ -74,8 +74,12 @@ class Directory:
     def find(self, code: str) -> Agency | None:
         """The agency of a code in any form a document may write it, closed ones and tombstones too;
         None for garbage."""
+        forms = self._book.forms
+        agency = forms.get(code)
+        if agency is not None:
+            return agency  # written as it is listed, which it mostly is
         try:
-            return self._book.forms.get(normalise(code))
+            return forms.get(normalise(code))
         except EnvelopeError:
             return None
 
@@ -104,16 +108,14 @@ class Directory:
 
     def nearest_above(self, code: str) -> Agency | None:
         """The first listed agency on the parent chain that the code itself spells."""
-        try:
-            at: Code | None = parse(code).parent
-        except EnvelopeError:
-            return None
         forms = self._book.forms
-        while at is not None:
-            agency = forms.get(at.text)
-            if agency is not None:
-                return agency
-            at = at.parent
+        try:
+            for above in _parents(code):
+                agency = forms.get(above)
+                if agency is not None:
+                    return agency
+        except EnvelopeError:
+            pass
         return None
 
     def other_form(self, code: str) -> Agency | None:
@@ -215,15 +217,27 @@ class Directory:
     def in_branch_of(self, here: NodeId, code: AgencyCode) -> bool:
         """Whether an unlisted code lies under an agency that `here` or a node below it serves."""
         forms = self._book.forms
-        at: Code | None = parse(code).parent
-        while at is not None:
-            agency = forms.get(at.text)
+        for above in _parents(code):
+            agency = forms.get(above)
             if agency is not None and (
                 agency.node == here or self.child_towards(here, agency.node) is not None
             ):
                 return True
-            at = at.parent
         return False
+
+
+def _parents(code: str) -> Iterator[str]:
+    """The codes above this one, the nearest first. Raises EnvelopeError for text that is no code."""
+    own = parse(code)
+    if own.form is Form.NEW:
+        text: str = own.text
+        while text := text.rpartition(".")[0]:
+            yield text
+        return
+    at = own.parent
+    while at is not None:
+        yield at.text
+        at = at.parent
 
 
 def _add(book: _Book, agency: Agency) -> list[str]:

@@ -216,14 +216,14 @@ def _nodes(rows: Sequence[object]) -> Iterator[NodeEntry]:
 
 def _text(row: Mapping[str, Any], name: str, limit: int) -> str:
     value = row.get(name)
-    if value is None:
+    if not value and value in (None, ""):
         return ""
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a text")
     text = value.strip()
     if len(text) > limit:
         raise ValueError(f"{name} has {len(text)} characters, limit {limit}")
-    if fit_detail(text) != text:
+    if not text.isprintable() and fit_detail(text) != text:
         raise ValueError(f"{name} holds a control character")
     return text
 

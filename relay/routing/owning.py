@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from relay.agencies import Agency, NodeEntry
+from relay.envelope.codes import normalise
+from relay.errors import EnvelopeError
 from relay.model import AgencyCode, NodeId
 from relay.routing.composing import Layer
 from relay.routing.directory import Directory
@@ -53,16 +55,28 @@ def _of_agencies(
     for agency in layer.agencies:
         if not in_branch(nodes, issuer, agency.node):
             yield f"agency {agency.code} is served by {agency.node}, outside the branch of {issuer}"
-        elif not top:
-            yield from _of_codes(directory, issuer, agency)
+        else:
+            yield from _of_codes(directory, issuer, agency, top=top)
 
 
-def _of_codes(directory: Directory, issuer: NodeId, agency: Agency) -> Iterator[str]:
+def _of_codes(directory: Directory, issuer: NodeId, agency: Agency, *, top: bool) -> Iterator[str]:
     for form in agency.forms:
+        if not _canonical(form):
+            yield f"code {form} is not in its canonical form"
+            continue
+        if top:
+            continue
         listed = directory.find(form)
         owner = listed or directory.nearest_above(form)
         if owner is None or not in_branch(directory.nodes, issuer, owner.node):
             yield _not_own(issuer, form, owner)
+
+
+def _canonical(code: AgencyCode) -> bool:
+    try:
+        return normalise(code) == code
+    except EnvelopeError:
+        return False
 
 
 def _not_own(issuer: NodeId, form: AgencyCode, owner: Agency | None) -> str:

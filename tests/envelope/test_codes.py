@@ -243,7 +243,7 @@ def test_both_forms_of_a_code_without_gaps_name_each_other(top: str, below: list
 def test_short_and_long_old_forms_are_one_code(text: str) -> None:
     """Leading groups of zeros may be left out."""
     code = parse(text)
-    short = code.text
+    short: str = code.text
     while short.startswith(("000.", "00.")) and short.count(".") > 1:
         short = short.partition(".")[2]
         assert parse(short) == code

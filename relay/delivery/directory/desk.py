@@ -9,8 +9,10 @@ Raises:  DirectoryError, AccessError, NotFoundError, NotPossibleError, QuotaErro
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from relay.agencies import Agency, day_of
 from relay.delivery.clock import Clock
@@ -61,12 +63,15 @@ class DirectoryDesk:
     ) -> Changed:
         """Each record stands for its code from now on; what the listing does not name stays."""
         _require_operator(caller)
-        problems = list(_problems(self.directory, listing, self.keeper.sources.here))
-        if problems:
-            raise DirectoryError(problems[:MOST_PROBLEMS])
+        await asyncio.to_thread(self._require_sound, listing)
         return await self.keeper.change(
             caller.holder, why, listing.agencies, listing.nodes, dry_run=dry_run
         )
+
+    def _require_sound(self, listing: Listing) -> None:
+        found = _problems(self.directory, listing, self.keeper.sources.here)
+        if problems := list(islice(found, MOST_PROBLEMS)):
+            raise DirectoryError(problems)
 
     async def pending(self, after: int, limit: int) -> Sequence[Request]:
         return await self.journal.pending(after, limit)
@@ -85,10 +90,7 @@ class DirectoryDesk:
         return await self.journal.request(request_id) or request
 
     async def _approve(self, request: Request, by: str, why: str) -> None:
-        listing = Listing((request.agency,))
-        problems = list(_problems(self.directory, listing, self.keeper.sources.here))
-        if problems:
-            raise DirectoryError(problems)
+        self._require_sound(Listing((request.agency,)))
         decision = Decision(request.request_id, RequestState.APPROVED)
         before = self.registered.get(request.systemid, frozenset())
         if request.kind is RequestKind.REGISTER:
@@ -105,9 +107,7 @@ class DirectoryDesk:
         self, caller: Caller, systemid: str, kind: RequestKind, agency: Agency
     ) -> Request:
         """Durable; in force at once only where no operator is asked."""
-        problems = list(_problems(self.directory, Listing((agency,)), self.keeper.sources.here))
-        if problems:
-            raise DirectoryError(problems)
+        self._require_sound(Listing((agency,)))
         request = await self.journal.ask(systemid, kind, agency, self.clock.now(), MOST_PENDING)
         if self.accepts and request.state is RequestState.PENDING:
             await self._approve(request, f"system:{systemid}", "directory.registrations = accept")

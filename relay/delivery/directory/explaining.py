@@ -54,8 +54,7 @@ def _of_agency(
     if agency is None:
         yield from _of_unlisted(directory, text)
         return
-    others = [form for form in agency.forms if form != text]
-    also = f", also {others[0]}" if others else ""
+    also = f", also {agency.old_code}" if agency.old_code else ""
     yield f"The directory lists it as {agency.name} ({agency.code}{also})."
     if agency.parent is not None:
         yield f"Its parent in the directory is {agency.parent}."

@@ -14,9 +14,11 @@ Raises:  SignatureError, WireError, ConflictError (an older version), DirectoryE
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -50,6 +52,17 @@ from relay.wire.branch import Branch, read_branch
 
 log = structlog.get_logger("relay.directory")
 LOOK_AGAIN = timedelta(hours=1)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A change that only has to be written down."""
+
+    sources: Sources
+    sight: Sight
+    issued: tuple[tuple[Branch, Signed], ...] = ()
 
 
 @dataclass(slots=True)
@@ -100,10 +113,10 @@ class DirectoryKeeper:
     async def _look(self, by: str, why: str, known: dict[AgencyCode, str]) -> None:
         async with self._lock:
             now = self.clock.now()
-            sight = await self._see(self.sources, now, known)
+            sight = await self._aside(self._see, self.sources, now, known)
             if sight.rows:
                 await self.journal.write(Written(now, sight.version, by, why, ledger=sight.rows))
-            self._come_into_force(self.sources, sight, now)
+            self._come_into_force(_Ready(self.sources, sight), now)
         self._tell()
 
     async def _renew(self) -> None:
@@ -112,8 +125,7 @@ class DirectoryKeeper:
             held, now = self._held.get(self.sources.here), self.clock.now()
             if held is None or held.expires_at - now > self.valid_for / 2:
                 return
-            _, ours = self.sources.split()
-            issued = await asyncio.to_thread(self._issue, ours, now, held.version + 1)
+            issued = await self._aside(self._issue, self.sources, now, held.version + 1)
             version = self.directory.version
             await self.journal.write(Written(now, version, "node", "renewed", documents=(issued,)))
             self._note_document(*issued)
@@ -135,39 +147,52 @@ class DirectoryKeeper:
         async with self._lock:
             now = self.clock.now()
             new, entries = tuple(agencies), tuple(nodes)
-            after = replace(
-                self.sources,
-                own={**self.sources.own, **{agency.code: agency for agency in new}},
-                nodes={**self.sources.nodes, **{entry.node_id: entry for entry in entries}},
-            )
-            sight = await self._see(after, now, {})
+            ready = await self._aside(self._prepare, new, entries, now)
+            sight = ready.sight
             done = Changed(sight.version, len(sight.rows), len(sight.directory), sight.remarks)
             if dry_run:
                 return done
-            issued = await self._issue_if_new(after, now)
             await self.journal.write(
                 Written(
-                    now, sight.version, by, why, new, entries, issued, None, sight.rows, decision
+                    now,
+                    sight.version,
+                    by,
+                    why,
+                    new,
+                    entries,
+                    ready.issued,
+                    None,
+                    sight.rows,
+                    decision,
                 )
             )
-            for branch, signed in issued:
-                self._note_document(branch, signed)
-            self._come_into_force(after, sight, now)
+            self._come_into_force(ready, now)
         self._tell()
         return done
 
-    async def _issue_if_new(
-        self, after: Sources, now: datetime
-    ) -> tuple[tuple[Branch, Signed], ...]:
-        (_, before), (_, ours) = self.sources.split(), after.split()
-        if set(before.agencies) == set(ours.agencies) and set(before.nodes) == set(ours.nodes):
-            return ()
-        held = self._held.get(self.sources.here)
-        version = 1 if held is None else held.version + 1
-        return (await asyncio.to_thread(self._issue, ours, now, version),)
+    def _prepare(
+        self,
+        new: tuple[Agency, ...],
+        entries: tuple[NodeEntry, ...],
+        now: datetime,
+        least_version: int = 0,
+    ) -> _Ready:
+        before = self.sources
+        after = replace(
+            before,
+            own={**before.own, **{agency.code: agency for agency in new}},
+            nodes={**before.nodes, **{entry.node_id: entry for entry in entries}},
+        )
+        sight = self._see(after, now, {})
+        if not (least_version or entries or after.concern_branch(before, new)):
+            return _Ready(after, sight)
+        held = self._held.get(before.here)
+        version = max(least_version, 1 if held is None else held.version + 1)
+        return _Ready(after, sight, (self._issue(after, now, version),))
 
-    def _issue(self, ours: Layer, now: datetime, version: int) -> tuple[Branch, Signed]:
-        here = self.sources.here
+    def _issue(self, sources: Sources, now: datetime, version: int) -> tuple[Branch, Signed]:
+        _, ours = sources.split()
+        here = sources.here
         branch = Branch(here, version, now, now + self.valid_for, ours.nodes, ours.agencies)
         return branch, self.notary.sign_branch(branch, now)
 
@@ -213,7 +238,7 @@ class DirectoryKeeper:
         if against:
             raise SignatureError("not-owner", "; ".join(against)[:500])
         after = replace(self.sources, branches={**self.sources.branches, branch.issuer: branch})
-        sight = await self._see(after, now, {})
+        sight = await self._aside(self._see, after, now, {})
         await self.journal.write(
             Written(
                 now,
@@ -224,8 +249,7 @@ class DirectoryKeeper:
                 ledger=sight.rows,
             )
         )
-        self._note_document(branch, signed)
-        self._come_into_force(after, sight, now)
+        self._come_into_force(_Ready(after, sight, ((branch, signed),)), now)
 
     def _require_timely(self, branch: Branch, now: datetime) -> None:
         if branch.issued_at > now + self.tolerance:
@@ -264,37 +288,49 @@ class DirectoryKeeper:
             return
         async with self._lock:
             now = self.clock.now()
-            after = replace(
-                self.sources,
-                own={**self.sources.own, **{agency.code: agency for agency in branch.agencies}},
-                nodes={**self.sources.nodes, **{entry.node_id: entry for entry in branch.nodes}},
+            ready = await self._aside(
+                self._prepare, branch.agencies, branch.nodes, now, branch.version + 1
             )
-            sight = await self._see(after, now, {})
-            _, ours = after.split()
-            issued = await asyncio.to_thread(self._issue, ours, now, branch.version + 1)
             await self.journal.write(
                 Written(
-                    now, sight.version, "node", f"regained from {neighbour}", branch.agencies,
-                    branch.nodes, (issued,), neighbour, sight.rows,
+                    now,
+                    ready.sight.version,
+                    "node",
+                    f"regained from {neighbour}",
+                    branch.agencies,
+                    branch.nodes,
+                    ready.issued,
+                    neighbour,
+                    ready.sight.rows,
                 )
-            )  # fmt: skip
-            self._note_document(*issued)
-            self._come_into_force(after, sight, now)
+            )
+            self._come_into_force(ready, now)
         log.warning("directory-regained", neighbour=neighbour, version=branch.version)
         self._tell()
 
     # ------------------------------------------------------------ within
 
-    async def _see(self, sources: Sources, now: datetime, known: dict[AgencyCode, str]) -> Sight:
+    async def _aside(self, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        """In a thread, and without the collector: a walk through a million records that all stay would
+        stop everything else for a second, and find nothing."""
+        gc.disable()
         try:
-            return await asyncio.to_thread(
-                see, sources, self._ledger, known, self.directory, day_of(now), now
-            )
+            return await asyncio.to_thread(work, *args, **named)
+        finally:
+            gc.freeze()
+            gc.enable()
+
+    def _see(self, sources: Sources, now: datetime, known: dict[AgencyCode, str]) -> Sight:
+        try:
+            return see(sources, self._ledger, known, self.directory, day_of(now), now)
         except SettingsError as error:
             raise DirectoryError(error.problems) from None
 
-    def _come_into_force(self, sources: Sources, sight: Sight, now: datetime) -> None:
-        self.sources, self._ledger, self._seen_on = sources, sight.ledger, day_of(now)
+    def _come_into_force(self, ready: _Ready, now: datetime) -> None:
+        sight = ready.sight
+        self.sources, self._ledger, self._seen_on = ready.sources, sight.ledger, day_of(now)
+        for branch, signed in ready.issued:
+            self._note_document(branch, signed)
         self.directory.become(sight.directory)
         for remark in sight.remarks:
             log.warning("directory", remark=remark)

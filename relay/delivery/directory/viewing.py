@@ -6,7 +6,7 @@ Raises:  SettingsError when they cannot stand together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import blake2b
@@ -34,12 +34,28 @@ class Sources:
     branches: Mapping[NodeId, Branch] = field(default_factory=dict)
     """What owners signed, this node's own document left aside: `own` and `nodes` are what it is of."""
 
-    def split(self) -> tuple[tuple[Agency, ...], Layer]:
-        """What was decided here: about others' agencies, and, as an owner's word, about this branch."""
+    def tree(self) -> dict[NodeId, NodeEntry]:
+        """Every node that anybody speaks of, the later words over the earlier."""
         nodes = {entry.node_id: entry for entry in self.seed.nodes}
         for branch in self.branches.values():
             nodes.update((entry.node_id, entry) for entry in branch.nodes)
-        nodes.update(self.nodes)
+        return {**nodes, **self.nodes}
+
+    def concern_branch(self, before: Sources, new: Iterable[Agency]) -> bool:
+        """Whether these new records change what this node says of its branch."""
+        nodes = self.tree()
+        for agency in new:
+            old = before.own.get(agency.code)
+            if old == agency:
+                continue
+            served = (agency.node,) if old is None else (agency.node, old.node)
+            if any(in_branch(nodes, self.here, node) for node in served):
+                return True
+        return False
+
+    def split(self) -> tuple[tuple[Agency, ...], Layer]:
+        """What was decided here: about others' agencies, and, as an owner's word, about this branch."""
+        nodes = self.tree()
         others: list[Agency] = []
         ours: list[Agency] = []
         for agency in self.own.values():

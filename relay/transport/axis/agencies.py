@@ -35,7 +35,7 @@ from relay.transport.axis.times import write_time
 from relay.transport.intake_stream import hold_little
 from relay.wire.values import fit_detail
 
-ROWS_AT_A_TIME = 100
+ROWS_AT_A_TIME = 50
 """About a millisecond of writing rows."""
 NO_PARENT = "0"
 """The pid of what has no parent: numbers begin at 1."""
