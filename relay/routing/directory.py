@@ -249,8 +249,8 @@ def _add(book: _Book, agency: Agency) -> list[str]:
         other = forms.setdefault(form, agency)
         if other is not agency and not agency.deleted:
             problems.append(f"directory: code {form} names two agencies")
-    if forms[agency.code] is agency:
-        book.listed[agency.code] = agency
+    if forms[agency.code] is agency or agency.deleted:
+        book.listed.setdefault(agency.code, agency)
         if not agency.deleted:
             book.served.setdefault(agency.node, set()).add(agency.code)
         for code in agency.successors:

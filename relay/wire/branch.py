@@ -114,6 +114,15 @@ def write_branch(branch: Branch) -> bytes:
     return content
 
 
+def head_of(content: bytes) -> Branch:
+    """Issuer, version and times alone, of a document that was read whole before."""
+    head = _HEAD.match(content[:1024].decode("utf-8", "replace"))
+    if head is None:
+        raise WireError("the stored Directory has no head")
+    issued, expires = values.instant(head[3], "Issued"), values.instant(head[4], "Expires")
+    return Branch(NodeId(head[1]), int(head[2]), issued, expires, (), ())
+
+
 def read_branch(content: bytes) -> Branch:
     """The branch these bytes say, if they are exactly what write_branch would write for it."""
     if len(content) > LIMIT_BYTES:

@@ -154,6 +154,16 @@ def test_a_new_form_takes_the_place_of_the_old_one() -> None:
     assert found.agencies == {C("H01.12"): new}
 
 
+def test_the_tombstone_of_a_code_that_is_another_form_now_is_listed_and_never_found() -> None:
+    """A client that knew the agency by its old code learns of that code's end; documents reach the new one."""
+    tomb = Agency(C("000.00.12.H01"), "Sở", Tier.PROVINCE, N("tinh"), deleted=True)
+    living = replace(tomb, code=C("H01.12"), old_code=C("000.00.12.H01"), deleted=False)
+    directory = Directory(NODES, [tomb, living])
+    assert directory.find("000.00.12.H01") == living
+    assert [agency for agency, _ in directory.walk()] == [tomb, living]
+    assert directory.served_by(N("tinh")) == {"H01.12"}
+
+
 def test_a_node_cannot_be_moved_by_those_below_it() -> None:
     """Nor this node's own place by anybody: its links are its configuration's."""
     seed = Layer(None, NODES, ())

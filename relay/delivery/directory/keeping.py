@@ -48,7 +48,7 @@ from relay.routing.behind import lies_behind
 from relay.routing.composing import Layer
 from relay.routing.directory import Directory
 from relay.routing.owning import objections
-from relay.wire.branch import Branch, read_branch
+from relay.wire.branch import Branch, head_of, read_branch
 
 log = structlog.get_logger("relay.directory")
 LOOK_AGAIN = timedelta(hours=1)
@@ -89,7 +89,7 @@ class DirectoryKeeper:
     async def start(self) -> None:
         """What the journal has, over the configuration as it is now. Before anything is served."""
         stored = await self.journal.load()
-        branches = await asyncio.to_thread(_read_all, stored.documents)
+        branches = await asyncio.to_thread(_read_all, stored.documents, self.sources.here)
         self._held = {branch.issuer: _held(branch, signed) for branch, signed in branches}
         here = self.sources.here
         self.sources = replace(
@@ -352,8 +352,13 @@ def _held(branch: Branch, signed: Signed) -> Held:
     return Held(branch.issuer, branch.version, signed.digest, branch.expires_at)
 
 
-def _read_all(documents: Iterable[Signed]) -> list[tuple[Branch, Signed]]:
-    return [(read_branch(signed.document), signed) for signed in documents]
+def _read_all(documents: Iterable[Signed], here: NodeId) -> list[tuple[Branch, Signed]]:
+    """Of this node's own only the head: the records it was made of are stored by themselves."""
+    found = []
+    for signed in documents:
+        branch = head_of(signed.document)
+        found.append((branch if branch.issuer == here else read_branch(signed.document), signed))
+    return found
 
 
 def _until_next_look(now: datetime) -> float:

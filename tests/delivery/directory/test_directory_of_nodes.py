@@ -245,3 +245,30 @@ async def test_export_and_import_are_each_others_inverse(village: Any) -> None:
         "tinh", "POST", "/v1/directory/import?why=x&dry_run=true", content=json.dumps(rows).encode()
     )
     assert (status, told["changed"]) == (200, 0)
+
+
+async def test_a_new_form_of_a_code_reaches_systems_without_a_restart(village: Any) -> None:
+    """An agency that was known by one code gets another: its system speaks for both, its clients learn it."""
+    before = await village.call("xa", "getSynchronizeUnit")
+    version = max(int(row["version"]) for row in before["data"])
+    told = await village.take_over(
+        "xa",
+        {
+            "code": "H01.16.01",
+            "old_code": "H01.16",
+            "name": "UBND xã",
+            "tier": "commune",
+            "node": "xa",
+        },
+    )
+    assert told["changed"] == 2
+    delta = await village.call("xa", "getSynchronizeUnit", ("sinceVersion", str(version)))
+    assert {row["code"]: row["deleted"] for row in delta["data"]} == {
+        "H01.16": "true",
+        "H01.16.01": "false",
+    }
+    sent = await village.send("xa", "H01.16.01", "H01")
+    assert sent["status"] == "OK", sent
+    await village.until_known("tinh", "H01.16", old_code="H01.16")
+    await village.send("tinh", "H01", "H01.16")
+    assert await village.until(lambda: village.inbox("xa"))
