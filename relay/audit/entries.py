@@ -19,7 +19,8 @@ size, receipt and previous (digests), state, priority, type, reason, code, attem
 count, documents, transfers, receipts, missing and skipped (counts), face (of the node: axis, native,
 nodes), refusals, expires, deliveries (ids), by (token or
 local user), why (an operator's own words), holder, token, scopes, system (its systemid),
-certificate (digest), config (digest), release. Never a subject, a name, an address or a secret.
+certificate (digest), config (digest), release, issuer, version, agencies and successors (codes),
+nodes (ids), request (number). Never a subject, a name, an address or a secret.
 """
 
 from __future__ import annotations
@@ -163,6 +164,20 @@ class AuditEvent(StrEnum):
     """It was refused, for `reason`."""
     BRIDGE_TOLD = "bridge-told"
     """The remote was told what became of it: `state` processing, done or fail."""
+    DIRECTORY_CHANGED = "directory-changed"
+    """These `agencies` (codes) or `nodes` look otherwise as of `version`; `by` whom, `why`."""
+    DIRECTORY_ISSUED = "directory-issued"
+    """This node signed what it says of its branch: `version`, `digest`, `count` of agencies."""
+    DIRECTORY_RECEIVED = "directory-received"
+    """What the `issuer` of a branch signed came from `peer`, was proven and is in force."""
+    DIRECTORY_REFUSED = "directory-refused"
+    """What `peer` handed in as a directory was not taken, for `reason`."""
+    REGISTRATION_ASKED = "registration-asked"
+    """A system (`by`) asked to register or delete an agency: `type`, `agencies`, `request`."""
+    REGISTRATION_DECIDED = "registration-decided"
+    """It was approved or rejected (`state`): `by`, `why`."""
+    RECIPIENT_SUCCEEDED = "recipient-succeeded"
+    """Deliveries for `recipients` that are closed go to these `successors`, in the same order."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

@@ -21,6 +21,7 @@ from relay.cli import (
     backup,
     carry,
     compare,
+    directory,
     inbox,
     local,
     operate,
@@ -97,6 +98,7 @@ app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
 app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
+app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
 app.add_typer(system.app, name="system")
 app.add_typer(audit.app, name="audit")

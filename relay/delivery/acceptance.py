@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
+from relay.delivery.directory.succession import findings_of, succeeded
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Accepted, Submission
@@ -35,7 +36,13 @@ from relay.delivery.records import (
     Ready,
 )
 from relay.envelope.reader import recipients_finding
-from relay.errors import AccessError, OverloadError, RouteError
+from relay.errors import (
+    AccessError,
+    ClosedRecipientError,
+    OverloadError,
+    RecipientError,
+    RouteError,
+)
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -81,6 +88,7 @@ class IntakeDesk:
         to = await address(
             self.directory, self.journal, submission.envelope, sender, submission.declared_to
         )
+        to = succeeded(self.directory, self.place, to)
         hops = self._routes(to.recipients)
         at = self.clock.now()
         seal = self._seal(submission, sender, at)
@@ -125,9 +133,9 @@ class IntakeDesk:
 
     def _routes(self, recipients: tuple[Addressed, ...]) -> dict[AgencyCode, Hop]:
         hops = {r.code: next_hop(self.directory, self.place, r.code) for r in recipients}
-        lost = [hop.detail for hop in hops.values() if isinstance(hop, NoRoute)]
+        lost = [hop for hop in hops.values() if isinstance(hop, NoRoute)]
         if len(lost) == len(hops):
-            raise RouteError("; ".join(lost[:3]), tuple(hops))
+            raise _no_way(lost, tuple(hops))
         return hops
 
     def _seal(self, submission: Submission, sender: AgencyCode, at: datetime) -> Seal | None:
@@ -201,7 +209,7 @@ class IntakeDesk:
             notation=envelope.notation,
             document_id=envelope.document_id,
             promulgation_date=envelope.promulgation_date,
-            findings=self._findings(submission),
+            findings=(*self._findings(submission), *findings_of(to.recipients)),
             submitted_by=submission.caller.holder,
             seal=seal,
             report=to.report,
@@ -232,6 +240,16 @@ class IntakeDesk:
             self.offer(neighbour, ready)
 
 
+def _no_way(lost: Sequence[NoRoute], codes: tuple[AgencyCode, ...]) -> RouteError:
+    """What helps most: what the directory says of each code, where it says something of all."""
+    troubles = [hop.trouble for hop in lost if hop.trouble is not None]
+    if len(troubles) < len(lost):
+        return RouteError("; ".join(hop.detail for hop in lost[:3]), codes)
+    if any(trouble.kind != "unknown" for trouble in troubles):
+        return ClosedRecipientError(troubles, codes)
+    return RecipientError(troubles, codes)
+
+
 def new_delivery(
     origin: NodeId, message_id: MessageId, one: Addressed, hop: Hop, lane: Lane, *, sealed: bool
 ) -> NewDelivery:
@@ -253,6 +271,7 @@ def new_delivery(
         next_hop=towards,
         reason=reason,
         detail=detail,
+        succession=None if one.instead_of is None else (one.instead_of, one.code),
     )
 
 

@@ -26,6 +26,7 @@ import structlog
 from relay.delivery.addressing import Addressed, report_of
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
+from relay.delivery.directory.succession import heir_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.standing import origin_fault, seal_fault, sender_fault
 from relay.delivery.records import (
@@ -345,10 +346,15 @@ class TransferDesk:
                 state=DeliveryState.AVAILABLE if isinstance(hop, Here) else DeliveryState.QUEUED,
                 lane=Lane.of(header.priority),
                 next_hop=hop.neighbour if isinstance(hop, Via) else None,
+                succession=self._succession(code),
             )
             for code, hop in hops.items()
             if isinstance(hop, Here | Via) and code not in known
         )
+
+    def _succession(self, code: AgencyCode) -> tuple[AgencyCode, AgencyCode] | None:
+        heir = heir_of(self.directory, self.place, code)
+        return None if heir is None else (code, heir)
 
     def _hand_on(self, arrival: TakeIn, taken: TakenIn) -> None:
         if arrival.message is None or taken.message_row is None or taken.arrival_row is None:

@@ -96,6 +96,8 @@ class NewDelivery:
     next_hop: NodeId | None
     reason: Reason | None = None
     detail: str = ""
+    succession: tuple[AgencyCode, AgencyCode] | None = None
+    """The closed code it was for, and the successor's to whom it goes."""
 
 
 @dataclass(frozen=True, slots=True)

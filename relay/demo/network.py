@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import aiohttp
@@ -78,7 +79,8 @@ class Network:
                 if agency.own_key:
                     codes = [agency.code, *([agency.old_code] if agency.old_code else [])]
                     pki.issue_agency(authority, codes, plan.branch, key=key, now=now, days=30)
-        nodes = {plan.name: _place(folder, plan) for plan in plans}
+        ports = iter(free_ports(3 * len(plans)))  # at once: two nodes must not draw the same
+        nodes = {plan.name: _place(folder, plan, *islice(ports, 3)) for plan in plans}
         for node in nodes.values():
             tree = [plan for plan in plans if plan.tree == node.plan.tree]
             (folder / node.directory_name).write_text(directory_text(tree), encoding="utf-8")
@@ -170,10 +172,9 @@ def _require_short(folders: Sequence[Path]) -> None:
         raise SettingsError([f"the control socket {longest} has a name of {size} bytes, {limit}"])
 
 
-def _place(folder: Path, plan: NodePlan) -> RunningNode:
+def _place(folder: Path, plan: NodePlan, axis: int, native: int, nodes: int) -> RunningNode:
     home = folder / plan.name
     home.mkdir()
-    axis, native, nodes = free_ports(3)
     return RunningNode(
         plan=plan,
         folder=home,

@@ -411,6 +411,7 @@ def _add_deliveries(
         )
         rows.append(DeliveryRow(added.lastrowid or 0))
     _record_reached(tx, node, message, deliveries)
+    _record_successions(tx, node, message, deliveries)
     return tuple(rows)
 
 
@@ -423,6 +424,24 @@ def _record_reached(
             tx.record(
                 entry(event, message.accepted_at, node, message=message.message_id, recipients=part)
             )
+
+
+def _record_successions(
+    tx: Transaction, node: NodeId, message: NewMessage, deliveries: Sequence[NewDelivery]
+) -> None:
+    found = [delivery.succession for delivery in deliveries if delivery.succession is not None]
+    for start in range(0, len(found), 500):
+        part = found[start : start + 500]
+        tx.record(
+            entry(
+                AuditEvent.RECIPIENT_SUCCEEDED,
+                message.accepted_at,
+                node,
+                message=message.message_id,
+                recipients=[closed for closed, _ in part],
+                successors=[heir for _, heir in part],
+            )
+        )
 
 
 def _record_accepted(tx: Transaction, node: NodeId, admission: Admission) -> None:

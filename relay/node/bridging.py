@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from relay.delivery.bridges.doubt import Search
 from relay.delivery.bridges.entering import EntryDesk, holder
@@ -16,6 +17,7 @@ from relay.delivery.bridges.following import Follower
 from relay.delivery.bridges.polling import Poller
 from relay.delivery.bridges.sending import Sender
 from relay.delivery.bridges.ways import Ways
+from relay.delivery.directory.succession import speaks_for, told_beyond
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.quota import caller_party
@@ -24,6 +26,7 @@ from relay.journal.bridging import BridgeTable
 from relay.model import NodeId
 from relay.node.ground import Ground
 from relay.routing.directory import Directory
+from relay.routing.next_hop import Place
 from relay.settings.bridges import BridgeSection
 from relay.signing.tls import face_client_context
 from relay.transport.axis.remote import AxisRemote
@@ -48,7 +51,7 @@ class Bridges:
 def make_bridges(ground: Ground) -> Bridges:
     table = BridgeTable(ground.journal, ground.node)
     remotes = {NodeId(one.id): _remote(ground, one) for one in ground.settings.bridges}
-    forms = known_forms(ground.directory)
+    forms = known_forms(ground.directory, ground.place)
     searches = {
         name: Search(name, remote, table, ground.journal.read, forms)
         for name, remote in remotes.items()
@@ -69,13 +72,14 @@ def _remote(ground: Ground, section: BridgeSection) -> AxisRemote:
     )
 
 
-def known_forms(directory: Directory) -> Callable[[str], frozenset[str]]:
-    """Every code that names the same agency; of what is no code, its own text."""
+def known_forms(directory: Directory, place: Place) -> Callable[[str], frozenset[str]]:
+    """Every code that names the same agency, or a closed one that it stands for; of what is no code, its
+    own text."""
 
     def forms(text: str) -> frozenset[str]:
         agency = directory.find(text)
         if agency is not None:
-            return frozenset({*directory.aliases(agency.code), text.strip()})
+            return frozenset({*speaks_for(directory, place, [agency.code]), text.strip()})
         return frozenset({text.strip()})
 
     return forms
@@ -92,6 +96,7 @@ def join_ways(ground: Ground, wire: Wire, bridges: Bridges) -> Ways:
             ground.notary,
             bridges.searches[NodeId(one.id)],
             ground.clock,
+            partial(told_beyond, ground.directory, ground.place),
             one.unanswered == "repeat",
         )
         for one in ground.settings.bridges
@@ -143,7 +148,7 @@ def _poller(
             table,
             ground.notary,
             ground.clock,
-            known_forms(ground.directory),
+            known_forms(ground.directory, ground.place),
             dispatcher.receipts_wait,
         ),
         dispatcher=dispatcher,

@@ -11,6 +11,8 @@ from functools import partial
 
 from relay.delivery.agreeing import Agreement
 from relay.delivery.asking import Questions
+from relay.delivery.directory.desk import DirectoryDesk
+from relay.delivery.directory.passing import DirectoryCourier
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.neighbours.channel import Channel
@@ -23,6 +25,7 @@ from relay.delivery.sealing import SealingDesk
 from relay.journal.recovering import RecoveryTable
 from relay.model import NodeId
 from relay.node.bridging import Bridges, join_ways, make_bridges
+from relay.node.directory import make_directory_courier
 from relay.node.ground import Ground
 from relay.node.listeners import neighbours_tls
 from relay.settings.sections import DeliverySection
@@ -43,6 +46,8 @@ class Carrying:
     expiry: ExpiryDesk
     recovery: RecoveryDesk
     agreement: Agreement
+    directory: DirectoryDesk
+    passing: DirectoryCourier
 
     def waits_for(self) -> str | None:
         """What must be over before anything new is accepted; None when nothing is."""
@@ -72,9 +77,12 @@ def retry_policy(delivery: DeliverySection) -> RetryPolicy:
     )
 
 
-def make_carrying(ground: Ground, wire: NodesClient, agreement: Agreement) -> Carrying:
+def make_carrying(
+    ground: Ground, wire: NodesClient, agreement: Agreement, directory: DirectoryDesk
+) -> Carrying:
     bridges = make_bridges(ground)
     ways = join_ways(ground, wire, bridges)
+    passing = make_directory_courier(ground, wire, directory)
     returns = ReturnDesk(
         ground.node,
         ground.directory,
@@ -88,6 +96,7 @@ def make_carrying(ground: Ground, wire: NodesClient, agreement: Agreement) -> Ca
     def met(neighbour: NodeId) -> None:
         expiry.met(neighbour)
         recovery.met(neighbour)
+        passing.met(neighbour)
 
     dispatcher = Dispatcher(
         ground.node,
@@ -106,7 +115,19 @@ def make_carrying(ground: Ground, wire: NodesClient, agreement: Agreement) -> Ca
     sealing = SealingDesk(ground.node, ground.journal, ground.notary, ground.clock, dispatcher.look)
     expiry = _expiry(ground, ways, dispatcher, agreement)
     recovery = _recovery(ground, wire, dispatcher, agreement)
-    return Carrying(wire, ways, bridges, returns, dispatcher, sealing, expiry, recovery, agreement)
+    return Carrying(
+        wire=wire,
+        ways=ways,
+        bridges=bridges,
+        returns=returns,
+        dispatcher=dispatcher,
+        sealing=sealing,
+        expiry=expiry,
+        recovery=recovery,
+        agreement=agreement,
+        directory=directory,
+        passing=passing,
+    )
 
 
 def _channels(ground: Ground) -> dict[NodeId, Channel]:

@@ -7,6 +7,7 @@ Raises:  SettingsError where the settings name nobody who can speak for the node
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
@@ -24,6 +25,7 @@ from relay.journal.reminding import ReminderTable
 from relay.journal.shaping import ShapeTable
 from relay.journal.shelf import Shelf
 from relay.node.carrying import Carrying
+from relay.node.directory import codes_of
 from relay.node.ground import Ground
 from relay.offline import speaker
 from relay.transport.intake_stream import receive
@@ -57,7 +59,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             clock,
         ),
         InboxDesk(node, journal, ground.notary, clock, carrying.dispatcher.receipts_wait),
-        TokenDesk(node, ground.directory, journal, clock),
+        TokenDesk(node, ground.directory, journal, clock, partial(codes_of, ground)),
         transfers,
         _courier(ground, carrying, transfers),
         _reminding(ground, carrying),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay import __version__
+from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
@@ -63,6 +64,7 @@ class Faces:
             refusals=self.turned_away,
             pressure=self.pressure,
             may_have_had=self.carrying.recovery.may_have_had,
+            directory=self.carrying.directory.keeper,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -84,6 +86,7 @@ class Faces:
             refusals=self.turned_away,
             binding=self.served.binding,
             rest_prefix=settings.listen.rest_prefix,
+            directory=self.carrying.directory,
         )
         return AxisRunner(app, self.turned_away, shutdown_timeout=self._patience)
 
@@ -117,6 +120,7 @@ class Faces:
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,
+            directory=DirectoryDoor(self.carrying.directory, self.ground.place),
         )
 
     @property

@@ -18,6 +18,7 @@ from aiohttp import web
 from relay import __version__
 from relay.delivery.agreeing import Agreement
 from relay.delivery.clock import Clock
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
@@ -33,6 +34,7 @@ from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, make_carrying, make_wire, retry_policy
 from relay.node.desks import make_desks
+from relay.node.directory import make_directory_desk
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
@@ -102,7 +104,10 @@ class Node:
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
         ground = self._ground(directory, keys)
-        carrying = self._carry(ground)
+        directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
+        await directory_desk.keeper.start()
+        await directory_desk.start()
+        carrying = self._carry(ground, directory_desk)
         ahead = self._watch_over_disk(ground, carrying)
         self._exits.push_async_callback(self._drain, carrying.dispatcher)
         await self._serve(ground, carrying, ahead)
@@ -125,7 +130,8 @@ class Node:
         self._exits.push_async_callback(self._note, "node-stopped")
 
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
-        settings, place = self._settings, place_of(self._settings, directory)
+        settings = self._settings
+        place = place_of(settings, directory, self._clock)
         notary = NodeNotary(
             place.node,
             keys.sign,
@@ -147,12 +153,13 @@ class Node:
             keys.box,
         )
 
-    def _carry(self, ground: Ground) -> Carrying:
+    def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:
         wire = make_wire(ground)
         self._exits.push_async_callback(wire.close)
         self._agreement = self._agree(ground, wire)
-        carrying = make_carrying(ground, wire, self._agreement)
+        carrying = make_carrying(ground, wire, self._agreement, directory)
         self._exits.push_async_callback(carrying.bridges.close)
+        self._background.run("directory", directory.keeper.run())
         self._pressure.recovering = carrying.waits_for
         self._background.run("clock", self._steady.watch(self._jumped))
         self._background.run("dispatcher", carrying.dispatcher.run())
@@ -202,12 +209,13 @@ class Node:
             ahead,
             self._logbook,
             self._ready,
-            serve_systems(ground),
+            serve_systems(ground, carrying.directory),
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.desk.load()
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
+        self._background.run("directories", carrying.passing.run())
         self._background.run("refusals", desks.refusals.run())
         for poller in make_pollers(ground, carrying.bridges, carrying.dispatcher, self._pressure):
             self._background.run(f"bridge-{poller.bridge}", poller.run())

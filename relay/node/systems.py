@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_network
 
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.operators.system_desk import SystemDesk
 from relay.delivery.operators.systems import CONFIGURED, KnownSystem, Marks, SystemSecret
 from relay.journal.systems import SystemTable
 from relay.model import AgencyCode
+from relay.node.directory import codes_of_system
 from relay.node.ground import Ground
-from relay.routing.directory import Directory
 from relay.settings.sections import SystemSection
 from relay.signing.secrets import is_marked, mark_of
 from relay.signing.tls import ask_for_certificates, client_certificate
@@ -30,7 +32,8 @@ class ServedSystems:
 
     systems: Systems
     binding: Binding
-    directory: Directory
+    codes: Callable[[str, Iterable[str]], frozenset[AgencyCode]]
+    """What a system (its systemid) with these agencies speaks for, by the directory as it is now."""
     desk: SystemDesk = field(init=False)
     _known: dict[str, KnownSystem] = field(default_factory=dict)
     _tls: ssl.SSLContext | None = None
@@ -39,9 +42,15 @@ class ServedSystems:
         found = {one.systemid: one for one in known}
         changed = {name for name in found | self._known if found.get(name) != self._known.get(name)}
         self._known = found
-        self.systems.become(_served(one, self.directory) for one in known)
+        self.systems.become(_served(one, self.codes(one.systemid, one.agencies)) for one in known)
         self.binding.lockout.forget(frozenset(changed))
         self._ask()
+
+    def renew(self) -> None:
+        """The directory has changed: the same systems, with what each speaks for now."""
+        self.systems.renew(
+            {name: self.codes(name, one.agencies) for name, one in self._known.items()}
+        )
 
     def show_certificates(self, tls: ssl.SSLContext | None) -> None:
         """This listener asks clients for the certificates that systems are bound to, from now on."""
@@ -55,9 +64,10 @@ class ServedSystems:
             )
 
 
-def serve_systems(ground: Ground) -> ServedSystems:
+def serve_systems(ground: Ground, agencies: DirectoryDesk) -> ServedSystems:
     """Nothing is served before the desk has loaded."""
-    served = ServedSystems(Systems(()), Binding(), ground.directory)
+    served = ServedSystems(Systems(()), Binding(), partial(codes_of_system, ground, agencies))
+    agencies.keeper.listeners.append(served.renew)
     served.desk = SystemDesk(
         ground.node,
         ground.directory,
@@ -84,11 +94,11 @@ def _configured(one: SystemSection) -> KnownSystem:
     )
 
 
-def _served(one: KnownSystem, directory: Directory) -> System:
+def _served(one: KnownSystem, agencies: frozenset[AgencyCode]) -> System:
     return System(
         systemid=one.systemid,
         secrets=tuple(secret.value for secret in one.secrets if secret.ends_at is None),
-        agencies=directory.forms_of(one.agencies),
+        agencies=agencies,
         freshness=Freshness(FreshnessPolicy(one.freshness), one.window),
         ending=tuple(
             (secret.value, secret.ends_at) for secret in one.secrets if secret.ends_at is not None

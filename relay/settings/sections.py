@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextvars import ContextVar
-from datetime import timedelta
+from datetime import date, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -181,6 +181,12 @@ class AgencyRow(Section):
     node: NodeName
     old_code: Code | None = None
     parent: Code | None = None
+    mail: str = Field(default="", max_length=200)
+    centre: str = Field(default="", max_length=64)
+    valid_from: date | None = None
+    valid_to: date | None = None
+    successors: tuple[Code, ...] = Field(default=(), max_length=64)
+    deleted: bool = False
 
 
 class DirectoryFile(Section):
@@ -191,6 +197,15 @@ class DirectoryFile(Section):
 class DirectorySection(DirectoryFile):
     files: tuple[File, ...] = ()
     unknown_codes: Literal["refuse", "uplink"] = "refuse"
+    closed_codes: Literal["refuse", "forward"] = "refuse"
+    """What becomes of a document for a code that is closed (or not open yet): refused with the successor
+    named, or forwarded to it where there is exactly one."""
+    registrations: Literal["hold", "accept"] = "hold"
+    """Whether what a system registers waits for an operator's yes."""
+    valid_for: Span = timedelta(days=30)
+    """How long neighbours may take what this node says of its branch for news; renewed at half of it."""
+    grace: Span = timedelta(days=7)
+    """How long past that time a neighbour's word is still taken in."""
 
 
 class SystemSection(Section):

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pydantic import field_validator
 
 from relay.model import NodeId
+from relay.routing.composing import Layer
 from relay.routing.directory import Directory
 from relay.settings.bridges import BridgeSection
-from relay.settings.directory import directory_of
+from relay.settings.directory import directory_of, seed_of
 from relay.settings.sections import (
     DeliverySection,
     DirectorySection,
@@ -59,3 +60,7 @@ class Settings(Section):
     def make_directory(self) -> Directory:
         """From the files and the section itself. Raises SettingsError."""
         return directory_of(self.directory)
+
+    def make_seed(self) -> Layer:
+        """The same, as the layer on which what came later is laid. Raises SettingsError."""
+        return seed_of(self.directory)

@@ -25,9 +25,11 @@ from relay.model import (
     TransferHeader,
 )
 from relay.signing.evidence import (
+    sign_branch,
     sign_carry,
     sign_receipt,
     sign_transfer,
+    verify_branch,
     verify_carry,
     verify_receipt,
     verify_transfer,
@@ -36,6 +38,7 @@ from relay.signing.faults import Fault
 from relay.signing.keys import Signer
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
+from relay.wire.branch import Branch
 from relay.wire.carry import Manifest
 
 
@@ -108,3 +111,9 @@ class NodeNotary:
 
     def check_carry(self, signed: Signed, at: datetime) -> Manifest:
         return verify_carry(signed, self.trust, at)
+
+    def sign_branch(self, branch: Branch, at: datetime) -> Signed:
+        return sign_branch(branch, self.signer, at)
+
+    def check_branch(self, signed: Signed) -> Branch:
+        return verify_branch(signed, self.trust, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 
 from aiohttp import web
@@ -17,8 +17,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from relay.errors import (
     AccessError,
+    ClosedRecipientError,
     ConflictError,
     DamagedError,
+    DirectoryError,
     EnvelopeError,
     GoneError,
     JournalError,
@@ -27,6 +29,7 @@ from relay.errors import (
     OverloadError,
     PeerError,
     QuotaError,
+    RecipientError,
     RelayError,
     RouteError,
     SignatureError,
@@ -103,6 +106,8 @@ TABLE: dict[type[BaseException], Kind] = {
     DamagedError: Kind(422, "damaged", "The bytes changed on their way here"),
     EnvelopeError: Kind(422, "bad-envelope", "The envelope cannot be carried"),
     SignatureError: Kind(422, "bad-signature", "The seal or signature does not hold"),
+    DirectoryError: Kind(422, "bad-directory", "The directory cannot be changed so"),
+    ClosedRecipientError: Kind(422, "closed-recipient", "The recipient's code is not open"),
     RouteError: Kind(422, "no-route", "A recipient cannot be reached"),
     WireError: Kind(422, "bad-document", "A document between nodes is malformed"),
     PeerError: Kind(400, "bad-request", "The request is malformed"),
@@ -200,6 +205,11 @@ def _extras(error: BaseException) -> dict[str, object]:
     match error:
         case EnvelopeError():
             extras = {"what": error.what, "where": error.where, "limit": error.limit}
+        case RecipientError():
+            told = [asdict(trouble) for trouble in error.troubles]
+            extras = {"codes": list(error.codes), "recipients": told}
+        case DirectoryError():
+            extras = {"problems": list(error.problems)}
         case RouteError():
             extras = {"codes": list(error.codes)}
         case SignatureError():

@@ -27,6 +27,7 @@ from relay.delivery.bridges.ports import (
     Turned,
 )
 from relay.delivery.clock import Clock
+from relay.delivery.directory.succession import findings_of, succeeded
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.records import (
@@ -56,7 +57,7 @@ from relay.model import (
     TraceStep,
 )
 from relay.routing.directory import Directory
-from relay.routing.next_hop import Hop, NoRoute, Place, Via, next_hop
+from relay.routing.next_hop import Hop, NoRoute, Place, Via, next_hop, where
 from relay.wire.remote_word import RemoteWord, write_word
 from relay.wire.values import fit_detail
 
@@ -105,7 +106,7 @@ class EntryDesk:
         at = self.clock.now()
         try:
             sender = self._sender(fetched.envelope)
-            to = await self._address(fetched, sender)
+            to = succeeded(self.directory, self.place, await self._address(fetched, sender))
             hops = self._hops(to.recipients)
         except RefusedHereError as why:
             return await self.turn_away(fetched.listed, why.reason, why.detail)
@@ -133,7 +134,7 @@ class EntryDesk:
             sender = self.directory.resolve(written)
         except EnvelopeError as error:
             raise RefusedHereError(Reason.BAD_ENVELOPE, f"From: {error}") from None
-        if next_hop(self.directory, self.place, sender) != Via(self.bridge):
+        if where(self.directory, self.place, sender) != Via(self.bridge):
             raise RefusedHereError(
                 Reason.POLICY, f"{sender} is not reached over {self.bridge}, which speaks for it"
             )
@@ -221,7 +222,7 @@ class EntryDesk:
             notation=envelope.notation,
             document_id=envelope.document_id,
             promulgation_date=envelope.promulgation_date,
-            findings=envelope.findings,
+            findings=(*envelope.findings, *findings_of(to.recipients)),
             submitted_by=holder(self.bridge),
             seal=seal,
             report=to.report,

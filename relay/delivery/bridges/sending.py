@@ -15,7 +15,7 @@ Raises:  TransportError (the remote waits), UnansweredError (in doubt), PeerErro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -55,6 +55,8 @@ class Sender:
     notary: Notary
     search: Search
     clock: Clock
+    told: Callable[[AgencyCode, str], str]
+    """How the remote is told of a recipient, by its code and what the sender wrote."""
     repeats: bool
     """Whether a package that the sent list does not show is sent again."""
 
@@ -134,7 +136,7 @@ class Sender:
     ) -> RemoteWord | RemoteRefusalError:
         named = transfer.transfer_id, part
         await self.journal.asking(self.bridge, *named, outgoing.message_row, self.clock.now())
-        written = [outgoing.addressed.get(code, code) for code in recipients]
+        written = [self.told(code, outgoing.addressed.get(code, code)) for code in recipients]
         try:
             doc_id, answer = await self.remote.send(
                 payload, outgoing.sender_as, transfer.message_type, written

@@ -22,6 +22,7 @@ from itertools import chain, combinations
 from relay.delivery.acceptance import acceptance_receipt, new_delivery, submission_key
 from relay.delivery.addressing import Addressed, address, report_of
 from relay.delivery.clock import Clock
+from relay.delivery.directory.succession import succeeded
 from relay.delivery.records import Admission, Journal, NewDelivery, NewMessage, Notary
 from relay.delivery.recovery.ports import Readmission, SentBack
 from relay.errors import PeerError, WireError
@@ -104,7 +105,7 @@ class Readmitter:
             to = await address(self.directory, self.journal, sent.envelope, header.sender, None)
         except PeerError:
             return ()
-        return to.recipients
+        return succeeded(self.directory, self.place, to).recipients
 
     def _accepted(self, header: TransferHeader, named: Recipients) -> Recipients:
         """To whom it was accepted: whose receipt has the digest that the trace names."""

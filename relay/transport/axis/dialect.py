@@ -51,6 +51,7 @@ USES: Mapping[Call, frozenset[str]] = {
     Call.DOWNLOAD: frozenset({_DOC_ID}),
     Call.UPDATE: frozenset({_DOC_ID, "status"}),
     Call.AGENCIES_QD20: frozenset({"level"}),
+    Call.SYNCHRONIZE: frozenset({"sinceversion"}),
     Call.UNREGISTER: frozenset({"agencycode"}),
 }
 """Headers each call uses, lower case; all of them must be signed where they are sent."""
@@ -182,6 +183,19 @@ def page(call: AxisCall, largest: int) -> tuple[int, int]:
             f"page begins after {skip} rows, limit {MOST_SKIPPED}: filter by fromDate and toDate",
         )
     return skip, size
+
+
+def level(call: AxisCall) -> int | None:
+    """The level of codes that a list is asked for; None for all."""
+    return _number(call, "level", 0) or None
+
+
+def since_version(call: AxisCall) -> int:
+    """The version a client has. Existing clients do not say any: 0, and they get everything.
+
+    Not `version`: that header is the client library's own, sent unsigned with every call.
+    """
+    return _number(call, "sinceversion", 0)
 
 
 def declared_recipients(call: AxisCall, most: int) -> tuple[str, ...] | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.envelope.limits import Limits
@@ -50,3 +51,5 @@ class Face:
     binding: Binding = field(default_factory=Binding)
     rest_prefix: str = "/lgsp"
     """Where the REST variant begins, on the same listener."""
+    agencies: DirectoryDesk | None = None
+    """The directory and who may change it; None where the calls for it are not offered."""

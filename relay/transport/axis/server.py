@@ -19,13 +19,14 @@ from datetime import datetime
 import structlog
 from aiohttp import web
 
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, PeerError, RelayError
 from relay.model import AgencyCode
-from relay.transport.axis import answers, documents, expect, listing, rest, sending
+from relay.transport.axis import agencies, answers, documents, expect, listing, rest, sending
 from relay.transport.axis.binding import Binding, Peer
 from relay.transport.axis.dialect import AxisCall, Call, read_call
 from relay.transport.axis.face import Bounds, Face
@@ -45,12 +46,13 @@ HANDLERS: Mapping[Call, Handler] = {
     Call.COUNT_DOCUMENTS: listing.count,
     Call.COUNT_STATUSES: listing.count,
     Call.UPDATE: listing.update,
-    Call.AGENCIES: listing.not_offered,
-    Call.AGENCIES_QD20: listing.not_offered,
-    Call.SYNCHRONIZE: listing.not_offered,
-    Call.REGISTER: listing.not_offered,
-    Call.UNREGISTER: listing.not_offered,
+    Call.AGENCIES: agencies.listing,
+    Call.AGENCIES_QD20: agencies.listing,
+    Call.SYNCHRONIZE: agencies.listing,
+    Call.REGISTER: agencies.register,
+    Call.UNREGISTER: agencies.unregister,
 }
+_WITH_BODY = frozenset({Call.SEND, Call.REGISTER})
 _SYSTEM = web.RequestKey("system", str)
 """The systemid, once its signature holds."""
 _CALL = web.RequestKey("call", Call)
@@ -75,6 +77,7 @@ def axis_app(
     refusals: Refusals = UNNOTED,
     binding: Binding | None = None,
     rest_prefix: str = "/lgsp",
+    directory: DirectoryDesk | None = None,
 ) -> web.Application:
     """Serve it with runner.AxisRunner, which also answers what never becomes a request."""
     face = Face(
@@ -90,6 +93,7 @@ def axis_app(
         gate,
         binding or Binding(),
         rest_prefix,
+        directory,
     )
     door = _Door(face, refusals)
     app = web.Application(middlewares=[door.guard])
@@ -118,7 +122,7 @@ class _Door:
         known, failed = self._meeting(request, now)
         axis_call = read_call(call, request.raw_headers, self._face.systems, now, known, failed)
         self._note_stamp(axis_call)
-        if call is not Call.SEND and request.can_read_body:
+        if call not in _WITH_BODY and request.can_read_body:
             await self._discard_body(request)
         return await HANDLERS[call](self._face, axis_call, request)
 

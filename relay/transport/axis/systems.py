@@ -7,8 +7,8 @@ Raises:  SettingsError when they contradict themselves, before anything is serve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
@@ -86,6 +86,12 @@ class Systems:
     def _measure(self) -> None:
         secrets = (len(one.secrets) + len(one.ending) for one in self._by_id.values())
         self._width = max((1, *secrets))
+
+    def renew(self, agencies: Mapping[str, frozenset[AgencyCode]]) -> None:
+        """What each system speaks for from now on, by systemid; the others are left as they are."""
+        for systemid, codes in agencies.items():
+            if (system := self._by_id.get(systemid)) is not None:
+                self._by_id[systemid] = replace(system, agencies=codes)
 
     def lookup(self, systemid: str) -> System | None:
         return self._by_id.get(systemid)

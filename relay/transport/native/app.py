@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from relay.delivery.carry.ports import CarryDesk
+from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.systems import SystemsDesk
@@ -47,6 +48,7 @@ from relay.transport.native import (
     systems,
     tokens,
 )
+from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
@@ -91,6 +93,14 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/systems/revoke", systems.revoke, Who.OPERATOR),
     Route("POST", "/v1/carry", carry.take, Who.OPERATOR),
     Route("POST", "/v1/carry/{neighbour}", carry.export, Who.OPERATOR),
+    Route("GET", "/v1/directory", directory_face.listing),
+    Route("POST", "/v1/directory/import", directory_face.take_over, Who.OPERATOR),
+    Route("GET", "/v1/directory/branches", directory_face.branches, Who.READER),
+    Route("GET", "/v1/directory/requests", directory_face.requests, Who.OPERATOR),
+    Route("POST", "/v1/directory/requests/{id}/approve", directory_face.approve, Who.OPERATOR),
+    Route("POST", "/v1/directory/requests/{id}/reject", directory_face.reject, Who.OPERATOR),
+    Route("GET", "/v1/directory/{code}", directory_face.show),
+    Route("GET", "/v1/directory/{code}/explain", directory_face.explained),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
     Route("GET", "/readyz", health.ready, Who.ANYONE),
@@ -118,6 +128,7 @@ def native_app(
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     gate: Gate = OPEN,
     refusals: Refusals = UNNOTED,
+    directory: DirectoryDoor | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -143,6 +154,7 @@ def native_app(
         carry=courier,
         systems=systems,
         refusals=refusals,
+        directory=directory,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from aiohttp import web
 
 from relay.delivery.carry.ports import CarryDesk
+from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.systems import SystemsDesk
@@ -61,6 +62,7 @@ class Inside:
     """Request ids of the live streams, to bound their number."""
     gate: Gate = OPEN
     """Asked before an envelope is read."""
+    directory: DirectoryDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

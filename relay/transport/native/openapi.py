@@ -10,6 +10,7 @@ from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
 from relay.transport.native.carry_described import carry_paths
 from relay.transport.native.digests import FIELDS
+from relay.transport.native.directory_described import DIRECTORY_SCHEMAS, directory_paths
 from relay.transport.native.fragments import (
     LIMIT,
     Json,
@@ -69,7 +70,13 @@ def document() -> Json:
                     "description": "From `relay token issue`, with scopes agency:CODE, operator, auditor.",
                 }
             },
-            "schemas": {**SCHEMAS, **OPERATING_SCHEMAS, **RECOVERY_SCHEMAS, **SYSTEM_SCHEMAS},
+            "schemas": {
+                **SCHEMAS,
+                **OPERATING_SCHEMAS,
+                **RECOVERY_SCHEMAS,
+                **SYSTEM_SCHEMAS,
+                **DIRECTORY_SCHEMAS,
+            },
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
                 for status, title in _TITLES.items()
@@ -109,6 +116,7 @@ def _paths() -> Json:
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
         **recovery_paths(),
         **operating_paths(),
+        **directory_paths(),
         "/v1/audit": {"get": _audit()},
         "/v1/audit/head": {
             "get": operation(
