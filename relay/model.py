@@ -38,6 +38,11 @@ def mint_uuid7(now: datetime, entropy: bytes) -> str:
     return _uuid_text(value, 7)
 
 
+def minted_ms(name: str) -> int:
+    """When a UUIDv7 was minted, by the clock of the node that did it: milliseconds since 1970."""
+    return int(name.replace("-", "")[:12], 16)
+
+
 def delivery_id_of(origin: NodeId, message_id: MessageId, recipient: AgencyCode) -> DeliveryId:
     """The name of a delivery (RFC 9562 §5.8): every node on its way arrives at the same one."""
     hashed = hashlib.sha256(f"{origin}\n{message_id}\n{recipient}".encode()).digest()
@@ -161,6 +166,10 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "outcome-unknown"
     CANCELLED = "cancelled"
     REJECTED_BY_RECIPIENT = "rejected-by-recipient"
+    TAKEN_BACK = "taken-back"
+    """By its sender, before its recipient had it."""
+    DESTRUCTION_ASKED = "destruction-asked"
+    """No failure: a take-back is at its recipient's disposal because the document had been fetched."""
 
 
 class DeliveryState(StrEnum):
@@ -178,6 +187,41 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
     HELD = "held"
     CANCELLED = "cancelled"
+    TAKEN_BACK = "taken-back"
+
+
+class BusinessState(StrEnum):
+    """What a recipient's statuses say of a document; never where its delivery stands."""
+
+    NONE = "none"
+    ARRIVED = "arrived"
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    ASSIGNED = "assigned"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+
+
+class ObligationKind(StrEnum):
+    """What a recipient is asked to do with a document it was sent earlier."""
+
+    TAKE_BACK = "take-back"
+    """By a status 13."""
+    REVOKE = "revoke"
+    """By a document, as the following are (BussinessDocType 1, 2, 3)."""
+    UPDATE = "update"
+    REPLACE = "replace"
+    DESTROY = "destroy"
+    """The update took this agency off the document's receivers."""
+
+
+class ObligationState(StrEnum):
+    """Where an obligation stands; see lifecycle.obliged."""
+
+    REQUESTED = "requested"
+    DESTRUCTION_ASKED = "destruction-asked"
+    DECLINED = "declined"
+    AGREED = "agreed"
     TAKEN_BACK = "taken-back"
 
 
@@ -231,6 +275,24 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """In a replacement: a document that is replaced, at these agencies."""
+
+    document_id: str
+    organ_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessInfo:
+    """What a document that revokes, updates or replaces says of an earlier one; codes as written."""
+
+    document_id: str = ""
+    removed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """What the document says of one attachment, joined by ContentId; no content.
 
@@ -270,6 +332,8 @@ class Envelope:
     status: StatusReport | None
     attachments: tuple[Attachment, ...]
     findings: tuple[Finding, ...]
+    business: BusinessInfo | None = None
+    """Where `operation` is 1, 2 or 3."""
 
     @property
     def notation(self) -> str:

@@ -140,6 +140,14 @@ class AuditEvent(StrEnum):
     RETENTION_SWEPT = "retention-swept"
     """What left by policy since the entry before: `payloads`, `payload_bytes`, `messages`, `arrivals`,
     and `orphans` and `uploads`, files that nothing refers to."""
+    OBLIGATION_ASKED = "obligation-asked"
+    """A `message` asks `recipient` to do something (`type`) with an earlier `document`."""
+    OBLIGATION_CHANGED = "obligation-changed"
+    """Proven or answered: `state`."""
+    OBLIGATION_OVERDUE = "obligation-overdue"
+    """Its deadline passed without an answer; told once."""
+    DELIVERY_TAKEN_BACK = "delivery-taken-back"
+    """Before its recipient had it; a signed receipt follows."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

@@ -22,11 +22,13 @@ from relay.cli import (
     carry,
     inbox,
     local,
+    obligations,
     operate,
     pki,
     queue,
     recovery,
     send,
+    sent,
     token,
     track,
     verify,
@@ -83,7 +85,9 @@ app.command("seal")(send.seal)
 app.command("inbox")(inbox.inbox)
 app.command("fetch")(inbox.fetch)
 app.command("ack")(inbox.ack)
+app.command("sent")(sent.sent)
 app.command("track")(track.track)
+app.command("obligations")(obligations.obligations)
 app.command("why")(queue.why)
 app.add_typer(queue.app, name="queue")
 app.command("hold")(operate.hold)

@@ -111,6 +111,7 @@ class Faces:
             control=desks.control,
             queue=desks.queue,
             courier=desks.courier,
+            obliged=desks.obligations,
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,

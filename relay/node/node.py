@@ -176,6 +176,9 @@ class Node:
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
         self._background.run("refusals", desks.refusals.run())
+        self._background.run("verdicts", desks.verdicts.run())
+        self._background.run("obligations", desks.obligations.run())
+        self._background.run("arrivals", desks.arrivals.run())
         await self._listen(nodes, native, axis)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET
         await self._listeners.control(control, control_socket)

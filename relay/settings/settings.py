@@ -11,6 +11,7 @@ from relay.model import NodeId
 from relay.routing.directory import Directory
 from relay.settings.directory import directory_of
 from relay.settings.sections import (
+    BusinessSection,
     DeliverySection,
     DirectorySection,
     KeysSection,
@@ -38,6 +39,7 @@ class Settings(Section):
     systems: tuple[SystemSection, ...] = ()
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
+    business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 

@@ -12,7 +12,7 @@ Raises:  WireError.
     </Receipt>
 
 Event is the ETSI EN 319 522 URI. An event that ends a delivery must say why (Reason), one that is no
-failure or rejection must not. Canonical bytes only, read by patterns alone, as for transfers.
+failure or rejection must not, but for one (`_why_consigned`). Canonical bytes only, read by patterns alone, as for transfers.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from relay.errors import WireError
 from relay.model import (
     AgencyCode,
     Digest,
+    Event,
     Evidence,
     MessageId,
     NodeId,
+    Reason,
     Receipt,
     TransferId,
 )
@@ -223,5 +225,10 @@ def _check_evidence(evidence: tuple[Evidence, ...]) -> None:
             # ContentHandoverFailure is no end of the delivery, but may have a reason to give.
             if item.reason is None and item.event.negative:
                 raise WireError(f"{item.event.value} gives no reason")
-        elif item.reason is not None or item.detail:
+        elif (item.reason is not None or item.detail) and not _why_consigned(item):
             raise WireError(f"{item.event.value} is no failure and gives a reason")
+
+
+def _why_consigned(item: Evidence) -> bool:
+    """A take-back is consigned, and not carried out, because the document had been fetched (W10.4)."""
+    return item.event is Event.CONTENT_CONSIGNMENT and item.reason is Reason.DESTRUCTION_ASKED

@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 
 from relay.delivery.ports import Acknowledgement, InboxItem, SentItem
-from relay.model import DeliveryState, Reason
+from relay.model import DeliveryState, MessageType, Reason
 from relay.transport.axis.dialect import Call
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode, both, plain
 from relay.transport.axis.times import write_time
@@ -81,7 +81,7 @@ def received_row(item: InboxItem) -> dict[str, str]:
 
 
 def sent_row(item: SentItem) -> dict[str, str]:
-    status = _PROGRESS[item.state]
+    status = _progress(item)
     arrived = item.settled_at if status == "done" else None
     return {
         "serviceType": SERVICE_TYPE,
@@ -104,6 +104,13 @@ def sent_row(item: SentItem) -> dict[str, str]:
 def _json(status: str, code: ErrorCode, text: str, fields: Fields) -> bytes:
     head = {"status": status, "ErrorCode": code.value, "ErrorDesc": text}
     return encode({**head, **fields})
+
+
+def _progress(item: SentItem) -> str:
+    """A status 13 that took its document back on the way did all it could: no failure to send again."""
+    if item.state is DeliveryState.TAKEN_BACK and item.message_type is MessageType.STATUS:
+        return "done"
+    return _PROGRESS[item.state]
 
 
 def _failed(item: SentItem) -> str:
@@ -168,4 +175,6 @@ _WHY: Mapping[Reason | None, tuple[str, str]] = {
     Reason.OUTCOME_UNKNOWN: ("khong ro ket qua chuyen", "the outcome is unknown"),
     Reason.CANCELLED: ("da huy gui", "cancelled"),
     Reason.REJECTED_BY_RECIPIENT: ("noi nhan tu choi", "rejected by the recipient"),
+    Reason.TAKEN_BACK: ("da lay lai", "taken back"),
+    Reason.DESTRUCTION_ASKED: ("da yeu cau huy", "destruction is asked for"),
 }

@@ -24,6 +24,7 @@ from relay.delivery.ports import (
     Inbox,
     Intake,
     LogReader,
+    Obligations,
     Outbox,
     PayloadStore,
     Refusals,
@@ -41,6 +42,7 @@ from relay.transport.native import (
     deliveries,
     health,
     messages,
+    obligations,
     operating,
     submit,
     tokens,
@@ -60,6 +62,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
+    Route("GET", "/v1/obligations", obligations.listing),
     Route("GET", "/v1/deliveries", deliveries.listing),
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
@@ -111,6 +114,7 @@ def native_app(
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     gate: Gate = OPEN,
     refusals: Refusals = UNNOTED,
+    obliged: Obligations | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -135,6 +139,7 @@ def native_app(
         gate=gate,
         carry=courier,
         refusals=refusals,
+        obligations=obliged,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

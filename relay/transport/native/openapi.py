@@ -27,6 +27,7 @@ from relay.transport.native.fragments import (
     xml_answer,
 )
 from relay.transport.native.messages import MOST_SKIPPED
+from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
@@ -68,7 +69,12 @@ def document() -> Json:
                     "description": "From `relay token issue`, with scopes agency:CODE, operator, auditor.",
                 }
             },
-            "schemas": {**SCHEMAS, **OPERATING_SCHEMAS, **RECOVERY_SCHEMAS},
+            "schemas": {
+                **SCHEMAS,
+                **OBLIGATION_SCHEMAS,
+                **OPERATING_SCHEMAS,
+                **RECOVERY_SCHEMAS,
+            },
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
                 for status, title in _TITLES.items()
@@ -106,6 +112,7 @@ def _paths() -> Json:
             "parameters": one_delivery,
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
+        **obligation_paths(),
         **recovery_paths(),
         **operating_paths(),
         "/v1/audit": {"get": _audit()},
