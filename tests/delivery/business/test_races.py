@@ -1,0 +1,202 @@
+"""The race of a take-back: every interleaving of the hops, the fetch and the 13 over real nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from relay.delivery.ports import Caller
+from relay.errors import TakenBackError
+from relay.model import AgencyCode, Event, NodeId, Reason
+
+SENDER, RECIPIENT = "H01.16", "H01"
+THREE = ("D thon-xa", "D xa-tinh", "13 sent", "13 thon-xa", "13 xa-tinh", "fetch")
+TWO = ("D xa-tinh", "13 sent", "13 xa-tinh", "fetch")
+
+
+def interleavings(steps: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Those in which each message goes its way in order, however the two overtake each other."""
+    for order in permutations(steps):
+        ways = ([s for s in order if s[0] == w] for w in ("D", "1"))
+        if all(way == [s for s in steps if s[0] == way[0][0]] for way in ways):
+            yield order
+
+
+async def _play(row: Any, order: Sequence[str], origin: Any) -> tuple[Any, Any, bool]:
+    """The document is handed in, then the steps; what each of both messages is, and whether it was given
+    out."""
+    name = row.name()
+    sender = SENDER if origin is row.thon else "H01.15"
+    document = await origin.submit(sender, _from(row.letter(name), sender))
+    take_back, got = None, False
+    for step in order:
+        if step == "13 sent":
+            take_back = await origin.submit(sender, _from(row.take_back(name), sender))
+        elif step == "fetch":
+            got = await row.tinh.fetch(document.message_id)
+        else:
+            what = document if step[0] == "D" else take_back
+            source, target = (getattr(row, post) for post in step.split()[1].split("-"))
+            await row.carry(source, target, what.message_id)
+    await row.settle_down()
+    return document.message_id, take_back.message_id, got
+
+
+def _from(content: bytes, sender: str) -> bytes:
+    return content.replace(f"<edXML:OrganId>{SENDER}<".encode(), f"<edXML:OrganId>{sender}<".encode())
+
+
+async def _agree(posts: Sequence[Any], document: Any, expected: str) -> None:
+    for post in posts:
+        (one,) = await post.asked(document)
+        assert (one.state, one.answer) == (expected, None), post.node
+
+
+@pytest.mark.parametrize("steps", [THREE, TWO], ids=["three", "two"])
+async def test_every_interleaving_ends_alike_at_all_nodes(row: Any, steps: Sequence[str]) -> None:
+    """Given out, and destruction is asked; not given out, and it is taken back, never to be given out: one
+    of both, at every node the same, with a signed receipt at the origin."""
+    origin, posts = (row.thon, row.posts) if steps is THREE else (row.xa, row.posts[1:])
+    outcomes = set()
+    for order in interleavings(steps):
+        document, take_back, got = await _play(row, order, origin)
+        outcomes.add(got)
+        here = [post for post in posts if await post.state(document) is not None]
+        offered = [item.message_id for item in await row.tinh.listed()]
+        receipts = [
+            (r.event, r.reason)
+            for message in (document, take_back)
+            for d in (await origin.journal.message(message)).deliveries
+            for r in d.receipts
+        ]
+        if got:
+            await _agree(posts, document, "destruction-asked")
+            assert await row.tinh.state(document) == "fetched", order
+            assert take_back in offered, order
+            assert (Event.CONTENT_CONSIGNMENT, Reason.DESTRUCTION_ASKED) in receipts, order
+        else:
+            await _agree(here, document, "taken-back")
+            assert {await post.state(document) for post in here} == {"taken-back"}, order
+            assert document not in offered, order
+            assert take_back not in offered, order
+            assert not await row.tinh.fetch(document), order
+            events = {event for event, reason in receipts if reason is Reason.TAKEN_BACK}
+            assert events in ({Event.CONTENT_HANDOVER_FAILURE}, {Event.RELAY_FAILURE}), order
+    assert outcomes == {True, False}
+
+
+async def test_on_the_way_it_stands_as_requested_until_the_receipt_comes(row: Any) -> None:
+    """Whoever cannot know yet does not guess."""
+    name = row.name()
+    document = (await row.thon.submit(SENDER, row.letter(name))).message_id
+    await row.carry(row.thon, row.xa, document)
+    await row.carry(row.xa, row.tinh, document)
+    take_back = (await row.thon.submit(SENDER, row.take_back(name))).message_id
+    await row.carry(row.thon, row.xa, take_back)
+    await _agree([row.thon, row.xa], document, "requested")
+
+    await row.carry(row.xa, row.tinh, take_back)
+    await _agree([row.tinh], document, "taken-back")
+    await _agree([row.thon, row.xa], document, "requested")
+
+    await row.tinh.verdicts.sweep()
+    await row.hand_back(row.tinh, row.xa)
+    await _agree([row.xa, row.tinh], document, "taken-back")
+    await _agree([row.thon], document, "requested")
+
+    await row.hand_back(row.xa, row.thon)
+    await _agree(row.posts, document, "taken-back")
+
+
+async def test_a_document_that_may_be_further_on_is_not_decided_on_the_way(row: Any) -> None:
+    """Frozen into a transfer, the next node may have it: the 13 travels on."""
+    name = row.name()
+    document = (await row.thon.submit(SENDER, row.letter(name))).message_id
+    await row.journal_freezes(row.thon, row.xa, document)
+
+    take_back = (await row.thon.submit(SENDER, row.take_back(name))).message_id
+
+    assert await row.thon.state(document) == "in-flight"
+    assert await row.thon.state(take_back) == "queued"
+    await _agree([row.thon], document, "requested")
+
+
+async def test_what_waits_at_its_origin_is_taken_back_there(row: Any) -> None:
+    """Neither the document nor the 13 is sent to anybody; both end with the origin's signed receipt."""
+    name = row.name()
+    document = (await row.thon.submit(SENDER, row.letter(name))).message_id
+    take_back = (await row.thon.submit(SENDER, row.take_back(name))).message_id
+    await row.settle_down()
+
+    assert await row.xa.state(document) is None
+    assert await row.xa.state(take_back) is None
+    view = await row.thon.journal.message(document)
+    assert view.deliveries[0].receipts[-1].reason is Reason.TAKEN_BACK
+
+
+async def test_getting_what_was_taken_back_is_answered_clearly(row: Any) -> None:
+    """Not with "no such document": the recipient's system had it in its list a moment ago."""
+    name = row.name()
+    document = (await row.thon.submit(SENDER, row.letter(name))).message_id
+    await row.settle_down()
+    (item,) = await row.tinh.listed()
+    await row.thon.submit(SENDER, row.take_back(name))
+    await row.settle_down()
+    caller = Caller("system:dms", frozenset({AgencyCode(RECIPIENT)}))
+
+    with pytest.raises(TakenBackError, match="took it back"):
+        await row.tinh.inbox.fetch(caller, item.delivery_id)
+    assert await row.tinh.state(document) == "taken-back"
+
+
+async def test_a_13_kept_for_a_document_does_not_take_a_later_one_of_its_name(row: Any) -> None:
+    """Who corrects a document sends it anew under the same id: the old 13 means what was before it."""
+    name = row.name()
+    await row.thon.submit(SENDER, row.letter(name))
+    await row.thon.submit(SENDER, row.take_back(name))
+    again = (await row.thon.submit(SENDER, row.letter(name))).message_id
+    await row.settle_down()
+
+    assert await row.tinh.state(again) == "available"
+    assert await row.tinh.fetch(again)
+
+
+async def test_nobody_takes_back_what_another_sent(row: Any) -> None:
+    """The id of a document is no secret and proves nothing."""
+    name = row.name()
+    document = (await row.thon.submit(SENDER, row.letter(name))).message_id
+    await row.settle_down()
+    forged = _from(row.take_back(name), "H01.15")
+    await row.xa.submit("H01.15", forged)
+    await row.settle_down()
+
+    assert await row.tinh.state(document) == "available"
+    assert await row.tinh.asked(document) == []
+
+
+async def test_a_decision_survives_a_crash_before_its_receipt(rows: Any, tmp_path: Any) -> None:
+    """The 13 is committed, nothing is signed yet, the process dies: after the start the receipt is made,
+    and meanwhile nobody gets the document."""
+    folder = tmp_path / "kept"
+    async with rows.open(folder) as row:
+        name = row.name()
+        document = (await row.thon.submit(SENDER, row.letter(name))).message_id
+        await row.settle_down()
+        take_back = (await row.thon.submit(SENDER, row.take_back(name))).message_id
+        await row.carry(row.thon, row.xa, take_back)
+        await row.carry(row.xa, row.tinh, take_back)
+    async with rows.open(folder) as row:
+        assert not await row.tinh.fetch(document)
+        await _agree([row.thon, row.xa], document, "requested")
+        await row.settle_down()
+        await _agree(row.posts, document, "taken-back")
+        issued = [
+            e
+            for e in await row.tinh.events()
+            if e["event"] == "receipt-issued" and e.get("reason") == "taken-back"
+        ]
+        assert len(issued) == 2  # of the document and of the 13, each once
+        assert await row.tinh.verdicts.sweep() == 0
