@@ -91,9 +91,7 @@ class Post:
         envelope = read(content)
         payload = Payload(envelope.digest, envelope.size_bytes, content, None)
         caller = Caller("system:test", frozenset({AgencyCode(sender)}))
-        return await self.intake.submit(
-            Submission(caller, envelope, payload, sender, to or None)
-        )
+        return await self.intake.submit(Submission(caller, envelope, payload, sender, to or None))
 
     async def state(self, message: MessageId, recipient: str = RECIPIENT) -> str | None:
         view = await self.journal.message(message)
@@ -146,7 +144,9 @@ class Row:
     def posts(self) -> tuple[Post, Post, Post]:
         return (self.thon, self.xa, self.tinh)
 
-    def letter(self, name: str = "", business: Business | None = None, to: tuple[str, ...] = ()) -> bytes:
+    def letter(
+        self, name: str = "", business: Business | None = None, to: tuple[str, ...] = ()
+    ) -> bytes:
         self._count += 1
         return write_document(
             Document(
@@ -211,9 +211,7 @@ class Row:
         payload = await source.journal.payload(ready.digest)
         opened = await target.transfers.open(source.node, signed)
         content = payload.content or b""
-        answer = await target.transfers.take(
-            opened, ready.seal.signature, read(content), payload
-        )
+        answer = await target.transfers.take(opened, ready.seal.signature, read(content), payload)
         receipt = source.notary.check_receipt(answer)
         await source.journal.settle(named, answer, receipt, source.clock.now())
 
@@ -236,7 +234,12 @@ class Row:
 
     async def settle_down(self) -> None:
         """Everything that can move moves, until nothing does."""
-        pairs = [(self.thon, self.xa), (self.xa, self.tinh), (self.tinh, self.xa), (self.xa, self.thon)]
+        pairs = [
+            (self.thon, self.xa),
+            (self.xa, self.tinh),
+            (self.tinh, self.xa),
+            (self.xa, self.thon),
+        ]
         moved = True
         while moved:
             moved = False
@@ -277,9 +280,7 @@ async def _post(place: Place, folder: Path, keys: dict[str, Any]) -> Post:
         journal,
         notary,
         clock,
-        IntakeDesk(
-            place, directory, journal, notary, policy, clock, lambda *_: None, lambda: None
-        ),
+        IntakeDesk(place, directory, journal, notary, policy, clock, lambda *_: None, lambda: None),
         TransferDesk(
             place,
             directory,

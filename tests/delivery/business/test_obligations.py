@@ -17,9 +17,7 @@ SENDER, RECIPIENT, OTHER = "H01.16", "H01", "H01.9"
 
 
 async def _kinds(post: Any, document: Any) -> list[tuple[str, str, str]]:
-    return sorted(
-        (o.recipient, o.kind.value, o.state.value) for o in await post.asked(document)
-    )
+    return sorted((o.recipient, o.kind.value, o.state.value) for o in await post.asked(document))
 
 
 async def _sent(row: Any, **more: Any) -> tuple[str, Any]:

@@ -46,7 +46,9 @@ async def _play(row: Any, order: Sequence[str], origin: Any) -> tuple[Any, Any, 
 
 
 def _from(content: bytes, sender: str) -> bytes:
-    return content.replace(f"<edXML:OrganId>{SENDER}<".encode(), f"<edXML:OrganId>{sender}<".encode())
+    return content.replace(
+        f"<edXML:OrganId>{SENDER}<".encode(), f"<edXML:OrganId>{sender}<".encode()
+    )
 
 
 async def _agree(posts: Sequence[Any], document: Any, expected: str) -> None:

@@ -39,7 +39,9 @@ def test_any_order_and_duplication_of_a_legal_history_ends_alike_at_every_node(
         async with rows.open() as row:
             name = row.name()
             document = (await row.thon.submit(SENDER, row.letter(name))).message_id
-            asked = [row.take_back(name) if code == "13" else row.status(code, name) for code in talk]
+            asked = [
+                row.take_back(name) if code == "13" else row.status(code, name) for code in talk
+            ]
             said = [row.status(code, name) for code in work] + asked
             order = data.draw(st.permutations(said * 2))
             await row.settle_down()
