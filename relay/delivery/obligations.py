@@ -7,7 +7,8 @@ Raises:  JournalError.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -54,10 +55,14 @@ class ObligationDesk:
     clock: Clock
     grace: timedelta
     """Nothing is overdue so soon after a start: the clock may be wrong until a neighbour is met."""
+    resolve: Callable[[str], AgencyCode] = AgencyCode
+    """The directory's code for an agency."""
 
     async def list(self, caller: Caller, query: ObligationQuery) -> list[ObligationView]:
         everything = (caller.operator or caller.auditor) and not caller.agencies
         agencies = None if everything else caller.agencies
+        if query.agency is not None:
+            query = replace(query, agency=self.resolve(query.agency))
         return await self.book.page(agencies, query, self.clock.now())
 
     async def run(self) -> None:

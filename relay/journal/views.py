@@ -244,7 +244,7 @@ def message_view(
 ) -> MessageView:
     by_recipient = _receipt_views(receipts)
     said = _by_delivery(reports, 7, _status)
-    asked = _by_delivery(obligations, 6, obligation_view)
+    asked = _by_delivery(obligations, 15, obligation_view)
     return MessageView(
         message_id=MessageId(row[1]),
         origin=NodeId(row[2]),

@@ -80,7 +80,9 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             carrying.wire.certificate,
         ),
         verdicts,
-        ObligationDesk(ObligationTable(journal, node), clock, ground.policy.grace),
+        ObligationDesk(
+            ObligationTable(journal, node), clock, ground.policy.grace, ground.directory.resolve
+        ),
         ArrivalDesk(
             node,
             spoken_for(ground.settings, ground.directory),

@@ -12,20 +12,27 @@ WHERE d.delivery_row IN (
 ORDER BY m.message_row DESC
 
 -- name: by_document_id
+-- Two ways round, so that a status about a circular looks at one of its deliveries and not at all.
 SELECT m.message_row, d.delivery_row, m.message_id, m.origin
-FROM messages m JOIN deliveries d ON d.message_row = m.message_row
-WHERE m.message_type = 'edoc' AND m.document_id = :named
-  AND ((m.sender = :one AND d.recipient IN (SELECT value FROM json_each(:others)))
-       OR (d.recipient = :one AND m.sender IN (SELECT value FROM json_each(:others))))
-ORDER BY m.message_row DESC LIMIT 5000
+FROM messages m JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = :one
+WHERE m.message_type = 'edoc' AND m.document_id = :named AND m.sender IN (SELECT value FROM json_each(:others))
+UNION ALL
+SELECT m.message_row, d.delivery_row, m.message_id, m.origin
+FROM messages m CROSS JOIN json_each(:others) o
+CROSS JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = o.value
+WHERE m.message_type = 'edoc' AND m.document_id = :named AND m.sender = :one
+ORDER BY 1 DESC LIMIT 5000
 
 -- name: by_notation
 SELECT m.message_row, d.delivery_row, m.message_id, m.origin
-FROM messages m JOIN deliveries d ON d.message_row = m.message_row
-WHERE m.message_type = 'edoc' AND m.notation = :notation AND m.promulgation_date = :date
-  AND ((m.sender = :one AND d.recipient IN (SELECT value FROM json_each(:others)))
-       OR (d.recipient = :one AND m.sender IN (SELECT value FROM json_each(:others))))
-ORDER BY m.message_row DESC LIMIT 5000
+FROM messages m JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = :one
+WHERE m.message_type = 'edoc' AND m.notation = :notation AND m.promulgation_date = :date AND m.sender IN (SELECT value FROM json_each(:others))
+UNION ALL
+SELECT m.message_row, d.delivery_row, m.message_id, m.origin
+FROM messages m CROSS JOIN json_each(:others) o
+CROSS JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = o.value
+WHERE m.message_type = 'edoc' AND m.notation = :notation AND m.promulgation_date = :date AND m.sender = :one
+ORDER BY 1 DESC LIMIT 5000
 
 -- name: early
 -- Statuses without a document that may speak of this one: by a name of it first, then by number and date.
@@ -177,11 +184,20 @@ WHERE o.obligation_row > :after
 ORDER BY o.obligation_row LIMIT :limit
 
 -- name: of_message
+-- What is asked about a document, and what a message itself asks; last, the delivery it is shown with.
 SELECT o.obligation_row, o.kind, o.state, o.answer, o.cause_id, m.message_id, d.delivery_id, o.sender, o.recipient,
-    o.document_id, o.notation, o.promulgation_date, o.asked_at, o.due_at, o.settled_at
-FROM obligations o JOIN deliveries d ON d.delivery_row = o.delivery_row
+    o.document_id, o.notation, o.promulgation_date, o.asked_at, o.due_at, o.settled_at, d.delivery_id
+FROM deliveries d JOIN obligations o ON o.delivery_row = d.delivery_row
 JOIN messages m ON m.message_row = d.message_row
-WHERE d.message_row = ? ORDER BY o.obligation_row
+WHERE d.message_row = ?1
+UNION ALL
+SELECT o.obligation_row, o.kind, o.state, o.answer, o.cause_id, m.message_id, d.delivery_id, o.sender, o.recipient,
+    o.document_id, o.notation, o.promulgation_date, o.asked_at, o.due_at, o.settled_at, c.delivery_id
+FROM obligations o JOIN deliveries c ON c.delivery_row = o.cause_delivery_row
+LEFT JOIN deliveries d ON d.delivery_row = o.delivery_row
+LEFT JOIN messages m ON m.message_row = d.message_row
+WHERE o.cause_row = ?1
+ORDER BY 1
 
 -- name: arrivals_to_tell
 SELECT a.delivery_row, d.delivery_id, d.recipient, d.addressed_as, m.sender_as, m.notation, m.promulgation_date,

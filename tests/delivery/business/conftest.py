@@ -6,7 +6,7 @@ documents they are, when a test says so and not before. So every interleaving ca
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -50,6 +50,7 @@ from relay.envelope.writer import (
 from relay.errors import PeerError
 from relay.journal.business import ObligationTable, Verdicts
 from relay.journal.store import SqliteJournal
+from relay.journal.writer import HeadSigner
 from relay.model import (
     AgencyCode,
     Lane,
@@ -101,6 +102,7 @@ class Post:
 
     async def business(self, message: MessageId, recipient: str = RECIPIENT) -> str:
         view = await self.journal.message(message)
+        assert view is not None
         return next(d.business.value for d in view.deliveries if d.recipient == recipient)
 
     async def asked(self, message: MessageId) -> list[ObligationView]:
@@ -256,7 +258,7 @@ class Row:
 _LOG_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
-def _head(node: NodeId) -> Callable[[int, int, bytes], bytes]:
+def _head(node: NodeId) -> HeadSigner:
     def sign(epoch: int, size: int, root: bytes) -> bytes:
         name = log_name(node, epoch)
         public = _LOG_KEY.public_key().public_bytes_raw()
@@ -309,9 +311,9 @@ class Rows:
         """New ones, or those whose journals lie in `folder`."""
         self._count += 1
         place = folder or self.folder / str(self._count)
-        posts = [await _post(one, place, self.keys) for one in PLACES]
+        thon, xa, tinh = posts = [await _post(one, place, self.keys) for one in PLACES]
         try:
-            yield Row(*posts)
+            yield Row(thon, xa, tinh)
         finally:
             for post in posts:
                 await post.journal.close()

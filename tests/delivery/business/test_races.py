@@ -10,7 +10,7 @@ import pytest
 
 from relay.delivery.ports import Caller
 from relay.errors import TakenBackError
-from relay.model import AgencyCode, Event, NodeId, Reason
+from relay.model import AgencyCode, Event, Reason
 
 SENDER, RECIPIENT = "H01.16", "H01"
 THREE = ("D thon-xa", "D xa-tinh", "13 sent", "13 thon-xa", "13 xa-tinh", "fetch")
@@ -31,7 +31,8 @@ async def _play(row: Any, order: Sequence[str], origin: Any) -> tuple[Any, Any, 
     name = row.name()
     sender = SENDER if origin is row.thon else "H01.15"
     document = await origin.submit(sender, _from(row.letter(name), sender))
-    take_back, got = None, False
+    take_back: Any = None
+    got = False
     for step in order:
         if step == "13 sent":
             take_back = await origin.submit(sender, _from(row.take_back(name), sender))
