@@ -62,7 +62,7 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
             (
                 "  " + local(receipt["at"]),
                 receipt["issuer"],
-                receipt["event"],
+                _event(receipt),
                 (receipt["hop"] or {}).get("sent_by") or "",
                 receipt["digest"],
             )
@@ -78,6 +78,11 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
         typer.echo(
             f"  status {printable(status['status_code'])}: {printable(status['description'])}"
         )
+
+
+def _event(receipt: dict[str, Any]) -> str:
+    reason = f" ({receipt['reason']})" if receipt["reason"] else ""
+    return f"{receipt['event']}{reason}"
 
 
 def _came(view: dict[str, Any]) -> str:

@@ -94,7 +94,11 @@ class VerdictDesk:
 
     def _receipt(self, verdict: Verdict) -> Receipt:
         evidence = Evidence(
-            _event(verdict), verdict.recipient, verdict.previous, verdict.reason, ""
+            _event(verdict),
+            verdict.recipient,
+            verdict.previous,
+            verdict.reason,
+            _DETAILS[verdict.reason],
         )
         return Receipt(
             issuer=self.node,
@@ -115,3 +119,9 @@ def _event(verdict: Verdict) -> Event:
     if verdict.reason is Reason.DESTRUCTION_ASKED:
         return Event.CONTENT_CONSIGNMENT
     return Event.CONTENT_HANDOVER_FAILURE if verdict.served_here else Event.RELAY_FAILURE
+
+
+_DETAILS = {
+    Reason.TAKEN_BACK: "taken back by its sender before the recipient had it",
+    Reason.DESTRUCTION_ASKED: "the document had been fetched; its destruction is asked for",
+}

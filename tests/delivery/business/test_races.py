@@ -75,6 +75,10 @@ async def test_every_interleaving_ends_alike_at_all_nodes(row: Any, steps: Seque
             for d in (await origin.journal.message(message)).deliveries
             for r in d.receipts
         ]
+        asked = [(p.node, o.state) for p in posts for o in await p.every() if o.cause == take_back]
+        assert {state for _, state in asked} == {"destruction-asked" if got else "taken-back"}, (
+            order
+        )
         if got:
             await _agree(posts, document, "destruction-asked")
             assert await row.tinh.state(document) == "fetched", order
@@ -159,7 +163,9 @@ async def test_a_13_kept_for_a_document_does_not_take_a_later_one_of_its_name(ro
     """Who corrects a document sends it anew under the same id: the old 13 means what was before it."""
     name = row.name()
     await row.thon.submit(SENDER, row.letter(name))
+    await row.settle_down()
     await row.thon.submit(SENDER, row.take_back(name))
+    await row.settle_down()
     again = (await row.thon.submit(SENDER, row.letter(name))).message_id
     await row.settle_down()
 
@@ -178,6 +184,19 @@ async def test_nobody_takes_back_what_another_sent(row: Any) -> None:
 
     assert await row.tinh.state(document) == "available"
     assert await row.tinh.asked(document) == []
+
+
+async def test_a_recipient_takes_back_nothing_that_it_was_sent(row: Any) -> None:
+    """A 13 that it sends to the document's sender is carried, and asks nothing of that document."""
+    name = row.name()
+    document = (await row.thon.submit(SENDER, row.letter(name))).message_id
+    await row.settle_down()
+    await row.tinh.submit(RECIPIENT, row.status("13", name))
+    await row.settle_down()
+
+    for post in row.posts:
+        assert await post.state(document) == "available"
+        assert await post.asked(document) == []
 
 
 async def test_a_decision_survives_a_crash_before_its_receipt(rows: Any, tmp_path: Any) -> None:
