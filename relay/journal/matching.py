@@ -123,6 +123,9 @@ def _match_early(
     tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage, at: datetime
 ) -> None:
     """Statuses and requests that overtook this document."""
+    named = (message.document_id, message.notation, message.promulgation_date)
+    if not tx.run(SQL["spoken_of"], row, *named, message.message_id, message.sender).fetchone()[0]:
+        return
     values = {
         "names": json.dumps(_names(tx, row, message)),
         "notation": message.notation,

@@ -34,6 +34,20 @@ CROSS JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = o.val
 WHERE m.message_type = 'edoc' AND m.notation = :notation AND m.promulgation_date = :date AND m.sender = :one
 ORDER BY 1 DESC LIMIT 5000
 
+-- name: spoken_of
+-- Whether anything that came before may speak of a new document: for nearly all nothing does, and this is
+-- all they pay.
+SELECT EXISTS (SELECT 1 FROM reports WHERE matched_row IS NULL AND document_id = ?2 AND ?2 <> '')
+    OR EXISTS (SELECT 1 FROM reports WHERE matched_row IS NULL AND notation = ?3 AND promulgation_date = ?4 AND ?3 <> '')
+    OR EXISTS (SELECT 1 FROM reports WHERE matched_row IS NULL AND document_id = ?5)
+    OR EXISTS (SELECT 1 FROM obligations WHERE document_id = ?2 AND sender = ?6 AND ?2 <> '')
+    OR EXISTS (SELECT 1 FROM obligations WHERE notation = ?3 AND promulgation_date = ?4 AND sender = ?6 AND ?3 <> '')
+    OR EXISTS (SELECT 1 FROM obligations WHERE document_id = ?5 AND sender = ?6)
+    OR EXISTS (SELECT 1 FROM deliveries d CROSS JOIN reports r ON r.document_id = d.delivery_id
+               WHERE d.message_row = ?1 AND r.matched_row IS NULL)
+    OR EXISTS (SELECT 1 FROM deliveries d CROSS JOIN obligations o ON o.document_id = d.delivery_id
+               WHERE d.message_row = ?1 AND o.sender = ?6)
+
 -- name: early
 -- Statuses without a document that may speak of this one: by a name of it first, then by number and date.
 SELECT r.message_row FROM json_each(:names) n CROSS JOIN reports r

@@ -59,6 +59,7 @@ from relay.model import (
     Party,
     Payload,
     ResponseFor,
+    Signed,
     TransferId,
 )
 from relay.routing.next_hop import Place
@@ -141,6 +142,9 @@ class Row:
     xa: Post
     tinh: Post
     _count: int = 0
+    _under_way: dict[tuple[NodeId, MessageId], tuple[TransferId, Signed, Ready]] = field(
+        default_factory=dict
+    )
 
     @property
     def posts(self) -> tuple[Post, Post, Post]:
@@ -195,37 +199,39 @@ class Row:
 
     async def carry(self, source: Post, target: Post, message: MessageId) -> bool:
         """One hop of one message, with its answer; False where nothing of it waits for that."""
-        found: list[Ready] = []
+        return await self.freeze(source, target, message) and await self.arrive(
+            source, target, message
+        )
+
+    async def freeze(self, source: Post, target: Post, message: MessageId) -> bool:
+        """As before a first attempt: from now on the next node may have it."""
         for lane in Lane:
-            found += await source.journal.ready(target.node, lane, 1000)
-        for ready in found:
-            if ready.message_id == message:
-                await self._hop(source, target, ready)
-                return True
+            for ready in await source.journal.ready(target.node, lane, 1000):
+                if ready.message_id == message:
+                    await self._freeze(source, target, ready)
+                    return True
         return False
 
-    async def _hop(self, source: Post, target: Post, ready: Ready) -> None:
+    async def _freeze(self, source: Post, target: Post, ready: Ready) -> None:
         now = source.clock.now()
         named = TransferId(source.clock.mint())
         header = header_of(source.node, target.node, ready, named, now)
         signed = source.notary.sign_transfer(header, now)
         await source.journal.freeze(Freeze(named, target.node, ready, signed, now))
+        self._under_way[source.node, ready.message_id] = (named, signed, ready)
+
+    async def arrive(self, source: Post, target: Post, message: MessageId) -> bool:
+        """What was frozen is taken in, and answered; False where nothing was."""
+        if (found := self._under_way.pop((source.node, message), None)) is None:
+            return False
+        named, signed, ready = found
         payload = await source.journal.payload(ready.digest)
         opened = await target.transfers.open(source.node, signed)
-        content = payload.content or b""
-        answer = await target.transfers.take(opened, ready.seal.signature, read(content), payload)
+        envelope = read(payload.content or b"")
+        answer = await target.transfers.take(opened, ready.seal.signature, envelope, payload)
         receipt = source.notary.check_receipt(answer)
         await source.journal.settle(named, answer, receipt, source.clock.now())
-
-    async def journal_freezes(self, source: Post, target: Post, message: MessageId) -> None:
-        """As before a first attempt, whose outcome nobody knows yet."""
-        for ready in await source.journal.ready(target.node, Lane.NORMAL, 1000):
-            if ready.message_id == message:
-                now = source.clock.now()
-                named = TransferId(source.clock.mint())
-                header = header_of(source.node, target.node, ready, named, now)
-                signed = source.notary.sign_transfer(header, now)
-                await source.journal.freeze(Freeze(named, target.node, ready, signed, now))
+        return True
 
     async def hand_back(self, source: Post, target: Post) -> bool:
         """All receipts that wait, in one batch."""
@@ -251,7 +257,7 @@ class Row:
                 moved = await self.hand_back(source, target) or moved
                 for lane in Lane:
                     for ready in await source.journal.ready(target.node, lane, 1000):
-                        await self._hop(source, target, ready)
+                        await self.carry(source, target, ready.message_id)
                         moved = True
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import permutations
 from typing import Any
 
 import pytest
@@ -13,16 +12,38 @@ from relay.errors import TakenBackError
 from relay.model import AgencyCode, Event, Reason
 
 SENDER, RECIPIENT = "H01.16", "H01"
-THREE = ("D thon-xa", "D xa-tinh", "13 sent", "13 thon-xa", "13 xa-tinh", "fetch")
-TWO = ("D xa-tinh", "13 sent", "13 xa-tinh", "fetch")
+THREE = (
+    *("D freezes thon-xa", "D arrives thon-xa", "D freezes xa-tinh", "D arrives xa-tinh"),
+    *("13 sent", "13 goes thon-xa", "13 goes xa-tinh"),
+    "fetch",
+)
+TWO = (
+    *("D freezes xa-tinh", "D arrives xa-tinh"),
+    *("13 sent", "13 freezes xa-tinh", "13 arrives xa-tinh"),
+    "fetch",
+)
+"""Frozen, a message may be further on already; the other one may overtake it then."""
 
 
 def interleavings(steps: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Those in which each message goes its way in order, however the two overtake each other."""
-    for order in permutations(steps):
-        ways = ([s for s in order if s[0] == w] for w in ("D", "1"))
-        if all(way == [s for s in steps if s[0] == way[0][0]] for way in ways):
-            yield order
+    ways = [[s for s in steps if s[0] == first] for first in ("D", "1", "f")]
+    yield from _merged(*ways)
+
+
+def _merged(*ways: list[str]) -> Iterator[tuple[str, ...]]:
+    if not any(ways):
+        yield ()
+    for number, way in enumerate(ways):
+        if way:
+            for rest in _merged(*ways[:number], way[1:], *ways[number + 1 :]):
+                yield (way[0], *rest)
+
+
+def test_there_are_as_many_interleavings_as_there_should_be() -> None:
+    """8!/(4! 3!) and 6!/(2! 3!), none twice."""
+    for steps, count in ((THREE, 280), (TWO, 60)):
+        assert len(set(interleavings(steps))) == len(list(interleavings(steps))) == count
 
 
 async def _play(row: Any, order: Sequence[str], origin: Any) -> tuple[Any, Any, bool]:
@@ -39,9 +60,10 @@ async def _play(row: Any, order: Sequence[str], origin: Any) -> tuple[Any, Any, 
         elif step == "fetch":
             got = await row.tinh.fetch(document.message_id)
         else:
-            what = document if step[0] == "D" else take_back
-            source, target = (getattr(row, post) for post in step.split()[1].split("-"))
-            await row.carry(source, target, what.message_id)
+            which, does, way = step.split()
+            source, target = (getattr(row, post) for post in way.split("-"))
+            do = {"freezes": row.freeze, "arrives": row.arrive, "goes": row.carry}[does]
+            await do(source, target, (document if which == "D" else take_back).message_id)
     await row.settle_down()
     return document.message_id, take_back.message_id, got
 
@@ -122,7 +144,7 @@ async def test_a_document_that_may_be_further_on_is_not_decided_on_the_way(row: 
     """Frozen into a transfer, the next node may have it: the 13 travels on."""
     name = row.name()
     document = (await row.thon.submit(SENDER, row.letter(name))).message_id
-    await row.journal_freezes(row.thon, row.xa, document)
+    assert await row.freeze(row.thon, row.xa, document)
 
     take_back = (await row.thon.submit(SENDER, row.take_back(name))).message_id
 
