@@ -181,6 +181,30 @@ async def test_getting_what_was_taken_back_is_answered_clearly(row: Any) -> None
     assert await row.tinh.state(document) == "taken-back"
 
 
+async def test_a_take_back_in_the_middle_of_a_fetch_wins_until_fetched_is_committed(
+    row: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fetch found the document and read its bytes; then the 13 came; then nothing is given out."""
+    name = row.name()
+    document = (await row.thon.submit(SENDER, row.letter(name))).message_id
+    await row.settle_down()
+    (item,) = await row.tinh.listed()
+    read_payload = row.tinh.journal.payload
+
+    async def meanwhile(digest: Any) -> Any:
+        payload = await read_payload(digest)
+        monkeypatch.undo()
+        await row.thon.submit(SENDER, row.take_back(name))
+        await row.settle_down()
+        return payload
+
+    monkeypatch.setattr(row.tinh.journal, "payload", meanwhile)
+    caller = Caller("system:dms", frozenset({AgencyCode(RECIPIENT)}))
+    with pytest.raises(TakenBackError):
+        await row.tinh.inbox.fetch(caller, item.delivery_id)
+    await _agree(row.posts, document, "taken-back")
+
+
 async def test_a_13_kept_for_a_document_does_not_take_a_later_one_of_its_name(row: Any) -> None:
     """Who corrects a document sends it anew under the same id: the old 13 means what was before it."""
     name = row.name()
