@@ -15,6 +15,7 @@ of these and stays an ordinary exception, loud.
     │   ├── AccessError      who asks may not do that
     │   ├── NotFoundError    nothing of theirs has that name
     │   │   └── GoneError      it was here, and its retention time is over
+    │   │       └── TakenBackError  its sender took it back
     │   ├── ConflictError    other content under a name already taken
     │   │   └── NotPossibleError  not as things stand
     │   ├── DirectoryError   agencies that contradict each other or the directory
@@ -105,6 +106,13 @@ class NotFoundError(PeerError):
 
 class GoneError(NotFoundError):
     """It was here and left by the retention policy; what is known of it still stands."""
+
+
+TAKEN_BACK = "the sender took it back before it was fetched; it is not given out any more"
+
+
+class TakenBackError(GoneError):
+    """Its sender took it back before it was fetched."""
 
 
 class ConflictError(PeerError):

@@ -692,3 +692,21 @@ def test_a_data_folder_must_be_writable(
     assert raised.value.problems == (
         f"node.data_dir: {home}/closed cannot be written by this user",
     )
+
+
+def test_the_node_speaks_only_for_agencies_it_serves(write: Write) -> None:
+    """Each that it does not serve is a problem of its own, beside that of the refusals' speaker."""
+    added = """
+[delivery]
+refusal_status_from = "G97"
+[business]
+arrived_status_for = ["G98", "G99"]
+take_back_within = "PT36H"
+"""
+    with pytest.raises(SettingsError) as raised:
+        check(write(GOOD + added))
+    assert raised.value.problems == (
+        "delivery.refusal_status_from: G97 is not served by this node",
+        "business.arrived_status_for: G98 is not served by this node",
+        "business.arrived_status_for: G99 is not served by this node",
+    )

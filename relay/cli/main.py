@@ -24,11 +24,13 @@ from relay.cli import (
     directory,
     inbox,
     local,
+    obligations,
     operate,
     pki,
     queue,
     recovery,
     send,
+    sent,
     system,
     token,
     track,
@@ -86,7 +88,9 @@ app.command("seal")(send.seal)
 app.command("inbox")(inbox.inbox)
 app.command("fetch")(inbox.fetch)
 app.command("ack")(inbox.ack)
+app.command("sent")(sent.sent)
 app.command("track")(track.track)
+app.command("obligations")(obligations.obligations)
 app.command("why")(queue.why)
 app.add_typer(queue.app, name="queue")
 app.command("hold")(operate.hold)

@@ -35,6 +35,7 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
+from relay.delivery.requests import DEADLINES, Deadlines, requests_of
 from relay.envelope.reader import recipients_finding
 from relay.errors import (
     AccessError,
@@ -79,6 +80,9 @@ class IntakeDesk:
     clock: Clock
     offer: Callable[[NodeId, Ready], None]
     unsealed: Callable[[], None]
+    deadlines: Deadlines = DEADLINES
+    asked: Callable[[], None] = lambda: None
+    """Told when something was asked of a recipient (verdicts.py)."""
 
     async def submit(self, submission: Submission) -> Accepted:
         """See delivery.ports.Intake.submit."""
@@ -213,6 +217,9 @@ class IntakeDesk:
             submitted_by=submission.caller.holder,
             seal=seal,
             report=to.report,
+            requests=requests_of(
+                self.directory, self.deadlines, envelope, message_id, to.recipients, at
+            ),
         )
 
     def _findings(self, submission: Submission) -> tuple[Finding, ...]:
@@ -226,6 +233,8 @@ class IntakeDesk:
         self, admission: Admission, admitted: Admitted, order: tuple[NewDelivery, ...]
     ) -> None:
         """Tell the dispatcher at once, so that the way of a document needs no reading back."""
+        if admission.message.requests:
+            self.asked()
         if admission.message.seal is None:
             self.unsealed()
             return

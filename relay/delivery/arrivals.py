@@ -39,6 +39,7 @@ from relay.delivery.records import (
     TakeIn,
     TakenIn,
 )
+from relay.delivery.requests import DEADLINES, Deadlines, requests_of
 from relay.errors import (
     AccessError,
     EnvelopeError,
@@ -118,6 +119,9 @@ class TransferDesk:
     """Whether a transfer made then may come late by our own fault: lost by a restore (recovery/)."""
     doubted: Callable[[], bool] = lambda: False
     """Whether this node's own clock may be wrong (agreeing.py)."""
+    deadlines: Deadlines = DEADLINES
+    asked: Callable[[], None] = lambda: None
+    """Told when something was asked of a recipient (verdicts.py)."""
 
     async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
         """The proven header; or the answer it got before, where it can be judged no further."""
@@ -328,6 +332,9 @@ class TransferDesk:
             submitted_by=None,
             seal=content.seal,
             report=report_of(self.directory, envelope, header.sender, to),
+            requests=requests_of(
+                self.directory, self.deadlines, envelope, header.message_id, to, now
+            ),
         )
 
     def _deliveries(
@@ -359,6 +366,8 @@ class TransferDesk:
     def _hand_on(self, arrival: TakeIn, taken: TakenIn) -> None:
         if arrival.message is None or taken.message_row is None or taken.arrival_row is None:
             return
+        if arrival.message.requests:
+            self.asked()
         for neighbour, ready in ready_groups(
             arrival.message,
             taken.message_row,

@@ -65,7 +65,7 @@ from relay.errors import (
     NotFoundError,
     QuotaError,
 )
-from relay.journal import admitting, carrying, epochs, handing, views
+from relay.journal import admitting, carrying, epochs, handing, obliging, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
@@ -489,8 +489,9 @@ class SqliteJournal:
         deliveries = await self.rows(VIEWS["message_deliveries"], key)
         receipts = await self.rows(VIEWS["message_receipts"], key)
         reports = await self.rows(VIEWS["message_reports"], key)
+        asked = await self.rows(obliging.SQL["of_message"], key)
         many = len(deliveries) > MANY_RECIPIENTS
-        return await aside(many, _message_view, rows[0], deliveries, receipts, reports)
+        return await aside(many, _message_view, rows[0], deliveries, receipts, reports, asked)
 
     async def receipt(self, digest: Digest) -> tuple[Signed, frozenset[AgencyCode]] | None:
         rows = await self.rows(
@@ -593,7 +594,7 @@ def _seal(rows: Sequence[Any]) -> Seal | None:
 
 
 def _message_view(
-    row: Any, deliveries: list[Any], receipts: list[Any], reports: list[Any]
+    row: Any, deliveries: list[Any], receipts: list[Any], reports: list[Any], asked: list[Any]
 ) -> MessageView:
     read = [(Digest(digest), read_receipt(document)) for digest, document in receipts]
-    return views.message_view(row, deliveries, read, reports)
+    return views.message_view(row, deliveries, read, reports, asked)

@@ -8,9 +8,9 @@ Touches: nothing but the rows it is given. Trusts: the journal's own rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from relay.delivery.ports import (
     Acknowledgement,
@@ -19,6 +19,7 @@ from relay.delivery.ports import (
     InboxItem,
     InboxQuery,
     MessageView,
+    ObligationView,
     ReceiptView,
     SentItem,
     SentQuery,
@@ -39,6 +40,7 @@ from relay.journal.sql import load
 from relay.lifecycle import NEGATIVE, WAITING_OR_HELD
 from relay.model import (
     AgencyCode,
+    BusinessState,
     DeliveryId,
     DeliveryState,
     Digest,
@@ -46,6 +48,8 @@ from relay.model import (
     MessageId,
     MessageType,
     NodeId,
+    ObligationKind,
+    ObligationState,
     Priority,
     Reason,
     Receipt,
@@ -57,6 +61,7 @@ from relay.model import (
 
 Row = Sequence[Any]
 SQL = load("views")
+View = TypeVar("View")
 
 
 def inbox_values(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> dict[str, object]:
@@ -184,18 +189,20 @@ def inbox_item(row: Row) -> InboxItem:
         updated_at=instant(row[14]),
         seal_kind=SealKind(row[15]),
         answering=None if row[16] is None else Answering(row[16], row[17], row[18], row[19]),
-        put_back_because=row[20],
+        business=BusinessState(row[20]),
+        obligation=None if row[21] is None else ObligationState(row[21]),
+        put_back_because=row[22],
     )
 
 
 def handover_facts(row: Row) -> HandoverFacts:
     return HandoverFacts(
         item=inbox_item(row),
-        origin=NodeId(row[21]),
-        recipient=AgencyCode(row[22]),
-        previous=Digest(row[23]),
-        transfer_id=None if row[24] is None else TransferId(row[24]),
-        sent_by=None if row[25] is None else NodeId(row[25]),
+        origin=NodeId(row[23]),
+        recipient=AgencyCode(row[24]),
+        previous=Digest(row[25]),
+        transfer_id=None if row[26] is None else TransferId(row[26]),
+        sent_by=None if row[27] is None else NodeId(row[27]),
     )
 
 
@@ -215,6 +222,8 @@ def sent_item(row: Row) -> SentItem:
         reason=None if row[11] is None else Reason(row[11]),
         detail=row[12],
         failed_at_node=None if row[13] is None else NodeId(row[13]),
+        business=BusinessState(row[14]),
+        obligation=None if row[15] is None else ObligationState(row[15]),
     )
 
 
@@ -310,8 +319,11 @@ def message_view(
     deliveries: Sequence[Row],
     receipts: Sequence[tuple[Digest, Receipt]],
     reports: Sequence[Row],
+    obligations: Sequence[Row],
 ) -> MessageView:
     by_recipient = _receipt_views(receipts)
+    said = _by_delivery(reports, 7, _status)
+    asked = _by_delivery(obligations, 15, obligation_view)
     return MessageView(
         message_id=MessageId(row[1]),
         origin=NodeId(row[2]),
@@ -328,12 +340,24 @@ def message_view(
         seal_kind=None if row[13] is None else SealKind(row[13]),
         linked_to=None if row[14] is None else MessageId(row[14]),
         findings=findings_of(row[15]),
-        deliveries=tuple(_delivery_view(d, by_recipient, reports) for d in deliveries),
+        deliveries=tuple(_delivery_view(d, by_recipient, said, asked) for d in deliveries),
     )
 
 
+def _by_delivery(
+    rows: Sequence[Row], key: int, view: Callable[[Row], View]
+) -> dict[str, list[View]]:
+    found: dict[str, list[View]] = {}
+    for row in rows:
+        found.setdefault(row[key], []).append(view(row))
+    return found
+
+
 def _delivery_view(
-    row: Row, receipts: Mapping[AgencyCode, list[ReceiptView]], reports: Sequence[Row]
+    row: Row,
+    receipts: Mapping[AgencyCode, list[ReceiptView]],
+    said: Mapping[str, list[StatusView]],
+    asked: Mapping[str, list[ObligationView]],
 ) -> DeliveryView:
     recipient = AgencyCode(row[1])
     state = DeliveryState(row[3])
@@ -350,7 +374,9 @@ def _delivery_view(
         reason=None if row[8] is None else Reason(row[8]),
         detail=row[9],
         receipts=tuple(_in_order_of_the_way(receipts.get(recipient, []))),
-        statuses=tuple(_status(r) for r in reports if recipient in (r[1], r[2])),
+        statuses=tuple(said.get(row[0], ())),
+        business=BusinessState(row[13]),
+        obligations=tuple(asked.get(row[0], ())),
     )
 
 
@@ -406,4 +432,24 @@ def _status(row: Row) -> StatusView:
         description=row[3],
         timestamp=row[4],
         arrived_at=instant(row[6]),
+    )
+
+
+def obligation_view(row: Row) -> ObligationView:
+    return ObligationView(
+        cursor=row[0],
+        kind=ObligationKind(row[1]),
+        state=ObligationState(row[2]),
+        answer=row[3],
+        cause=MessageId(row[4]),
+        document=None if row[5] is None else MessageId(row[5]),
+        delivery_id=None if row[6] is None else DeliveryId(row[6]),
+        sender=AgencyCode(row[7]),
+        recipient=AgencyCode(row[8]),
+        document_id=row[9],
+        notation=row[10],
+        promulgation_date=row[11],
+        asked_at=instant(row[12]),
+        due_at=instant(row[13]),
+        settled_at=maybe_instant(row[14]),
     )

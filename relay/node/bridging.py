@@ -22,6 +22,7 @@ from relay.delivery.dispatch import Dispatcher
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.quota import caller_party
 from relay.delivery.records import Wire
+from relay.delivery.requests import Deadlines
 from relay.journal.bridging import BridgeTable
 from relay.model import NodeId
 from relay.node.ground import Ground
@@ -109,9 +110,12 @@ def make_pollers(
     bridges: Bridges,
     dispatcher: Dispatcher,
     pressure: Pressure,
+    deadlines: Deadlines,
+    asked: Callable[[], None],
 ) -> list[Poller]:
+    """`asked` is told when what came in asks something of a recipient."""
     return [
-        _poller(ground, bridges, dispatcher, pressure, section)
+        _poller(ground, bridges, dispatcher, pressure, section, deadlines, asked)
         for section in ground.settings.bridges
     ]
 
@@ -122,6 +126,8 @@ def _poller(
     dispatcher: Dispatcher,
     pressure: Pressure,
     section: BridgeSection,
+    deadlines: Deadlines,
+    asked: Callable[[], None],
 ) -> Poller:
     name, journal = NodeId(section.id), ground.journal
     remote, table = bridges.remotes[name], bridges.table
@@ -140,6 +146,8 @@ def _poller(
             ground.policy,
             ground.clock,
             dispatcher.offer,
+            deadlines,
+            asked,
         ),
         follower=Follower(
             name,

@@ -20,6 +20,7 @@ from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.records import Wire
 from relay.delivery.recovery.readmitting import Readmitter
 from relay.delivery.recovery.recovering import OLDEST, RecoveryDesk
+from relay.delivery.requests import Deadlines
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
 from relay.journal.recovering import RecoveryTable
@@ -29,6 +30,7 @@ from relay.node.directory import make_directory_courier
 from relay.node.ground import Ground
 from relay.node.listeners import neighbours_tls
 from relay.settings.sections import DeliverySection
+from relay.settings.settings import Settings
 from relay.signing.tls import peer_node
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.recovering import RecoveryClient
@@ -74,6 +76,13 @@ def retry_policy(delivery: DeliverySection) -> RetryPolicy:
         delivery.expiry_normal,
         delivery.expiry_urgent,
         delivery.expiry_express,
+    )
+
+
+def deadlines(settings: Settings) -> Deadlines:
+    found = settings.business
+    return Deadlines(
+        found.take_back_within, found.revoke_within, found.update_within, found.replace_within
     )
 
 
@@ -171,7 +180,9 @@ def _recovery(
         RecoveryClient(wire, journal, ground.limits),
         notary,
         journal,
-        Readmitter(ground.place, ground.directory, journal, notary, clock),
+        Readmitter(
+            ground.place, ground.directory, journal, notary, clock, deadlines(ground.settings)
+        ),
         ground.policy,
         ground.settings.delivery.clock_tolerance,
         clock,

@@ -117,6 +117,7 @@ class Faces:
             queue=desks.queue,
             courier=desks.courier,
             systems=self.served.desk,
+            obliged=desks.obligations,
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,

@@ -32,7 +32,7 @@ from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
-from relay.node.carrying import Carrying, make_carrying, make_wire, retry_policy
+from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
 from relay.node.desks import make_desks
 from relay.node.directory import make_directory_desk
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
@@ -217,7 +217,17 @@ class Node:
         self._background.run("recovery", carrying.recovery.run())
         self._background.run("directories", carrying.passing.run())
         self._background.run("refusals", desks.refusals.run())
-        for poller in make_pollers(ground, carrying.bridges, carrying.dispatcher, self._pressure):
+        self._background.run("verdicts", desks.verdicts.run())
+        self._background.run("obligations", desks.obligations.run())
+        self._background.run("arrivals", desks.arrivals.run())
+        for poller in make_pollers(
+            ground,
+            carrying.bridges,
+            carrying.dispatcher,
+            self._pressure,
+            deadlines(self._settings),
+            desks.verdicts.wake,
+        ):
             self._background.run(f"bridge-{poller.bridge}", poller.run())
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET

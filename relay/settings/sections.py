@@ -297,6 +297,17 @@ class DeliverySection(Section):
         return self
 
 
+class BusinessSection(Section):
+    """How long recipients have for their answer (15 or 16), and whom the node speaks for."""
+
+    take_back_within: Span = timedelta(days=3)
+    revoke_within: Span = timedelta(days=3)
+    update_within: Span = timedelta(days=7)
+    replace_within: Span = timedelta(days=7)
+    arrived_status_for: tuple[Code, ...] = ()
+    """Agencies served here whose systems send no statuses: the node makes their 01, marked as its own."""
+
+
 class RetentionSection(Section):
     """How long what is kept, by the state of a delivery and the time since its last change. Receipts and
     log entries stay for ever. None: as long as the delivery is in that state."""

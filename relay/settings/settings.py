@@ -13,6 +13,7 @@ from relay.routing.directory import Directory
 from relay.settings.bridges import BridgeSection
 from relay.settings.directory import directory_of, seed_of
 from relay.settings.sections import (
+    BusinessSection,
     DeliverySection,
     DirectorySection,
     KeysSection,
@@ -41,6 +42,7 @@ class Settings(Section):
     bridges: tuple[BridgeSection, ...] = ()
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
+    business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 

@@ -39,6 +39,7 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
+from relay.delivery.requests import DEADLINES, Deadlines, requests_of
 from relay.errors import EnvelopeError, RouteError
 from relay.model import (
     AgencyCode,
@@ -100,6 +101,9 @@ class EntryDesk:
     policy: RetryPolicy
     clock: Clock
     offer: Callable[[NodeId, Ready], None]
+    deadlines: Deadlines = DEADLINES
+    asked: Callable[[], None] = lambda: None
+    """Told when something was asked of a recipient (verdicts.py)."""
 
     async def take(self, fetched: Fetched) -> Entered | Turned:
         """Durable when it returns, either way."""
@@ -187,7 +191,7 @@ class EntryDesk:
         receipt = self.notary.sign_receipt(self._receipt(fetched, message_id, deliveries, at), at)
         seal = self.notary.seal_entered(fetched.envelope.digest, at)
         admission = Admission(
-            message=self._message(fetched, message_id, sender, to, seal, at),
+            message=self._message(fetched, message_id, sender, to, recipients, seal, at),
             deliveries=deliveries,
             receipt=receipt,
             trace=(TraceStep(self.place.node, at, receipt.digest),),
@@ -204,6 +208,7 @@ class EntryDesk:
         message_id: MessageId,
         sender: AgencyCode,
         to: Address,
+        recipients: Sequence[Addressed],
         seal: Seal,
         at: datetime,
     ) -> NewMessage:
@@ -226,6 +231,9 @@ class EntryDesk:
             submitted_by=holder(self.bridge),
             seal=seal,
             report=to.report,
+            requests=requests_of(
+                self.directory, self.deadlines, envelope, message_id, recipients, at
+            ),
         )
 
     def _receipt(
@@ -268,6 +276,8 @@ class EntryDesk:
     def _hand_on(
         self, admission: Admission, admitted: Admitted, deliveries: tuple[NewDelivery, ...]
     ) -> None:
+        if admission.message.requests:
+            self.asked()
         for neighbour, ready in ready_groups(
             admission.message,
             admitted.message_row,

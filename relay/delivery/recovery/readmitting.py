@@ -25,6 +25,7 @@ from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import succeeded
 from relay.delivery.records import Admission, Journal, NewDelivery, NewMessage, Notary
 from relay.delivery.recovery.ports import Readmission, SentBack
+from relay.delivery.requests import DEADLINES, Deadlines, requests_of
 from relay.errors import PeerError, WireError
 from relay.model import (
     Lane,
@@ -52,6 +53,7 @@ class Readmitter:
     journal: Journal
     notary: Notary
     clock: Clock
+    deadlines: Deadlines = DEADLINES
 
     async def prepare(
         self, neighbour: NodeId, transfer_id: TransferId, sent: SentBack
@@ -149,6 +151,14 @@ class Readmitter:
             submitted_by=f"recovered:{neighbour}",
             seal=seal,
             report=report_of(self.directory, envelope, header.sender, recipients),
+            requests=requests_of(
+                self.directory,
+                self.deadlines,
+                envelope,
+                header.message_id,
+                recipients,
+                self.clock.now(),
+            ),
         )
 
 

@@ -1,9 +1,10 @@
 -- name: inbox
 SELECT d.delivery_id, d.inbox_cursor, m.message_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation,
     m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind,
-    r.status_code, r.document_id, r.notation, r.promulgation_date, d.detail
+    r.status_code, r.document_id, r.notation, r.promulgation_date, coalesce(b.state, 'none'), b.obligation, d.detail
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
 LEFT JOIN reports r ON r.message_row = d.message_row
+LEFT JOIN business b ON b.delivery_row = d.delivery_row
 WHERE d.inbox_cursor > :after
   AND (:agencies IS NULL OR d.recipient IN (SELECT value FROM json_each(:agencies)))
   AND (:kind IS NULL OR m.message_type = :kind)
@@ -20,9 +21,10 @@ ORDER BY d.inbox_cursor LIMIT :limit OFFSET :skip
 WITH wanted (cursor, at) AS MATERIALIZED ({first} ORDER BY {places} LIMIT :limit OFFSET :skip)
 SELECT d.delivery_id, d.inbox_cursor, m.message_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation,
     m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind,
-    r.status_code, r.document_id, r.notation, r.promulgation_date, d.detail
+    r.status_code, r.document_id, r.notation, r.promulgation_date, coalesce(b.state, 'none'), b.obligation, d.detail
 FROM wanted w JOIN deliveries d ON d.inbox_cursor = w.cursor JOIN messages m ON m.message_row = d.message_row
 LEFT JOIN reports r ON r.message_row = d.message_row
+LEFT JOIN business b ON b.delivery_row = d.delivery_row
 ORDER BY {order}
 
 -- name: inbox_first
@@ -39,17 +41,20 @@ WHERE d.inbox_cursor IS NOT NULL AND d.recipient IN (SELECT value FROM json_each
 -- name: inbox_item
 SELECT d.delivery_id, d.inbox_cursor, m.message_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation,
     m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind,
-    r.status_code, r.document_id, r.notation, r.promulgation_date, d.detail,
+    r.status_code, r.document_id, r.notation, r.promulgation_date, coalesce(b.state, 'none'), b.obligation, d.detail,
     m.origin, d.recipient, a.receipt, a.transfer_id, a.neighbour
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
 LEFT JOIN reports r ON r.message_row = d.message_row
+LEFT JOIN business b ON b.delivery_row = d.delivery_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
 WHERE d.delivery_id = ? AND d.inbox_cursor IS NOT NULL
 
 -- name: sent
 SELECT m.message_id, d.delivery_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation, m.accepted_at,
-    d.state, d.acknowledgement, coalesce(d.settled_at, d.available_at), d.reason, d.detail, d.failed_at_node
+    d.state, d.acknowledgement, coalesce(d.settled_at, d.available_at), d.reason, d.detail, d.failed_at_node,
+    coalesce(b.state, 'none'), b.obligation
 FROM messages m JOIN deliveries d ON d.message_row = m.message_row
+LEFT JOIN business b ON b.delivery_row = d.delivery_row
 WHERE m.submitted_by IS NOT NULL
   AND (:agencies IS NULL OR m.sender IN (SELECT value FROM json_each(:agencies)))
   AND (:kind IS NULL OR m.message_type = :kind)
@@ -60,8 +65,10 @@ ORDER BY m.accepted_at DESC, m.message_row DESC, d.delivery_row LIMIT :limit OFF
 
 -- name: sent_one
 SELECT m.message_id, d.delivery_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation, m.accepted_at,
-    d.state, d.acknowledgement, coalesce(d.settled_at, d.available_at), d.reason, d.detail, d.failed_at_node
+    d.state, d.acknowledgement, coalesce(d.settled_at, d.available_at), d.reason, d.detail, d.failed_at_node,
+    coalesce(b.state, 'none'), b.obligation
 FROM messages m JOIN deliveries d ON d.message_row = m.message_row
+LEFT JOIN business b ON b.delivery_row = d.delivery_row
 WHERE m.message_id = :message AND m.submitted_by IS NOT NULL
   AND (:agencies IS NULL OR m.sender IN (SELECT value FROM json_each(:agencies)))
   AND (:kind IS NULL OR m.message_type = :kind)
@@ -74,8 +81,10 @@ ORDER BY d.delivery_row LIMIT :limit OFFSET :skip
 -- As `sent` for some agencies, in the same manner.
 WITH wanted (row, at) AS MATERIALIZED ({first} ORDER BY 2 DESC, 1 DESC LIMIT :most)
 SELECT m.message_id, d.delivery_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation, m.accepted_at,
-    d.state, d.acknowledgement, coalesce(d.settled_at, d.available_at), d.reason, d.detail, d.failed_at_node
+    d.state, d.acknowledgement, coalesce(d.settled_at, d.available_at), d.reason, d.detail, d.failed_at_node,
+    coalesce(b.state, 'none'), b.obligation
 FROM wanted w JOIN messages m ON m.message_row = w.row JOIN deliveries d ON d.message_row = m.message_row
+LEFT JOIN business b ON b.delivery_row = d.delivery_row
 WHERE :states IS NULL OR d.state IN (SELECT value FROM json_each(:states))
 ORDER BY w.at DESC, w.row DESC, d.delivery_row LIMIT :limit OFFSET :skip
 
@@ -151,8 +160,10 @@ WHERE m.message_id = ?1 ORDER BY m.origin = ?2 DESC, m.message_row LIMIT 1
 
 -- name: message_deliveries
 SELECT d.delivery_id, d.recipient, d.addressed_as, d.state, d.next_hop, coalesce(t.attempts, 0), t.not_before,
-    coalesce(t.last_error, ''), d.reason, d.detail, coalesce(t.open, 0), coalesce(n.last_error, ''), n.retry_at
+    coalesce(t.last_error, ''), d.reason, d.detail, coalesce(t.open, 0), coalesce(n.last_error, ''), n.retry_at,
+    coalesce(b.state, 'none')
 FROM deliveries d LEFT JOIN transfers t ON t.transfer_id = d.transfer_id
+LEFT JOIN business b ON b.delivery_row = d.delivery_row
 LEFT JOIN neighbours n ON n.node_id = d.next_hop
 WHERE d.message_row = ? ORDER BY d.delivery_row
 
@@ -160,9 +171,10 @@ WHERE d.message_row = ? ORDER BY d.delivery_row
 SELECT digest, document FROM receipts WHERE message_row = ? ORDER BY rowid
 
 -- name: message_reports
-SELECT r.status_code, r.sender, r.organ_id, r.description, r.reported_at, m.message_id, m.accepted_at
-FROM reports r JOIN messages m ON m.message_row = r.message_row
-WHERE r.matched_row = ? ORDER BY r.message_row
+SELECT r.status_code, r.sender, r.organ_id, r.description, r.reported_at, m.message_id, m.accepted_at, d.delivery_id
+FROM deliveries d JOIN report_matches x ON x.delivery_row = d.delivery_row
+JOIN reports r ON r.message_row = x.report_row JOIN messages m ON m.message_row = r.message_row
+WHERE d.message_row = ? ORDER BY r.message_row
 
 -- name: parties
 SELECT m.message_row, m.sender, m.priority FROM messages m

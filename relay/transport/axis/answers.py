@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 
 from relay.delivery.ports import Acknowledgement, InboxItem, SentItem
-from relay.model import DeliveryState, Reason
+from relay.model import DeliveryState, MessageType, Reason
 from relay.transport.axis.dialect import Call
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode, both, plain
 from relay.transport.axis.times import write_time
@@ -84,7 +84,7 @@ def received_row(item: InboxItem, asked: Acknowledgement | None = None) -> dict[
 
 
 def sent_row(item: SentItem) -> dict[str, str]:
-    status = _PROGRESS[item.state]
+    status = _progress(item)
     arrived = item.settled_at if status == "done" else None
     return {
         "serviceType": SERVICE_TYPE,
@@ -109,6 +109,10 @@ def _json(status: str, code: ErrorCode, text: str, fields: Fields) -> bytes:
     return encode({**head, **fields})
 
 
+def _progress(item: SentItem) -> str:
+    return _PROGRESS_OF[item.message_type][item.state]
+
+
 def _listed_as(said: Acknowledgement, asked: Acknowledgement | None) -> str:
     again = said is Acknowledgement.FAIL and asked is not Acknowledgement.FAIL
     return (Acknowledgement.INITIAL if again else said).value
@@ -122,7 +126,7 @@ def _put_back(item: InboxItem) -> str:
 
 
 def _received_there(item: SentItem) -> str:
-    if _PROGRESS[item.state] == "fail":
+    if _progress(item) == "fail":
         return both("Khong den noi nhan", "it did not arrive there")
     because = item.detail if item.acknowledgement is Acknowledgement.FAIL else ""
     text = _RECEIVED[item.acknowledgement]
@@ -172,9 +176,17 @@ _RECEIVED = {
         "the recipient's system could not take it over, it waits there again",
     ),
 }
-STATES_OF: Mapping[str, frozenset[DeliveryState]] = {
-    word: frozenset(state for state, said in _PROGRESS.items() if said == word)
-    for word in _PROGRESS.values()
+_PROGRESS_OF: Mapping[MessageType, Mapping[DeliveryState, str]] = {
+    MessageType.DOCUMENT: _PROGRESS,
+    # A status 13 that took its document back on the way did all it could: no failure to send again.
+    MessageType.STATUS: {**_PROGRESS, S.TAKEN_BACK: "done"},
+}
+STATES_OF: Mapping[MessageType, Mapping[str, frozenset[DeliveryState]]] = {
+    kind: {
+        word: frozenset(state for state, said in table.items() if said == word)
+        for word in table.values()
+    }
+    for kind, table in _PROGRESS_OF.items()
 }
 """The other way round: of a sendStatus."""
 _ENDED_HERE = {
@@ -199,4 +211,6 @@ _WHY: Mapping[Reason | None, tuple[str, str]] = {
     Reason.OUTCOME_UNKNOWN: ("khong ro ket qua chuyen", "the outcome is unknown"),
     Reason.CANCELLED: ("da huy gui", "cancelled"),
     Reason.REJECTED_BY_RECIPIENT: ("noi nhan tu choi", "rejected by the recipient"),
+    Reason.TAKEN_BACK: ("da lay lai", "taken back"),
+    Reason.DESTRUCTION_ASKED: ("da yeu cau huy", "destruction is asked for"),
 }

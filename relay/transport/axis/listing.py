@@ -107,13 +107,14 @@ async def _sent_query(face: Face, call: AxisCall) -> SentQuery:
         return SentQuery(kind, message_id, limit=face.bounds.list_rows)
     skip, limit = dialect.page(call, face.bounds.list_rows)
     since, until = dialect.bound(call, "fromdate"), dialect.bound(call, "todate")
-    return SentQuery(kind, None, since, until, _states(call), skip, limit)
+    return SentQuery(kind, None, since, until, _states(call, kind), skip, limit)
 
 
-def _states(call: AxisCall) -> frozenset[DeliveryState] | None:
+def _states(call: AxisCall, kind: MessageType | None) -> frozenset[DeliveryState] | None:
     """Of the wanted sendStatus. One that comes with a docId is left over from updateStatus."""
     wanted = None if "docid" in call.values else dialect.acknowledgement(call)
-    return None if wanted is None else answers.STATES_OF[wanted.value]
+    table = answers.STATES_OF[kind or MessageType.DOCUMENT]
+    return None if wanted is None else table[wanted.value]
 
 
 def _filter(call: AxisCall) -> Acknowledgement | None:

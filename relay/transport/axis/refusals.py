@@ -28,6 +28,7 @@ from relay.errors import (
     RouteError,
     SecretError,
     SignatureError,
+    TakenBackError,
     TooLargeError,
     TransportError,
     Trouble,
@@ -205,6 +206,12 @@ _TABLE: dict[type, tuple[ErrorCode, str, str, Callable[[RelayError], str]]] = {
         "gone",
         "Van ban da het thoi han luu tai day, hay de nghi noi gui gui lai",
         _only("the document's retention time here is over, ask its sender for it"),
+    ),
+    TakenBackError: (
+        ErrorCode.FILE_ERROR,
+        "taken-back",
+        "Van ban da duoc don vi gui lay lai (thu hoi) truoc khi nhan",
+        _only("the sender took this document back before it was fetched"),
     ),
     NotFoundError: (
         ErrorCode.FILE_ERROR,

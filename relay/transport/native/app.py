@@ -26,6 +26,7 @@ from relay.delivery.ports import (
     Inbox,
     Intake,
     LogReader,
+    Obligations,
     Outbox,
     PayloadStore,
     Refusals,
@@ -43,6 +44,7 @@ from relay.transport.native import (
     deliveries,
     health,
     messages,
+    obligations,
     operating,
     submit,
     systems,
@@ -64,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
+    Route("GET", "/v1/obligations", obligations.listing),
     Route("GET", "/v1/deliveries", deliveries.listing),
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
@@ -129,6 +132,7 @@ def native_app(
     gate: Gate = OPEN,
     refusals: Refusals = UNNOTED,
     directory: DirectoryDoor | None = None,
+    obliged: Obligations | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -155,6 +159,7 @@ def native_app(
         systems=systems,
         refusals=refusals,
         directory=directory,
+        obligations=obliged,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

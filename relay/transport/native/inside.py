@@ -23,6 +23,7 @@ from relay.delivery.ports import (
     Inbox,
     Intake,
     LogReader,
+    Obligations,
     Outbox,
     PayloadStore,
     Refusals,
@@ -60,6 +61,7 @@ class Inside:
     """Set when the node stops: streams that never end by themselves end then."""
     streams: set[str] = field(default_factory=set)
     """Request ids of the live streams, to bound their number."""
+    obligations: Obligations | None = None
     gate: Gate = OPEN
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None

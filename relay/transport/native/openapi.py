@@ -28,6 +28,7 @@ from relay.transport.native.fragments import (
     xml_answer,
 )
 from relay.transport.native.messages import MOST_SKIPPED
+from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
@@ -72,6 +73,7 @@ def document() -> Json:
             },
             "schemas": {
                 **SCHEMAS,
+                **OBLIGATION_SCHEMAS,
                 **OPERATING_SCHEMAS,
                 **RECOVERY_SCHEMAS,
                 **SYSTEM_SCHEMAS,
@@ -114,6 +116,7 @@ def _paths() -> Json:
             "parameters": one_delivery,
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
+        **obligation_paths(),
         **recovery_paths(),
         **operating_paths(),
         **directory_paths(),

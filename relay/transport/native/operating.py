@@ -178,7 +178,7 @@ def _neighbour(view: NeighbourView) -> Json:
 
 def _why(found: Why) -> Json:
     asked = replace(found.message, deliveries=tuple(one.delivery for one in found.deliveries))
-    message = message_view(asked)
+    message = message_view(asked, found.at)
     views = message["deliveries"]
     return {
         "at": stamp(found.at),

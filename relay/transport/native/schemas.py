@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from relay.delivery.ports import Acknowledgement
-from relay.model import DeliveryState, Event, MessageType, Reason, SealKind
+from relay.model import (
+    BusinessState,
+    DeliveryState,
+    Event,
+    MessageType,
+    ObligationState,
+    Reason,
+    SealKind,
+)
 from relay.transport.problems import WORDS
 
 Schema = dict[str, Any]
@@ -119,6 +127,8 @@ SCHEMAS: dict[str, Schema] = {
         trace=list_of(reference("Hop")),
         receipts=list_of(reference("Receipt")),
         statuses=list_of(reference("Status")),
+        business=_word(BusinessState),
+        obligations=list_of(reference("Obligation")),
     ),
     "Message": _record(
         "An accepted envelope and where each of its deliveries stands.",
@@ -158,6 +168,8 @@ SCHEMAS: dict[str, Schema] = {
         updated_at=INSTANT,
         seal_kind=_word(SealKind),
         answering=_or_null(reference("Answering")),
+        business=_word(BusinessState),
+        obligation=_or_null(_word(ObligationState)),
     ),
     "Answering": _record(
         "What a status message says, and the document it speaks of as it writes it.",
@@ -187,6 +199,8 @@ SCHEMAS: dict[str, Schema] = {
         reason=_or_null(_word(Reason)),
         detail=TEXT,
         failed_at_node=_or_null(TEXT),
+        business=_word(BusinessState),
+        obligation=_or_null(_word(ObligationState)),
     ),
     "Sent": _record(
         "The newest message first; ask again with `skip` raised by the rows that came.",

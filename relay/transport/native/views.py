@@ -18,6 +18,7 @@ from relay.delivery.ports import (
     DeliveryView,
     InboxItem,
     MessageView,
+    ObligationView,
     ReceiptView,
     SentItem,
     StatusView,
@@ -49,7 +50,7 @@ def _stamp_or_none(instant: datetime | None) -> str | None:
     return None if instant is None else stamp(instant)
 
 
-def message_view(view: MessageView) -> Json:
+def message_view(view: MessageView, now: datetime) -> Json:
     return {
         "message_id": view.message_id,
         "origin": view.origin,
@@ -66,7 +67,7 @@ def message_view(view: MessageView) -> Json:
         "seal_kind": view.seal_kind,
         "linked_to": view.linked_to,
         "findings": [_finding(finding) for finding in view.findings],
-        "deliveries": [_delivery(delivery) for delivery in view.deliveries],
+        "deliveries": [_delivery(delivery, now) for delivery in view.deliveries],
     }
 
 
@@ -74,7 +75,7 @@ def _finding(finding: Finding) -> Json:
     return {"code": finding.code, "detail": finding.detail, "where": finding.where}
 
 
-def _delivery(view: DeliveryView) -> Json:
+def _delivery(view: DeliveryView, now: datetime) -> Json:
     return {
         "delivery_id": view.delivery_id,
         "recipient": view.recipient,
@@ -89,6 +90,8 @@ def _delivery(view: DeliveryView) -> Json:
         "trace": trace(view),
         "receipts": [_receipt(receipt) for receipt in view.receipts],
         "statuses": [_status(status) for status in view.statuses],
+        "business": view.business,
+        "obligations": [obligation(one, now) for one in view.obligations],
     }
 
 
@@ -165,6 +168,27 @@ def _status(view: StatusView) -> Json:
     }
 
 
+def obligation(view: ObligationView, now: datetime) -> Json:
+    return {
+        "cursor": view.cursor,
+        "kind": view.kind,
+        "state": view.state,
+        "answer": view.answer,
+        "overdue": view.overdue(now),
+        "cause": view.cause,
+        "document": view.document,
+        "delivery_id": view.delivery_id,
+        "sender": view.sender,
+        "recipient": view.recipient,
+        "document_id": view.document_id,
+        "notation": view.notation,
+        "promulgation_date": view.promulgation_date,
+        "asked_at": stamp(view.asked_at),
+        "due_at": stamp(view.due_at),
+        "settled_at": _stamp_or_none(view.settled_at),
+    }
+
+
 def inbox_item(item: InboxItem) -> Json:
     return {
         "delivery_id": item.delivery_id,
@@ -184,6 +208,8 @@ def inbox_item(item: InboxItem) -> Json:
         "updated_at": stamp(item.updated_at),
         "seal_kind": item.seal_kind,
         "answering": None if item.answering is None else asdict(item.answering),
+        "business": item.business,
+        "obligation": item.obligation,
     }
 
 
@@ -203,6 +229,8 @@ def sent_item(item: SentItem) -> Json:
         "reason": item.reason,
         "detail": item.detail,
         "failed_at_node": item.failed_at_node,
+        "business": item.business,
+        "obligation": item.obligation,
     }
 
 

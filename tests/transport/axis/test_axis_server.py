@@ -600,6 +600,17 @@ def test_every_state_has_a_send_status_the_dialect_knows(state: DeliveryState) -
     assert all(isinstance(value, str) for value in row.values())
 
 
+@pytest.mark.parametrize("kind", list(MessageType))
+@pytest.mark.parametrize("state", list(DeliveryState))
+def test_a_row_is_listed_under_the_send_status_it_shows(
+    state: DeliveryState, kind: MessageType
+) -> None:
+    """A 13 that took its document back on the way is `done`, the document it took back `fail`."""
+    said = answers.sent_row(sent_item(state, message_type=kind))["sendStatus"]
+    listed = {word for word, states in answers.STATES_OF[kind].items() if state in states}
+    assert listed == {said}
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 def test_a_failed_row_says_who_refused_and_why(reason: Reason) -> None:
     """In both languages, with the detail, whatever the reason."""
