@@ -142,7 +142,8 @@ def _failed(item: SentItem) -> str:
         vietnamese, english = _ENDED_HERE[item.state]
     node = item.failed_at_node or ""
     where = (f"{node} khong chuyen duoc: ", f"{node}: ") if node else ("", "")
-    detail = f" ({item.detail})" if item.detail else ""
+    of_a_fail = item.state is DeliveryState.TAKEN_BACK  # put back by the recipient's system before
+    detail = f" ({item.detail})" if item.detail and not of_a_fail else ""
     return plain(both(where[0] + vietnamese, where[1] + english) + detail)
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from relay.delivery.ports import Caller
+from relay.delivery.ports import Acknowledgement, Caller, SentQuery
+from relay.delivery.tracking import OutboxDesk
 from relay.errors import TakenBackError
-from relay.model import AgencyCode, Event, Reason
+from relay.model import AgencyCode, DeliveryState, Event, MessageType, Reason
+from relay.transport.axis.answers import sent_row
 
 SENDER, RECIPIENT = "H01.16", "H01"
 THREE = (
@@ -268,3 +270,23 @@ async def test_a_decision_survives_a_crash_before_its_receipt(rows: Any, tmp_pat
         ]
         assert len(issued) == 2  # of the document and of the 13, each once
         assert await row.tinh.verdicts.sweep() == 0
+
+
+async def test_a_fail_keeps_its_words_when_the_document_is_taken_back(row: Any) -> None:
+    """The receipt that says taken back is no word of the recipient's system. The sender's list then says
+    only that it was taken back."""
+    name = row.name()
+    document = (await row.xa.submit("H01.15", _from(row.letter(name), "H01.15"))).message_id
+    await row.carry(row.xa, row.tinh, document)
+    dms = Caller("system:dms", frozenset({AgencyCode(RECIPIENT)}))
+    (item,) = await row.tinh.listed()
+    await row.tinh.inbox.acknowledge(dms, item.delivery_id, Acknowledgement.FAIL, "lỗi giải nén")
+    await row.settle_down()
+    await row.xa.submit("H01.15", _from(row.take_back(name), "H01.15"))
+    await row.settle_down()
+    sender = Caller("system:dms", frozenset({AgencyCode("H01.15")}))
+    outbox = OutboxDesk(row.xa.journal)
+    (sent,) = await outbox.list(sender, SentQuery(MessageType.DOCUMENT))
+    assert sent.state is DeliveryState.TAKEN_BACK
+    assert (sent.acknowledgement, sent.detail) == (Acknowledgement.FAIL, "lỗi giải nén")
+    assert sent_row(sent)["sendStatusDesc"] == "da lay lai / taken back"
