@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import aiohttp
 import pytest
 
 from relay.delivery.ports import Acknowledgement
+from relay.demo.native import at_socket
 from relay.errors import RelayError
+from relay.model import AgencyCode, NodeId, Tier
+from relay.node.bridging import known_forms
+from relay.routing.directory import Agency, Directory, NodeEntry
+from relay.routing.next_hop import Place
 
 CLOSED = [
     {
@@ -66,12 +73,17 @@ async def test_by_default_a_closed_code_behind_a_bridge_is_refused_with_its_succ
 
 
 async def test_what_comes_in_for_a_closed_code_goes_to_its_successor(crossing: Any) -> None:
-    """The system of the successor finds it in its list, and the remote hears that it was taken."""
+    """As a delivery of its own, with a finding that names both; the remote hears that it was taken."""
     await _begin(crossing, "forward")
     document = crossing.document("000.00.00.G22", ("H01.15",))
     package = crossing.remote.offer(document, "000.00.00.G22", "H01.15")
     (row,) = await crossing.until_listed(1)
     assert await crossing.dms.get(row.docId) == document
+    async with at_socket(crossing.running.control) as operator:
+        (item,) = await operator.every_delivery()
+        message = await operator.message(item["message_id"])
+    assert [one["recipient"] for one in message["deliveries"]] == ["H01"]
+    assert [one["code"] for one in message["findings"]] == ["closed-recipient"]
 
     async def told() -> None:
         assert package.told == ["processing", "done"]
@@ -102,3 +114,18 @@ async def test_what_a_closed_agency_sent_still_comes_in(crossing: Any) -> None:
     crossing.remote.offer(document, "G09", "000.00.00.H01")
     (row,) = await crossing.until_listed(1)
     assert await crossing.dms.get(row.docId) == document
+
+
+def test_a_remotes_row_about_a_successor_is_about_what_was_for_the_closed_code() -> None:
+    """On the way a delivery keeps the code that all nodes know it by; the remote was told the other."""
+    tinh = NodeId("tinh")
+    old = Agency(
+        AgencyCode("G09"), "Bộ cũ", Tier.CENTRAL, tinh,
+        valid_to=date(2025, 3, 1), successors=(AgencyCode("G22"),),
+    )  # fmt: skip
+    new = Agency(AgencyCode("G22"), "Bộ", Tier.CENTRAL, tinh, AgencyCode("000.00.00.G22"))
+    directory = Directory((NodeEntry(tinh, Tier.PROVINCE),), (old, new))
+    place = Place(tinh, None, frozenset(), forwards=True, today=lambda: date(2025, 3, 1))
+    assert known_forms(directory, place)("000.00.00.G22") == {"G09", "G22", "000.00.00.G22"}
+    refusing = replace(place, forwards=False)
+    assert known_forms(directory, refusing)("G22") == {"G22", "000.00.00.G22"}

@@ -247,9 +247,12 @@ async def _as(village: Any, systemid: str, secret: bytes) -> dict[str, Any]:
 
 
 async def test_a_system_added_at_run_time_follows_the_directory(raised: Any) -> None:
-    """It reads what comes for the closed code that its agency took over, from the change on."""
+    """It reads what came for the closed code that its agency took over, from the change on."""
     village = await raised('closed_codes = "forward"')
     secret = await _add(village, "vxp.moi", "H01.151")
+    sent = await village.send("tinh", "H01", "H01.15")
+    assert sent["status"] == "OK", sent
+    assert (await _as(village, "vxp.moi", secret))["data"] == []
     await village.take_over(
         "tinh",
         {
@@ -257,8 +260,6 @@ async def test_a_system_added_at_run_time_follows_the_directory(raised: Any) -> 
             "node": "tinh", "valid_to": "2025-07-01", "successors": ["H01.151"],
         },
     )  # fmt: skip
-    sent = await village.send("tinh", "H01", "H01.15")
-    assert sent["status"] == "OK", sent
     told = await _as(village, "vxp.moi", secret)
     assert [row["from"] for row in told["data"]] == ["H01"]
 
