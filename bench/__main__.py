@@ -63,7 +63,10 @@ def main(
     ] = None,
     connections: Annotated[int, typer.Option(min=1, max=1024, help="Kept open by the load.")] = 48,
     queued: Annotated[
-        int | None, typer.Option(min=1, max=10_000_000, help="Deliveries in the backlog.")
+        int | None,
+        typer.Option(
+            min=1, max=10_000_000, help="Deliveries in the backlog, documents for the axis face."
+        ),
     ] = None,
     rate: Annotated[
         float | None,
@@ -77,6 +80,7 @@ def main(
         base,
         repeat=repeat or base.repeat,
         queued=queued or base.queued,
+        handed_over=queued or base.handed_over,
         window=Window(connections, base.window.warm, seconds or base.window.seconds),
     )
     warm, span = (1.0, 2.5) if quick else (3.0, 12.0)

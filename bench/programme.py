@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import hop
+from bench.axis import Axis, axis
 from bench.backlog import Intake, Window, backlog
 from bench.express import Express, express
 from bench.idle import Idle, idle
@@ -32,6 +33,7 @@ class Part(StrEnum):
     START = "start"
     LATENCY = "latency"
     IDLE = "idle"
+    AXIS = "axis"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,15 @@ class Effort:
     """For an express document among them, and at a start."""
     expresses: int
     starts: int
+    handed_over: int
+    """Documents in the journal while the axis face is measured the second time."""
     saturate: float
     latency: float
     idle: float
 
 
-QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 2.0, 3.0, 4.0)
-FULL = Effort(3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 8.0, 30.0, 30.0)
+QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0)
+FULL = Effort(3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 1_000_000, 8.0, 30.0, 30.0)
 
 
 @dataclass(slots=True)
@@ -73,6 +77,8 @@ class Results:
     start: tuple[list[Start], list[Start]] | None = None
     latency: Latency | None = None
     idle: Idle | None = None
+    axis: tuple[list[Axis], list[Axis]] | None = None
+    """Alone, with many documents in the journal."""
 
 
 async def measure(
@@ -88,6 +94,8 @@ async def measure(
     if Part.HOP in parts:
         results.runs = await _hops(loads, effort.repeat, folder, say)
     await _queues(results, parts, effort, folder, say)
+    if Part.AXIS in parts:
+        results.axis = await axis(folder, effort.handed_over, effort.repeat, effort.window, say)
     if not {Part.LATENCY, Part.IDLE}.isdisjoint(parts):
         async with line(folder) as four:
             if Part.LATENCY in parts:

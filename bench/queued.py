@@ -71,18 +71,31 @@ _COPIES: dict[str, dict[str, str]] = {
 }
 
 
-def fill(data: Path, count: int, *, real_seals: bool) -> Iterator[int]:
+_HANDED_OVER = {
+    "inbox_cursor": "t.inbox_cursor + i",
+    "state": "'handed-over'",
+    "acknowledgement": "'done'",
+    "available_at": f"t.available_at - {_EARLIER}",
+    "settled_at": f"t.updated_at - {_EARLIER}",
+}
+"""Instead: a document served here that its recipient took over."""
+
+
+def fill(data: Path, count: int, *, real_seals: bool, served: bool = False) -> Iterator[int]:
     """Make `count` copies in bulk transactions; yields after each how many stand by then, and in the
-    end once everything is on the disk."""
+    end once everything is on the disk. `served`: not queued, but handed over here."""
     with closing(sqlite3.connect(data / DATABASE, isolation_level=None)) as connection:
         for pragma in _PRAGMAS:
             connection.execute(pragma)
         _keep_pattern(connection)
         for name, arguments, function in _FUNCTIONS:
             connection.create_function(name, arguments, function, deterministic=True)
-        seal = {} if real_seals else {"seal": _STAND_IN}
+        more = {
+            "messages": {} if real_seals else {"seal": _STAND_IN},
+            "deliveries": _HANDED_OVER if served else {},
+        }
         statements = [
-            _statement(connection, table, changes | (seal if table == "messages" else {}))
+            _statement(connection, table, changes | more.get(table, {}))
             for table, changes in _COPIES.items()
         ]
         for first in range(1, count + 1, AT_ONCE):
@@ -110,7 +123,9 @@ def queued(connection: sqlite3.Connection, neighbour: str) -> int:
 def _keep_pattern(connection: sqlite3.Connection) -> None:
     """Each table's only row, apart, where the copies are not in its way."""
     for table in _COPIES:
-        connection.execute(f"CREATE TEMP TABLE pattern_of_{table} AS SELECT * FROM {table}")
+        # Receipts of a document served here are several: the first stands for each copy's.
+        first = " ORDER BY rowid LIMIT 1" if table == "receipts" else ""
+        connection.execute(f"CREATE TEMP TABLE pattern_of_{table} AS SELECT * FROM {table}{first}")
         rows = connection.execute(f"SELECT count(*) FROM pattern_of_{table}").fetchone()[0]
         if rows != 1:
             raise RuntimeError(f"{rows} rows in {table}, a pattern has one")

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench import report_hop, report_line, report_queue
+from bench import report_axis, report_hop, report_line, report_queue
 from bench.programme import Results
 
 
@@ -23,6 +23,7 @@ def shown(results: Results) -> Iterator[str | Table]:
         yield report_hop.EXPLAINED
         yield report_hop.table(results.runs)
     yield from report_queue.shown(results)
+    yield from report_axis.shown(results)
     yield from report_line.shown(results)
 
 
@@ -33,6 +34,7 @@ def as_json(results: Results) -> dict[str, Any]:
         "load_average": [round(one, 2) for one in results.load_average],
         "runs": report_hop.as_json(results.runs),
         **report_queue.as_json(results),
+        **report_axis.as_json(results),
         **report_line.as_json(results),
     }
 

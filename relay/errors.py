@@ -15,9 +15,12 @@ of these and stays an ordinary exception, loud.
     │   ├── AccessError      who asks may not do that
     │   ├── NotFoundError    nothing of theirs has that name
     │   │   └── GoneError      it was here, and its retention time is over
+    │   │       └── TakenBackError  its sender took it back
     │   ├── ConflictError    other content under a name already taken
     │   │   └── NotPossibleError  not as things stand
+    │   ├── DirectoryError   agencies that contradict each other or the directory
     │   └── RouteError       no way to the recipient
+    │       └── RecipientError  its code is closed, not open yet, or written in another form
     ├── TransportError     the network is in the way        retry later
     │   └── UnansweredError  sent, but no answer came: in doubt
     ├── JournalError       our own disk is in the way       stop accepting
@@ -35,6 +38,7 @@ Messages are in lower case, name the value and the limit, and hold neither paylo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 class RelayError(Exception):
@@ -104,6 +108,13 @@ class GoneError(NotFoundError):
     """It was here and left by the retention policy; what is known of it still stands."""
 
 
+TAKEN_BACK = "the sender took it back before it was fetched; it is not given out any more"
+
+
+class TakenBackError(GoneError):
+    """Its sender took it back before it was fetched."""
+
+
 class ConflictError(PeerError):
     """Other content stands already under the same id or idempotency key."""
 
@@ -118,6 +129,57 @@ class RouteError(PeerError):
     def __init__(self, message: str, codes: Sequence[str] = ()) -> None:
         self.codes = tuple(codes)
         super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What the directory says of a recipient's code that cannot be written to now."""
+
+    kind: str
+    """closed, not-yet, unknown."""
+    code: str
+    since: str = ""
+    """The day of its closing or opening, as 2025-07-01; empty where none is known."""
+    others: tuple[str, ...] = ()
+    """Who stands for it: successors, predecessors, or the code it may be another form of."""
+
+    def __str__(self) -> str:
+        named = ", ".join(self.others)
+        match self.kind:
+            case "closed":
+                since = f" since {self.since}" if self.since else ""
+                several = "successors" if len(self.others) > 1 else "successor"
+                heirs = f", {several} {named}" if named else ", no successor is known"
+                return f"{self.code} is closed{since}{heirs}"
+            case "not-yet":
+                before = f", until then {named}" if named else ""
+                return f"{self.code} opens on {self.since}{before}"
+        hint = f"; {named} may be its other form" if named else ""
+        return f"no agency {self.code} in the directory{hint}"
+
+
+class RecipientError(RouteError):
+    """No recipient can be written to, for what the directory says of their codes."""
+
+    troubles: tuple[Trouble, ...] = ()
+
+    def __init__(self, troubles: Sequence[Trouble], codes: Sequence[str]) -> None:
+        self.troubles = tuple(troubles)
+        super().__init__("; ".join(str(trouble) for trouble in self.troubles[:3]), codes)
+
+
+class ClosedRecipientError(RecipientError):
+    """At least one of them is closed, or not open yet."""
+
+
+class DirectoryError(PeerError):
+    """Agencies or nodes that cannot be taken into the directory; `problems` is one line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        more = len(self.problems) - 3
+        shown = "; ".join(self.problems[:3])
+        super().__init__(f"{shown}; and {more} more" if more > 0 else shown)
 
 
 class TransportError(RelayError):

@@ -19,7 +19,8 @@ from relay.settings.settings import Settings
 from relay.settings.sound import Sound
 from relay.signing.certificates import Purpose
 from relay.signing.keys import LogSigner, Signer
-from relay.signing.tls import face_context, tls_identity
+from relay.signing.secrets import SecretBox
+from relay.signing.tls import client_certificate, face_context, tls_identity
 from relay.signing.trust import TrustStore
 
 _Key = TypeVar("_Key")
@@ -31,12 +32,15 @@ class NodeKeys:
     log: LogSigner
     agencies: dict[AgencyCode, Signer]
     trust: TrustStore
+    box: SecretBox
+    gateway: Signer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     sign: Signer | None
     log: LogSigner | None
+    gateway: Signer | None
     agencies: dict[AgencyCode, Signer]
     trust: TrustStore | None
 
@@ -47,7 +51,7 @@ def load_keys(settings: Settings, directory: Directory) -> NodeKeys:
     problems: list[str] = []
     found = _look(
         NodeId(settings.node.id),
-        {"tls": keys.tls, "sign": keys.sign, "log": keys.log},
+        {"tls": keys.tls, "sign": keys.sign, "log": keys.log, "gateway": keys.gateway},
         tuple(enumerate(keys.agencies)),
         settings.trust,
         directory,
@@ -55,7 +59,8 @@ def load_keys(settings: Settings, directory: Directory) -> NodeKeys:
     )
     if problems or found.sign is None or found.log is None or found.trust is None:
         raise SettingsError(problems)
-    return NodeKeys(found.sign, found.log, found.agencies, found.trust)
+    box = SecretBox.load(NodeId(settings.node.id), keys.log.key, keys.log_before)
+    return NodeKeys(found.sign, found.log, found.agencies, found.trust, box, found.gateway)
 
 
 def key_problems(sound: Sound) -> list[str]:
@@ -63,12 +68,21 @@ def key_problems(sound: Sound) -> list[str]:
     problems: list[str] = []
     directory = sound.make_directory()
     _look(sound.node, sound.keys, sound.agencies, sound.trust, directory, problems)
-    return problems
+    return [*problems, *_unfit_certificates(sound)]
+
+
+def _unfit_certificates(sound: Sound) -> Iterator[str]:
+    for system in sound.systems:
+        for path in system.certificates:
+            try:
+                client_certificate(path)
+            except SettingsError as error:
+                yield from (f"systems: {system.systemid}: {one}" for one in error.problems)
 
 
 def _look(
     node: NodeId | None,
-    pairs: Mapping[str, KeyPair],
+    pairs: Mapping[str, KeyPair | None],
     agency_pairs: tuple[tuple[int, KeyPair], ...],
     trust: TrustSection | None,
     directory: Directory | None,
@@ -87,15 +101,17 @@ def _look(
     sign = load("keys.sign", Signer.load, pairs.get("sign"))
     log = load("keys.log", LogSigner.load, pairs.get("log"))
     tls = load("keys.tls", _tls_node, pairs.get("tls"))
+    gateway = load("keys.gateway", Signer.load, pairs.get("gateway"))
     if node is not None:
         problems += _not_its_own(node, sign, log, tls)
+        problems += _no_gateway(node, gateway)
     agencies: dict[AgencyCode, Signer] = {}
     for number, pair in agency_pairs:
         name = f"keys.agencies.{number}"
         signer = load(name, Signer.load, pair)
         if signer is not None and node is not None and directory is not None:
             problems += _add_agency(agencies, directory, node, name, signer)
-    return _Found(sign, log, agencies, None if trust is None else _trust(trust, problems))
+    return _Found(sign, log, gateway, agencies, None if trust is None else _trust(trust, problems))
 
 
 def _not_its_own(
@@ -107,6 +123,12 @@ def _not_its_own(
         yield f"keys.log: the certificate is of node {log.node}, not {node}"
     if tls is not None and tls != node:
         yield f"keys.tls: the certificate is of node {tls}, not {node}"
+
+
+def _no_gateway(node: NodeId, gateway: Signer | None) -> Iterator[str]:
+    wanted = (Purpose.GATEWAY, node)
+    if gateway is not None and (gateway.identity.purpose, gateway.identity.node) != wanted:
+        yield f"keys.gateway: the certificate is not the gateway certificate of {node}"
 
 
 def _tls_node(certificate: Path, key: Path) -> NodeId:

@@ -8,15 +8,20 @@ The same table holds at every node on the way. At the serving node a delivery go
 `available` by its own doing; at the nodes before it, it goes there because a receipt says so. A
 verified receipt always settles: it may overtake another, so late evidence of an earlier step leaves
 the state alone (`step` returns it unchanged) instead of failing.
+
+Business statuses have a table of their own and never move a delivery: `advance` is the recipient's
+work on a document, `obliged` what became of a request to take it back or change it. Both are joins,
+so that any order and any duplication of the same statuses ends alike.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from relay.model import DeliveryState, Event, Reason
+from relay.model import BusinessState, DeliveryState, Event, ObligationState, Reason
 
 S = DeliveryState
+B = BusinessState
 
 
 class Happening(StrEnum):
@@ -37,6 +42,7 @@ class Happening(StrEnum):
     FREED = "freed"
     REROUTED = "rerouted"
     CANCELLED = "cancelled"
+    TAKEN_BACK = "taken-back"
 
 
 class IllegalStepError(Exception):
@@ -71,6 +77,14 @@ _TABLE: dict[Happening, dict[DeliveryState, DeliveryState]] = {
     Happening.FREED: {S.QUEUED: S.QUEUED, S.IN_DOUBT: S.QUEUED, S.HELD: S.HELD},
     Happening.REROUTED: {S.SEALING: S.SEALING, S.QUEUED: S.QUEUED, S.HELD: S.HELD},
     Happening.CANCELLED: {S.SEALING: S.CANCELLED, S.QUEUED: S.CANCELLED, S.HELD: S.CANCELLED},
+    # Nobody further on has it, the recipient least of all (journal/obliging.py).
+    Happening.TAKEN_BACK: {
+        S.SEALING: S.TAKEN_BACK,
+        S.QUEUED: S.TAKEN_BACK,
+        S.HELD: S.TAKEN_BACK,
+        S.AVAILABLE: S.TAKEN_BACK,
+        S.TAKEN_BACK: S.TAKEN_BACK,
+    },
 }
 
 # How far along a delivery is: evidence of a step already passed changes nothing.
@@ -82,8 +96,8 @@ _RANK: dict[DeliveryState, int] = {
     S.REFUSED: 3,  # no later acceptance on the way undoes it, but the recipient's own node does
     S.AVAILABLE: 4,
     S.FETCHED: 5,
-    S.HANDED_OVER: 6,
-    S.TAKEN_BACK: 7,
+    S.TAKEN_BACK: 6,
+    S.HANDED_OVER: 7,  # proof that the recipient has it beats every belief that it was taken back
 }
 _SETTLES: dict[Event, DeliveryState] = {
     Event.RELAY_ACCEPTANCE: S.RELAYED,
@@ -99,6 +113,7 @@ _GIVEN_UP: dict[Reason | None, DeliveryState] = {
     Reason.EXPIRED: S.EXPIRED,
     Reason.OUTCOME_UNKNOWN: S.EXPIRED,
     Reason.CANCELLED: S.CANCELLED,
+    Reason.TAKEN_BACK: S.TAKEN_BACK,
 }
 
 NEGATIVE = frozenset({S.REFUSED, S.EXPIRED, S.CANCELLED})
@@ -120,6 +135,8 @@ def settle(state: DeliveryState, event: Event, reason: Reason | None = None) -> 
     if event is Event.RELAY_FAILURE:
         return _given_up(state, reason)
     target = _SETTLES.get(event, state)
+    if event is Event.CONTENT_HANDOVER_FAILURE and reason is Reason.TAKEN_BACK:
+        target = S.TAKEN_BACK
     return target if _RANK[target] > _RANK[state] else state
 
 
@@ -128,3 +145,54 @@ def _given_up(state: DeliveryState, reason: Reason | None) -> DeliveryState:
     if _RANK[state] >= _RANK[S.AVAILABLE]:
         return state
     return _GIVEN_UP.get(reason, S.REFUSED)
+
+
+# ---------------------------------------------------------------- business statuses
+
+_SAYS: dict[str, BusinessState] = {
+    "01": B.ARRIVED,
+    "02": B.REFUSED,
+    "03": B.ACCEPTED,
+    "04": B.ASSIGNED,
+    "05": B.IN_PROGRESS,
+    "06": B.COMPLETED,
+}
+_FURTHER = {state: rank for rank, state in enumerate(B)}
+"""01 < 02 < 03: who refused and accepts after all has accepted."""
+
+_BUSINESS: dict[tuple[BusinessState, str], BusinessState] = {
+    (state, code): max(state, said, key=_FURTHER.__getitem__)
+    for state in B
+    for code, said in _SAYS.items()
+}
+
+
+def advance(state: BusinessState, code: str) -> BusinessState:
+    """A document's business state after the recipient's status `code`; others change nothing."""
+    return _BUSINESS.get((state, code), state)
+
+
+_PROVEN = {state: rank for rank, state in enumerate(ObligationState)}
+
+
+def verdict(state: ObligationState, proven: ObligationState) -> ObligationState:
+    """What is known for certain of a take-back, after another proof of it."""
+    return max(state, proven, key=_PROVEN.__getitem__)
+
+
+def obliged(proven: ObligationState, answer: ObligationState | None) -> ObligationState:
+    """Where an obligation stands. A proof that the recipient never had it beats any answer."""
+    if answer is None or proven is ObligationState.TAKEN_BACK:
+        return proven
+    return answer
+
+
+def answers(asked: int, declined: int, *, agreed: bool) -> list[ObligationState | None]:
+    """What each of `asked` requests about one document was answered, in the order they were made.
+
+    By numbers alone, for clocks of two agencies order nothing: 16 declines one request and a new one may
+    follow; 15 ends it and agrees to what was not declined.
+    """
+    first = min(declined, asked - 1 if agreed else asked)
+    rest = ObligationState.AGREED if agreed else None
+    return [ObligationState.DECLINED] * first + [rest] * (asked - first)

@@ -50,11 +50,15 @@ def minted_at(uuid: str) -> datetime | None:
     """When whoever minted a UUIDv7 thought it was; None for what is no UUIDv7."""
     if not _UUID7.fullmatch(uuid):
         return None
-    milliseconds = int(uuid[:8] + uuid[9:13], 16)
     try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+        return datetime.fromtimestamp(minted_ms(uuid) / 1000, UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def minted_ms(uuid: str) -> int:
+    """The same of what is known to be one: milliseconds since 1970."""
+    return int(uuid[:8] + uuid[9:13], 16)
 
 
 def delivery_id_of(origin: NodeId, message_id: MessageId, recipient: AgencyCode) -> DeliveryId:
@@ -180,6 +184,10 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "outcome-unknown"
     CANCELLED = "cancelled"
     REJECTED_BY_RECIPIENT = "rejected-by-recipient"
+    TAKEN_BACK = "taken-back"
+    """By its sender, before its recipient had it."""
+    DESTRUCTION_ASKED = "destruction-asked"
+    """No failure: a take-back is at its recipient's disposal because the document had been fetched."""
 
 
 class DeliveryState(StrEnum):
@@ -197,6 +205,41 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
     HELD = "held"
     CANCELLED = "cancelled"
+    TAKEN_BACK = "taken-back"
+
+
+class BusinessState(StrEnum):
+    """What a recipient's statuses say of a document; never where its delivery stands."""
+
+    NONE = "none"
+    ARRIVED = "arrived"
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    ASSIGNED = "assigned"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+
+
+class ObligationKind(StrEnum):
+    """What a recipient is asked to do with a document it was sent earlier."""
+
+    TAKE_BACK = "take-back"
+    """By a status 13."""
+    REVOKE = "revoke"
+    """By a document, as the following are (BussinessDocType 1, 2, 3)."""
+    UPDATE = "update"
+    REPLACE = "replace"
+    DESTROY = "destroy"
+    """The update took this agency off the document's receivers."""
+
+
+class ObligationState(StrEnum):
+    """Where an obligation stands; see lifecycle.obliged."""
+
+    REQUESTED = "requested"
+    DESTRUCTION_ASKED = "destruction-asked"
+    DECLINED = "declined"
+    AGREED = "agreed"
     TAKEN_BACK = "taken-back"
 
 
@@ -250,6 +293,24 @@ class StatusReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """In a replacement: a document that is replaced, at these agencies."""
+
+    document_id: str
+    organ_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessInfo:
+    """What a document that revokes, updates or replaces says of an earlier one; codes as written."""
+
+    document_id: str = ""
+    removed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """What the document says of one attachment, joined by ContentId; no content.
 
@@ -289,6 +350,8 @@ class Envelope:
     status: StatusReport | None
     attachments: tuple[Attachment, ...]
     findings: tuple[Finding, ...]
+    business: BusinessInfo | None = None
+    """Where `operation` is 1, 2 or 3."""
 
     @property
     def notation(self) -> str:

@@ -44,7 +44,7 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
         problems += unfit_data_dir(reading.sound.data_dir, CONTROL_SOCKET)
     problems += (one for one in key_problems(reading.sound) if one not in problems)
     if reading.settings is not None:
-        problems += _unfit_speaker(reading.settings, reading.sound)
+        problems += _unfit_speakers(reading.settings, reading.sound)
     if problems or reading.settings is None:
         raise SettingsError(problems, SAMPLES if reading.problems else "")
     return reading.settings, reading.remarks
@@ -89,11 +89,26 @@ def speaker(settings: Settings, directory: Directory) -> AgencyCode | None:
     return resolved
 
 
-def _unfit_speaker(settings: Settings, sound: Sound) -> list[str]:
+def spoken_for(settings: Settings, directory: Directory) -> frozenset[AgencyCode]:
+    """The agencies whose status 01 the node makes. Raises SettingsError for those not served here."""
+    served = directory.served_by(NodeId(settings.node.id))
+    codes = {directory.resolve(code): code for code in settings.business.arrived_status_for}
+    strange = [code for found, code in codes.items() if found not in served]
+    if strange:
+        raise SettingsError(
+            [f"business.arrived_status_for: {code} is not served by this node" for code in strange]
+        )
+    return frozenset(codes)
+
+
+def _unfit_speakers(settings: Settings, sound: Sound) -> list[str]:
     directory = sound.make_directory()
-    try:
-        if directory is not None:
-            speaker(settings, directory)
-    except SettingsError as error:
-        return list(error.problems)
-    return []
+    if directory is None:
+        return []
+    problems: list[str] = []
+    for asked in (speaker, spoken_for):
+        try:
+            asked(settings, directory)
+        except SettingsError as error:
+            problems += error.problems
+    return problems

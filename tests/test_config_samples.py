@@ -50,6 +50,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pki.issue_node(folder, node, "all", key=key, now=now, days=2)
     pki.issue_agency(folder, ["G22", "000.00.00.G22"], "all", key=key, now=now, days=2)
     pki.issue_agency(folder, ["H01.152"], "all", key=key, now=now, days=2)
+    pki.issue_gateway(folder, "trung-uong", "all", key=key, now=now, days=2)
     return folder
 
 
@@ -63,7 +64,10 @@ def test_the_sample_of_each_tier_starts_a_node(authority: Path, tmp_path: Path, 
     shutil.copy(authority / "root/root.pem", home / "certs")
     for file in (authority / "agencies").iterdir():
         shutil.copy(file, home / "certs")
-    for name in ("dms.secret", "dms-saas.secret"):
+    for end in (".pem", ".key.pem"):
+        shutil.copy(authority / f"gateways/trung-uong{end}", home / f"certs/gateway{end}")
+    shutil.copy(authority / "root/root.pem", home / "certs/truc-quoc-gia-ca.pem")
+    for name in ("dms.secret", "dms-saas.secret", "truc-quoc-gia.secret"):
         (home / name).write_text("not-in-the-sample\n")
         (home / name).chmod(0o600)
     shipped = (home / f"{tier}.toml").read_text(encoding="utf-8")

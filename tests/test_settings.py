@@ -323,6 +323,21 @@ def test_missing_sections_are_named(write: Write) -> None:
         ('data_dir = "data"', 'data_dir = "~nobody-here/x"', "node.data_dir: no home folder"),
         ('data_dir = "data"', 'data_dir = "a\\u0000b"', "node.data_dir: a path holds no NUL"),
         ("[listen]", "[listen]\nplain_http = true\nnative = ['10.0.0.1:80']", "listen: plain_http"),
+        (
+            "[listen]",
+            '[listen]\nrest_prefix = "lgsp/"',
+            'listen.rest_prefix: a path such as "/lgsp"',
+        ),
+        (
+            '["000.00.02.H01"]',
+            '["000.00.02.H01"]\naddresses = ["10.1.2.3/8"]',
+            "systems \"vxp.xa\": addresses.0: '10.1.2.3/8' is not an address or network",
+        ),
+        (
+            '["000.00.02.H01"]',
+            '["000.00.02.H01"]\ncertificates = ["no.pem"]',
+            'systems "vxp.xa": certificates.0: no file',
+        ),
         (f'secret = "{SECRET}"', "", 'systems "vxp.xa": give either'),
         (
             f'secret = "{SECRET}"',
@@ -612,6 +627,24 @@ def test_a_secret_that_others_can_read_is_remarked_on(write: Write) -> None:
     assert examine(path)[1] == ()
 
 
+def test_plain_http_beyond_loopback_needs_a_word_and_is_remarked_on(write: Write) -> None:
+    """Only where the operator says so, and `config check` says what it means, for each address."""
+    plain = (
+        "[listen]\nplain_http = true\nplain_http_beyond_loopback = true\nnative = ['10.0.0.1:80']"
+    )
+    _, remarks = examine(write(changed("[listen]", plain)))
+    (said,) = [one for one in remarks if "without TLS" in one]
+    assert said.startswith("listen: 10.0.0.1:80 ")
+
+
+def test_a_system_bound_to_a_certificate_needs_tls(write: Write, home: Path) -> None:
+    """Its certificate must be one, and can be shown only in a handshake; both told at once."""
+    (home / "dms.pem").write_text("no certificate")
+    bound = changed('["000.00.02.H01"]', '["000.00.02.H01"]\ncertificates = ["dms.pem"]')
+    problems = problems_of(write(bound.replace("[listen]", "[listen]\nplain_http = true", 1)))
+    assert any("vxp.xa is bound to a certificate, plain_http shows none" in one for one in problems)
+
+
 def test_a_variable_that_changes_nothing_is_remarked_on(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -658,4 +691,22 @@ def test_a_data_folder_must_be_writable(
         check(path)
     assert raised.value.problems == (
         f"node.data_dir: {home}/closed cannot be written by this user",
+    )
+
+
+def test_the_node_speaks_only_for_agencies_it_serves(write: Write) -> None:
+    """Each that it does not serve is a problem of its own, beside that of the refusals' speaker."""
+    added = """
+[delivery]
+refusal_status_from = "G97"
+[business]
+arrived_status_for = ["G98", "G99"]
+take_back_within = "PT36H"
+"""
+    with pytest.raises(SettingsError) as raised:
+        check(write(GOOD + added))
+    assert raised.value.problems == (
+        "delivery.refusal_status_from: G97 is not served by this node",
+        "business.arrived_status_for: G98 is not served by this node",
+        "business.arrived_status_for: G99 is not served by this node",
     )

@@ -18,8 +18,9 @@ message's own log entry), origin, peer, sender, recipient, recipients, digest (o
 size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
 count, documents, transfers, receipts, missing and skipped (counts), face (of the node: axis, native,
 nodes), refusals, expires, deliveries (ids), by (token or
-local user), why (an operator's own words), holder, token, scopes,
-certificate (digest), config (digest), release. Never a subject, a name, an address or a secret.
+local user), why (an operator's own words), holder, token, scopes, system (its systemid),
+certificate (digest), config (digest), release, issuer, version, agencies and successors (codes),
+nodes (ids), request (number). Never a subject, a name, an address or a secret.
 """
 
 from __future__ import annotations
@@ -100,6 +101,14 @@ class AuditEvent(StrEnum):
     """A carry file that proved nothing was handed in by an operator, for the `reason` given."""
     TOKEN_ISSUED = "token-issued"  # noqa: S105 (the name of an event)
     TOKEN_REVOKED = "token-revoked"  # noqa: S105 (the name of an event)
+    SYSTEM_ADDED = "system-added"
+    """A document-management `system` was added by an operator; with it its first secret."""
+    SYSTEM_ROTATED = "system-rotated"
+    """A `system` has a new secret; those before it end."""
+    SYSTEM_REVOKED = "system-revoked"
+    """No secret of a `system` works any more; `by`, `why`."""
+    SYSTEMS_RESEALED = "systems-resealed"
+    """The node's key changed: so many secrets (`count`) are sealed under the present one."""
     CONFLICT_ALERT = "conflict-alert"
     """Other bytes came under an identity already taken."""
     EPOCH_STARTED = "epoch-started"
@@ -144,6 +153,39 @@ class AuditEvent(StrEnum):
     """What left by policy since the entry before: `payloads`, `payload_bytes`, `messages`, `arrivals`,
     `orphans` and `uploads`, files that nothing refers to, and `reopened`, transfers that a restored
     neighbour was sent again and never answered."""
+    BRIDGE_TOOK = "bridge-took"
+    """A remote without evidence (`neighbour`) is known to have a `transfer`; `code` is the digest of its
+    DocId, `digest` that of the raw answer."""
+    BRIDGE_ENTERED = "bridge-entered"
+    """A package of a remote became a `message`; `code` is the digest of its docId, `digest` the business hash."""
+    BRIDGE_KNOWN = "bridge-known"
+    """It was here already: nothing was delivered again."""
+    BRIDGE_TURNED_AWAY = "bridge-turned-away"
+    """It was refused, for `reason`."""
+    BRIDGE_TOLD = "bridge-told"
+    """The remote was told what became of it: `state` processing, done or fail."""
+    DIRECTORY_CHANGED = "directory-changed"
+    """These `agencies` (codes) or `nodes` look otherwise as of `version`; `by` whom, `why`."""
+    DIRECTORY_ISSUED = "directory-issued"
+    """This node signed what it says of its branch: `version`, `digest`, `count` of agencies."""
+    DIRECTORY_RECEIVED = "directory-received"
+    """What the `issuer` of a branch signed came from `peer`, was proven and is in force."""
+    DIRECTORY_REFUSED = "directory-refused"
+    """What `peer` handed in as a directory was not taken, for `reason`."""
+    REGISTRATION_ASKED = "registration-asked"
+    """A system (`by`) asked to register or delete an agency: `type`, `agencies`, `request`."""
+    REGISTRATION_DECIDED = "registration-decided"
+    """It was approved or rejected (`state`): `by`, `why`."""
+    RECIPIENT_SUCCEEDED = "recipient-succeeded"
+    """Deliveries for `recipients` that are closed go to these `successors`, in the same order."""
+    OBLIGATION_ASKED = "obligation-asked"
+    """A `message` asks `recipient` to do something (`type`) with an earlier `document`."""
+    OBLIGATION_CHANGED = "obligation-changed"
+    """Proven or answered: `state`."""
+    OBLIGATION_OVERDUE = "obligation-overdue"
+    """Its deadline passed without an answer; told once."""
+    DELIVERY_TAKEN_BACK = "delivery-taken-back"
+    """Before its recipient had it; a signed receipt follows."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

@@ -223,7 +223,7 @@ def refusal_of(status: int, problem: Mapping[str, Any]) -> RelayError:
             return NotFoundError(detail)
         case "conflict" | "not-possible":
             return ConflictError(detail)
-        case "no-route":
+        case "no-route" | "closed-recipient":
             return RouteError(detail, [str(code) for code in problem.get("codes", ())])
         case "bad-signature":
             return SignatureError(str(problem.get("reason", "")), detail)

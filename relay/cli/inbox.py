@@ -97,10 +97,12 @@ def inbox(
 
 
 def _status(item: dict[str, Any]) -> str:
-    """Of a status message: its code, and the document that it speaks of."""
+    """Of a status message: its code, and the document that it speaks of. Of a document: what was said
+    of it, and what is asked."""
     answering = item["answering"]
     if answering is None:
-        return ""
+        said = "" if item["business"] == "none" else item["business"]
+        return " ".join(filter(None, (said, item["obligation"])))
     about = answering["notation"] or answering["document_id"]
     return f"{answering['status_code']} on {about}"
 

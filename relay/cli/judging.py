@@ -182,6 +182,8 @@ def _judge_receipt(
 def _sentences(receipt: Receipt) -> Iterator[str]:
     for one in receipt.evidence:
         why = f" ({one.reason.value}: {one.detail})" if one.reason else ""
+        if not why and one.detail:
+            why = f" (the word of a remote that gives no evidence: {one.detail})"
         yield f"{one.event.value} for {one.recipient}{why}"
 
 

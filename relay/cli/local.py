@@ -61,9 +61,16 @@ def demo(
             "--keep", help="Leave the nodes running until interrupted, and say how to reach them."
         ),
     ] = False,
+    bridge: Annotated[
+        bool,
+        typer.Option(
+            "--bridge",
+            help="Reach the ministry's node over the axis dialect only, as a foreign axis.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Start four nodes on this machine and carry a document through them, with proof."""
     from relay import demo as four_nodes  # noqa: PLC0415
 
-    raise typer.Exit(four_nodes.run(keep=keep, as_json=as_json))
+    raise typer.Exit(four_nodes.run(keep=keep, as_json=as_json, bridge=bridge))

@@ -20,13 +20,18 @@ from relay.cli import (
     audit,
     backup,
     carry,
+    compare,
+    directory,
     inbox,
     local,
+    obligations,
     operate,
     pki,
     queue,
     recovery,
     send,
+    sent,
+    system,
     token,
     track,
     verify,
@@ -83,7 +88,9 @@ app.command("seal")(send.seal)
 app.command("inbox")(inbox.inbox)
 app.command("fetch")(inbox.fetch)
 app.command("ack")(inbox.ack)
+app.command("sent")(sent.sent)
 app.command("track")(track.track)
+app.command("obligations")(obligations.obligations)
 app.command("why")(queue.why)
 app.add_typer(queue.app, name="queue")
 app.command("hold")(operate.hold)
@@ -93,8 +100,11 @@ app.command("cancel")(operate.cancel)
 app.command("redirect")(operate.redirect)
 app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
+app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
+app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
+app.add_typer(system.app, name="system")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")
 app.add_typer(pki.app, name="pki")

@@ -35,6 +35,8 @@ def shape(node: Connection, as_json: Annotated[bool, typer.Option("--json")] = F
         ("NEIGHBOUR", "STATE", "FAILURES", f"NEXT PROBE ({ZONE})", "RECEIPTS", "PARKED", "ERROR"),
         [_state(row) for row in found["rows"] if row["state"]],
     )
+    if found["put_back"]:
+        remark(f"{found['put_back']} deliveries were put back (fail) by their recipients' systems")
 
 
 def _lines(row: dict[str, Any]) -> list[tuple[object, ...]]:
@@ -104,6 +106,8 @@ def _certificate(neighbour: dict[str, Any] | None) -> str:
     if neighbour is None:
         return ""
     shown = neighbour["certificate"]
+    if shown is None and neighbour["bridge"]:
+        return "none: a bridge"
     if shown is None:
         return f"not seen: no connection to {neighbour['node']} since the start"
     return f"{shown['subject']}, until {moment(shown['not_after'])}"
@@ -111,6 +115,8 @@ def _certificate(neighbour: dict[str, Any] | None) -> str:
 
 def _receipt(receipt: dict[str, Any]) -> str:
     reason = f" ({receipt['reason']})" if receipt["reason"] else ""
+    if receipt["evidence"] == "remote":
+        reason += " (the remote's word, no evidence)"
     said = f"{receipt['event']}{reason} by {receipt['issuer']} at {moment(receipt['at'])}"
     return f"{printable(said)}  {receipt['digest']}"
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relay.cli.connect import Connection, reaching
+from relay.cli.obligations import sentence
 from relay.cli.outcome import DATA, CommandError, remark
 from relay.cli.show import ZONE, local, moment, printable, show_json, show_table
 
@@ -61,7 +62,7 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
             (
                 "  " + local(receipt["at"]),
                 receipt["issuer"],
-                receipt["event"],
+                _event(receipt),
                 (receipt["hop"] or {}).get("sent_by") or "",
                 receipt["digest"],
             )
@@ -69,10 +70,24 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
         ],
         ids=(4,),
     )
+    if delivery["business"] != "none":
+        typer.echo(f"  business: {delivery['business']}")
+    for one in delivery["obligations"]:
+        typer.echo(f"  {sentence(one)}")
     for status in delivery["statuses"]:
         typer.echo(
             f"  status {printable(status['status_code'])}: {printable(status['description'])}"
         )
+
+
+def _event(receipt: dict[str, Any]) -> str:
+    """What only a remote without evidence said is not to be read as proof."""
+    reason = f" ({receipt['reason']})" if receipt["reason"] else ""
+    event = f"{receipt['event']}{reason}"
+    if receipt.get("evidence") != "remote":
+        return event
+    remote = receipt["detail"].partition(" remote=")[2].partition(" ")[0]
+    return f"{event} ({printable(remote)}: no evidence)"
 
 
 def _came(view: dict[str, Any]) -> str:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
+from relay.delivery.directory.succession import findings_of, succeeded
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Accepted, Submission
@@ -34,8 +35,15 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
+from relay.delivery.requests import DEADLINES, Deadlines, requests_of
 from relay.envelope.reader import recipients_finding
-from relay.errors import AccessError, OverloadError, RouteError
+from relay.errors import (
+    AccessError,
+    ClosedRecipientError,
+    OverloadError,
+    RecipientError,
+    RouteError,
+)
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -72,6 +80,9 @@ class IntakeDesk:
     clock: Clock
     offer: Callable[[NodeId, Ready], None]
     unsealed: Callable[[], None]
+    deadlines: Deadlines = DEADLINES
+    asked: Callable[[], None] = lambda: None
+    """Told when something was asked of a recipient (verdicts.py)."""
 
     async def submit(self, submission: Submission) -> Accepted:
         """See delivery.ports.Intake.submit."""
@@ -81,6 +92,7 @@ class IntakeDesk:
         to = await address(
             self.directory, self.journal, submission.envelope, sender, submission.declared_to
         )
+        to = succeeded(self.directory, self.place, to)
         hops = self._routes(to.recipients)
         at = self.clock.now()
         seal = self._seal(submission, sender, at)
@@ -125,9 +137,9 @@ class IntakeDesk:
 
     def _routes(self, recipients: tuple[Addressed, ...]) -> dict[AgencyCode, Hop]:
         hops = {r.code: next_hop(self.directory, self.place, r.code) for r in recipients}
-        lost = [hop.detail for hop in hops.values() if isinstance(hop, NoRoute)]
+        lost = [hop for hop in hops.values() if isinstance(hop, NoRoute)]
         if len(lost) == len(hops):
-            raise RouteError("; ".join(lost[:3]), tuple(hops))
+            raise _no_way(lost, tuple(hops))
         return hops
 
     def _seal(self, submission: Submission, sender: AgencyCode, at: datetime) -> Seal | None:
@@ -201,10 +213,13 @@ class IntakeDesk:
             notation=envelope.notation,
             document_id=envelope.document_id,
             promulgation_date=envelope.promulgation_date,
-            findings=self._findings(submission),
+            findings=(*self._findings(submission), *findings_of(to.recipients)),
             submitted_by=submission.caller.holder,
             seal=seal,
             report=to.report,
+            requests=requests_of(
+                self.directory, self.deadlines, envelope, message_id, to.recipients, at
+            ),
         )
 
     def _findings(self, submission: Submission) -> tuple[Finding, ...]:
@@ -218,6 +233,8 @@ class IntakeDesk:
         self, admission: Admission, admitted: Admitted, order: tuple[NewDelivery, ...]
     ) -> None:
         """Tell the dispatcher at once, so that the way of a document needs no reading back."""
+        if admission.message.requests:
+            self.asked()
         if admission.message.seal is None:
             self.unsealed()
             return
@@ -230,6 +247,16 @@ class IntakeDesk:
             admitted.rows,
         ):
             self.offer(neighbour, ready)
+
+
+def _no_way(lost: Sequence[NoRoute], codes: tuple[AgencyCode, ...]) -> RouteError:
+    """What helps most: what the directory says of each code, where it says something of all."""
+    troubles = [hop.trouble for hop in lost if hop.trouble is not None]
+    if len(troubles) < len(lost):
+        return RouteError("; ".join(hop.detail for hop in lost[:3]), codes)
+    if any(trouble.kind != "unknown" for trouble in troubles):
+        return ClosedRecipientError(troubles, codes)
+    return RecipientError(troubles, codes)
 
 
 def new_delivery(
@@ -253,6 +280,7 @@ def new_delivery(
         next_hop=towards,
         reason=reason,
         detail=detail,
+        succession=None if one.instead_of is None else (one.instead_of, one.code),
     )
 
 

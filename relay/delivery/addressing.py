@@ -22,6 +22,8 @@ class Addressed:
 
     code: AgencyCode
     written: str
+    instead_of: AgencyCode | None = None
+    """The closed code that was named, where this is its successor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ import structlog
 from relay.delivery.addressing import Addressed, report_of
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
+from relay.delivery.directory.succession import heir_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.standing import origin_fault, seal_fault, sender_fault
 from relay.delivery.records import (
@@ -38,6 +39,7 @@ from relay.delivery.records import (
     TakeIn,
     TakenIn,
 )
+from relay.delivery.requests import DEADLINES, Deadlines, requests_of
 from relay.errors import (
     AccessError,
     EnvelopeError,
@@ -117,6 +119,9 @@ class TransferDesk:
     """Whether a transfer made then may come late by our own fault: lost by a restore (recovery/)."""
     doubted: Callable[[], bool] = lambda: False
     """Whether this node's own clock may be wrong (agreeing.py)."""
+    deadlines: Deadlines = DEADLINES
+    asked: Callable[[], None] = lambda: None
+    """Told when something was asked of a recipient (verdicts.py)."""
 
     async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
         """The proven header; or the answer it got before, where it can be judged no further."""
@@ -327,6 +332,9 @@ class TransferDesk:
             submitted_by=None,
             seal=content.seal,
             report=report_of(self.directory, envelope, header.sender, to),
+            requests=requests_of(
+                self.directory, self.deadlines, envelope, header.message_id, to, now
+            ),
         )
 
     def _deliveries(
@@ -345,14 +353,21 @@ class TransferDesk:
                 state=DeliveryState.AVAILABLE if isinstance(hop, Here) else DeliveryState.QUEUED,
                 lane=Lane.of(header.priority),
                 next_hop=hop.neighbour if isinstance(hop, Via) else None,
+                succession=self._succession(code),
             )
             for code, hop in hops.items()
             if isinstance(hop, Here | Via) and code not in known
         )
 
+    def _succession(self, code: AgencyCode) -> tuple[AgencyCode, AgencyCode] | None:
+        heir = heir_of(self.directory, self.place, code)
+        return None if heir is None else (code, heir)
+
     def _hand_on(self, arrival: TakeIn, taken: TakenIn) -> None:
         if arrival.message is None or taken.message_row is None or taken.arrival_row is None:
             return
+        if arrival.message.requests:
+            self.asked()
         for neighbour, ready in ready_groups(
             arrival.message,
             taken.message_row,

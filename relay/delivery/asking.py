@@ -19,7 +19,6 @@ from enum import Enum, auto
 
 from relay.delivery.clock import Clock
 from relay.delivery.dispatch import Dispatcher
-from relay.delivery.neighbours.answers import require_answer
 from relay.delivery.records import Journal, Notary, OpenTransfer, Wire
 from relay.errors import PeerError, TransportError
 from relay.model import NodeId, TransferId
@@ -82,7 +81,7 @@ class Questions:
             if answer is None:
                 return Word.NEVER_SEEN
             receipt = self.notary.check_receipt(answer)
-            require_answer(self.directory, receipt, read_transfer(transfer.header.document))
+            self.dispatcher.require_answer(receipt, read_transfer(transfer.header.document))
         except (TransportError, TimeoutError):
             self.silent.add(neighbour)
             return Word.SILENT

@@ -26,7 +26,7 @@ import structlog
 
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
-from relay.delivery.neighbours.answers import require_answer
+from relay.delivery.neighbours.answers import require_answer, require_own_evidence
 from relay.delivery.neighbours.channel import Channel, Work
 from relay.delivery.neighbours.freezing import header_of
 from relay.delivery.neighbours.retry import RetryPolicy
@@ -78,6 +78,8 @@ class Dispatcher:
     """Told whenever a neighbour shows life."""
     tolerance: timedelta = timedelta(minutes=5)
     """How far into the future a header may be dated for a neighbour to take it."""
+    bridges: frozenset[NodeId] = frozenset()
+    """Channels to remotes that give no evidence: what they answer is evidence of our own."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _carrying: set[TransferId] = field(default_factory=set)
     _closing: bool = False
@@ -130,6 +132,26 @@ class Dispatcher:
         channel = self.channels.get(neighbour)
         if channel is not None and channel.contacted(self.clock.monotonic()):
             log.info("neighbour-is-back", neighbour=neighbour)
+
+    def blocked_for(self, neighbour: NodeId) -> float:
+        """Seconds for which it is left alone from now on."""
+        return max(0.0, self.channels[neighbour].blocked_until - self.clock.monotonic())
+
+    async def suffered(self, neighbour: NodeId, error: TransportError) -> timedelta:
+        """Somebody else than the channel found it unreachable; how long it is left alone now."""
+        return await self._block(self.channels[neighbour], error, self.clock.now())
+
+    async def recovered(self, neighbour: NodeId) -> None:
+        """After `suffered`: it answers again."""
+        await self._succeeded(self.channels[neighbour], 0)
+        self.channels[neighbour].signal.set()
+
+    def require_answer(self, receipt: Receipt, header: TransferHeader) -> None:
+        """Raises SignatureError for what does not answer this transfer."""
+        if header.sent_to in self.bridges:
+            require_own_evidence(receipt, header)
+        else:
+            require_answer(self.returns.directory, receipt, header)
 
     async def run(self) -> None:
         """Until cancelled. `drain` comes before that and lets what is under way finish."""
@@ -373,7 +395,7 @@ class Dispatcher:
         try:
             receipt = await aside(long, self.notary.check_receipt, answer)
             self.clock.seen(receipt.at)
-            require_answer(self.returns.directory, receipt, header)
+            self.require_answer(receipt, header)
         except PeerError as error:
             raise UnprovenError(str(error)) from error
         return receipt

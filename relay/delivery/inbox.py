@@ -5,7 +5,7 @@ state `fetched` is durable before the first byte leaves, and `done` leaves a Con
 on its way back.
 
 Touches: the journal, the notary. Trusts: the caller's authentication.
-Raises:  NotFoundError, GoneError, AccessError, ConflictError, JournalError.
+Raises:  NotFoundError, GoneError, TakenBackError, AccessError, ConflictError, JournalError.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Acknowledgement, Caller, Fetched, InboxItem, InboxQuery
 from relay.delivery.records import HandoverFacts, Journal, Notary
-from relay.errors import AccessError, ConflictError, NotFoundError
+from relay.errors import TAKEN_BACK, AccessError, ConflictError, NotFoundError, TakenBackError
 from relay.model import (
     AgencyCode,
     DeliveryId,
+    DeliveryState,
     Event,
     Evidence,
     MessageType,
@@ -31,6 +34,7 @@ from relay.model import (
 )
 from relay.wire.values import fit_detail
 
+log = structlog.get_logger("relay.inbox")
 _EVENTS = {
     Acknowledgement.DONE: Event.CONTENT_HANDOVER,
     Acknowledgement.FAIL: Event.CONTENT_HANDOVER_FAILURE,
@@ -59,6 +63,7 @@ class InboxDesk:
     async def fetch(self, caller: Caller, delivery_id: DeliveryId) -> Fetched:
         """The bytes and the seal; `fetched` is durable by then. GoneError when the bytes left by policy."""
         facts = await self._facts(caller, delivery_id)
+        _refuse_taken_back(facts)
         payload = await self.journal.payload(facts.item.digest)
         await self.journal.mark_fetched(delivery_id, caller, self.clock.now())
         seal = await self.journal.delivery_seal(delivery_id)
@@ -82,12 +87,15 @@ class InboxDesk:
                 " for it on the node itself, and must say why"
             )
         if facts.item.acknowledgement not in {acknowledgement, Acknowledgement.DONE}:
+            _refuse_taken_back(facts)
             at = self.clock.now()
             proof = self._proof(facts, acknowledgement, reason, at)
             back = await self.journal.acknowledge(
                 delivery_id, acknowledgement, proof, caller, at, why
             )
             self.receipts_wait(back)
+            if acknowledgement is Acknowledgement.FAIL:
+                log.warning("delivery put back", delivery=delivery_id, by=caller.holder)
             facts = await self._facts(caller, delivery_id)
         # Judged by what stands in the end: a `done` may have come in between.
         stands = facts.item.acknowledgement
@@ -133,3 +141,9 @@ class InboxDesk:
 def _whose(caller: Caller) -> frozenset[AgencyCode] | None:
     """None for an operator without agencies of its own, who sees all."""
     return None if caller.operator and not caller.agencies else caller.agencies
+
+
+def _refuse_taken_back(facts: HandoverFacts) -> None:
+    """Early, and without a trace; the journal looks again in the transaction that gives it out."""
+    if facts.item.state is DeliveryState.TAKEN_BACK:
+        raise TakenBackError(TAKEN_BACK)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from relay.model import (
     AgencyCode,
+    BusinessState,
     DeliveryId,
     DeliveryState,
     Digest,
@@ -22,6 +23,8 @@ from relay.model import (
     MessageId,
     MessageType,
     NodeId,
+    ObligationKind,
+    ObligationState,
     Payload,
     Priority,
     Reason,
@@ -140,11 +143,17 @@ class InboxItem:
     seal_kind: SealKind
     answering: Answering | None = None
     """Of a status; None for a document."""
+    put_back_because: str = ""
+    """The recipient's own words, where it is acknowledged `fail`."""
+    business: BusinessState = BusinessState.NONE
+    obligation: ObligationState | None = None
+    """Where the newest request to take it back or change it stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class InboxQuery:
-    """A list request. `acknowledgement` None lists what is not yet acknowledged `done`."""
+    """A list request. `acknowledgement` None lists what is not yet acknowledged `done`; INITIAL what
+    was put back (`fail`), too, for it waits to be taken again."""
 
     message_type: MessageType | None = None
     acknowledgement: Acknowledgement | None = None
@@ -214,6 +223,8 @@ class SentItem:
     detail: str
     failed_at_node: NodeId | None
     """Who refused or gave up, when it ended negatively."""
+    business: BusinessState = BusinessState.NONE
+    obligation: ObligationState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +233,8 @@ class SentQuery:
     message_id: MessageId | None = None
     since: datetime | None = None
     until: datetime | None = None
+    states: frozenset[DeliveryState] | None = None
+    """Only deliveries in these; None: in any."""
     skip: int = 0
     limit: int = 100
 
@@ -264,6 +277,52 @@ class StatusView:
 
 
 @dataclass(frozen=True, slots=True)
+class ObligationView:
+    """What one agency is asked to do with a document it was sent (requests.py)."""
+
+    cursor: int
+    kind: ObligationKind
+    state: ObligationState
+    answer: str | None
+    """15, 16, or none yet."""
+    cause: MessageId
+    """The message that asks: a status 13, or the document that revokes, updates or replaces."""
+    document: MessageId | None
+    """None until the document is known here."""
+    delivery_id: DeliveryId | None
+    sender: AgencyCode
+    recipient: AgencyCode
+    document_id: str
+    notation: str
+    promulgation_date: str
+    asked_at: datetime
+    due_at: datetime
+    settled_at: datetime | None
+
+    def overdue(self, now: datetime) -> bool:
+        return self.state in OPEN and self.due_at <= now
+
+
+OPEN = frozenset({ObligationState.REQUESTED, ObligationState.DESTRUCTION_ASKED})
+"""Without an answer, and not known to need none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationQuery:
+    agency: AgencyCode | None = None
+    state: ObligationState | None = None
+    overdue: bool = False
+    after: int = 0
+    limit: int = 100
+
+
+class Obligations(Protocol):
+    async def list(self, caller: Caller, query: ObligationQuery) -> list[ObligationView]:
+        """In the order they were asked; an agency sees those it asked and those asked of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryView:
     delivery_id: DeliveryId
     recipient: AgencyCode
@@ -278,6 +337,9 @@ class DeliveryView:
     receipts: tuple[ReceiptView, ...]
     """In the order of the way: submission, each hop, consignment, handover."""
     statuses: tuple[StatusView, ...]
+    business: BusinessState = BusinessState.NONE
+    """What the recipient's statuses say; the transport's `state` says nothing of it, nor it of that."""
+    obligations: tuple[ObligationView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from relay.model import (
     MessageId,
     MessageType,
     NodeId,
+    ObligationKind,
     Payload,
     Priority,
     Reason,
@@ -62,6 +63,22 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What a message asks of one agency about a document that was sent to it (requests.py).
+
+    The document is told by `document_id`, else by `notation` and `promulgation_date`, as written.
+    """
+
+    kind: ObligationKind
+    recipient: AgencyCode
+    document_id: str
+    notation: str
+    promulgation_date: str
+    asked_at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewMessage:
     """An accepted envelope, about to become durable."""
 
@@ -82,6 +99,7 @@ class NewMessage:
     submitted_by: str | None
     seal: Seal | None
     report: Report | None
+    requests: tuple[Request, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,8 @@ class NewDelivery:
     next_hop: NodeId | None
     reason: Reason | None = None
     detail: str = ""
+    succession: tuple[AgencyCode, AgencyCode] | None = None
+    """The closed code it was for, and the successor's to whom it goes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,21 @@ def run(
     *,
     keep: bool = False,
     as_json: bool = False,
+    bridge: bool = False,
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
     """The whole demo; 0 only if everything holds. Data goes to `out`, progress to `err`.
 
+    With `bridge` the ministry's node is reached by a route of kind `axis` only.
     `keep` leaves the nodes running until SIGINT or SIGTERM and says how to reach them.
     """
     from relay.demo.stage import perform  # noqa: PLC0415  the parts of a node are slow to import
 
-    return perform(keep=keep, as_json=as_json, out=out or sys.stdout, err=err or sys.stderr)
+    return perform(
+        keep=keep,
+        as_json=as_json,
+        out=out or sys.stdout,
+        err=err or sys.stderr,
+        bridge=bridge,
+    )

@@ -18,12 +18,13 @@ from relay.demo.native import NativeClient, at_socket, over_tls
 from relay.demo.network import Network, RunningNode
 from relay.demo.story import STATUSES, Journey, Tale
 from relay.errors import AuditError, RelayError, TransportError
-from relay.model import AgencyCode, Digest, Event, Signed, digest_of
+from relay.model import AgencyCode, Digest, Event, SealKind, Signed, digest_of
 from relay.offline import verify_own_log
 from relay.signing.evidence import verify_receipt
 from relay.signing.seal import require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
 from relay.wire.container import read_receipts
+from relay.wire.remote_word import read_word
 
 _CONTAINER_BYTES = 1 << 20
 _NEEDED = (
@@ -31,6 +32,16 @@ _NEEDED = (
     Event.RELAY_ACCEPTANCE,
     Event.CONTENT_CONSIGNMENT,
     Event.CONTENT_HANDOVER,
+)
+_NEEDED_BEYOND = (
+    Event.SUBMISSION_ACCEPTANCE,
+    Event.RELAY_ACCEPTANCE,
+    Event.RELAY_TO_NON_ERDS,
+    Event.CONTENT_HANDOVER,
+)
+"""Over a bridge the consignment may be passed over: the remote is asked, it does not tell."""
+_WITHOUT_EVIDENCE = frozenset(
+    {Event.RELAY_TO_NON_ERDS, Event.CONTENT_CONSIGNMENT, Event.CONTENT_HANDOVER}
 )
 
 
@@ -55,6 +66,8 @@ class Proof:
     issuer: str
     at: str
     problem: str
+    remote: str = ""
+    """The remote without evidence whose word it repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +101,17 @@ class Verdict:
         return all(check.holds for check in self.checks)
 
 
-async def judge(network: Network, tale: Tale, token: str) -> Verdict:
+async def judge(network: Network, tale: Tale, token: str, cast: plan.Cast = plan.PLAIN) -> Verdict:
     """`token` speaks for the sender: what it may see is enough to prove everything."""
     trust = TrustStore([network.root.read_bytes()])
     origin = network.nodes[plan.SENDER.node]
     async with over_tls(origin.native_url, network.root, token) as native:
-        carried = [await _carried(network, native, trust, one) for one in tale.journeys]
+        carried = [await _carried(network, native, trust, one, cast) for one in tale.journeys]
     logs = [await _log(node) for node in network.nodes.values()]
     twice = [*await _twice_at_offices(tale), *await _twice_at_nodes(network.nodes.values())]
-    checks = (
+    checks: tuple[Check, ...] = (
         Check("fetched bytes equal sent bytes", tuple(_other_bytes(tale.journeys))),
-        Check("every receipt verifies offline", tuple(_bad_receipts(carried))),
+        Check("every receipt verifies offline", tuple(_bad_receipts(carried, cast))),
         Check("every seal verifies offline", tuple(p for c in carried for p in c.seal_problems)),
         Check(
             "every node's audit log verifies",
@@ -108,6 +121,12 @@ async def judge(network: Network, tale: Tale, token: str) -> Verdict:
         Check("a repeated send got the first answer", tuple(_other_answers(tale))),
         Check("every status arrived", tuple(_missing_statuses(tale.journeys))),
     )
+    if cast.remote:
+        entered = await _entered(network, trust, tale.journeys, cast)
+        checks += (
+            Check("the remote hop is marked as without evidence", tuple(_unmarked(carried, cast))),
+            Check("what came over the bridge has the gateway's seal", tuple(entered)),
+        )
     return Verdict(tuple(carried), tuple(logs), len(twice), checks)
 
 
@@ -139,7 +158,7 @@ def _missing_statuses(journeys: Sequence[Journey]) -> list[str]:
 
 
 async def _carried(
-    network: Network, native: NativeClient, trust: TrustStore, journey: Journey
+    network: Network, native: NativeClient, trust: TrustStore, journey: Journey, cast: plan.Cast
 ) -> Carried:
     message = await native.message(journey.message_id)
     delivery = _delivery_to(journey, message)
@@ -148,7 +167,10 @@ async def _carried(
     if journey.arrived is not None:
         async with at_socket(network.nodes[journey.receiver.node].control) as there:
             seals.append(await there.delivery_seal(journey.arrived.doc_id))
-    problems = [_seal_problem(seal, trust, journey) for seal in seals]
+    problems = [_seal_problem(seals[0], trust, journey)]
+    for seal in seals[1:]:
+        beyond = cast.beyond(journey.receiver)
+        problems.append((_remote_seal_problem if beyond else _seal_problem)(seal, trust, journey))
     return Carried(journey, delivery, tuple(proofs), tuple(p for p in problems if p))
 
 
@@ -168,7 +190,15 @@ async def _proof(
         problem = _receipt_problem(container, trust, journey, listed)
     except RelayError as error:
         problem = str(error)
-    return Proof(Digest(listed["digest"]), listed["event"], listed["issuer"], listed["at"], problem)
+    word = read_word(listed["detail"])
+    return Proof(
+        Digest(listed["digest"]),
+        listed["event"],
+        listed["issuer"],
+        listed["at"],
+        problem,
+        "" if word is None else word.remote,
+    )
 
 
 def _receipt_problem(
@@ -184,8 +214,9 @@ def _receipt_problem(
         return "of another issuer or message"
     if receipt.digest != digest_of(journey.document.content):
         return "of other bytes than were sent"
-    said = {(e.event.value, e.recipient, e.previous) for e in receipt.evidence}
-    if (listed["event"], journey.receiver.agency.code, listed["previous"]) not in said:
+    said = {(e.event.value, e.recipient, e.previous, e.detail) for e in receipt.evidence}
+    evidence = (listed["event"], journey.receiver.agency.code, listed["previous"], listed["detail"])
+    if evidence not in said:
         return "of another event or recipient"
     return ""
 
@@ -204,7 +235,57 @@ def _seal_problem(seal: bytes, trust: TrustStore, journey: Journey) -> str:
     return ""
 
 
-def _bad_receipts(carried: Sequence[Carried]) -> list[str]:
+def _remote_seal_problem(seal: bytes, trust: TrustStore, journey: Journey) -> str:
+    """The ministry's own node vouches for who handed it in there: our seal did not go along."""
+    content = b"" if journey.arrived is None else journey.arrived.content
+    try:
+        proven = verify_seal(seal, digest_of(content), trust, None)
+    except RelayError as error:
+        return f"{journey.document.name} at {journey.receiver.written}: {error}"
+    if proven.node != journey.receiver.node:
+        return f"{journey.document.name}: sealed by {proven.node}, not by {journey.receiver.node}"
+    return ""
+
+
+async def _entered(
+    network: Network, trust: TrustStore, journeys: Sequence[Journey], cast: plan.Cast
+) -> list[str]:
+    """Statuses that came back over the bridge bear the seal of the node that fetched them."""
+    problems = []
+    async with at_socket(network.nodes[plan.SENDER.node].control) as origin:
+        for one in (j for j in journeys if cast.beyond(j.receiver)):
+            for status in one.statuses:
+                seal = await origin.delivery_seal(status.doc_id)
+                try:
+                    proven = verify_seal(seal, status.digest, trust, None)
+                except RelayError as error:
+                    problems.append(f"status of {one.document.name}: {error}")
+                    continue
+                if (proven.kind, proven.node) != (SealKind.GATEWAY, plan.CENTRAL):
+                    problems.append(
+                        f"status of {one.document.name}: {proven.kind} of {proven.node}"
+                    )
+    return problems
+
+
+def _unmarked(carried: Sequence[Carried], cast: plan.Cast) -> list[str]:
+    """What only a remote said must be shown as its word, and nothing else may be."""
+    problems = []
+    for one in carried:
+        name = f"{one.journey.document.name} to {one.journey.receiver.written}"
+        beyond = cast.beyond(one.journey.receiver)
+        for proof in one.proofs:
+            wanted = cast.remote if beyond and proof.event in _WITHOUT_EVIDENCE else ""
+            if proof.remote != wanted:
+                problems.append(f"{name}: {proof.event} is marked {proof.remote or 'as proof'}")
+        last = one.delivery["trace"][-1]
+        marked = (last["node"], last["evidence"]) == (cast.remote, "none")
+        if marked is not beyond:
+            problems.append(f"{name}: the way ends at {last['node']}, evidence {last['evidence']}")
+    return problems
+
+
+def _bad_receipts(carried: Sequence[Carried], cast: plan.Cast) -> list[str]:
     problems = []
     for one in carried:
         name = f"{one.journey.document.name} to {one.journey.receiver.written}"
@@ -212,7 +293,8 @@ def _bad_receipts(carried: Sequence[Carried]) -> list[str]:
             f"{name}: {p.event} of {p.issuer}: {p.problem}" for p in one.proofs if p.problem
         ]
         events = {p.event for p in one.proofs}
-        problems += [f"{name}: no {event}" for event in _NEEDED if event.value not in events]
+        needed = _NEEDED_BEYOND if cast.beyond(one.journey.receiver) else _NEEDED
+        problems += [f"{name}: no {event}" for event in needed if event.value not in events]
         problems += [f"{name}: {text}" for text in _broken_chain(one.delivery["receipts"])]
     return problems
 

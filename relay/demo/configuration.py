@@ -18,7 +18,7 @@ def directory_text(plans: Sequence[NodePlan]) -> str:
         lines += [f'parent = "{plan.parent}"'] if plan.parent else []
         lines.append("")
     for plan in plans:
-        for agency in plan.agencies:
+        for agency in (*plan.agencies, *plan.reached):
             lines += [
                 "[[agencies]]",
                 f'code = "{agency.code}"',
@@ -51,7 +51,7 @@ def config_text(node: RunningNode, nodes: Mapping[str, RunningNode], extra: str)
         f'[node]\nid = "{plan.name}"\ndata_dir = "data"',
         _listeners(node),
         '[trust]\nroots = ["../pki/root/root.pem"]',
-        '[directory]\nfiles = ["../directory.toml"]',
+        f'[directory]\nfiles = ["../{node.directory_name}"]',
         *(
             f'[keys.{purpose}]\ncertificate = "../pki/nodes/{plan.name}/{purpose}.pem"\n'
             f'key = "../pki/nodes/{plan.name}/{purpose}.key.pem"'
@@ -69,7 +69,31 @@ def config_text(node: RunningNode, nodes: Mapping[str, RunningNode], extra: str)
             for other in nodes.values()
             if other.plan.name == plan.parent or other.plan.parent == plan.name
         ),
+        *_bridge(node, nodes),
         f'[[systems]]\nsystemid = "{node.systemid}"\nsecret = "{node.secret}"\nagencies = [{codes}]',
         extra,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _bridge(node: RunningNode, nodes: Mapping[str, RunningNode]) -> list[str]:
+    """The bridge that leaves this node, and the system as which one comes to it."""
+    parts = []
+    reached = ", ".join(f'"{agency.code}"' for agency in node.plan.reached)
+    if (bridge := node.plan.bridge) is not None:
+        far = nodes[bridge.to]
+        parts.append(
+            f'[keys.gateway]\ncertificate = "../pki/gateways/{node.plan.name}.pem"\n'
+            f'key = "../pki/gateways/{node.plan.name}.key.pem"'
+        )
+        parts.append(
+            f'[[bridges]]\nid = "{bridge.name}"\nurl = "{far.axis_url}"\n'
+            f'systemid = "{far.gateway_systemid}"\nsecret = "{far.gateway_secret}"\n'
+            f'ca = "../pki/root/root.pem"\nagencies = [{reached}]\npoll = 0.3'
+        )
+    if any(one.plan.bridge and one.plan.bridge.to == node.plan.name for one in nodes.values()):
+        parts.append(
+            f'[[systems]]\nsystemid = "{node.gateway_systemid}"\n'
+            f'secret = "{node.gateway_secret}"\nagencies = [{reached}]'
+        )
+    return parts

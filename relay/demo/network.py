@@ -20,18 +20,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from relay.demo.configuration import config_text, directory_text
-from relay.demo.nodes import CONTROL, AgencyPlan, NodePlan, RunningNode
+from relay.demo.nodes import CONTROL, AgencyPlan, BridgePlan, NodePlan, RunningNode
 from relay.demo.ports import free_ports
 from relay.errors import SettingsError, TransportError
 from relay.signing import pki
 
-__all__ = ["AgencyPlan", "Network", "NodePlan", "RunningNode"]
+__all__ = ["AgencyPlan", "BridgePlan", "Network", "NodePlan", "RunningNode"]
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
@@ -72,12 +73,17 @@ class Network:
             pki.issue_branch(authority, branch, key=pki.KeyType.P256, now=now, days=30)
         for plan in plans:
             pki.issue_node(authority, plan.name, plan.branch, key=key, now=now, days=30)
+            if plan.bridge is not None:
+                pki.issue_gateway(authority, plan.name, plan.branch, key=key, now=now, days=30)
             for agency in plan.agencies:
                 if agency.own_key:
                     codes = [agency.code, *([agency.old_code] if agency.old_code else [])]
                     pki.issue_agency(authority, codes, plan.branch, key=key, now=now, days=30)
-        (folder / "directory.toml").write_text(directory_text(plans), encoding="utf-8")
-        nodes = {plan.name: _place(folder, plan) for plan in plans}
+        ports = iter(free_ports(3 * len(plans)))  # at once: two nodes must not draw the same
+        nodes = {plan.name: _place(folder, plan, *islice(ports, 3)) for plan in plans}
+        for node in nodes.values():
+            tree = [plan for plan in plans if plan.tree == node.plan.tree]
+            (folder / node.directory_name).write_text(directory_text(tree), encoding="utf-8")
         for node in nodes.values():
             node.config.write_text(config_text(node, nodes, extra), encoding="utf-8")
             node.config.chmod(0o600)  # it holds the secret of the node's document-management system
@@ -166,10 +172,9 @@ def _require_short(folders: Sequence[Path]) -> None:
         raise SettingsError([f"the control socket {longest} has a name of {size} bytes, {limit}"])
 
 
-def _place(folder: Path, plan: NodePlan) -> RunningNode:
+def _place(folder: Path, plan: NodePlan, axis: int, native: int, nodes: int) -> RunningNode:
     home = folder / plan.name
     home.mkdir()
-    axis, native, nodes = free_ports(3)
     return RunningNode(
         plan=plan,
         folder=home,
@@ -179,6 +184,7 @@ def _place(folder: Path, plan: NodePlan) -> RunningNode:
         nodes_port=nodes,
         systemid=f"vxp.demo.{plan.name}",
         secret=secrets.token_hex(16),
+        gateway_secret=secrets.token_hex(16),
     )
 
 

@@ -26,12 +26,25 @@ class AgencyPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class BridgePlan:
+    """A route of kind `axis` to the axis face of a node in another tree."""
+
+    name: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodePlan:
     name: str
     tier: Tier
     parent: str | None
     branch: str
     agencies: tuple[AgencyPlan, ...]
+    reached: tuple[AgencyPlan, ...] = ()
+    """Agencies of the other tree: its directory has them at this node."""
+    bridge: BridgePlan | None = None
+    tree: str = ""
+    """Nodes of one tree share a directory, and know nothing of another's."""
 
 
 @dataclass(slots=True)
@@ -46,8 +59,18 @@ class RunningNode:
     nodes_port: int
     systemid: str
     secret: str = field(repr=False)
+    gateway_secret: str = field(default="", repr=False)
+    """With which a bridge of the other tree comes to its axis face."""
     process: asyncio.subprocess.Process | None = None
     killed: int = 0
+
+    @property
+    def gateway_systemid(self) -> str:
+        return f"vxp.gateway.{self.plan.name}"
+
+    @property
+    def directory_name(self) -> str:
+        return f"directory-{self.plan.tree}.toml" if self.plan.tree else "directory.toml"
 
     @property
     def axis_url(self) -> str:

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.demo.network import AgencyPlan, NodePlan
+from relay.demo.network import AgencyPlan, BridgePlan, NodePlan
 from relay.model import Party, Tier
 
 CENTRAL = "trung-uong"
 PROVINCE = "tinh-h01"
 DISTRICT = "huyen-h01-15"
 COMMUNE = "xa-h01-15-02"
+MINISTRY_NODE, BRIDGE = "bo-g22", "truc-bo-g22"
 
 MINISTRY = AgencyPlan("G22", "Bộ Mẫu", Tier.CENTRAL, old_code="000.00.00.G22")
 PEOPLES_COMMITTEE = AgencyPlan("H01", "UBND tỉnh Mẫu", Tier.PROVINCE, old_code="000.00.00.H01")
 NEW_COMMUNE = AgencyPlan("H01.151", "UBND xã Ba Cấp (tỉnh Mẫu)", Tier.COMMUNE)
 DISTRICT_OFFICE = AgencyPlan("H01.15", "UBND huyện Mẫu", Tier.DISTRICT, old_code="000.00.15.H01")
+GOVERNMENT_OFFICE = AgencyPlan("G01", "Văn phòng Mẫu", Tier.CENTRAL, old_code="000.00.00.G01")
 OLD_COMMUNE = AgencyPlan(
     "H01.15.02",
     "UBND xã Bốn Cấp (huyện Mẫu, tỉnh Mẫu)",
@@ -70,8 +72,56 @@ class Office:
         return frozenset({self.agency.code, self.agency.old_code or self.agency.code})
 
 
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Nodes, and the offices that documents go to."""
+
+    nodes: tuple[NodePlan, ...]
+    receivers: tuple[Office, ...]
+    remote: str = ""
+    """The bridge behind which a receiver lies; empty where all nodes are of one tree."""
+
+    def beyond(self, office: Office) -> bool:
+        """Whether its hop gives no evidence of its own."""
+        return bool(self.remote) and office.node == MINISTRY_NODE
+
+
 SENDER = Office(COMMUNE, OLD_COMMUNE, "000.02.15.H01")
 RECEIVERS = (
     Office(CENTRAL, MINISTRY, "000.00.00.G22"),
     Office(PROVINCE, NEW_COMMUNE, "H01.151"),
 )
+
+PLAIN = Cast(NODES, RECEIVERS)
+BRIDGED = Cast(
+    (
+        NodePlan(
+            CENTRAL,
+            Tier.CENTRAL,
+            None,
+            "trung-uong",
+            (GOVERNMENT_OFFICE,),
+            reached=(MINISTRY,),
+            bridge=BridgePlan(BRIDGE, MINISTRY_NODE),
+        ),
+        *NODES[1:],
+        NodePlan(
+            MINISTRY_NODE,
+            Tier.CENTRAL,
+            None,
+            "bo-g22",
+            (MINISTRY,),
+            reached=(
+                GOVERNMENT_OFFICE,
+                PEOPLES_COMMITTEE,
+                NEW_COMMUNE,
+                DISTRICT_OFFICE,
+                OLD_COMMUNE,
+            ),
+            tree="bo-g22",
+        ),
+    ),
+    (Office(MINISTRY_NODE, MINISTRY, "000.00.00.G22"), RECEIVERS[1]),
+    BRIDGE,
+)
+"""The ministry has a node and a tree of its own, which the centre reaches by its axis face alone."""

@@ -133,6 +133,7 @@ def _document(one: Carried) -> Json:
                 "verified": not proof.problem,
                 "at": proof.at,
                 "digest": proof.digest,
+                "remote": proof.remote,
             }
             for proof in one.proofs
         ],
@@ -207,6 +208,7 @@ def _add_hops(table: Table, one: Carried) -> None:
     names = (one.journey.document.name, one.journey.receiver.written)
     for proof in one.proofs:
         event = proof.event if not proof.problem else f"{proof.event} (does not verify)"
+        event += f" ({proof.remote}: no evidence)" if proof.remote else ""
         table.add_row(*names, proof.issuer, event, *_times(datetime.fromisoformat(proof.at), first))
         names = ("", "")
     for status in one.journey.statuses:

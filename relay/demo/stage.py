@@ -47,14 +47,16 @@ class Stage:
     folder: Path
     told: asyncio.Event
     """Set by SIGINT or SIGTERM."""
+    cast: plan.Cast = plan.PLAIN
 
     async def perform(self) -> int:
         """The exit code; what is left of the folder is for whoever must look why."""
         try:
-            network = Network.build(self.folder, plan.NODES, now=_now(), extra=plan.QUICK)
+            network = Network.build(self.folder, self.cast.nodes, now=_now(), extra=plan.QUICK)
         except RelayError as error:
             return self._broken([], error)
-        self.progress.step("a root, two branches and the certificates of four nodes made")
+        count = len(network.nodes)
+        self.progress.step(f"a root, its branches and the certificates of {count} nodes made")
         try:
             verdict, endpoints = await self._unless_told(self._run(network))
             self._show(verdict, endpoints)
@@ -74,9 +76,9 @@ class Stage:
         await network.start()
         self.progress.step(f"{len(network.nodes)} nodes up, their logs in {self.folder}/*/node.log")
         async with AsyncExitStack() as exits:
-            tale = await Story(network, exits, _now, self.progress.step).play()
+            tale = await Story(network, exits, _now, self.progress.step, self.cast).play()
             token = await _token(network.nodes[plan.SENDER.node])
-            verdict = await judge(network, tale, token)
+            verdict = await judge(network, tale, token, self.cast)
         self.progress.step("receipts, seals and logs recomputed")
         return verdict, await _endpoints(network) if self.keep else None
 
@@ -123,19 +125,22 @@ class Stage:
             await asyncio.gather(task, told, return_exceptions=True)
 
 
-def perform(*, keep: bool, as_json: bool, out: TextIO, err: TextIO) -> int:
+def perform(*, keep: bool, as_json: bool, out: TextIO, err: TextIO, bridge: bool = False) -> int:
     """See relay.demo.run."""
     folder = Path(tempfile.mkdtemp(prefix="relay-demo-"))
+    cast = plan.BRIDGED if bridge else plan.PLAIN
     with _no_overrides():
-        return asyncio.run(_perform(keep, as_json, out, Progress(err), folder))
+        return asyncio.run(_perform(keep, as_json, out, Progress(err), folder, cast))
 
 
-async def _perform(keep: bool, as_json: bool, out: TextIO, progress: Progress, folder: Path) -> int:
+async def _perform(
+    keep: bool, as_json: bool, out: TextIO, progress: Progress, folder: Path, cast: plan.Cast
+) -> int:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    return await Stage(keep, as_json, out, progress, folder, told).perform()
+    return await Stage(keep, as_json, out, progress, folder, told, cast).perform()
 
 
 @contextmanager

@@ -68,8 +68,16 @@ class Tale:
 class Story:
     """The demo's steps on a running network; `play` goes through them."""
 
-    def __init__(self, network: Network, exits: AsyncExitStack, clock: Clock, tell: Tell) -> None:
+    def __init__(
+        self,
+        network: Network,
+        exits: AsyncExitStack,
+        clock: Clock,
+        tell: Tell,
+        cast: plan.Cast = plan.PLAIN,
+    ) -> None:
         self._network = network
+        self._receivers = cast.receivers
         self._exits = exits
         self._clock = clock
         self._tell = tell
@@ -102,7 +110,7 @@ class Story:
             )
         )
         sender, *receivers = (
-            self._desk(office, session) for office in (plan.SENDER, *plan.RECEIVERS)
+            self._desk(office, session) for office in (plan.SENDER, *self._receivers)
         )
         return Tale(sender, receivers)
 
@@ -115,12 +123,12 @@ class Story:
     # ------------------------------------------------------------ there
 
     async def _send(self, tale: Tale, write: Callable[..., Written]) -> None:
-        written = write(plan.SENDER, plan.RECEIVERS, self._clock())
+        written = write(plan.SENDER, self._receivers, self._clock())
         message_id = await tale.sender.send(written.content)
-        tale.journeys += [Journey(written, office, message_id) for office in plan.RECEIVERS]
+        tale.journeys += [Journey(written, office, message_id) for office in self._receivers]
         self._tell(
             f"{written.name} of {len(written.content):,} bytes accepted at {plan.SENDER.node}"
-            f" for {' and '.join(office.written for office in plan.RECEIVERS)}"
+            f" for {' and '.join(office.written for office in self._receivers)}"
         )
 
     async def _repeat(self, tale: Tale) -> None:

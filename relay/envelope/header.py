@@ -9,6 +9,7 @@ Touches: nothing. Raises: EnvelopeError.
 from __future__ import annotations
 
 from relay.envelope.dates import remark_date
+from relay.envelope.earlier import read_business
 from relay.envelope.elements import Element
 from relay.envelope.findings import Findings, quoted
 from relay.envelope.limits import Limits
@@ -53,6 +54,7 @@ def read_envelope(
     if "DueDate" in texts:
         remark_date(texts["DueDate"], f"{where}/DueDate", findings)
     _remark_trace(edxml_header, findings)
+    operation = _operation(edxml_header, findings)
     return Envelope(
         message_type=kind,
         digest=digest,
@@ -69,10 +71,11 @@ def read_envelope(
         .get("TypeName", ""),
         subject=texts.get("Subject", ""),
         priority=_priority(message, findings),
-        operation=_operation(edxml_header, findings),
+        operation=operation,
         response_for=read_responses(message, required=is_status, findings=findings),
         status=read_status(message, texts, findings) if is_status else None,
         attachments=join(references, attachments, findings),
+        business=None if is_status else read_business(edxml_header, operation, limits, findings),
         findings=findings.result(),
     )
 

@@ -72,9 +72,13 @@ def is_wrapped(content: bytes, name: str) -> bool:
         entries = _open(content).infolist()
     except EnvelopeError:
         return False
-    if len(entries) != 1 or extension_of(name) == "zip":
+    return len(entries) == 1 and is_wrapper_name(entries[0].filename, name)
+
+
+def is_wrapper_name(entry: str, name: str) -> bool:
+    """Whether an only entry of that name wraps the file `name`."""
+    if extension_of(name) == "zip":
         return False
-    entry = entries[0].filename
     return extension_of(entry) == extension_of(name) or _UUID_NAME.fullmatch(entry) is not None
 
 

@@ -3,7 +3,8 @@
 Each is a plain function of the open transaction and leaves either everything or, by returning what
 it found instead, nothing.
 
-Touches: the tables of messages, deliveries, arrivals, payloads, receipts, submissions, reports.
+Touches: the tables of messages, deliveries, arrivals, payloads, receipts, submissions; what it says of
+         other documents through matching.py.
 Raises:  ConflictError for other content under an idempotency key or a transfer id.
 """
 
@@ -25,13 +26,11 @@ from relay.delivery.records import (
     NewDelivery,
     NewMessage,
     Renew,
-    Report,
     TakeIn,
     TakenIn,
 )
-from relay.envelope.statuses import find
 from relay.errors import ConflictError, QuotaError
-from relay.journal import carrying, early, retaining, waiting
+from relay.journal import carrying, early, matching, retaining, waiting
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -41,7 +40,6 @@ from relay.model import (
     DeliveryState,
     Digest,
     MessageId,
-    MessageType,
     NodeId,
     Reason,
     Receipt,
@@ -82,7 +80,7 @@ def admit(
     rows = _add_deliveries(tx, node, row, arrival, message, admission.deliveries, party)
     _bind(tx, admission, row)
     _record_accepted(tx, node, admission)
-    _match(tx, node, row, message)
+    matching.match(tx, node, row, message)
     return Admitted(
         row,
         arrival,
@@ -109,7 +107,7 @@ def admit_again(
     for number, key in enumerate(keys):
         _bind_newest(tx, key, row, message, always=number == 0)
     add_recipients(tx, node, row, arrival, message, admission.deliveries, at)
-    _match(tx, node, row, replace(message, accepted_at=at))
+    matching.match(tx, node, row, replace(message, accepted_at=at))
 
 
 def add_recipients(
@@ -209,7 +207,7 @@ def take_in(
         rows = _add_deliveries(
             tx, node, row, arrival_row, arrival.message, arrival.deliveries, party
         )
-        _match(tx, node, row, arrival.message)
+        matching.match(tx, node, row, arrival.message)
         settle_early(tx, node, row, header.message_id, header.origin, arrival.at)
     return TakenIn(arrival.answer, row, arrival_row, rows, repeated=False)
 
@@ -411,6 +409,7 @@ def _add_deliveries(
         )
         rows.append(DeliveryRow(added.lastrowid or 0))
     _record_reached(tx, node, message, deliveries)
+    _record_successions(tx, node, message, deliveries)
     return tuple(rows)
 
 
@@ -423,6 +422,24 @@ def _record_reached(
             tx.record(
                 entry(event, message.accepted_at, node, message=message.message_id, recipients=part)
             )
+
+
+def _record_successions(
+    tx: Transaction, node: NodeId, message: NewMessage, deliveries: Sequence[NewDelivery]
+) -> None:
+    found = [delivery.succession for delivery in deliveries if delivery.succession is not None]
+    for start in range(0, len(found), 500):
+        part = found[start : start + 500]
+        tx.record(
+            entry(
+                AuditEvent.RECIPIENT_SUCCEEDED,
+                message.accepted_at,
+                node,
+                message=message.message_id,
+                recipients=[closed for closed, _ in part],
+                successors=[heir for _, heir in part],
+            )
+        )
 
 
 def _record_accepted(tx: Transaction, node: NodeId, admission: Admission) -> None:
@@ -497,92 +514,3 @@ def _record_conflict(tx: Transaction, node: NodeId, arrival: TakeIn) -> None:
             digest=arrival.header.digest,
         )
     )
-
-
-def _match(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) -> None:
-    """Join a status with its document, whichever came first."""
-    if message.report is not None:
-        _match_report(tx, node, row, message, message.report)
-    elif message.message_type is MessageType.DOCUMENT:
-        _match_early(tx, node, row, message)
-
-
-def _match_early(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) -> None:
-    """Statuses that overtook their document, by its id or else by number and date."""
-    early = tx.run(
-        SQL["early"], message.document_id, message.notation, message.promulgation_date
-    ).fetchall()
-    if not early:
-        return
-    recipients = {
-        code for (code,) in tx.run("SELECT recipient FROM deliveries WHERE message_row = ?", row)
-    }
-    matched: set[int] = set()
-    for report, sender, organ, status in early:
-        sides = {sender, organ}
-        other = sides - {message.sender}
-        if report in matched or message.sender not in sides or not other & recipients:
-            continue
-        matched.add(report)
-        tx.run(SQL["match_report"], report, row)
-        _record_matched(tx, node, MessageRow(report), message.message_id, status, message)
-
-
-def _match_report(
-    tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage, report: Report
-) -> None:
-    if tx.run("SELECT 1 FROM reports WHERE message_row = ?", row).fetchone():
-        return
-    sides = (message.sender, report.organ_id)
-    found = tx.run(SQL["document_by_id"], report.document_id, *sides).fetchone()
-    if found is None:
-        found = tx.run(
-            SQL["document_by_notation"], report.notation, *sides, report.promulgation_date
-        ).fetchone()
-    tx.run(
-        SQL["add_report"],
-        row,
-        report.status_code,
-        message.sender,
-        report.organ_id,
-        report.document_id,
-        report.notation,
-        report.promulgation_date,
-        report.description,
-        report.reported_at,
-        None if found is None else found[0],
-    )
-    if found is not None:
-        document = _message_id(tx, MessageRow(found[0]))
-        _record_matched(tx, node, row, document, report.status_code, message)
-
-
-def _record_matched(
-    tx: Transaction,
-    node: NodeId,
-    report_row: MessageRow,
-    document: MessageId,
-    status: str,
-    cause: NewMessage,
-) -> None:
-    tx.record(
-        entry(
-            AuditEvent.STATUS_MATCHED,
-            cause.accepted_at,
-            node,
-            message=_message_id(tx, report_row),
-            document=document,
-            status=_known(status),
-        )
-    )
-
-
-def _message_id(tx: Transaction, row: MessageRow) -> MessageId:
-    found = tx.run("SELECT message_id FROM messages WHERE message_row = ?", row).fetchone()
-    return MessageId(found[0])
-
-
-def _known(status: str) -> str:
-    """The log holds codes only: whatever else a document puts there stays in the document."""
-    found = find(status)
-    return "unknown" if found is None else found.code

@@ -15,7 +15,7 @@ from datetime import datetime
 from relay import lifecycle
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.records import DeliveryRow, Freeze, MessageRow, ReturnRow, Waiting
-from relay.journal import early
+from relay.journal import early, obliging
 from relay.journal.rows import chunks, ms
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -359,7 +359,8 @@ def apply_receipt(
     if added.rowcount == 0:
         return set()
     for one in concerned:
-        _move(tx, one, receipt, at)
+        after = _move(tx, one, receipt, at)
+        obliging.proven(tx, node, one.row, after, one.said, at)
     _record_receipt(tx, node, digest, receipt, at)
     return _send_back(tx, {one.came_from for one in concerned if one.came_from}, digest)
 
@@ -391,17 +392,21 @@ def _concerned(tx: Transaction, message_row: int, receipt: Receipt) -> list[_Con
     return concerned
 
 
-def _move(tx: Transaction, one: _Concerned, receipt: Receipt, at: datetime) -> None:
+def _move(tx: Transaction, one: _Concerned, receipt: Receipt, at: datetime) -> DeliveryState:
     after, cause = one.state, None
     for evidence in one.said:
-        if (acknowledged := _ACKNOWLEDGED_BY.get(evidence.event)) is not None:
+        acknowledged = _ACKNOWLEDGED_BY.get(evidence.event)
+        if acknowledged is not None and evidence.reason is not Reason.TAKEN_BACK:
             tx.run(SQL["acknowledged_there"], one.row, acknowledged)
+        refused = evidence.reason is not Reason.TAKEN_BACK and after not in FINAL
+        if evidence.event is Event.CONTENT_HANDOVER_FAILURE and refused:
+            tx.run(SQL["put_back"], one.row, evidence.detail)
         moved = lifecycle.settle(after, evidence.event, evidence.reason)
         certain = one.reason == Reason.OUTCOME_UNKNOWN and moved in lifecycle.NEGATIVE
         if moved is not after or certain:
             after, cause = moved, evidence
     if cause is None:
-        return
+        return after
     failed = after in lifecycle.NEGATIVE
     tx.run(
         SQL["settle"],
@@ -415,6 +420,7 @@ def _move(tx: Transaction, one: _Concerned, receipt: Receipt, at: datetime) -> N
     )
     if one.state is DeliveryState.HELD:
         tx.run(SQL["let_go"], one.row)
+    return after
 
 
 def _send_back(tx: Transaction, neighbours: set[NodeId], digest: Digest) -> set[NodeId]:

@@ -1,7 +1,7 @@
 """Operations on the recipient's side, and those of tokens and single audit entries.
 
 Touches: deliveries served here, receipts, returns, tokens.
-Raises:  NotFoundError, IllegalStepError.
+Raises:  NotFoundError, TakenBackError, IllegalStepError.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from relay import lifecycle
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.ports import Acknowledgement, Caller, TokenView
-from relay.errors import NotFoundError
+from relay.errors import TAKEN_BACK, NotFoundError, TakenBackError
 from relay.journal.carrying import apply_receipt
 from relay.journal.rows import instant, maybe_instant, ms
 from relay.journal.writer import Transaction
@@ -26,6 +26,7 @@ def mark_fetched(
 ) -> None:
     """Before the first byte leaves. Only the first fetch changes anything."""
     row, state, message, _ = _delivery(tx, delivery_id)
+    _refuse_taken_back(state)
     after = lifecycle.step(state, Happening.FETCHED)
     if after is state:
         return
@@ -58,6 +59,7 @@ def acknowledge(
     row, state, message, current = _delivery(tx, delivery_id)
     if current in {acknowledgement, Acknowledgement.DONE}:
         return set()
+    _refuse_taken_back(state)
     if acknowledgement is Acknowledgement.DONE:
         lifecycle.step(state, Happening.ACKNOWLEDGED)
     tx.run(
@@ -82,6 +84,11 @@ def acknowledge(
         return set()
     found = tx.run("SELECT message_row FROM deliveries WHERE delivery_row = ?", row).fetchone()
     return apply_receipt(tx, node, found[0], *proof, at)
+
+
+def _refuse_taken_back(state: DeliveryState) -> None:
+    if state is DeliveryState.TAKEN_BACK:
+        raise TakenBackError(TAKEN_BACK)
 
 
 def _delivery(

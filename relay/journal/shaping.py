@@ -88,6 +88,9 @@ class ShapeTable:
             for node in waiting.keys() | parked.keys()
         }
 
+    async def put_back(self) -> int:
+        return await self._one(SQL["put_back"])
+
     async def last_errors(self) -> dict[NodeId, str]:
         return dict(await self.journal.rows(SQL["last_errors"]))
 
@@ -122,7 +125,8 @@ def _facts(row: Any, ahead: int) -> WayFacts:
         since=instant(row[4]),
         frozen=row[5],
         ahead=ahead,
-        intervention=_intervention(row[10:]),
+        intervention=_intervention(row[10:14]),
+        put_back=bool(row[14]),
     )
 
 

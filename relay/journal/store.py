@@ -65,11 +65,10 @@ from relay.errors import (
     NotFoundError,
     QuotaError,
 )
-from relay.journal import admitting, carrying, epochs, handing, views
+from relay.journal import admitting, carrying, epochs, handing, obliging, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
-from relay.journal.sql import load
 from relay.journal.writer import HeadSigner, Transaction, Writer
 from relay.lifecycle import IllegalStepError
 from relay.model import (
@@ -91,7 +90,9 @@ from relay.model import (
 from relay.wire.receipt import read_receipt
 
 DATABASE = "journal.sqlite"
-VIEWS = load("views")
+VIEWS = views.SQL
+_READER_CACHE_KIB = 16_384
+"""Lists of a large journal come back to the same pages; without it each is read anew."""
 _UNKNOWN = sys.maxsize
 """Rows of an operation that may touch any number, and is not on the way of a document that goes well."""
 _PRAGMAS = (
@@ -185,6 +186,7 @@ class SqliteJournal:
         uri = f"{(self._folder / DATABASE).absolute().as_uri()}?mode=ro"
         self._reader = await self._exits.enter_async_context(aiosqlite.connect(uri, uri=True))
         await self._reader.execute("PRAGMA query_only = ON")
+        await self._reader.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
 
     async def close(self) -> None:
         """Finish what waits and close; safe to repeat."""
@@ -437,7 +439,9 @@ class SqliteJournal:
     async def inbox(
         self, agencies: frozenset[AgencyCode] | None, query: InboxQuery
     ) -> list[InboxItem]:
-        rows = await self.rows(VIEWS["inbox"], views.inbox_values(agencies, query))
+        rows = await self.rows(
+            views.inbox_statement(agencies, query), views.inbox_values(agencies, query)
+        )
         return [views.inbox_item(row) for row in rows]
 
     async def inbox_count(self, agencies: frozenset[AgencyCode], kind: MessageType) -> int:
@@ -472,7 +476,9 @@ class SqliteJournal:
     async def sent(
         self, agencies: frozenset[AgencyCode] | None, query: SentQuery
     ) -> list[SentItem]:
-        rows = await self.rows(VIEWS["sent"], views.sent_values(agencies, query))
+        rows = await self.rows(
+            views.sent_statement(agencies, query), views.sent_values(agencies, query)
+        )
         return [views.sent_item(row) for row in rows]
 
     async def message(self, message_id: MessageId) -> MessageView | None:
@@ -483,8 +489,9 @@ class SqliteJournal:
         deliveries = await self.rows(VIEWS["message_deliveries"], key)
         receipts = await self.rows(VIEWS["message_receipts"], key)
         reports = await self.rows(VIEWS["message_reports"], key)
+        asked = await self.rows(obliging.SQL["of_message"], key)
         many = len(deliveries) > MANY_RECIPIENTS
-        return await aside(many, _message_view, rows[0], deliveries, receipts, reports)
+        return await aside(many, _message_view, rows[0], deliveries, receipts, reports, asked)
 
     async def receipt(self, digest: Digest) -> tuple[Signed, frozenset[AgencyCode]] | None:
         rows = await self.rows(
@@ -587,7 +594,7 @@ def _seal(rows: Sequence[Any]) -> Seal | None:
 
 
 def _message_view(
-    row: Any, deliveries: list[Any], receipts: list[Any], reports: list[Any]
+    row: Any, deliveries: list[Any], receipts: list[Any], reports: list[Any], asked: list[Any]
 ) -> MessageView:
     read = [(Digest(digest), read_receipt(document)) for digest, document in receipts]
-    return views.message_view(row, deliveries, read, reports)
+    return views.message_view(row, deliveries, read, reports, asked)

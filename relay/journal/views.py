@@ -8,9 +8,9 @@ Touches: nothing but the rows it is given. Trusts: the journal's own rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from relay.delivery.ports import (
     Acknowledgement,
@@ -19,6 +19,7 @@ from relay.delivery.ports import (
     InboxItem,
     InboxQuery,
     MessageView,
+    ObligationView,
     ReceiptView,
     SentItem,
     SentQuery,
@@ -35,8 +36,11 @@ from relay.delivery.records import (
     Waiting,
 )
 from relay.journal.rows import findings_of, instant, maybe_instant, ms, trace_of
+from relay.journal.sql import load
+from relay.lifecycle import NEGATIVE, WAITING_OR_HELD
 from relay.model import (
     AgencyCode,
+    BusinessState,
     DeliveryId,
     DeliveryState,
     Digest,
@@ -44,6 +48,8 @@ from relay.model import (
     MessageId,
     MessageType,
     NodeId,
+    ObligationKind,
+    ObligationState,
     Priority,
     Reason,
     Receipt,
@@ -54,6 +60,8 @@ from relay.model import (
 )
 
 Row = Sequence[Any]
+SQL = load("views")
+View = TypeVar("View")
 
 
 def inbox_values(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> dict[str, object]:
@@ -68,7 +76,80 @@ def inbox_values(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> d
         "until": _ms(query.until),
         "limit": query.limit,
         "skip": query.skip,
+        "most": query.skip + query.limit,
     }
+
+
+def inbox_statement(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> str:
+    """With only the conditions that are asked, so that an index serves each of them."""
+    if agencies is None:
+        return SQL["inbox"]
+    asked = ["inbox_listed"]
+    if query.acknowledgement is not None:
+        asked.append(_ASKED.get(query.acknowledgement, "inbox_acknowledged"))
+    elif not query.every_state:
+        asked.append("inbox_open")
+    if query.acknowledgement is Acknowledgement.DONE:
+        asked.remove("inbox_listed")  # it cannot be but handed over
+    asked += _bounds("inbox", query)
+    by_day = query.acknowledgement is Acknowledgement.DONE and not query.after
+    asked += [] if by_day else ["inbox_after"]
+    join = "" if query.message_type is None else SQL["inbox_kind_join"]
+    first = SQL["inbox_first"].replace("{join}", join)
+    first = first.replace(
+        "{inner}", "d.available_at, d.inbox_cursor" if by_day else "d.inbox_cursor"
+    )
+    return (
+        SQL["inbox_of"]
+        .replace("{first}", _of_each(first, agencies, asked))
+        .replace("{places}", "2, 1" if by_day else "1")
+        .replace("{order}", "w.at, w.cursor" if by_day else "w.cursor")
+    )
+
+
+def sent_statement(agencies: frozenset[AgencyCode] | None, query: SentQuery) -> str:
+    """The same for what was sent."""
+    if query.message_id is not None:
+        return SQL["sent_one"]
+    if agencies is None:
+        return SQL["sent"]
+    asked = _bounds("sent", query)
+    for name, states in (("sent_under_way", _UNDER_WAY), ("sent_failed", _FAILED)):
+        if query.states is not None and query.states <= states:
+            first = SQL["sent_by_state"].replace("{some}", SQL[name])
+            return SQL["sent_of"].replace("{first}", first.replace("{filters}", _joined(asked)))
+    if query.states is not None:
+        asked.append("sent_states")
+    return SQL["sent_of"].replace("{first}", _of_each(SQL["sent_first"], agencies, asked))
+
+
+def _bounds(which: str, query: InboxQuery | SentQuery) -> list[str]:
+    """Names of the conditions that are asked."""
+    given = {"kind": query.message_type, "since": query.since, "until": query.until}
+    return [f"{which}_{name}" for name, value in given.items() if value is not None]
+
+
+def _of_each(first: str, agencies: Collection[str], asked: Sequence[str]) -> str:
+    """One walk along an index for each agency. Codes are named by their place in :agencies, so no text
+    of theirs comes into the statement."""
+    filled = first.replace("{filters}", _joined(asked))
+    if len(agencies) > _MOST_WALKS:
+        return filled.replace("= {code}", "IN (SELECT value FROM json_each(:agencies))")
+    codes = (f":agencies ->> {place}" for place in range(len(agencies)))
+    return "\nUNION ALL ".join(filled.replace("{code}", f"({one})") for one in codes) or _NOTHING
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " ".join(SQL[name] for name in names)
+
+
+_MOST_WALKS = 100
+"""SQLite joins five hundred; whoever speaks for more agencies has their rows sorted."""
+_NOTHING = "SELECT * FROM (SELECT NULL, NULL LIMIT 0)"
+_ASKED = {Acknowledgement.DONE: "inbox_done", Acknowledgement.INITIAL: "inbox_put_back"}
+"""What was put back waits again, as what was never taken."""
+_FAILED = frozenset({*NEGATIVE, DeliveryState.TAKEN_BACK})
+_UNDER_WAY = WAITING_OR_HELD | {DeliveryState.RELAYED}
 
 
 def sent_values(agencies: frozenset[AgencyCode] | None, query: SentQuery) -> dict[str, object]:
@@ -80,6 +161,8 @@ def sent_values(agencies: frozenset[AgencyCode] | None, query: SentQuery) -> dic
         "until": _ms(query.until),
         "limit": query.limit,
         "skip": query.skip,
+        "most": query.skip + query.limit,
+        "states": None if query.states is None else json.dumps(sorted(query.states)),
     }
 
 
@@ -106,17 +189,20 @@ def inbox_item(row: Row) -> InboxItem:
         updated_at=instant(row[14]),
         seal_kind=SealKind(row[15]),
         answering=None if row[16] is None else Answering(row[16], row[17], row[18], row[19]),
+        business=BusinessState(row[20]),
+        obligation=None if row[21] is None else ObligationState(row[21]),
+        put_back_because=row[22],
     )
 
 
 def handover_facts(row: Row) -> HandoverFacts:
     return HandoverFacts(
         item=inbox_item(row),
-        origin=NodeId(row[20]),
-        recipient=AgencyCode(row[21]),
-        previous=Digest(row[22]),
-        transfer_id=None if row[23] is None else TransferId(row[23]),
-        sent_by=None if row[24] is None else NodeId(row[24]),
+        origin=NodeId(row[23]),
+        recipient=AgencyCode(row[24]),
+        previous=Digest(row[25]),
+        transfer_id=None if row[26] is None else TransferId(row[26]),
+        sent_by=None if row[27] is None else NodeId(row[27]),
     )
 
 
@@ -136,6 +222,8 @@ def sent_item(row: Row) -> SentItem:
         reason=None if row[11] is None else Reason(row[11]),
         detail=row[12],
         failed_at_node=None if row[13] is None else NodeId(row[13]),
+        business=BusinessState(row[14]),
+        obligation=None if row[15] is None else ObligationState(row[15]),
     )
 
 
@@ -231,8 +319,11 @@ def message_view(
     deliveries: Sequence[Row],
     receipts: Sequence[tuple[Digest, Receipt]],
     reports: Sequence[Row],
+    obligations: Sequence[Row],
 ) -> MessageView:
     by_recipient = _receipt_views(receipts)
+    said = _by_delivery(reports, 7, _status)
+    asked = _by_delivery(obligations, 15, obligation_view)
     return MessageView(
         message_id=MessageId(row[1]),
         origin=NodeId(row[2]),
@@ -249,12 +340,24 @@ def message_view(
         seal_kind=None if row[13] is None else SealKind(row[13]),
         linked_to=None if row[14] is None else MessageId(row[14]),
         findings=findings_of(row[15]),
-        deliveries=tuple(_delivery_view(d, by_recipient, reports) for d in deliveries),
+        deliveries=tuple(_delivery_view(d, by_recipient, said, asked) for d in deliveries),
     )
 
 
+def _by_delivery(
+    rows: Sequence[Row], key: int, view: Callable[[Row], View]
+) -> dict[str, list[View]]:
+    found: dict[str, list[View]] = {}
+    for row in rows:
+        found.setdefault(row[key], []).append(view(row))
+    return found
+
+
 def _delivery_view(
-    row: Row, receipts: Mapping[AgencyCode, list[ReceiptView]], reports: Sequence[Row]
+    row: Row,
+    receipts: Mapping[AgencyCode, list[ReceiptView]],
+    said: Mapping[str, list[StatusView]],
+    asked: Mapping[str, list[ObligationView]],
 ) -> DeliveryView:
     recipient = AgencyCode(row[1])
     state = DeliveryState(row[3])
@@ -271,7 +374,9 @@ def _delivery_view(
         reason=None if row[8] is None else Reason(row[8]),
         detail=row[9],
         receipts=tuple(_in_order_of_the_way(receipts.get(recipient, []))),
-        statuses=tuple(_status(r) for r in reports if recipient in (r[1], r[2])),
+        statuses=tuple(said.get(row[0], ())),
+        business=BusinessState(row[13]),
+        obligations=tuple(asked.get(row[0], ())),
     )
 
 
@@ -327,4 +432,24 @@ def _status(row: Row) -> StatusView:
         description=row[3],
         timestamp=row[4],
         arrived_at=instant(row[6]),
+    )
+
+
+def obligation_view(row: Row) -> ObligationView:
+    return ObligationView(
+        cursor=row[0],
+        kind=ObligationKind(row[1]),
+        state=ObligationState(row[2]),
+        answer=row[3],
+        cause=MessageId(row[4]),
+        document=None if row[5] is None else MessageId(row[5]),
+        delivery_id=None if row[6] is None else DeliveryId(row[6]),
+        sender=AgencyCode(row[7]),
+        recipient=AgencyCode(row[8]),
+        document_id=row[9],
+        notation=row[10],
+        promulgation_date=row[11],
+        asked_at=instant(row[12]),
+        due_at=instant(row[13]),
+        settled_at=maybe_instant(row[14]),
     )

@@ -11,19 +11,26 @@ from functools import partial
 
 from relay.delivery.agreeing import Agreement
 from relay.delivery.asking import Questions
+from relay.delivery.directory.desk import DirectoryDesk
+from relay.delivery.directory.passing import DirectoryCourier
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.neighbours.channel import Channel
 from relay.delivery.neighbours.retry import RetryPolicy
+from relay.delivery.records import Wire
 from relay.delivery.recovery.readmitting import Readmitter
 from relay.delivery.recovery.recovering import OLDEST, RecoveryDesk
+from relay.delivery.requests import Deadlines
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.sealing import SealingDesk
 from relay.journal.recovering import RecoveryTable
 from relay.model import NodeId
+from relay.node.bridging import Bridges, join_ways, make_bridges
+from relay.node.directory import make_directory_courier
 from relay.node.ground import Ground
 from relay.node.listeners import neighbours_tls
 from relay.settings.sections import DeliverySection
+from relay.settings.settings import Settings
 from relay.signing.tls import peer_node
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.recovering import RecoveryClient
@@ -32,12 +39,17 @@ from relay.transport.nodes.recovering import RecoveryClient
 @dataclass(frozen=True, slots=True)
 class Carrying:
     wire: NodesClient
+    ways: Wire
+    """The wire and the bridges."""
+    bridges: Bridges
     returns: ReturnDesk
     dispatcher: Dispatcher
     sealing: SealingDesk
     expiry: ExpiryDesk
     recovery: RecoveryDesk
     agreement: Agreement
+    directory: DirectoryDesk
+    passing: DirectoryCourier
 
     def waits_for(self) -> str | None:
         """What must be over before anything new is accepted; None when nothing is."""
@@ -67,7 +79,19 @@ def retry_policy(delivery: DeliverySection) -> RetryPolicy:
     )
 
 
-def make_carrying(ground: Ground, wire: NodesClient, agreement: Agreement) -> Carrying:
+def deadlines(settings: Settings) -> Deadlines:
+    found = settings.business
+    return Deadlines(
+        found.take_back_within, found.revoke_within, found.update_within, found.replace_within
+    )
+
+
+def make_carrying(
+    ground: Ground, wire: NodesClient, agreement: Agreement, directory: DirectoryDesk
+) -> Carrying:
+    bridges = make_bridges(ground)
+    ways = join_ways(ground, wire, bridges)
+    passing = make_directory_courier(ground, wire, directory)
     returns = ReturnDesk(
         ground.node,
         ground.directory,
@@ -81,29 +105,50 @@ def make_carrying(ground: Ground, wire: NodesClient, agreement: Agreement) -> Ca
     def met(neighbour: NodeId) -> None:
         expiry.met(neighbour)
         recovery.met(neighbour)
+        passing.met(neighbour)
 
     dispatcher = Dispatcher(
         ground.node,
         ground.journal,
         ground.notary,
-        wire,
+        ways,
         returns,
         ground.policy,
         ground.clock,
         random.SystemRandom().random,
-        {n: Channel(n, ground.settings.delivery.transfers_at_once) for n in ground.neighbours},
+        _channels(ground),
         met,
         ground.settings.delivery.clock_tolerance,
+        bridges.names,
     )
     sealing = SealingDesk(ground.node, ground.journal, ground.notary, ground.clock, dispatcher.look)
-    expiry = _expiry(ground, wire, dispatcher, agreement)
+    expiry = _expiry(ground, ways, dispatcher, agreement)
     recovery = _recovery(ground, wire, dispatcher, agreement)
-    return Carrying(wire, returns, dispatcher, sealing, expiry, recovery, agreement)
+    return Carrying(
+        wire=wire,
+        ways=ways,
+        bridges=bridges,
+        returns=returns,
+        dispatcher=dispatcher,
+        sealing=sealing,
+        expiry=expiry,
+        recovery=recovery,
+        agreement=agreement,
+        directory=directory,
+        passing=passing,
+    )
 
 
-def _expiry(
-    ground: Ground, wire: NodesClient, dispatcher: Dispatcher, agreement: Agreement
-) -> ExpiryDesk:
+def _channels(ground: Ground) -> dict[NodeId, Channel]:
+    settings = ground.settings
+    found = {n: Channel(n, settings.delivery.transfers_at_once) for n in ground.neighbours}
+    for one in settings.bridges:
+        most = one.packages_at_once
+        found[NodeId(one.id)] = Channel(NodeId(one.id), most, window=min(4, most))
+    return found
+
+
+def _expiry(ground: Ground, wire: Wire, dispatcher: Dispatcher, agreement: Agreement) -> ExpiryDesk:
     return ExpiryDesk(
         ground.node,
         ground.journal,
@@ -135,7 +180,9 @@ def _recovery(
         RecoveryClient(wire, journal, ground.limits),
         notary,
         journal,
-        Readmitter(ground.place, ground.directory, journal, notary, clock),
+        Readmitter(
+            ground.place, ground.directory, journal, notary, clock, deadlines(ground.settings)
+        ),
         ground.policy,
         ground.settings.delivery.clock_tolerance,
         clock,

@@ -7,25 +7,31 @@ Raises:  SettingsError where the settings name nobody who can speak for the node
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
+from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.carry.courier import Courier
 from relay.delivery.inbox import InboxDesk
+from relay.delivery.obligations import ObligationDesk
 from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.queue import QueueDesk
 from relay.delivery.operators.tokens import TokenDesk
 from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
+from relay.delivery.verdicts import VerdictDesk
+from relay.journal.business import Arrivals, ObligationTable, Verdicts
 from relay.journal.operating import OperatingTable
 from relay.journal.refusals import Refusals
 from relay.journal.reminding import ReminderTable
 from relay.journal.shaping import ShapeTable
 from relay.journal.shelf import Shelf
-from relay.node.carrying import Carrying
+from relay.node.carrying import Carrying, deadlines
+from relay.node.directory import codes_of
 from relay.node.ground import Ground
-from relay.offline import speaker
+from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
 
@@ -40,12 +46,18 @@ class Desks:
     reminding: RemindingDesk
     control: ControlDesk
     queue: QueueDesk
+    verdicts: VerdictDesk
+    obligations: ObligationDesk
+    arrivals: ArrivalDesk
 
 
 def make_desks(ground: Ground, carrying: Carrying) -> Desks:
     node, journal, clock = ground.node, ground.journal, ground.clock
-    intake = _intake(ground, carrying)
-    transfers = _transfers(ground, carrying)
+    verdicts = VerdictDesk(
+        node, Verdicts(journal, node), ground.notary, clock, carrying.dispatcher.receipts_wait
+    )
+    intake = _intake(ground, carrying, verdicts)
+    transfers = _transfers(ground, carrying, verdicts)
     return Desks(
         intake,
         RefusalDesk(
@@ -57,7 +69,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             clock,
         ),
         InboxDesk(node, journal, ground.notary, clock, carrying.dispatcher.receipts_wait),
-        TokenDesk(node, ground.directory, journal, clock),
+        TokenDesk(node, ground.directory, journal, clock, partial(codes_of, ground)),
         transfers,
         _courier(ground, carrying, transfers),
         _reminding(ground, carrying),
@@ -69,10 +81,22 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             clock,
             carrying.wire.certificate,
         ),
+        verdicts,
+        ObligationDesk(
+            ObligationTable(journal, node), clock, ground.policy.grace, ground.directory.resolve
+        ),
+        ArrivalDesk(
+            node,
+            spoken_for(ground.settings, ground.directory),
+            Arrivals(journal),
+            intake,
+            journal,
+            clock,
+        ),
     )
 
 
-def _intake(ground: Ground, carrying: Carrying) -> GuardedIntake:
+def _intake(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> GuardedIntake:
     desk = IntakeDesk(
         ground.place,
         ground.directory,
@@ -82,11 +106,13 @@ def _intake(ground: Ground, carrying: Carrying) -> GuardedIntake:
         ground.clock,
         carrying.dispatcher.offer,
         carrying.sealing.wake,
+        deadlines(ground.settings),
+        verdicts.wake,
     )
     return GuardedIntake(desk, carrying.waits_for)
 
 
-def _transfers(ground: Ground, carrying: Carrying) -> TransferDesk:
+def _transfers(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> TransferDesk:
     return TransferDesk(
         ground.place,
         ground.directory,
@@ -98,6 +124,8 @@ def _transfers(ground: Ground, carrying: Carrying) -> TransferDesk:
         carrying.dispatcher.offer,
         carrying.recovery.late,
         lambda: carrying.agreement.doubted,
+        deadlines(ground.settings),
+        verdicts.wake,
     )
 
 
@@ -129,7 +157,7 @@ def _control(ground: Ground, carrying: Carrying) -> ControlDesk:
         ground.journal,
         OperatingTable(ground.journal, ground.node),
         ground.notary,
-        carrying.wire,
+        carrying.ways,
         ground.clock,
         carrying.dispatcher,
         carrying.sealing.wake,

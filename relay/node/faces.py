@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay import __version__
+from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
@@ -19,13 +20,11 @@ from relay.journal.ahead import AheadFiles
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.ground import Ground
-from relay.routing.directory import Directory
-from relay.settings.settings import Settings
+from relay.node.systems import ServedSystems
 from relay.signing.tls import peer_node
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
-from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Systems
 from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
 from relay.transport.nodes.runner import nodes_runner
@@ -45,6 +44,7 @@ class Faces:
     logbook: Logbook
     ready: Callable[[], str | None]
     """Why the node takes nothing, or None."""
+    served: ServedSystems
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -64,6 +64,7 @@ class Faces:
             refusals=self.turned_away,
             pressure=self.pressure,
             may_have_had=self.carrying.recovery.may_have_had,
+            directory=self.carrying.directory.keeper,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -76,13 +77,16 @@ class Faces:
             self.desks.inbox,
             OutboxDesk(ground.journal),
             ground.journal,
-            _systems(settings, ground.directory),
+            self.served.systems,
             ground.limits,
             ground.clock.now,
             ground.directory.resolve,
             gate=self.pressure,
             bounds=Bounds(get_bytes=settings.limits.getedoc_bytes),
             refusals=self.turned_away,
+            binding=self.served.binding,
+            rest_prefix=settings.listen.rest_prefix,
+            directory=self.carrying.directory,
         )
         return AxisRunner(app, self.turned_away, shutdown_timeout=self._patience)
 
@@ -112,24 +116,15 @@ class Faces:
             control=desks.control,
             queue=desks.queue,
             courier=desks.courier,
+            systems=self.served.desk,
+            obliged=desks.obligations,
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,
+            directory=DirectoryDoor(self.carrying.directory, self.ground.place),
         )
 
     @property
     def _patience(self) -> float:
         """Seconds; see Listeners.leave."""
         return self.ground.settings.delivery.drain.total_seconds() / 4
-
-
-def _systems(settings: Settings, directory: Directory) -> Systems:
-    return Systems(
-        System(
-            systemid=one.systemid,
-            secrets=(one.secret_bytes(),),
-            agencies=directory.forms_of(one.agencies),
-            freshness=Freshness(FreshnessPolicy(one.freshness), one.freshness_window),
-        )
-        for one in settings.systems
-    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relay.agencies import day_of
 from relay.delivery.clock import Clock
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.envelope.limits import Limits
@@ -16,6 +17,7 @@ from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
 from relay.settings.settings import Settings
 from relay.signing.notary import NodeNotary
+from relay.signing.secrets import SecretBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Ground:
     clock: Clock
     policy: RetryPolicy
     limits: Limits
+    box: SecretBox
 
     @property
     def node(self) -> NodeId:
@@ -38,10 +41,13 @@ class Ground:
         return self.place.neighbours
 
 
-def place_of(settings: Settings) -> Place:
+def place_of(settings: Settings, directory: Directory, clock: Clock) -> Place:
     return Place(
         NodeId(settings.node.id),
         settings.uplink,
         frozenset(NodeId(n.id) for n in settings.neighbours),
         unknown_to_uplink=settings.directory.unknown_codes == "uplink",
+        bridges=tuple(bridge.route(directory) for bridge in settings.bridges),
+        forwards=settings.directory.closed_codes == "forward",
+        today=lambda: day_of(clock.now()),
     )

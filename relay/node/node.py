@@ -18,6 +18,7 @@ from aiohttp import web
 from relay import __version__
 from relay.delivery.agreeing import Agreement
 from relay.delivery.clock import Clock
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
@@ -30,12 +31,15 @@ from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
 from relay.node.background import Background
-from relay.node.carrying import Carrying, make_carrying, make_wire, retry_policy
+from relay.node.bridging import make_pollers
+from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
 from relay.node.desks import make_desks
+from relay.node.directory import make_directory_desk
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, faces_tls, nodes_tls
+from relay.node.systems import ServedSystems, serve_systems
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
 from relay.settings.settings import Settings
@@ -100,7 +104,10 @@ class Node:
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
         ground = self._ground(directory, keys)
-        carrying = self._carry(ground)
+        directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
+        await directory_desk.keeper.start()
+        await directory_desk.start()
+        carrying = self._carry(ground, directory_desk)
         ahead = self._watch_over_disk(ground, carrying)
         self._exits.push_async_callback(self._drain, carrying.dispatcher)
         await self._serve(ground, carrying, ahead)
@@ -123,7 +130,8 @@ class Node:
         self._exits.push_async_callback(self._note, "node-stopped")
 
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
-        settings, place = self._settings, place_of(self._settings)
+        settings = self._settings
+        place = place_of(settings, directory, self._clock)
         notary = NodeNotary(
             place.node,
             keys.sign,
@@ -131,6 +139,7 @@ class Node:
             keys.trust,
             directory.aliases,
             seals_at_once=not settings.keys.slow,
+            gateway=keys.gateway,
         )
         return Ground(
             settings,
@@ -141,13 +150,16 @@ class Node:
             self._clock,
             retry_policy(settings.delivery),
             Limits(envelope_bytes=settings.limits.envelope_bytes),
+            keys.box,
         )
 
-    def _carry(self, ground: Ground) -> Carrying:
+    def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:
         wire = make_wire(ground)
         self._exits.push_async_callback(wire.close)
         self._agreement = self._agree(ground, wire)
-        carrying = make_carrying(ground, wire, self._agreement)
+        carrying = make_carrying(ground, wire, self._agreement, directory)
+        self._exits.push_async_callback(carrying.bridges.close)
+        self._background.run("directory", directory.keeper.run())
         self._pressure.recovering = carrying.waits_for
         self._background.run("clock", self._steady.watch(self._jumped))
         self._background.run("dispatcher", carrying.dispatcher.run())
@@ -197,24 +209,45 @@ class Node:
             ahead,
             self._logbook,
             self._ready,
+            serve_systems(ground, carrying.directory),
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
+        await faces.served.desk.load()
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
+        self._background.run("directories", carrying.passing.run())
         self._background.run("refusals", desks.refusals.run())
-        await self._listen(nodes, native, axis)
+        self._background.run("verdicts", desks.verdicts.run())
+        self._background.run("obligations", desks.obligations.run())
+        self._background.run("arrivals", desks.arrivals.run())
+        for poller in make_pollers(
+            ground,
+            carrying.bridges,
+            carrying.dispatcher,
+            self._pressure,
+            deadlines(self._settings),
+            desks.verdicts.wake,
+        ):
+            self._background.run(f"bridge-{poller.bridge}", poller.run())
+        await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET
         await self._listeners.control(control, control_socket)
 
     async def _listen(
-        self, nodes: web.AppRunner, native: web.AppRunner, axis: web.AppRunner
+        self,
+        nodes: web.AppRunner,
+        native: web.AppRunner,
+        axis: web.AppRunner,
+        served: ServedSystems,
     ) -> None:
         listen, listeners, tls = self._settings.listen, self._listeners, faces_tls(self._settings)
         stranger = self._turned_away.stranger
         tls_of_nodes = telling(nodes_tls(self._settings), lambda: stranger("nodes", "tls"))
         await listeners.listen("nodes", nodes, listen.nodes, tls_of_nodes)
         await listeners.listen("native", native, listen.native, tls)
-        await listeners.listen("axis", axis, listen.axis, tls)
+        tls_of_axis = faces_tls(self._settings)
+        served.show_certificates(tls_of_axis)
+        await listeners.listen("axis", axis, listen.axis, tls_of_axis)
 
     async def _drain(self, dispatcher: Dispatcher) -> None:
         """Nothing new from anywhere; then one bounded wait for all that is under way.

@@ -12,6 +12,7 @@ from itertools import combinations
 from relay.errors import SettingsError
 from relay.model import NodeId
 from relay.routing.directory import Directory
+from relay.settings.bridges import bridge_problems, misplaced_bridges
 from relay.settings.directory import directory_of, repeated
 from relay.settings.sections import ListenSection
 from relay.settings.sound import Sound
@@ -25,6 +26,8 @@ def contradictions(sound: Sound) -> Iterator[str]:
         yield from sound.retention.problems(sound.delivery)
     if sound.listen is not None:
         yield from _taken_twice(sound.listen)
+        yield from _unprovable(sound.listen, sound)
+    yield from bridge_problems(sound.bridges, sound.neighbours, sound.keys)
     if sound.directory is None:
         return
     try:
@@ -37,6 +40,7 @@ def contradictions(sound: Sound) -> Iterator[str]:
             yield f"neighbours: {neighbour.id} is not in the directory"
     if sound.node is not None:
         yield from _misplaced(sound.node, sound, directory)
+        yield from misplaced_bridges(sound.bridges, sound.node, directory)
 
 
 def _taken_twice(listen: ListenSection) -> Iterator[str]:
@@ -49,6 +53,14 @@ def _taken_twice(listen: ListenSection) -> Iterator[str]:
     for (one, host, port), (other, again, same) in combinations(found, 2):
         if port == same != "0" and _overlap(host, again):
             yield f"listen: {one} {host}:{port} and {other} {again}:{same} are the same port"
+
+
+def _unprovable(listen: ListenSection, sound: Sound) -> Iterator[str]:
+    """A client certificate is shown in a TLS handshake, or never."""
+    if listen.plain_http:
+        for system in sound.systems:
+            if system.certificates:
+                yield f"systems: {system.systemid} is bound to a certificate, plain_http shows none"
 
 
 def _overlap(host: str, other: str) -> bool:

@@ -13,16 +13,25 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from relay.errors import NoFileError, SettingsError
+from relay.agencies import Agency, NodeEntry
+from relay.errors import DirectoryError, NoFileError, SettingsError
 from relay.model import AgencyCode, NodeId
-from relay.routing.directory import Agency, Directory, NodeEntry
+from relay.routing.composing import Layer
+from relay.routing.directory import Directory
+from relay.routing.listing import Listing, read_csv, read_json
 from relay.settings.sections import AgencyRow, DirectoryFile, DirectorySection
 from relay.settings.wording import lines
 
 
 def directory_of(section: DirectorySection) -> Directory:
     """Raises SettingsError with the problems of all files."""
-    parts: list[DirectoryFile] = [section]
+    seed = seed_of(section)
+    return Directory(seed.nodes, seed.agencies)
+
+
+def seed_of(section: DirectorySection) -> Layer:
+    """What the configuration says, before anything that came later. Raises SettingsError."""
+    parts = [_listing(section)]
     problems: list[str] = []
     for path in section.files:
         try:
@@ -31,25 +40,39 @@ def directory_of(section: DirectorySection) -> Directory:
             problems += error.problems
     if problems:
         raise SettingsError(problems)
-    nodes = [row for part in parts for row in part.nodes]
-    twice = repeated(row.id for row in nodes)
+    nodes = tuple(entry for part in parts for entry in part.nodes)
+    twice = repeated(entry.node_id for entry in nodes)
     if twice:
         raise SettingsError([f"directory: node {node} is listed twice" for node in twice])
-    return Directory(
-        (
-            NodeEntry(NodeId(n.id), n.tier, None if n.parent is None else NodeId(n.parent))
-            for n in nodes
-        ),
-        (_agency(row) for part in parts for row in part.agencies),
-    )
+    return Layer(None, nodes, tuple(one for part in parts for one in part.agencies))
 
 
-def _read_directory(path: Path) -> DirectoryFile:
+_TABLES = {".csv": read_csv, ".json": read_json}
+"""For tables of a hundred thousand agencies, which TOML is slow to read."""
+
+
+def _read_directory(path: Path) -> Listing:
+    reader = _TABLES.get(path.suffix.lower())
+    if reader is not None:
+        try:
+            return reader(_text(path))
+        except DirectoryError as error:
+            raise SettingsError([f"{path}: {line}" for line in error.problems]) from None
     content = toml(path)
     try:
-        return DirectoryFile.model_validate(content)
+        return _listing(DirectoryFile.model_validate(content))
     except ValidationError as error:
         raise SettingsError([f"{path}: {line}" for line in lines(error, content)]) from None
+
+
+def _listing(part: DirectoryFile) -> Listing:
+    return Listing(
+        tuple(map(_agency, part.agencies)),
+        tuple(
+            NodeEntry(NodeId(n.id), n.tier, None if n.parent is None else NodeId(n.parent))
+            for n in part.nodes
+        ),
+    )
 
 
 def _agency(row: AgencyRow) -> Agency:
@@ -60,18 +83,32 @@ def _agency(row: AgencyRow) -> Agency:
         node=NodeId(row.node),
         old_code=None if row.old_code is None else AgencyCode(row.old_code),
         parent=None if row.parent is None else AgencyCode(row.parent),
+        mail=row.mail,
+        centre=row.centre,
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+        successors=tuple(AgencyCode(code) for code in row.successors),
+        deleted=row.deleted,
     )
 
 
 def toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([f"{path}: not TOML: {error}"]) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise NoFileError([f"{path}: {error.strerror}"]) from None
     except OSError as error:
         raise SettingsError([f"{path}: {error.strerror}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: not TOML: {error}"]) from None
+    except UnicodeDecodeError as error:
+        what = f"not {path.suffix.lstrip('.').upper() or 'TOML'}"
+        raise SettingsError([f"{path}: {what}: {error}"]) from None
 
 
 def repeated(names: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -66,7 +67,11 @@ def read(path: Path) -> Reading:
         problems = [*wrong, *unreadable, *unknown_sections(os.environ), *contradictions(sound)]
     finally:
         BASE.reset(token)
-    remarks = (*unknown_variables(os.environ), *_open_secrets(path, content))
+    remarks = (
+        *unknown_variables(os.environ),
+        *_open_secrets(path, content),
+        *_in_the_clear(sound),
+    )
     return Reading(settings, tuple(problems), sound, remarks)
 
 
@@ -89,13 +94,25 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 def _open_secrets(path: Path, content: Mapping[str, Any]) -> Iterator[str]:
     """No problem, because a file with nothing but its owner's group may be meant; a secret_file is 0600."""
-    rows = content.get("systems")
-    inline = isinstance(rows, list) and any(
-        isinstance(one, dict) and "secret" in one for one in rows
-    )
+    lists = [content.get("systems"), content.get("bridges")]
+    rows = [one for found in lists if isinstance(found, list) for one in found]
+    inline = any(isinstance(one, dict) and "secret" in one for one in rows)
     mode = stat.S_IMODE(path.stat().st_mode)
     if inline and mode & 0o077:
         yield f"{path} holds a secret and has mode {mode:04o}: others can read it; use secret_file, or mode 0600"
+
+
+def _in_the_clear(sound: Sound) -> Iterator[str]:
+    """No problem, because the way may be encrypted by something this node knows nothing of."""
+    listen = sound.listen
+    if listen is None or not (listen.plain_http and listen.plain_http_beyond_loopback):
+        return
+    for text in (*listen.axis, *listen.native):
+        if not ip_address(text.rpartition(":")[0].strip("[]")).is_loopback:
+            yield (
+                f"listen: {text} is served without TLS: whoever is on the way reads documents,"
+                " tokens and the secrets of REST calls, and can repeat signed calls"
+            )
 
 
 def unfit_data_dir(folder: Path, socket: str) -> Iterator[str]:

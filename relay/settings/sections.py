@@ -11,8 +11,8 @@ import re
 import stat
 from collections.abc import Iterator
 from contextvars import ContextVar
-from datetime import timedelta
-from ipaddress import ip_address
+from datetime import date, timedelta
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,7 +28,7 @@ from pydantic import (
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
 from relay.model import AgencyCode, Tier
-from relay.settings.wording import NODE_NAME, SYSTEMID, URL
+from relay.settings.wording import NODE_NAME, REST_PREFIX, SYSTEMID, URL
 
 SECRET_FILE_LIMIT_BYTES = 4096
 SAMPLE_SECRET = b"replace-me"
@@ -70,6 +70,16 @@ def _address(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    """ "10.1.0.0/16", "10.1.2.3" or an IPv6 network."""
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise ValueError(
+            f'{text[:60]!r} is not an address or network (CIDR) such as "10.1.0.0/16"'
+        ) from None
+
+
 def _code(text: str) -> AgencyCode:
     try:
         return normalise(text)
@@ -92,6 +102,7 @@ NodeName = Annotated[str, Field(pattern=NODE_NAME)]
 File = Annotated[Path, AfterValidator(_existing)]
 Place = Annotated[Path, AfterValidator(_located)]
 Address = Annotated[str, AfterValidator(_address)]
+Network = Annotated[str, AfterValidator(_network)]
 Code = Annotated[str, AfterValidator(_code)]
 Span = Annotated[timedelta, BeforeValidator(_number), AfterValidator(_positive)]
 
@@ -113,10 +124,14 @@ class ListenSection(Section):
     nodes: tuple[Address, ...] = ()
     plain_http: bool = False
     """Serve `axis` and `native` without TLS; only loopback addresses may."""
+    plain_http_beyond_loopback: bool = False
+    """They may all the same, where something else encrypts the way: a tunnel, a proxy beside the node."""
+    rest_prefix: Annotated[str, Field(pattern=REST_PREFIX)] = "/lgsp"
+    """Where the REST variant begins on `axis`: /lgsp/v1/sendEdoc."""
 
     @model_validator(mode="after")
     def _plain_only_at_home(self) -> ListenSection:
-        if self.plain_http:
+        if self.plain_http and not self.plain_http_beyond_loopback:
             for text in (*self.axis, *self.native):
                 host = text.rpartition(":")[0].strip("[]")
                 if not ip_address(host).is_loopback:
@@ -134,6 +149,10 @@ class KeysSection(Section):
     sign: KeyPair
     log: KeyPair
     agencies: tuple[KeyPair, ...] = ()
+    log_before: tuple[File, ...] = ()
+    """Key files of the log before this one: what they sealed is sealed anew at the start."""
+    gateway: KeyPair | None = None
+    """Seals what enters over a bridge; needed where there is one."""
     slow: bool = False
     """The signing key is slow (a token): accept first, seal afterwards."""
 
@@ -162,6 +181,12 @@ class AgencyRow(Section):
     node: NodeName
     old_code: Code | None = None
     parent: Code | None = None
+    mail: str = Field(default="", max_length=200)
+    centre: str = Field(default="", max_length=64)
+    valid_from: date | None = None
+    valid_to: date | None = None
+    successors: tuple[Code, ...] = Field(default=(), max_length=64)
+    deleted: bool = False
 
 
 class DirectoryFile(Section):
@@ -172,6 +197,15 @@ class DirectoryFile(Section):
 class DirectorySection(DirectoryFile):
     files: tuple[File, ...] = ()
     unknown_codes: Literal["refuse", "uplink"] = "refuse"
+    closed_codes: Literal["refuse", "forward"] = "refuse"
+    """What becomes of a document for a code that is closed (or not open yet): refused with the successor
+    named, or forwarded to it where there is exactly one."""
+    registrations: Literal["hold", "accept"] = "hold"
+    """Whether what a system registers waits for an operator's yes."""
+    valid_for: Span = timedelta(days=30)
+    """How long neighbours may take what this node says of its branch for news; renewed at half of it."""
+    grace: Span = timedelta(days=7)
+    """How long past that time a neighbour's word is still taken in."""
 
 
 class SystemSection(Section):
@@ -183,6 +217,12 @@ class SystemSection(Section):
     agencies: tuple[Code, ...] = Field(min_length=1)
     freshness: Literal["off", "warn", "enforce"] = "warn"
     freshness_window: Span = timedelta(days=1)
+    addresses: tuple[Network, ...] = ()
+    """Where it may call from; none: from anywhere."""
+    certificates: tuple[File, ...] = ()
+    """Client certificates it must connect with; none: it needs none."""
+    rest: bool = False
+    """The REST variant is switched on for it."""
 
     @model_validator(mode="after")
     def _one_secret(self) -> SystemSection:
@@ -199,19 +239,22 @@ class SystemSection(Section):
         """Without white space around it, which editors leave in files."""
         if self.secret_file is None:
             return (self.secret or "").encode()
-        try:
-            with self.secret_file.open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                content = file.read(SECRET_FILE_LIMIT_BYTES + 1)
-        except OSError as error:
-            raise ValueError(f"secret_file {self.secret_file}: {error.strerror}") from None
-        if mode & 0o077:
-            raise ValueError(
-                f"secret_file {self.secret_file} has mode {mode:04o}, limit 0600 (owner only)"
-            )
-        if len(content) > SECRET_FILE_LIMIT_BYTES:
-            raise ValueError(f"secret_file is over {SECRET_FILE_LIMIT_BYTES} bytes")
-        return content.strip()
+        return secret_in(self.secret_file)
+
+
+def secret_in(path: Path) -> bytes:
+    """The secret of a secret_file, which only its owner may read."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read(SECRET_FILE_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"secret_file {path}: {error.strerror}") from None
+    if mode & 0o077:
+        raise ValueError(f"secret_file {path} has mode {mode:04o}, limit 0600 (owner only)")
+    if len(content) > SECRET_FILE_LIMIT_BYTES:
+        raise ValueError(f"secret_file is over {SECRET_FILE_LIMIT_BYTES} bytes")
+    return content.strip()
 
 
 class LimitsSection(Section):
@@ -252,6 +295,17 @@ class DeliverySection(Section):
         if self.retry_first > self.retry_cap:
             raise ValueError(f"retry_first {self.retry_first} is over retry_cap {self.retry_cap}")
         return self
+
+
+class BusinessSection(Section):
+    """How long recipients have for their answer (15 or 16), and whom the node speaks for."""
+
+    take_back_within: Span = timedelta(days=3)
+    revoke_within: Span = timedelta(days=3)
+    update_within: Span = timedelta(days=7)
+    replace_within: Span = timedelta(days=7)
+    arrived_status_for: tuple[Code, ...] = ()
+    """Agencies served here whose systems send no statuses: the node makes their 01, marked as its own."""
 
 
 class RetentionSection(Section):

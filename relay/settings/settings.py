@@ -8,9 +8,12 @@ from __future__ import annotations
 from pydantic import field_validator
 
 from relay.model import NodeId
+from relay.routing.composing import Layer
 from relay.routing.directory import Directory
-from relay.settings.directory import directory_of
+from relay.settings.bridges import BridgeSection
+from relay.settings.directory import directory_of, seed_of
 from relay.settings.sections import (
+    BusinessSection,
     DeliverySection,
     DirectorySection,
     KeysSection,
@@ -36,8 +39,10 @@ class Settings(Section):
     directory: DirectorySection
     neighbours: tuple[NeighbourSection, ...] = ()
     systems: tuple[SystemSection, ...] = ()
+    bridges: tuple[BridgeSection, ...] = ()
     limits: LimitsSection = LimitsSection()
     delivery: DeliverySection = DeliverySection()
+    business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 
@@ -57,3 +62,7 @@ class Settings(Section):
     def make_directory(self) -> Directory:
         """From the files and the section itself. Raises SettingsError."""
         return directory_of(self.directory)
+
+    def make_seed(self) -> Layer:
+        """The same, as the layer on which what came later is laid. Raises SettingsError."""
+        return seed_of(self.directory)

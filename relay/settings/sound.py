@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from relay.errors import SettingsError
 from relay.model import NodeId
 from relay.routing.directory import Directory
+from relay.settings.bridges import BridgeSection
 from relay.settings.directory import directory_of
 from relay.settings.sections import (
     DeliverySection,
@@ -39,13 +40,14 @@ class Sound:
     data_dir: Path | None
     listen: ListenSection | None
     keys: Mapping[str, KeyPair]
-    """Of tls, sign and log."""
+    """Of tls, sign, log and gateway."""
     agencies: tuple[tuple[int, KeyPair], ...]
     """Of keys.agencies, with their numbers there."""
     trust: TrustSection | None
     directory: DirectorySection | None
     neighbours: tuple[NeighbourSection, ...]
     systems: tuple[SystemSection, ...]
+    bridges: tuple[BridgeSection, ...]
     delivery: DeliverySection | None
     retention: RetentionSection | None
 
@@ -62,7 +64,7 @@ def sound_sections(content: Mapping[str, Any]) -> Sound:
     named, keys = _table(content, "node"), _table(content, "keys")
     node = _sound(NodeSection, {"id": named.get("id"), "data_dir": "."})
     place = _sound(NodeSection, {"id": "any", "data_dir": named.get("data_dir")})
-    pairs = {name: _sound(KeyPair, keys.get(name)) for name in ("tls", "sign", "log")}
+    pairs = {name: _sound(KeyPair, keys.get(name)) for name in ("tls", "sign", "log", "gateway")}
     rows = keys.get("agencies")
     agencies = [_sound(KeyPair, row) for row in rows] if isinstance(rows, list | tuple) else []
     return Sound(
@@ -75,6 +77,7 @@ def sound_sections(content: Mapping[str, Any]) -> Sound:
         directory=_sound(DirectorySection, content.get("directory")),
         neighbours=_sound_rows(NeighbourSection, content.get("neighbours")),
         systems=_sound_rows(SystemSection, content.get("systems")),
+        bridges=_sound_rows(BridgeSection, content.get("bridges")),
         delivery=_sound(DeliverySection, content.get("delivery", {})),
         retention=_sound(RetentionSection, content.get("retention", {})),
     )

@@ -1,4 +1,5 @@
-"""Sign and prove what nodes tell each other: transfer headers, receipts, manifests of carry files.
+"""Sign and prove what nodes tell each other: transfer headers, receipts, manifests of carry files,
+directories of branches.
 
 Touches: nothing.
 Trusts:  the trust store; documents and signatures are the peer's.
@@ -19,6 +20,7 @@ from relay.signing.keys import Signer
 from relay.signing.trust import TrustStore
 from relay.signing.verifier import prove
 from relay.signing.xades import DocumentName, build
+from relay.wire.branch import Branch, read_branch, write_branch
 from relay.wire.carry import Manifest, read_carry, write_carry
 from relay.wire.receipt import read_receipt, write_receipt
 from relay.wire.transfer import read_transfer, write_transfer
@@ -73,6 +75,20 @@ def verify_carry(signed: Signed, trust: TrustStore, at: datetime | None) -> Mani
     manifest = read_carry(signed.document)
     _require_node(identity, manifest.sent_by, "the carry file is written by")
     return manifest
+
+
+def sign_branch(branch: Branch, signer: Signer, at: datetime) -> Signed:
+    """The directory's canonical bytes and their signature; the signer must be the issuer."""
+    _require_node(signer.identity, branch.issuer, "the directory is issued by")
+    return _sign(write_branch(branch), DocumentName.DIRECTORY, signer, at)
+
+
+def verify_branch(signed: Signed, trust: TrustStore, at: datetime | None) -> Branch:
+    """The directory, proven to be of the node that it says; what that may speak of is for the caller."""
+    identity = _prove(signed, DocumentName.DIRECTORY, trust, at)
+    branch = read_branch(signed.document)
+    _require_node(identity, branch.issuer, "the directory is issued by")
+    return branch
 
 
 def _sign(document: bytes, name: DocumentName, signer: Signer, at: datetime) -> Signed:

@@ -25,9 +25,11 @@ from relay.model import (
     TransferHeader,
 )
 from relay.signing.evidence import (
+    sign_branch,
     sign_carry,
     sign_receipt,
     sign_transfer,
+    verify_branch,
     verify_carry,
     verify_receipt,
     verify_transfer,
@@ -36,6 +38,7 @@ from relay.signing.faults import Fault
 from relay.signing.keys import Signer
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
+from relay.wire.branch import Branch
 from relay.wire.carry import Manifest
 
 
@@ -49,6 +52,8 @@ class NodeNotary:
     trust: TrustStore
     aliases: Callable[[AgencyCode], frozenset[str]]
     seals_at_once: bool = True
+    gateway: Signer | None = None
+    """Seals what enters over a bridge."""
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
         """With the agency's key where it is here, else with the node's own."""
@@ -56,6 +61,12 @@ class NodeNotary:
         if signer is not None:
             return make_seal(digest, SealKind.AGENCY, signer, at)
         return make_seal(digest, SealKind.NODE, self.signer, at)
+
+    def seal_entered(self, digest: Digest, at: datetime) -> Seal:
+        """Vouches only for these being the bytes that a remote without evidence handed over."""
+        if self.gateway is None:
+            raise SignatureError(Fault.WRONG_KIND, "this node has no gateway key")
+        return make_seal(digest, SealKind.GATEWAY, self.gateway, at)
 
     def check_supplied_seal(
         self, signature: bytes, digest: Digest, sender: AgencyCode, at: datetime
@@ -100,3 +111,9 @@ class NodeNotary:
 
     def check_carry(self, signed: Signed, at: datetime) -> Manifest:
         return verify_carry(signed, self.trust, at)
+
+    def sign_branch(self, branch: Branch, at: datetime) -> Signed:
+        return sign_branch(branch, self.signer, at)
+
+    def check_branch(self, signed: Signed) -> Branch:
+        return verify_branch(signed, self.trust, None)

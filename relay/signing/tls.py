@@ -12,6 +12,7 @@ the same authority's certificates for anything but TLS.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 from relay.errors import SettingsError, SignatureError
@@ -47,6 +48,28 @@ def face_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     _load_own(context, certificate, key)
     return context
+
+
+def ask_for_certificates(context: ssl.SSLContext, certificates: Iterable[bytes]) -> None:
+    """Let clients of a face show one of these certificates (DER); none has to. May be repeated while
+    the context serves. Each is trusted by itself: whose it is, the face compares."""
+    for der in certificates:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        try:
+            context.load_verify_locations(cadata=der)
+        except ssl.SSLError:
+            raise SettingsError(["a client certificate of a system cannot be read"]) from None
+
+
+def client_certificate(path: Path) -> bytes:
+    """The first certificate of a PEM file, as DER. Raises SettingsError."""
+    try:
+        return certificates_of(path.read_bytes())[0]
+    except OSError as error:
+        raise SettingsError([f"certificate file {path}: {error.strerror}"]) from None
+    except SignatureError as error:
+        raise SettingsError([f"certificate file {path}: {error}"]) from None
 
 
 def face_client_context(roots: Path) -> ssl.SSLContext:

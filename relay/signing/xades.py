@@ -24,6 +24,7 @@ class DocumentName(StrEnum):
     TRANSFER = "transfer.xml"
     RECEIPT = "receipt.xml"
     CARRY = "carry.xml"
+    DIRECTORY = "directory.xml"
 
 
 def build(name: DocumentName, digest: Digest, role: str, signer: Signer, at: datetime) -> bytes:

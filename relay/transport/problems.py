@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 
 from aiohttp import web
@@ -17,8 +17,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from relay.errors import (
     AccessError,
+    ClosedRecipientError,
     ConflictError,
     DamagedError,
+    DirectoryError,
     EnvelopeError,
     GoneError,
     JournalError,
@@ -27,9 +29,11 @@ from relay.errors import (
     OverloadError,
     PeerError,
     QuotaError,
+    RecipientError,
     RelayError,
     RouteError,
     SignatureError,
+    TakenBackError,
     TooLargeError,
     TransportError,
     WireError,
@@ -98,11 +102,14 @@ TABLE: dict[type[BaseException], Kind] = {
     NotFoundError: Kind(404, "not-found", "Nothing of the caller's has that name"),
     NotPossibleError: Kind(409, "not-possible", "Not possible as things stand"),
     GoneError: Kind(410, "gone", "It was here; its retention time is over"),
+    TakenBackError: Kind(410, "taken-back", "Its sender took it back"),
     ConflictError: Kind(409, "conflict", "Other content stands under that name"),
     TooLargeError: TOO_LARGE,
     DamagedError: Kind(422, "damaged", "The bytes changed on their way here"),
     EnvelopeError: Kind(422, "bad-envelope", "The envelope cannot be carried"),
     SignatureError: Kind(422, "bad-signature", "The seal or signature does not hold"),
+    DirectoryError: Kind(422, "bad-directory", "The directory cannot be changed so"),
+    ClosedRecipientError: Kind(422, "closed-recipient", "The recipient's code is not open"),
     RouteError: Kind(422, "no-route", "A recipient cannot be reached"),
     WireError: Kind(422, "bad-document", "A document between nodes is malformed"),
     PeerError: Kind(400, "bad-request", "The request is malformed"),
@@ -200,6 +207,11 @@ def _extras(error: BaseException) -> dict[str, object]:
     match error:
         case EnvelopeError():
             extras = {"what": error.what, "where": error.where, "limit": error.limit}
+        case RecipientError():
+            told = [asdict(trouble) for trouble in error.troubles]
+            extras = {"codes": list(error.codes), "recipients": told}
+        case DirectoryError():
+            extras = {"problems": list(error.problems)}
         case RouteError():
             extras = {"codes": list(error.codes)}
         case SignatureError():

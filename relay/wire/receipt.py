@@ -12,7 +12,8 @@ Raises:  WireError.
     </Receipt>
 
 Event is the ETSI EN 319 522 URI. An event that ends a delivery must say why (Reason), one that is no
-failure or rejection must not. Canonical bytes only, read by patterns alone, as for transfers.
+failure or rejection must not, but for one (`_why_consigned`); a remote's word (remote_word.py) is its
+only detail. Canonical bytes only, read by patterns alone, as for transfers.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from relay.errors import WireError
 from relay.model import (
     AgencyCode,
     Digest,
+    Event,
     Evidence,
     MessageId,
     NodeId,
+    Reason,
     Receipt,
     TransferId,
 )
 from relay.wire import values
+from relay.wire.remote_word import SPOKEN, read_word
 from relay.wire.tree import Children, open_document
 from relay.wire.values import element, optional
 
@@ -223,5 +227,18 @@ def _check_evidence(evidence: tuple[Evidence, ...]) -> None:
             # ContentHandoverFailure is no end of the delivery, but may have a reason to give.
             if item.reason is None and item.event.negative:
                 raise WireError(f"{item.event.value} gives no reason")
-        elif item.reason is not None or item.detail:
+        elif (item.reason is not None or item.detail) and not (
+            _why_consigned(item) or _is_remote_word(item)
+        ):
             raise WireError(f"{item.event.value} is no failure and gives a reason")
+
+
+def _why_consigned(item: Evidence) -> bool:
+    """A take-back is consigned, and not carried out, because the document had been fetched (W10.4)."""
+    return item.event is Event.CONTENT_CONSIGNMENT and item.reason is Reason.DESTRUCTION_ASKED
+
+
+def _is_remote_word(item: Evidence) -> bool:
+    """W5.11: what a remote without evidence said stands as the detail, and gives no reason."""
+    spoken = item.reason is None and item.event in SPOKEN
+    return spoken and read_word(item.detail) is not None

@@ -24,7 +24,8 @@ from typing import Any
 
 from relay.cli.outcome import code_of, complain
 from relay.errors import RelayError
-from relay.journal import admitting, carrying, handing, recovering, retaining
+from relay.journal import admitting, business, carrying, handing, recovering, retaining
+from relay.journal.business import Verdicts
 from relay.journal.payloads import PayloadFiles
 from relay.journal.recovering import RecoveryTable
 from relay.journal.store import SqliteJournal
@@ -42,7 +43,7 @@ OPERATIONS = {
         "store_seal",
         "give_up",
     ),
-    handing: ("mark_fetched", "acknowledge"),
+    handing: ("acknowledge", "mark_fetched"),
 }
 RECOVERY = ("reminded", "readmit")
 CALLS = ("carry", "hand_back")
@@ -69,6 +70,8 @@ def arm(crash: Crash) -> None:
         for name in names:
             setattr(module, name, _uncommitted(crash, name, getattr(module, name)))
             setattr(SqliteJournal, name, _committed(crash, name, getattr(SqliteJournal, name)))
+    business.prove = _uncommitted(crash, "prove", business.prove)
+    Verdicts.prove = _committed(crash, "prove", Verdicts.prove)  # type: ignore[method-assign]
     for name in RECOVERY:
         setattr(recovering, name, _uncommitted(crash, name, getattr(recovering, name)))
         setattr(RecoveryTable, name, _committed(crash, name, getattr(RecoveryTable, name)))

@@ -167,6 +167,27 @@ def test_the_province_was_killed_and_every_log_verifies(told: dict[str, Any]) ->
 # ---------------------------------------------------------------- --keep
 
 
+def test_over_a_bridge_the_remote_hop_is_marked_as_without_evidence(short_tmp: Path) -> None:
+    """`--bridge --json`: exit 0 only if everything holds, and the ministry's end proves nothing by itself."""
+    with demo(short_tmp, "--bridge", "--json") as process:
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, (short_tmp / "progress").read_text()
+    found = json.loads(out)
+    assert found["ok"] is True
+    assert len(found["checks"]) == 9
+    assert {node["name"] for node in found["nodes"]} >= {plan.CENTRAL, plan.MINISTRY_NODE}
+    for document in found["documents"]:
+        assert document["sha256_sent"] == document["sha256_received"]
+        remotes = {r["event"]: r["remote"] for r in document["receipts"] if r["remote"]}
+        last = document["hops"][-1]
+        if document["to"] != "000.00.00.G22":
+            assert (remotes, last["evidence"]) == ({}, "signed")
+            continue
+        assert (last["node"], last["evidence"]) == (plan.BRIDGE, "none")
+        assert remotes.keys() >= {"RelayToNonERDS", "ContentHandover"}
+        assert set(remotes.values()) == {plan.BRIDGE}
+
+
 async def test_kept_nodes_answer_until_they_are_interrupted(short_tmp: Path) -> None:
     """The endpoints that are told work; SIGINT stops every node, clears up and is a success."""
     with demo(short_tmp, "--json", "--keep") as process:

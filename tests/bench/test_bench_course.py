@@ -21,6 +21,7 @@ SMALL = Effort(
     queued_fewer=600,
     expresses=2,
     starts=1,
+    handed_over=600,
     saturate=1.5,
     latency=1.0,
     idle=1.0,
@@ -37,6 +38,17 @@ async def _measured(parts: set[Part], folder: Path) -> Results:
     results = await measure(parts, SMALL, [], None, folder, lambda _: None)
     assert list(folder.iterdir()) == []
     return results
+
+
+async def test_the_axis_face_is_measured_and_checked(folder: Path) -> None:
+    """Polls, sends and lists, alone and beside 600 documents that were taken over."""
+    results = await _measured({Part.AXIS}, folder)
+
+    assert results.axis is not None
+    assert [runs[0].documents for runs in results.axis] == [1, 600]
+    for (run,) in results.axis:
+        assert run.polls_per_second > 0
+        assert run.sends_per_second > 0
 
 
 async def test_a_backlog_is_measured_and_checked(folder: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
+from bench.axis import Axis
 from bench.backlog import Intake, Window
 from bench.express import Express
 from bench.hop import Load, Result
@@ -21,6 +22,10 @@ from relay.signing.pki import KeyType
 
 def _intake(queued: int, rate: float) -> Intake:
     return Intake(queued, 100, rate, 10.0, 20.0, 1000.0, 50.0, 80.0, 120.0, 130.0 + rate)
+
+
+def _axis(documents: int, polls: float) -> Axis:
+    return Axis(documents, polls, 20.0, 40.0, 300.0, 90.0, 150.0, 4.0, 2.0, 120.0)
 
 
 def _start(queued: int, ready_ms: float) -> Start:
@@ -51,6 +56,7 @@ def results() -> Results:
             dict.fromkeys(nodes, 2.0),
             dict.fromkeys(nodes, 90.0),
         ),
+        axis=([_axis(1, 1300.0)], [_axis(1_000_000, 1200.0)]),
     )
 
 
@@ -79,6 +85,9 @@ def test_every_measurement_has_a_key_of_its_own(results: Results) -> None:
     assert (found["latency"]["p50_ms"], found["latency"]["p99_ms"]) == (60.0, 130.0)
     assert found["idle"]["cpu_seconds_per_second_one"] == 0.0004
     assert found["idle"]["cpu_seconds_per_second_four"] == 0.001
+    alone, many = found["axis"]
+    assert (alone["documents"], many["documents"]) == (1, 1_000_000)
+    assert (alone["polls_per_second"], many["sends_per_second"]) == (1300.0, 300.0)
 
 
 def test_what_was_not_measured_is_not_there() -> None:
@@ -101,5 +110,6 @@ def test_every_measurement_is_shown_with_what_it_means(results: Results) -> None
         "/readyz",
         "four nodes",
         "all four",
+        "empty polls",
     ):
         assert said in text

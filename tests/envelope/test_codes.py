@@ -185,3 +185,65 @@ def test_connection_centres_are_told_from_agencies() -> None:
     assert is_connection_centre(" vxp.saas.03 ")
     assert not is_connection_centre("000.00.00.H41")
     assert not is_connection_centre("x" * 1000)
+
+
+@given(OLD | NEW)
+def test_the_parents_chain_ends_at_level_one(text: str) -> None:
+    """Each parent is above, of a lower level and of the same form; no code is its own ancestor."""
+    code = parse(text)
+    assert not is_ancestor(code.text, code.text)
+    at = code
+    while (above := at.parent) is not None:
+        assert above.form is code.form
+        assert above.level < at.level
+        assert above.groups == at.groups[: above.level]
+        assert is_ancestor(above.text, code.text)
+        assert not is_ancestor(code.text, above.text)
+        assert parse(above.text) == above
+        at = above
+    assert at.level == 1
+
+
+@given(NEW, st.from_regex(r"[A-Z0-9]{1,3}", fullmatch=True))
+def test_codes_are_compared_by_group_and_never_by_text(text: str, more: str) -> None:
+    """H01 is above H01.5 and not above H015, however alike they look."""
+    code = parse(text)
+    longer = f"{code.text}.{more}"
+    beside = f"{code.text}{more}"
+    if len(longer) <= 35:
+        assert is_ancestor(code.text, longer)
+    if len(beside) <= 35:
+        assert not is_ancestor(code.text, beside)
+        assert parse(beside).level == code.level
+
+
+@given(NEW | OLD, NEW | OLD)
+def test_an_ancestor_has_a_shorter_chain_of_the_same_groups(one: str, two: str) -> None:
+    """Of any two codes at most one is above the other."""
+    a, b = parse(one), parse(two)
+    above = is_ancestor(a.text, b.text)
+    assert above == (
+        a.form is b.form and len(a.groups) < len(b.groups) and b.groups[: len(a.groups)] == a.groups
+    )
+    assert not (above and is_ancestor(b.text, a.text))
+
+
+@given(st.from_regex(r"[A-K][0-9]{2}", fullmatch=True), st.lists(st.integers(1, 99), max_size=2))
+def test_both_forms_of_a_code_without_gaps_name_each_other(top: str, below: list[int]) -> None:
+    """Two-digit groups and no skipped level: the hint leads there and back, and keeps the level."""
+    new = ".".join([top, *(f"{group:02}" for group in below)])
+    old = conversion_hint(new)
+    assert old is not None
+    assert parse(old).form is Form.OLD
+    assert parse(old).level == parse(new).level
+    assert conversion_hint(old) == new
+
+
+@given(OLD)
+def test_short_and_long_old_forms_are_one_code(text: str) -> None:
+    """Leading groups of zeros may be left out."""
+    code = parse(text)
+    short: str = code.text
+    while short.startswith(("000.", "00.")) and short.count(".") > 1:
+        short = short.partition(".")[2]
+        assert parse(short) == code

@@ -167,3 +167,17 @@ def test_any_text_can_be_made_a_detail(text: str) -> None:
 
     assert detail(fitted) == fitted
     assert len(fitted) == min(len(text), DETAIL_LIMIT)
+
+
+@pytest.mark.parametrize("event", PASSING)
+@pytest.mark.parametrize("reason", list(Reason))
+def test_one_event_without_failure_has_a_reason(
+    receipt: Receipt, event: Event, reason: Reason
+) -> None:
+    """ContentConsignment with destruction-asked (W10.4), and no other pair."""
+    said = replace(receipt, evidence=(Evidence(event, AgencyCode("H01"), None, reason),))
+    if (event, reason) == (Event.CONTENT_CONSIGNMENT, Reason.DESTRUCTION_ASKED):
+        assert read_receipt(write_receipt(said)) == said
+        return
+    with pytest.raises(WireError, match="gives a reason"):
+        write_receipt(said)

@@ -49,7 +49,7 @@ class Courier:
         """
         node, journal = dispatcher.node, dispatcher.journal
         clock = replace(dispatcher.clock, seen=lambda _: None)
-        neighbours = frozenset(dispatcher.channels)
+        neighbours = frozenset(dispatcher.channels) - dispatcher.bridges
         writer = CarryWriter(node, journal, store, shelf, notary, clock)
         exporter = CarryExporter(
             node, neighbours, journal, shelf, notary, writer, clock, dispatcher.exported

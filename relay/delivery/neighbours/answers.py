@@ -16,6 +16,7 @@ from relay.routing.directory import Directory
 
 _VERDICTS = frozenset({Event.RELAY_ACCEPTANCE, Event.RELAY_REJECTION})
 _SAYABLE = _VERDICTS | {Event.CONTENT_CONSIGNMENT}
+_OUR_OWN = frozenset({Event.RELAY_TO_NON_ERDS, Event.RELAY_TO_NON_ERDS_FAILURE})
 
 
 def require_answer(directory: Directory, receipt: Receipt, header: TransferHeader) -> None:
@@ -35,3 +36,12 @@ def require_answer(directory: Directory, receipt: Receipt, header: TransferHeade
     if left_out:
         raise SignatureError("wrong-receipt", f"the answer says nothing of {left_out} recipients")
     require_issuer(directory, header.sent_by, header.sent_to, receipt)
+
+
+def require_own_evidence(receipt: Receipt, header: TransferHeader) -> None:
+    """Refuse what is not this node's evidence on all that it handed to a remote that gives none."""
+    named = (receipt.issuer, receipt.transfer_id, receipt.message_id, receipt.digest)
+    if named != (header.sent_by, header.transfer_id, header.message_id, header.digest):
+        raise SignatureError("wrong-receipt", "the evidence is of something else")
+    if {e.recipient for e in receipt.evidence if e.event in _OUR_OWN} != set(header.recipients):
+        raise SignatureError("wrong-receipt", "the evidence is not of all recipients")

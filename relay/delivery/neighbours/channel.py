@@ -43,6 +43,8 @@ class Channel:
     failing: bool = True
     """Whether frozen transfers may wait for another attempt; true after a start."""
     signal: asyncio.Event = field(default_factory=asyncio.Event)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by `wake`, for whoever else goes to this neighbour."""
     returns_waiting: bool = True
     returning: bool = False
     lanes: Lanes = field(default_factory=Lanes)
@@ -106,3 +108,4 @@ class Channel:
         """An operator says so, or a restored neighbour asks."""
         self.blocked_until = 0.0
         self.signal.set()
+        self.woken.set()

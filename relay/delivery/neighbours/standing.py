@@ -34,7 +34,9 @@ def require_issuer(directory: Directory, here: NodeId, neighbour: NodeId, receip
         )
     for evidence in receipt.evidence:
         agency = directory.find(evidence.recipient)
-        if evidence.event in _AT_THE_END and agency is not None and agency.node != receipt.issuer:
+        if evidence.event not in _AT_THE_END or agency is None:
+            continue
+        if receipt.issuer not in directory.servers_of(agency):
             raise SignatureError(
                 "wrong-node",
                 f"{evidence.event} for {evidence.recipient} is by {receipt.issuer},"

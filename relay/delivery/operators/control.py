@@ -104,7 +104,7 @@ class ControlDesk:
 
     @property
     def _linked(self) -> frozenset[NodeId]:
-        return self.place.neighbours
+        return self.place.linked
 
     def _begin(
         self,

@@ -47,7 +47,16 @@ def _state(
     delivery: DeliveryView, facts: WayFacts, neighbour: NeighbourView | None
 ) -> Iterator[str]:
     hop = delivery.next_hop or "nobody"
+    bridged = neighbour is not None and neighbour.bridge
     match delivery.state:
+        case S.RELAYED if bridged:
+            yield f"{hop} has it, by its own word and without evidence; its sent list is asked what became of it."
+        case S.IN_DOUBT if bridged:
+            yield f"It was sent to {hop} without a usable answer, so {hop} may have it: {_error(delivery)}."
+            yield "Its sent list is looked through before anything is sent again."
+        case S.AVAILABLE | S.FETCHED | S.HANDED_OVER if bridged:
+            yield _PLAIN[delivery.state]
+            yield f"That is the word of {hop}, which gives no evidence."
         case S.QUEUED if neighbour is not None and neighbour.condition is Condition.UNLINKED:
             yield f"It waits for {hop}, which is no neighbour by the present configuration: requeue, redirect or cancel it."
         case S.QUEUED if facts.frozen:
@@ -61,6 +70,10 @@ def _state(
                 f"It was sent to {hop}, which did not answer, so {hop} may have it: {_error(delivery)}."
             )
             yield f"Only {hop} may get it again, to the letter, until it answers."
+        case S.AVAILABLE | S.FETCHED if facts.put_back:
+            because = f": {delivery.detail}" if delivery.detail else ", without saying why"
+            yield f"Its recipient's system could not take it over{because}."
+            yield "It was put back: it stands in the recipient's list again until it is acknowledged done."
         case _:
             yield _PLAIN.get(delivery.state) or _ended(delivery, facts)
 

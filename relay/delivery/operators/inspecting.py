@@ -47,6 +47,8 @@ class NeighbourView:
     under_way: int
     last_error: str
     certificate: PeerCertificate | None
+    bridge: bool = False
+    """A remote that only speaks the axis dialect and gives no evidence."""
 
 
 AGES: tuple[timedelta, ...] = tuple(timedelta(minutes=5 << doubling) for doubling in range(9))
@@ -85,6 +87,8 @@ class ShapeRow:
 class Shape:
     at: datetime
     rows: tuple[ShapeRow, ...]
+    put_back: int = 0
+    """Deliveries served here that their recipients' systems put back (`fail`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,8 @@ class WayFacts:
     ahead: int
     """Deliveries of its lane that wait before it for the same neighbour; 0 unless it is queued."""
     intervention: Intervention | None
+    put_back: bool = False
+    """Its recipient's system said `fail`: it waits to be taken again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +178,7 @@ class InspectingJournal(Protocol):
         ...
 
     async def returns(self) -> dict[NodeId, Returns]: ...
+    async def put_back(self) -> int: ...
     async def last_errors(self) -> dict[NodeId, str]: ...
     async def named(self, name: str, limit: int) -> Named | None:
         """At most `limit` rows, those that wait first."""

@@ -61,7 +61,7 @@ class QueueDesk:
         ]
         if any(hop is None for hop, _ in counts):
             rows.append(_row(None, None, counts, {}))
-        return Shape(now, tuple(rows))
+        return Shape(now, tuple(rows), await self.inspecting.put_back())
 
     async def why(self, name: str) -> Why:
         """Of a message, the deliveries that wait come first."""
@@ -102,6 +102,7 @@ class QueueDesk:
             under_way=channel.under_way,
             last_error=errors.get(neighbour, ""),
             certificate=self.certificate(neighbour),
+            bridge=neighbour in self.dispatcher.bridges,
         )
 
 

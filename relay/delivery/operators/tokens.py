@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller, TokenView
 from relay.delivery.records import Journal
 from relay.errors import AccessError
-from relay.model import NodeId
+from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 
 SCOPES = ("operator", "auditor")
@@ -29,8 +30,12 @@ class TokenDesk:
     directory: Directory
     journal: Journal
     clock: Clock
+    speaks_for: Callable[[Iterable[str]], frozenset[AgencyCode]] | None = None
+    """The codes of these agencies, in the directory as it is now."""
     _known: dict[str, Caller] = field(default_factory=dict)
     _revoked: int = 0
+    _as_of: int = -1
+    """The directory's version by which the known ones were judged."""
 
     async def issue(
         self, by: Caller, holder: str, scopes: tuple[str, ...]
@@ -58,7 +63,7 @@ class TokenDesk:
         if kind != "agency":
             raise AccessError(f"unknown scope {scope[:60]!r}: agency:CODE, operator or auditor")
         agency = self.directory.find(code)
-        if agency is None or agency.node != self.node:
+        if agency is None or agency.deleted or agency.node != self.node:
             raise AccessError(f"scope {scope[:60]!r}: no agency served by {self.node}")
         return f"agency:{agency.code}"
 
@@ -74,6 +79,9 @@ class TokenDesk:
     async def authenticate(self, secret: str) -> Caller:
         """Raises AccessError for an unknown or revoked token."""
         hashed = _hash(secret)
+        if self._as_of != self.directory.version:
+            self._as_of = self.directory.version
+            self._known.clear()
         caller = self._known.get(hashed)
         if caller is None:
             revoked = self._revoked
@@ -89,7 +97,7 @@ class TokenDesk:
         codes = [scope.partition(":")[2] for scope in view.scopes if scope.startswith("agency:")]
         return Caller(
             holder=f"token:{view.token_id}:{view.holder}",
-            agencies=self.directory.forms_of(codes),
+            agencies=(self.speaks_for or self.directory.forms_of)(codes),
             operator="operator" in view.scopes,
             auditor="auditor" in view.scopes,
         )

@@ -22,8 +22,10 @@ from itertools import chain, combinations
 from relay.delivery.acceptance import acceptance_receipt, new_delivery, submission_key
 from relay.delivery.addressing import Addressed, address, report_of
 from relay.delivery.clock import Clock
+from relay.delivery.directory.succession import succeeded
 from relay.delivery.records import Admission, Journal, NewDelivery, NewMessage, Notary
 from relay.delivery.recovery.ports import Readmission, SentBack
+from relay.delivery.requests import DEADLINES, Deadlines, requests_of
 from relay.errors import PeerError, WireError
 from relay.model import (
     Lane,
@@ -51,6 +53,7 @@ class Readmitter:
     journal: Journal
     notary: Notary
     clock: Clock
+    deadlines: Deadlines = DEADLINES
 
     async def prepare(
         self, neighbour: NodeId, transfer_id: TransferId, sent: SentBack
@@ -104,7 +107,7 @@ class Readmitter:
             to = await address(self.directory, self.journal, sent.envelope, header.sender, None)
         except PeerError:
             return ()
-        return to.recipients
+        return succeeded(self.directory, self.place, to).recipients
 
     def _accepted(self, header: TransferHeader, named: Recipients) -> Recipients:
         """To whom it was accepted: whose receipt has the digest that the trace names."""
@@ -148,6 +151,14 @@ class Readmitter:
             submitted_by=f"recovered:{neighbour}",
             seal=seal,
             report=report_of(self.directory, envelope, header.sender, recipients),
+            requests=requests_of(
+                self.directory,
+                self.deadlines,
+                envelope,
+                header.message_id,
+                recipients,
+                self.clock.now(),
+            ),
         )
 
 

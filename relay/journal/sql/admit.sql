@@ -57,29 +57,3 @@ SELECT coalesce(max(inbox_cursor), 0) + 1 FROM deliveries WHERE inbox_cursor IS 
 
 -- name: add_receipt
 INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
-
--- name: add_report
-INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-
--- name: document_by_id
-SELECT m.message_row FROM messages m JOIN deliveries d ON d.message_row = m.message_row
-WHERE m.message_type = 'edoc' AND m.document_id = ?1 AND m.document_id <> ''
-  AND ((m.sender = ?2 AND d.recipient = ?3) OR (m.sender = ?3 AND d.recipient = ?2))
-ORDER BY m.message_row DESC LIMIT 1
-
--- name: document_by_notation
-SELECT m.message_row FROM messages m JOIN deliveries d ON d.message_row = m.message_row
-WHERE m.message_type = 'edoc' AND m.notation = ?1 AND m.notation <> '' AND m.promulgation_date = ?4
-  AND ((m.sender = ?2 AND d.recipient = ?3) OR (m.sender = ?3 AND d.recipient = ?2))
-ORDER BY m.message_row DESC LIMIT 1
-
--- name: early
--- Statuses without a document that may speak of this one: by its id first, then by number and date.
-SELECT message_row, sender, organ_id, status_code FROM reports
-WHERE matched_row IS NULL AND document_id = ?1 AND document_id <> ''
-UNION ALL
-SELECT message_row, sender, organ_id, status_code FROM reports
-WHERE matched_row IS NULL AND notation = ?2 AND notation <> '' AND promulgation_date = ?3
-
--- name: match_report
-UPDATE reports SET matched_row = ?2 WHERE message_row = ?1

@@ -55,11 +55,16 @@ WHERE d.message_row = ? AND d.recipient = ?
 UPDATE deliveries SET state = ?2, updated_at = ?3 WHERE delivery_row = ?1
 
 -- name: settle
-UPDATE deliveries SET state = ?2, updated_at = ?3, settled_at = ?4, reason = ?5, detail = ?6, failed_at_node = ?7
+UPDATE deliveries SET state = ?2, updated_at = ?3, settled_at = ?4, reason = ?5,
+    detail = CASE WHEN ?6 = '' AND acknowledgement = 'fail' THEN detail ELSE ?6 END, failed_at_node = ?7
 WHERE delivery_row = ?1
 
+-- name: put_back
+UPDATE deliveries SET detail = ?2 WHERE delivery_row = ?1 AND acknowledgement = 'fail'
+
 -- name: acknowledged_there
-UPDATE deliveries SET acknowledgement = ?2 WHERE delivery_row = ?1
+-- Receipts may overtake each other: what was taken over stays so.
+UPDATE deliveries SET acknowledgement = ?2 WHERE delivery_row = ?1 AND (acknowledgement <> 'done' OR ?2 = 'done')
 
 -- name: message_row
 SELECT message_row, digest FROM messages WHERE message_id = ? AND origin = ?

@@ -58,8 +58,13 @@ SELECT neighbour, count(*) FROM returns WHERE parked = 0 GROUP BY neighbour
 -- name: receipts_parked
 SELECT neighbour, count(*) FROM returns WHERE parked = 1 GROUP BY neighbour
 
+-- name: put_back
+SELECT count(*) FROM deliveries WHERE acknowledgement = 'fail' AND state IN ('available', 'fetched') AND inbox_cursor IS NOT NULL
+
 -- name: last_errors
-SELECT node_id, last_error FROM neighbours
+-- A remote's list may fail while its sends go well.
+SELECT node_id, last_error FROM neighbours WHERE last_error <> '' UNION ALL
+SELECT bridge, 'list: ' || last_error FROM bridge_polls WHERE failures > 0
 
 -- name: named_delivery
 SELECT m.message_id, d.delivery_row FROM deliveries d JOIN messages m ON m.message_row = d.message_row
@@ -74,7 +79,8 @@ ORDER BY d.state NOT IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'), 
 -- name: facts
 SELECT d.delivery_id, a.neighbour, d.failed_at_node, a.at, d.updated_at, t.transfer_id,
     d.delivery_row, d.next_hop, d.lane, d.state = 'queued' AND d.transfer_id IS NULL,
-    i.action, i.done_by, i.why, i.at
+    i.action, i.done_by, i.why, i.at,
+    d.acknowledgement = 'fail' AND d.inbox_cursor IS NOT NULL
 FROM deliveries d JOIN arrivals a ON a.arrival_row = d.arrival_row
 LEFT JOIN transfers t ON t.transfer_id = d.transfer_id AND t.open > 0
 LEFT JOIN interventions i ON i.delivery_row = d.delivery_row

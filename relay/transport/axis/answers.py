@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 
 from relay.delivery.ports import Acknowledgement, InboxItem, SentItem
-from relay.model import DeliveryState, Reason
+from relay.model import DeliveryState, MessageType, Reason
 from relay.transport.axis.dialect import Call
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode, both, plain
 from relay.transport.axis.times import write_time
@@ -66,7 +66,10 @@ def encode(value: object) -> bytes:
     return _ENCODER.encode(value).encode("ascii")
 
 
-def received_row(item: InboxItem) -> dict[str, str]:
+def received_row(item: InboxItem, asked: Acknowledgement | None = None) -> dict[str, str]:
+    """What was put back waits again as `initial`, which is what clients take; `asked` for as `fail`
+    it is shown as that."""
+    put_back = item.acknowledgement is Acknowledgement.FAIL
     return {
         "docId": item.delivery_id,
         "serviceType": SERVICE_TYPE,
@@ -75,13 +78,13 @@ def received_row(item: InboxItem) -> dict[str, str]:
         "updated_time": write_time(item.updated_at),
         "from": item.sender,
         "to": item.recipient,
-        "status": item.acknowledgement.value,
-        "status_desc": _RECEIVED[item.acknowledgement],
+        "status": _listed_as(item.acknowledgement, asked),
+        "status_desc": _put_back(item) if put_back else _RECEIVED[item.acknowledgement],
     }
 
 
 def sent_row(item: SentItem) -> dict[str, str]:
-    status = _PROGRESS[item.state]
+    status = _progress(item)
     arrived = item.settled_at if status == "done" else None
     return {
         "serviceType": SERVICE_TYPE,
@@ -97,13 +100,37 @@ def sent_row(item: SentItem) -> dict[str, str]:
         "sendStatus": status,
         "sendStatusDesc": _failed(item) if status == "fail" else _SENT[status],
         "receiveStatus": item.acknowledgement.value,
-        "receiveStatusDesc": _RECEIVED[item.acknowledgement],
+        "receiveStatusDesc": _received_there(item),
     }
 
 
 def _json(status: str, code: ErrorCode, text: str, fields: Fields) -> bytes:
     head = {"status": status, "ErrorCode": code.value, "ErrorDesc": text}
     return encode({**head, **fields})
+
+
+def _progress(item: SentItem) -> str:
+    return _PROGRESS_OF[item.message_type][item.state]
+
+
+def _listed_as(said: Acknowledgement, asked: Acknowledgement | None) -> str:
+    again = said is Acknowledgement.FAIL and asked is not Acknowledgement.FAIL
+    return (Acknowledgement.INITIAL if again else said).value
+
+
+def _put_back(item: InboxItem) -> str:
+    because = f" ({item.put_back_because})" if item.put_back_because else ""
+    return plain(
+        both("Cho nhan lai, lan truoc that bai", "put back, the last attempt failed") + because
+    )
+
+
+def _received_there(item: SentItem) -> str:
+    if _progress(item) == "fail":
+        return both("Khong den noi nhan", "it did not arrive there")
+    because = item.detail if item.acknowledgement is Acknowledgement.FAIL else ""
+    text = _RECEIVED[item.acknowledgement]
+    return plain(f"{text} ({because})") if because else text
 
 
 def _failed(item: SentItem) -> str:
@@ -115,7 +142,8 @@ def _failed(item: SentItem) -> str:
         vietnamese, english = _ENDED_HERE[item.state]
     node = item.failed_at_node or ""
     where = (f"{node} khong chuyen duoc: ", f"{node}: ") if node else ("", "")
-    detail = f" ({item.detail})" if item.detail else ""
+    of_a_fail = item.state is DeliveryState.TAKEN_BACK  # put back by the recipient's system before
+    detail = f" ({item.detail})" if item.detail and not of_a_fail else ""
     return plain(both(where[0] + vietnamese, where[1] + english) + detail)
 
 
@@ -144,8 +172,24 @@ _RECEIVED = {
     Acknowledgement.INITIAL: both("Chua nhan", "not yet taken over"),
     Acknowledgement.PROCESSING: both("Dang nhan", "being taken over"),
     Acknowledgement.DONE: both("Da nhan", "taken over"),
-    Acknowledgement.FAIL: both("Nhan that bai", "could not be taken over"),
+    Acknowledgement.FAIL: both(
+        "Noi nhan bao nhan that bai, van ban cho nhan lai",
+        "the recipient's system could not take it over, it waits there again",
+    ),
 }
+_PROGRESS_OF: Mapping[MessageType, Mapping[DeliveryState, str]] = {
+    MessageType.DOCUMENT: _PROGRESS,
+    # A status 13 that took its document back on the way did all it could: no failure to send again.
+    MessageType.STATUS: {**_PROGRESS, S.TAKEN_BACK: "done"},
+}
+STATES_OF: Mapping[MessageType, Mapping[str, frozenset[DeliveryState]]] = {
+    kind: {
+        word: frozenset(state for state, said in table.items() if said == word)
+        for word in table.values()
+    }
+    for kind, table in _PROGRESS_OF.items()
+}
+"""The other way round: of a sendStatus."""
 _ENDED_HERE = {
     S.CANCELLED: ("da huy gui", "cancelled"),
     S.TAKEN_BACK: ("da lay lai", "taken back"),
@@ -168,4 +212,6 @@ _WHY: Mapping[Reason | None, tuple[str, str]] = {
     Reason.OUTCOME_UNKNOWN: ("khong ro ket qua chuyen", "the outcome is unknown"),
     Reason.CANCELLED: ("da huy gui", "cancelled"),
     Reason.REJECTED_BY_RECIPIENT: ("noi nhan tu choi", "rejected by the recipient"),
+    Reason.TAKEN_BACK: ("da lay lai", "taken back"),
+    Reason.DESTRUCTION_ASKED: ("da yeu cau huy", "destruction is asked for"),
 }

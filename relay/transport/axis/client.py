@@ -8,8 +8,9 @@ Raises:  AxisFailure for FAIL; UnansweredError when the request went out and no 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -41,6 +42,9 @@ JSON_TYPE = "application/json"
 FILE_TYPE = "application/octet-stream"
 ANSWER_BYTES = 128 << 20
 """Of one JSON answer: getEdoc's base64 of the largest document that is asked for that way."""
+LIST_BYTES = 32 << 20
+LONG_BYTES = 1 << 17
+"""An answer over this is parsed in a thread."""
 DOWNLOAD_CHUNK = 1 << 16
 SEND_CHUNK = 1 << 18
 
@@ -64,7 +68,10 @@ class AxisClient:
         session: aiohttp.ClientSession,
         *,
         now: datetime,
+        heard: Callable[[bytes], None] | None = None,
     ) -> None:
+        """`heard` is given the bytes of each JSON answer, before anything is believed of them."""
+        self._heard = heard
         self._base_url = base_url.rstrip("/")
         self._systemid = systemid
         self._secret = secret
@@ -138,7 +145,7 @@ class AxisClient:
         headers = self._headers(Call.DOWNLOAD, [("docId", doc_id)], JSON_TYPE)
         async with self._request("GET", Call.DOWNLOAD, headers, None) as response:
             if response.status != 200 or response.content_type == JSON_TYPE:
-                read_answer(Call.DOWNLOAD, await _content(response))
+                await self._answer(Call.DOWNLOAD, await _content(response, LIST_BYTES))
                 raise UnansweredError(f"downloadEdoc: HTTP {response.status} without a document")
             yield _chunks(response)
 
@@ -164,8 +171,16 @@ class AxisClient:
         headers = self._headers(call, parameters, content_type)
         if size_bytes is not None:
             headers["Content-Length"] = str(size_bytes)
+        limit = ANSWER_BYTES if call is Call.GET else LIST_BYTES
         async with self._request("POST", call, headers, content) as response:
-            return read_answer(call, await _content(response))
+            return await self._answer(call, await _content(response, limit))
+
+    async def _answer(self, call: Call, content: bytes) -> dict[str, Any]:
+        if self._heard is not None:
+            self._heard(content)
+        if len(content) > LONG_BYTES:
+            return await asyncio.to_thread(read_answer, call, content)
+        return read_answer(call, content)
 
     def _headers(
         self, call: Call, parameters: Sequence[tuple[str, str]], content_type: str
@@ -220,12 +235,12 @@ async def _pieces(content: bytes) -> AsyncIterator[bytes]:
         yield content[start : start + SEND_CHUNK]
 
 
-async def _content(response: aiohttp.ClientResponse) -> bytes:
+async def _content(response: aiohttp.ClientResponse, limit: int) -> bytes:
     parts, size_bytes = [], 0
     async for chunk in response.content.iter_any():
         size_bytes += len(chunk)
-        if size_bytes > ANSWER_BYTES:
-            raise UnansweredError(f"an answer of over {ANSWER_BYTES} bytes")
+        if size_bytes > limit:
+            raise UnansweredError(f"an answer of over {limit} bytes")
         parts.append(chunk)
     return b"".join(parts)
 

@@ -46,11 +46,12 @@ _LIST = frozenset({"servicetype", "messagetype"})
 USES: Mapping[Call, frozenset[str]] = {
     Call.SEND: _LIST | {"from", "to", "hash-file"},
     Call.RECEIVED: _LIST | {"fromdate", "todate", "status", "pagesize", "pageindex"},
-    Call.SENT: _LIST | {_DOC_ID},
+    Call.SENT: _LIST | {_DOC_ID, "fromdate", "todate", "status", "pagesize", "pageindex"},
     Call.GET: frozenset({_DOC_ID}),
     Call.DOWNLOAD: frozenset({_DOC_ID}),
     Call.UPDATE: frozenset({_DOC_ID, "status"}),
     Call.AGENCIES_QD20: frozenset({"level"}),
+    Call.SYNCHRONIZE: frozenset({"sinceversion"}),
     Call.UNREGISTER: frozenset({"agencycode"}),
 }
 """Headers each call uses, lower case; all of them must be signed where they are sent."""
@@ -58,6 +59,8 @@ USES: Mapping[Call, frozenset[str]] = {
 MAX_DOC_ID = 64
 MAX_CODE = 64
 MAX_PAGE_INDEX = 1_000_000
+MOST_SKIPPED = 20_000
+"""Rows before a page: each is walked again for every page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,14 @@ def read_call(
     systems: Systems,
     now: datetime,
     known: Callable[[System], None] = lambda _: None,
+    failed: Callable[[System], None] = lambda _: None,
 ) -> AxisCall:
     """(1) collect, (2) HMAC, (3) members equal headers, (4) what is used is signed, (5) freshness.
 
-    `known` is told the system once (2) holds: what is refused later is refused to it."""
+    `known` is told the system once (2) holds, and may refuse it: what is refused from then on is
+    refused to it. `failed` is told the system whose secret it was not."""
     headers = collect(raw_headers)
-    system = authenticate(headers, systems)
+    system = authenticate(headers, systems, now, failed)
     known(system)
     members = signed_members(headers)
     uses = USES.get(call, frozenset())
@@ -169,7 +174,28 @@ def page(call: AxisCall, largest: int) -> tuple[int, int]:
     size = _number(call, "pagesize", largest)
     index = _number(call, "pageindex", 1)
     size = min(size or largest, largest)
-    return max(index - 1, 0) * size, size
+    skip = max(index - 1, 0) * size
+    if skip > MOST_SKIPPED:
+        raise AxisRefusal(
+            ErrorCode.SYSTEM_ERROR,
+            "bad-parameter",
+            "Trang qua xa, hay loc theo fromDate va toDate",
+            f"page begins after {skip} rows, limit {MOST_SKIPPED}: filter by fromDate and toDate",
+        )
+    return skip, size
+
+
+def level(call: AxisCall) -> int | None:
+    """The level of codes that a list is asked for; None for all."""
+    return _number(call, "level", 0) or None
+
+
+def since_version(call: AxisCall) -> int:
+    """The version a client has. Existing clients do not say any: 0, and they get everything.
+
+    Not `version`: that header is the client library's own, sent unsigned with every call.
+    """
+    return _number(call, "sinceversion", 0)
 
 
 def declared_recipients(call: AxisCall, most: int) -> tuple[str, ...] | None:

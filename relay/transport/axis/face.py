@@ -7,13 +7,15 @@ Trusts:  nothing. Raises: nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.envelope.limits import Limits
 from relay.model import AgencyCode
+from relay.transport.axis.binding import Binding
 from relay.transport.axis.systems import Systems
 
 
@@ -46,3 +48,8 @@ class Face:
     """A code as people write it → the directory's; raises a RelayError for one it does not know."""
     gate: Gate = OPEN
     """Asked before a document is read."""
+    binding: Binding = field(default_factory=Binding)
+    rest_prefix: str = "/lgsp"
+    """Where the REST variant begins, on the same listener."""
+    agencies: DirectoryDesk | None = None
+    """The directory and who may change it; None where the calls for it are not offered."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -20,7 +21,7 @@ from aiohttp import web
 
 from relay.delivery.ports import Acknowledgement, InboxQuery, SentQuery
 from relay.errors import ConflictError, NotFoundError
-from relay.model import DeliveryId, MessageId, MessageType
+from relay.model import DeliveryId, DeliveryState, MessageId, MessageType
 from relay.transport.axis import answers, dialect
 from relay.transport.axis.dialect import AxisCall, Call
 from relay.transport.axis.face import Face
@@ -51,16 +52,13 @@ async def received(face: Face, call: AxisCall, request: web.Request) -> web.Stre
         limit=limit,
     )
     items = await face.inbox.list(call.system.caller(), query)
-    return await _listing(call, items, answers.received_row, limit)
+    row = partial(answers.received_row, asked=query.acknowledgement)
+    return await _listing(call, items, row, limit)
 
 
 async def sent(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
     """The newest packages first, as the outbox lists them, so that a cut list loses the oldest."""
-    query = SentQuery(
-        message_type=dialect.message_type(call),
-        message_id=await _asked_message(face, call),
-        limit=face.bounds.list_rows,
-    )
+    query = await _sent_query(face, call)
     items = await face.outbox.list(call.system.caller(), query)
     return await _listing(call, items, answers.sent_row, query.limit)
 
@@ -81,7 +79,8 @@ async def update(face: Face, call: AxisCall, request: web.Request) -> web.Stream
             f"header status is missing, it must be one of: {', '.join(_SAID)}",
         )
     try:
-        await face.inbox.acknowledge(call.system.caller(), dialect.doc_id(call), given)
+        reason = call.values.get("reason", "")
+        await face.inbox.acknowledge(call.system.caller(), dialect.doc_id(call), given, reason)
     except ConflictError as error:
         raise AxisRefusal(
             ErrorCode.FILE_ERROR,
@@ -99,6 +98,23 @@ async def not_offered(face: Face, call: AxisCall, request: web.Request) -> web.S
         "Chuc nang nay chua duoc cung cap tai nut nay",
         f"{call.call.value} is not offered by this node",
     )
+
+
+async def _sent_query(face: Face, call: AxisCall) -> SentQuery:
+    """One package by its docId, whatever filters of an earlier list are left over; else what they ask."""
+    kind, message_id = dialect.message_type(call), await _asked_message(face, call)
+    if message_id is not None:
+        return SentQuery(kind, message_id, limit=face.bounds.list_rows)
+    skip, limit = dialect.page(call, face.bounds.list_rows)
+    since, until = dialect.bound(call, "fromdate"), dialect.bound(call, "todate")
+    return SentQuery(kind, None, since, until, _states(call, kind), skip, limit)
+
+
+def _states(call: AxisCall, kind: MessageType | None) -> frozenset[DeliveryState] | None:
+    """Of the wanted sendStatus. One that comes with a docId is left over from updateStatus."""
+    wanted = None if "docid" in call.values else dialect.acknowledgement(call)
+    table = answers.STATES_OF[kind or MessageType.DOCUMENT]
+    return None if wanted is None else table[wanted.value]
 
 
 def _filter(call: AxisCall) -> Acknowledgement | None:

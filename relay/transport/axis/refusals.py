@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from relay.errors import (
     AccessError,
+    ClosedRecipientError,
     ConflictError,
     DamagedError,
     EnvelopeError,
@@ -21,15 +22,20 @@ from relay.errors import (
     OverloadError,
     PeerError,
     QuotaError,
+    RecipientError,
     RelayError,
     ReserveError,
     RouteError,
     SecretError,
     SignatureError,
+    TakenBackError,
     TooLargeError,
     TransportError,
+    Trouble,
 )
 
+MOST_NAMED = 3
+"""Recipients named in a text; the others are counted."""
 MAX_TEXT = 400
 """Characters of an ErrorDesc: clients show it in one line, some store it in a column."""
 
@@ -81,11 +87,66 @@ def refusal_of(error: RelayError) -> AxisRefusal:
     """What a client is told of `error`; of our own disk it learns only that it has to come again."""
     if isinstance(error, AxisRefusal):
         return error
+    if isinstance(error, RecipientError) and error.troubles:
+        return _of_codes(error)
+    if type(error) is RouteError and (codes := getattr(error, "codes", ())):
+        return _unreachable(codes, error)
     for ancestor in type(error).__mro__:
         if ancestor in _TABLE:
             code, why, vietnamese, english = _TABLE[ancestor]
             return AxisRefusal(code, why, vietnamese, english(error))
     return _SYSTEM
+
+
+def _unreachable(all_codes: tuple[str, ...], error: RouteError) -> AxisRefusal:
+    """The clerk needs to know which of many recipients it is."""
+    codes = ", ".join(code[:35] for code in all_codes[:MOST_NAMED])
+    more = len(all_codes) - MOST_NAMED
+    if more > 0:
+        codes += f" (+{more})"
+    return AxisRefusal(
+        ErrorCode.RECEIVER_UNKNOWN,
+        "no-route",
+        f"Khong chuyen duoc den don vi nhan {codes}, hay kiem tra ma don vi",
+        f"recipient {codes} cannot be reached, check its code: {error}",
+    )
+
+
+def _of_codes(error: RecipientError) -> AxisRefusal:
+    """What the directory says of each code, so that a clerk can write to the right one."""
+    closed = isinstance(error, ClosedRecipientError)
+    shown = error.troubles[:3]
+    return AxisRefusal(
+        ErrorCode.RECEIVER_LOCKED if closed else ErrorCode.RECEIVER_UNKNOWN,
+        "closed-recipient" if closed else "other-form",
+        "; ".join(map(_in_vietnamese, shown)),
+        "; ".join(map(_in_english, shown)),
+    )
+
+
+def _in_vietnamese(trouble: Trouble) -> str:
+    others = ", ".join(trouble.others)
+    match trouble.kind:
+        case "closed":
+            since = f" tu {trouble.since}" if trouble.since else ""
+            heirs = f", ma moi {others}" if others else ", chua ro ma moi"
+            return f"Don vi nhan {trouble.code} da dong{since}{heirs}"
+        case "not-yet":
+            before = f", hien dung ma {others}" if others else ""
+            return f"Don vi nhan {trouble.code} hoat dong tu {trouble.since}{before}"
+    return f"Khong co ma don vi nhan {trouble.code}, co the la ma {others}"
+
+
+def _in_english(trouble: Trouble) -> str:
+    others = ", ".join(trouble.others)
+    several = "s" if len(trouble.others) > 1 else ""
+    match trouble.kind:
+        case "closed":
+            return f"recipient closed, successor{several} {others or 'unknown'}"
+        case "not-yet":
+            until = f", until then {others}" if others else ""
+            return f"recipient not open before {trouble.since}{until}"
+    return f"unknown recipient, perhaps the other form of {others}"
 
 
 def _says(before: str) -> Callable[[RelayError], str]:
@@ -145,6 +206,12 @@ _TABLE: dict[type, tuple[ErrorCode, str, str, Callable[[RelayError], str]]] = {
         "gone",
         "Van ban da het thoi han luu tai day, hay de nghi noi gui gui lai",
         _only("the document's retention time here is over, ask its sender for it"),
+    ),
+    TakenBackError: (
+        ErrorCode.FILE_ERROR,
+        "taken-back",
+        "Van ban da duoc don vi gui lay lai (thu hoi) truoc khi nhan",
+        _only("the sender took this document back before it was fetched"),
     ),
     NotFoundError: (
         ErrorCode.FILE_ERROR,

@@ -12,19 +12,22 @@ that repeating one changes nothing. TLS is the transport's matter.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 import structlog
 from aiohttp import web
 
+from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, PeerError, RelayError
 from relay.model import AgencyCode
-from relay.transport.axis import answers, documents, expect, listing, sending
+from relay.transport.axis import agencies, answers, documents, expect, listing, rest, sending
+from relay.transport.axis.binding import Binding, Peer
 from relay.transport.axis.dialect import AxisCall, Call, read_call
 from relay.transport.axis.face import Bounds, Face
 from relay.transport.axis.refusals import UNEXPECTED, AxisRefusal, ErrorCode, refusal_of
@@ -43,14 +46,19 @@ HANDLERS: Mapping[Call, Handler] = {
     Call.COUNT_DOCUMENTS: listing.count,
     Call.COUNT_STATUSES: listing.count,
     Call.UPDATE: listing.update,
-    Call.AGENCIES: listing.not_offered,
-    Call.AGENCIES_QD20: listing.not_offered,
-    Call.SYNCHRONIZE: listing.not_offered,
-    Call.REGISTER: listing.not_offered,
-    Call.UNREGISTER: listing.not_offered,
+    Call.AGENCIES: agencies.listing,
+    Call.AGENCIES_QD20: agencies.listing,
+    Call.SYNCHRONIZE: agencies.listing,
+    Call.REGISTER: agencies.register,
+    Call.UNREGISTER: agencies.unregister,
 }
+_WITH_BODY = frozenset({Call.SEND, Call.REGISTER})
 _SYSTEM = web.RequestKey("system", str)
 """The systemid, once its signature holds."""
+_CALL = web.RequestKey("call", Call)
+"""Of a call of the REST variant, the dialect's own."""
+_LOCKS = web.RequestKey("locks", bool)
+"""This wrong secret was one too many from there."""
 _GET_TOO = frozenset({Call.DOWNLOAD, Call.COUNT_DOCUMENTS, Call.COUNT_STATUSES})
 
 
@@ -67,10 +75,26 @@ def axis_app(
     bounds: Bounds | None = None,
     gate: Gate = OPEN,
     refusals: Refusals = UNNOTED,
+    binding: Binding | None = None,
+    rest_prefix: str = "/lgsp",
+    directory: DirectoryDesk | None = None,
 ) -> web.Application:
     """Serve it with runner.AxisRunner, which also answers what never becomes a request."""
-    bounds = bounds or Bounds()
-    face = Face(intake, inbox, outbox, store, systems, limits, bounds, clock, resolve, gate)
+    face = Face(
+        intake,
+        inbox,
+        outbox,
+        store,
+        systems,
+        limits,
+        bounds or Bounds(),
+        clock,
+        resolve,
+        gate,
+        binding or Binding(),
+        rest_prefix,
+        directory,
+    )
     door = _Door(face, refusals)
     app = web.Application(middlewares=[door.guard])
     app.router.add_route("*", "/{path:.*}", door.answer, expect_handler=expect.later)
@@ -86,21 +110,49 @@ class _Door:
         self._odd_stamps: dict[str, str] = {}
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        name = rest.call_at(self._face.rest_prefix, request.path)
+        if name is not None:
+            return await self._answer_rest(request, name)
         call = _called(request)
         if call is None:
             raise web.HTTPNotFound
         if request.method != "POST" and not (request.method == "GET" and call in _GET_TOO):
             raise web.HTTPMethodNotAllowed(request.method, _methods(call))
         now = self._face.clock()
+        known, failed = self._meeting(request, now)
+        axis_call = read_call(call, request.raw_headers, self._face.systems, now, known, failed)
+        self._note_stamp(axis_call)
+        if call not in _WITH_BODY and request.can_read_body:
+            await self._discard_body(request)
+        return await HANDLERS[call](self._face, axis_call, request)
+
+    async def _answer_rest(self, request: web.Request, name: str) -> web.StreamResponse:
+        request[_CALL] = rest.meant(name)
+        now = self._face.clock()
+        known, failed = self._meeting(request, now)
+
+        def prove() -> System:
+            system = rest.prove(request, self._face.systems, now, failed)
+            known(system)
+            return system
+
+        return await rest.answer(self._face, name, request, prove, HANDLERS)
+
+    def _meeting(
+        self, request: web.Request, now: datetime
+    ) -> tuple[Callable[[System], None], Callable[[System], None]]:
+        """What is done once a system has proven its secret, and once one has not."""
+        peer, binding = _peer(request), self._face.binding
 
         def known(system: System) -> None:
             request[_SYSTEM] = system.systemid
+            binding.admit(system, peer, now)
 
-        axis_call = read_call(call, request.raw_headers, self._face.systems, now, known)
-        self._note_stamp(axis_call)
-        if call is not Call.SEND and request.can_read_body:
-            await self._discard_body(request)
-        return await HANDLERS[call](self._face, axis_call, request)
+        def failed(system: System) -> None:
+            if binding.failed(system, peer, now):
+                request[_SYSTEM], request[_LOCKS] = system.systemid, True
+
+        return known, failed
 
     @web.middleware
     async def guard(
@@ -129,13 +181,14 @@ class _Door:
             log.error("axis call cannot be stored", call=call, error=str(error))
             return _response(request, refusal, 200)
         refused = isinstance(error, PeerError) and refusal.why != "not-found"
-        if await self._told(request, refusal.why, entry=refused):
+        why = "locked-out" if request.get(_LOCKS) else refusal.why
+        if await self._told(request, why, entry=refused):
             log.info(
                 "axis call refused",
                 systemid=request[_SYSTEM],
                 call=call,
                 code=refusal.code,
-                why=refusal.why,
+                why=why,
                 detail=refusal.logged,
                 peer=request.remote or "",
             )
@@ -196,10 +249,23 @@ def _response(request: web.Request, refusal: AxisRefusal, status: int) -> web.Re
 
 def _called(request: web.BaseRequest) -> Call | None:
     """The call by the last segment of the path: clients put any base before it."""
+    known: Call | None = request.get(_CALL)
+    if known is not None:
+        return known
     try:
         return Call(request.path.rstrip("/").rpartition("/")[2])
     except ValueError:
         return None
+
+
+def _peer(request: web.Request) -> Peer:
+    def certificate() -> str | None:
+        transport = request.transport
+        tls = None if transport is None else transport.get_extra_info("ssl_object")
+        shown = None if tls is None else tls.getpeercert(binary_form=True)
+        return hashlib.sha256(shown).hexdigest() if shown else None
+
+    return Peer(request.remote or "", certificate)
 
 
 def _methods(call: Call) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from relay.envelope.limits import in_units
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode
@@ -41,11 +42,16 @@ def collect(raw_headers: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
     return found
 
 
-def authenticate(headers: Mapping[str, bytes], systems: Systems) -> System:
+def authenticate(
+    headers: Mapping[str, bytes],
+    systems: Systems,
+    now: datetime | None = None,
+    failed: Callable[[System], None] = lambda _: None,
+) -> System:
     """The system whose secret made the HMAC over the sign-header's received bytes.
 
     The same work and the same answer whether the systemid or the secret is wrong; only the node's
-    own log says which.
+    own log says which. `failed` is told the system whose secret it was not.
     """
     for name in _PROOF:
         if not headers.get(name):
@@ -61,8 +67,10 @@ def authenticate(headers: Mapping[str, bytes], systems: Systems) -> System:
     system = systems.lookup(headers["systemid"].decode("utf-8", "replace"))
     given = headers["hash-header"]
     holds = False
-    for key, counts in systems.keys(system):
+    for key, counts in systems.keys(system, now):
         holds |= hmac.compare_digest(mac(key, signed), given) & counts
+    if system is not None and not holds:
+        failed(system)
     if system is None or not holds:
         raise _refuse(
             "unknown-system" if system is None else "bad-signature",

@@ -7,10 +7,11 @@ Raises:  SettingsError when they contradict themselves, before anything is serve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 
 from relay.delivery.ports import Caller
 from relay.errors import SettingsError
@@ -42,6 +43,20 @@ class System:
     secrets: tuple[bytes, ...] = field(repr=False)
     agencies: frozenset[AgencyCode]
     freshness: Freshness = Freshness()
+    ending: tuple[tuple[bytes, datetime], ...] = field(default=(), repr=False)
+    """Secrets that work until an instant."""
+    addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Where it may call from; none: from anywhere."""
+    certificates: frozenset[str] = frozenset()
+    """SHA-256 of the client certificates it may connect with; none: it needs none."""
+    rest: bool = False
+    """May use the REST variant."""
+
+    def working(self, now: datetime | None) -> tuple[bytes, ...]:
+        """Its secrets at that time; None: those without an end."""
+        if not self.ending or now is None:
+            return self.secrets
+        return (*self.secrets, *(key for key, until in self.ending if until > now))
 
     def caller(self) -> Caller:
         return Caller(holder=f"system:{self.systemid}", agencies=self.agencies)
@@ -61,13 +76,30 @@ class Systems:
             self._by_id[system.systemid] = system
         if problems:
             raise SettingsError(problems)
-        self._width = max((len(one.secrets) for one in self._by_id.values()), default=1)
+        self._measure()
+
+    def become(self, systems: Iterable[System]) -> None:
+        """These and no others, from the next call on. One without a secret is one that was revoked."""
+        self._by_id = {system.systemid: system for system in systems}
+        self._measure()
+
+    def _measure(self) -> None:
+        secrets = (len(one.secrets) + len(one.ending) for one in self._by_id.values())
+        self._width = max((1, *secrets))
+
+    def renew(self, agencies: Mapping[str, frozenset[AgencyCode]]) -> None:
+        """What each system speaks for from now on, by systemid; the others are left as they are."""
+        for systemid, codes in agencies.items():
+            if (system := self._by_id.get(systemid)) is not None:
+                self._by_id[systemid] = replace(system, agencies=codes)
 
     def lookup(self, systemid: str) -> System | None:
         return self._by_id.get(systemid)
 
-    def keys(self, system: System | None) -> tuple[tuple[bytes, bool], ...]:
+    def keys(
+        self, system: System | None, now: datetime | None = None
+    ) -> tuple[tuple[bytes, bool], ...]:
         """Keys to try, each with whether it counts: as many for a stranger as for anyone."""
-        real = () if system is None else system.secrets
+        real = () if system is None else system.working(now)
         decoys = (b"decoy",) * (self._width - len(real))
         return tuple((key, True) for key in real) + tuple((key, False) for key in decoys)

@@ -18,12 +18,15 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from relay.delivery.carry.ports import CarryDesk
+from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.ports import (
     Inbox,
     Intake,
     LogReader,
+    Obligations,
     Outbox,
     PayloadStore,
     Refusals,
@@ -41,10 +44,13 @@ from relay.transport.native import (
     deliveries,
     health,
     messages,
+    obligations,
     operating,
     submit,
+    systems,
     tokens,
 )
+from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
@@ -60,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
+    Route("GET", "/v1/obligations", obligations.listing),
     Route("GET", "/v1/deliveries", deliveries.listing),
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
@@ -83,8 +90,20 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
+    Route("POST", "/v1/systems", systems.add, Who.OPERATOR),
+    Route("GET", "/v1/systems", systems.listing, Who.OPERATOR),
+    Route("POST", "/v1/systems/rotate", systems.rotate, Who.OPERATOR),
+    Route("POST", "/v1/systems/revoke", systems.revoke, Who.OPERATOR),
     Route("POST", "/v1/carry", carry.take, Who.OPERATOR),
     Route("POST", "/v1/carry/{neighbour}", carry.export, Who.OPERATOR),
+    Route("GET", "/v1/directory", directory_face.listing),
+    Route("POST", "/v1/directory/import", directory_face.take_over, Who.OPERATOR),
+    Route("GET", "/v1/directory/branches", directory_face.branches, Who.READER),
+    Route("GET", "/v1/directory/requests", directory_face.requests, Who.OPERATOR),
+    Route("POST", "/v1/directory/requests/{id}/approve", directory_face.approve, Who.OPERATOR),
+    Route("POST", "/v1/directory/requests/{id}/reject", directory_face.reject, Who.OPERATOR),
+    Route("GET", "/v1/directory/{code}", directory_face.show),
+    Route("GET", "/v1/directory/{code}/explain", directory_face.explained),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
     Route("GET", "/readyz", health.ready, Who.ANYONE),
@@ -107,10 +126,13 @@ def native_app(
     control: Control,
     queue: QueueReader,
     courier: CarryDesk | None = None,
+    systems: SystemsDesk | None = None,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     gate: Gate = OPEN,
     refusals: Refusals = UNNOTED,
+    directory: DirectoryDoor | None = None,
+    obliged: Obligations | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -134,7 +156,10 @@ def native_app(
         recovery,
         gate=gate,
         carry=courier,
+        systems=systems,
         refusals=refusals,
+        directory=directory,
+        obligations=obliged,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

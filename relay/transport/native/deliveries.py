@@ -12,7 +12,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
-from relay.errors import GoneError
+from relay.errors import GoneError, TakenBackError
 from relay.model import MessageType
 from relay.transport.native.asking import (
     LARGEST,
@@ -71,6 +71,8 @@ async def seal(inside: Inside, caller: Caller, request: web.Request) -> web.Stre
     named = delivery_id(request)
     try:
         return seal_response((await inside.inbox.fetch(caller, named)).seal)
+    except TakenBackError:
+        raise
     except GoneError:
         item = await inside.inbox.find(caller, named)
         return seal_response(await inside.tracking.seal(caller, item.message_id))

@@ -14,13 +14,16 @@ from enum import Enum, auto
 from aiohttp import web
 
 from relay.delivery.carry.ports import CarryDesk
+from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.ports import (
     Caller,
     Inbox,
     Intake,
     LogReader,
+    Obligations,
     Outbox,
     PayloadStore,
     Refusals,
@@ -52,13 +55,16 @@ class Inside:
     queue: QueueReader
     recovery: Recovering
     carry: CarryDesk | None = None
+    systems: SystemsDesk | None = None
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
     streams: set[str] = field(default_factory=set)
     """Request ids of the live streams, to bound their number."""
+    obligations: Obligations | None = None
     gate: Gate = OPEN
     """Asked before an envelope is read."""
+    directory: DirectoryDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -21,7 +21,8 @@ MOST_SKIPPED = 1_000_000
 
 async def message(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
     only(request)
-    return json_response(message_view(await inside.tracking.message(caller, message_id(request))))
+    view = await inside.tracking.message(caller, message_id(request))
+    return json_response(message_view(view, inside.clock()))
 
 
 async def seal(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:

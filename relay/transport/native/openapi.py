@@ -10,6 +10,7 @@ from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
 from relay.transport.native.carry_described import carry_paths
 from relay.transport.native.digests import FIELDS
+from relay.transport.native.directory_described import DIRECTORY_SCHEMAS, directory_paths
 from relay.transport.native.fragments import (
     LIMIT,
     Json,
@@ -27,10 +28,12 @@ from relay.transport.native.fragments import (
     xml_answer,
 )
 from relay.transport.native.messages import MOST_SKIPPED
+from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
+from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
 
 _TITLES = {
     400: "The request is malformed",
@@ -68,7 +71,14 @@ def document() -> Json:
                     "description": "From `relay token issue`, with scopes agency:CODE, operator, auditor.",
                 }
             },
-            "schemas": {**SCHEMAS, **OPERATING_SCHEMAS, **RECOVERY_SCHEMAS},
+            "schemas": {
+                **SCHEMAS,
+                **OBLIGATION_SCHEMAS,
+                **OPERATING_SCHEMAS,
+                **RECOVERY_SCHEMAS,
+                **SYSTEM_SCHEMAS,
+                **DIRECTORY_SCHEMAS,
+            },
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
                 for status, title in _TITLES.items()
@@ -106,8 +116,10 @@ def _paths() -> Json:
             "parameters": one_delivery,
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
+        **obligation_paths(),
         **recovery_paths(),
         **operating_paths(),
+        **directory_paths(),
         "/v1/audit": {"get": _audit()},
         "/v1/audit/head": {
             "get": operation(
@@ -124,6 +136,7 @@ def _paths() -> Json:
             ),
             "parameters": [in_path("id", TEXT)],
         },
+        **system_paths(),
         **carry_paths(),
         "/v1/openapi.json": {
             "get": open_to_all(

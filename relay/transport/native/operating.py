@@ -137,6 +137,7 @@ def _shape(found: Shape) -> Json:
         "at": stamp(found.at),
         "ages_minutes": [int(age.total_seconds()) // 60 for age in AGES],
         "rows": [_row(row) for row in found.rows],
+        "put_back": found.put_back,
     }
 
 
@@ -158,6 +159,7 @@ def _neighbour(view: NeighbourView) -> Json:
     certificate = view.certificate
     return {
         "node": view.neighbour,
+        "bridge": view.bridge,
         "condition": view.condition,
         "failures": view.failures,
         "next_probe_at": _or_none(stamp, view.next_probe_at),
@@ -176,7 +178,7 @@ def _neighbour(view: NeighbourView) -> Json:
 
 def _why(found: Why) -> Json:
     asked = replace(found.message, deliveries=tuple(one.delivery for one in found.deliveries))
-    message = message_view(asked)
+    message = message_view(asked, found.at)
     views = message["deliveries"]
     return {
         "at": stamp(found.at),

@@ -73,6 +73,7 @@ OPERATING_SCHEMAS: dict[str, Schema] = {
     "Neighbour": record(
         "A neighbour as delivery sees it now.",
         node=TEXT,
+        bridge={"type": "boolean", "description": "It only speaks the axis dialect."},
         condition=word(Condition),
         failures=WHOLE,
         next_probe_at=or_null(INSTANT),
@@ -92,6 +93,7 @@ OPERATING_SCHEMAS: dict[str, Schema] = {
         "Deliveries by next hop and age; `neighbour` null: served here, waiting for their seal.",
         at=INSTANT,
         ages_minutes=list_of(WHOLE),
+        put_back={**WHOLE, "description": "Served here, and put back (`fail`) by their recipients"},
         rows=list_of(
             record(
                 "One next hop.",

@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from relay.delivery.ports import Acknowledgement
-from relay.model import DeliveryState, Event, MessageType, Reason, SealKind
+from relay.model import (
+    BusinessState,
+    DeliveryState,
+    Event,
+    MessageType,
+    ObligationState,
+    Reason,
+    SealKind,
+)
 from relay.transport.problems import WORDS
 
 Schema = dict[str, Any]
@@ -69,6 +77,10 @@ SCHEMAS: dict[str, Schema] = {
         at=INSTANT,
         event=_word(Event),
         receipt=DIGEST,
+        evidence={
+            "enum": ["signed", "none"],
+            "description": "none: a remote that signs nothing; the receipt is its neighbour's.",
+        },
     ),
     "Receipt": _record(
         "Signed evidence of an event, by its ETSI EN 319 522 name.",
@@ -86,6 +98,10 @@ SCHEMAS: dict[str, Schema] = {
         ),
         reason=_or_null(_word(Reason)),
         detail=TEXT,
+        evidence={
+            "enum": ["signed", "remote"],
+            "description": "remote: the issuer's evidence of the word of a remote that signs nothing.",
+        },
     ),
     "Status": _record(
         "A business status that came for the document.",
@@ -111,6 +127,8 @@ SCHEMAS: dict[str, Schema] = {
         trace=list_of(reference("Hop")),
         receipts=list_of(reference("Receipt")),
         statuses=list_of(reference("Status")),
+        business=_word(BusinessState),
+        obligations=list_of(reference("Obligation")),
     ),
     "Message": _record(
         "An accepted envelope and where each of its deliveries stands.",
@@ -150,6 +168,8 @@ SCHEMAS: dict[str, Schema] = {
         updated_at=INSTANT,
         seal_kind=_word(SealKind),
         answering=_or_null(reference("Answering")),
+        business=_word(BusinessState),
+        obligation=_or_null(_word(ObligationState)),
     ),
     "Answering": _record(
         "What a status message says, and the document it speaks of as it writes it.",
@@ -179,6 +199,8 @@ SCHEMAS: dict[str, Schema] = {
         reason=_or_null(_word(Reason)),
         detail=TEXT,
         failed_at_node=_or_null(TEXT),
+        business=_word(BusinessState),
+        obligation=_or_null(_word(ObligationState)),
     ),
     "Sent": _record(
         "The newest message first; ask again with `skip` raised by the rows that came.",

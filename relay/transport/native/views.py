@@ -18,12 +18,14 @@ from relay.delivery.ports import (
     DeliveryView,
     InboxItem,
     MessageView,
+    ObligationView,
     ReceiptView,
     SentItem,
     StatusView,
     TokenView,
 )
 from relay.model import Event, Finding
+from relay.wire.remote_word import read_word
 
 Json = dict[str, Any]
 
@@ -48,7 +50,7 @@ def _stamp_or_none(instant: datetime | None) -> str | None:
     return None if instant is None else stamp(instant)
 
 
-def message_view(view: MessageView) -> Json:
+def message_view(view: MessageView, now: datetime) -> Json:
     return {
         "message_id": view.message_id,
         "origin": view.origin,
@@ -65,7 +67,7 @@ def message_view(view: MessageView) -> Json:
         "seal_kind": view.seal_kind,
         "linked_to": view.linked_to,
         "findings": [_finding(finding) for finding in view.findings],
-        "deliveries": [_delivery(delivery) for delivery in view.deliveries],
+        "deliveries": [_delivery(delivery, now) for delivery in view.deliveries],
     }
 
 
@@ -73,7 +75,7 @@ def _finding(finding: Finding) -> Json:
     return {"code": finding.code, "detail": finding.detail, "where": finding.where}
 
 
-def _delivery(view: DeliveryView) -> Json:
+def _delivery(view: DeliveryView, now: datetime) -> Json:
     return {
         "delivery_id": view.delivery_id,
         "recipient": view.recipient,
@@ -88,11 +90,18 @@ def _delivery(view: DeliveryView) -> Json:
         "trace": trace(view),
         "receipts": [_receipt(receipt) for receipt in view.receipts],
         "statuses": [_status(status) for status in view.statuses],
+        "business": view.business,
+        "obligations": [obligation(one, now) for one in view.obligations],
     }
 
 
 _NOT_AN_ARRIVAL = frozenset(
-    {Event.SUBMISSION_REJECTION, Event.RELAY_REJECTION, Event.RELAY_FAILURE}
+    {
+        Event.SUBMISSION_REJECTION,
+        Event.RELAY_REJECTION,
+        Event.RELAY_FAILURE,
+        Event.RELAY_TO_NON_ERDS_FAILURE,
+    }
 )
 
 
@@ -100,14 +109,32 @@ def trace(view: DeliveryView) -> list[Json]:
     """The nodes this delivery passed, in order, each with when it arrived and the receipt that says so."""
     hops: dict[str, Json] = {}
     for receipt in view.receipts:
-        if receipt.event not in _NOT_AN_ARRIVAL and receipt.issuer not in hops:
-            hops[receipt.issuer] = {
-                "node": receipt.issuer,
-                "at": stamp(receipt.at),
-                "event": receipt.event,
-                "receipt": receipt.digest,
-            }
+        if receipt.event in _NOT_AN_ARRIVAL:
+            continue
+        remote = _remote(receipt)
+        if remote is not None and receipt.event is Event.RECEIVED_FROM_NON_ERDS:
+            hops.setdefault(remote, _step(remote, receipt, "none"))
+        hops.setdefault(receipt.issuer, _step(receipt.issuer, receipt, "signed"))
+        if remote is not None and receipt.event is not Event.RECEIVED_FROM_NON_ERDS:
+            hops.setdefault(remote, _step(remote, receipt, "none"))
     return list(hops.values())
+
+
+def _step(node: str, receipt: ReceiptView, evidence: str) -> Json:
+    """`evidence` none: a remote that signs nothing; the receipt is this side's, of its word."""
+    return {
+        "node": node,
+        "at": stamp(receipt.at),
+        "event": receipt.event,
+        "receipt": receipt.digest,
+        "evidence": evidence,
+    }
+
+
+def _remote(receipt: ReceiptView) -> str | None:
+    """The remote whose word a receipt repeats."""
+    word = read_word(receipt.detail)
+    return None if word is None else word.remote
 
 
 def _receipt(view: ReceiptView) -> Json:
@@ -120,6 +147,7 @@ def _receipt(view: ReceiptView) -> Json:
         "hop": _hop(view),
         "reason": view.reason,
         "detail": view.detail,
+        "evidence": "signed" if _remote(view) is None else "remote",
     }
 
 
@@ -137,6 +165,27 @@ def _status(view: StatusView) -> Json:
         "description": view.description,
         "timestamp": view.timestamp,
         "arrived_at": stamp(view.arrived_at),
+    }
+
+
+def obligation(view: ObligationView, now: datetime) -> Json:
+    return {
+        "cursor": view.cursor,
+        "kind": view.kind,
+        "state": view.state,
+        "answer": view.answer,
+        "overdue": view.overdue(now),
+        "cause": view.cause,
+        "document": view.document,
+        "delivery_id": view.delivery_id,
+        "sender": view.sender,
+        "recipient": view.recipient,
+        "document_id": view.document_id,
+        "notation": view.notation,
+        "promulgation_date": view.promulgation_date,
+        "asked_at": stamp(view.asked_at),
+        "due_at": stamp(view.due_at),
+        "settled_at": _stamp_or_none(view.settled_at),
     }
 
 
@@ -159,6 +208,8 @@ def inbox_item(item: InboxItem) -> Json:
         "updated_at": stamp(item.updated_at),
         "seal_kind": item.seal_kind,
         "answering": None if item.answering is None else asdict(item.answering),
+        "business": item.business,
+        "obligation": item.obligation,
     }
 
 
@@ -178,6 +229,8 @@ def sent_item(item: SentItem) -> Json:
         "reason": item.reason,
         "detail": item.detail,
         "failed_at_node": item.failed_at_node,
+        "business": item.business,
+        "obligation": item.obligation,
     }
 
 

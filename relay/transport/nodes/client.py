@@ -207,6 +207,13 @@ class NodesClient:
             if response.status != 204:
                 raise TransportError(f"receipts answered with HTTP {response.status}")
 
+    async def put(self, neighbour: NodeId, path: str, body: bytes, content_type: str) -> None:
+        """Any other document that is durable there once it was answered with 204."""
+        headers = {"Content-Type": content_type}
+        async with self._ask(neighbour, "POST", path, body, headers) as response:
+            if response.status != 204:
+                raise TransportError(f"{path} answered with HTTP {response.status}")
+
     @asynccontextmanager
     async def call(
         self, neighbour: NodeId, method: str, path: str, **query: str

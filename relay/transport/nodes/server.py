@@ -16,6 +16,8 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.arrivals import TransferDesk
+from relay.delivery.directory.keeping import DirectoryKeeper
+from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.quota import neighbour_party
@@ -35,6 +37,7 @@ from relay.errors import (
 )
 from relay.model import NodeId, Signed, TransferId
 from relay.transport.intake_stream import while_moving
+from relay.transport.nodes.directory import DirectoryFace
 from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
@@ -79,6 +82,13 @@ class NodeFace:
     """Asked before a transfer or an upload is read."""
     may_have_had: Callable[[TransferId], bool] = lambda _: False
     """Of a transfer that is unknown here: whether a restore may have lost it."""
+    directory: DirectoryKeeper | None = None
+
+    @property
+    def capabilities(self) -> list[str]:
+        """By these a neighbour of another version knows what it may ask."""
+        more = [] if self.directory is None else [DIRECTORY_CAPABILITY]
+        return ["transfers", "receipts", "payloads-ahead", CAPABILITY, *more]
 
     def door(self) -> Door:
         return Door(self.node, self.neighbours, self.identify, self.contact)
@@ -95,6 +105,8 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
     app.router.add_route("HEAD", "/axis/v1/payloads/{digest}", handlers.offset)
     app.router.add_patch("/axis/v1/payloads/{digest}", handlers.upload)
     handlers.reminding.add_to(app.router)
+    if face.directory is not None:
+        DirectoryFace(face.directory, door.neighbour).add_to(app.router)
     return app
 
 
@@ -160,7 +172,7 @@ class _Handlers:
                 "node": self._face.node,
                 "version": self._face.version,
                 "wire": [WIRE_VERSION],
-                "capabilities": ["transfers", "receipts", "payloads-ahead", CAPABILITY],
+                "capabilities": self._face.capabilities,
                 "envelope_limit_bytes": self._face.limits.envelope_bytes,
                 "ahead_over_bytes": AHEAD_BYTES,
                 "transfers_a_request": TRANSFERS_A_REQUEST,

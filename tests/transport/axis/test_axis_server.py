@@ -260,7 +260,7 @@ async def test_a_refusal_is_one_line_without_headers_or_payload(face: Any, edxml
         "call": "sendEdoc",
         "code": "18",
         "why": "no-route",
-        "detail": "a recipient cannot be reached, check its code: unknown code H77",
+        "detail": "recipient H77 cannot be reached, check its code: unknown code H77",
         "peer": "127.0.0.1",
     }
     assert face.noted.known_ones == [("axis", "system:vxp.test.01", "no-route", True)]
@@ -305,6 +305,16 @@ async def test_what_cannot_be_read_is_counted(face: Any) -> None:
     with structlog.testing.capture_logs() as logs:
         assert b"FAIL" in await face.raw(b"NONSENSE\r\n\r\n")
     assert (logs, face.noted.strangers) == ([], [("axis", "unreadable")])
+
+
+def test_a_recipient_that_cannot_be_reached_is_named() -> None:
+    """In both halves of the text; of many the first few, and how many more."""
+    text = refusal_of(RouteError("no way to H99", ["H99"])).text
+    assert text.startswith(
+        "Khong chuyen duoc den don vi nhan H99, hay kiem tra ma don vi / recipient H99"
+    )
+    many = refusal_of(RouteError("no way", [f"H{n}" for n in range(10, 30)])).text
+    assert "H10, H11, H12 (+17)" in many
 
 
 @pytest.mark.parametrize(
@@ -590,6 +600,17 @@ def test_every_state_has_a_send_status_the_dialect_knows(state: DeliveryState) -
     assert all(isinstance(value, str) for value in row.values())
 
 
+@pytest.mark.parametrize("kind", list(MessageType))
+@pytest.mark.parametrize("state", list(DeliveryState))
+def test_a_row_is_listed_under_the_send_status_it_shows(
+    state: DeliveryState, kind: MessageType
+) -> None:
+    """A 13 that took its document back on the way is `done`, the document it took back `fail`."""
+    said = answers.sent_row(sent_item(state, message_type=kind))["sendStatus"]
+    listed = {word for word, states in answers.STATES_OF[kind].items() if state in states}
+    assert listed == {said}
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 def test_a_failed_row_says_who_refused_and_why(reason: Reason) -> None:
     """In both languages, with the detail, whatever the reason."""
@@ -599,7 +620,10 @@ def test_a_failed_row_says_who_refused_and_why(reason: Reason) -> None:
         detail="đóng từ 2025",
         failed_at_node=NodeId("tinh-h17"),
     )
-    text = answers.sent_row(item)["sendStatusDesc"]
+    row = answers.sent_row(item)
+    assert (row["sendStatus"], row["receiveStatus"]) == ("fail", "initial")
+    assert row["receiveStatusDesc"] == "Khong den noi nhan / it did not arrive there"
+    text = row["sendStatusDesc"]
     assert text.isascii()
     assert text.startswith("tinh-h17 khong chuyen duoc: ")
     assert " / tinh-h17: " in text

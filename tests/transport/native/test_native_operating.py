@@ -35,7 +35,13 @@ async def word(response: aiohttp.ClientResponse) -> tuple[int, str]:
 
 def closed_routes() -> list[tuple[str, str]]:
     return [
-        (method, path.replace("{id}", "x").replace("{digest}", "x").replace("{neighbour}", "x"))
+        (
+            method,
+            path.replace("{id}", "x")
+            .replace("{digest}", "x")
+            .replace("{neighbour}", "x")
+            .replace("{code}", "x"),
+        )
         for path, operations in document()["paths"].items()
         for method, operation in operations.items()
         if method in ("get", "post", "delete") and operation.get("security") != []

@@ -64,6 +64,7 @@ async def test_a_message_is_shown_with_its_way(http: Http, letter: Letter) -> No
             "at": accepted["accepted_at"],
             "event": "SubmissionAcceptance",
             "receipt": accepted["receipt"],
+            "evidence": "signed",
         }
     ]
 

@@ -1,0 +1,1 @@
+"""Bridges: next hops that only speak the axis dialect, sent to and polled; docs/bridges.md."""

@@ -1,0 +1,126 @@
+"""What a remote says of the packages it has, from its sent list: our evidence of its word.
+
+sendStatus and receiveStatus move a delivery forward only, by lifecycle.py's table; what moves nothing
+is said again to nobody.
+
+Touches: the remote, the journal, the notary.
+Trusts:  nothing of the remote but that its JSON was its word.
+Raises:  RemoteRefusalError, UnansweredError, TransportError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from relay import lifecycle
+from relay.delivery.bridges.ports import (
+    Answer,
+    BridgeJournal,
+    Followed,
+    Heard,
+    Remote,
+    SentListed,
+)
+from relay.delivery.clock import Clock
+from relay.delivery.ports import Acknowledgement
+from relay.delivery.records import Notary
+from relay.model import Event, Evidence, MessageType, NodeId, Reason, Receipt
+from relay.wire.remote_word import RemoteWord, write_word
+
+FOLLOWED_FOR = timedelta(days=60)
+MOST_FOLLOWED = 2000
+ASKED_SINGLY = 8
+"""Packages asked for by their docId; for more, one look at the whole list costs less."""
+_DONE, _FAIL = "done", "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    bridge: NodeId
+    node: NodeId
+    remote: Remote
+    journal: BridgeJournal
+    notary: Notary
+    clock: Clock
+    forms: Callable[[str], frozenset[str]]
+    receipts_wait: Callable[[Iterable[NodeId]], None]
+
+    async def look(self) -> int:
+        """One look at all that is followed; how much was heard that is new."""
+        since = self.clock.now() - FOLLOWED_FOR
+        followed = await self.journal.followed(self.bridge, since, MOST_FOLLOWED)
+        heard = 0
+        for kind in MessageType:
+            of_kind = [one for one in followed if one.message_type is kind]
+            if of_kind:
+                heard += await self._look(kind, of_kind)
+        return heard
+
+    async def _look(self, kind: MessageType, followed: Sequence[Followed]) -> int:
+        by_doc: dict[str, list[Followed]] = {}
+        for one in followed:
+            by_doc.setdefault(one.doc_id, []).append(one)
+        asked: list[str | None] = [*by_doc] if len(by_doc) <= ASKED_SINGLY else [None]
+        heard = 0
+        for doc_id in asked:
+            rows, answer = await self.remote.sent(kind, doc_id)
+            for row in rows:
+                for one in by_doc.get(row.doc_id, ()):
+                    if one.recipient in self.forms(row.recipient):
+                        heard += await self._hear(one, row, answer)
+        return heard
+
+    async def _hear(self, one: Followed, row: SentListed, answer: Answer) -> bool:
+        event = news(one, row)
+        if event is None:
+            return False
+        at = self.clock.now()
+        receipt = Receipt(
+            issuer=self.node,
+            origin=one.origin,
+            message_id=one.message_id,
+            digest=one.digest,
+            size_bytes=one.size_bytes,
+            transfer_id=one.transfer_id,
+            sent_by=None,
+            at=at,
+            evidence=(self._evidence(one, event, row, answer),),
+        )
+        signed = self.notary.sign_receipt(receipt, at)
+        heard = Heard(one, event, signed, receipt, answer)
+        self.receipts_wait(await self.journal.hear(heard, at))
+        return True
+
+    def _evidence(self, one: Followed, event: Event, row: SentListed, answer: Answer) -> Evidence:
+        facts = {"sent": row.sending, "received": row.receiving}
+        word = RemoteWord(self.bridge, "getSentEdocList", one.doc_id, answer.digest, facts)
+        failed = event.value.endswith("Failure")
+        reason = _REASONS.get(event) if failed else None
+        return Evidence(event, one.recipient, one.previous, reason, write_word(word))
+
+
+_REASONS = {
+    Event.RELAY_TO_NON_ERDS_FAILURE: Reason.UNREACHABLE,
+    Event.CONTENT_HANDOVER_FAILURE: Reason.REJECTED_BY_RECIPIENT,
+}
+
+
+def news(one: Followed, row: SentListed) -> Event | None:
+    """The event that this row says happened and that moves the delivery; None for nothing new."""
+    sending, receiving = row.sending.casefold(), row.receiving.casefold()
+    if receiving == _DONE:
+        return _moving(one, Event.CONTENT_HANDOVER)
+    if sending == _FAIL:
+        return _moving(one, Event.RELAY_TO_NON_ERDS_FAILURE)
+    if receiving == _FAIL:
+        known = one.acknowledgement is Acknowledgement.FAIL
+        return None if known else Event.CONTENT_HANDOVER_FAILURE
+    if sending == _DONE or receiving == "processing":
+        return _moving(one, Event.CONTENT_CONSIGNMENT)
+    return None
+
+
+def _moving(one: Followed, event: Event) -> Event | None:
+    return event if lifecycle.settle(one.state, event) is not one.state else None

@@ -1,0 +1,290 @@
+"""Ask a remote again and again: acknowledge what is here, fetch what is listed, follow what it has.
+
+A document is durable here before the remote hears of it, so wherever the process dies the package is
+listed once more and recognised, or its acknowledgement is still to be made. A remote that cannot be
+asked is left alone for the same back-off as its sends; an error of one list alone delays only polling.
+
+Touches: the remote, the journal, the payload store through `receive`.
+Trusts:  nothing of the remote.
+Raises:  JournalError; what a remote does wrong becomes a wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from relay.delivery.bridges.doubt import Read, business_hash
+from relay.delivery.bridges.entering import EntryDesk, Fetched
+from relay.delivery.bridges.following import Follower
+from relay.delivery.bridges.ports import (
+    Before,
+    BridgeJournal,
+    Listed,
+    Remote,
+    RemoteRefusalError,
+    Turned,
+)
+from relay.delivery.clock import Clock
+from relay.delivery.dispatch import Dispatcher
+from relay.delivery.neighbours.retry import RetryPolicy
+from relay.delivery.ports import Acknowledgement
+from relay.delivery.records import NeighbourState
+from relay.errors import (
+    EnvelopeError,
+    OverloadError,
+    SecretError,
+    TooLargeError,
+    TransportError,
+)
+from relay.model import Envelope, MessageType, NodeId, Payload, Reason
+
+log = structlog.get_logger("relay.bridge")
+TOLD_AT_ONCE = 500
+MOST_PAGES = 50
+JUDGED_AGAIN = timedelta(hours=1)
+TOLD_AGAIN_AFTER = 5
+"""Polls after which a package that was acknowledged and is listed all the same is acknowledged again."""
+UNREADABLE_TIMES = 3
+"""Polls at which a package must be unreadable before it is refused: a cut body is no envelope either."""
+_MOST_UNREADABLE = 1000
+
+Receive = Callable[[AsyncIterator[bytes]], Awaitable[tuple[Envelope, Payload]]]
+Room = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(slots=True)
+class Poller:
+    bridge: NodeId
+    remote: Remote
+    journal: BridgeJournal
+    desk: EntryDesk
+    follower: Follower
+    dispatcher: Dispatcher
+    policy: RetryPolicy
+    clock: Clock
+    random: Callable[[], float]
+    receive: Receive
+    read: Read
+    release: Callable[[Payload], Awaitable[None]]
+    room: Room
+    """Held while a body comes in; raises OverloadError when none may."""
+    closed: Callable[[], str | None]
+    """Why nothing is taken in now, or None."""
+    kinds: Sequence[MessageType]
+    every: timedelta
+    page: int
+    at_once: int
+    _failures: int = 0
+    _suffering: bool = False
+    _unreadable: dict[str, int] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        woken = self.dispatcher.channels[self.bridge].woken
+        pause = await self._restored()
+        while True:
+            woken.clear()
+            pause = pause or await self.round()
+            try:
+                async with asyncio.timeout(pause):
+                    await woken.wait()
+            except TimeoutError:
+                pass
+            pause = 0.0
+
+    async def round(self) -> float:
+        """One look at everything; how long to wait for the next."""
+        wait = self.dispatcher.blocked_for(self.bridge)
+        if wait > 0:
+            return wait
+        try:
+            more = await self._ask()
+        except TransportError as error:
+            return await self._unreachable(error)
+        except RemoteRefusalError as error:
+            return await self._failed(error)
+        except OverloadError as error:
+            log.warning("bridge-waits-for-room", bridge=self.bridge, error=str(error))
+            return float(error.retry_after_seconds)
+        await self._well()
+        return 0.0 if more else self.every.total_seconds()
+
+    async def _ask(self) -> bool:
+        """True when there is more to fetch at once. A list that the remote refuses holds up no other, and
+        a node that takes nothing in now (its disk is nearly full) still finishes what it took."""
+        await self._tell()
+        more, refused = False, list[RemoteRefusalError]()
+        for kind in self.kinds if self.closed() is None else ():
+            try:
+                more = await self._collect(kind) or more
+            except RemoteRefusalError as error:
+                refused.append(error)
+        await self._tell()
+        await self.follower.look()
+        if refused:
+            raise refused[0]
+        return more
+
+    # ------------------------------------------------------------ fetching
+
+    async def _collect(self, kind: MessageType) -> bool:
+        """The first page that brings something new; pages are asked for, and may be ignored."""
+        seen: set[str] = set()
+        for number in range(1, MOST_PAGES + 1):
+            listed = await self.remote.received(kind, number, self.page)
+            new = {one.doc_id: one for one in listed if one.doc_id not in seen}
+            seen.update(new)
+            if await self._take_all(list(new.values())):
+                return len(listed) >= self.page
+            if len(listed) < self.page or not new:
+                break
+        return False
+
+    async def _take_all(self, listed: Sequence[Listed]) -> int:
+        """How many were judged now."""
+        taken = 0
+        for start in range(0, len(listed), self.at_once):
+            outcomes = await asyncio.gather(
+                *(self._take(one) for one in listed[start : start + self.at_once]),
+                return_exceptions=True,
+            )
+            taken += sum(outcome is True for outcome in outcomes)
+            for outcome in outcomes:
+                if isinstance(outcome, RemoteRefusalError):
+                    log.warning("package-not-given", bridge=self.bridge, error=str(outcome))
+                elif isinstance(outcome, BaseException):
+                    raise outcome
+        return taken
+
+    async def _take(self, listed: Listed) -> bool:
+        """True when something was done about it that need not be done again."""
+        before = await self.journal.received(self.bridge, listed.doc_id)
+        known = before is not None and before.row == listed.row
+        if before is not None and known and not await self._due(listed, before):
+            return False
+        with self.room():
+            return await self._fetch(listed)
+
+    async def _due(self, listed: Listed, before: Before) -> bool:
+        """Whether a package known before is to be judged anew; one that is here is acknowledged again."""
+        now = self.clock.now()
+        if before.to_tell:
+            return False
+        if before.refused:
+            return before.judged_at + JUDGED_AGAIN <= now
+        if before.judged_at + self.every * TOLD_AGAIN_AFTER <= now:
+            await self.journal.tell_again(self.bridge, listed.doc_id, now)
+        return False
+
+    async def _fetch(self, listed: Listed) -> bool:
+        async with self.remote.fetch(listed.doc_id) as fetching:
+            try:
+                envelope, payload = await self.receive(fetching.chunks)
+            except EnvelopeError as error:
+                return await self._unfit(listed, error)
+            answer = payload.digest if fetching.answer is None else fetching.answer.digest
+        self._unreadable.pop(listed.doc_id, None)
+        try:
+            business = await business_hash(self.read(payload))
+            fetched = Fetched(listed, envelope, payload, business, fetching.call, answer)
+            outcome = await self.desk.take(fetched)
+        finally:
+            await self.release(payload)
+        if isinstance(outcome, Turned):
+            self._say_refused(outcome)
+        return True
+
+    async def _unfit(self, listed: Listed, error: EnvelopeError) -> bool:
+        """Too large or secret at once; unreadable only when it stays so."""
+        times = self._unreadable.pop(listed.doc_id, 0) + 1
+        certain = isinstance(error, TooLargeError | SecretError)
+        if not certain and times < UNREADABLE_TIMES:
+            while len(self._unreadable) >= _MOST_UNREADABLE:
+                del self._unreadable[next(iter(self._unreadable))]
+            self._unreadable[listed.doc_id] = times
+            log.warning("package-unreadable", bridge=self.bridge, error=str(error), times=times)
+            return False
+        reason = Reason.BAD_ENVELOPE
+        if certain:
+            reason = Reason.TOO_LARGE if isinstance(error, TooLargeError) else Reason.POLICY
+        self._say_refused(await self.desk.turn_away(listed, reason, str(error)))
+        return True
+
+    def _say_refused(self, turned: Turned) -> None:
+        log.warning(
+            "package-refused",
+            bridge=self.bridge,
+            reason=turned.reason.value,
+            detail=turned.detail,
+        )
+
+    # ------------------------------------------------------------ acknowledging
+
+    async def _tell(self) -> None:
+        """What is durable here: processing, then done; or fail."""
+        for one in await self.journal.to_tell(self.bridge, TOLD_AT_ONCE):
+            if one.refused:
+                await self._say(one.doc_id, Acknowledgement.FAIL, last=True)
+                continue
+            if one.told != Acknowledgement.PROCESSING:
+                await self._say(one.doc_id, Acknowledgement.PROCESSING, last=False)
+            await self._say(one.doc_id, Acknowledgement.DONE, last=True)
+
+    async def _say(self, doc_id: str, word: Acknowledgement, *, last: bool) -> None:
+        """A refusal of the word is told to the operator; only the last word's ends it."""
+        try:
+            await self.remote.acknowledge(doc_id, word)
+        except RemoteRefusalError as error:
+            if error.passing:
+                raise
+            log.warning(
+                "acknowledgement-refused", bridge=self.bridge, word=word.value, error=str(error)
+            )
+        await self.journal.told(self.bridge, doc_id, word, last=last, at=self.clock.now())
+
+    # ------------------------------------------------------------ waiting
+
+    async def _restored(self) -> float:
+        """Seconds that are left of a wait from before the start, never more than such a wait may have."""
+        state = await self.journal.poll_state(self.bridge)
+        if state is None or not state.failures:
+            return 0.0
+        self._failures = state.failures
+        left = min(state.retry_at - self.clock.now(), max(self.every, self.policy.cap))
+        return max(left.total_seconds(), 0.0)
+
+    async def _unreachable(self, error: TransportError) -> float:
+        self._suffering = True
+        wait = await self.dispatcher.suffered(self.bridge, error)
+        seconds = wait.total_seconds()
+        log.warning("bridge-unreachable", bridge=self.bridge, error=str(error), seconds=seconds)
+        return seconds
+
+    async def _failed(self, error: RemoteRefusalError) -> float:
+        self._failures += 1
+        wait = max(self.every, self.policy.wait(self._failures, self.random()))
+        await self._store(str(error), wait)
+        log.warning("bridge-list-refused", bridge=self.bridge, error=str(error))
+        return wait.total_seconds()
+
+    async def _well(self) -> None:
+        if self._failures:
+            self._failures = 0
+            await self._store("", timedelta())
+        if self._suffering:
+            self._suffering = False
+            await self.dispatcher.recovered(self.bridge)
+        else:
+            self.dispatcher.met(self.bridge)
+
+    async def _store(self, error: str, wait: timedelta) -> None:
+        until = self.clock.now() + wait
+        await self.journal.store_poll_state(
+            self.bridge, NeighbourState(self._failures, until, error[:500])
+        )

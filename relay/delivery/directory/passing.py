@@ -1,0 +1,122 @@
+"""Passes what owners of branches signed on to the neighbours that do not have it yet.
+
+With each neighbour apart: it is asked which versions it has, and is handed what is newer here, but for
+what can only have come from its own side. A tree has no other ways, so every document reaches every
+node, once. What a neighbour refuses is not handed to it again until something changes; what fails is
+repeated with back-off, and any sign of life ends the wait.
+
+Touches: the wire, the keeper. Trusts: nothing of an answer.
+Raises:  nothing expected; failures become waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from relay.delivery.directory.keeping import DirectoryKeeper
+from relay.delivery.directory.ports import DirectoryWire
+from relay.delivery.neighbours.retry import RetryPolicy
+from relay.errors import AccessError, PeerError, TransportError
+from relay.model import Digest, NodeId
+from relay.routing.behind import lies_behind
+
+log = structlog.get_logger("relay.directory")
+LOOK_AGAIN_SECONDS = 3600.0
+_PASSING = (TransportError, AccessError)
+"""What another attempt may not meet."""
+
+
+@dataclass(slots=True)
+class DirectoryCourier:
+    node: NodeId
+    neighbours: frozenset[NodeId]
+    keeper: DirectoryKeeper
+    wire: DirectoryWire
+    policy: RetryPolicy
+    random: Callable[[], float]
+    _calls: dict[NodeId, asyncio.Event] = field(default_factory=dict)
+    _failing: set[NodeId] = field(default_factory=set)
+    _refused: set[tuple[NodeId, Digest]] = field(default_factory=set)
+
+    def look(self) -> None:
+        """There is something new."""
+        for call in self._calls.values():
+            call.set()
+
+    def met(self, neighbour: NodeId) -> None:
+        """The neighbour shows life."""
+        if neighbour in self._failing:
+            self._calls[neighbour].set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._calls.update({neighbour: asyncio.Event() for neighbour in self.neighbours})
+        async with asyncio.TaskGroup() as group:
+            for neighbour in sorted(self.neighbours):
+                group.create_task(self._serve(neighbour))
+
+    async def _serve(self, neighbour: NodeId) -> None:
+        failures, call = 0, self._calls[neighbour]
+        while True:
+            call.clear()
+            try:
+                await self._bring(neighbour)
+            except (TransportError, PeerError) as error:
+                failures += 1
+                self._failing.add(neighbour)
+                log.debug("directory-waits", neighbour=neighbour, error=str(error)[:300])
+                wait = self.policy.wait(failures, self.random()).total_seconds()
+            else:
+                failures, wait = 0, LOOK_AGAIN_SECONDS
+                self._failing.discard(neighbour)
+            try:
+                async with asyncio.timeout(wait):
+                    await call.wait()
+            except TimeoutError:
+                pass
+
+    async def _bring(self, neighbour: NodeId) -> None:
+        """Everything that is newer here; and back what is newer there of our own."""
+        there = await self.wire.held(neighbour)
+        if there is None:
+            return  # of an older version: nothing of directories is said to it
+        await self._regain(neighbour, there)
+        for held in self.keeper.held():
+            if lies_behind(self.keeper.directory, self.node, neighbour, held.issuer):
+                continue
+            if there.get(held.issuer, -1) < held.version:
+                await self._tell(neighbour, held.issuer, held.digest)
+
+    async def _tell(self, neighbour: NodeId, issuer: NodeId, digest: Digest) -> None:
+        if (neighbour, digest) in self._refused:
+            return
+        signed = await self.keeper.document(issuer)
+        if signed is None:
+            return
+        try:
+            await self.wire.tell(neighbour, signed)
+        except _PASSING:
+            raise
+        except PeerError as error:
+            self._refused.add((neighbour, digest))
+            log.warning(
+                "directory-not-taken", neighbour=neighbour, issuer=issuer, error=str(error)[:300]
+            )
+        else:
+            log.info("directory-told", neighbour=neighbour, issuer=issuer)
+
+    async def _regain(self, neighbour: NodeId, there: dict[NodeId, int]) -> None:
+        newest = there.get(self.node, 0)
+        ours = next((one.version for one in self.keeper.held() if one.issuer == self.node), 0)
+        if newest <= ours:
+            return
+        try:
+            await self.keeper.regain(neighbour, await self.wire.ask_for(neighbour, self.node))
+        except _PASSING:
+            raise
+        except PeerError as error:
+            log.warning("directory-not-regained", neighbour=neighbour, error=str(error)[:300])

@@ -1,0 +1,203 @@
+"""What the keeper of the directory asks of the journal, the notary and the wire, and offers the faces.
+
+Touches: nothing; values and Protocols only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from relay.agencies import Agency, NodeEntry, Stamp
+from relay.delivery.ports import Caller
+from relay.model import AgencyCode, Digest, NodeId, Signed
+from relay.routing.listing import Listing
+from relay.wire.branch import Branch
+
+CAPABILITY = "directory"
+"""In what a node tells of itself (docs/wire-format.md W9)."""
+
+
+class RequestKind(StrEnum):
+    REGISTER = "register"
+    DELETE = "delete"
+
+
+class RequestState(StrEnum):
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a system asked for, and what became of it."""
+
+    request_id: int
+    systemid: str
+    kind: RequestKind
+    agency: Agency
+    state: RequestState
+    asked_at: datetime
+    decided_at: datetime | None = None
+    by: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Of a request, in the transaction of the change that it brings."""
+
+    request_id: int
+    state: RequestState
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """When an agency of the view last changed, and what it was then. `standing` is `gone` where it has
+    left the view."""
+
+    code: AgencyCode
+    stamp: Stamp
+    standing: str
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The newest of what an owner signed, as it is told to neighbours."""
+
+    issuer: NodeId
+    version: int
+    digest: Digest
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """All that the journal has."""
+
+    own: tuple[Agency, ...]
+    nodes: tuple[NodeEntry, ...]
+    documents: tuple[Signed, ...]
+    ledger: tuple[LedgerRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One change of the directory, about to become durable with its audit entries."""
+
+    at: datetime
+    version: int
+    by: str
+    why: str = ""
+    own: tuple[Agency, ...] = ()
+    nodes: tuple[NodeEntry, ...] = ()
+    documents: tuple[tuple[Branch, Signed], ...] = ()
+    heard_from: NodeId | None = None
+    ledger: tuple[LedgerRow, ...] = ()
+    decision: Decision | None = None
+
+
+class DirectoryJournal(Protocol):
+    async def load(self) -> Stored: ...
+
+    async def write(self, written: Written) -> None:
+        """All of it in one transaction. Raises NotPossibleError for a request that is decided."""
+        ...
+
+    async def document(self, issuer: NodeId) -> Signed | None: ...
+
+    async def refused(self, neighbour: NodeId, reason: str, digest: Digest, at: datetime) -> None:
+        """Only the audit entry."""
+        ...
+
+    async def ask(
+        self, systemid: str, kind: RequestKind, agency: Agency, at: datetime, most: int
+    ) -> Request:
+        """The same question again is the same request. Raises QuotaError past `most` waiting."""
+        ...
+
+    async def request(self, request_id: int) -> Request | None: ...
+
+    async def pending(self, after: int, limit: int) -> list[Request]: ...
+
+    async def reject(self, request_id: int, by: str, why: str, at: datetime) -> None:
+        """Raises NotPossibleError for one that is decided."""
+        ...
+
+    async def registered(self) -> dict[str, frozenset[AgencyCode]]:
+        """Of each system what it registered with an operator's yes."""
+        ...
+
+
+class DirectoryNotary(Protocol):
+    def sign_branch(self, branch: Branch, at: datetime) -> Signed: ...
+
+    def check_branch(self, signed: Signed) -> Branch:
+        """Raises SignatureError, WireError."""
+        ...
+
+
+class DirectoryWire(Protocol):
+    async def held(self, neighbour: NodeId) -> dict[NodeId, int] | None:
+        """The versions a neighbour has, by issuer; None where it knows nothing of directories.
+
+        Raises TransportError, PeerError.
+        """
+        ...
+
+    async def tell(self, neighbour: NodeId, signed: Signed) -> None:
+        """Returns once it is durable there. Raises TransportError, PeerError (refused)."""
+        ...
+
+    async def ask_for(self, neighbour: NodeId, issuer: NodeId) -> Signed:
+        """What the neighbour has of this issuer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a change did: how many agencies look otherwise now, and the version that says so."""
+
+    version: int
+    changed: int
+    agencies: int
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """How a code is understood here."""
+
+    code: str
+    form: str
+    level: int
+    parent: str | None
+    agency: Agency | None
+    stamp: Stamp | None
+    standing: str | None
+    next_hop: str | None
+    """The neighbour, or this node; None where there is no way."""
+    sentences: tuple[str, ...] = field(default=())
+
+
+class Agencies(Protocol):
+    """What the faces may change; see desk.py."""
+
+    async def take_over(
+        self, caller: Caller, listing: Listing, why: str, *, dry_run: bool = False
+    ) -> Changed: ...
+
+    async def ask(
+        self, caller: Caller, systemid: str, kind: RequestKind, agency: Agency
+    ) -> Request: ...
+
+    async def pending(self, after: int, limit: int) -> Sequence[Request]: ...
+
+    async def decide(
+        self, caller: Caller, request_id: int, state: RequestState, why: str
+    ) -> Request: ...

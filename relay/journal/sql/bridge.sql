@@ -1,0 +1,80 @@
+-- name: header
+SELECT header, signature FROM transfers WHERE transfer_id = ?
+
+-- name: outgoing
+SELECT m.message_row, m.sender_as, m.subject, m.notation, t.attempts
+FROM transfers t JOIN messages m ON m.message_row = t.message_row WHERE t.transfer_id = ?
+
+-- name: addressed
+SELECT d.recipient, d.addressed_as FROM deliveries d
+WHERE d.message_row = ?1 AND d.transfer_id = ?2
+
+-- name: packages
+SELECT part, asked, asked_at, doc_id, facts, answer FROM bridge_sent WHERE transfer_id = ?
+
+-- name: asking
+INSERT INTO bridge_sent (transfer_id, part, bridge, message_row, asked, asked_at) VALUES (?1, ?2, ?3, ?4, 1, ?5)
+ON CONFLICT (transfer_id, part) DO UPDATE
+SET asked = asked + 1, asked_at = iif(asked = 0, excluded.asked_at, asked_at)
+
+-- name: not_taken
+UPDATE bridge_sent SET asked = max(asked - 1, 0) WHERE transfer_id = ? AND part = ?
+
+-- name: has_it
+UPDATE bridge_sent SET doc_id = ?3, facts = ?4, answer = ?5 WHERE transfer_id = ?1 AND part = ?2
+
+-- name: bound
+SELECT 1 FROM bridge_sent WHERE bridge = ? AND doc_id = ? LIMIT 1
+
+-- name: keep_answer
+INSERT INTO bridge_answers VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING
+
+-- name: followed
+-- What a remote has and has not said its last word of, the newest first.
+SELECT p.doc_id, p.part, m.message_row, m.message_id, m.origin, m.digest, m.size_bytes, m.message_type,
+    d.recipient, d.addressed_as, d.state, d.acknowledgement, d.delivery_row, p.transfer_id,
+    (SELECT t.answer FROM transfers t WHERE t.transfer_id = p.transfer_id)
+FROM bridge_sent p JOIN messages m ON m.message_row = p.message_row
+JOIN deliveries d ON d.message_row = p.message_row AND d.transfer_id = p.transfer_id
+WHERE p.bridge = ?1 AND p.doc_id IS NOT NULL AND (p.part = '' OR p.part = d.recipient)
+  AND d.state IN ('relayed', 'available', 'fetched') AND p.asked_at >= ?2
+ORDER BY m.message_row DESC LIMIT ?3
+
+-- name: received
+SELECT row_digest, message_row, told, open, judged_at FROM bridge_received WHERE bridge = ? AND doc_id = ?
+
+-- name: to_tell
+SELECT doc_id, message_row IS NULL, told FROM bridge_received
+WHERE bridge = ? AND open = 1 ORDER BY judged_at LIMIT ?
+
+-- name: note_received
+INSERT INTO bridge_received (bridge, doc_id, row_digest, message_row, reason, detail, told, open, judged_at)
+VALUES (?, ?, ?, ?, ?, ?, '', 1, ?)
+ON CONFLICT (bridge, doc_id) DO UPDATE SET row_digest = excluded.row_digest, message_row = excluded.message_row,
+    reason = excluded.reason, detail = excluded.detail, told = '', open = 1, judged_at = excluded.judged_at
+
+-- name: tell_again
+UPDATE bridge_received SET told = '', open = 1, judged_at = ?3 WHERE bridge = ?1 AND doc_id = ?2
+
+-- name: told
+UPDATE bridge_received SET told = ?3, open = ?4 WHERE bridge = ?1 AND doc_id = ?2
+
+-- name: forget_refused
+DELETE FROM bridge_received WHERE message_row IS NULL AND judged_at < ?
+
+-- name: delivered
+-- Whom this document reached, or is on its way to, over this bridge; what ended badly may come anew.
+SELECT b.recipient, b.message_row FROM bridge_documents b
+JOIN deliveries d ON d.message_row = b.message_row AND d.recipient = b.recipient
+WHERE b.bridge = ? AND b.business = ? AND d.state NOT IN ('refused', 'expired', 'cancelled')
+
+-- name: bind_document
+INSERT INTO bridge_documents VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (bridge, business, recipient) DO UPDATE SET message_row = excluded.message_row
+
+-- name: poll_state
+SELECT failures, retry_at, last_error FROM bridge_polls WHERE bridge = ?
+
+-- name: store_poll_state
+INSERT INTO bridge_polls VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (bridge) DO UPDATE SET failures = ?2, retry_at = ?3, last_error = ?4

@@ -1,0 +1,83 @@
+"""Ask a neighbour for directories of branches, and hand it what it lacks (docs/wire-format.md W9).
+
+Touches: sockets, through NodesClient. Trusts: nothing of an answer.
+Raises:  TransportError, UnansweredError, PeerError.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import ClientResponse
+
+from relay.delivery.directory.ports import CAPABILITY
+from relay.errors import TransportError, WireError
+from relay.model import NodeId, Signed
+from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.directory import (
+    BODY_LIMIT_BYTES,
+    CONTENT_TYPE,
+    PATH,
+    body_of,
+    signed_of,
+)
+from relay.wire import values
+
+LIST_LIMIT_BYTES = 8 << 20
+MOST_LISTED = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryClient:
+    """delivery.directory.ports.DirectoryWire."""
+
+    nodes: NodesClient
+
+    async def held(self, neighbour: NodeId) -> dict[NodeId, int] | None:
+        async with self.nodes.call(neighbour, "GET", "/axis/v1/node") as response:
+            told = await _object(response)
+        words = told.get("capabilities")
+        if not isinstance(words, list) or CAPABILITY not in words:
+            return None
+        async with self.nodes.call(neighbour, "GET", PATH) as response:
+            listed = (await _object(response)).get("documents")
+        if not isinstance(listed, list) or len(listed) > MOST_LISTED:
+            raise WireError("the neighbour lists no directories")
+        return dict(map(_listed, listed))
+
+    async def tell(self, neighbour: NodeId, signed: Signed) -> None:
+        await self.nodes.put(neighbour, PATH, body_of(signed), CONTENT_TYPE)
+
+    async def ask_for(self, neighbour: NodeId, issuer: NodeId) -> Signed:
+        async with self.nodes.call(neighbour, "GET", f"{PATH}/{issuer}") as response:
+            return signed_of(await _whole(response, BODY_LIMIT_BYTES))
+
+
+def _listed(one: object) -> tuple[NodeId, int]:
+    if not isinstance(one, dict):
+        raise WireError("a listed directory is an object")
+    version = one.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 10**16:
+        raise WireError("a listed directory has a version")
+    return values.node(str(one.get("issuer", "")), "issuer"), version
+
+
+async def _object(response: ClientResponse) -> dict[str, Any]:
+    try:
+        told = json.loads(await _whole(response, LIST_LIMIT_BYTES))
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        raise WireError("the neighbour's answer is not a JSON object")
+    return told
+
+
+async def _whole(response: ClientResponse, limit_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise TransportError(f"an answer over {limit_bytes} bytes")
+    return bytes(body)

@@ -1,0 +1,257 @@
+"""Lists of the recipient's and the sender's side: right whatever is asked, and by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.delivery.ports import Acknowledgement, Caller, InboxQuery, SentQuery
+from relay.journal import views
+from relay.journal.store import SqliteJournal
+from relay.model import AgencyCode, DeliveryState, Event, Evidence, MessageType, Reason
+
+AT = datetime.fromisoformat("2026-11-23T04:05:06.123+00:00")
+A, B, C = (AgencyCode(code) for code in ("G01", "G02", "G03"))
+SENDERS = (AgencyCode("H01.1"), AgencyCode("H01.2"))
+WHO = Caller("system:vxp.a", frozenset({A, B, C}))
+
+
+async def fill(journal: SqliteJournal, make: Any, count: int = 24) -> None:
+    """Documents and statuses from two senders to three recipients, a minute apart."""
+    for number in range(count):
+        admission = make.admission(
+            b"<edXML>%d</edXML>" % number,
+            (("G01", "G02", "G03")[number % 3],),
+            next_hop=None,
+            state=DeliveryState.AVAILABLE,
+            key=f"k{number}",
+        )
+        message = replace(
+            admission.message,
+            sender=SENDERS[number % 2],
+            accepted_at=AT + timedelta(minutes=number),
+            message_type=MessageType.STATUS if number % 4 == 3 else MessageType.DOCUMENT,
+        )
+        await journal.admit(replace(admission, message=message))
+    items = await journal.inbox(None, InboxQuery(limit=1000))
+    said = (Acknowledgement.DONE, Acknowledgement.PROCESSING, None, Acknowledgement.FAIL, None)
+    for number, item in enumerate(items):
+        if (word := said[number % len(said)]) is not None:
+            await say(journal, make, item, word)
+
+
+async def say(journal: SqliteJournal, make: Any, item: Any, word: Acknowledgement) -> None:
+    facts = await journal.inbox_item(item.delivery_id)
+    assert facts is not None
+    proof = None
+    if word in (Acknowledgement.DONE, Acknowledgement.FAIL):
+        failed = word is Acknowledgement.FAIL
+        event = Event.CONTENT_HANDOVER_FAILURE if failed else Event.CONTENT_HANDOVER
+        reason = Reason.REJECTED_BY_RECIPIENT if failed else None
+        evidence = Evidence(event, facts.recipient, None, reason, "no room" if failed else "")
+        proof = make.receipt(item.message_id, b"", evidence)
+    await journal.acknowledge(item.delivery_id, word, proof, WHO, AT)
+
+
+def naive_inbox(
+    items: Sequence[Any], agencies: frozenset[AgencyCode], query: InboxQuery
+) -> list[Any]:
+    def wanted(item: Any) -> bool:
+        said, asked = item.acknowledgement, query.acknowledgement
+        if asked is Acknowledgement.INITIAL:
+            listed = said in (Acknowledgement.INITIAL, Acknowledgement.FAIL)
+        elif asked is not None:
+            listed = said is asked
+        else:
+            listed = query.every_state or said is not Acknowledgement.DONE
+        return (
+            listed
+            and item.recipient in agencies
+            and query.message_type in (None, item.message_type)
+            and (query.since is None or item.available_at >= query.since)
+            and (query.until is None or item.available_at <= query.until)
+            and item.cursor > query.after
+        )
+
+    return [one for one in items if wanted(one)][query.skip : query.skip + query.limit]
+
+
+times = st.none() | st.integers(-2, 26).map(lambda minutes: AT + timedelta(minutes=minutes))
+inbox_queries = st.builds(
+    InboxQuery,
+    message_type=st.none() | st.sampled_from(MessageType),
+    acknowledgement=st.none() | st.sampled_from(Acknowledgement),
+    every_state=st.booleans(),
+    since=times,
+    until=times,
+    after=st.integers(0, 10),
+    skip=st.integers(0, 8),
+    limit=st.integers(1, 30),
+)
+sent_queries = st.builds(
+    SentQuery,
+    message_type=st.none() | st.sampled_from(MessageType),
+    since=times,
+    until=times,
+    states=st.none()
+    | st.sampled_from(
+        [
+            frozenset({DeliveryState.HANDED_OVER}),
+            frozenset({DeliveryState.AVAILABLE}),
+            frozenset({DeliveryState.REFUSED}),
+            frozenset({DeliveryState.QUEUED, DeliveryState.RELAYED}),
+        ]
+    ),
+    skip=st.integers(0, 8),
+    limit=st.integers(1, 30),
+)
+
+
+async def test_any_question_about_the_inbox_gets_what_a_walk_over_all_would_give(
+    journal: SqliteJournal, make: Any
+) -> None:
+    """Whatever filters, pages and agencies; in the order in which deliveries came."""
+    await fill(journal, make)
+    items = await journal.inbox(None, InboxQuery(every_state=True, limit=1000))
+    assert len(items) == 24
+    for query in examples(inbox_queries):
+        for agencies in (frozenset({A}), frozenset({B, C}), frozenset({A, B, C}), frozenset[Any]()):
+            assert await journal.inbox(agencies, query) == naive_inbox(items, agencies, query)
+
+
+async def test_any_question_about_what_was_sent_gets_the_newest_first(
+    journal: SqliteJournal, make: Any
+) -> None:
+    """Whatever filters, pages and agencies."""
+    await fill(journal, make)
+    items = await journal.sent(None, SentQuery(limit=1000))
+    assert [one.accepted_at for one in items] == sorted(
+        (one.accepted_at for one in items), reverse=True
+    )
+    for query in examples(sent_queries):
+        for agencies in (frozenset({SENDERS[0]}), frozenset(SENDERS), frozenset[Any]()):
+            wanted = [
+                one
+                for one in items
+                if one.sender in {"H01.1"} and _sender(items, one) in agencies
+                if query.message_type in (None, one.message_type)
+                if query.since is None or one.accepted_at >= query.since
+                if query.until is None or one.accepted_at <= query.until
+                if query.states is None or one.state in query.states
+            ]
+            found = await journal.sent(agencies, query)
+            assert found == wanted[query.skip : query.skip + query.limit]
+
+
+def _sender(items: Sequence[Any], one: Any) -> AgencyCode:
+    """By its minute, as `fill` gave it."""
+    return SENDERS[round((one.accepted_at - AT).total_seconds() / 60) % 2]
+
+
+def examples(strategy: Any, count: int = 60) -> list[Any]:
+    """Drawn by hypothesis, for a journal that lives in one event loop."""
+    drawn: list[Any] = []
+
+    @given(strategy)
+    @settings(max_examples=count, deadline=None, database=None)
+    def draw(one: Any) -> None:
+        drawn.append(one)
+
+    draw()
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (InboxQuery(), "deliveries_open_of"),
+        (InboxQuery(message_type=MessageType.DOCUMENT), "deliveries_open_of"),
+        (InboxQuery(acknowledgement=Acknowledgement.INITIAL), "deliveries_open_of"),
+        (InboxQuery(acknowledgement=Acknowledgement.FAIL), "deliveries_open_of"),
+        (InboxQuery(acknowledgement=Acknowledgement.DONE), "deliveries_done_of"),
+        (InboxQuery(acknowledgement=Acknowledgement.DONE, since=AT), "deliveries_done_of"),
+        (InboxQuery(every_state=True), "deliveries_inbox_of"),
+    ],
+)
+async def test_a_poll_walks_only_what_is_open(
+    journal: SqliteJournal, query: InboxQuery, index: str
+) -> None:
+    """No scan, no sorting of more than a page."""
+    agencies = frozenset({A, B})
+    statement = views.inbox_statement(agencies, query)
+    plan = await journal.rows(
+        f"EXPLAIN QUERY PLAN {statement}", views.inbox_values(agencies, query)
+    )
+    text = " | ".join(str(row[3]) for row in plan)
+    assert f"USING INDEX {index}" in text or f"USING COVERING INDEX {index}" in text
+    assert "SCAN deliveries" not in text
+
+
+async def test_the_sent_list_walks_from_the_newest_of_its_days(journal: SqliteJournal) -> None:
+    """Days are bounds of the index, not a filter over it."""
+    agencies = frozenset(SENDERS)
+    query = SentQuery(since=AT, until=AT)
+    statement = views.sent_statement(agencies, query)
+    plan = await journal.rows(f"EXPLAIN QUERY PLAN {statement}", views.sent_values(agencies, query))
+    text = " | ".join(str(row[3]) for row in plan)
+    assert "messages_by_sender (sender=? AND accepted_at>? AND accepted_at<?)" in text
+
+
+@pytest.mark.parametrize(
+    ("states", "index"),
+    [
+        ({DeliveryState.REFUSED, DeliveryState.EXPIRED}, "deliveries_failed"),
+        ({DeliveryState.QUEUED, DeliveryState.RELAYED}, "deliveries_under_way"),
+        ({DeliveryState.HANDED_OVER}, "messages_by_sender"),
+    ],
+)
+async def test_a_sent_status_is_looked_up_where_there_are_few(
+    journal: SqliteJournal, states: set[DeliveryState], index: str
+) -> None:
+    """What failed or waits is found without walking what arrived."""
+    agencies, query = frozenset(SENDERS), SentQuery(states=frozenset(states))
+    statement = views.sent_statement(agencies, query)
+    plan = await journal.rows(f"EXPLAIN QUERY PLAN {statement}", views.sent_values(agencies, query))
+    assert index in " | ".join(str(row[3]) for row in plan)
+
+
+async def test_a_system_of_very_many_agencies_has_the_same_list(
+    journal: SqliteJournal, make: Any
+) -> None:
+    """More than are walked one by one."""
+    await fill(journal, make)
+    some = frozenset({A, B, *SENDERS})
+    many = some | {AgencyCode(f"H99.{number}") for number in range(300)}
+    for query in (InboxQuery(), InboxQuery(acknowledgement=Acknowledgement.DONE, limit=3)):
+        assert await journal.inbox(many, query) == await journal.inbox(some, query)
+    assert await journal.sent(many, SentQuery()) == await journal.sent(some, SentQuery())
+
+
+async def test_what_was_put_back_keeps_its_reason_until_it_is_taken_over(
+    journal: SqliteJournal, make: Any
+) -> None:
+    """It is listed again, its sender sees why, and neither once it was taken over."""
+    await fill(journal, make, 1)
+    (item,) = await journal.inbox(frozenset({A}), InboxQuery(every_state=True))
+    assert item.acknowledgement is Acknowledgement.DONE  # fill's first word
+    admission = make.admission(
+        b"<b/>", ("G02",), next_hop=None, state=DeliveryState.AVAILABLE, key="b"
+    )
+    await journal.admit(admission)
+    (item,) = await journal.inbox(frozenset({B}), InboxQuery())
+    await say(journal, make, item, Acknowledgement.FAIL)
+    (again,) = await journal.inbox(
+        frozenset({B}), InboxQuery(acknowledgement=Acknowledgement.INITIAL)
+    )
+    assert again.put_back_because == "no room"
+    (sent,) = await journal.sent(None, SentQuery(message_id=item.message_id))
+    assert (sent.acknowledgement, sent.detail) == (Acknowledgement.FAIL, "no room")
+    await say(journal, make, again, Acknowledgement.DONE)
+    (sent,) = await journal.sent(None, SentQuery(message_id=item.message_id))
+    assert (sent.acknowledgement, sent.detail) == (Acknowledgement.DONE, "")
