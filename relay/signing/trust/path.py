@@ -42,16 +42,12 @@ class Path:
     """Between the leaf and the anchor, the leaf's own issuer first."""
     anchor: x509.Certificate
     window: Window
+    branches: tuple[frozenset[NodeId], ...] = ()
+    """Of each issuer that names branches, their top nodes: whoever it certified lies in one of them."""
 
     def steps(self) -> Iterator[tuple[x509.Certificate, x509.Certificate]]:
         """Each certificate with its issuer, from the leaf up; the anchor has none."""
         return pairwise((self.leaf.certificate, *self.issuers, self.anchor))
-
-    def branches(self) -> Iterator[frozenset[NodeId]]:
-        """Of each issuer that names branches, their top nodes: whoever it certified lies in one of them."""
-        for issuer in (*self.issuers, self.anchor):
-            if found := branches_of(issuer):
-                yield found
 
 
 def made_of(
@@ -68,7 +64,8 @@ def made_of(
         max(one.not_valid_before_utc for one in certificates),
         min(one.not_valid_after_utc for one in certificates),
     )
-    return Path(leaf, certificates[1:-1], certificates[-1], window)
+    branches = tuple(found for issuer in certificates[1:] if (found := branches_of(issuer)))
+    return Path(leaf, certificates[1:-1], certificates[-1], window, branches)
 
 
 def _check_time(certificate: x509.Certificate, at: datetime) -> None:

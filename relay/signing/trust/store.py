@@ -44,11 +44,13 @@ class TrustStore:
 
     def __init__(
         self,
-        roots: Iterable[bytes],
+        roots: Iterable[bytes] | Anchors,
         intermediates: Iterable[bytes] = (),
         pinned: Mapping[Role, Iterable[bytes]] | None = None,
     ) -> None:
-        self._book = _Book(read_anchors(roots, intermediates, pinned))
+        """`Anchors` are all there is; nothing beside them."""
+        found = roots if isinstance(roots, Anchors) else read_anchors(roots, intermediates, pinned)
+        self._book = _Book(found)
         self._lock = threading.Lock()
 
     @property
