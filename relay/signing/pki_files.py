@@ -90,6 +90,19 @@ def _write_new(path: Path, content: bytes, mode: int, written: list[Path]) -> No
         raise refused(path, error) from error
 
 
+def replace(path: Path, content: bytes) -> None:
+    """A list that changes, whole or not at all; the one kind of file that is ever written over."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise refused(path, error) from error
+
+
 def _key_pem(key: PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
