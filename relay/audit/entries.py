@@ -186,6 +186,10 @@ class AuditEvent(StrEnum):
     """Its deadline passed without an answer; told once."""
     DELIVERY_TAKEN_BACK = "delivery-taken-back"
     """Before its recipient had it; a signed receipt follows."""
+    CERTIFICATE_REVOKED = "certificate-revoked"
+    """An authority says so of a `certificate` met here (`type`, `agencies` or `nodes`), for `reason`."""
+    CERTIFICATE_RESTORED = "certificate-restored"
+    """The same authority took a hold of it back."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

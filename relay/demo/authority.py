@@ -90,7 +90,7 @@ async def _serve_forever(publisher: Publisher, host: str, port: int) -> None:
         loop.add_signal_handler(number, told.set)
     runner, taken = await serve(publisher, host, port)
     # On stderr, for people: what it is, and what it is not.
-    print(  # noqa: T201
+    print(
         f"relay: CRLs and OCSP of {publisher.directory} on http://{host}:{taken},"
         " for tests and the demo only",
         file=sys.stderr,

@@ -39,6 +39,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, faces_tls, nodes_tls
+from relay.node.revocation import make_check, make_keeping, meet_own
 from relay.node.systems import ServedSystems, serve_systems
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
@@ -104,6 +105,7 @@ class Node:
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
         ground = self._ground(directory, keys)
+        await self._check_revocation(ground, keys)
         directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
         await directory_desk.keeper.start()
         await directory_desk.start()
@@ -140,7 +142,9 @@ class Node:
             directory.aliases,
             seals_at_once=not settings.keys.slow,
             gateway=keys.gateway,
+            revocation=make_check(settings, self._clock),
         )
+        keys.trust.check = notary.revocation
         return Ground(
             settings,
             directory,
@@ -152,6 +156,17 @@ class Node:
             Limits(envelope_bytes=settings.limits.envelope_bytes),
             keys.box,
         )
+
+    async def _check_revocation(self, ground: Ground, keys: NodeKeys) -> None:
+        """What was known before the stop is known before anything is judged."""
+        check = ground.notary.revocation
+        if check is None:
+            return
+        keeping = make_keeping(ground, check)
+        self._exits.push_async_callback(keeping.fetcher.close)
+        await keeping.keeper.start()
+        meet_own(keys, check, self._clock)
+        self._background.run("revocation", keeping.keeper.run())
 
     def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:
         wire = make_wire(ground)

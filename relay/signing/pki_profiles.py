@@ -143,9 +143,7 @@ def _authority(
     return _told(builder, published).sign(signing_key, SHA256())
 
 
-def _told(
-    builder: x509.CertificateBuilder, published: Published | None
-) -> x509.CertificateBuilder:
+def _told(builder: x509.CertificateBuilder, published: Published | None) -> x509.CertificateBuilder:
     """Where to ask about it (clause 1.8)."""
     if published is None:
         return builder
@@ -155,9 +153,9 @@ def _told(
     access = x509.AccessDescription(
         AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(published.ocsp)
     )
-    return builder.add_extension(
-        x509.CRLDistributionPoints([point]), critical=False
-    ).add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+    return builder.add_extension(x509.CRLDistributionPoints([point]), critical=False).add_extension(
+        x509.AuthorityInformationAccess([access]), critical=False
+    )
 
 
 def _builder(

@@ -60,7 +60,10 @@ class Authority:
 def authorities(directory: Path) -> list[Authority]:
     """The root, and the issuing CA of each branch."""
     paths = [("root", directory / "root" / "root.pem")]
-    paths += [(f"branch-{one.parent.name}", one) for one in sorted((directory / "branches").glob("*/ca.pem"))]
+    paths += [
+        (f"branch-{one.parent.name}", one)
+        for one in sorted((directory / "branches").glob("*/ca.pem"))
+    ]
     return [Authority(name, path, pki_files.load_issuer(path)) for name, path in paths]
 
 
@@ -154,9 +157,7 @@ def _write_entries(authority: Authority, entries: Any) -> None:
     pki_files.replace(path, (json.dumps(rows, indent=1) + "\n").encode())
 
 
-def write_crl(
-    authority: Authority, *, now: datetime, valid: timedelta = timedelta(days=1)
-) -> Path:
+def write_crl(authority: Authority, *, now: datetime, valid: timedelta = timedelta(days=1)) -> Path:
     """The authority's present CRL, as DER, in place of the one before."""
     pki_files.replace(authority.crl_path, crl(authority, now=now, valid=valid))
     return authority.crl_path
@@ -190,9 +191,7 @@ def _revoked(entry: Entry) -> x509.RevokedCertificate:
     )
     if entry.reason is Reason.UNSPECIFIED:  # §5.3.1: then the extension should not be there
         builder = (
-            x509.RevokedCertificateBuilder()
-            .serial_number(entry.serial)
-            .revocation_date(entry.at)
+            x509.RevokedCertificateBuilder().serial_number(entry.serial).revocation_date(entry.at)
         )
     if entry.invalid_from is not None:
         since = entry.invalid_from.astimezone(UTC).replace(tzinfo=None)

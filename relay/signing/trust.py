@@ -11,9 +11,10 @@ A path is leaf, zero to two issuing authorities, root. Revocation is not judged 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -35,6 +36,12 @@ from relay.signing.faults import Fault
 ISSUER_LIMIT = 3
 """Issuers in a path, the root included."""
 CACHE_LIMIT = 4096
+
+
+class PathCheck(Protocol):
+    def __call__(self, path: Sequence[x509.Certificate], purpose: Purpose) -> None:
+        """Raise SignatureError unless what was signed by the path's leaf may be taken now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,8 @@ class TrustStore:
         self._helpers = [_issuer(der) for pem in intermediates for der in _listed(pem)]
         if not self._roots:
             raise SettingsError(["no trusted root certificate"])
+        self.check: PathCheck | None = None
+        """What else a path must pass: revocation."""
         self._windows: dict[tuple[Digest, bytes], _Window] = {}
         self._lock = threading.Lock()
 
@@ -78,7 +87,16 @@ class TrustStore:
         window = self._windows.get(key)
         if window is None or not window.holds(at):
             self._remember(key, self._find(chain, at))
+        if self.check is not None:
+            self.check(self.path(chain, at, purpose), purpose)
         return chain.leaf
+
+    def path(self, chain: Chain, at: datetime, purpose: Purpose) -> tuple[x509.Certificate, ...]:
+        require_purpose(chain.leaf, purpose)
+        for path in self._paths((chain.leaf.certificate,), (*chain.above, *self._helpers)):
+            if _window(path).holds(utc(at)):
+                return path
+        raise SignatureError(Fault.UNTRUSTED, "no path")
 
     def _remember(self, key: tuple[Digest, bytes], window: _Window) -> None:
         with self._lock:

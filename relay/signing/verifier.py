@@ -83,6 +83,16 @@ def prove(
     return Proof(parts.role, leaf, signed_at)
 
 
+def signer_of(signature: bytes) -> Digest:
+    """SHA-256 of the certificate that a signature commits to. Nothing is proven."""
+    return _chain(read_parts(signature).certificates).leaf.sha256
+
+
+def certificates_in(signature: bytes) -> list[bytes]:
+    """The certificates that lie in a signature, the signer's first. Nothing is proven."""
+    return [_decoded(text) for text in _CERTIFICATE.findall(read_parts(signature).certificates)]
+
+
 def _purpose(role: str, name: DocumentName, roles: Mapping[str, Purpose]) -> Purpose:
     purpose = roles.get(role)
     if purpose is None:

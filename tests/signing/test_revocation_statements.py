@@ -28,6 +28,7 @@ from relay.signing.revocation.verdicts import (
     judge,
 )
 
+
 @pytest.fixture(scope="module")
 def now() -> datetime:
     """The real one: whoever builds a response cannot choose when it was produced."""
@@ -147,9 +148,12 @@ def test_a_freshest_crl_pointer_changes_nothing(pki: Any, now: datetime) -> None
     uri = x509.UniformResourceIdentifier("http://crl.example/delta.crl")
     pointer = x509.FreshestCRL([x509.DistributionPoint([uri], None, None, None)])
 
-    assert prove_crl(
-        crl(pki.issuing, now, extra=((pointer, False),)), pki.issuing.certificate, now
-    ).entries == {}
+    assert (
+        prove_crl(
+            crl(pki.issuing, now, extra=((pointer, False),)), pki.issuing.certificate, now
+        ).entries
+        == {}
+    )
 
 
 def test_a_crl_speaks_within_its_scope(pki: Any, now: datetime, certify: Any) -> None:
@@ -356,12 +360,11 @@ def test_nothing_held_is_unknown_never_valid() -> None:
 def test_a_statement_counts_until_its_next_update_and_grace() -> None:
     """After that it is stale; before it was made it proves the past too."""
     held = said(T)
-    S = RevocationState
 
-    assert state(T + DAY, held) is S.VALID
-    assert state(T + DAY + timedelta(seconds=1), held) is S.UNKNOWN
-    assert state(T + 2 * DAY, held, fresh=Freshness(grace=2 * DAY)) is S.VALID
-    assert state(T - 30 * DAY, held) is S.VALID
+    assert state(T + DAY, held) is RevocationState.VALID
+    assert state(T + DAY + timedelta(seconds=1), held) is RevocationState.UNKNOWN
+    assert state(T + 2 * DAY, held, fresh=Freshness(grace=2 * DAY)) is RevocationState.VALID
+    assert state(T - 30 * DAY, held) is RevocationState.VALID
 
 
 def test_what_was_made_after_the_certificate_expired_says_nothing() -> None:
@@ -372,22 +375,20 @@ def test_what_was_made_after_the_certificate_expired_says_nothing() -> None:
 def test_a_revocation_counts_from_its_date_or_the_keys_loss() -> None:
     """Before it the certificate was valid; from its invalidity date on it was not."""
     gone = Revocation(T, "keyCompromise", T - 2 * DAY)
-    S = RevocationState
 
-    assert state(T - 3 * DAY, said(T, gone)) is S.VALID
-    assert state(T - 2 * DAY, said(T, gone)) is S.REVOKED
-    assert state(T + 90 * DAY, said(T, gone)) is S.REVOKED
+    assert state(T - 3 * DAY, said(T, gone)) is RevocationState.VALID
+    assert state(T - 2 * DAY, said(T, gone)) is RevocationState.REVOKED
+    assert state(T + 90 * DAY, said(T, gone)) is RevocationState.REVOKED
 
 
 def test_only_a_hold_ends() -> None:
     """A newer statement without it lifts a hold, and nothing else."""
     hold, gone = Revocation(T, "certificateHold"), Revocation(T, "superseded")
     newer = said(T + DAY)
-    S = RevocationState
 
-    assert state(T + DAY, said(T, hold), newer) is S.VALID
-    assert state(T + DAY, said(T, hold)) is S.REVOKED
-    assert state(T + DAY, said(T, gone), newer) is S.REVOKED
+    assert state(T + DAY, said(T, hold), newer) is RevocationState.VALID
+    assert state(T + DAY, said(T, hold)) is RevocationState.REVOKED
+    assert state(T + DAY, said(T, gone), newer) is RevocationState.REVOKED
 
 
 # ---------------------------------------------------------------- others' software

@@ -18,13 +18,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from relay.delivery.clock import Clock
-from relay.delivery.operators.orders import Action, OperatingJournal, Order
-from relay.delivery.records import DeliveryRow
+from relay.delivery.operators.orders import REVOCATION, Action, OperatingJournal, Order
 from relay.delivery.revocation.ports import Noted, RevocationJournal, RevokedCertificate
 from relay.model import Digest
 
-BY = "revocation"
-"""Who held it, in the audit log and in `relay why`: the node itself."""
 PAGE = 500
 LATE = timedelta(minutes=2)
 """How long after it became known a revocation is looked for again in the queue."""
@@ -61,13 +58,14 @@ class HoldingDesk:
 
     async def _hold(self, noted: Noted, now: datetime) -> int:
         why = str(noted.revoked)
-        order = Order(Action.HOLD, BY, why, now)
-        after = held = 0
-        certificate = noted.revoked.certificate
-        while rows := await self.journal.sealed_by(certificate, noted.at, after, PAGE):
-            after = rows[-1]
-            moved = await self.operating.hold(order, [DeliveryRow(row) for row in rows])
-            held += moved.rows
+        order = Order(Action.HOLD, REVOCATION, why, now)
+        held = 0
+        after: tuple[int, int] | None = (-1, -1)
+        while after is not None:
+            page = await self.journal.sealed_by(noted.revoked.certificate, noted.at, after, PAGE)
+            after = page.after
+            if page.rows:
+                held += (await self.operating.hold(order, page.rows)).rows
         if held:
             log.critical("deliveries-held", count=held, because=why)
         return held

@@ -54,8 +54,8 @@ class StatementKeeper:
         """What was stored before comes back before anything is judged."""
         self._loop = asyncio.get_running_loop()
         met, found = await self.journal.remembered(), await self.journal.newest()
-        now = self.clock.now()
-        known = await asyncio.to_thread(self.statements.restore, met, found, now)
+        noted, now = [one.revoked for one in await self.journal.noted()], self.clock.now()
+        known = await asyncio.to_thread(self.statements.restore, met, found, noted, now)
         log.info("revocation-statements-restored", count=known)
 
     async def run(self) -> None:
@@ -71,14 +71,14 @@ class StatementKeeper:
                 pass
 
     async def look(self) -> None:
-        """One round: remember whom it was met, fetch what is due, hold what was revoked, note what was
+        """One round: remember whom it met, fetch what is due, hold what was revoked, note what was
         used."""
         slots = asyncio.Semaphore(AT_ONCE)
         if met := self.statements.met():
             await self.journal.remember(met, self.clock.now())
         due = self.statements.due(self.clock.now())
         await asyncio.gather(*(self._fetch(target, slots) for target in due))
-        await self.holding.look(self.statements.revoked())
+        await self.holding.look(await asyncio.to_thread(self.statements.revoked))
         if used := self.statements.used():
             await self.journal.keep(used)
 

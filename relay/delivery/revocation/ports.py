@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from relay.delivery.records import DeliveryRow
 from relay.model import AgencyCode, Digest, NodeId
 
 
@@ -84,6 +85,14 @@ class Met:
     issuer: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SealedPage:
+    """`after` is where the next page begins; None: this was the last."""
+
+    rows: tuple[DeliveryRow, ...]
+    after: tuple[int, int] | None
+
+
 class Statements(Protocol):
     """The proven statements in memory (signing)."""
 
@@ -100,7 +109,13 @@ class Statements(Protocol):
         ...
 
     def failed(self, target: Target, error: str, now: datetime) -> None: ...
-    def restore(self, met: Sequence[Met], found: Sequence[Proven], now: datetime) -> int:
+    def restore(
+        self,
+        met: Sequence[Met],
+        found: Sequence[Proven],
+        noted: Sequence[RevokedCertificate],
+        now: datetime,
+    ) -> int:
         """What was stored before the start; how many of the statements still prove something."""
         ...
 
@@ -150,7 +165,7 @@ class RevocationJournal(Protocol):
     async def noted(self) -> list[Noted]: ...
 
     async def sealed_by(
-        self, certificate: Digest, noted_at: datetime, after: int, limit: int
-    ) -> list[int]:
-        """Rows of deliveries that wait unsent with a seal by it, and were not released since."""
+        self, certificate: Digest, noted_at: datetime, after: tuple[int, int], limit: int
+    ) -> SealedPage:
+        """Of so many that wait, those unsent with a seal by it that were not released since."""
         ...

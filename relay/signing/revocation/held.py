@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -28,10 +29,12 @@ from relay.signing.revocation.crl import Crl, distribution_points, prove_crl
 from relay.signing.revocation.ocsp import OcspResponse, prove_response, request, responders
 from relay.signing.revocation.verdicts import (
     Freshness,
+    Revocation,
     RevocationState,
     Statement,
     Verdict,
     judge,
+    revoked_verdict,
 )
 
 MOST_CERTIFICATES = 10_000
@@ -95,8 +98,13 @@ class HeldStatements:
     _known: OrderedDict[Digest, _Known] = field(default_factory=OrderedDict)
     _aims: dict[Key, _Aim] = field(default_factory=dict)
     _verdicts: dict[tuple[Digest, ...], tuple[int, Verdict]] = field(default_factory=dict)
+    _gone: dict[Digest, Revocation] = field(default_factory=dict)
+    """Revocations that cannot end."""
     _met: list[Met] = field(default_factory=list)
     _used: set[Digest] = field(default_factory=set)
+    _revoked: tuple[tuple[int, int, str], list[RevokedCertificate]] | None = None
+    _newest: str = ""
+    """Of the certificates met; with their number it tells when there are others."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     # ------------------------------------------------------------ asked by verifiers
@@ -121,15 +129,17 @@ class HeldStatements:
 
     def verdict_at(self, path: Path, at: datetime) -> Verdict:
         """The same as of an instant, without remembering anything."""
-        pairs = list(zip(path, path[1:], strict=False))
-        found = [self._verdict_of(one, issuer, at) for one, issuer in pairs]
+        found = [self._verdict_of(one, issuer, at) for one, issuer in pairwise(path)]
         return worst(found, at)
 
     def _verdict_of(
         self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime
     ) -> Verdict:
-        said = self._said_of(certificate, issuer)
-        return judge(said, at, certificate.not_valid_after_utc, self.plan.fresh)
+        ends = certificate.not_valid_after_utc
+        known = self._gone.get(_digest(certificate))
+        if known is not None and known.since <= at:  # whatever a newer CRL has forgotten of it
+            return revoked_verdict(known)
+        return judge(self._said_of(certificate, issuer), min(at, ends), ends, self.plan.fresh)
 
     def _said_of(
         self, certificate: x509.Certificate, issuer: x509.Certificate
@@ -148,7 +158,7 @@ class HeldStatements:
         """Nothing unproven gets here, so that nobody else decides what is fetched."""
         new = False
         with self._lock:
-            for certificate, issuer in zip(path, path[1:], strict=False):
+            for certificate, issuer in pairwise(path):
                 new = self._add(certificate, issuer, now) or new
         if new:
             self.wake()
@@ -161,6 +171,7 @@ class HeldStatements:
             self._known.move_to_end(digest)
             return False
         self._known[digest] = _Known(certificate, issuer, now)
+        self._newest = digest
         self._met.append(Met(_der(certificate), _der(issuer)))
         if len(self._known) > MOST_CERTIFICATES:
             oldest, _ = self._known.popitem(last=False)
@@ -181,9 +192,7 @@ class HeldStatements:
             backup = keys[1] if number == 0 and len(keys) > 1 else None
             self._aims[key] = _Aim(target, certificate, issuer, now, backup, asleep=number > 0)
 
-    def _targets(
-        self, certificate: x509.Certificate, issuer: x509.Certificate
-    ) -> Iterable[Target]:
+    def _targets(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Iterable[Target]:
         allowed = self.plan.allowed
         crls = [url for url in sorted(distribution_points(certificate)) if allowed(url)]
         urls = tuple([*crls, *(url for url in self.plan.crls if url not in crls)][:8])
@@ -256,6 +265,8 @@ class HeldStatements:
         now: datetime,
     ) -> Proven:
         """Into memory, unless what is there is newer."""
+        made: datetime
+        ends: datetime | None
         if kind is Kind.CRL:
             about = issuer_id(issuer)
             crl = prove_crl(content, issuer, now)
@@ -283,8 +294,18 @@ class HeldStatements:
         der = _der(certificate), _der(issuer)
         return Proven(digest, kind, about, content, *der, made, ends, fresh)
 
-    def restore(self, met: Sequence[Met], found: Sequence[Proven], now: datetime) -> int:
+    def restore(
+        self,
+        met: Sequence[Met],
+        found: Sequence[Proven],
+        noted: Sequence[RevokedCertificate],
+        now: datetime,
+    ) -> int:
         """From our own journal, but proven again all the same: it is cheap, and a disk can lie."""
+        for gone in noted:
+            entry = Revocation(gone.since, gone.reason)
+            if not entry.may_end:
+                self._gone[gone.certificate] = entry
         for one in met:
             self._learn([_loaded(one.certificate), _loaded(one.issuer)], now)
         self._met.clear()
@@ -312,17 +333,31 @@ class HeldStatements:
         return list(found)
 
     def revoked(self) -> list[RevokedCertificate]:
+        """Looked for anew where something changed; whoever a revoked authority issued is revoked."""
         with self._lock:
-            known = list(self._known.items())
+            known, seen = dict(self._known), (self.generation, len(self._known), self._newest)
+        if self._revoked is not None and self._revoked[0] == seen:
+            return self._revoked[1]
+        entries = {digest: self._revocation_of(one) for digest, one in known.items()}
         found = []
-        for digest, one in known:
-            for said in self._said_of(one.certificate, one.issuer):
-                if said.revocation is not None:
-                    verdict = self._verdict_of(one.certificate, one.issuer, said.this_update)
-                    if verdict.revocation is not None:
-                        found.append(_revoked(digest, one.certificate, verdict))
-                    break
+        for digest, one in known.items():
+            own = entries[digest]
+            entry = own or entries.get(_digest(one.issuer))
+            if entry is not None:
+                found.append(_revoked(digest, one.certificate, entry))
+            if own is not None and not own.may_end:
+                self._gone[digest] = own
+        self._revoked = (seen, found)
         return found
+
+    def _revocation_of(self, one: _Known) -> Revocation | None:
+        if (gone := self._gone.get(_digest(one.certificate))) is not None:
+            return gone
+        said = list(self._said_of(one.certificate, one.issuer))
+        if all(statement.revocation is None for statement in said):
+            return None
+        newest = max(statement.this_update for statement in said)
+        return self._verdict_of(one.certificate, one.issuer, newest).revocation
 
 
 def worst(found: Sequence[Verdict], at: datetime) -> Verdict:
@@ -345,11 +380,8 @@ def issuer_id(issuer: x509.Certificate) -> str:
 
 
 def _revoked(
-    digest: Digest, certificate: x509.Certificate, verdict: Verdict
+    digest: Digest, certificate: x509.Certificate, entry: Revocation
 ) -> RevokedCertificate:
-    entry = verdict.revocation
-    if entry is None:
-        raise ValueError("not revoked")
     serial = f"{certificate.serial_number:x}"
     try:
         identity = read_leaf(_der(certificate)).identity

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from relay.errors import SignatureError
 from relay.model import Digest, digest_of
@@ -90,7 +90,7 @@ def responders(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(
         one.access_location.value
         for one in access.value
-        if one.access_method == x509.AuthorityInformationAccessOID.OCSP
+        if one.access_method == AuthorityInformationAccessOID.OCSP
         and isinstance(one.access_location, x509.UniformResourceIdentifier)
     )
 
@@ -261,9 +261,7 @@ def _statement(single: ocsp.OCSPSingleResponse, digest: Digest) -> Statement | N
         return None
     reason = single.revocation_reason
     word = UNSPECIFIED if reason is None else reason.value
-    return Statement(
-        digest, this_update, next_update, Revocation(single.revocation_time_utc, word)
-    )
+    return Statement(digest, this_update, next_update, Revocation(single.revocation_time_utc, word))
 
 
 def _bad(message: str) -> SignatureError:

@@ -103,14 +103,13 @@ def judge(
         if entry is None or (entry.may_end and number):
             continue
         if entry.since <= at:
-            return _revoked(one, entry)
+            return revoked_verdict(entry, one.digest)
     return _not_revoked(found, at, not_after, fresh)
 
 
-def _revoked(one: Statement, entry: Revocation) -> Verdict:
-    since = f"{entry.since:%Y-%m-%dT%H:%M:%SZ}"
-    why = f"revoked since {since} ({entry.reason})"
-    return Verdict(RevocationState.REVOKED, why, entry, (one.digest,))
+def revoked_verdict(entry: Revocation, *statements: Digest) -> Verdict:
+    why = f"revoked since {entry.since:%Y-%m-%dT%H:%M:%SZ} ({entry.reason})"
+    return Verdict(RevocationState.REVOKED, why, entry, statements)
 
 
 def _not_revoked(
@@ -127,6 +126,10 @@ def _not_revoked(
             return Verdict(RevocationState.VALID, why, None, (one.digest,), until)
     newest = found[0]
     if newest.this_update > at:
-        return Verdict(RevocationState.UNKNOWN, "what is held was made after the certificate expired")
+        return Verdict(
+            RevocationState.UNKNOWN, "what is held was made after the certificate expired"
+        )
     stale = f"{fresh.until(newest):%Y-%m-%dT%H:%M:%SZ}"
-    return Verdict(RevocationState.UNKNOWN, f"the newest CRL or OCSP response is stale since {stale}")
+    return Verdict(
+        RevocationState.UNKNOWN, f"the newest CRL or OCSP response is stale since {stale}"
+    )

@@ -44,11 +44,13 @@ class StatementFetcher:
     """delivery.revocation.ports.Fetcher."""
 
     hosts: frozenset[str]
+    urls: frozenset[str]
+    """That the configuration names whole."""
     within: timedelta
     _session: aiohttp.ClientSession | None = field(default=None)
 
     async def fetch(self, url: str, question: bytes | None, limit_bytes: int) -> bytes:
-        if not allowed(url, self.hosts):
+        if url not in self.urls and not allowed(url, self.hosts):
             raise TransportError(f"{url[:200]} is of no host in revocation.hosts")
         method = "GET" if question is None else "POST"
         headers = {} if question is None else {"Content-Type": _OCSP_REQUEST}
