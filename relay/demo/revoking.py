@@ -52,6 +52,7 @@ check = true
 hosts = ["127.0.0.1:{port}"]
 refresh = 0.5"""
 """What a real node looks for once an hour is looked for twice a second here."""
+OFFLINE = plan.PROVINCE
 AT = plan.DISTRICT
 """Who is killed: the next hop of the sender's node."""
 Tell = Callable[[str], None]
@@ -80,6 +81,14 @@ async def publish(network: Network, port: int, clock: Clock, exits: AsyncExitSta
     publisher = Publisher(network.folder / "pki", clock, timedelta(minutes=30))
     runner, _ = await serve(publisher, "127.0.0.1", port)
     exits.push_async_callback(runner.cleanup)
+
+
+def cut_off(network: Network) -> None:
+    """The province's node may call no authority: what it knows, its neighbour brought along (W12)."""
+    config = network.nodes[OFFLINE].config
+    text = config.read_text(encoding="utf-8")
+    lines = ["hosts = []" if line.startswith("hosts = ") else line for line in text.splitlines()]
+    config.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 class RevokeStory:
@@ -157,7 +166,18 @@ class RevokeStory:
 
         await until("the letter handed over and receipted", look, self._network.check_alive)
         self._tell("a letter went from the commune to the province, sealed, receipted")
+        await self._judged_offline(name)
         return letter, name
+
+    async def _judged_offline(self, name: str) -> None:
+        async with at_socket(self._network.nodes[OFFLINE].control) as province:
+            known = (await province.why(name))["deliveries"][0]["revocation"]
+        valid = known.startswith(RevocationState.VALID)
+        self._outcome.check(
+            "a node that may call no authority judges by what came along",
+            "" if valid else f"{OFFLINE} says of the letter's certificate: {known}",
+        )
+        self._tell(f"{OFFLINE} may call no authority; it judged by what came along: {known}")
 
     async def _wait_queued(self, operator: NativeClient, names: list[str]) -> None:
         async def look() -> None:

@@ -62,6 +62,8 @@ class Stage:
             )
         except RelayError as error:
             return self._broken([], error)
+        if self.revoke:
+            revoking.cut_off(network)
         count = len(network.nodes)
         self.progress.step(f"a root, its branches and the certificates of {count} nodes made")
         try:

@@ -62,6 +62,10 @@ class RevocationTable:
 
         await self.journal.perform(operation)
 
+    async def contents(self, digests: Sequence[Digest]) -> dict[Digest, bytes]:
+        found = await self.journal.rows(SQL["contents"], (json.dumps(list(digests)),))
+        return {Digest(digest): content for digest, content in found}
+
     async def keep(self, digests: Collection[Digest]) -> None:
         def operation(tx: Transaction) -> None:
             tx.connection.executemany(SQL["keep"], [(one,) for one in digests])

@@ -230,6 +230,8 @@ class Node:
         await faces.served.desk.load()
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
+        if carrying.stapler is not None:
+            self._background.run("statements", carrying.stapler.run())
         self._background.run("directories", carrying.passing.run())
         self._background.run("refusals", desks.refusals.run())
         self._background.run("verdicts", desks.verdicts.run())

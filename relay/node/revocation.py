@@ -15,18 +15,23 @@ from relay.delivery.clock import Clock
 from relay.delivery.revocation.holding import HoldingDesk
 from relay.delivery.revocation.keeping import StatementKeeper
 from relay.delivery.revocation.ports import Kind
+from relay.delivery.revocation.stapling import Stapler
 from relay.errors import SignatureError
 from relay.identity import NodeKeys
 from relay.journal.operating import OperatingTable
 from relay.journal.revocation import RevocationTable
+from relay.model import Digest, digest_of
 from relay.node.ground import Ground
 from relay.settings.revocation import RevocationSection
 from relay.settings.settings import Settings
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.revocation.checking import OnUnknown, RevocationCheck
 from relay.signing.revocation.held import HeldStatements, Plan
+from relay.signing.revocation.signers import KnownSigners
 from relay.signing.revocation.verdicts import Freshness
 from relay.signing.trust import TrustStore
+from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.statements_client import StatementClient
 from relay.transport.revocation.fetching import StatementFetcher, allowed
 
 log = structlog.get_logger("relay.revocation")
@@ -97,8 +102,27 @@ def _meet(
     check: RevocationCheck,
     clock: Clock,
 ) -> None:
+    met: list[Digest] = []
     for ders, purpose in chains:
         try:
             check.look(trust.path(read_chain(ders), clock.now(), purpose))
         except SignatureError as error:
             log.warning("own-certificate-has-no-path", purpose=purpose.value, error=str(error))
+        else:
+            met.append(digest_of(ders[0]))
+    check.ours = tuple(dict.fromkeys(met))
+
+
+def make_stapler(ground: Ground, nodes: NodesClient) -> Stapler | None:
+    """None where nothing is checked: then nothing is known that could be told."""
+    check = ground.notary.revocation
+    if check is None:
+        return None
+    return Stapler(
+        KnownSigners(ground.notary.trust, check),
+        StatementClient(nodes),
+        RevocationTable(ground.journal, ground.node),
+        ground.clock,
+        check.held.wake,
+        ground.neighbours,
+    )

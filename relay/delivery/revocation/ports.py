@@ -140,10 +140,19 @@ class Fetcher(Protocol):
         ...
 
 
-class RevocationJournal(Protocol):
+class StapleJournal(Protocol):
+    async def store(self, proven: Proven, at: datetime) -> None:
+        """Durable when it returns."""
+        ...
+
+    async def contents(self, digests: Sequence[Digest]) -> dict[Digest, bytes]:
+        """Of those that are stored."""
+        ...
+
+
+class RevocationJournal(StapleJournal, Protocol):
     """Every write is durable when it returns."""
 
-    async def store(self, proven: Proven, at: datetime) -> None: ...
     async def keep(self, digests: Collection[Digest]) -> None:
         """Something was judged by these: they stay as long as what was judged."""
         ...

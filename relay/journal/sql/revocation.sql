@@ -8,14 +8,20 @@ DELETE FROM statements WHERE kind = ?1 AND about = ?2 AND this_update < ?3 AND k
 -- name: keep
 UPDATE statements SET kept = 1 WHERE digest = ? AND kept = 0
 
+-- name: contents
+SELECT DISTINCT digest, content FROM statements WHERE digest IN (SELECT value FROM json_each(?))
+
 -- name: newest
 SELECT digest, kind, about, content, certificate, issuer, max(this_update), next_update FROM statements
 GROUP BY kind, about
 
--- name: of_certificate
--- What was said about a certificate or its issuer, the newest first.
-SELECT digest, kind, content, this_update, next_update FROM statements
-WHERE about IN (?1, ?2) ORDER BY this_update DESC LIMIT ?3
+-- name: as_of
+-- What was said about it: the last before an instant, and the first from it on.
+SELECT * FROM (SELECT digest, kind, content, this_update, next_update FROM statements
+               WHERE kind = ?1 AND about = ?2 AND this_update <= ?3 ORDER BY this_update DESC LIMIT 1)
+UNION ALL
+SELECT * FROM (SELECT digest, kind, content, this_update, next_update FROM statements
+               WHERE kind = ?1 AND about = ?2 AND this_update > ?3 ORDER BY this_update LIMIT 1)
 
 -- name: remember
 INSERT INTO met_certificates VALUES (?1, ?2, ?3, ?4) ON CONFLICT (certificate) DO UPDATE SET met_at = ?4

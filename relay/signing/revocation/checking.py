@@ -48,6 +48,8 @@ class RevocationCheck:
     now: Callable[[], datetime]
     _paths: dict[Digest, tuple[x509.Certificate, ...]] = field(default_factory=dict)
     """The last one proven of each leaf."""
+    ours: tuple[Digest, ...] = ()
+    """The node's own certificates and its agencies'."""
 
     def __call__(self, path: Sequence[x509.Certificate], purpose: Purpose) -> None:
         """Raise unless a signature by this path's leaf may be taken now."""
@@ -72,6 +74,9 @@ class RevocationCheck:
         """What is known now of a certificate whose path was proven here; None of any other."""
         path = self._paths.get(leaf)
         return None if path is None else self.held.verdict(path, self.now())
+
+    def path_of(self, leaf: Digest) -> tuple[x509.Certificate, ...] | None:
+        return self._paths.get(leaf)
 
     def _unknown(self, verdict: Verdict, policy: OnUnknown) -> None:
         why = f"whether the certificate is revoked is not known: {verdict.why}"

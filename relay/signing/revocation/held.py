@@ -247,6 +247,27 @@ class HeldStatements:
                 self._aims[aim.backup].asleep = True
         return proven
 
+    def take_about(self, path: Path, content: bytes, now: datetime) -> Proven:
+        """A statement that came along with a signature: about whichever of a proven path it proves to be.
+
+        It stands for a fetch: its target is looked at again as if it had been fetched now.
+        """
+        self._learn(path, now)
+        fault = SignatureError(Fault.BAD_REVOCATION, "a statement about no certificate of its path")
+        for certificate, issuer in pairwise(path):
+            for kind in Kind:
+                try:
+                    proven = self._prove(kind, content, certificate, issuer, now)
+                except SignatureError as error:
+                    fault = error
+                    continue
+                with self._lock:
+                    aim = self._aims.get((kind, proven.about))
+                    if aim is not None and proven.fresh:
+                        aim.due_at, aim.failures = self._again(proven, now), 0
+                return proven
+        raise fault
+
     def _again(self, proven: Proven, now: datetime) -> datetime:
         """Ahead of the next update, each node at another time."""
         part = 0.5 + 0.3 * self.plan.random()
