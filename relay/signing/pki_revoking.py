@@ -242,9 +242,11 @@ def _nonces(asked: ocsp.OCSPRequest) -> Iterator[x509.OCSPNonce]:
 
 
 def _named(issuer: x509.Certificate, algorithm: hashes.HashAlgorithm) -> tuple[bytes, bytes]:
-    """As a CertID names this issuer; of a certificate of its own only the serial number would differ."""
+    """As a CertID names this issuer (RFC 6960 §4.1.1)."""
+    name = hashes.Hash(algorithm)
+    name.update(issuer.subject.public_bytes())
     named = ocsp.OCSPRequestBuilder().add_certificate(issuer, issuer, algorithm).build()
-    return named.issuer_name_hash, named.issuer_key_hash
+    return name.finalize(), named.issuer_key_hash
 
 
 def _unsuccessful(status: ocsp.OCSPResponseStatus) -> bytes:

@@ -293,7 +293,11 @@ class HeldStatements:
             crl = prove_crl(content, issuer, now)
             made, ends, digest = crl.this_update, crl.next_update, crl.digest
             before = self._crls.get(about)
-            fresh = before is None or before.this_update < crl.this_update
+            # Of one and the same second the worse news counts.
+            fresh = before is None or (before.this_update, len(before.entries)) < (
+                crl.this_update,
+                len(crl.entries),
+            )
             if fresh:
                 self._crls[about] = crl
         else:
@@ -307,7 +311,7 @@ class HeldStatements:
             made, ends, digest = said.this_update, said.next_update, response.digest
             held = self._responses.get(Digest(about))
             older = None if held is None else held.statement(certificate)
-            fresh = older is None or older.this_update < said.this_update
+            fresh = older is None or _age(older) < _age(said)
             if fresh:
                 self._responses[Digest(about)] = response
         if fresh:
@@ -379,6 +383,10 @@ class HeldStatements:
             return None
         newest = max(statement.this_update for statement in said)
         return self._verdict_of(one.certificate, one.issuer, newest).revocation
+
+
+def _age(statement: Statement) -> tuple[datetime, bool]:
+    return statement.this_update, statement.revocation is not None
 
 
 def worst(found: Sequence[Verdict], at: datetime) -> Verdict:
