@@ -1,6 +1,6 @@
 """Publish a development PKI on loopback: its CRLs, and an OCSP responder.
 
-    GET  /crl/NAME.crl    the present CRL of the root, or of a branch's issuing CA, made on the spot
+    GET  /crl/NAME.crl    the present CRL of an authority (root/root, branches/BRANCH/ca), made on the spot
     POST /ocsp/NAME       an OCSP request (RFC 6960 A.1), answered from what is revoked now
 
 Touches: one loopback port; the PKI's folder, reading only.
@@ -41,8 +41,8 @@ class Publisher:
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=REQUEST_LIMIT_BYTES)
-        app.router.add_get("/crl/{name}.crl", self.crl)
-        app.router.add_post("/ocsp/{name}", self.ocsp)
+        app.router.add_get("/crl/{name:.+}.crl", self.crl)
+        app.router.add_post("/ocsp/{name:.+}", self.ocsp)
         return app
 
     async def crl(self, request: web.Request) -> web.Response:

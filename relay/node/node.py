@@ -21,11 +21,12 @@ from relay.delivery.clock import Clock
 from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.steady import SteadyTime
 from relay.envelope.limits import Limits
-from relay.identity import NodeKeys, load_keys
+from relay.identity import NodeKeys, binding_of, load_keys
 from relay.journal.ahead import AheadFiles
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
@@ -38,16 +39,17 @@ from relay.node.directory import make_directory_desk
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
-from relay.node.listeners import Listeners, faces_tls, nodes_tls
-from relay.node.revocation import make_check, make_keeping, meet_own
+from relay.node.listeners import Listeners, faces_tls
+from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.systems import ServedSystems, serve_systems
+from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_trust_desk
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
-from relay.transport.nodes.door import telling
+from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.recovering import RecoveryClient
 
 log = structlog.get_logger("relay.node")
@@ -62,6 +64,9 @@ class Node:
     _logbook: Logbook
     _turned_away: RefusedCallersDesk
     _agreement: Agreement
+    _connections: Connections
+    _tls: NodesTls
+    _trusting: TrustDesk
 
     def __init__(
         self, settings: Settings, clock: Clock | None = None, steady: SteadyTime | None = None
@@ -105,10 +110,13 @@ class Node:
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
         ground = self._ground(directory, keys)
-        await self._check_revocation(ground, keys)
+        keeping = await self._check_revocation(ground, keys)
         directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
         await directory_desk.keeper.start()
         await directory_desk.start()
+        await self._trust(ground)
+        if keeping is not None:
+            self._background.run("revocation", keeping.keeper.run())
         carrying = self._carry(ground, directory_desk)
         ahead = self._watch_over_disk(ground, carrying)
         self._exits.push_async_callback(self._drain, carrying.dispatcher)
@@ -142,6 +150,7 @@ class Node:
             directory.aliases,
             seals_at_once=not settings.keys.slow,
             gateway=keys.gateway,
+            binding=binding_of(settings, directory),
             revocation=make_check(settings, self._clock),
         )
         keys.trust.check = notary.revocation
@@ -157,19 +166,34 @@ class Node:
             keys.box,
         )
 
-    async def _check_revocation(self, ground: Ground, keys: NodeKeys) -> None:
-        """What was known before the stop is known before anything is judged."""
+    async def _check_revocation(self, ground: Ground, keys: NodeKeys) -> Keeping | None:
+        """What was known before the stop is known before anything is judged. None: nothing is checked."""
         check = ground.notary.revocation
         if check is None:
-            return
-        keeping = make_keeping(ground, check)
+            return None
+        keeping = make_keeping(
+            ground,
+            check,
+            lambda one: self._connections.revoked(one),  # noqa: PLW0108  made later
+        )
         self._exits.push_async_callback(keeping.fetcher.close)
         await keeping.keeper.start()
         meet_own(keys, check, self._clock)
-        self._background.run("revocation", keeping.keeper.run())
+        return keeping
+
+    async def _trust(self, ground: Ground) -> None:
+        self._connections = make_connections(ground)
+        self._tls = make_nodes_tls(
+            self._settings,
+            ground.notary.trust,
+            lambda: self._turned_away.stranger("nodes", "tls"),
+        )
+        self._trusting = make_trust_desk(ground, self._connections, self._tls)
+        await self._trusting.start()
+        self._background.run("trust", self._trusting.run())
 
     def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:
-        wire = make_wire(ground)
+        wire = make_wire(ground, self._connections, self._tls.client)
         self._exits.push_async_callback(wire.close)
         self._agreement = self._agree(ground, wire)
         carrying = make_carrying(ground, wire, self._agreement, directory)
@@ -225,6 +249,8 @@ class Node:
             self._logbook,
             self._ready,
             serve_systems(ground, carrying.directory),
+            self._connections,
+            self._trusting,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.desk.load()
@@ -258,9 +284,7 @@ class Node:
         served: ServedSystems,
     ) -> None:
         listen, listeners, tls = self._settings.listen, self._listeners, faces_tls(self._settings)
-        stranger = self._turned_away.stranger
-        tls_of_nodes = telling(nodes_tls(self._settings), lambda: stranger("nodes", "tls"))
-        await listeners.listen("nodes", nodes, listen.nodes, tls_of_nodes)
+        await listeners.listen("nodes", nodes, listen.nodes, self._tls.server)
         await listeners.listen("native", native, listen.native, tls)
         tls_of_axis = faces_tls(self._settings)
         served.show_certificates(tls_of_axis)

@@ -6,7 +6,7 @@ Touches: nothing yet; node.py runs it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -75,13 +75,16 @@ def _unknown(section: RevocationSection) -> dict[Purpose, OnUnknown]:
     }
 
 
-def make_keeping(ground: Ground, check: RevocationCheck) -> Keeping:
+def make_keeping(
+    ground: Ground, check: RevocationCheck, closes: Callable[[Digest], object]
+) -> Keeping:
+    """`closes` is told of each certificate that turns out to be revoked."""
     section, held = ground.settings.revocation, check.held
     fetcher = StatementFetcher(
         frozenset(section.hosts), frozenset(section.crls), section.fetch_within
     )
     table = RevocationTable(ground.journal, ground.node)
-    holding = HoldingDesk(table, OperatingTable(ground.journal, ground.node), ground.clock)
+    holding = HoldingDesk(table, OperatingTable(ground.journal, ground.node), ground.clock, closes)
     keeper = StatementKeeper(held, fetcher, table, holding, ground.clock)
     held.wake = keeper.wake
     return Keeping(keeper, fetcher)

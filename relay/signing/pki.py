@@ -6,13 +6,15 @@ Raises:  PkiError (a SettingsError with the kind of trouble and a hint).
 
     DIR/root/root.pem              the anchor that everyone trusts
     DIR/branches/BRANCH/ca.pem     its issuing CA; a branch is a free label: central, tinh-h01
+    DIR/branches/BRANCH/ca-g2.pem  the second generation beside it, likewise any further
     DIR/nodes/ID/tls.pem           certificate and issuing CA in one file, likewise below
     DIR/nodes/ID/sign.pem
     DIR/nodes/ID/log.pem
     DIR/agencies/CODE.pem
     DIR/gateways/ID.pem
+    DIR/officials/LABEL.pem
     DIR/publish                    where CRLs and the OCSP responder are, if anywhere
-    DIR/root/ocsp.pem, DIR/branches/BRANCH/ocsp.pem    the responders' certificates, then
+    DIR/root/root-ocsp.pem, DIR/branches/BRANCH/ca-ocsp.pem    the responders' certificates, then
 
 Beside each `NAME.pem` lies `NAME.key.pem`, PKCS#8 without a password, mode 0600. Nothing is written
 over, and a command that refuses has changed nothing. certs/README.md has the profiles in clauses.
@@ -45,10 +47,12 @@ __all__ = [
     "issue_branch",
     "issue_gateway",
     "issue_node",
+    "issue_official",
 ]
 
 DAYS_LIMIT: Final = 36_525
 PUBLISH: Final = "publish"
+GENERATION_LIMIT: Final = 9
 
 
 def init(
@@ -75,18 +79,30 @@ def init(
     return stored
 
 
-def issue_branch(directory: Path, branch: str, *, key: KeyType, now: datetime, days: int) -> Path:
-    """Make the issuing CA of a branch, under the root."""
-    path = _branch_path(directory, branch)
+def issue_branch(
+    directory: Path,
+    branch: str,
+    *,
+    key: KeyType,
+    now: datetime,
+    days: int,
+    nodes: Sequence[str] = (),
+    generation: int = 1,
+) -> Path:
+    """Make an issuing CA of a branch, under the root. It certifies what lies below `nodes`; anyone, where
+    none is named. Generations stand side by side: what an older one issued stays valid."""
+    path = _branch_path(directory, branch, generation)
     pki_files.check_free([path])
     maker = f"relay pki init {directory} --name NAME"
     root = _issuer(directory / "root" / "root.pem", now, maker, issuers_below=1)
     branch_key, span = pki_profiles.generate(key), _span(now, days, root)
-    published = _published(directory, "root")
-    certificate = pki_profiles.issuing(branch, branch_key, root, span, published)
+    name = branch if generation == 1 else f"{branch} G{generation}"
+    uris = tuple(f"urn:truc-relay:branch:{pki_names.label(node, 'node')}" for node in nodes)
+    published = _published(directory, directory / "root" / "root.pem")
+    certificate = pki_profiles.issuing(name, branch_key, root, span, uris, published)
     made = [Issued(path, (certificate,), branch_key)]
     if published is not None:
-        made.append(_responder(branch, path, Issuer(certificate, branch_key), span))
+        made.append(_responder(name, path, Issuer(certificate, branch_key), span))
     return _store(directory, made)[0]
 
 
@@ -123,7 +139,7 @@ def issue_node(
         pki_profiles.generate(key),
         ed25519.Ed25519PrivateKey.generate(),
     ]
-    published = _published(directory, f"branch-{branch}")
+    published = _published(directory, _newest(directory, branch))
     issued = [
         _issued(path, profile, own_key, issuer, span, published)
         for path, profile, own_key in zip(paths, profiles, keys, strict=True)
@@ -167,6 +183,24 @@ def issue_gateway(
     return _one(directory, path, profile, branch, key, now, days)
 
 
+def issue_official(
+    directory: Path,
+    label: str,
+    branch: str,
+    *,
+    key: KeyType,
+    name: str = "",
+    now: datetime,
+    days: int,
+) -> Path:
+    """Make an official's certificate, filed under `label`. As in the field it names nobody of the relay."""
+    path = directory / "officials" / f"{pki_names.label(label, 'official')}.pem"
+    shown = pki_names.organisation(name, "name") if name else label
+    return _one(
+        directory, path, Profile("Official", shown, (), vouches=True), branch, key, now, days
+    )
+
+
 def _one(
     directory: Path,
     path: Path,
@@ -179,7 +213,7 @@ def _one(
     pki_files.check_free([path])
     issuer = _branch_issuer(directory, branch, now)
     span = _span(now, days, issuer)
-    published = _published(directory, f"branch-{branch}")
+    published = _published(directory, _newest(directory, branch))
     issued = _issued(path, profile, pki_profiles.generate(key), issuer, span, published)
     return _store(directory, [issued])[0]
 
@@ -209,17 +243,18 @@ def place_of(directory: Path) -> tuple[str, int]:
     return str(parts.hostname), int(parts.port or 0)
 
 
-def _published(directory: Path, authority: str) -> Published | None:
+def _published(directory: Path, authority: Path) -> Published | None:
     """Where this authority's revocations are told; None where the PKI was made without."""
     place = directory / PUBLISH
     if not place.exists():
         return None
     base = pki_names.publishing(pki_files.read(place).decode("utf-8", "replace").strip())
-    return Published(f"{base}/crl/{authority}.crl", f"{base}/ocsp/{authority}")
+    name = pki_files.published_name(directory, authority)
+    return Published(f"{base}/crl/{name}.crl", f"{base}/ocsp/{name}")
 
 
 def _responder(name: str, authority: Path, issuer: Issuer, span: Span) -> Issued:
-    path = authority.with_name("ocsp.pem")
+    path = pki_files.responder_path(authority)
     pki_files.check_free([path])
     key = pki_profiles.generate(KeyType.P256)
     certificate = pki_profiles.responder(name, key, issuer, span)
@@ -236,12 +271,21 @@ def _store(directory: Path, issued: Sequence[Issued]) -> list[Path]:
 # ---------------------------------------------------------------- issuers and validity
 
 
-def _branch_path(directory: Path, branch: str) -> Path:
-    return directory / "branches" / pki_names.label(branch, "branch") / "ca.pem"
+def _branch_path(directory: Path, branch: str, generation: int = 1) -> Path:
+    if not 1 <= generation <= GENERATION_LIMIT:
+        raise PkiError(Trouble.USAGE, f"generation {generation}, limit 1 to {GENERATION_LIMIT}")
+    name = "ca.pem" if generation == 1 else f"ca-g{generation}.pem"
+    return directory / "branches" / pki_names.label(branch, "branch") / name
+
+
+def _newest(directory: Path, branch: str) -> Path:
+    """The newest generation there is."""
+    paths = [_branch_path(directory, branch, one) for one in range(1, GENERATION_LIMIT + 1)]
+    return next((one for one in reversed(paths) if one.exists()), paths[0])
 
 
 def _branch_issuer(directory: Path, branch: str, now: datetime) -> Issuer:
-    path = _branch_path(directory, branch)
+    path = _newest(directory, branch)
     return _issuer(path, now, f"relay pki issue branch {directory} {branch}")
 
 

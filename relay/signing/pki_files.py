@@ -46,6 +46,16 @@ def key_path(certificate: Path) -> Path:
     return certificate.with_name(certificate.name.removesuffix(".pem") + KEY_SUFFIX)
 
 
+def responder_path(authority: Path) -> Path:
+    """Where the certificate of an authority's OCSP responder lies: beside it, `ca.pem` and `ca-ocsp.pem`."""
+    return authority.with_name(f"{authority.stem}-ocsp.pem")
+
+
+def published_name(directory: Path, authority: Path) -> str:
+    """How an authority is called where it is published: its place in the folder."""
+    return authority.relative_to(directory).with_suffix("").as_posix()
+
+
 def check_free(certificates: Sequence[Path]) -> None:
     """Raise if any of these certificates, or its key, is there already."""
     for path in certificates:

@@ -84,12 +84,17 @@ def root(organisation: str, key: IssuerKey, span: Span) -> x509.Certificate:
 
 
 def issuing(
-    branch: str, key: IssuerKey, issuer: Issuer, span: Span, published: Published | None = None
+    name: str,
+    key: IssuerKey,
+    issuer: Issuer,
+    span: Span,
+    uris: tuple[str, ...] = (),
+    published: Published | None = None,
 ) -> x509.Certificate:
-    """Clause 3: issues the end entities of a branch."""
-    subject = _name(_organisation(issuer), "Development issuing CA", branch)
+    """Clause 3: issues the end entities of a branch; `uris` say of which nodes' branches."""
+    subject = _name(_organisation(issuer), "Development issuing CA", name)
     above = issuer.certificate.subject
-    return _authority(subject, key, above, issuer.key, ISSUING_PATH_LENGTH, span, published)
+    return _authority(subject, key, above, issuer.key, ISSUING_PATH_LENGTH, span, uris, published)
 
 
 def responder(name: str, key: IssuerKey, issuer: Issuer, span: Span) -> x509.Certificate:
@@ -115,11 +120,11 @@ def end_entity(
     """Clauses 4 to 8: everything below an issuing CA."""
     subject = _name(_organisation(issuer), profile.role, profile.common_name)
     builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
-    builder = (
-        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
-        .add_extension(_usage(signs=True, vouches=profile.vouches), critical=True)
-        .add_extension(_names(profile), critical=False)
-    )
+    builder = builder.add_extension(
+        x509.BasicConstraints(ca=False, path_length=None), critical=False
+    ).add_extension(_usage(signs=True, vouches=profile.vouches), critical=True)
+    if names := _names(profile):
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if profile.tls:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -133,6 +138,7 @@ def _authority(
     signing_key: IssuerKey,
     path_length: int,
     span: Span,
+    uris: tuple[str, ...] = (),
     published: Published | None = None,
 ) -> x509.Certificate:
     builder = (
@@ -140,6 +146,9 @@ def _authority(
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(_usage(issues=True), critical=True)
     )
+    if uris:
+        names = x509.SubjectAlternativeName(map(x509.UniformResourceIdentifier, uris))
+        builder = builder.add_extension(names, critical=False)
     return _told(builder, published).sign(signing_key, SHA256())
 
 
@@ -192,11 +201,11 @@ def _usage(*, issues: bool = False, signs: bool = False, vouches: bool = False) 
     )
 
 
-def _names(profile: Profile) -> x509.SubjectAlternativeName:
+def _names(profile: Profile) -> list[x509.GeneralName]:
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in profile.uris]
     names += [x509.DNSName(host) for host in profile.dns]
     names += [x509.IPAddress(address) for address in profile.ips]
-    return x509.SubjectAlternativeName(names)
+    return names
 
 
 def _name(organisation: str, role: str, common_name: str) -> x509.Name:

@@ -1,6 +1,6 @@
 """Revoke certificates of a development PKI, and say so: CRLs, and answers of an OCSP responder.
 
-Touches: `revoked.json` and `NAME.crl` beside each issuer's certificate, through pki_files.
+Touches: `NAME.revoked.json` and `NAME.crl` beside each issuer's certificate, through pki_files.
 Trusts:  its own folder; a question to the responder may be anyone's.
 Raises:  PkiError.
 
@@ -27,7 +27,6 @@ from relay.signing import pki_files
 from relay.signing.pki_profiles import Issuer
 from relay.signing.pki_words import PkiError, Reason, Trouble
 
-REVOKED: Final = "revoked.json"
 REQUEST_LIMIT_BYTES: Final = 4096
 _FLAGS: Final = {reason: x509.ReasonFlags(reason.value) for reason in Reason}
 
@@ -42,7 +41,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """An issuer of the PKI, where it is published: `name` is "root", or "branch-" and its label."""
+    """An issuer of the PKI; `name` is how it is called where it is published."""
 
     name: str
     path: Path
@@ -54,17 +53,25 @@ class Authority:
 
     @property
     def responder_path(self) -> Path:
-        return self.path.with_name("ocsp.pem")
+        return pki_files.responder_path(self.path)
+
+    @property
+    def revoked_path(self) -> Path:
+        return self.path.with_suffix(".revoked.json")
 
 
 def authorities(directory: Path) -> list[Authority]:
-    """The root, and the issuing CA of each branch."""
-    paths = [("root", directory / "root" / "root.pem")]
+    """The root, and every generation of each branch's issuing CA."""
+    paths = [directory / "root" / "root.pem"]
     paths += [
-        (f"branch-{one.parent.name}", one)
-        for one in sorted((directory / "branches").glob("*/ca.pem"))
+        one
+        for one in sorted((directory / "branches").glob("*/ca*.pem"))
+        if not one.name.endswith((pki_files.KEY_SUFFIX, "-ocsp.pem"))
     ]
-    return [Authority(name, path, pki_files.load_issuer(path)) for name, path in paths]
+    return [
+        Authority(pki_files.published_name(directory, one), one, pki_files.load_issuer(one))
+        for one in paths
+    ]
 
 
 def revoke(
@@ -124,7 +131,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def entries_of(authority: Authority) -> list[Entry]:
-    path = authority.path.with_name(REVOKED)
+    path = authority.revoked_path
     if not path.exists():
         return []
     try:
@@ -153,7 +160,7 @@ def _write_entries(authority: Authority, entries: Any) -> None:
         }
         for one in sorted(entries, key=lambda one: one.at)
     ]
-    path = authority.path.with_name(REVOKED)
+    path = authority.revoked_path
     pki_files.replace(path, (json.dumps(rows, indent=1) + "\n").encode())
 
 

@@ -11,7 +11,7 @@ Raises:  JournalError.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -33,6 +33,8 @@ class HoldingDesk:
     journal: RevocationJournal
     operating: OperatingJournal
     clock: Clock
+    revoked: Callable[[Digest], object] = lambda _: None
+    """Told of each certificate that is newly known to be revoked: connections that stand on it end."""
     _noted: dict[Digest, Noted] | None = None
     _looked: set[Digest] = field(default_factory=set)
     """Since the start; `_seen` are those that statements in memory called revoked since then."""
@@ -48,6 +50,7 @@ class HoldingDesk:
                 await self.journal.note_revoked(one, now)
                 self._noted[one.certificate] = Noted(one, now)
                 log.critical("certificate-revoked", certificate=one.certificate, what=str(one))
+                self.revoked(one.certificate)
         await self._lift({one.certificate for one in revoked}, now)
         for noted in self._noted.values():
             certificate = noted.revoked.certificate

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from cryptography import x509
 
@@ -49,7 +48,7 @@ def judge_signature(
     """
     chain = read_chain(certificates_in(signature))
     path = trust.path(chain, at, chain.leaf.identity.purpose)
-    pairs = list(pairwise(path))[: 1 if leaf_only else None]
+    pairs = list(path.steps())[: 1 if leaf_only else None]
     found = [
         judge(said(one, issuer, statements), at, one.not_valid_after_utc, fresh or Freshness())
         for one, issuer in pairs

@@ -11,20 +11,18 @@ Raises:  SignatureError (revoked-certificate, revocation-unknown); UncertainErro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from relay.errors import SignatureError, UncertainError
-from relay.model import Digest, digest_of
+from relay.model import Digest
 from relay.signing.certificates import Purpose
 from relay.signing.faults import Fault
-from relay.signing.revocation.held import HeldStatements
+from relay.signing.revocation.held import HeldStatements, way_of
 from relay.signing.revocation.verdicts import RevocationState, Verdict
+from relay.signing.trust.path import Path
 
 MOST_PATHS = 4096
 
@@ -46,12 +44,12 @@ class RevocationCheck:
     held: HeldStatements
     unknown: Mapping[Purpose, OnUnknown]
     now: Callable[[], datetime]
-    _paths: dict[Digest, tuple[x509.Certificate, ...]] = field(default_factory=dict)
+    _paths: dict[Digest, Path] = field(default_factory=dict)
     """The last one proven of each leaf."""
     ours: tuple[Digest, ...] = ()
     """The node's own certificates and its agencies'."""
 
-    def __call__(self, path: Sequence[x509.Certificate], purpose: Purpose) -> None:
+    def __call__(self, path: Path, purpose: Purpose) -> None:
         """Raise unless a signature by this path's leaf may be taken now."""
         verdict = self.look(path)
         match verdict.state:
@@ -62,20 +60,20 @@ class RevocationCheck:
             case RevocationState.UNKNOWN:
                 self._unknown(verdict, self.unknown.get(purpose, OnUnknown.ACCEPT))
 
-    def look(self, path: Sequence[x509.Certificate]) -> Verdict:
+    def look(self, path: Path) -> Verdict:
         """The verdict as of now; the path is remembered for `told`."""
-        leaf = digest_of(path[0].public_bytes(Encoding.DER))
+        leaf = path.leaf.sha256
         if len(self._paths) >= MOST_PATHS and leaf not in self._paths:
             self._paths.pop(next(iter(self._paths)), None)
-        self._paths[leaf] = tuple(path)
-        return self.held.verdict(path, self.now())
+        self._paths[leaf] = path
+        return self.held.verdict(way_of(path), self.now())
 
     def told(self, leaf: Digest) -> Verdict | None:
         """What is known now of a certificate whose path was proven here; None of any other."""
         path = self._paths.get(leaf)
-        return None if path is None else self.held.verdict(path, self.now())
+        return None if path is None else self.held.verdict(way_of(path), self.now())
 
-    def path_of(self, leaf: Digest) -> tuple[x509.Certificate, ...] | None:
+    def path_of(self, leaf: Digest) -> Path | None:
         return self._paths.get(leaf)
 
     def _unknown(self, verdict: Verdict, policy: OnUnknown) -> None:

@@ -36,6 +36,7 @@ from relay.signing.revocation.verdicts import (
     judge,
     revoked_verdict,
 )
+from relay.signing.trust.path import Path
 
 MOST_CERTIFICATES = 10_000
 VERDICTS = 8192
@@ -81,7 +82,7 @@ class _Known:
 
 
 Key = tuple[Kind, str]
-Path = Sequence[x509.Certificate]
+Way = tuple[x509.Certificate, ...]
 """Leaf, its issuers, the anchor: of which nothing is asked."""
 
 
@@ -97,7 +98,7 @@ class HeldStatements:
     _responses: dict[Digest, OcspResponse] = field(default_factory=dict)
     _known: OrderedDict[Digest, _Known] = field(default_factory=OrderedDict)
     _aims: dict[Key, _Aim] = field(default_factory=dict)
-    _verdicts: dict[tuple[Digest, ...], tuple[int, Verdict]] = field(default_factory=dict)
+    _verdicts: dict[Way, tuple[int, Verdict]] = field(default_factory=dict)
     _gone: dict[Digest, Revocation] = field(default_factory=dict)
     """Revocations that cannot end."""
     _met: list[Met] = field(default_factory=list)
@@ -109,10 +110,9 @@ class HeldStatements:
 
     # ------------------------------------------------------------ asked by verifiers
 
-    def verdict(self, path: Path, now: datetime) -> Verdict:
+    def verdict(self, path: Way, now: datetime) -> Verdict:
         """The worst of the path's certificates, as of now."""
-        key = tuple(_digest(one) for one in path)
-        remembered = self._verdicts.get(key)
+        remembered = self._verdicts.get(path)
         if remembered is not None:
             generation, verdict = remembered
             if generation == self.generation and verdict.until is not None and now < verdict.until:
@@ -123,11 +123,11 @@ class HeldStatements:
             if len(self._verdicts) >= VERDICTS:
                 del self._verdicts[next(iter(self._verdicts))]
             # What is not VALID is not remembered beyond the present generation's next look.
-            self._verdicts[key] = (generation, verdict)
+            self._verdicts[path] = (generation, verdict)
             self._used.update(verdict.statements)
         return verdict
 
-    def verdict_at(self, path: Path, at: datetime) -> Verdict:
+    def verdict_at(self, path: Way, at: datetime) -> Verdict:
         """The same as of an instant, without remembering anything."""
         found = [self._verdict_of(one, issuer, at) for one, issuer in pairwise(path)]
         return worst(found, at)
@@ -154,7 +154,7 @@ class HeldStatements:
 
     # ------------------------------------------------------------ targets
 
-    def _learn(self, path: Path, now: datetime) -> None:
+    def _learn(self, path: Way, now: datetime) -> None:
         """Nothing unproven gets here, so that nobody else decides what is fetched."""
         new = False
         with self._lock:
@@ -247,7 +247,7 @@ class HeldStatements:
                 self._aims[aim.backup].asleep = True
         return proven
 
-    def take_about(self, path: Path, content: bytes, now: datetime) -> Proven:
+    def take_about(self, path: Way, content: bytes, now: datetime) -> Proven:
         """A statement that came along with a signature: about whichever of a proven path it proves to be.
 
         It stands for a fetch: its target is looked at again as if it had been fetched now.
@@ -332,7 +332,7 @@ class HeldStatements:
             if not entry.may_end:
                 self._gone[gone.certificate] = entry
         for one in met:
-            self._learn([_loaded(one.certificate), _loaded(one.issuer)], now)
+            self._learn((_loaded(one.certificate), _loaded(one.issuer)), now)
         self._met.clear()
         count = 0
         for proven in found:
@@ -387,6 +387,10 @@ class HeldStatements:
 
 def _age(statement: Statement) -> tuple[datetime, bool]:
     return statement.this_update, statement.revocation is not None
+
+
+def way_of(path: Path) -> Way:
+    return (path.leaf.certificate, *path.issuers, path.anchor)
 
 
 def worst(found: Sequence[Verdict], at: datetime) -> Verdict:

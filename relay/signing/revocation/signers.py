@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.delivery.revocation.ports import Proven
@@ -19,7 +18,8 @@ from relay.errors import SignatureError
 from relay.model import Digest
 from relay.signing.certificates import read_chain
 from relay.signing.revocation.checking import RevocationCheck
-from relay.signing.trust import TrustStore
+from relay.signing.revocation.held import way_of
+from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import signer_of
 from relay.wire.statements import Stapled
 
@@ -48,11 +48,11 @@ class KnownSigners:
             return None
         return Resting(self._chain(leaf, path), verdict.statements)
 
-    def _chain(self, leaf: Digest, path: Sequence[x509.Certificate]) -> tuple[bytes, ...]:
+    def _chain(self, leaf: Digest, path: Path) -> tuple[bytes, ...]:
         """Without the anchor: a verifier believes its own copy."""
         found = self._chains.get(leaf)
         if found is None:
-            found = tuple(one.public_bytes(Encoding.DER) for one in path[:-1])
+            found = tuple(one.public_bytes(Encoding.DER) for one in way_of(path)[:-1])
             if len(self._chains) >= 4096:
                 self._chains.clear()
             self._chains[leaf] = found
@@ -62,4 +62,4 @@ class KnownSigners:
         now = self.check.now()
         chain = read_chain(stapled.chain)
         path = self.trust.path(chain, now, chain.leaf.identity.purpose)
-        return self.check.held.take_about(path, stapled.content, now)
+        return self.check.held.take_about(way_of(path), stapled.content, now)

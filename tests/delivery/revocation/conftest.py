@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path as File
 from typing import Any
 
 import pytest
-from cryptography import x509
 
 from relay.delivery.revocation.holding import HoldingDesk
 from relay.delivery.revocation.keeping import StatementKeeper
@@ -23,9 +22,9 @@ from relay.signing import pki_revoking
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.pki_words import Reason
 from relay.signing.revocation.checking import OnUnknown, RevocationCheck
-from relay.signing.revocation.held import HeldStatements, Plan
+from relay.signing.revocation.held import HeldStatements, Plan, way_of
 from relay.signing.revocation.verdicts import Freshness, Verdict
-from relay.signing.trust import TrustStore, certificates_of
+from relay.signing.trust import Path, TrustStore, certificates_of
 from relay.transport.revocation.fetching import StatementFetcher, allowed
 
 HERE = NodeId("xa")
@@ -36,7 +35,7 @@ DAY = timedelta(days=1)
 class Authority:
     """A copy of a PKI's folder, in which tests revoke as they like."""
 
-    folder: Path
+    folder: File
 
     def revoke(self, name: str, reason: Reason = Reason.KEY_COMPROMISE) -> None:
         now = datetime.now(UTC)
@@ -46,10 +45,10 @@ class Authority:
         found = {one.name: one for one in pki_revoking.authorities(self.folder)}
         return pki_revoking.crl(found[branch], now=now, valid=valid)
 
-    def path(self, name: str, purpose: Purpose) -> tuple[x509.Certificate, ...]:
+    def path(self, name: str, purpose: Purpose) -> Path:
         chain = read_chain(certificates_of((self.folder / name).read_bytes()))
         trust = TrustStore([(self.folder / "root" / "root.pem").read_bytes()])
-        return tuple(trust.path(chain, datetime.now(UTC), purpose))
+        return trust.path(chain, datetime.now(UTC), purpose)
 
 
 @dataclass
@@ -85,23 +84,23 @@ class Learner:
         self.fetcher = StatementFetcher(self.hosts, frozenset(), timedelta(seconds=5))
         self.keeper = StatementKeeper(self.held, self.fetcher, self.table, self.holding, clock)
 
-    def verdict(self, path: tuple[x509.Certificate, ...]) -> Verdict:
+    def verdict(self, path: Path) -> Verdict:
         return self.check.look(path)
 
-    def tell(self, authority: Authority, *branches: str, path: Any) -> None:
+    def tell(self, authority: Authority, *branches: str, path: Path) -> None:
         """As if the CRLs of these had been fetched."""
         now = self.world.clock.now()
         for branch in branches:
-            self.held.take_about(path, authority.crl(branch, now), now)
+            self.held.take_about(way_of(path), authority.crl(branch, now), now)
 
     async def close(self) -> None:
         await self.fetcher.close()
 
 
 @pytest.fixture
-def copied(keys: dict[str, Any], tmp_path: Path) -> Authority:
+def copied(keys: dict[str, Any], tmp_path: File) -> Authority:
     """The PKI of the delivery tests' nodes."""
-    return Authority(Path(shutil.copytree(keys["pki"], tmp_path / "pki")))
+    return Authority(File(shutil.copytree(keys["pki"], tmp_path / "pki")))
 
 
 @pytest.fixture

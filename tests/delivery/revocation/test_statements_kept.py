@@ -71,7 +71,7 @@ async def test_a_certificate_is_unknown_until_its_statement_is_fetched(
     await _look(learner)
     assert learner.verdict(published.path).state is S.VALID
     assert learner.verdict(published.other).state is (S.VALID if prefer is Kind.CRL else S.UNKNOWN)
-    wanted = "/crl/branch-b.crl" if prefer is Kind.CRL else "/ocsp/branch-b"
+    wanted = "/crl/branches/b/ca.crl" if prefer is Kind.CRL else "/ocsp/branches/b/ca"
     assert published.publisher.asked[wanted] == 1
 
     published.authority.revoke("agencies/H01.1.pem")
@@ -114,7 +114,7 @@ async def test_the_other_kind_is_asked_while_the_first_fails(
     world: Any, published: Published
 ) -> None:
     """A responder without a key answers nothing; the CRL does."""
-    (published.authority.folder / "branches" / "b" / "ocsp.key.pem").unlink()
+    (published.authority.folder / "branches" / "b" / "ca-ocsp.key.pem").unlink()
     learner = Learner(world, published.hosts, Kind.OCSP)
     learner.verdict(published.path)
 
@@ -220,10 +220,10 @@ async def test_a_forgotten_revocation_still_counts(world: Any, published: Publis
     learner.verdict(published.path)
     published.authority.revoke("agencies/H01.1.pem")
     await _look(learner)
-    (published.authority.folder / "branches" / "b" / "revoked.json").unlink()
+    (published.authority.folder / "branches" / "b" / "ca.revoked.json").unlink()
     world.late = timedelta(minutes=1)
 
-    learner.tell(published.authority, "branch-b", path=published.path)
+    learner.tell(published.authority, "branches/b/ca", path=published.path)
 
     assert learner.verdict(published.path).state is S.REVOKED
     again = Learner(world, published.hosts)
@@ -241,7 +241,7 @@ async def test_a_hold_of_a_certificate_ends(world: Any, published: Published) ->
 
     published.authority.revoke("agencies/H01.1.pem", Reason.REMOVE_FROM_CRL)
     world.late = timedelta(hours=2)
-    learner.tell(published.authority, "branch-b", path=published.path)
+    learner.tell(published.authority, "branches/b/ca", path=published.path)
     await learner.holding.look(learner.held.revoked())
 
     assert learner.verdict(published.path).state is S.VALID
@@ -268,7 +268,7 @@ async def test_a_statement_of_nobody_concerned_is_refused(
     """What came along must be about the path it came with."""
     learner = Learner(world)
     with pytest.raises(SignatureError):
-        learner.tell(copied, "branch-tinh-h01", path=published.path)
+        learner.tell(copied, "branches/tinh-h01/ca", path=published.path)
 
 
 async def test_a_development_pki_is_published_on_loopback_only(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def learner(world: Any, copied: Authority) -> Learner:
 def _revoke(learner: Learner, copied: Authority, name: str = AGENCY) -> Any:
     path = copied.path(name, Purpose.AGENCY if "agencies" in name else Purpose.SIGN)
     copied.revoke(name)
-    learner.tell(copied, "root", "branch-tinh-h01", path=path)
+    learner.tell(copied, "root/root", "branches/tinh-h01/ca", path=path)
     return path
 
 
@@ -90,7 +90,9 @@ async def test_what_an_operator_released_stays_released(
 
     assert await _look(learner) == 0
     again = Learner(world)
-    again.tell(copied, "root", "branch-tinh-h01", path=copied.path(AGENCY, Purpose.AGENCY))
+    again.tell(
+        copied, "root/root", "branches/tinh-h01/ca", path=copied.path(AGENCY, Purpose.AGENCY)
+    )
     assert await _look(again) == 0
     assert await world.states(accepted.message_id) == {"queued"}
 
