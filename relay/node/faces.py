@@ -68,6 +68,7 @@ class Faces:
             pressure=self.pressure,
             may_have_had=self.carrying.recovery.may_have_had,
             directory=self.carrying.directory.keeper,
+            stapler=self.carrying.stapler,
         )
         door = face.door()
         app = nodes_app(face, door)
