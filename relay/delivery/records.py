@@ -5,7 +5,7 @@ Touches: nothing; values and Protocols only. Rows are the journal's own integers
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType, Protocol
@@ -172,6 +172,8 @@ class TakeIn:
     answer: Signed
     at: datetime
     refused: Mapping[AgencyCode, Reason] = field(default_factory=dict)
+    batched: bool = False
+    """Whether receipts signed in batches are understood all the way back (W13.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,8 @@ class Ready:
     trace: tuple[TraceStep, ...]
     seal: Seal
     payload: Payload | None
+    batched: bool = False
+    """Whether receipts about it may be signed in batches: as of the way it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +255,8 @@ class Outgoing:
     payload: Payload | None
     """None: to be read from the journal."""
     attempts: int = 0
+    batched: bool = False
+    """Whether its answer may be signed in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +322,8 @@ class HandoverFacts:
     previous: Digest
     transfer_id: TransferId | None
     sent_by: NodeId | None
+    batched: bool = False
+    """Whether the receipt may be signed in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,19 +480,36 @@ class Notary(Protocol):
     def check_carried_seal(
         self, seal: bytes, digest: Digest, sender: AgencyCode, origin: NodeId, at: datetime
     ) -> Seal: ...
-    def sign_transfer(self, header: TransferHeader, at: datetime) -> Signed: ...
+    async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
+        """Signed by itself, wherever that takes no time of the event loop's that counts."""
+        ...
+
     def check_transfer(self, signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader: ...
-    def sign_receipt(self, receipt: Receipt, at: datetime) -> Signed: ...
+    async def issue_receipt(
+        self, receipt: Receipt, at: datetime, *, batched: bool = False
+    ) -> Signed:
+        """Likewise; `batched` allows one signature for all that wait at the same time."""
+        ...
+
     def check_receipt(self, signed: Signed) -> Receipt: ...
+    def checker(self) -> Callable[[Signed], Receipt]:
+        """check_receipt for receipts that came together: a batch that they share is proven once."""
+        ...
 
 
 class Wire(Protocol):
     """The way to neighbours (transport)."""
 
     async def carry(
-        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+        self,
+        neighbour: NodeId,
+        header: Signed,
+        seal: bytes,
+        payload: Payload,
+        *,
+        batched: bool = False,
     ) -> Signed:
-        """One attempt: the neighbour's signed answer.
+        """One attempt: the neighbour's signed answer, which may be signed in a batch where `batched`.
 
         Raises TransportError (nothing was taken), UnansweredError (in doubt), PeerError (it refuses
         this transfer without evidence).
@@ -496,7 +521,11 @@ class Wire(Protocol):
         ...
 
     async def carry_several(
-        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+        self,
+        neighbour: NodeId,
+        transfers: Sequence[tuple[Signed, bytes, Payload]],
+        *,
+        batched: bool = False,
     ) -> Sequence[Signed]:
         """One attempt for all, in one request: header, seal and payload of each. The answers to the
         first of them, in order, at least one. What it says nothing of is in doubt. Raises as `carry` does, of all."""

@@ -69,10 +69,11 @@ class SealingDesk:
     async def _seal(self, one: Unsealed) -> None:
         at = self.clock.now()
         seal = await asyncio.to_thread(self.notary.seal, one.digest, one.sender, at)
-        hops = await self.journal.store_seal(one.message_row, seal, self._consigned(one), at)
+        consigned = await self._consigned(one)
+        hops = await self.journal.store_seal(one.message_row, seal, consigned, at)
         self.look(hops)
 
-    def _consigned(self, one: Unsealed) -> tuple[Signed, Receipt] | None:
+    async def _consigned(self, one: Unsealed) -> tuple[Signed, Receipt] | None:
         if not one.served_here:
             return None
         at = self.clock.now()
@@ -89,4 +90,4 @@ class SealingDesk:
                 Evidence(Event.CONTENT_CONSIGNMENT, code, one.previous) for code in one.served_here
             ),
         )
-        return self.notary.sign_receipt(receipt, at), receipt
+        return await self.notary.issue_receipt(receipt, at, batched=True), receipt

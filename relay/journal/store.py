@@ -205,6 +205,10 @@ class SqliteJournal:
         """Operations that wait for the writer."""
         return self._writer.waiting
 
+    def before_next(self, work: Callable[[], None]) -> None:
+        """See Writer.before_next."""
+        self._writer.before_next(work)
+
     async def perform(self, operation: Callable[[Transaction], Any], rows: int = 1) -> Any:
         """`rows`: about how many deliveries it touches; many are no work for the event loop."""
         return await self._writer.perform(operation, long=rows > MANY_RECIPIENTS)

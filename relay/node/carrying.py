@@ -66,6 +66,7 @@ def make_wire(ground: Ground) -> NodesClient:
         settings.delivery.transfers_at_once,
         settings.delivery.answer_within,
         ground.clock.seen,
+        settings.delivery.batched_receipts,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -30,6 +31,7 @@ from relay.journal.ahead import AheadFiles
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
+from relay.model import NodeId
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -43,7 +45,10 @@ from relay.node.systems import ServedSystems, serve_systems
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
 from relay.settings.settings import Settings
-from relay.signing.keys import LogSigner
+from relay.signing.evidence import sign_receipts
+from relay.signing.gathering import Gathering
+from relay.signing.hand import Hand
+from relay.signing.keys import LogSigner, Signer
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.door import telling
@@ -132,14 +137,18 @@ class Node:
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
         settings = self._settings
         place = place_of(settings, directory, self._clock)
+        signer = keys.sign
+        if settings.keys.slow and signer.hand is None:
+            signer = replace(signer, hand=Hand("slow-key"))
         notary = NodeNotary(
             place.node,
-            keys.sign,
+            signer,
             keys.agencies,
             keys.trust,
             directory.aliases,
             seals_at_once=not settings.keys.slow,
             gateway=keys.gateway,
+            gathering=self._gathering(place.node, signer),
         )
         return Ground(
             settings,
@@ -151,6 +160,16 @@ class Node:
             retry_policy(settings.delivery),
             Limits(envelope_bytes=settings.limits.envelope_bytes),
             keys.box,
+        )
+
+    def _gathering(self, node: NodeId, signer: Signer) -> Gathering | None:
+        if self._settings.keys.batches == "never":
+            return None
+        clock = self._clock
+        return Gathering(
+            lambda receipts: sign_receipts(receipts, node, signer, clock.now()),
+            self._journal.before_next,
+            signer.hand,
         )
 
     def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:

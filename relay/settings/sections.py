@@ -155,6 +155,8 @@ class KeysSection(Section):
     """Seals what enters over a bridge; needed where there is one."""
     slow: bool = False
     """The signing key is slow (a token): accept first, seal afterwards."""
+    batches: Literal["auto", "never"] = "auto"
+    """Whether receipts that wait at the same time share a signature where whoever gets them takes that."""
 
 
 class TrustSection(Section):
@@ -287,6 +289,8 @@ class DeliverySection(Section):
     answer_within: Span = timedelta(minutes=2)
     clock_tolerance: Span = timedelta(minutes=5)
     drain: Span = timedelta(seconds=20)
+    batched_receipts: bool = True
+    """False demands of neighbours that each receipt for this node is signed by itself."""
     refusal_status_from: Code | None = None
     """An agency served here, in whose name senders are told of a refusal by a status 02."""
 

@@ -57,6 +57,8 @@ class Fault(StrEnum):
     NOT_YET_VALID_CERTIFICATE = "not-yet-valid-certificate"
     WRONG_AGENCY = "wrong-agency"
     """The seal's certificate does not name the sender."""
+    NOT_IN_BATCH = "not-in-batch"
+    """The path does not lead from the receipt to the root of the batch that was signed."""
     WRONG_NODE = "wrong-node"
     """The document names another node than its signer's certificate."""
     WRONG_KIND = "wrong-kind"

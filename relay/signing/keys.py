@@ -31,6 +31,7 @@ from relay.model import NodeId
 from relay.signing import algorithms, shape
 from relay.signing.certificates import Identity, Leaf, Purpose, read_certificate, read_leaf
 from relay.signing.faults import Fault
+from relay.signing.hand import Hand
 from relay.signing.trust import certificates_of
 
 KEY_FILE_LIMIT_BYTES = 256 * 1024
@@ -50,6 +51,8 @@ class Signer:
     """SHA-256 of the signer's certificate, in base64."""
     sign: Callable[[bytes], bytes] = field(repr=False)
     """The signature value of these bytes, as XML-DSig wants it."""
+    hand: Hand | None = field(default=None, repr=False, compare=False)
+    """Where it signs when that takes long; None: wherever it is asked."""
 
     @staticmethod
     def load(certificate: Path, key: Path, password: bytes | None = None) -> Signer:

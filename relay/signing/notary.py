@@ -9,10 +9,14 @@ Raises:  SignatureError, WireError.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import ParamSpec, TypeVar
 
+from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.errors import SignatureError
 from relay.model import (
     AgencyCode,
@@ -25,6 +29,7 @@ from relay.model import (
     TransferHeader,
 )
 from relay.signing.evidence import (
+    receipt_document,
     sign_branch,
     sign_carry,
     sign_receipt,
@@ -35,11 +40,16 @@ from relay.signing.evidence import (
     verify_transfer,
 )
 from relay.signing.faults import Fault
+from relay.signing.gathering import Gathering
+from relay.signing.hand import Rank
 from relay.signing.keys import Signer
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
 from relay.wire.branch import Branch
 from relay.wire.carry import Manifest
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,37 @@ class NodeNotary:
     seals_at_once: bool = True
     gateway: Signer | None = None
     """Seals what enters over a bridge."""
+    gathering: Gathering | None = None
+    """Where receipts meet that may share a signature; None: each gets its own."""
+
+    @property
+    def slow(self) -> bool:
+        """Whether a signature takes so long that nothing may be signed in the event loop."""
+        return self.signer.hand is not None
+
+    async def issue_receipt(
+        self, receipt: Receipt, at: datetime, *, batched: bool = False
+    ) -> Signed:
+        """The receipt signed, in a batch where that is allowed and others wait as well."""
+        long = len(receipt.evidence) > MANY_RECIPIENTS
+        if batched and self.gathering is not None and (self.slow or not long):
+            return await self.gathering.signed(receipt_document(receipt, self.signer))
+        return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+
+    async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
+        """The header signed; each by itself, always."""
+        long = len(header.recipients) > MANY_RECIPIENTS
+        return await self._in_time(Rank.TRANSFER, long, sign_transfer, header, self.signer, at)
+
+    async def _in_time(
+        self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """In the key's own hand where it has one, else here, or in a thread when it is `long`."""
+        if self.signer.hand is not None:
+            return await asyncio.wrap_future(
+                self.signer.hand.do(rank, partial(work, *args, **named))
+            )
+        return await aside(long, work, *args, **named)
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
         """With the agency's key where it is here, else with the node's own."""
@@ -105,6 +146,10 @@ class NodeNotary:
 
     def check_receipt(self, signed: Signed) -> Receipt:
         return verify_receipt(signed, self.trust, None)
+
+    def checker(self) -> Callable[[Signed], Receipt]:
+        """check_receipt for receipts that came together: a batch that they share is proven once."""
+        return partial(verify_receipt, trust=self.trust, at=None, proven={})
 
     def sign_carry(self, manifest: Manifest, at: datetime) -> Signed:
         return sign_carry(manifest, self.signer, at)
