@@ -68,7 +68,8 @@ def as_json(runs: Sequence[tuple[Load, Sequence[Result]]]) -> list[dict[str, Any
             "key": load.key.value,
             "batches": load.batches,
             "receipts_a_signature": [
-                round(_middle(r, lambda x, i=i: x.shared[i]), 1) for i in (0, 1)
+                round(_middle(r, lambda x: x.shared[0]), 1),
+                round(_middle(r, lambda x: x.shared[1]), 1),
             ],
             "envelopes_per_second": round(_middle(r, lambda x: x.settled_per_second), 1),
             "cpu_us_per_envelope": round(_middle(r, lambda x: x.first_cpu_us)),

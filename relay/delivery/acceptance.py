@@ -137,7 +137,8 @@ class IntakeDesk:
         digest = submission.envelope.digest
         if submission.seal is not None:
             return self.notary.check_supplied_seal(submission.seal, digest, sender, at)
-        return self.notary.seal(digest, sender, at) if self.notary.seals_at_once else None
+        at_once = self.notary.sealed_at_once(sender)
+        return self.notary.seal(digest, sender, at) if at_once else None
 
     async def _prepare(
         self,

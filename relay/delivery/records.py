@@ -5,7 +5,7 @@ Touches: nothing; values and Protocols only. Rows are the journal's own integers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType, Protocol
@@ -351,7 +351,10 @@ class Journal(Protocol):
         """Raises ConflictError when it came with another header than this."""
         ...
 
-    async def unsealed(self, limit: int) -> list[Unsealed]: ...
+    async def unsealed(self, limit: int, without: Collection[AgencyCode] = ()) -> list[Unsealed]:
+        """The oldest that wait for their seal, those of these senders left out."""
+        ...
+
     async def store_seal(
         self,
         message_row: MessageRow,
@@ -468,9 +471,8 @@ class Journal(Protocol):
 class Notary(Protocol):
     """Keys and trust of this node, as delivery needs them. Verifiers raise SignatureError."""
 
-    @property
-    def seals_at_once(self) -> bool:
-        """False when the key is slow, so that sealing comes after acceptance."""
+    def sealed_at_once(self, sender: AgencyCode) -> bool:
+        """False when the agency's key is slow, so that sealing comes after acceptance."""
         ...
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal: ...
@@ -481,14 +483,15 @@ class Notary(Protocol):
         self, seal: bytes, digest: Digest, sender: AgencyCode, origin: NodeId, at: datetime
     ) -> Seal: ...
     async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
-        """Signed by itself, wherever that takes no time of the event loop's that counts."""
+        """Signed by itself, in no time of the event loop's that counts; waits for a key that is away."""
         ...
 
     def check_transfer(self, signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader: ...
     async def issue_receipt(
-        self, receipt: Receipt, at: datetime, *, batched: bool = False
+        self, receipt: Receipt, at: datetime, *, batched: bool = False, patient: bool = False
     ) -> Signed:
-        """Likewise; `batched` allows one signature for all that wait at the same time."""
+        """Likewise; `batched` allows one signature for all that wait at the same time. Raises
+        KeyUnavailableError unless `patient`, which waits until the key is back."""
         ...
 
     def check_receipt(self, signed: Signed) -> Receipt: ...

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from relay.delivery.clock import Clock
-from relay.delivery.records import Journal, MessageRow, Notary, Unsealed
-from relay.errors import SignatureError
-from relay.model import Event, Evidence, NodeId, Receipt, Signed
+from relay.delivery.records import Journal, Notary, Unsealed
+from relay.errors import KeyUnavailableError, SignatureError
+from relay.model import AgencyCode, Event, Evidence, NodeId, Receipt, Signed
 
 AT_ONCE = 32
 TRY_AGAIN_SECONDS = 5.0
@@ -47,24 +47,24 @@ class SealingDesk:
                 self._signal.set()
 
     async def sweep(self) -> int:
-        """Seal what waits; how many could not be. A key that fails holds up only its own messages."""
-        failed: set[MessageRow] = set()
-        while True:
-            waiting = await self.journal.unsealed(AT_ONCE + len(failed))
-            fresh = [one for one in waiting if one.message_row not in failed]
-            if not fresh:
-                return len(failed)
-            for one in fresh:
+        """Seal what waits; how many agencies' keys failed. Such a key holds up only its own messages,
+        however many they are."""
+        failed: set[AgencyCode] = set()
+        while waiting := await self.journal.unsealed(AT_ONCE, failed):
+            for one in waiting:
+                if one.sender in failed:
+                    continue
                 try:
                     await self._seal(one)
-                except SignatureError as error:
-                    failed.add(one.message_row)
+                except (SignatureError, KeyUnavailableError) as error:
+                    failed.add(one.sender)
                     log.error(
                         "sealing-failed",
                         message=one.message_id,
                         error=str(error),
                         seconds=TRY_AGAIN_SECONDS,
                     )
+        return len(failed)
 
     async def _seal(self, one: Unsealed) -> None:
         at = self.clock.now()

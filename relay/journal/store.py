@@ -15,7 +15,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
@@ -269,8 +269,8 @@ class SqliteJournal:
 
     # ------------------------------------------------------------ sealing and carrying
 
-    async def unsealed(self, limit: int) -> list[Unsealed]:
-        rows = await self.rows(carrying.SQL["unsealed"], (limit,))
+    async def unsealed(self, limit: int, without: Collection[AgencyCode] = ()) -> list[Unsealed]:
+        rows = await self.rows(carrying.SQL["unsealed"], (json.dumps(sorted(without)), limit))
         return [views.unsealed(row) for row in rows]
 
     async def store_seal(

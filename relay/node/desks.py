@@ -80,6 +80,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             carrying.dispatcher,
             clock,
             carrying.wire.certificate,
+            ground.notary.trouble,
         ),
         verdicts,
         ObligationDesk(

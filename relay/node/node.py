@@ -105,6 +105,7 @@ class Node:
     async def _start(self) -> None:
         directory = self._settings.make_directory()
         keys = load_keys(self._settings, directory)
+        self._exits.callback(keys.close)
         await self._open_journal(keys.log)
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from relay.delivery.aside import MANY_RECIPIENTS, aside
-from relay.errors import SignatureError
+from relay.errors import KeyUnavailableError, SignatureError
 from relay.model import (
     AgencyCode,
     Digest,
@@ -72,19 +72,43 @@ class NodeNotary:
         """Whether a signature takes so long that nothing may be signed in the event loop."""
         return self.signer.hand is not None
 
+    def sealed_at_once(self, sender: AgencyCode) -> bool:
+        """Whether what comes from this agency is sealed while its system waits."""
+        return self.seals_at_once and self._sealer(sender).hand is None
+
+    def trouble(self, sender: AgencyCode) -> str | None:
+        """Why the key that seals for this agency cannot sign now; None where nothing is known."""
+        return self._sealer(sender).trouble()
+
+    def _sealer(self, sender: AgencyCode) -> Signer:
+        return self.agencies.get(sender, self.signer)
+
     async def issue_receipt(
-        self, receipt: Receipt, at: datetime, *, batched: bool = False
+        self, receipt: Receipt, at: datetime, *, batched: bool = False, patient: bool = False
     ) -> Signed:
-        """The receipt signed, in a batch where that is allowed and others wait as well."""
+        """The receipt signed, in a batch where that is allowed and others wait as well. Who is not
+        `patient` is told when the key cannot sign."""
         long = len(receipt.evidence) > MANY_RECIPIENTS
         if batched and self.gathering is not None and (self.slow or not long):
             return await self.gathering.signed(receipt_document(receipt, self.signer))
+        if patient:
+            return await self._patiently(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
         return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
 
     async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
-        """The header signed; each by itself, always."""
+        """The header signed, whenever the key can; each by itself, always."""
         long = len(header.recipients) > MANY_RECIPIENTS
-        return await self._in_time(Rank.TRANSFER, long, sign_transfer, header, self.signer, at)
+        return await self._patiently(Rank.TRANSFER, long, sign_transfer, header, self.signer, at)
+
+    async def _patiently(
+        self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Again and again, for what nobody waits for but the work that is to go on."""
+        while True:
+            try:
+                return await self._in_time(rank, long, work, *args, **named)
+            except KeyUnavailableError as error:
+                await asyncio.sleep(error.retry_after_seconds)
 
     async def _in_time(
         self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs

@@ -11,6 +11,7 @@ Raises:  OverloadError, JournalError, SignatureError (no gateway key).
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -191,7 +192,8 @@ class EntryDesk:
         receipt = await self.notary.issue_receipt(
             self._receipt(fetched, message_id, deliveries, at), at, batched=True
         )
-        seal = self.notary.seal_entered(fetched.envelope.digest, at)
+        digest = fetched.envelope.digest
+        seal = await asyncio.to_thread(self.notary.seal_entered, digest, at)
         admission = Admission(
             message=self._message(fetched, message_id, sender, to, recipients, seal, at),
             deliveries=deliveries,

@@ -215,7 +215,7 @@ class Sender:
             at=at,
             evidence=tuple(evidence),
         )
-        return await self.notary.issue_receipt(receipt, at)
+        return await self.notary.issue_receipt(receipt, at, patient=True)
 
 
 def _parts(

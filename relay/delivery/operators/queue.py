@@ -7,6 +7,7 @@ Raises:  NotFoundError.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,7 +33,7 @@ from relay.delivery.operators.inspecting import (
 from relay.delivery.ports import DeliveryView, MessageView
 from relay.delivery.records import Journal
 from relay.errors import NotFoundError
-from relay.model import NodeId
+from relay.model import AgencyCode, NodeId
 
 MOST_EXPLAINED = 50
 """Deliveries of one message: a circular has thousands."""
@@ -48,6 +49,8 @@ class QueueDesk:
     dispatcher: Dispatcher
     clock: Clock
     certificate: CertificateOf
+    trouble: Callable[[AgencyCode], str | None] = lambda _: None
+    """Why the key that seals for an agency cannot sign now."""
 
     async def shape(self) -> Shape:
         now = self.clock.now()
@@ -85,7 +88,8 @@ class QueueDesk:
     ) -> Explanation:
         hop = delivery.next_hop
         neighbour = None if hop is None else self._view(hop, errors)
-        said = sentences(message, delivery, facts, neighbour, self.clock.now())
+        trouble = self.trouble(message.sender)
+        said = sentences(message, delivery, facts, neighbour, self.clock.now(), trouble)
         return Explanation(delivery, facts, neighbour, said)
 
     def _view(self, neighbour: NodeId, errors: dict[NodeId, str]) -> NeighbourView:

@@ -134,4 +134,5 @@ SELECT m.message_row, m.message_id, m.origin, m.sender, m.digest, m.size_bytes, 
     json_group_array(d.recipient) FILTER (WHERE d.next_hop IS NULL)
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE d.state = 'sealing' GROUP BY m.message_row ORDER BY m.message_row LIMIT ?
+WHERE d.state = 'sealing' AND m.sender NOT IN (SELECT value FROM json_each(?))
+GROUP BY m.message_row ORDER BY m.message_row LIMIT ?
