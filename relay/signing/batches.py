@@ -124,18 +124,28 @@ def prove_in_batch(
         raise SignatureError(Fault.NOT_IN_BATCH, f"not in this batch: {error}") from None
     # 4. The batch is signed, as a batch, by the one verifier; 5. and by the node it names.
     if ending not in proven:
-        proof = prove(
-            signature, DocumentName.BATCH, digest_of(document), trust, at=at, roles=_ROLES
-        )
-        if proof.leaf.identity.node != batch.issuer:
-            raise SignatureError(
-                Fault.WRONG_NODE,
-                f"the batch is issued by {batch.issuer}, the certificate is of "
-                f"{proof.leaf.identity.node}",
-            )
-        proven[ending] = batch
+        proven[ending] = verify_batch(Signed(document, signature), trust, at)
     # 6. Whether the receipt is the issuer's is for the caller, who reads it only now.
     return batch.issuer
+
+
+def verify_batch(signed: Signed, trust: TrustStore, at: datetime | None) -> Batch:
+    """The batch by itself, proven to be its issuer's; what is in it only the receipts' proofs show."""
+    digest = digest_of(signed.document)
+    proof = prove(signed.signature, DocumentName.BATCH, digest, trust, at=at, roles=_ROLES)
+    batch = read_batch(signed.document)
+    if proof.leaf.identity.node != batch.issuer:
+        raise SignatureError(
+            Fault.WRONG_NODE,
+            f"the batch is issued by {batch.issuer}, the certificate is of "
+            f"{proof.leaf.identity.node}",
+        )
+    return batch
+
+
+def split_proof(proof: bytes) -> Signed:
+    """The batch and its signature that a proof holds, for others' software. Raises SignatureError."""
+    return Signed(*_parts(_read(proof)[2]))
 
 
 def _read(proof: bytes) -> tuple[int, list[bytes], bytes]:

@@ -32,8 +32,8 @@ class _Key:
         def gathered(receipts: Any) -> list[Signed]:
             return sign_receipts(receipts, real.node, signer, world.clock.now())
 
-        gathering = Gathering(gathered, world.journal.before_next, hand)
-        self.notary = replace(real, signer=signer, gathering=gathering)
+        self.gathering = Gathering(gathered, world.journal.before_next, hand)
+        self.notary = replace(real, signer=signer, gathering=self.gathering)
 
     def sign(self, content: bytes) -> bytes:
         self.asked.set()
@@ -59,7 +59,7 @@ async def test_three_hundred_documents_are_accepted_with_a_few_signatures(world:
     tasks = [asyncio.create_task(world.submit("H01", content=content[0]))]
     await world.until(key.asked.is_set)
     tasks += [asyncio.create_task(world.submit("H01", content=one)) for one in content[1:]]
-    await world.until(lambda: len(key.notary.gathering._waiting) == 299)
+    await world.until(lambda: len(key.gathering._waiting) == 299)
     assert not any(task.done() for task in tasks)
 
     key.free.set()

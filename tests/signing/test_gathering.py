@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -168,7 +169,7 @@ async def test_receipts_go_before_the_headers_and_seals_that_wait(hand: Hand) ->
     begin = threading.Event()
     hand.do(Rank.TRANSFER, lambda: begin.wait(30))
     for rank in (Rank.SEAL, Rank.TRANSFER, Rank.SEAL, Rank.TRANSFER):
-        hand.do(rank, lambda rank=rank: order.append(rank.name))
+        hand.do(rank, partial(order.append, rank.name))
     pen = Pen()
     (task,) = await _asked(Gathering(pen.sign, Moment(), hand), b"a")
     await asyncio.sleep(0.01)

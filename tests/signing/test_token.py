@@ -167,7 +167,7 @@ def test_a_token_that_was_pulled_out_is_waited_for(
     hsm.tokens.rmdir()
     away.rename(hsm.tokens)
     begun: list[object] = []
-    monkeypatch.setattr(token.subprocess, "Popen", lambda *a, **_: begun.append(a))
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **_: begun.append(a))
     with pytest.raises(KeyUnavailableError, match="no-token"):
         signer.sign(b"x")
     assert begun == []
@@ -192,7 +192,7 @@ def test_a_pin_that_was_refused_is_not_tried_again(
 
     hsm.pin_file()  # right now, but nobody is to know
     begun: list[object] = []
-    monkeypatch.setattr(token.subprocess, "Popen", lambda *a, **_: begun.append(a))
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **_: begun.append(a))
     hsm.time += 3600
     with pytest.raises(KeyUnavailableError, match="not tried again"):
         Signer.on_token(certificates, module, wrong)
