@@ -88,6 +88,8 @@ class Opened:
     neighbour: NodeId
     header: TransferHeader
     signed: Signed
+    batched: bool = False
+    """Whether its sender takes receipts signed in batches (W13.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,9 @@ class TransferDesk:
     asked: Callable[[], None] = lambda: None
     """Told when something was asked of a recipient (verdicts.py)."""
 
-    async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
+    async def open(
+        self, neighbour: NodeId, signed: Signed, *, batched: bool = False
+    ) -> Opened | Signed:
         """The proven header; or the answer it got before, where it can be judged no further."""
         if self.journal.waiting > MOST_WAITING:
             raise OverloadError(f"{self.journal.waiting} operations wait, limit {MOST_WAITING}")
@@ -137,7 +141,7 @@ class TransferDesk:
             raise AccessError(f"this transfer is for {header.sent_to}, not {self.place.node}")
         if header.created_at > now + self.tolerance:
             return await self._from_the_future(neighbour, signed, header, now)
-        return Opened(neighbour, header, signed)
+        return Opened(neighbour, header, signed, batched)
 
     async def _from_the_future(
         self, neighbour: NodeId, signed: Signed, header: TransferHeader, now: datetime
@@ -168,8 +172,7 @@ class TransferDesk:
         verdict = self._examine(opened, seal, envelope, payload, now)
         known: frozenset[AgencyCode] = frozenset()
         while True:
-            many = len(opened.header.recipients) > MANY_RECIPIENTS
-            arrival = await aside(many, self._prepare, opened, verdict, known, now)
+            arrival = await self._prepare(opened, verdict, known, now)
             outcome = await self.journal.take_in(arrival)
             if isinstance(outcome, TakenIn):
                 break
@@ -249,7 +252,7 @@ class TransferDesk:
         way = (self.directory, self.place.node, opened.neighbour, header)
         return sender_fault(*way, envelope)
 
-    def _prepare(
+    async def _prepare(
         self,
         opened: Opened,
         verdict: _Content | _Refusal,
@@ -257,8 +260,9 @@ class TransferDesk:
         now: datetime,
     ) -> TakeIn:
         header = opened.header
-        hops = {code: self._hop(opened, verdict, code) for code in header.recipients}
-        answer = self._answer(header, hops, now)
+        many = len(header.recipients) > MANY_RECIPIENTS
+        hops, receipt = await aside(many, self._judge, opened, verdict, now)
+        answer = await self.notary.issue_receipt(receipt, now, batched=opened.batched)
         trace = (*header.trace, TraceStep(self.place.node, now, answer.digest))
         message = None
         if isinstance(verdict, _Content) and any(
@@ -276,7 +280,16 @@ class TransferDesk:
             answer=answer,
             at=now,
             refused={code: hop.reason for code, hop in hops.items() if isinstance(hop, _Refusal)},
+            batched=opened.batched,
         )
+
+    def _judge(
+        self, opened: Opened, verdict: _Content | _Refusal, now: datetime
+    ) -> tuple[dict[AgencyCode, Hop | _Refusal], Receipt]:
+        """Where each recipient goes, and the receipt that says so."""
+        header = opened.header
+        hops = {code: self._hop(opened, verdict, code) for code in header.recipients}
+        return hops, self._receipt(header, hops, now)
 
     def _hop(
         self, opened: Opened, verdict: _Content | _Refusal, code: AgencyCode
@@ -292,9 +305,9 @@ class TransferDesk:
             return _Refusal(Reason.UNREACHABLE, f"the way from here leads back to {hop.neighbour}")
         return hop
 
-    def _answer(
+    def _receipt(
         self, header: TransferHeader, hops: dict[AgencyCode, Hop | _Refusal], now: datetime
-    ) -> Signed:
+    ) -> Receipt:
         previous = header.trace[-1].receipt if header.trace else None
         evidence: list[Evidence] = []
         for code, hop in hops.items():
@@ -308,7 +321,7 @@ class TransferDesk:
             evidence.append(Evidence(Event.RELAY_ACCEPTANCE, code, previous))
             if isinstance(hop, Here):
                 evidence.append(Evidence(Event.CONTENT_CONSIGNMENT, code, previous))
-        receipt = Receipt(
+        return Receipt(
             issuer=self.place.node,
             origin=header.origin,
             message_id=header.message_id,
@@ -319,7 +332,6 @@ class TransferDesk:
             at=now,
             evidence=tuple(evidence),
         )
-        return self.notary.sign_receipt(receipt, now)
 
     def _message(self, header: TransferHeader, content: _Content, now: datetime) -> NewMessage:
         envelope = content.envelope
@@ -385,6 +397,7 @@ class TransferDesk:
             arrival.trace,
             arrival.deliveries,
             taken.rows,
+            batched=arrival.batched,
         ):
             self.offer(neighbour, ready)
 

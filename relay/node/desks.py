@@ -81,6 +81,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             clock,
             carrying.wire.certificate,
             ground.notary.standing_of,
+            ground.notary.trouble,
         ),
         verdicts,
         ObligationDesk(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -31,6 +32,7 @@ from relay.journal.ahead import AheadFiles
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
+from relay.model import NodeId
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -46,7 +48,10 @@ from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_tr
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
 from relay.settings.settings import Settings
-from relay.signing.keys import LogSigner
+from relay.signing.evidence import sign_receipts
+from relay.signing.gathering import Gathering
+from relay.signing.hand import Hand
+from relay.signing.keys import LogSigner, Signer
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.connections import Connections
@@ -106,6 +111,7 @@ class Node:
     async def _start(self) -> None:
         directory = self._settings.make_directory()
         keys = load_keys(self._settings, directory)
+        self._exits.callback(keys.close)
         await self._open_journal(keys.log)
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
@@ -142,9 +148,12 @@ class Node:
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
         settings = self._settings
         place = place_of(settings, directory, self._clock)
+        signer = keys.sign
+        if settings.keys.slow and signer.hand is None:
+            signer = replace(signer, hand=Hand("slow-key"))
         notary = NodeNotary(
             place.node,
-            keys.sign,
+            signer,
             keys.agencies,
             keys.trust,
             directory.aliases,
@@ -152,6 +161,7 @@ class Node:
             gateway=keys.gateway,
             binding=binding_of(settings, directory),
             revocation=make_check(settings, self._clock),
+            gathering=self._gathering(place.node, signer),
         )
         keys.trust.check = notary.revocation
         return Ground(
@@ -191,6 +201,16 @@ class Node:
         self._trusting = make_trust_desk(ground, self._connections, self._tls)
         await self._trusting.start()
         self._background.run("trust", self._trusting.run())
+
+    def _gathering(self, node: NodeId, signer: Signer) -> Gathering | None:
+        if self._settings.keys.batches == "never":
+            return None
+        clock = self._clock
+        return Gathering(
+            lambda receipts: sign_receipts(receipts, node, signer, clock.now()),
+            self._journal.before_next,
+            signer.hand,
+        )
 
     def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:
         wire = make_wire(ground, self._connections, self._tls.client)

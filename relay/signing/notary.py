@@ -9,11 +9,15 @@ Raises:  SignatureError, WireError.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import ParamSpec, TypeVar
 
-from relay.errors import SignatureError
+from relay.delivery.aside import MANY_RECIPIENTS, aside
+from relay.errors import KeyUnavailableError, SignatureError
 from relay.model import (
     AgencyCode,
     Digest,
@@ -27,6 +31,7 @@ from relay.model import (
 from relay.signing.binding import Binding
 from relay.signing.certificates import read_chain
 from relay.signing.evidence import (
+    receipt_document,
     sign_branch,
     sign_carry,
     sign_receipt,
@@ -37,6 +42,8 @@ from relay.signing.evidence import (
     verify_transfer,
 )
 from relay.signing.faults import Fault
+from relay.signing.gathering import Gathering
+from relay.signing.hand import Rank
 from relay.signing.keys import Signer
 from relay.signing.revocation.checking import RevocationCheck
 from relay.signing.revocation.verdicts import RevocationState, Verdict
@@ -45,6 +52,9 @@ from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import signer_of
 from relay.wire.branch import Branch
 from relay.wire.carry import Manifest
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,61 @@ class NodeNotary:
     """Which branch an issuer may certify, and whose certificate is whose; None: nobody says."""
     revocation: RevocationCheck | None = None
     """None: nothing is checked."""
+    gathering: Gathering | None = None
+    """Where receipts meet that may share a signature; None: each gets its own."""
+
+    @property
+    def slow(self) -> bool:
+        """Whether a signature takes so long that nothing may be signed in the event loop."""
+        return self.signer.hand is not None
+
+    def sealed_at_once(self, sender: AgencyCode) -> bool:
+        """Whether what comes from this agency is sealed while its system waits."""
+        return self.seals_at_once and self._sealer(sender).hand is None
+
+    def trouble(self, sender: AgencyCode) -> str | None:
+        """Why the key that seals for this agency cannot sign now; None where nothing is known."""
+        return self._sealer(sender).trouble()
+
+    def _sealer(self, sender: AgencyCode) -> Signer:
+        return self.agencies.get(sender, self.signer)
+
+    async def issue_receipt(
+        self, receipt: Receipt, at: datetime, *, batched: bool = False, patient: bool = False
+    ) -> Signed:
+        """The receipt signed, in a batch where that is allowed and others wait as well. Who is not
+        `patient` is told when the key cannot sign."""
+        long = len(receipt.evidence) > MANY_RECIPIENTS
+        if batched and self.gathering is not None and (self.slow or not long):
+            return await self.gathering.signed(receipt_document(receipt, self.signer))
+        if patient:
+            return await self._patiently(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+        return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+
+    async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
+        """The header signed, whenever the key can; each by itself, always."""
+        long = len(header.recipients) > MANY_RECIPIENTS
+        return await self._patiently(Rank.TRANSFER, long, sign_transfer, header, self.signer, at)
+
+    async def _patiently(
+        self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Again and again, for what nobody waits for but the work that is to go on."""
+        while True:
+            try:
+                return await self._in_time(rank, long, work, *args, **named)
+            except KeyUnavailableError as error:
+                await asyncio.sleep(error.retry_after_seconds)
+
+    async def _in_time(
+        self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """In the key's own hand where it has one, else here, or in a thread when it is `long`."""
+        if self.signer.hand is not None:
+            return await asyncio.wrap_future(
+                self.signer.hand.do(rank, partial(work, *args, **named))
+            )
+        return await aside(long, work, *args, **named)
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
         """With the agency's key where it is here, else with the node's own."""
@@ -161,6 +226,12 @@ class NodeNotary:
 
     def check_receipt(self, signed: Signed) -> Receipt:
         return verify_receipt(signed, self.trust, None, self._require_node)
+
+    def checker(self) -> Callable[[Signed], Receipt]:
+        """check_receipt for receipts that came together: a batch that they share is proven once."""
+        return partial(
+            verify_receipt, trust=self.trust, at=None, bound=self._require_node, proven={}
+        )
 
     def sign_carry(self, manifest: Manifest, at: datetime) -> Signed:
         return sign_carry(manifest, self.signer, at)

@@ -21,6 +21,7 @@ from relay.model import Digest
 from relay.signing import algorithms
 from relay.signing.certificates import Chain, Leaf, Purpose, public_key, read_chain, require_purpose
 from relay.signing.faults import Fault
+from relay.signing.proof_shape import signature_in
 from relay.signing.shape import Parts, read_parts
 from relay.signing.trust import Path, TrustStore
 from relay.signing.xades import DocumentName
@@ -90,13 +91,14 @@ def prove(
 
 
 def signer_of(signature: bytes) -> Digest:
-    """SHA-256 of the certificate that a signature commits to. Nothing is proven."""
-    return _chain(read_parts(signature).certificates).leaf.sha256
+    """SHA-256 of the certificate that a signature, or a batch's, commits to. Nothing is proven."""
+    return _chain(read_parts(signature_in(signature)).certificates).leaf.sha256
 
 
 def certificates_in(signature: bytes) -> list[bytes]:
-    """The certificates that lie in a signature, the signer's first. Nothing is proven."""
-    return [_decoded(text) for text in _CERTIFICATE.findall(read_parts(signature).certificates)]
+    """The certificates that lie in a signature, or a batch's, the signer's first. Nothing is proven."""
+    found = read_parts(signature_in(signature)).certificates
+    return [_decoded(text) for text in _CERTIFICATE.findall(found)]
 
 
 def _purpose(role: str, name: DocumentName, roles: Mapping[str, Purpose]) -> Purpose:

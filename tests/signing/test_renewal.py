@@ -35,7 +35,9 @@ def place(folder: Path, use: str = "sign") -> Place:
     return Place(home / f"{use}.pem", home / f"{use}.key.pem")
 
 
-def issued(folder: Path, key_file: Path, profile: Profile = SIGN, span: Span | None = None) -> bytes:
+def issued(
+    folder: Path, key_file: Path, profile: Profile = SIGN, span: Span | None = None
+) -> bytes:
     issuer = pki_files.load_issuer(folder / "branches" / "h01" / "ca.pem")
     key = load_pem_private_key(key_file.read_bytes(), None)
     assert isinstance(
