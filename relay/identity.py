@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,17 +19,18 @@ from relay.settings.sections import KeyPair, SigningKey, TokenSection, TrustSect
 from relay.settings.settings import Settings
 from relay.settings.sound import Sound
 from relay.signing.binding import Binding
-from relay.signing.certificates import Purpose
+from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, Signer
 from relay.signing.pin import PinPlace
 from relay.signing.secrets import SecretBox
 from relay.signing.tls import client_certificate, face_context, tls_identity
 from relay.signing.token import TokenKey, TokenModule
-from relay.signing.trust import Anchors, TrustStore, read_anchors
+from relay.signing.trust import Anchors, TrustStore, certificates_of, read_anchors
 from relay.signing.trust import Role as TrustRole
 
 TRUST_FILE_LIMIT_BYTES = 4 << 20
 _Key = TypeVar("_Key")
+Tokens = tuple[TokenModule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,10 @@ class _Tokens:
             certificate, module, TokenKey(section.key, section.label, section.serial, pin)
         )
 
-    def close(self) -> None:
+    def close(self, besides: Tokens = ()) -> None:
         for module in self.modules.values():
-            module.close()
+            if module not in besides:
+                module.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,12 @@ class _Found:
     trust: TrustStore | None
 
 
-def load_keys(settings: Settings, directory: Directory) -> NodeKeys:
-    """Load keys and roots; every key must belong to this node, or to an agency it serves."""
+def load_keys(settings: Settings, directory: Directory, held: Tokens = ()) -> NodeKeys:
+    """Load keys and roots; every key must belong to this node, or to an agency it serves. Tokens that
+    are `held` already are used as they are, and stay open whatever comes of it."""
     keys = settings.keys
     problems: list[str] = []
-    tokens = _Tokens()
+    tokens = _Tokens({module.path: module for module in held})
     found = _look(
         NodeId(settings.node.id),
         {"tls": keys.tls, "log": keys.log},
@@ -92,7 +96,7 @@ def load_keys(settings: Settings, directory: Directory) -> NodeKeys:
         tokens,
     )
     if problems or found.sign is None or found.log is None or found.trust is None:
-        tokens.close()
+        tokens.close(besides=held)
         raise SettingsError(problems)
     box = SecretBox.load(NodeId(settings.node.id), keys.log.key, keys.log_before)
     modules = tuple(tokens.modules.values())
@@ -236,6 +240,15 @@ def read_trust(trust: TrustSection) -> Anchors:
         )
     except OSError as error:
         raise SettingsError([f"{error.filename}: {error.strerror}"]) from None
+
+
+def require_trusted(trust: TrustSection, chain: bytes, at: datetime) -> None:
+    """Raise SettingsError unless neighbours with these anchors would take this certificate (PEM)."""
+    try:
+        found = read_chain(certificates_of(chain))
+        TrustStore(read_trust(trust)).judge(found, at, found.leaf.identity.purpose)
+    except SignatureError as error:
+        raise SettingsError([f"the new certificate would be refused: {error}"]) from None
 
 
 def _content(path: Path) -> bytes:

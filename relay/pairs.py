@@ -12,7 +12,7 @@ from pathlib import Path
 
 from relay.delivery.operators.ageing import OwnCertificate
 from relay.errors import SettingsError, SignatureError
-from relay.settings.sections import KeyPair, KeysSection
+from relay.settings.sections import KeyPair, KeysSection, SigningKey
 from relay.signing.certificates import Leaf, read_leaf
 from relay.signing.renewal import Place
 from relay.signing.trust import certificates_of
@@ -61,7 +61,7 @@ def pair_named(keys: KeysSection, name: str) -> Pair:
     raise SettingsError([f"no certificate {name!r}: there are {', '.join(p.name for p in found)}"])
 
 
-def _named(keys: KeysSection) -> Iterator[tuple[KeyPair, str]]:
+def _named(keys: KeysSection) -> Iterator[tuple[KeyPair | SigningKey, str]]:
     yield keys.tls, "tls"
     yield keys.sign, "sign"
     yield keys.log, "log"
@@ -71,7 +71,7 @@ def _named(keys: KeysSection) -> Iterator[tuple[KeyPair, str]]:
         yield agency, ""
 
 
-def _pair(pair: KeyPair, name: str, problems: list[str]) -> Pair | None:
+def _pair(pair: KeyPair | SigningKey, name: str, problems: list[str]) -> Pair | None:
     path: Path = pair.certificate
     try:
         leaf = read_leaf(certificates_of(path.read_bytes())[0])

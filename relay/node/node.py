@@ -21,7 +21,9 @@ from relay.delivery.agreeing import Agreement
 from relay.delivery.clock import Clock
 from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.dispatch import Dispatcher
+from relay.delivery.operators.ageing import AgeWatch
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.renewing import CertificateDesk
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
 from relay.delivery.pressure.refused import RefusedCallersDesk
@@ -32,10 +34,10 @@ from relay.journal.ahead import AheadFiles
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
-from relay.model import NodeId
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
+from relay.node.certificates import CertificateFiles, Taken, make_files
 from relay.node.desks import make_desks
 from relay.node.directory import make_directory_desk
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
@@ -51,7 +53,7 @@ from relay.settings.settings import Settings
 from relay.signing.evidence import sign_receipts
 from relay.signing.gathering import Gathering
 from relay.signing.hand import Hand
-from relay.signing.keys import LogSigner, Signer
+from relay.signing.keys import LogSigner
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.connections import Connections
@@ -72,6 +74,8 @@ class Node:
     _connections: Connections
     _tls: NodesTls
     _trusting: TrustDesk
+    _pairs: CertificateFiles
+    _certificates: CertificateDesk[Taken]
 
     def __init__(
         self, settings: Settings, clock: Clock | None = None, steady: SteadyTime | None = None
@@ -110,8 +114,7 @@ class Node:
 
     async def _start(self) -> None:
         directory = self._settings.make_directory()
-        keys = load_keys(self._settings, directory)
-        self._exits.callback(keys.close)
+        keys = self._load_keys(directory)
         await self._open_journal(keys.log)
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
@@ -121,6 +124,7 @@ class Node:
         await directory_desk.keeper.start()
         await directory_desk.start()
         await self._trust(ground)
+        self._certify(ground, keys)
         if keeping is not None:
             self._background.run("revocation", keeping.keeper.run())
         carrying = self._carry(ground, directory_desk)
@@ -131,6 +135,13 @@ class Node:
         carrying.agreement.look()  # it can be reached by now: whoever is asked may send what waits for it
         shown = self._listeners.shown()
         log.info("node started", node=ground.node, release=__version__, **shown)
+
+    def _load_keys(self, directory: Directory) -> NodeKeys:
+        keys = load_keys(self._settings, directory)
+        self._exits.callback(keys.close)
+        if self._settings.keys.slow and keys.sign.hand is None:
+            keys = replace(keys, sign=replace(keys.sign, hand=Hand("slow-key")))
+        return keys
 
     async def _open_journal(self, signer: LogSigner) -> None:
         self._journal = journal = await open_journal(
@@ -148,12 +159,9 @@ class Node:
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
         settings = self._settings
         place = place_of(settings, directory, self._clock)
-        signer = keys.sign
-        if settings.keys.slow and signer.hand is None:
-            signer = replace(signer, hand=Hand("slow-key"))
         notary = NodeNotary(
             place.node,
-            signer,
+            keys.sign,
             keys.agencies,
             keys.trust,
             directory.aliases,
@@ -161,8 +169,8 @@ class Node:
             gateway=keys.gateway,
             binding=binding_of(settings, directory),
             revocation=make_check(settings, self._clock),
-            gathering=self._gathering(place.node, signer),
         )
+        notary.gathering = self._gathering(notary)
         keys.trust.check = notary.revocation
         return Ground(
             settings,
@@ -202,14 +210,27 @@ class Node:
         await self._trusting.start()
         self._background.run("trust", self._trusting.run())
 
-    def _gathering(self, node: NodeId, signer: Signer) -> Gathering | None:
+    def _certify(self, ground: Ground, keys: NodeKeys) -> None:
+        """The node's own certificates can be renewed, and it is said when they grow old."""
+        check = ground.notary.revocation
+
+        def met(keys: NodeKeys) -> None:
+            if check is not None:
+                meet_own(keys, check, self._clock)
+
+        self._pairs = make_files(ground, keys, self._tls, met)
+        self._certificates = CertificateDesk(self._pairs, self._note)
+        watch = AgeWatch(self._pairs.in_use, self._clock.now, self._note)
+        self._background.run("certificates", watch.run())
+
+    def _gathering(self, notary: NodeNotary) -> Gathering | None:
         if self._settings.keys.batches == "never":
             return None
         clock = self._clock
         return Gathering(
-            lambda receipts: sign_receipts(receipts, node, signer, clock.now()),
+            lambda receipts: sign_receipts(receipts, notary.node, notary.signer, clock.now()),
             self._journal.before_next,
-            signer.hand,
+            notary.signer.hand,
         )
 
     def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:
@@ -271,6 +292,7 @@ class Node:
             serve_systems(ground, carrying.directory),
             self._connections,
             self._trusting,
+            self._certificates,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.desk.load()
@@ -307,6 +329,7 @@ class Node:
         await listeners.listen("nodes", nodes, listen.nodes, self._tls.server)
         await listeners.listen("native", native, listen.native, tls)
         tls_of_axis = faces_tls(self._settings)
+        self._pairs.faces += [one for one in (tls, tls_of_axis) if one is not None]
         served.show_certificates(tls_of_axis)
         await listeners.listen("axis", axis, listen.axis, tls_of_axis)
 

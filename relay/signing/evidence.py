@@ -10,7 +10,7 @@ A document is read only after its signature was proven, so a stranger's bytes ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from relay.errors import SignatureError

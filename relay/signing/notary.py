@@ -57,9 +57,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NodeNotary:
-    """delivery.records.Notary. `agencies` are the agency keys that live at this node."""
+    """delivery.records.Notary. `agencies` are the agency keys that live at this node.
+
+    One for a node's life; its keys alone may change (`renew`).
+    """
 
     node: NodeId
     signer: Signer
@@ -75,6 +78,12 @@ class NodeNotary:
     """None: nothing is checked."""
     gathering: Gathering | None = None
     """Where receipts meet that may share a signature; None: each gets its own."""
+
+    def renew(
+        self, signer: Signer, agencies: Mapping[AgencyCode, Signer], gateway: Signer | None
+    ) -> None:
+        """From now on these sign. What was signed before is judged by the certificate it came with."""
+        self.signer, self.agencies, self.gateway = signer, agencies, gateway
 
     @property
     def slow(self) -> bool:

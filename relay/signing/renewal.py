@@ -42,7 +42,8 @@ class Place:
     """Where a pair lies, and its parts in waiting."""
 
     certificate: Path
-    key: Path
+    key: Path | None
+    """None: on a token, where it stays."""
 
     @property
     def next_key(self) -> Path:
@@ -76,6 +77,8 @@ def request(place: Place, *, same_key: bool = False) -> Path:
     know it. A request that waits already is refused: its key may be certified by now.
     """
     certificate = _in_place(place).certificate
+    if place.key is None:
+        _refuse("its key is on a token: ask with the token's own tools, for the same names")
     for path in (place.request, place.next_key):
         if path.exists():
             _refuse(f"{path} is there already: install what was asked for, or take it away first")
@@ -95,10 +98,14 @@ def install(place: Place, content: bytes, now: datetime) -> Installed:
     old, new = _in_place(place), _read(content, "the new certificate")
     _check(old.identity, new, now)
     public = new.certificate.public_key()
-    if _public(place.key) != public:
-        if not place.next_key.exists() or _public(place.next_key) != public:
-            _refuse(f"the new certificate is for no key of {place.key.parent}")
-    elif old.sha256 == new.sha256:
+    if place.key is None:
+        if old.certificate.public_key() != public:
+            _refuse("the new certificate is for another key than the one on the token")
+    elif _public(place.key) != public and (
+        not place.next_key.exists() or _public(place.next_key) != public
+    ):
+        _refuse(f"the new certificate is for no key of {place.key.parent}")
+    if old.sha256 == new.sha256:
         return Installed(new, None)
     return Installed(new, _exchange(place, content, now))
 
@@ -110,7 +117,7 @@ def _exchange(place: Place, content: bytes, now: datetime) -> Path:
     try:
         if not certificate.exists():
             os.link(place.certificate, certificate)
-        if place.next_key.exists():
+        if place.key is not None and place.next_key.exists():
             os.link(place.key, key)
             place.next_key.replace(place.key)
         fresh.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from relay.errors import SettingsError
@@ -35,6 +35,11 @@ def place(folder: Path, use: str = "sign") -> Place:
     return Place(home / f"{use}.pem", home / f"{use}.key.pem")
 
 
+def key_of(place: Place) -> Path:
+    assert place.key is not None
+    return place.key
+
+
 def issued(
     folder: Path, key_file: Path, profile: Profile = SIGN, span: Span | None = None
 ) -> bytes:
@@ -46,6 +51,43 @@ def issued(
     span = span or Span(NOW - timedelta(minutes=5), NOW + timedelta(days=20))
     made = pki_profiles.end_entity(profile, key, issuer, span)
     return made.public_bytes(Encoding.PEM) + issuer.certificate.public_bytes(Encoding.PEM)
+
+
+def test_the_development_pki_answers_a_request_with_the_same_profile(folder: Path) -> None:
+    for use in ("tls", "sign"):
+        here = place(folder, use)
+        asked = renewal.request(here).read_bytes()
+        new = pki.sign_request(folder, asked, "h01", now=NOW, days=20)
+        before = x509.load_pem_x509_certificate(here.certificate.read_bytes())
+        after = x509.load_pem_x509_certificate(new)
+        renewal.install(here, new, NOW)
+        assert after.subject == before.subject
+        own = (x509.SubjectKeyIdentifier.oid,)
+        assert [one for one in after.extensions if one.oid not in own] == [
+            one for one in before.extensions if one.oid not in own
+        ]
+        assert after.not_valid_after_utc > before.not_valid_after_utc
+
+
+def test_the_development_pki_answers_nobody_who_names_something_else_or_did_not_sign(
+    folder: Path,
+) -> None:
+    asked = renewal.request(place(folder)).read_bytes()
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:example:other")])
+    other = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([]))
+        .add_extension(names, critical=False)
+        .sign(key, SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    der = bytearray(x509.load_pem_x509_csr(asked).public_bytes(Encoding.DER))
+    der[-3] ^= 1
+    broken = x509.load_der_x509_csr(bytes(der)).public_bytes(Encoding.PEM)
+    for bad in (other, broken, b"", asked[:200]):
+        with pytest.raises(pki.PkiError):
+            pki.sign_request(folder, bad, "h01", now=NOW, days=20)
 
 
 def test_a_request_asks_for_the_same_subject_and_names_with_a_new_key_of_the_same_kind(
@@ -60,7 +102,7 @@ def test_a_request_asks_for_the_same_subject_and_names_with_a_new_key_of_the_sam
     assert asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == names
     assert isinstance(asked.public_key(), ec.EllipticCurvePublicKey)
     assert asked.public_key() != old.public_key()
-    assert os.stat(here.next_key).st_mode & 0o777 == 0o600
+    assert here.next_key.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_second_request_is_refused_while_the_first_waits(folder: Path) -> None:
@@ -71,13 +113,13 @@ def test_a_second_request_is_refused_while_the_first_waits(folder: Path) -> None
 
 def test_the_log_is_certified_anew_with_the_key_its_verifiers_know(folder: Path) -> None:
     here = place(folder, "log")
-    before = LogSigner.load(here.certificate, here.key)
+    before = LogSigner.load(here.certificate, key_of(here))
     asked = x509.load_pem_x509_csr(renewal.request(here, same_key=True).read_bytes())
     assert isinstance(asked.public_key(), ed25519.Ed25519PublicKey)
     assert not here.next_key.exists()
     profile = Profile("Node log", "h01", ("urn:truc-relay:node:h01:log",))
-    made = renewal.install(here, issued(folder, here.key, profile), NOW)
-    after = LogSigner.load(here.certificate, here.key)
+    made = renewal.install(here, issued(folder, key_of(here), profile), NOW)
+    after = LogSigner.load(here.certificate, key_of(here))
     assert made.before is not None
     assert after.public_key == before.public_key
     assert after.chain != before.chain
@@ -85,12 +127,12 @@ def test_the_log_is_certified_anew_with_the_key_its_verifiers_know(folder: Path)
 
 def test_what_was_asked_for_takes_the_old_ones_place_and_the_old_pair_is_kept(folder: Path) -> None:
     here = place(folder)
-    old_certificate, old_key = here.certificate.read_bytes(), here.key.read_bytes()
+    old_certificate, old_key = here.certificate.read_bytes(), key_of(here).read_bytes()
     renewal.request(here)
     new = issued(folder, here.next_key)
     made = renewal.install(here, new, NOW)
     assert here.certificate.read_bytes() == new
-    assert Signer.load(here.certificate, here.key).identity.node == "h01"
+    assert Signer.load(here.certificate, key_of(here)).identity.node == "h01"
     assert made.before is not None
     assert made.before.read_bytes() == old_certificate
     kept = made.before.with_name(made.before.name.replace(".pem", ".key.pem"))
@@ -115,9 +157,9 @@ def test_an_installation_that_broke_off_between_key_and_certificate_is_finished_
         with pytest.raises(KeyboardInterrupt):
             renewal.install(here, new, NOW)
     with pytest.raises(SettingsError, match="does not belong"):
-        Signer.load(here.certificate, here.key)
+        Signer.load(here.certificate, key_of(here))
     renewal.install(here, new, NOW)
-    Signer.load(here.certificate, here.key)
+    Signer.load(here.certificate, key_of(here))
     kept = sorted(path.name for path in here.certificate.parent.glob("sign.before-*"))
     assert [name.count("-") for name in kept] == [1, 1], kept
 
@@ -140,12 +182,12 @@ def test_a_certificate_for_someone_else_or_another_time_changes_nothing(
 ) -> None:
     here = place(folder)
     renewal.request(here)
-    before = here.certificate.read_bytes(), here.key.read_bytes(), here.next_key.read_bytes()
+    before = here.certificate.read_bytes(), key_of(here).read_bytes(), here.next_key.read_bytes()
     with pytest.raises(SettingsError, match=said):
         renewal.install(here, issued(folder, here.next_key, profile, span), NOW)
     assert before == (
         here.certificate.read_bytes(),
-        here.key.read_bytes(),
+        key_of(here).read_bytes(),
         here.next_key.read_bytes(),
     )
 

@@ -41,7 +41,7 @@ async def test_each_step_is_told_once_with_the_certificate_and_the_days() -> Non
         told.append((event, fields))
 
     watch = AgeWatch(lambda: [ONE], lambda: clock[0], note)
-    for hours in range(0, 60 * 24 + 48):
+    for hours in range(60 * 24 + 48):
         clock[0] = END - timedelta(days=60) + timedelta(hours=hours)
         await watch.look()
     assert {event for event, _ in told} == {"certificate-ends"}
