@@ -93,7 +93,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authority") / "pki"
     now, key = datetime.now(UTC), pki.KeyType.P256
     pki.init(folder, name="Mẫu", key=key, now=now, days=2)
-    pki.issue_branch(folder, "tinh", key=key, now=now, days=2)
+    pki.issue_branch(folder, "tinh", key=key, now=now, days=2, nodes=["tinh"])
     for node in ("xa", "tinh"):
         pki.issue_node(folder, NodeId(node), "tinh", key=key, now=now, days=2)
     pki.issue_agency(folder, ["H01.02", "000.00.02.H01"], "tinh", key=key, now=now, days=2)
@@ -710,3 +710,27 @@ take_back_within = "PT36H"
         "business.arrived_status_for: G98 is not served by this node",
         "business.arrived_status_for: G99 is not served by this node",
     )
+
+
+def test_certificates_that_neighbours_would_refuse_are_remarked_on(
+    write: Write, home: Path, tmp_path: Path
+) -> None:
+    """By an issuer of another branch, and, said once, by one that names none; the node may start."""
+    now, key = datetime.now(UTC), pki.KeyType.P256
+    pki.issue_branch(home / "pki", "any", key=key, now=now, days=2)
+    pki.issue_branch(home / "pki", "of-xa", key=key, now=now, days=2, nodes=["khac"])
+    for kind, branch in (("sign", "of-xa"), ("tls", "any")):
+        shutil.rmtree(home / "pki" / "nodes" / "xa", ignore_errors=True)
+        pki.issue_node(home / "pki", NodeId("xa"), branch, key=key, now=now, days=2)
+        for end in (".pem", ".key.pem"):
+            made = home / "pki" / "nodes" / "xa" / f"{kind}{end}"
+            (tmp_path / made.name).write_bytes(made.read_bytes())
+    for file in ("sign.pem", "sign.key.pem"):
+        (home / "pki" / "nodes" / "xa" / file).write_bytes((tmp_path / file).read_bytes())
+    path = write(GOOD)
+    path.chmod(0o600)
+
+    refused, anyone = examine(path)[1]
+
+    assert refused.startswith("keys.sign: neighbours would refuse this certificate: wrong-branch")
+    assert anyone.startswith("trust: the issuer of keys.tls names no branch")
