@@ -582,7 +582,7 @@ def test_generations_are_few(small: Path, generation: int) -> None:
 
 
 def test_an_official_is_known_by_usage_and_names_nobody(small: Path) -> None:
-    """Clause 9: as the field's certificates are."""
+    """Clause 10: as the field's certificates are."""
     path = pki.issue_official(
         small, "nvm", "b", key=KeyType.RSA2048, name="Nguyễn Văn Mẫu", now=NOW, days=4
     )
