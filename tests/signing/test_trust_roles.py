@@ -185,6 +185,18 @@ def test_a_chain_made_to_be_costly_costs_a_handful_of_signatures(pki: Any, now: 
     assert str(SIGNATURE_LIMIT) in str(search.fault())
 
 
+def test_another_generations_key_costs_no_signature(pki: Any) -> None:
+    """Issuers of the right name whose key id is not the one that the leaf names are passed over."""
+    strange = pki.issue(issuer=None, label="Strange", ca=True)
+    search = Search(
+        (pki.root.certificate,), tuple(one.certificate for one in _twins(pki, 3, strange))
+    )
+    leaf = pki.node("tw", issuer=pki.issue(issuer=strange, label="Twin", ca=True))
+
+    assert list(search.ways((leaf.certificate,))) == []
+    assert search.left == SIGNATURE_LIMIT
+
+
 def _without_key_id(entity: Any) -> x509.Certificate:
     """Signed by itself anew, so that only its name says who issued it."""
     old = entity.certificate

@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 from relay.cli.main import app
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.ports import Caller
-from relay.errors import SettingsError
+from relay.errors import JournalError, SettingsError
 from relay.model import NodeId, digest_of
 from relay.node.node import Node
 from relay.settings.reading import load
 from relay.signing import pki
-from relay.signing.tls import NodePeers
+from relay.signing.tls import NodePeers, client_context
 from relay.signing.trust import certificates_of
 
 HERE = NodeId("tinh")
@@ -71,12 +71,19 @@ async def running(other_network: Any, play: Any, hub_of: Any) -> AsyncIterator[R
 
 
 @pytest.fixture
-def stranger(tmp_path: Path) -> bytes:
-    """Another authority's root."""
-    path = pki.init(
-        tmp_path / "other", name="Khác", key=pki.KeyType.P256, now=datetime.now(UTC), days=2
-    )
-    return path.read_bytes()
+def another(tmp_path: Path) -> Path:
+    """Another authority, which has a certificate for the commune's node too."""
+    folder, now, key = tmp_path / "other", datetime.now(UTC), pki.KeyType.P256
+    pki.init(folder, name="Khác", key=key, now=now, days=2)
+    pki.issue_branch(folder, "tinh", key=key, now=now, days=2, nodes=["tinh"])
+    pki.issue_node(folder, "xa", "tinh", key=key, now=now, days=2)
+    return folder
+
+
+@pytest.fixture
+def stranger(another: Path) -> bytes:
+    """Its root."""
+    return (another / "root" / "root.pem").read_bytes()
 
 
 def _sha256(pem: bytes) -> str:
@@ -98,11 +105,27 @@ async def test_the_first_start_notes_whom_it_trusts(running: Running) -> None:
     assert len(running.events("trust-changed")) == 1
 
 
+async def _knocks(running: Running, authority: Path) -> int:
+    """A handshake of its own, with the commune's certificate by another authority."""
+    folder = authority / "nodes" / "xa"
+    tls = client_context(
+        folder / "tls.pem", folder / "tls.key.pem", running.root, check_hostname=False
+    )
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session,
+        session.get(f"{running.hub.url}/axis/v1/node") as response,
+    ):
+        return int(response.status)
+
+
 async def test_a_new_anchor_is_in_force_without_a_restart(
-    running: Running, stranger: bytes
+    running: Running, another: Path, stranger: bytes
 ) -> None:
-    """The entry names who and why, and is committed before; what was open stays open."""
+    """The entry names who and why, and is committed before; what was open stays open; whoever stands on
+    the new one comes in."""
     assert await _described(running.peer) == 200
+    with pytest.raises(aiohttp.ClientError):
+        await _knocks(running, another)
     before = running.root.read_bytes()
     running.put(before + stranger)
 
@@ -114,6 +137,24 @@ async def test_a_new_anchor_is_in_force_without_a_restart(
     assert (entry["by"], entry["why"]) == ("Người vận hành", "hai gốc song song")
     assert entry["added"] == {"roots": [_sha256(stranger)]}
     assert await _described(running.peer) == 200
+    assert await _knocks(running, another) == 200
+
+
+async def test_nothing_is_in_force_before_it_is_durable(
+    running: Running, stranger: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that cannot write leaves the old anchors."""
+    before = running.desk.source.in_force()
+    running.put(running.root.read_bytes() + stranger)
+
+    async def full(*_: object) -> None:
+        raise JournalError("no space")
+
+    monkeypatch.setattr(type(running.desk.journal), "write", full)
+    with pytest.raises(JournalError):
+        await running.desk.reload(OPERATOR, "thử")
+
+    assert running.desk.source.in_force() == before
 
 
 async def test_a_dropped_anchor_closes_what_stood_on_it(running: Running, stranger: bytes) -> None:
