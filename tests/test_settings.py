@@ -97,7 +97,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authority") / "pki"
     now, key = datetime.now(UTC), pki.KeyType.P256
     pki.init(folder, name="Mẫu", key=key, now=now, days=2)
-    pki.issue_branch(folder, "tinh", key=key, now=now, days=2)
+    pki.issue_branch(folder, "tinh", key=key, now=now, days=2, nodes=["tinh"])
     for node in ("xa", "tinh"):
         pki.issue_node(folder, NodeId(node), "tinh", key=key, now=now, days=2)
     pki.issue_agency(folder, ["H01.02", "000.00.02.H01"], "tinh", key=key, now=now, days=2)
@@ -731,3 +731,27 @@ def test_who_may_be_called_is_a_host(write: Write, host: str) -> None:
     """With a port where it has one, and nothing else."""
     text = f"{GOOD}\n[revocation]\nhosts = [{host!r}]\n"
     assert any("revocation.hosts" in one for one in problems_of(write(text)))
+
+
+def test_certificates_that_neighbours_would_refuse_are_remarked_on(
+    write: Write, home: Path, tmp_path: Path
+) -> None:
+    """By an issuer of another branch, and, said once, by one that names none; the node may start."""
+    now, key = datetime.now(UTC), pki.KeyType.P256
+    pki.issue_branch(home / "pki", "any", key=key, now=now, days=2)
+    pki.issue_branch(home / "pki", "of-xa", key=key, now=now, days=2, nodes=["khac"])
+    for kind, branch in (("sign", "of-xa"), ("tls", "any")):
+        shutil.rmtree(home / "pki" / "nodes" / "xa", ignore_errors=True)
+        pki.issue_node(home / "pki", NodeId("xa"), branch, key=key, now=now, days=2)
+        for end in (".pem", ".key.pem"):
+            made = home / "pki" / "nodes" / "xa" / f"{kind}{end}"
+            (tmp_path / made.name).write_bytes(made.read_bytes())
+    for file in ("sign.pem", "sign.key.pem"):
+        (home / "pki" / "nodes" / "xa" / file).write_bytes((tmp_path / file).read_bytes())
+    path = write(GOOD)
+    path.chmod(0o600)
+
+    refused, anyone = (one for one in examine(path)[1] if "revocation: off" not in one)
+
+    assert refused.startswith("keys.sign: neighbours would refuse this certificate: wrong-branch")
+    assert anyone.startswith("trust: the issuer of keys.tls names no branch")

@@ -17,7 +17,7 @@ from relay.cli.show import moment
 from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
-from relay.model import AgencyCode, Digest, Receipt, Signed
+from relay.model import AgencyCode, Digest, Receipt, SealKind, Signed
 from relay.signing.batches import verify_batch
 from relay.signing.evidence import verify_receipt
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
@@ -26,6 +26,7 @@ from relay.wire.container import read_receipts
 
 _EVIDENCE_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 18
+_AGENCYS = (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED)
 
 
 class Verdict(StrEnum):
@@ -143,6 +144,9 @@ def _judge_seal(
 
 def _sender_notes(proven: ProvenSeal, path: Path) -> Iterator[str]:
     """Whether the document says it is from whom the seal speaks for; codes may be old or new."""
+    if not proven.agencies and proven.kind in _AGENCYS:
+        yield "the certificate names no agency: only a signed directory says whose it is"
+        return
     if not proven.agencies:
         yield "the node vouches for who handed it in; no agency's key is involved"
         return

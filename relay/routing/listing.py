@@ -1,9 +1,9 @@
 """Agencies as tables: CSV and JSON, for files that people and other systems exchange.
 
-    code,old_code,name,tier,node,parent,mail,centre,valid_from,valid_to,successors,deleted
+    code,old_code,name,tier,node,parent,mail,centre,valid_from,valid_to,successors,deleted,certificates
 
 The first line names the columns; code, name, tier and node must be there. Codes are taken in any
-form a document may write; successors are separated by spaces. JSON has the same members in objects,
+form a document may write; successors and certificates (SHA-256) are separated by spaces. JSON has the same members in objects,
 in a list or under "agencies", beside "nodes" (id, tier, parent).
 
 Touches: nothing. Trusts: nothing; what is read comes from a stranger's table.
@@ -23,17 +23,18 @@ from typing import Any
 from relay.agencies import Agency, NodeEntry
 from relay.envelope.codes import normalise
 from relay.errors import DirectoryError, EnvelopeError
-from relay.model import AgencyCode, NodeId, Tier
-from relay.wire.values import NODE_ID, fit_detail
+from relay.model import AgencyCode, Digest, NodeId, Tier
+from relay.wire.values import DIGEST, NODE_ID, fit_detail
 
 COLUMNS = (
     "code", "old_code", "name", "tier", "node", "parent", "mail", "centre",
-    "valid_from", "valid_to", "successors", "deleted",
+    "valid_from", "valid_to", "successors", "deleted", "certificates",
 )  # fmt: skip
 NEEDED = ("code", "name", "tier", "node")
 MOST_PROBLEMS = 100
 NAME_LIMIT = 200
 SUCCESSOR_LIMIT = 64
+CERTIFICATE_LIMIT = 16
 _TIERS = {tier.value: tier for tier in Tier}
 _TRUTH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
@@ -76,8 +77,7 @@ def write_csv(agencies: Iterable[Agency]) -> Iterator[str]:
     yield _line(COLUMNS)
     for agency in agencies:
         row = row_of(agency)
-        successors = " ".join(row["successors"])
-        yield _line([successors if c == "successors" else _cell(row[c]) for c in COLUMNS])
+        yield _line([_cell(row[column]) for column in COLUMNS])
 
 
 def row_of(agency: Agency) -> dict[str, Any]:
@@ -95,6 +95,7 @@ def row_of(agency: Agency) -> dict[str, Any]:
         "valid_to": None if agency.valid_to is None else agency.valid_to.isoformat(),
         "successors": list(agency.successors),
         "deleted": agency.deleted,
+        "certificates": list(agency.certificates),
     }
 
 
@@ -123,18 +124,20 @@ def agency_of(row: Mapping[str, Any]) -> Agency:
         valid_to=_date(row, "valid_to"),
         successors=_successors(row.get("successors")),
         deleted=_truth(row.get("deleted")),
+        certificates=_certificates(row.get("certificates")),
     )
 
 
 def stored_text(agency: Agency) -> str:
-    """A record as the journal keeps it; equal records have equal texts."""
+    """A record as the journal keeps it; equal records have equal texts, and those of the time before
+    certificates the text they had then."""
     return json.dumps(
         [
             agency.code, agency.old_code, agency.name, agency.tier.value, agency.node, agency.parent,
             agency.mail, agency.centre,
             None if agency.valid_from is None else agency.valid_from.isoformat(),
             None if agency.valid_to is None else agency.valid_to.isoformat(),
-            agency.successors, agency.deleted,
+            agency.successors, agency.deleted, *([agency.certificates] if agency.certificates else []),
         ],
         ensure_ascii=False, separators=(",", ":"),
     )  # fmt: skip
@@ -148,7 +151,7 @@ def stored_agency(text: str) -> Agency:
         found[0], found[2], _TIERS[found[3]], found[4], found[1], found[5], found[6], found[7],
         None if opens is None else date.fromisoformat(opens),
         None if closes is None else date.fromisoformat(closes),
-        tuple(found[10]), found[11],
+        tuple(found[10]), found[11], tuple(found[12]) if len(found) > 12 else (),
     )  # fmt: skip
 
 
@@ -260,15 +263,28 @@ def _date(row: Mapping[str, Any], name: str) -> date | None:
     return found
 
 
-def _successors(value: object) -> tuple[AgencyCode, ...]:
+def _several(value: object, name: str, limit: int) -> list[str]:
     texts = value.split() if isinstance(value, str) else value
     if texts is None:
-        return ()
+        return []
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("successors must be codes")
-    if len(texts) > SUCCESSOR_LIMIT:
-        raise ValueError(f"{len(texts)} successors, limit {SUCCESSOR_LIMIT}")
+        raise ValueError(f"{name} must be texts")
+    if len(texts) > limit:
+        raise ValueError(f"{len(texts)} {name}, limit {limit}")
+    return texts
+
+
+def _successors(value: object) -> tuple[AgencyCode, ...]:
+    texts = _several(value, "successors", SUCCESSOR_LIMIT)
     return tuple(dict.fromkeys(_normal(text, "successors") for text in texts))
+
+
+def _certificates(value: object) -> tuple[Digest, ...]:
+    texts = _several(value, "certificates", CERTIFICATE_LIMIT)
+    for text in texts:
+        if DIGEST.fullmatch(text) is None:
+            raise ValueError("certificates are SHA-256 digests, 64 lower-case hex digits")
+    return tuple(Digest(text) for text in dict.fromkeys(texts))
 
 
 def _truth(value: object) -> bool:
@@ -283,6 +299,8 @@ def _truth(value: object) -> bool:
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else ""
+    if isinstance(value, list):
+        return " ".join(value)
     return "" if value is None else str(value)
 
 

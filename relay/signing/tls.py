@@ -30,8 +30,6 @@ from relay.signing.trust.anchors import der_of
 
 Roots = Path | Anchors
 """A file of roots, or the anchors of which those for nodes count."""
-CHAIN_LIMIT = 8
-"""Certificates of a handshake that are looked at."""
 
 
 class FollowingContext(ssl.SSLContext):
@@ -125,7 +123,7 @@ def peer_node(certificate_der: bytes) -> NodeId:
 
 @dataclass(frozen=True, slots=True)
 class NodePeers:
-    """Which node the chain of a handshake is of, judged as of now."""
+    """Which node the chain of a handshake is of, judged as of now; its length is bounded by the caller."""
 
     trust: TrustStore
     now: Callable[[], datetime]
@@ -133,7 +131,7 @@ class NodePeers:
 
     def __call__(self, chain: Sequence[bytes]) -> NodeId:
         """Raises SignatureError."""
-        path = self.trust.path(read_chain(chain[:CHAIN_LIMIT]), self.now(), Purpose.TLS)
+        path = self.trust.path(read_chain(chain), self.now(), Purpose.TLS)
         self.trust.require_unrevoked(path, Purpose.TLS)
         if self.binding is not None:
             self.binding.require_node(path)

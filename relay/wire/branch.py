@@ -9,7 +9,7 @@ Raises:  WireError.
       <Nodes> ( <Node> <Id/> <Tier/> <Parent/> </Node> )* </Nodes>
       <Agencies>
         ( <Agency> <Code/> <OldCode/>? <Name/> <Tier/> <ServedBy/> <Parent/>? <Mail/>? <Centre/>?
-            <ValidFrom/>? <ValidTo/>? <Successor/>* <Deleted>true</Deleted>? </Agency> )*
+            <ValidFrom/>? <ValidTo/>? <Successor/>* <Certificate/>* <Deleted>true</Deleted>? </Agency> )*
       </Agencies>
     </Directory>
 
@@ -28,7 +28,7 @@ from itertools import pairwise
 
 from relay.agencies import Agency, NodeEntry
 from relay.errors import WireError
-from relay.model import AgencyCode, NodeId, Tier
+from relay.model import AgencyCode, Digest, NodeId, Tier
 from relay.wire import values
 from relay.wire.values import element, optional
 
@@ -36,6 +36,7 @@ LIMIT_BYTES = 64 << 20
 AGENCY_LIMIT = 200_000
 NODE_LIMIT = 20_000
 SUCCESSOR_LIMIT = 64
+CERTIFICATE_LIMIT = 16
 
 _TIERS = {tier.value: tier for tier in Tier}
 _TIER = re.compile("|".join(_TIERS))
@@ -57,6 +58,7 @@ _NODE = re.compile(
 )
 _BETWEEN = "</Nodes><Agencies>"
 _SUCCESSOR = re.compile(element("Successor", values.AGENCY_CODE))
+_CERTIFICATE = re.compile(element("Certificate", values.DIGEST))
 _AGENCY = re.compile(
     "<Agency>"
     + element("Code", values.AGENCY_CODE)
@@ -70,6 +72,7 @@ _AGENCY = re.compile(
     + optional("ValidFrom", _DAY)
     + optional("ValidTo", _DAY)
     + f"((?:<Successor>{values.AGENCY_CODE.pattern}</Successor>){{0,{SUCCESSOR_LIMIT}}})"
+    + f"((?:<Certificate>{values.DIGEST.pattern}</Certificate>){{0,{CERTIFICATE_LIMIT}}})"
     + "(?:<Deleted>(true)</Deleted>)?"
     + "</Agency>"
 )
@@ -112,6 +115,11 @@ def write_branch(branch: Branch) -> bytes:
     if len(content) > LIMIT_BYTES:
         raise WireError(f"Directory of {len(content)} bytes, limit {LIMIT_BYTES} bytes")
     return content
+
+
+def binds_certificates(content: bytes) -> bool:
+    """Whether a document that was read whole has what nodes of an older version refuse (W11.6)."""
+    return b"<Certificate>" in content
 
 
 def head_of(content: bytes) -> Branch:
@@ -172,7 +180,7 @@ def _read_node(found: tuple[str | None, ...]) -> NodeEntry:
 
 
 def _read_agency(found: tuple[str | None, ...]) -> Agency:
-    code, old, name, tier, node, parent, mail, centre, opens, closes, heirs, deleted = found
+    code, old, name, tier, node, parent, mail, centre, opens, closes, heirs, prints, deleted = found
     return Agency(
         code=AgencyCode(code or ""),
         name=values.unescaped(name or ""),
@@ -186,6 +194,7 @@ def _read_agency(found: tuple[str | None, ...]) -> Agency:
         valid_to=None if closes is None else _day(closes),
         successors=tuple(AgencyCode(heir) for heir in _SUCCESSOR.findall(heirs or "")),
         deleted=deleted is not None,
+        certificates=tuple(Digest(one) for one in _CERTIFICATE.findall(prints or "")),
     )
 
 
@@ -223,6 +232,10 @@ def _agency(one: Agency) -> str:
         values.agency(code, "Code")
     if len(one.successors) > SUCCESSOR_LIMIT:
         raise WireError(f"{len(one.successors)} successors, limit {SUCCESSOR_LIMIT}")
+    if len(one.certificates) > CERTIFICATE_LIMIT:
+        raise WireError(f"{len(one.certificates)} certificates, limit {CERTIFICATE_LIMIT}")
+    for print_ in one.certificates:
+        values.digest(print_, "Certificate")
     return "".join(_elements(one))
 
 
@@ -236,6 +249,7 @@ def _elements(one: Agency) -> Iterator[str]:
     yield from _if("ValidFrom", _day_text(one.valid_from))
     yield from _if("ValidTo", _day_text(one.valid_to))
     yield _successors(one.successors)
+    yield "".join(f"<Certificate>{print_}</Certificate>" for print_ in one.certificates)
     yield "<Deleted>true</Deleted></Agency>" if one.deleted else "</Agency>"
 
 

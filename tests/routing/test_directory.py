@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relay.agencies import Agency, NodeEntry, Stamp, Standing
 from relay.errors import DirectoryError, SettingsError
-from relay.model import AgencyCode, NodeId, Reason, Tier
+from relay.model import AgencyCode, Digest, NodeId, Reason, Tier
 from relay.routing.composing import Layer, compose
 from relay.routing.directory import Directory
 from relay.routing.listing import (
@@ -176,6 +176,7 @@ def test_a_node_cannot_be_moved_by_those_below_it() -> None:
 
 
 CODES = st.from_regex(r"[A-K][0-9]{2}(\.[A-Z0-9]{1,4}){0,4}", fullmatch=True).map(AgencyCode)
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex).map(Digest)
 WORDS = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cf", "Zl", "Zp", "Cn", "Co")),
     min_size=1,
@@ -190,6 +191,7 @@ AGENCIES = st.builds(
     mail=st.just("") | WORDS,
     valid_to=st.none() | st.dates(date(1990, 1, 1), date(2090, 1, 1)),
     successors=st.lists(CODES, max_size=3, unique=True).map(tuple),
+    certificates=st.lists(DIGESTS, max_size=2, unique=True).map(tuple),
     deleted=st.booleans(),
 )
 
@@ -199,6 +201,13 @@ def test_csv_and_the_journals_text_give_back_what_they_were_given(agencies: list
     """Names with commas, quotes and any letter."""
     assert list(read_csv("".join(write_csv(agencies))).agencies) == agencies
     assert [stored_agency(stored_text(one)) for one in agencies] == agencies
+
+
+def test_a_record_without_certificates_has_the_text_it_always_had() -> None:
+    """Or the ledger would take every agency for changed when a node is upgraded."""
+    assert stored_text(DISTRICT).endswith(",false]")
+    bound = replace(DISTRICT, certificates=(Digest("0" * 64),))
+    assert stored_text(bound) != stored_text(DISTRICT)
 
 
 @given(st.text(max_size=200))

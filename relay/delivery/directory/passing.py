@@ -23,6 +23,7 @@ from relay.delivery.neighbours.retry import RetryPolicy
 from relay.errors import AccessError, PeerError, TransportError
 from relay.model import Digest, NodeId
 from relay.routing.behind import lies_behind
+from relay.wire.branch import binds_certificates
 
 log = structlog.get_logger("relay.directory")
 LOOK_AGAIN_SECONDS = 3600.0
@@ -41,6 +42,7 @@ class DirectoryCourier:
     _calls: dict[NodeId, asyncio.Event] = field(default_factory=dict)
     _failing: set[NodeId] = field(default_factory=set)
     _refused: set[tuple[NodeId, Digest]] = field(default_factory=set)
+    _kept_back: set[tuple[NodeId, Digest]] = field(default_factory=set)
 
     def look(self) -> None:
         """There is something new."""
@@ -97,6 +99,9 @@ class DirectoryCourier:
         signed = await self.keeper.document(issuer)
         if signed is None:
             return
+        if binds_certificates(signed.document) and not self.wire.takes_certificates(neighbour):
+            self._keep_back(neighbour, issuer, digest)
+            return
         try:
             await self.wire.tell(neighbour, signed)
         except _PASSING:
@@ -108,6 +113,12 @@ class DirectoryCourier:
             )
         else:
             log.info("directory-told", neighbour=neighbour, issuer=issuer)
+
+    def _keep_back(self, neighbour: NodeId, issuer: NodeId, digest: Digest) -> None:
+        """It would refuse the whole document (W11.6), and keeps the one it has until it is upgraded."""
+        if (neighbour, digest) not in self._kept_back:
+            self._kept_back.add((neighbour, digest))
+            log.warning("directory-kept-back", neighbour=neighbour, issuer=issuer)
 
     async def _regain(self, neighbour: NodeId, there: dict[NodeId, int]) -> None:
         newest = there.get(self.node, 0)

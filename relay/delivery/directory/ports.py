@@ -19,6 +19,8 @@ from relay.wire.branch import Branch
 
 CAPABILITY = "directory"
 """In what a node tells of itself (docs/wire-format.md W9)."""
+CERTIFICATES_CAPABILITY = "directory-certificates"
+"""It reads documents that bind certificates to agencies (W11.6)."""
 
 
 class RequestKind(StrEnum):
@@ -148,6 +150,10 @@ class DirectoryWire(Protocol):
 
         Raises TransportError, PeerError.
         """
+        ...
+
+    def takes_certificates(self, neighbour: NodeId) -> bool:
+        """Whether it said so when it was asked last."""
         ...
 
     async def tell(self, neighbour: NodeId, signed: Signed) -> None:

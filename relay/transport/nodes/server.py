@@ -18,6 +18,7 @@ from aiohttp import web
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.directory.keeping import DirectoryKeeper
 from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
+from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.quota import neighbour_party
@@ -96,7 +97,8 @@ class NodeFace:
     @property
     def capabilities(self) -> list[str]:
         """By these a neighbour of another version knows what it may ask."""
-        more = [] if self.directory is None else [DIRECTORY_CAPABILITY]
+        directory = [DIRECTORY_CAPABILITY, CERTIFICATES_CAPABILITY]
+        more = [] if self.directory is None else directory
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
