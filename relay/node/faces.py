@@ -22,6 +22,7 @@ from relay.journal.ahead import AheadFiles
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.ground import Ground
+from relay.node.revocation import make_beside
 from relay.node.systems import ServedSystems
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
@@ -110,7 +111,7 @@ class Faces:
         return native_app(
             desks.intake,
             desks.inbox,
-            TrackingDesk(journal),
+            TrackingDesk(journal, make_beside(self.ground).beside),
             self.logbook,
             desks.tokens,
             journal,

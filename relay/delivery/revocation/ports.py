@@ -11,16 +11,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
+from relay.delivery.ports import StatementKind
 from relay.delivery.records import DeliveryRow
 from relay.model import AgencyCode, Digest, NodeId
 
-
-class Kind(StrEnum):
-    CRL = "crl"
-    OCSP = "ocsp"
+Kind = StatementKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ TOLD_LIMIT = 20_000
 ASK_AGAIN_SECONDS = 600.0
 """After which a neighbour that knew nothing of statements is asked again."""
 AT_ONCE = 2
+WITHIN_SECONDS = 10.0
+"""What a neighbour that takes its time over statements may hold up what it is sent."""
 OWN_EVERY_SECONDS = 30.0
 log = structlog.get_logger("relay.revocation")
 
@@ -101,9 +103,10 @@ class Stapler:
         if not new or self.clock.monotonic() < self._mute_until.get(neighbour, 0.0):
             return
         try:
-            if await self._knows(neighbour):
-                await self._send(neighbour, new)
-        except (TransportError, PeerError) as error:
+            async with asyncio.timeout(WITHIN_SECONDS):
+                if await self._knows(neighbour):
+                    await self._send(neighbour, new)
+        except (TransportError, PeerError, TimeoutError) as error:
             # The neighbour judges by what it has; it is told again with the next signature.
             log.debug("statements-not-told", neighbour=neighbour, error=str(error)[:300])
             self._mute(neighbour, 5.0)

@@ -23,6 +23,16 @@ UNION ALL
 SELECT * FROM (SELECT digest, kind, content, this_update, next_update FROM statements
                WHERE kind = ?1 AND about = ?2 AND this_update > ?3 ORDER BY this_update LIMIT 1)
 
+-- name: signatures
+-- A message's seal, and the signatures of its receipts. Of messages that share an id by another origin's
+-- ill will, this node's own comes first.
+WITH it AS (SELECT message_row, seal FROM messages WHERE message_id = ?1
+            ORDER BY origin = ?2 DESC, message_row LIMIT 1)
+SELECT seal FROM it
+UNION ALL
+SELECT * FROM (SELECT r.signature FROM receipts r JOIN it ON r.message_row = it.message_row
+               ORDER BY r.rowid LIMIT ?3)
+
 -- name: remember
 INSERT INTO met_certificates VALUES (?1, ?2, ?3, ?4) ON CONFLICT (certificate) DO UPDATE SET met_at = ?4
 

@@ -1,7 +1,6 @@
 """The statements a node holds: proven, in memory, and asked on every document's way.
 
-A verdict is remembered for a path until a newer statement comes or it runs out. What is asked of a
-certificate nobody has a statement of is UNKNOWN at once: it becomes a target, and is fetched beside.
+A verdict holds until a newer statement comes (`generation`) or it runs out. What is asked of a certificate nobody has a statement of is UNKNOWN at once: it becomes a target, and is fetched beside.
 
 Touches: nothing; called from several threads, under one lock where something changes.
 Trusts:  paths that a trust store proved.
@@ -15,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 from cryptography import x509
@@ -39,9 +39,12 @@ from relay.signing.revocation.verdicts import (
 from relay.signing.trust.path import Path
 
 MOST_CERTIFICATES = 10_000
-VERDICTS = 8192
+MOST_DUE = 64
+"""Targets of one round: between rounds what was learned is acted on."""
 FIRST_WAIT = timedelta(seconds=5)
 """After a first failure; it doubles up to the refresh interval."""
+LASTS = timedelta(minutes=1)
+"""What is not VALID is judged anew so often, though only a newer statement changes it."""
 IDLE = timedelta(days=7)
 """Nothing is fetched of certificates that were not met for so long."""
 
@@ -98,7 +101,6 @@ class HeldStatements:
     _responses: dict[Digest, OcspResponse] = field(default_factory=dict)
     _known: OrderedDict[Digest, _Known] = field(default_factory=OrderedDict)
     _aims: dict[Key, _Aim] = field(default_factory=dict)
-    _verdicts: dict[Way, tuple[int, Verdict]] = field(default_factory=dict)
     _gone: dict[Digest, Revocation] = field(default_factory=dict)
     """Revocations that cannot end."""
     _met: list[Met] = field(default_factory=list)
@@ -112,18 +114,9 @@ class HeldStatements:
 
     def verdict(self, path: Way, now: datetime) -> Verdict:
         """The worst of the path's certificates, as of now."""
-        remembered = self._verdicts.get(path)
-        if remembered is not None:
-            generation, verdict = remembered
-            if generation == self.generation and verdict.until is not None and now < verdict.until:
-                return verdict
         self._learn(path, now)
-        generation, verdict = self.generation, self.verdict_at(path, now)
+        verdict = self.verdict_at(path, now)
         with self._lock:
-            if len(self._verdicts) >= VERDICTS:
-                del self._verdicts[next(iter(self._verdicts))]
-            # What is not VALID is not remembered beyond the present generation's next look.
-            self._verdicts[path] = (generation, verdict)
             self._used.update(verdict.statements)
         return verdict
 
@@ -207,7 +200,7 @@ class HeldStatements:
         with self._lock:
             found = [aim for aim in self._aims.values() if not aim.asleep and aim.due_at <= now]
             awake = [aim for aim in found if not self._idle(aim, now)]
-        return [aim.target for aim in sorted(awake, key=lambda aim: aim.due_at)]
+        return [aim.target for aim in sorted(awake, key=lambda aim: aim.due_at)[:MOST_DUE]]
 
     def _idle(self, aim: _Aim, now: datetime) -> bool:
         if aim.target.kind is Kind.CRL:
@@ -399,13 +392,14 @@ def worst(found: Sequence[Verdict], at: datetime) -> Verdict:
         for number, one in enumerate(found):
             if one.state is state:
                 above = "" if number == 0 else "its issuer: "
-                return Verdict(state, above + one.why, one.revocation, one.statements, None)
+                return Verdict(state, above + one.why, one.revocation, one.statements, at + LASTS)
     rests = tuple(dict.fromkeys(digest for one in found for digest in one.statements))
     ends = [one.until for one in found if one.until is not None]
     why = found[0].why if found else "nothing above it can be revoked"
     return Verdict(RevocationState.VALID, why, None, rests, min(ends, default=at))
 
 
+@lru_cache(maxsize=4096)
 def issuer_id(issuer: x509.Certificate) -> str:
     """The same for all certificates of one name and key: a renewed authority's CRL serves both."""
     key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

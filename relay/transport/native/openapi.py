@@ -106,6 +106,14 @@ def _paths() -> Json:
             "get": reading("getMessageSeal", "The seal over the envelope", seal_answer()),
             "parameters": one_message,
         },
+        "/v1/messages/{id}/statements": {
+            "get": reading(
+                "getMessageStatements",
+                "What was said of the revocation of those who signed it",
+                json_answer("Statements"),
+            ),
+            "parameters": one_message,
+        },
         "/v1/sent": {"get": _sent()},
         "/v1/receipts/{digest}": {
             "get": reading(
