@@ -10,7 +10,7 @@ Raises:  SignatureError, WireError.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -28,6 +28,7 @@ from relay.model import (
     Signed,
     TransferHeader,
 )
+from relay.signing.algorithms import RSA_SHA256
 from relay.signing.evidence import (
     receipt_document,
     sign_branch,
@@ -95,10 +96,22 @@ class NodeNotary:
             return await self._patiently(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
         return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
 
-    async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
-        """The header signed, whenever the key can; each by itself, always."""
-        long = len(header.recipients) > MANY_RECIPIENTS
-        return await self._patiently(Rank.TRANSFER, long, sign_transfer, header, self.signer, at)
+    async def issue_transfers(
+        self, headers: Sequence[TransferHeader], at: datetime
+    ) -> list[Signed]:
+        """The headers signed, whenever the key can; each by itself, always."""
+        if self.slow:  # one after the other: receipts go between
+            return [await self._signed_transfer(header, at) for header in headers]
+        long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
+        # Sixteen RSA signatures would hold the loop for five milliseconds, and need no lock of Python's.
+        dear = len(headers) > 1 and self.signer.method == RSA_SHA256
+        return await aside(long or dear, self._sign_transfers, headers, at)
+
+    async def _signed_transfer(self, header: TransferHeader, at: datetime) -> Signed:
+        return await self._patiently(Rank.TRANSFER, False, sign_transfer, header, self.signer, at)
+
+    def _sign_transfers(self, headers: Sequence[TransferHeader], at: datetime) -> list[Signed]:
+        return [sign_transfer(header, self.signer, at) for header in headers]
 
     async def _patiently(
         self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
