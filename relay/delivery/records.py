@@ -482,8 +482,11 @@ class Notary(Protocol):
     def check_carried_seal(
         self, seal: bytes, digest: Digest, sender: AgencyCode, origin: NodeId, at: datetime
     ) -> Seal: ...
-    async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
-        """Signed by itself, in no time of the event loop's that counts; waits for a key that is away."""
+    async def issue_transfers(
+        self, headers: Sequence[TransferHeader], at: datetime
+    ) -> list[Signed]:
+        """Each signed by itself, in no time of the event loop's that counts; waits for a key that is
+        away."""
         ...
 
     def check_transfer(self, signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader: ...

@@ -10,7 +10,7 @@ Raises:  SignatureError, WireError.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -28,6 +28,7 @@ from relay.model import (
     Signed,
     TransferHeader,
 )
+from relay.signing.algorithms import RSA_SHA256
 from relay.signing.binding import Binding
 from relay.signing.certificates import read_chain
 from relay.signing.evidence import (
@@ -106,27 +107,33 @@ class NodeNotary:
     ) -> Signed:
         """The receipt signed, in a batch where that is allowed and others wait as well. Who is not
         `patient` is told when the key cannot sign."""
+        if patient:
+            return await _patiently(lambda: self._issued(receipt, at, batched=batched))
+        return await self._issued(receipt, at, batched=batched)
+
+    async def _issued(self, receipt: Receipt, at: datetime, *, batched: bool) -> Signed:
         long = len(receipt.evidence) > MANY_RECIPIENTS
         if batched and self.gathering is not None and (self.slow or not long):
-            return await self.gathering.signed(receipt_document(receipt, self.signer))
-        if patient:
-            return await self._patiently(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+            document = await aside(long, receipt_document, receipt, self.signer)
+            return await self.gathering.signed(document)
         return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
 
-    async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
-        """The header signed, whenever the key can; each by itself, always."""
-        long = len(header.recipients) > MANY_RECIPIENTS
-        return await self._patiently(Rank.TRANSFER, long, sign_transfer, header, self.signer, at)
+    async def issue_transfers(
+        self, headers: Sequence[TransferHeader], at: datetime
+    ) -> list[Signed]:
+        """The headers signed, whenever the key can; each by itself, always."""
+        if self.slow:  # one after the other: receipts go between
+            return [await _patiently(partial(self._issued_transfer, one, at)) for one in headers]
+        long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
+        # Sixteen RSA signatures would hold the loop for five milliseconds, and need no lock of Python's.
+        dear = len(headers) > 1 and self.signer.method == RSA_SHA256
+        return await aside(long or dear, self._sign_transfers, headers, at)
 
-    async def _patiently(
-        self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
-    ) -> T:
-        """Again and again, for what nobody waits for but the work that is to go on."""
-        while True:
-            try:
-                return await self._in_time(rank, long, work, *args, **named)
-            except KeyUnavailableError as error:
-                await asyncio.sleep(error.retry_after_seconds)
+    async def _issued_transfer(self, header: TransferHeader, at: datetime) -> Signed:
+        return await self._in_time(Rank.TRANSFER, False, sign_transfer, header, self.signer, at)
+
+    def _sign_transfers(self, headers: Sequence[TransferHeader], at: datetime) -> list[Signed]:
+        return [sign_transfer(header, self.signer, at) for header in headers]
 
     async def _in_time(
         self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
@@ -253,3 +260,12 @@ class NodeNotary:
 
     def check_branch(self, signed: Signed) -> Branch:
         return verify_branch(signed, self.trust, None, self._require_node)
+
+
+async def _patiently(sign: Callable[[], Awaitable[T]]) -> T:
+    """Again and again while the key cannot: for what nobody waits for but work that is to go on."""
+    while True:
+        try:
+            return await sign()
+        except KeyUnavailableError as error:
+            await asyncio.sleep(error.retry_after_seconds)

@@ -117,7 +117,9 @@ def _paths() -> Json:
         "/v1/sent": {"get": _sent()},
         "/v1/receipts/{digest}": {
             "get": reading(
-                "getReceipt", "One signed receipt, in a container", xml_answer("The container")
+                "getReceipt",
+                "One signed receipt in a container, with its signature or its proof in a batch",
+                xml_answer("The container"),
             ),
             "parameters": [in_path("digest", DIGEST)],
         },
