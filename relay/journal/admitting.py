@@ -380,6 +380,8 @@ def _add_deliveries(
 ) -> tuple[DeliveryRow, ...]:
     at = ms(message.accepted_at)
     share_bytes = message.payload.size_bytes // max(1, len(deliveries))
+    handed_in = message.submitted_by is not None
+    sent = (message.sender, message.message_type, at) if handed_in else (None, None, None)
     rows = []
     cursor = None
     for delivery in deliveries:
@@ -406,6 +408,7 @@ def _add_deliveries(
             at,
             party,
             share_bytes,
+            *sent,
         )
         rows.append(DeliveryRow(added.lastrowid or 0))
     _record_reached(tx, node, message, deliveries)

@@ -12,7 +12,7 @@ fetched into one that empties its sent list: either would look like "nothing the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -110,11 +110,15 @@ async def _sent_query(face: Face, call: AxisCall) -> SentQuery:
     return SentQuery(kind, None, since, until, _states(call, kind), skip, limit)
 
 
-def _states(call: AxisCall, kind: MessageType | None) -> frozenset[DeliveryState] | None:
+def _states(
+    call: AxisCall, kind: MessageType | None
+) -> Mapping[MessageType, frozenset[DeliveryState]] | None:
     """Of the wanted sendStatus. One that comes with a docId is left over from updateStatus."""
     wanted = None if "docid" in call.values else dialect.acknowledgement(call)
-    table = answers.STATES_OF[kind or MessageType.DOCUMENT]
-    return None if wanted is None else table[wanted.value]
+    if wanted is None:
+        return None
+    kinds = list(MessageType) if kind is None else [kind]
+    return {one: answers.STATES_OF[one].get(wanted.value, frozenset()) for one in kinds}
 
 
 def _filter(call: AxisCall) -> Acknowledgement | None:
