@@ -298,6 +298,8 @@ class ObligationView:
     asked_at: datetime
     due_at: datetime
     settled_at: datetime | None
+    reason: Reason | None = None
+    """Why the document never reached the recipient, where it did not."""
 
     def overdue(self, now: datetime) -> bool:
         return self.state in OPEN and self.due_at <= now

@@ -213,7 +213,7 @@ def message_view(
 ) -> MessageView:
     by_recipient = _receipt_views(receipts)
     said = _by_delivery(reports, 7, _status)
-    asked = _by_delivery(obligations, 15, obligation_view)
+    asked = _by_delivery(obligations, 16, obligation_view)
     return MessageView(
         message_id=MessageId(row[1]),
         origin=NodeId(row[2]),
@@ -342,4 +342,10 @@ def obligation_view(row: Row) -> ObligationView:
         asked_at=instant(row[12]),
         due_at=instant(row[13]),
         settled_at=maybe_instant(row[14]),
+        reason=_reason(row),
     )
+
+
+def _reason(row: Row) -> Reason | None:
+    """Of a document that never arrived."""
+    return Reason(row[15]) if row[2] == ObligationState.NOT_DELIVERED and row[15] else None

@@ -28,6 +28,7 @@ from relay.delivery.bridges.ports import (
 )
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import findings_of, succeeded
+from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.records import (
@@ -39,7 +40,7 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
-from relay.delivery.requests import DEADLINES, Deadlines, requests_of
+from relay.delivery.requests import DEADLINES, Deadlines
 from relay.errors import EnvelopeError, RouteError
 from relay.model import (
     AgencyCode,
@@ -212,28 +213,21 @@ class EntryDesk:
         seal: Seal,
         at: datetime,
     ) -> NewMessage:
-        envelope = fetched.envelope
-        return NewMessage(
+        return message_of(
+            self,
+            fetched.envelope,
+            fetched.payload,
+            recipients,
             message_id=message_id,
             origin=self.place.node,
-            message_type=envelope.message_type,
             sender=sender,
-            sender_as=envelope.sender.organ_id,
-            payload=fetched.payload,
             priority=to.priority,
             accepted_at=at,
             expires_at=at + self.policy.expiry(Lane.of(to.priority)),
-            subject=envelope.subject,
-            notation=envelope.notation,
-            document_id=envelope.document_id,
-            promulgation_date=envelope.promulgation_date,
-            findings=(*envelope.findings, *findings_of(to.recipients)),
+            findings=(*fetched.envelope.findings, *findings_of(to.recipients)),
             submitted_by=holder(self.bridge),
             seal=seal,
             report=to.report,
-            requests=requests_of(
-                self.directory, self.deadlines, envelope, message_id, recipients, at
-            ),
         )
 
     def _receipt(
