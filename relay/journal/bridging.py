@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from relay.audit.entries import AuditEvent, entry
+from relay.delivery.bridges.answering import Due
 from relay.delivery.bridges.ports import (
+    BROUGHT_BY,
     Answer,
     Before,
     Entered,
@@ -36,11 +38,13 @@ from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
 from relay.model import (
     AgencyCode,
+    DeliveryId,
     DeliveryState,
     Digest,
     MessageId,
     MessageType,
     NodeId,
+    ObligationState,
     Signed,
     TransferId,
     digest_of,
@@ -308,4 +312,32 @@ def _followed(row: Any) -> Followed:
         acknowledgement=Acknowledgement(row[11]),
         transfer_id=TransferId(row[13]),
         previous=None if row[14] is None else Digest(row[14]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersDue:
+    """delivery.bridges.answering.AnswerBook."""
+
+    journal: SqliteJournal
+
+    async def due(self, limit: int) -> list[Due]:
+        return [_due(row) for row in await self.journal.rows(SQL["answers_due"], (limit,))]
+
+    async def answered(self, row: int) -> None:
+        await self.journal.perform(lambda tx: tx.run(SQL["answered"], row))
+
+
+def _due(row: Any) -> Due:
+    return Due(
+        row=row[0],
+        state=ObligationState(row[1]),
+        bridge=row[2].removeprefix(BROUGHT_BY),
+        cause=MessageId(row[3]),
+        delivery_id=DeliveryId(row[4]),
+        recipient=AgencyCode(row[5]),
+        sender=row[6],
+        notation=row[7],
+        promulgation_date=row[8],
+        document_id=row[9],
     )

@@ -217,6 +217,7 @@ class Node:
         self._background.run("recovery", carrying.recovery.run())
         self._background.run("directories", carrying.passing.run())
         self._background.run("refusals", desks.refusals.run())
+        self._background.run("answers", desks.answering.run())
         self._background.run("verdicts", desks.verdicts.run())
         self._background.run("obligations", desks.obligations.run())
         self._background.run("arrivals", desks.arrivals.run())

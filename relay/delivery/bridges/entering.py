@@ -20,6 +20,7 @@ from typing import Protocol
 from relay.delivery.acceptance import new_delivery
 from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.bridges.ports import (
+    BROUGHT_BY,
     BridgeJournal,
     Entered,
     Entering,
@@ -40,7 +41,8 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
-from relay.delivery.requests import DEADLINES, Deadlines
+from relay.delivery.requests import DEADLINES, TAKE_BACK, Deadlines, spelt_out
+from relay.envelope.statuses import find
 from relay.errors import EnvelopeError, RouteError
 from relay.model import (
     AgencyCode,
@@ -125,6 +127,19 @@ class EntryDesk:
         if outcome.admitted is not None:
             self._hand_on(entering.admission, outcome.admitted, deliveries)
         return outcome
+
+    async def overtakes(self, envelope: Envelope) -> bool:
+        """Whether it takes back a document that is not here."""
+        row = None if envelope.status is None else find(envelope.status.status_code)
+        if row is None or row.code != TAKE_BACK:
+            return False
+        about = spelt_out(envelope.response_for[0])
+        try:
+            sender = self.directory.resolve(envelope.sender.organ_id)
+        except EnvelopeError:
+            return False  # refused as that
+        named = (about.document_id, about.code, about.promulgation_date)
+        return await self.journal.parties(*named, sender) is None
 
     async def turn_away(self, listed: Listed, reason: Reason, detail: str) -> Turned:
         turned = Turned(self.bridge, listed, reason, fit_detail(detail), self.clock.now())
@@ -285,4 +300,4 @@ class EntryDesk:
 
 def holder(bridge: NodeId) -> str:
     """The name under which what a bridge brings in is counted and logged."""
-    return f"bridge:{bridge}"
+    return f"{BROUGHT_BY}{bridge}"

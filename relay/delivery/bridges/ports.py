@@ -29,6 +29,8 @@ from relay.model import (
     TransferId,
 )
 
+BROUGHT_BY = "bridge:"
+"""Begins the name under which what a bridge brings in is counted and logged."""
 WHOLE = ""
 """The part that is a whole transfer."""
 

@@ -72,6 +72,19 @@ WHERE b.bridge = ? AND b.business = ? AND d.state NOT IN ('refused', 'expired', 
 INSERT INTO bridge_documents VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (bridge, business, recipient) DO UPDATE SET message_row = excluded.message_row
 
+-- name: answers_due
+-- The document's own delivery and words; the state as it is now.
+SELECT a.obligation_row, o.state, c.submitted_by, o.cause_id, d.delivery_id, d.recipient, m.sender_as, m.notation,
+    m.promulgation_date, m.document_id
+FROM answers_due a JOIN obligations o ON o.obligation_row = a.obligation_row
+JOIN messages c ON c.message_row = o.cause_row
+JOIN deliveries d ON d.delivery_row = o.delivery_row
+JOIN messages m ON m.message_row = d.message_row
+ORDER BY a.obligation_row LIMIT ?
+
+-- name: answered
+DELETE FROM answers_due WHERE obligation_row = ?
+
 -- name: poll_state
 SELECT failures, retry_at, last_error FROM bridge_polls WHERE bridge = ?
 
