@@ -66,6 +66,8 @@ class FakeRemote:
         self.reserialises = False
         self.lists_twice = False
         self.never_shrinks = False
+        self.lists_after = timedelta()
+        """How long a package it took is not in its sent list yet."""
         self.pages = False
         """Whether its lists have pages."""
         self.gives_sent = True
@@ -199,6 +201,7 @@ class FakeRemote:
             for one in self.taken
             for recipient in one.to
             if one.kind == values["messagetype"] and values.get("docid", one.doc_id) == one.doc_id
+            if one.at + self.lists_after <= datetime.now(UTC)
         ]
         return _ok({"data": rows})
 
