@@ -15,6 +15,10 @@ DROP INDEX messages_by_sender;
 CREATE INDEX messages_by_sender ON messages (sender, message_type, accepted_at, message_row)
     WHERE submitted_by IS NOT NULL;
 
+-- How often a recipient's system put it back: its sender is told a few times, not at each attempt of a loop.
+ALTER TABLE deliveries ADD COLUMN put_backs INTEGER NOT NULL DEFAULT 0;
+UPDATE deliveries SET put_backs = 1 WHERE acknowledgement = 'fail';
+
 -- Take-backs that came in over a bridge and are settled: the remote is told by a status 15 of the node's
 -- (delivery/bridges/answering.py), for nothing else tells who is beyond it.
 CREATE TABLE answers_due (obligation_row INTEGER PRIMARY KEY);

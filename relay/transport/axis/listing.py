@@ -43,11 +43,12 @@ _COUNTED = {
 async def received(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
     """What is not yet acknowledged `done`, the oldest first; with `status`, what has that one."""
     skip, limit = dialect.page(call, face.bounds.list_rows)
+    since, until = dialect.period(call)
     query = InboxQuery(
         message_type=dialect.message_type(call),
         acknowledgement=_filter(call),
-        since=dialect.bound(call, "fromdate"),
-        until=dialect.bound(call, "todate"),
+        since=since,
+        until=until,
         skip=skip,
         limit=limit,
     )
@@ -106,7 +107,7 @@ async def _sent_query(face: Face, call: AxisCall) -> SentQuery:
     if message_id is not None:
         return SentQuery(kind, message_id, limit=face.bounds.list_rows)
     skip, limit = dialect.page(call, face.bounds.list_rows)
-    since, until = dialect.bound(call, "fromdate"), dialect.bound(call, "todate")
+    since, until = dialect.period(call)
     return SentQuery(kind, None, since, until, _states(call, kind), skip, limit)
 
 
