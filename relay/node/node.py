@@ -212,7 +212,8 @@ class Node:
             serve_systems(ground, carrying.directory),
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
-        await faces.served.desk.load()
+        await faces.served.load(ground.clock.now())
+        self._background.run("sites", faces.served.keep_sites())
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
         self._background.run("directories", carrying.passing.run())

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import sqlite3
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -419,6 +420,28 @@ async def test_a_system_is_added_rotated_and_revoked_while_the_node_serves(offic
     code, _, said = await office.relay("system", "add", "vxp.x", "--agency", "H99")
     assert code != 0
     assert "not served" in said
+
+
+async def test_a_lock_outlives_a_kill(office: Office) -> None:
+    """Who can make a node start anew does not guess any faster; a new secret opens at once."""
+    _, secret, _ = await office.relay("system", "add", "vxp.guessed", "--agency", "H13.01")
+    true = office.dms("vxp.guessed", secret.strip().encode())
+    for number in range(10):
+        assert "Sai systemid" in await counted(office.dms("vxp.guessed", b"%d" % number))
+    assert "Tam khoa" in await counted(true)
+    with contextlib.closing(sqlite3.connect(office.node.folder / "data/journal.sqlite")) as journal:
+        for _ in range(100):
+            if journal.execute(
+                "SELECT 1 FROM system_sites WHERE systemid = 'vxp.guessed'"
+            ).fetchone():
+                break
+            await asyncio.sleep(0.05)
+    await office.network.kill(office.node)
+    await office.network.spawn(office.node)
+    await office.network.ready(office.node)
+    assert "Tam khoa" in await counted(true)
+    fresh = office.dms("vxp.guessed", (await _rotated(office, "vxp.guessed")).encode())
+    assert await counted(fresh) == "OK"
 
 
 def certificate(folder: Path, name: str) -> Path:

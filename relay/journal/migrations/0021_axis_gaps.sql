@@ -31,3 +31,13 @@ END;
 CREATE TRIGGER answer_due_goes AFTER DELETE ON obligations BEGIN
     DELETE FROM answers_due WHERE obligation_row = old.obligation_row;
 END;
+
+-- Where systems' secrets held, and where they were guessed at too often: known again after a start
+-- (transport/axis/lockout.py), so that neither guessers nor true clients begin anew with it.
+CREATE TABLE system_sites (
+    systemid     TEXT NOT NULL,
+    site         TEXT NOT NULL,           -- an address, or the network of an IPv6 one
+    proven       INTEGER NOT NULL,
+    locked_until INTEGER,                 -- NULL: not locked
+    PRIMARY KEY (systemid, site)
+) WITHOUT ROWID;
