@@ -380,8 +380,8 @@ def _add_deliveries(
 ) -> tuple[DeliveryRow, ...]:
     at = ms(message.accepted_at)
     share_bytes = message.payload.size_bytes // max(1, len(deliveries))
-    handed_in = message.submitted_by is not None
-    sent = (message.sender, message.message_type, at) if handed_in else (None, None, None)
+    # As the message itself has it: some of its deliveries may have come later, after a restore.
+    sent = tx.run(SQL["handed_in"], row).fetchone() or (None, None, None)
     rows = []
     cursor = None
     for delivery in deliveries:

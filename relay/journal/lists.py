@@ -1,8 +1,8 @@
 """Lists of what came and of what was sent, for a system's agencies: which rows, and then the rows.
 
 First the numbers of the rows are found, by an index for each thing that is asked; then the rows are read
-in slices, each a statement of its own. So neither what is asked for nor how long the list is holds up
-other reads for more than a few milliseconds. What changes between the slices is shown as it is then.
+in slices, each a statement of its own. So however long the list is, other reads wait for one slice of it,
+not for all. What changes between the slices is shown as it is then.
 
 Touches: the journal's reader. Trusts: the journal's own rows. Raises: JournalError.
 """

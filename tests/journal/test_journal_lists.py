@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery, SentQuery
-from relay.journal import lists
+from relay.journal import admitting, lists
 from relay.journal.store import SqliteJournal
 from relay.model import AgencyCode, DeliveryState, Event, Evidence, MessageType, Reason
 from relay.transport.axis import answers
@@ -286,6 +286,25 @@ async def test_a_long_list_is_read_in_slices_and_in_order(
     assert await lists.inbox(counted, frozenset({A, B, C}), query) == whole
     assert await lists.sent(counted, frozenset(SENDERS), SentQuery(limit=1000)) == sent
     assert [rows for rows, columns in read if columns > 2] == [5, 5, 5, 5, 4] * 2
+
+
+async def test_a_recipient_that_a_restore_brought_later_is_listed_with_its_message(
+    journal: SqliteJournal, make: Any
+) -> None:
+    """Once, at the time of the message, under each status."""
+    admission = make.admission(b"<a/>", ("G01",), key="r")
+    admitted = await journal.admit(admission)
+    (later,) = make.admission(b"<a/>", ("G02",)).deliveries
+    args = (journal._node, admitted.message_row, admitted.arrival_row)
+    at = AT + timedelta(days=3)
+    await journal.perform(
+        lambda tx: admitting.add_recipients(tx, *args, admission.message, [later], at)
+    )
+    states = {MessageType.DOCUMENT: frozenset({DeliveryState.QUEUED})}
+    for until in (None, AT + timedelta(days=1)):
+        query = SentQuery(states=states, until=until)
+        found = await journal.sent(frozenset({SENDERS[0]}), query)
+        assert [one.recipient for one in found] == ["G01", "G02"]
 
 
 async def test_a_take_back_that_did_its_work_is_listed_as_done(

@@ -53,6 +53,9 @@ INSERT INTO deliveries (delivery_id, message_row, arrival_row, recipient, addres
     sent_by, sent_kind, sent_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: handed_in
+SELECT sender, message_type, accepted_at FROM messages WHERE message_row = ? AND submitted_by IS NOT NULL
+
 -- name: next_cursor
 SELECT coalesce(max(inbox_cursor), 0) + 1 FROM deliveries WHERE inbox_cursor IS NOT NULL
 
