@@ -376,6 +376,29 @@ async def test_lists_of_what_was_sent_page_and_filter(office: Office) -> None:
     assert await asked(**one) == whole[-1:]
 
 
+async def test_the_client_of_the_package_knows_every_call_of_the_directory(office: Office) -> None:
+    """Lists in the three ways, and what a system asks to change."""
+    ours = office.dms("vxp.test.01", SECRET)
+    assert {row.code: row.oldCode for row in await ours.agencies()} == {
+        SENDER: SENDER,
+        RECEIVER: RECEIVER,
+        "H13.01": "",
+    }
+    assert [row.code for row in await ours.agencies_by_decision_20(2)] == ["H13.01"]
+    assert await ours.agencies_by_decision_20(1) == []
+    units = await ours.changed_agencies()
+    newest = max(int(unit.version) for unit in units)
+    assert len(units) == 3
+    assert await ours.changed_agencies(since=newest) == []
+    said = await ours.register("001.00.20.H13", "Phòng Mẫu", SENDER)
+    assert said.endswith("waits for an operator's approval")
+    with pytest.raises(AxisFailure, match="code 19"):
+        await ours.register("001.00.28.H17", "Phòng Mẫu", RECEIVER)
+    assert (await ours.unregister(SENDER)).endswith("waits for an operator's approval")
+    with pytest.raises(AxisFailure, match=r"no agency H99\.99 in the directory"):
+        await ours.unregister("H99.99")
+
+
 # ---------------------------------------------------------------- systems at the terminal
 
 

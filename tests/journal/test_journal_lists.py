@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery, SentQuery
+from relay.delivery.records import Admitted
 from relay.journal import admitting, lists
 from relay.journal.store import SqliteJournal
 from relay.model import AgencyCode, DeliveryState, Event, Evidence, MessageType, Reason
@@ -294,6 +295,7 @@ async def test_a_recipient_that_a_restore_brought_later_is_listed_with_its_messa
     """Once, at the time of the message, under each status."""
     admission = make.admission(b"<a/>", ("G01",), key="r")
     admitted = await journal.admit(admission)
+    assert isinstance(admitted, Admitted)
     (later,) = make.admission(b"<a/>", ("G02",)).deliveries
     args = (journal._node, admitted.message_row, admitted.arrival_row)
     at = AT + timedelta(days=3)
