@@ -5,7 +5,7 @@ Touches: nothing; values and Protocols only. relay/node joins the real parts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -233,8 +233,8 @@ class SentQuery:
     message_id: MessageId | None = None
     since: datetime | None = None
     until: datetime | None = None
-    states: frozenset[DeliveryState] | None = None
-    """Only deliveries in these; None: in any."""
+    states: Mapping[MessageType, frozenset[DeliveryState]] | None = None
+    """Only deliveries in these, by the kind of their message; None: in any."""
     skip: int = 0
     limit: int = 100
 
@@ -298,6 +298,8 @@ class ObligationView:
     asked_at: datetime
     due_at: datetime
     settled_at: datetime | None
+    reason: Reason | None = None
+    """Why the document never reached the recipient, where it did not."""
 
     def overdue(self, now: datetime) -> bool:
         return self.state in OPEN and self.due_at <= now

@@ -78,6 +78,10 @@ class Request:
     due_at: datetime
 
 
+Kin = Mapping[AgencyCode, frozenset[AgencyCode]]
+"""Of a code all that stand for one agency by succession, itself included; no row: nobody else."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewMessage:
     """An accepted envelope, about to become durable."""
@@ -100,6 +104,7 @@ class NewMessage:
     seal: Seal | None
     report: Report | None
     requests: tuple[Request, ...] = ()
+    kin: Kin = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,13 @@ from relay.agencies import Agency, Stamp, Standing, day_of
 from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.directory.ports import RequestKind, RequestState
 from relay.envelope.codes import Form, parse
-from relay.errors import DirectoryError, EnvelopeError, QuotaError, TransportError
+from relay.errors import (
+    DirectoryError,
+    EnvelopeError,
+    NotFoundError,
+    QuotaError,
+    TransportError,
+)
 from relay.routing.directory import Directory
 from relay.routing.listing import NAME_LIMIT
 from relay.transport.axis import answers, dialect, expect
@@ -176,9 +182,14 @@ async def unregister(face: Face, call: AxisCall, request: web.Request) -> web.St
     if not code or len(code) > MAX_CODE:
         raise _unusable("thieu header AgencyCode", "header AgencyCode is missing or too long")
     systemid, caller = call.system.systemid, call.system.caller()
-    return await _ask(
-        face, call, desk, RequestKind.DELETE, lambda: desk.deletion(caller, systemid, code)
-    )
+
+    def record() -> Agency:
+        try:
+            return desk.deletion(caller, systemid, code)
+        except NotFoundError:
+            raise _unlisted(code) from None  # it is no document that was not found
+
+    return await _ask(face, call, desk, RequestKind.DELETE, record)
 
 
 async def _ask(
@@ -250,6 +261,15 @@ def _unusable(vietnamese: str, english: str) -> AxisRefusal:
         "bad-agency",
         f"Khong dang ky duoc don vi: {vietnamese}",
         english,
+    )
+
+
+def _unlisted(code: str) -> AxisRefusal:
+    return AxisRefusal(
+        ErrorCode.SENDER_NOT_REGISTERED,
+        "unknown-agency",
+        f"Khong co don vi {code} trong danh muc",
+        f"no agency {code} in the directory",
     )
 
 
