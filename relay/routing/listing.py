@@ -44,6 +44,23 @@ class Listing:
     nodes: tuple[NodeEntry, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """As somebody handed it in."""
+
+    kind: str
+    """text/csv or application/json."""
+    content: bytes
+
+
+def read_table(table: Table) -> Listing:
+    try:
+        text = table.content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DirectoryError(["the table is not UTF-8"]) from None
+    return READERS[table.kind](text)
+
+
 def read_csv(text: str) -> Listing:
     try:
         rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
@@ -69,6 +86,9 @@ def read_json(text: str) -> Listing:
         tuple(_gathered((f"agency {n}", row) for n, row in enumerate(agencies, 1))),
         tuple(_nodes(nodes)),
     )
+
+
+READERS = {"text/csv": read_csv, "application/json": read_json}
 
 
 def write_csv(agencies: Iterable[Agency]) -> Iterator[str]:
@@ -124,32 +144,6 @@ def agency_of(row: Mapping[str, Any]) -> Agency:
         successors=_successors(row.get("successors")),
         deleted=_truth(row.get("deleted")),
     )
-
-
-def stored_text(agency: Agency) -> str:
-    """A record as the journal keeps it; equal records have equal texts."""
-    return json.dumps(
-        [
-            agency.code, agency.old_code, agency.name, agency.tier.value, agency.node, agency.parent,
-            agency.mail, agency.centre,
-            None if agency.valid_from is None else agency.valid_from.isoformat(),
-            None if agency.valid_to is None else agency.valid_to.isoformat(),
-            agency.successors, agency.deleted,
-        ],
-        ensure_ascii=False, separators=(",", ":"),
-    )  # fmt: skip
-
-
-def stored_agency(text: str) -> Agency:
-    """What stored_text was given; of the journal's own rows only, for nothing is judged."""
-    found = json.loads(text)
-    opens, closes = found[8], found[9]
-    return Agency(
-        found[0], found[2], _TIERS[found[3]], found[4], found[1], found[5], found[6], found[7],
-        None if opens is None else date.fromisoformat(opens),
-        None if closes is None else date.fromisoformat(closes),
-        tuple(found[10]), found[11],
-    )  # fmt: skip
 
 
 def _require_columns(head: Sequence[str]) -> None:

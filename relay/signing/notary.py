@@ -38,7 +38,7 @@ from relay.signing.faults import Fault
 from relay.signing.keys import Signer
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
-from relay.wire.branch import Branch
+from relay.wire.branch import BranchHead
 from relay.wire.carry import Manifest
 
 
@@ -112,8 +112,8 @@ class NodeNotary:
     def check_carry(self, signed: Signed, at: datetime) -> Manifest:
         return verify_carry(signed, self.trust, at)
 
-    def sign_branch(self, branch: Branch, at: datetime) -> Signed:
-        return sign_branch(branch, self.signer, at)
+    def sign_branch(self, head: BranchHead, content: bytes, at: datetime) -> Signed:
+        return sign_branch(head, content, self.signer, at)
 
-    def check_branch(self, signed: Signed) -> Branch:
+    def check_branch(self, signed: Signed) -> BranchHead:
         return verify_branch(signed, self.trust, None)

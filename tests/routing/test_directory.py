@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
@@ -18,11 +18,10 @@ from relay.routing.listing import (
     COLUMNS,
     read_csv,
     read_json,
-    stored_agency,
-    stored_text,
     write_csv,
 )
 from relay.routing.next_hop import Here, NoRoute, Place, Via, next_hop
+from relay.routing.stored import stored_agency, stored_text
 
 N, C = NodeId, AgencyCode
 NODES = (
@@ -100,18 +99,18 @@ def test_a_walk_goes_on_in_what_it_began_with() -> None:
     directory = Directory(NODES, [PROVINCE, DISTRICT])
     walk = directory.walk()
     first = next(walk)
-    directory.become(Directory(NODES, [COMMUNE]))
+    directory.become(Directory(NODES, [COMMUNE]).book)
     assert [first[0].code, *(agency.code for agency, _ in walk)] == ["H01", "H01.15"]
     assert [agency.code for agency, _ in directory.walk()] == ["H01.151"]
 
 
 def test_a_delta_begins_behind_its_version() -> None:
     """In the order of changes."""
-    at = None
+    at = datetime(2026, 11, 23, tzinfo=UTC)
     stamps = {
-        C("H01"): Stamp(1, 3, at),  # type: ignore[arg-type]
-        C("H01.15"): Stamp(2, 1, at),  # type: ignore[arg-type]
-        C("H01.151"): Stamp(3, 2, at),  # type: ignore[arg-type]
+        C("H01"): Stamp(1, 3, at),
+        C("H01.15"): Stamp(2, 1, at),
+        C("H01.151"): Stamp(3, 2, at),
     }
     directory = Directory(NODES, [PROVINCE, DISTRICT, COMMUNE], stamps)
     assert directory.version == 3

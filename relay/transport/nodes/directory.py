@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from relay.delivery.directory.keeping import DirectoryKeeper
+from relay.delivery.directory.hearing import DirectoryEar
 from relay.errors import NotFoundError, OverloadError, WireError
 from relay.model import NodeId, Signed
 from relay.transport.intake_stream import while_moving
@@ -39,7 +39,7 @@ def signed_of(body: bytes) -> Signed:
 
 @dataclass(slots=True)
 class DirectoryFace:
-    keeper: DirectoryKeeper
+    ear: DirectoryEar
     neighbour: Callable[[web.Request], NodeId]
     reading: int = 0
 
@@ -54,14 +54,14 @@ class DirectoryFace:
             {
                 "documents": [
                     {"issuer": one.issuer, "version": one.version, "digest": one.digest}
-                    for one in self.keeper.held()
+                    for one in self.ear.keeper.held()
                 ]
             }
         )
 
     async def document(self, request: web.Request) -> web.Response:
         self.neighbour(request)
-        signed = await self.keeper.document(NodeId(request.match_info["issuer"]))
+        signed = await self.ear.keeper.document(NodeId(request.match_info["issuer"]))
         if signed is None:
             raise NotFoundError("nothing of this issuer is held here")
         return web.Response(body=body_of(signed), content_type=CONTENT_TYPE)
@@ -73,7 +73,7 @@ class DirectoryFace:
             raise OverloadError(f"{self.reading} directories are being read, limit {AT_ONCE}")
         self.reading += 1
         try:
-            await self.keeper.take(neighbour, signed_of(await _body(request)))
+            await self.ear.take(neighbour, signed_of(await _body(request)))
         finally:
             self.reading -= 1
         return web.Response(status=204)

@@ -1,0 +1,60 @@
+"""An agency's record as the journal and the directory's book keep it: one line of JSON.
+
+Touches: nothing. Trusts: what it reads, which only `stored_text` wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+from relay.agencies import Agency
+from relay.model import AgencyCode, NodeId, Tier
+
+_TIERS = {tier.value: tier for tier in Tier}
+_write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_read = json.JSONDecoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Essence:
+    """What an index needs of a record."""
+
+    code: AgencyCode
+    old_code: AgencyCode | None
+    node: NodeId
+    opens: str | None
+    closes: str | None
+    """As ISO dates, which are in the order of their days."""
+    successors: list[AgencyCode]
+    deleted: bool
+
+
+def stored_text(agency: Agency) -> str:
+    """Equal records have equal texts, which begin with the code and hold no line break."""
+    return _write(
+        [
+            agency.code, agency.old_code, agency.name, agency.tier.value, agency.node, agency.parent,
+            agency.mail, agency.centre,
+            None if agency.valid_from is None else agency.valid_from.isoformat(),
+            None if agency.valid_to is None else agency.valid_to.isoformat(),
+            agency.successors, agency.deleted,
+        ],
+    )  # fmt: skip
+
+
+def stored_agency(text: str) -> Agency:
+    found = _read(text)
+    opens, closes = found[8], found[9]
+    return Agency(
+        found[0], found[2], _TIERS[found[3]], found[4], found[1], found[5], found[6], found[7],
+        None if opens is None else date.fromisoformat(opens),
+        None if closes is None else date.fromisoformat(closes),
+        tuple(found[10]), found[11],
+    )  # fmt: skip
+
+
+def essence_of(text: str) -> Essence:
+    found = _read(text)
+    return Essence(found[0], found[1], found[4], found[8], found[9], found[10], found[11])
