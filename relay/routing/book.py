@@ -82,6 +82,12 @@ class Book:
             return None
         return stored_agency(self.records.line(position)), self.records.number(code, position)
 
+    def other_forms(self) -> Iterator[tuple[str, str]]:
+        """Form and code of each alias."""
+        for line in self.aliases.walk():
+            form, _, code = line.decode().partition("\t")
+            yield form, code
+
     def predecessors(self, form: str) -> list[str]:
         return (_value(self.heirs, form) or "").split()
 

@@ -21,6 +21,7 @@ from relay.envelope.codes import MAX_CHARACTERS, Form, conversion_hint, normalis
 from relay.errors import EnvelopeError
 from relay.model import AgencyCode, NodeId
 from relay.routing.book import Book, bind, rows_of
+from relay.routing.tree import in_branch
 
 __all__ = ["Agency", "Directory", "NodeEntry"]
 
@@ -75,9 +76,10 @@ class Directory:
         if agency is not None:
             return agency  # written as it is listed, which it mostly is
         try:
-            return self._listed(normalise(code))
+            text = normalise(code)
         except EnvelopeError:
             return None
+        return None if text == code else self._listed(text)
 
     def _listed(self, form: str) -> Agency | None:
         if len(form) > MAX_CHARACTERS:
@@ -108,6 +110,13 @@ class Directory:
     def served_by(self, node: NodeId) -> frozenset[AgencyCode]:
         """The living; of a node that serves very many this is no quick question."""
         return frozenset(map(AgencyCode, self.book.served.get(node, "").split()))
+
+    def forms_served_within(self, top: NodeId) -> set[str]:
+        """Every form that leads to a living agency in this branch; for whoever asks of very many."""
+        book = self.book
+        within = (codes for node, codes in book.served.items() if in_branch(book.nodes, top, node))
+        found = {code for codes in within for code in codes.split()}
+        return found.union(form for form, code in book.other_forms() if code in found)
 
     def nearest_above(self, code: str) -> Agency | None:
         """The first listed agency on the parent chain that the code itself spells."""

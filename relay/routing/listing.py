@@ -30,6 +30,7 @@ COLUMNS = (
     "code", "old_code", "name", "tier", "node", "parent", "mail", "centre",
     "valid_from", "valid_to", "successors", "deleted",
 )  # fmt: skip
+_KNOWN = frozenset(COLUMNS)
 NEEDED = ("code", "name", "tier", "node")
 MOST_PROBLEMS = 100
 NAME_LIMIT = 200
@@ -162,7 +163,10 @@ def _csv_rows(rows: Iterator[list[str]], head: list[str]) -> Iterator[tuple[str,
         if len(row) != len(head):
             yield f"line {number}", f"{len(row)} cells, {len(head)} columns"
         else:
-            yield f"line {number}", dict(zip(head, row, strict=True))
+            yield (
+                f"line {number}",
+                {name: cell for name, cell in zip(head, row, strict=True) if cell},
+            )
 
 
 def _gathered(rows: Iterable[tuple[str, object]]) -> Iterator[Agency]:
@@ -173,9 +177,9 @@ def _gathered(rows: Iterable[tuple[str, object]]) -> Iterator[Agency]:
         try:
             if not isinstance(row, dict):
                 raise ValueError(row if isinstance(row, str) else "not an object")
-            unknown = [name for name in row if name not in COLUMNS]
-            if unknown:
-                raise ValueError(f"unknown member {unknown[0][:40]!r}")
+            if not row.keys() <= _KNOWN:
+                unknown = next(name for name in row if name not in _KNOWN)
+                raise ValueError(f"unknown member {unknown[:40]!r}")
             agency = agency_of(row)
             for form in agency.forms:
                 before = seen.setdefault(form, where)
@@ -210,7 +214,7 @@ def _nodes(rows: Sequence[object]) -> Iterator[NodeEntry]:
 
 def _text(row: Mapping[str, Any], name: str, limit: int) -> str:
     value = row.get(name)
-    if not value and value in (None, ""):
+    if value is None or value == "":
         return ""
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a text")

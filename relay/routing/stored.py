@@ -13,8 +13,8 @@ from relay.agencies import Agency
 from relay.model import AgencyCode, NodeId, Tier
 
 _TIERS = {tier.value: tier for tier in Tier}
-_write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_read = json.JSONDecoder().decode
+_quoted = json.encoder.encode_basestring
+_read = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,25 @@ class Essence:
 
 def stored_text(agency: Agency) -> str:
     """Equal records have equal texts, which begin with the code and hold no line break."""
-    return _write(
-        [
-            agency.code, agency.old_code, agency.name, agency.tier.value, agency.node, agency.parent,
-            agency.mail, agency.centre,
-            None if agency.valid_from is None else agency.valid_from.isoformat(),
-            None if agency.valid_to is None else agency.valid_to.isoformat(),
-            agency.successors, agency.deleted,
-        ],
-    )  # fmt: skip
+    successors = ",".join(map(_quoted, agency.successors))
+    return (
+        f"[{_quoted(agency.code)},{_or_null(agency.old_code)},{_quoted(agency.name)},"
+        f"{_quoted(agency.tier.value)},{_quoted(agency.node)},{_or_null(agency.parent)},"
+        f"{_quoted(agency.mail)},{_quoted(agency.centre)},{_day(agency.valid_from)},"
+        f"{_day(agency.valid_to)},[{successors}],{'true' if agency.deleted else 'false'}]"
+    )
+
+
+def _or_null(text: str | None) -> str:
+    return "null" if text is None else _quoted(text)
+
+
+def _day(day: date | None) -> str:
+    return "null" if day is None else f'"{day.isoformat()}"'
 
 
 def stored_agency(text: str) -> Agency:
-    found = _read(text)
+    found, _ = _read(text)
     opens, closes = found[8], found[9]
     return Agency(
         found[0], found[2], _TIERS[found[3]], found[4], found[1], found[5], found[6], found[7],
@@ -56,5 +62,5 @@ def stored_agency(text: str) -> Agency:
 
 
 def essence_of(text: str) -> Essence:
-    found = _read(text)
+    found, _ = _read(text)
     return Essence(found[0], found[1], found[4], found[8], found[9], found[10], found[11])

@@ -19,7 +19,7 @@ from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
 from relay.delivery.directory.keeping import DirectoryKeeper
 from relay.delivery.directory.ports import Document
 from relay.errors import AccessError, ConflictError, PeerError, SignatureError, TransportError
-from relay.model import NodeId, Signed
+from relay.model import Digest, NodeId, Signed, digest_of
 from relay.routing.behind import lies_behind
 from relay.wire.branch import BranchHead
 
@@ -34,37 +34,39 @@ class DirectoryEar:
 
     async def take(self, neighbour: NodeId, signed: Signed) -> None:
         """A neighbour hands in what an owner signed; returns once it is durable. A repeat is nothing."""
+        digest = await aside(_is_long(signed), digest_of, signed.document)
         try:
             head = await self._proven(signed)
+            document = Document(head, signed, digest, 0)
             async with self.keeper.lock:
-                if self._known(head, signed):
+                if self._known(document):
                     return
-                await self._take(neighbour, head, signed)
+                await self._take(neighbour, document)
         except PeerError as error:
-            await self._refused(neighbour, signed, error)
+            await self._refused(neighbour, digest, error)
             raise
         self.keeper.tell()
 
     async def _proven(self, signed: Signed) -> BranchHead:
-        long = len(signed.document) > LONG_DOCUMENT_BYTES
-        return await aside(long, self.keeper.notary.check_branch, signed)
+        return await aside(_is_long(signed), self.keeper.notary.check_branch, signed)
 
-    def _known(self, head: BranchHead, signed: Signed) -> bool:
+    def _known(self, document: Document) -> bool:
+        head = document.head
         held = self.keeper.held_of(head.issuer)
         if held is None or head.version > held.version:
             return False
-        if head.version == held.version and signed.digest == held.digest:
+        if head.version == held.version and document.digest == held.digest:
             return True
         raise ConflictError(
             f"directory of {head.issuer}: version {head.version}, held here: {held.version}"
         )
 
-    async def _take(self, neighbour: NodeId, head: BranchHead, signed: Signed) -> None:
-        keeper, now = self.keeper, self.keeper.clock.now()
+    async def _take(self, neighbour: NodeId, document: Document) -> None:
+        keeper, now, head = self.keeper, self.keeper.clock.now(), document.head
         self._require_timely(head, now)
         self._require_way(neighbour, head)
-        made = await keeper.workshop.make(keeper.work(now, heard=signed.document))
-        document = Document(head, signed, made.heard)
+        made = await keeper.workshop.make(keeper.work(now, heard=document.signed.document))
+        document = replace(document, agencies=made.heard)
         written = keeper.written(made, now, f"node:{head.issuer}")
         await keeper.commit(made, replace(written, documents=(document,), heard_from=neighbour))
 
@@ -88,7 +90,7 @@ class DirectoryEar:
                 "wrong-node", f"a directory of {head.issuer} does not come from {neighbour}"
             )
 
-    async def _refused(self, neighbour: NodeId, signed: Signed, error: PeerError) -> None:
+    async def _refused(self, neighbour: NodeId, digest: Digest, error: PeerError) -> None:
         reason = (
             error.reason
             if isinstance(error, SignatureError)
@@ -96,7 +98,7 @@ class DirectoryEar:
         )
         log.warning("directory-refused", neighbour=neighbour, reason=reason, error=str(error)[:300])
         now = self.keeper.clock.now()
-        await self.keeper.journal.refused(neighbour, reason, signed.digest, now)
+        await self.keeper.journal.refused(neighbour, reason, digest, now)
 
     async def regain(self, neighbour: NodeId, signed: Signed) -> None:
         """A neighbour has a newer word of this very node, which was restored since: taken back as it was."""
@@ -112,6 +114,10 @@ class DirectoryEar:
             await keeper.commit(made, replace(written, heard_from=neighbour))
         log.warning("directory-regained", neighbour=neighbour, version=head.version)
         keeper.tell()
+
+
+def _is_long(signed: Signed) -> bool:
+    return len(signed.document) > LONG_DOCUMENT_BYTES
 
 
 _WORDS: dict[type, str] = {ConflictError: "rolled-back", AccessError: "not-ours-to-hear"}

@@ -33,7 +33,7 @@ from relay.delivery.directory.ports import (
     Workshop,
     Written,
 )
-from relay.delivery.directory.preparing import Made, Work
+from relay.delivery.directory.preparing import Issued, Made, Work
 from relay.model import NodeId, Signed
 from relay.routing.composing import Layer
 from relay.routing.directory import Directory
@@ -159,14 +159,12 @@ class DirectoryKeeper:
     async def commit(self, made: Made, written: Written) -> None:
         """Durable, then in force; under the lock."""
         if made.issued is not None:
-            head, content = made.issued.head, made.issued.content
-            signed = await asyncio.to_thread(self.notary.sign_branch, head, content, written.at)
-            own = Document(head, signed, made.issued.agencies)
+            own = await asyncio.to_thread(self._sign, made.issued, written.at)
             written = replace(written, documents=(*written.documents, own))
         await self.journal.write(written)
         for one in written.documents:
             head = one.head
-            held = Held(head.issuer, head.version, one.signed.digest, head.expires_at)
+            held = Held(head.issuer, head.version, one.digest, head.expires_at)
             self._held[head.issuer] = held
         self._as_of = written.as_of
         self.directory.become(made.book)
@@ -174,6 +172,10 @@ class DirectoryKeeper:
             log.warning("directory", remark=remark)
         if made.changed:
             log.info("directory-changed", version=made.book.version, agencies=made.changed)
+
+    def _sign(self, issued: Issued, at: datetime) -> Document:
+        signed = self.notary.sign_branch(issued.head, issued.content, at)
+        return Document(issued.head, signed, signed.digest, issued.agencies)
 
     def tell(self) -> None:
         for listener in self.listeners:

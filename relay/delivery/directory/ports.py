@@ -73,6 +73,8 @@ class Document:
 
     head: BranchHead
     signed: Signed
+    digest: Digest
+    """Of tens of megabytes: found out once, beside the event loop."""
     agencies: int
     """How many it speaks of."""
 

@@ -24,7 +24,7 @@ def unsound(directory: Directory, listing: Listing, here: str) -> Iterator[str]:
         opens, closes = agency.valid_from, agency.valid_to
         if opens is not None and closes is not None and opens >= closes and not agency.deleted:
             yield f"agency {agency.code}: closes on {closes}, but opens on {opens}"
-        if set(agency.successors) & set(agency.forms):
+        if agency.successors and set(agency.successors) & set(agency.forms):
             yield f"agency {agency.code}: is its own successor"
         yield from _taken(directory.find, agency)
 

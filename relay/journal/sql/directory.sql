@@ -35,6 +35,12 @@ INSERT OR REPLACE INTO directory_own VALUES (?, ?, ?)
 -- name: put_ledger
 INSERT OR REPLACE INTO directory_ledger VALUES (?, ?, ?, ?, ?, ?, ?)
 
+-- name: any_own
+SELECT EXISTS (SELECT 1 FROM directory_own WHERE code BETWEEN ?1 AND ?2 AND change < ?3)
+
+-- name: any_ledger
+SELECT EXISTS (SELECT 1 FROM directory_ledger WHERE code BETWEEN ?1 AND ?2 AND change < ?3)
+
 -- name: forget_own
 DELETE FROM directory_own WHERE code BETWEEN ?1 AND ?2 AND change < ?3
 AND EXISTS (SELECT 1 FROM directory_own later WHERE later.code = directory_own.code AND later.change = ?3)
