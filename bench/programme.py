@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import hop
 from bench.axis import Axis, axis
 from bench.backlog import Intake, Window, backlog
+from bench.directory import Listed, directory
 from bench.express import Express, express
 from bench.idle import Idle, idle
 from bench.line import Latency, latency, line
@@ -34,6 +35,7 @@ class Part(StrEnum):
     LATENCY = "latency"
     IDLE = "idle"
     AXIS = "axis"
+    DIRECTORY = "directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,14 @@ class Effort:
     saturate: float
     latency: float
     idle: float
+    agencies: int
+    """In the directory that is imported."""
 
 
-QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0)
-FULL = Effort(3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 1_000_000, 8.0, 30.0, 30.0)
+QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0, 10_000)
+FULL = Effort(
+    3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 1_000_000, 8.0, 30.0, 30.0, 125_000
+)
 
 
 @dataclass(slots=True)
@@ -79,6 +85,7 @@ class Results:
     idle: Idle | None = None
     axis: tuple[list[Axis], list[Axis]] | None = None
     """Alone, with many documents in the journal."""
+    directory: Listed | None = None
 
 
 async def measure(
@@ -96,6 +103,8 @@ async def measure(
     await _queues(results, parts, effort, folder, say)
     if Part.AXIS in parts:
         results.axis = await axis(folder, effort.handed_over, effort.repeat, effort.window, say)
+    if Part.DIRECTORY in parts:
+        results.directory = await directory(folder, effort.agencies, say)
     if not {Part.LATENCY, Part.IDLE}.isdisjoint(parts):
         async with line(folder) as four:
             if Part.LATENCY in parts:

@@ -191,8 +191,7 @@ def accepted_branches() -> Cases:
     yield "w9.7--listed-and-below-what-is-listed", write_branch(branch(PROVINCE, COMMUNE, sub))
     old = replace(DISTRICT, valid_to=None, successors=(), deleted=False)
     yield "w9.7--both-forms-below-its-own", write_branch(branch(old))
-    below = (NodeEntry(N("xb"), Tier.COMMUNE, N("xa")), *TREE[2:])
-    below = tuple(sorted(below, key=lambda one: one.node_id))
+    below = (*TREE[2:], NodeEntry(N("xb"), Tier.COMMUNE, N("xa")))
     new = replace(COMMUNE, node=N("xb"))
     yield "w9.6--a-new-node-below-it", write_branch(branch(new, nodes=below))
 
