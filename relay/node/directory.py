@@ -25,13 +25,15 @@ from relay.transport.nodes.directory_client import DirectoryClient
 def make_directory_desk(ground: Ground, doubted: Callable[[], bool]) -> DirectoryDesk:
     section, journal = ground.settings.directory, ground.settings.node.data_dir / DATABASE
     table = DirectoryTable(ground.journal, ground.node, journal)
+    workshop = NodeWorkshop(journal)
+    workshop.sweep()
     keeper = DirectoryKeeper(
         ground.node,
         ground.directory,
         ground.settings.make_seed(),
         table,
         ground.notary,
-        NodeWorkshop(journal),
+        workshop,
         ground.clock,
         section.valid_for,
         doubted,

@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
@@ -38,6 +39,7 @@ from relay.journal.directory_stored import are_many, read_stored
 
 MANY = 2000
 """Agencies whose preparing takes about as long as a process takes to start."""
+NICE = 5
 MANY_BYTES = 512 * 1024
 """Of a table or document."""
 _TOLD: dict[type[RelayError], Callable[[Any], tuple[object, ...]]] = {
@@ -47,7 +49,7 @@ _TOLD: dict[type[RelayError], Callable[[Any], tuple[object, ...]]] = {
     JournalError: lambda error: (str(error),),
 }
 """What each refusal is made of, so that it can be raised again on the other side."""
-WORK, MADE = "work", "made"
+FOLDER, WORK, MADE = "directory-", "work", "made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class NodeWorkshop:
 
     journal: Path
     """The journal's file."""
+
+    def sweep(self) -> None:
+        """What a node that was killed left of its work; before anything is made."""
+        for folder in self.journal.parent.glob(f"{FOLDER}*"):
+            rmtree(folder)
 
     async def make(self, work: Work) -> Made:
         if await asyncio.to_thread(self._is_large, work):
@@ -69,7 +76,7 @@ class NodeWorkshop:
         return many or longest > MANY_BYTES or are_many(self.journal, MANY)
 
     async def _make_apart(self, work: Work) -> Made:
-        with TemporaryDirectory(dir=self.journal.parent, prefix="directory-") as place:
+        with TemporaryDirectory(dir=self.journal.parent, prefix=FOLDER) as place:
             folder = Path(place)
             await asyncio.to_thread(_write, folder / WORK, (self.journal, work))
             await _run(folder)
@@ -109,9 +116,11 @@ def _read(path: Path) -> Any:
 
 
 def _main(folder: Path) -> None:
-    """Without the collector: a million records that all stay are walked through for nothing."""
-    gc.disable()
+    """After everything that carries documents; and without the collector, which would walk through a
+    million records that all stay."""
+    os.nice(NICE)
     os.umask(0o077)
+    gc.disable()
     journal, work = cast("tuple[Path, Work]", _read(folder / WORK))
     try:
         made: object = _make(journal, work)

@@ -110,12 +110,8 @@ class Book:
     def rows(self, since: int = 0) -> Iterator[Row]:
         """Every record, in the order of codes; with `since` those changed after that version, the longest
         ago first."""
-        if not since:
-            for place, line in enumerate(self.records.walk()):
-                yield self._row(place, line.decode())
-            return
-        for place in self._changed_after(since):
-            yield self._row(place, self.records.at(place))
+        for place, line in self._places(since):
+            yield self._row(place, line)
 
     def walk(self, since: int = 0) -> Iterator[tuple[Agency, Stamp | None]]:
         for place, line in self._places(since):
@@ -123,7 +119,7 @@ class Book:
 
     def _places(self, since: int) -> Iterator[tuple[int, str]]:
         if since:
-            return ((place, self.records.at(place)) for place in self._changed_after(since))
+            return self.records.several(self._changed_after(since))
         return ((place, line.decode()) for place, line in enumerate(self.records.walk()))
 
     def _changed_after(self, version: int) -> Iterator[int]:

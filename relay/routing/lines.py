@@ -53,6 +53,15 @@ class Lines:
         """The line at this place."""
         return self.block(number // BLOCK)[number % BLOCK].decode()
 
+    def several(self, places: Iterable[int]) -> Iterator[tuple[int, str]]:
+        """The lines at these places; neighbours share what it takes to find them."""
+        number, lines = -1, list[bytes]()
+        for place in places:
+            if place // BLOCK != number:
+                number = place // BLOCK
+                lines = self.block(number)
+            yield place, lines[place % BLOCK].decode()
+
     def walk(self, first: int = 0) -> Iterator[bytes]:
         """From this place on; every few lines are one small copy."""
         skipped = first % BLOCK
