@@ -68,6 +68,9 @@ class Step:
     seconds: float
     waits: Waits | None
     rss_mib: float
+    """Afterwards."""
+    rss_peak_mib: float
+    """Since its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ async def directory(folder: Path, count: int, say: Callable[[str], None]) -> Lis
         await up(network, here)
         before = observe.usage(pid(here)).rss_mib
         steps = [step async for step in _steps(network, count, content, agencies[0], say)]
-        peak = max(step.rss_mib for step in steps)
+        peak = max(step.rss_peak_mib for step in steps)
         return Listed(count, len(content) / (1 << 20), tuple(steps), before, peak, lookups)
 
 
@@ -118,7 +121,8 @@ async def _steps(
             began = time.monotonic()
             await work
             seconds = time.monotonic() - began
-        step = Step(what, seconds, _waits(waits), observe.usage(pid(node)).rss_peak_mib)
+        usage = observe.usage(pid(node))
+        step = Step(what, seconds, _waits(waits), usage.rss_mib, usage.rss_peak_mib)
         say(f"{what}: {seconds:.2f} s, longest wait {step.waits.most if step.waits else 0:.0f} ms")
         return step
 
@@ -141,7 +145,8 @@ async def _steps(
     seconds = time.monotonic() - began
     await asyncio.sleep(1)
     say(f"start: {seconds:.2f} s")
-    yield Step("start", seconds, None, observe.usage(pid(here)).rss_peak_mib)
+    usage = observe.usage(pid(here))
+    yield Step("start", seconds, None, usage.rss_mib, usage.rss_peak_mib)
 
 
 # ------------------------------------------------------------ what is asked

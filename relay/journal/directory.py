@@ -21,19 +21,19 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from relay.agencies import Agency
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.directory.ports import Held, Request, RequestKind, RequestState, Written
-from relay.errors import NotPossibleError, QuotaError
+from relay.errors import QuotaError
+from relay.journal.directory_requests import ask, decide, request_of
 from relay.journal.directory_stored import SQL, document_of, packed, read_view, tree_text
-from relay.journal.rows import chunks, instant, maybe_instant, ms
+from relay.journal.rows import chunks, instant, ms
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
 from relay.model import AgencyCode, Digest, NodeId, Signed
 from relay.routing.book import Book, Row
-from relay.routing.stored import stored_agency, stored_text
 
 AT_ONCE = 1000
 """Records in one transaction: some five milliseconds of the writer."""
@@ -112,10 +112,10 @@ class DirectoryTable:
 
     async def request(self, request_id: int) -> Request | None:
         rows = await self.journal.rows(SQL["request"], (request_id,))
-        return _request(rows[0]) if rows else None
+        return request_of(rows[0]) if rows else None
 
     async def pending(self, after: int, limit: int) -> list[Request]:
-        return [_request(row) for row in await self.journal.rows(SQL["pending"], (after, limit))]
+        return [request_of(row) for row in await self.journal.rows(SQL["pending"], (after, limit))]
 
     async def reject(self, request_id: int, by: str, why: str, at: datetime) -> None:
         await self.journal.perform(
@@ -235,80 +235,3 @@ def _entries(node: NodeId, written: Written) -> Iterator[bytes]:
         yield entry(AuditEvent.DIRECTORY_CHANGED, written.at, node, agencies=codes, **told)
     for names in chunks([one.node_id for one in made.nodes]):
         yield entry(AuditEvent.DIRECTORY_CHANGED, written.at, node, nodes=names, **told)
-
-
-def ask(
-    tx: Transaction,
-    node: NodeId,
-    systemid: str,
-    kind: RequestKind,
-    agency: Agency,
-    at: datetime,
-    most: int,
-) -> Request | QuotaError:
-    """A quota is no error to the writer, which would run the whole batch again for it."""
-    newest = tx.run(SQL["newest_of"], systemid, agency.code).fetchone()
-    if newest is not None:
-        before = _request(newest)
-        same = before.kind is kind and before.agency == agency
-        if same and before.state is not RequestState.REJECTED:
-            return before
-    if tx.run(SQL["count_pending"]).fetchone()[0] >= most:
-        return QuotaError(
-            "registrations", f"{most} registrations wait for an operator, limit {most}"
-        )
-    row = tx.run(SQL["ask"], systemid, kind, agency.code, stored_text(agency), ms(at)).lastrowid
-    tx.record(
-        entry(
-            AuditEvent.REGISTRATION_ASKED,
-            at,
-            node,
-            by=f"system:{systemid}",
-            type=kind,
-            agencies=[agency.code],
-            request=row,
-        )
-    )
-    return Request(row or 0, systemid, kind, agency, RequestState.PENDING, at)
-
-
-def decide(
-    tx: Transaction,
-    node: NodeId,
-    request_id: int,
-    state: RequestState,
-    by: str,
-    why: str,
-    at: datetime,
-) -> None:
-    if tx.run(SQL["decide"], request_id, state, ms(at), by, why).rowcount == 0:
-        raise NotPossibleError(f"request {request_id} is decided already")
-    found = tx.run(SQL["request"], request_id).fetchone()
-    tx.record(
-        entry(
-            AuditEvent.REGISTRATION_DECIDED,
-            at,
-            node,
-            by=by,
-            why=why,
-            state=state,
-            type=found[2],
-            agencies=[found[3]],
-            request=request_id,
-        )
-    )
-
-
-def _request(row: Any) -> Request:
-    request_id, systemid, kind, _, record, state, asked_at, decided_at, by, why = row
-    return Request(
-        request_id,
-        systemid,
-        RequestKind(kind),
-        stored_agency(record),
-        RequestState(state),
-        instant(asked_at),
-        maybe_instant(decided_at),
-        by,
-        why,
-    )

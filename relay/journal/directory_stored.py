@@ -68,8 +68,7 @@ def are_many(path: Path, most: int) -> bool:
 def _ledger(database: sqlite3.Connection) -> Iterator[Row]:
     """In the order of codes, the newest of each."""
     last: Row | None = None
-    for values in database.execute(SQL["ledger"]):
-        row = Row(*values)
+    for row in map(Row._make, database.execute(SQL["ledger"])):
         if last is not None and last.code != row.code:
             yield last
         last = row

@@ -6,8 +6,8 @@ Touches: nothing. Trusts: what it reads, which only `stored_text` wrote.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from relay.agencies import Agency
 from relay.model import AgencyCode, NodeId, Tier
@@ -17,8 +17,7 @@ _quoted = json.encoder.encode_basestring
 _read = json.JSONDecoder().raw_decode
 
 
-@dataclass(frozen=True, slots=True)
-class Essence:
+class Essence(NamedTuple):
     """What an index needs of a record."""
 
     code: AgencyCode

@@ -61,7 +61,10 @@ def results() -> Results:
         directory=Listed(
             125_000,
             15.0,
-            (Step("import", 9.0, Waits(1.0, 4.0, 12.0), 190.0), Step("start", 2.0, None, 130.0)),
+            (
+                Step("import", 9.0, Waits(1.0, 4.0, 12.0), 120.0, 190.0),
+                Step("start", 2.0, None, 125.0, 130.0),
+            ),
             90.0,
             190.0,
             {"next hop": 8.0},

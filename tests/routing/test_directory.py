@@ -15,12 +15,12 @@ from relay.model import AgencyCode, NodeId, Reason, Tier
 from relay.routing.composing import Layer, compose
 from relay.routing.directory import Directory
 from relay.routing.listing import (
-    COLUMNS,
     read_csv,
     read_json,
     write_csv,
 )
 from relay.routing.next_hop import Here, NoRoute, Place, Via, next_hop
+from relay.routing.rows import COLUMNS
 from relay.routing.stored import stored_agency, stored_text
 
 N, C = NodeId, AgencyCode

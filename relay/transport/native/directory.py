@@ -15,7 +15,8 @@ from relay.delivery.directory.explaining import explain
 from relay.delivery.directory.ports import Changed, Explained, Request, RequestState
 from relay.delivery.ports import Caller
 from relay.errors import EnvelopeError, NotFoundError
-from relay.routing.listing import READERS, Table, row_of
+from relay.routing.listing import READERS, Table
+from relay.routing.rows import row_of
 from relay.transport.native.asking import (
     LARGEST,
     body,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -88,7 +89,7 @@ async def test_a_process_that_is_ended_leaves_nothing(
     shop: NodeWorkshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller is told to come again, and may."""
-    monkeypatch.setattr(workshop.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(OverloadError, match="ended with 1"):
         await shop.make(replace(WORK, table=_table()))
     assert not list(shop.journal.parent.glob("directory-*"))
