@@ -49,6 +49,7 @@ def _step_json(step: Step) -> dict[str, Any]:
     return {
         "what": step.what,
         "seconds": round(step.seconds, 3),
+        "cpu_seconds": round(step.cpu_seconds, 2),
         "wait_p50_ms": None if waits is None else round(waits.p50, 2),
         "wait_p99_ms": None if waits is None else round(waits.p99, 2),
         "wait_most_ms": None if waits is None else round(waits.most, 2),
@@ -62,13 +63,13 @@ def _steps(one: Listed) -> Table:
         title=f"{one.agencies:,} agencies ({one.table_mib:.1f} MiB of CSV; "
         f"RSS before {one.rss_before_mib:.0f} MiB)"
     )
-    for name in ("step", "s", "asked meanwhile p50, p99, most ms", "RSS, its peak MiB"):
+    for name in ("step", "s", "CPU s", "asked meanwhile p50, p99, most ms", "RSS, its peak MiB"):
         table.add_column(name, justify="left" if name == "step" else "right")
     for step in one.steps:
         waits = step.waits
         asked = "" if waits is None else f"{waits.p50:.1f}, {waits.p99:.1f}, {waits.most:.1f}"
         rss = f"{step.rss_mib:.0f}, {step.rss_peak_mib:.0f}"
-        table.add_row(step.what, f"{step.seconds:.2f}", asked, rss)
+        table.add_row(step.what, f"{step.seconds:.2f}", f"{step.cpu_seconds:.2f}", asked, rss)
     return table
 
 

@@ -12,6 +12,7 @@ from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.keeping import DirectoryKeeper
 from relay.delivery.directory.passing import DirectoryCourier
+from relay.delivery.directory.preparing import Seed
 from relay.delivery.directory.succession import speaks_for
 from relay.journal.directory import DirectoryTable
 from relay.journal.store import DATABASE
@@ -30,7 +31,7 @@ def make_directory_desk(ground: Ground, doubted: Callable[[], bool]) -> Director
     keeper = DirectoryKeeper(
         ground.node,
         ground.directory,
-        ground.settings.make_seed(),
+        Seed.of(ground.settings.make_seed()),
         table,
         ground.notary,
         workshop,

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any, cast
 
 from relay.delivery.directory.preparing import Made, Work, prepare
@@ -41,7 +41,7 @@ MANY = 2000
 """Agencies whose preparing takes about as long as a process takes to start."""
 NICE = 5
 MANY_BYTES = 512 * 1024
-"""Of a table or document."""
+"""Of a table, a document or what the configuration lists."""
 _TOLD: dict[type[RelayError], Callable[[Any], tuple[object, ...]]] = {
     DirectoryError: lambda error: (error.problems,),
     SignatureError: lambda error: (error.reason, str(error)),
@@ -71,16 +71,18 @@ class NodeWorkshop:
 
     def _is_large(self, work: Work) -> bool:
         table = b"" if work.table is None else work.table.content
-        longest = max(len(one or b"") for one in (table, work.heard, work.regained))
-        many = len(work.seed.agencies) + len(work.agencies) > MANY
-        return many or longest > MANY_BYTES or are_many(self.journal, MANY)
+        words = (work.seed.records, table, work.heard or b"", work.regained or b"")
+        return max(map(len, words)) > MANY_BYTES or are_many(self.journal, MANY)
 
     async def _make_apart(self, work: Work) -> Made:
-        with TemporaryDirectory(dir=self.journal.parent, prefix=FOLDER) as place:
-            folder = Path(place)
+        """Files of tens of megabytes are not even removed in the event loop."""
+        folder = Path(await asyncio.to_thread(mkdtemp, dir=self.journal.parent, prefix=FOLDER))
+        try:
             await asyncio.to_thread(_write, folder / WORK, (self.journal, work))
             await _run(folder)
             found = await asyncio.to_thread(_read, folder / MADE)
+        finally:
+            await asyncio.to_thread(rmtree, folder)
         if isinstance(found, Made):
             return found
         kind, told = found

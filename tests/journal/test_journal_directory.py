@@ -14,7 +14,7 @@ import pytest
 from relay.agencies import Agency, NodeEntry
 from relay.audit.entries import parse
 from relay.delivery.directory.ports import Written
-from relay.delivery.directory.preparing import Made, Stored, Work, prepare
+from relay.delivery.directory.preparing import Made, Seed, Stored, Work, prepare
 from relay.errors import JournalError
 from relay.journal.directory import AT_ONCE, DirectoryTable
 from relay.journal.directory_stored import document_of, packed, read_stored
@@ -27,7 +27,7 @@ from tests.journal.conftest import AT, NODE
 
 TOP = NodeId("tw")
 NODES = (NodeEntry(TOP, Tier.CENTRAL), NodeEntry(NODE, Tier.COMMUNE, TOP))
-SEED = Layer(None, NODES, ())
+SEED = Seed.of(Layer(None, NODES, ()))
 
 
 def _agencies(count: int, name: str = "Xã") -> tuple[Agency, ...]:
@@ -133,7 +133,7 @@ async def test_what_has_left_the_view_stays_as_a_tombstone(
     seed = Layer(None, NODES, _agencies(2))
 
     async def seen(layer: Layer) -> Made:
-        work = Work(NODE, layer, AT, AT.date(), timedelta(days=30))
+        work = Work(NODE, Seed.of(layer), AT, AT.date(), timedelta(days=30))
         made = prepare(work, _stored(tmp_path))
         await table.write(Written(AT, "node", "start", made, "today"))
         return made

@@ -16,7 +16,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Any
 
 import structlog
@@ -33,12 +32,10 @@ from relay.delivery.directory.ports import (
     Workshop,
     Written,
 )
-from relay.delivery.directory.preparing import Issued, Made, Work
+from relay.delivery.directory.preparing import Issued, Made, Seed, Work
 from relay.model import NodeId, Signed
-from relay.routing.composing import Layer
 from relay.routing.directory import Directory
 from relay.routing.listing import Table
-from relay.routing.stored import stored_text
 
 log = structlog.get_logger("relay.directory")
 LOOK_AGAIN = timedelta(hours=1)
@@ -52,7 +49,7 @@ class DirectoryKeeper:
 
     here: NodeId
     directory: Directory
-    seed: Layer
+    seed: Seed
     journal: DirectoryJournal
     notary: DirectoryNotary
     workshop: Workshop
@@ -72,7 +69,7 @@ class DirectoryKeeper:
 
     async def start(self) -> None:
         """What the journal has, over the configuration as it is now. Before anything is served."""
-        self._said = await asyncio.to_thread(_digest, self.seed)
+        self._said = self.seed.digest
         self._held = {held.issuer: held for held in await self.journal.held()}
         book = await self.journal.view(self.as_of(self.clock.now()))
         if book is None:
@@ -180,16 +177,6 @@ class DirectoryKeeper:
     def tell(self) -> None:
         for listener in self.listeners:
             listener()
-
-
-def _digest(seed: Layer) -> str:
-    """Of all that the configuration says."""
-    hashed = blake2b(digest_size=16)
-    for entry in seed.nodes:
-        hashed.update(f"{entry.node_id} {entry.tier} {entry.parent}\n".encode())
-    for agency in seed.agencies:
-        hashed.update(f"{stored_text(agency)}\n".encode())
-    return hashed.hexdigest()
 
 
 def _until_next_look(now: datetime) -> float:

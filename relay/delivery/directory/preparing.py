@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
 from itertools import islice
 
 from relay.agencies import Agency, NodeEntry
@@ -51,11 +52,35 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Seed:
+    """What the configuration says, packed: a node keeps it as long as it runs."""
+
+    nodes: tuple[NodeEntry, ...]
+    records: bytes
+    """A line for each agency, as stored_text writes it."""
+
+    @classmethod
+    def of(cls, layer: Layer) -> Seed:
+        return cls(layer.nodes, "\n".join(map(stored_text, layer.agencies)).encode())
+
+    def layer(self) -> Layer:
+        lines = self.records.decode().split("\n") if self.records else []
+        return Layer(None, self.nodes, tuple(map(stored_agency, lines)))
+
+    @property
+    def digest(self) -> str:
+        hashed = blake2b(self.records, digest_size=16)
+        for entry in self.nodes:
+            hashed.update(f"\n{entry.node_id} {entry.tier} {entry.parent}".encode())
+        return hashed.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What is to be seen anew, and what comes to what the journal has."""
 
     here: NodeId
-    seed: Layer
+    seed: Seed
     at: datetime
     on: date
     valid_for: timedelta
@@ -144,7 +169,7 @@ def _sources(work: Work, stored: Stored) -> Sources:
     own = map(stored_agency, stored.own)
     return Sources(
         work.here,
-        work.seed,
+        work.seed.layer(),
         own={agency.code: agency for agency in own},
         nodes={entry.node_id: entry for entry in stored.nodes},
         branches={branch.issuer: branch for branch in branches},

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from relay.agencies import Agency, NodeEntry
-from relay.delivery.directory.preparing import Work
+from relay.delivery.directory.preparing import Seed, Work
 from relay.errors import DirectoryError, OverloadError, SignatureError, WireError
 from relay.journal.migrate import migrate
 from relay.model import AgencyCode, NodeId, Tier
@@ -28,7 +28,7 @@ from relay.wire.branch import Branch, write_branch
 TW, TINH = NodeId("tw"), NodeId("tinh")
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
 NODES = (NodeEntry(TW, Tier.CENTRAL), NodeEntry(TINH, Tier.PROVINCE, TW))
-SEED = Layer(None, NODES, (Agency(AgencyCode("H01"), "Tỉnh", Tier.PROVINCE, TINH),))
+SEED = Seed.of(Layer(None, NODES, (Agency(AgencyCode("H01"), "Tỉnh", Tier.PROVINCE, TINH),)))
 WORK = Work(TINH, SEED, AT, date(2026, 11, 23), timedelta(days=30))
 MANY = 2500
 
