@@ -40,6 +40,8 @@ from relay.journal.directory_stored import are_many, read_stored
 MANY = 2000
 """Agencies whose preparing takes about as long as a process takes to start."""
 NICE = 5
+LONGEST_SECONDS = 900.0
+"""Other changes wait for it."""
 MANY_BYTES = 512 * 1024
 """Of a table, a document or what the configuration lists."""
 _TOLD: dict[type[RelayError], Callable[[Any], tuple[object, ...]]] = {
@@ -94,7 +96,10 @@ async def _run(folder: Path) -> None:
         sys.executable, "-m", __name__, str(folder), stdin=asyncio.subprocess.DEVNULL
     )
     try:
-        code = await child.wait()
+        async with asyncio.timeout(LONGEST_SECONDS):
+            code = await child.wait()
+    except TimeoutError:
+        raise OverloadError(f"preparing the directory took over {LONGEST_SECONDS:g} s") from None
     finally:
         if child.returncode is None:
             child.kill()

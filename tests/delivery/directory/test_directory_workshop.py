@@ -95,6 +95,22 @@ async def test_a_process_that_is_ended_leaves_nothing(
     assert not list(shop.journal.parent.glob("directory-*"))
 
 
+async def test_a_process_that_does_not_end_is_ended(
+    shop: NodeWorkshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other changes wait for it, but not for ever."""
+    hanging, number = tmp_path / "hanging", tmp_path / "number"
+    hanging.write_text(f"#!/bin/sh\necho $$ > {number}\nexec sleep 600\n")
+    hanging.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(hanging))
+    monkeypatch.setattr(workshop, "LONGEST_SECONDS", 0.5)
+    with pytest.raises(OverloadError, match="took over"):
+        await shop.make(replace(WORK, table=_table()))
+    if number.exists():  # on a very busy machine it had not begun
+        assert not Path(f"/proc/{number.read_text().strip()}").exists()
+    assert not list(tmp_path.glob("directory-*"))
+
+
 async def test_what_a_killed_node_left_is_swept_away(shop: NodeWorkshop) -> None:
     """And nothing else."""
     left, kept = (shop.journal.parent / name for name in ("directory-x1", "payloads"))
