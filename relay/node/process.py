@@ -1,13 +1,12 @@
 """The process that a node is: until it is told to stop, or something of ours fails.
 
-Touches: signals, the allocator, the collector, the log's configuration; ends the process.
+Touches: signals, the collector, the log's configuration; ends the process.
 Raises:  SettingsError, JournalError before anything is served.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import os
 import signal
@@ -27,9 +26,6 @@ EXIT_FAULT = 70
 """sysexits EX_SOFTWARE: a background task failed, so that a supervisor starts the node again."""
 CLOSING_SECONDS = 10.0
 """What closing may take after the drain: more means a disk that does not answer."""
-LARGE_BLOCK_BYTES = 1 << 20
-_M_MMAP_THRESHOLD = -3
-"""As malloc.h has it."""
 
 
 def serve(config: Path) -> int:
@@ -54,7 +50,6 @@ async def _run_until_told(settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, tell, number)
-    _settle_allocator()
     await node.start()
     _settle_collector()
     await told.wait()
@@ -63,15 +58,6 @@ async def _run_until_told(settings: Settings) -> int:
     await node.stop()
     log.info("node stopped", node=settings.node.id)
     return EXIT_FAULT if node.failed else 0
-
-
-def _settle_allocator() -> None:
-    """Large blocks go back to the system when they are freed. Of itself glibc keeps blocks of up to 32 MB
-    once one of that size was freed, in pieces: a hundred megabytes after a large directory. Another
-    library's allocator has no such word, and is left as it is."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 def _settle_collector() -> None:
