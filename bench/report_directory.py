@@ -17,7 +17,7 @@ EXPLAINED = """\
 A directory imported at a province's node (names with diacritics, both forms of the codes), asked, listed,
 handed to the node above, and started with. Beside each step somebody asks the node for /healthz every
 2 ms: what the longest answer took beyond an idle node's is how long the event loop was held, or this
-machine was busy. RSS is the node's; what prepares a large change is a process of its own, of some 400 MiB."""
+machine was busy. RSS is the node's; what prepares a large change is a process of its own, of some 500 MiB."""
 
 
 def shown(results: Results) -> Iterator[str | Table]:

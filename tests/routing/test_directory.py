@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -198,6 +199,10 @@ def test_csv_and_the_journals_text_give_back_what_they_were_given(agencies: list
     """Names with commas, quotes and any letter."""
     assert list(read_csv("".join(write_csv(agencies))).agencies) == agencies
     assert [stored_agency(stored_text(one)) for one in agencies] == agencies
+    for text in map(
+        stored_text, agencies
+    ):  # as earlier versions wrote it, or all would seem changed
+        assert text == json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
 
 
 @given(st.text(max_size=200))
