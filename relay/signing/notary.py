@@ -51,7 +51,7 @@ from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import signer_of
-from relay.wire.branch import Branch
+from relay.wire.branch import BranchHead
 from relay.wire.carry import Manifest
 
 P = ParamSpec("P")
@@ -255,10 +255,10 @@ class NodeNotary:
     def check_carry(self, signed: Signed, at: datetime) -> Manifest:
         return verify_carry(signed, self.trust, at, self._require_node)
 
-    def sign_branch(self, branch: Branch, at: datetime) -> Signed:
-        return sign_branch(branch, self.signer, at)
+    def sign_branch(self, head: BranchHead, content: bytes, at: datetime) -> Signed:
+        return sign_branch(head, content, self.signer, at)
 
-    def check_branch(self, signed: Signed) -> Branch:
+    def check_branch(self, signed: Signed) -> BranchHead:
         return verify_branch(signed, self.trust, None, self._require_node)
 
 

@@ -33,6 +33,7 @@ from relay.wire import values
 from relay.wire.values import element, optional
 
 LIMIT_BYTES = 64 << 20
+HEAD_BYTES = 1024
 AGENCY_LIMIT = 200_000
 NODE_LIMIT = 20_000
 SUCCESSOR_LIMIT = 64
@@ -91,6 +92,19 @@ class Branch:
     agencies: tuple[Agency, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BranchHead:
+    """What stands before the records: enough to judge whether the rest is to be read."""
+
+    issuer: NodeId
+    version: int
+    issued_at: datetime
+    expires_at: datetime
+
+    def parts(self) -> tuple[NodeId, int, datetime, datetime]:
+        return self.issuer, self.version, self.issued_at, self.expires_at
+
+
 def write_branch(branch: Branch) -> bytes:
     """The one canonical form of `branch`, whatever the order of its parts."""
     _check_counts(len(branch.nodes), len(branch.agencies))
@@ -122,13 +136,18 @@ def binds_certificates(content: bytes) -> bool:
     return b"<Certificate>" in content
 
 
-def head_of(content: bytes) -> Branch:
-    """Issuer, version and times alone, of a document that was read whole before."""
-    head = _HEAD.match(content[:1024].decode("utf-8", "replace"))
-    if head is None:
-        raise WireError("the stored Directory has no head")
-    issued, expires = values.instant(head[3], "Issued"), values.instant(head[4], "Expires")
-    return Branch(NodeId(head[1]), int(head[2]), issued, expires, (), ())
+def read_head(content: bytes) -> BranchHead:
+    """Of these bytes, whatever comes behind it."""
+    if len(content) > LIMIT_BYTES:
+        raise WireError(f"Directory of {len(content)} bytes, limit {LIMIT_BYTES} bytes")
+    return _head(_HEAD.match(content[:HEAD_BYTES].decode("utf-8", "replace")))
+
+
+def _head(found: re.Match[str] | None) -> BranchHead:
+    if found is None:
+        raise WireError(f"the root is not Directory of {values.NAMESPACE}, in canonical form")
+    issued, expires = values.instant(found[3], "Issued"), values.instant(found[4], "Expires")
+    return BranchHead(NodeId(found[1]), int(found[2]), issued, expires)
 
 
 def read_branch(content: bytes) -> Branch:
@@ -139,20 +158,19 @@ def read_branch(content: bytes) -> Branch:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise WireError("Directory is not UTF-8") from None
-    head = _HEAD.match(text)
-    if head is None:
-        raise WireError(f"the root is not Directory of {values.NAMESPACE}, in canonical form")
-    nodes, position = _all(_NODE, text, head.end(), NODE_LIMIT)
+    found = _HEAD.match(text)
+    head = _head(found)
+    nodes, position = _all(_NODE, text, found.end() if found else 0, NODE_LIMIT)
     if not text.startswith(_BETWEEN, position):
         raise WireError(f"no node in canonical form at character {position}")
     agencies, position = _all(_AGENCY, text, position + len(_BETWEEN), AGENCY_LIMIT)
     if not (text.startswith(_END, position) and position + len(_END) == len(text)):
         raise WireError(f"no agency in canonical form at character {position}")
     branch = Branch(
-        issuer=NodeId(head[1]),
-        version=int(head[2]),
-        issued_at=values.instant(head[3], "Issued"),
-        expires_at=values.instant(head[4], "Expires"),
+        issuer=head.issuer,
+        version=head.version,
+        issued_at=head.issued_at,
+        expires_at=head.expires_at,
         nodes=tuple(map(_read_node, nodes)),
         agencies=tuple(map(_read_agency, agencies)),
     )

@@ -17,11 +17,11 @@ from relay.errors import TransportError, WireError
 from relay.model import NodeId, Signed
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.directory import (
-    BODY_LIMIT_BYTES,
     CONTENT_TYPE,
     PATH,
     body_of,
-    signed_of,
+    read_signed,
+    size_of,
 )
 from relay.wire import values
 
@@ -56,11 +56,11 @@ class DirectoryClient:
         return neighbour in self._take_certificates
 
     async def tell(self, neighbour: NodeId, signed: Signed) -> None:
-        await self.nodes.put(neighbour, PATH, body_of(signed), CONTENT_TYPE)
+        await self.nodes.put(neighbour, PATH, body_of(signed), CONTENT_TYPE, size_of(signed))
 
     async def ask_for(self, neighbour: NodeId, issuer: NodeId) -> Signed:
         async with self.nodes.call(neighbour, "GET", f"{PATH}/{issuer}") as response:
-            return signed_of(await _whole(response, BODY_LIMIT_BYTES))
+            return await read_signed(response.content.iter_any())
 
 
 def _listed(one: object) -> tuple[NodeId, int]:

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.directory.keeping import DirectoryKeeper
+from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
 from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
 from relay.delivery.ports import PayloadStore, Refusals
@@ -90,7 +90,7 @@ class NodeFace:
     """Asked before a transfer or an upload is read."""
     may_have_had: Callable[[TransferId], bool] = lambda _: False
     """Of a transfer that is unknown here: whether a restore may have lost it."""
-    directory: DirectoryKeeper | None = None
+    directory: DirectoryEar | None = None
     stapler: Stapler | None = None
     """None where nothing is checked for revocation."""
 

@@ -30,7 +30,7 @@ class Closing:
             replace(one, valid_to=yesterday, successors=(HEIR,)) if one.code == OLD else one
             for one in listed
         ]
-        self.directory.become(Directory(self.directory.nodes.values(), changed))
+        self.directory.become(Directory(self.directory.nodes.values(), changed).book)
 
 
 @pytest.fixture
