@@ -49,6 +49,11 @@ class Kept:
     async def document(self, issuer: NodeId) -> Signed:
         return self.signed
 
+    @property
+    def keeper(self) -> Kept:
+        """It stands for the ear, too."""
+        return self
+
 
 def _courier(wire: Told, *certificates: Digest) -> DirectoryCourier:
     agency = Agency(AgencyCode("H01"), "Tỉnh", Tier.PROVINCE, HERE, certificates=certificates)
