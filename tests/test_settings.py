@@ -21,6 +21,7 @@ from relay.settings.reading import load
 from relay.settings.settings import Settings
 from relay.settings.sound import sound_sections
 from relay.signing import pki
+from relay.signing.trust import Role
 
 SECRET = "s3cret-of-the-dms"
 DIRECTORY = """
@@ -755,3 +756,19 @@ def test_certificates_that_neighbours_would_refuse_are_remarked_on(
 
     assert refused.startswith("keys.sign: neighbours would refuse this certificate: wrong-branch")
     assert anyone.startswith("trust: the issuer of keys.tls names no branch")
+
+
+def test_anchors_may_be_pinned_for_a_role(write: Write, tmp_path: Path) -> None:
+    """In a list of its own; a file that holds no CA is a problem that names the list."""
+    other = pki.init(
+        tmp_path / "other", name="Khác", key=pki.KeyType.P256, now=datetime.now(UTC), days=2
+    )
+    roots = 'roots = ["pki/root/root.pem"]'
+    settings = load(write(changed(roots, f'{roots}\nagency = ["{other}"]')))
+
+    anchors = load_keys(settings, settings.make_directory()).trust.anchors
+
+    assert [name for name, _ in anchors.listed()] == ["roots", "agency"]
+    assert anchors.of(Role.AGENCY) != anchors.of(Role.NODE) == anchors.roots
+    with pytest.raises(SettingsError, match=r"trusted certificate \(node\)"):
+        check(write(changed(roots, f'{roots}\nnode = ["pki/nodes/xa/tls.pem"]')))

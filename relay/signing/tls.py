@@ -16,13 +16,14 @@ import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from relay.errors import SettingsError, SignatureError
 from relay.model import NodeId
 from relay.signing.binding import Binding
-from relay.signing.certificates import Purpose, read_chain, read_leaf, require_purpose
+from relay.signing.certificates import Chain, Purpose, read_chain, read_leaf, require_purpose
 from relay.signing.faults import Fault
 from relay.signing.keys import read_key_file
 from relay.signing.trust import Anchors, Role, TrustStore, certificates_of
@@ -131,7 +132,7 @@ class NodePeers:
 
     def __call__(self, chain: Sequence[bytes]) -> NodeId:
         """Raises SignatureError."""
-        path = self.trust.path(read_chain(chain), self.now(), Purpose.TLS)
+        path = self.trust.path(_read(tuple(chain)), self.now(), Purpose.TLS)
         self.trust.require_unrevoked(path, Purpose.TLS)
         if self.binding is not None:
             self.binding.require_node(path)
@@ -139,6 +140,12 @@ class NodePeers:
         if node is None:
             raise SignatureError(Fault.WRONG_NODE, "the certificate names no node")
         return node
+
+
+@lru_cache(maxsize=1024)
+def _read(chain: tuple[bytes, ...]) -> Chain:
+    """A neighbour's certificates are parsed once, however often they are judged."""
+    return read_chain(chain)
 
 
 def _mutual(context: ssl.SSLContext, certificate: Path, key: Path, roots: Roots) -> None:

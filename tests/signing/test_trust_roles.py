@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -225,3 +226,34 @@ def test_a_circle_leads_nowhere(pki: Any, certify: Any, now: datetime) -> None:
     chain = _chain(pki.node("tw", issuer=two), two, back, one)
 
     assert _reason(pki.trust, chain, now, Purpose.SIGN) == "untrusted"
+
+
+def test_any_bytes_in_a_chain_are_a_refusal_and_never_a_fault(pki: Any, now: datetime) -> None:
+    """One to three bytes changed, put in or taken out, anywhere in the leaf or its issuer: nothing but a
+    SignatureError, unless the chain is the sound one."""
+    limits = x509.NameConstraints([x509.DNSName("example.vn"), x509.RFC822Name("example.vn")], None)
+    issuer = pki.issue(issuer=pki.root, label="CA", ca=True, pathlen=0, extra=limits)
+    names = [x509.DNSName("a.example.vn"), x509.RFC822Name("a@example.vn")]
+    sound = [pki.node("tw", issuer=issuer, names=names).der, issuer.der]
+    pki.trust.judge(read_chain(sound), now, Purpose.SIGN)
+    pick = random.Random(1)
+
+    for _ in range(1500):
+        broken = [_broken(pick, der) if pick.random() < 0.6 else der for der in sound]
+        if broken != sound:
+            with pytest.raises(SignatureError):
+                pki.trust.judge(read_chain(broken), now, Purpose.SIGN)
+
+
+def _broken(pick: random.Random, der: bytes) -> bytes:
+    found = bytearray(der)
+    for _ in range(pick.randint(1, 3)):
+        at = pick.randrange(len(found))
+        match pick.randrange(3):
+            case 0:
+                found[at] ^= pick.randrange(1, 256)
+            case 1:
+                found.insert(at, pick.randrange(256))
+            case _:
+                del found[at]
+    return bytes(found)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from relay.cli.main import app
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.ports import Caller
-from relay.errors import JournalError, SettingsError
+from relay.errors import JournalError, SettingsError, SignatureError, TransportError
 from relay.model import NodeId, digest_of
 from relay.node.node import Node
 from relay.settings.reading import load
@@ -213,6 +213,26 @@ async def test_a_certificate_that_ended_ends_its_connections(running: Running) -
     connections.identify = NodePeers(running.peer.notary.trust, lambda: later)
 
     assert connections.judge_again() == ["xa"]
+
+
+async def test_calls_go_on_over_a_new_connection(running: Running) -> None:
+    """Of the caller's own, too: closed when the node that answers is no longer believed, and not used
+    again while it is not."""
+    peer = running.peer
+    assert await _described(peer) == 200
+    connections = peer.client.connections
+    believed = connections.identify
+
+    def nobody(_: object) -> NodeId:
+        raise SignatureError("untrusted", "no path")
+
+    connections.identify = nobody
+    assert connections.judge_again() == ["tinh"]
+    with pytest.raises(TransportError, match="no path"):
+        await _described(peer)
+
+    connections.identify = believed
+    assert await _described(peer) == 200
 
 
 async def test_a_revoked_certificate_closes_its_connections(running: Running) -> None:
