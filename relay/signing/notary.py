@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from relay.errors import SignatureError
 from relay.model import (
@@ -25,7 +26,7 @@ from relay.model import (
     TransferHeader,
 )
 from relay.signing.binding import Binding
-from relay.signing.certificates import read_chain
+from relay.signing.certificates import Chain, read_chain
 from relay.signing.evidence import (
     sign_branch,
     sign_carry,
@@ -74,7 +75,7 @@ class NodeNotary:
     def _sealed(self, digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
         """Not with a certificate that is known to be revoked: nobody would take it."""
         if self.revocation is not None:
-            path = self.trust.path(read_chain(signer.chain), at, signer.identity.purpose)
+            path = self.trust.path(_chain_of(signer.chain), at, signer.identity.purpose)
             verdict = self.revocation.look(path)
             if verdict.state is RevocationState.REVOKED:
                 raise SignatureError(
@@ -173,3 +174,9 @@ class NodeNotary:
 
     def check_branch(self, signed: Signed) -> Branch:
         return verify_branch(signed, self.trust, None, self._require_node)
+
+
+@lru_cache(maxsize=1024)
+def _chain_of(certificates: tuple[bytes, ...]) -> Chain:
+    """Of the node's own keys: read once."""
+    return read_chain(certificates)

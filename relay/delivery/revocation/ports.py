@@ -154,6 +154,10 @@ class RevocationJournal(StapleJournal, Protocol):
         """Something was judged by these: they stay as long as what was judged."""
         ...
 
+    async def forget(self, before: datetime) -> None:
+        """What was stored before then and served for nothing."""
+        ...
+
     async def newest(self) -> list[Proven]:
         """The newest of each target."""
         ...

@@ -3,7 +3,15 @@ INSERT INTO statements (digest, kind, about, content, certificate, issuer, this_
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING
 
 -- name: drop_older
-DELETE FROM statements WHERE kind = ?1 AND about = ?2 AND this_update < ?3 AND kept = 0
+-- What nothing was judged by; of the rest those that were made while an earlier one of them was in force.
+DELETE FROM statements WHERE kind = ?1 AND about = ?2 AND this_update < ?3 AND (kept = 0 OR EXISTS
+    (SELECT 1 FROM statements s WHERE s.kind = ?1 AND s.about = ?2 AND s.kept = 1
+       AND s.this_update < statements.this_update
+       AND statements.this_update <= coalesce(s.next_update, s.this_update + 86400000)))
+
+-- name: forget
+-- Of certificates that were not met for long, and by which nothing was judged.
+DELETE FROM statements WHERE kept = 0 AND stored_at < ?
 
 -- name: keep
 UPDATE statements SET kept = 1 WHERE digest = ? AND kept = 0

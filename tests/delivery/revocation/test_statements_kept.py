@@ -17,6 +17,7 @@ from relay.errors import SettingsError, SignatureError, TransportError
 from relay.signing import pki
 from relay.signing.certificates import Purpose
 from relay.signing.pki_words import Reason
+from relay.signing.revocation.held import way_of
 from relay.signing.revocation.verdicts import Freshness, RevocationState
 from relay.transport.revocation.fetching import StatementFetcher, allowed
 from tests.delivery.revocation.conftest import Authority, Learner
@@ -279,3 +280,27 @@ async def test_a_development_pki_is_published_on_loopback_only(tmp_path: Path) -
     for url in ("http://10.0.0.1:80", "https://127.0.0.1:1", "http://127.0.0.1", "http://x:1"):
         with pytest.raises(pki.PkiError):
             pki.init(tmp_path, name="x", key=KEY, now=datetime.now(UTC), days=1, publish=url)
+
+
+async def test_what_nothing_rests_on_leaves_the_journal(world: Any, copied: Authority) -> None:
+    """Of statements about one issuer stay the newest, and of those by which something was judged one for
+    each time in force."""
+    learner, table = Learner(world), Learner(world).table
+    path = copied.path("agencies/H01.15.pem", Purpose.AGENCY)
+    made: list[str] = []
+    for hours, used in ((0, True), (2, True), (4, False), (30, True), (31, False), (32, False)):
+        world.late = timedelta(hours=hours)
+        now = world.clock.now()
+        content = copied.crl("branches/tinh-h01/ca", now)
+        proven = learner.held.take_about(way_of(path), content, now)
+        await table.store(proven, now)
+        made.append(proven.digest)
+        if used:
+            await table.keep([proven.digest])
+
+    rows = await world.journal.rows("SELECT digest FROM statements ORDER BY this_update")
+
+    assert [made.index(digest) for (digest,) in rows] == [0, 3, 5]
+    await table.forget(world.clock.now() + timedelta(days=1))
+    rows = await world.journal.rows("SELECT digest FROM statements ORDER BY this_update")
+    assert [made.index(digest) for (digest,) in rows] == [0, 3]
