@@ -22,7 +22,7 @@ Kind = StatementKind
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`about` is the issuer's id for a CRL, the certificate's digest for OCSP. `urls` are those of the
+    """`about` tells targets apart: OCSP by the certificate's digest, CRLs by issuer and place. `urls` are those of the
     certificate that the configuration allows."""
 
     kind: Kind
@@ -34,7 +34,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A statement that was proven, as it is stored: with the certificates that prove it again."""
+    """A statement that was proven, as it is stored: with the certificates that prove it again.
+
+    `about` is the certificate's digest for OCSP; for a CRL the issuer's id, and behind a colon its scope.
+    """
 
     digest: Digest
     kind: Kind

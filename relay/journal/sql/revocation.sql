@@ -24,12 +24,13 @@ SELECT digest, kind, about, content, certificate, issuer, max(this_update), next
 GROUP BY kind, about
 
 -- name: as_of
--- What was said about it: the last before an instant, and the first from it on.
-SELECT * FROM (SELECT digest, kind, content, this_update, next_update FROM statements
-               WHERE kind = ?1 AND about = ?2 AND this_update <= ?3 ORDER BY this_update DESC LIMIT 1)
+-- What was said about it, or about parts of an issuer's (`about` with a scope behind a colon): of each the
+-- last before an instant, and the first from it on.
+SELECT digest, kind, content, max(this_update), next_update FROM statements
+WHERE kind = ?1 AND about >= ?2 AND about < ?2 || ';' AND this_update <= ?3 GROUP BY about
 UNION ALL
-SELECT * FROM (SELECT digest, kind, content, this_update, next_update FROM statements
-               WHERE kind = ?1 AND about = ?2 AND this_update > ?3 ORDER BY this_update LIMIT 1)
+SELECT digest, kind, content, min(this_update), next_update FROM statements
+WHERE kind = ?1 AND about >= ?2 AND about < ?2 || ';' AND this_update > ?3 GROUP BY about
 
 -- name: signatures
 -- A message's seal, and the signatures of its receipts. Of messages that share an id by another origin's

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.delivery.revocation.ports import Kind
 from relay.demo.authority import Publisher, serve
 from relay.demo.ports import free_ports
 from relay.errors import SettingsError, SignatureError, TransportError
-from relay.signing import pki
+from relay.signing import pki, pki_revoking
 from relay.signing.certificates import Purpose
 from relay.signing.pki_words import Reason
-from relay.signing.revocation.held import way_of
+from relay.signing.revocation.held import issuer_id, way_of
 from relay.signing.revocation.verdicts import Freshness, RevocationState
 from relay.transport.revocation.fetching import StatementFetcher, allowed
 from tests.delivery.revocation.conftest import Authority, Learner
@@ -304,3 +307,46 @@ async def test_what_nothing_rests_on_leaves_the_journal(world: Any, copied: Auth
     await table.forget(world.clock.now() + timedelta(days=1))
     rows = await world.journal.rows("SELECT digest FROM statements ORDER BY this_update")
     assert [made.index(digest) for (digest,) in rows] == [0, 3]
+
+
+async def test_an_issuer_may_publish_several_crls(world: Any, copied: Authority) -> None:
+    """One about users, one about authorities: neither takes the other's place, after a restart either."""
+    learner = Learner(world)
+    path = copied.path("agencies/H01.15.pem", Purpose.AGENCY)
+    now = world.clock.now()
+    authority = pki_revoking.authorities(copied.folder)[0]
+    issuing = path.issuers[0]
+
+    def part(**scope: bool) -> bytes:
+        plain = dict.fromkeys(
+            ("only_contains_user_certs", "only_contains_ca_certs", "only_contains_attribute_certs"),
+            False,
+        )
+        point = x509.IssuingDistributionPoint(
+            full_name=None,
+            relative_name=None,
+            only_some_reasons=None,
+            indirect_crl=False,
+            **(plain | scope),
+        )
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(authority.issuer.certificate.subject)
+            .last_update(now)
+            .next_update(now + timedelta(days=1))
+            .add_extension(point, critical=True)
+        )
+        signed = builder.sign(authority.issuer.key, SHA256())
+        return signed.public_bytes(Encoding.DER)
+
+    learner.tell(copied, "branches/tinh-h01/ca", path=path)
+    assert learner.verdict(path).state is S.UNKNOWN
+    with pytest.raises(SignatureError):
+        learner.held.take_about(way_of(path), part(only_contains_user_certs=True), now)
+    proven = learner.held.take_about(way_of(path), part(only_contains_ca_certs=True), now)
+    await learner.table.store(proven, now)
+    assert learner.verdict(path).state is S.VALID
+
+    found = await learner.table.as_of(Kind.CRL, issuer_id(path.anchor), now)
+    assert [one.digest for one in found] == [proven.digest]
+    assert await learner.table.as_of(Kind.CRL, issuer_id(issuing), now) == []
