@@ -226,7 +226,11 @@ class IntakeDesk:
             priority=to.priority,
             accepted_at=at,
             expires_at=at + self.policy.expiry(Lane.of(to.priority)),
-            findings=(*self._findings(submission), *findings_of(to.recipients)),
+            findings=(
+                *self._findings(submission),
+                *findings_of(to.recipients),
+                *(() if seal is None else seal.findings),
+            ),
             submitted_by=submission.caller.holder,
             seal=seal,
             report=to.report,

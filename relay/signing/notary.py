@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import ParamSpec, TypeVar
 
 from relay.delivery.aside import MANY_RECIPIENTS, aside
@@ -30,7 +30,7 @@ from relay.model import (
 )
 from relay.signing.algorithms import RSA_SHA256
 from relay.signing.binding import Binding
-from relay.signing.certificates import read_chain
+from relay.signing.certificates import Chain, read_chain
 from relay.signing.evidence import (
     receipt_document,
     sign_branch,
@@ -155,7 +155,7 @@ class NodeNotary:
     def _sealed(self, digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
         """Not with a certificate that is known to be revoked: nobody would take it."""
         if self.revocation is not None:
-            path = self.trust.path(read_chain(signer.chain), at, signer.identity.purpose)
+            path = self.trust.path(_chain_of(signer.chain), at, signer.identity.purpose)
             verdict = self.revocation.look(path)
             if verdict.state is RevocationState.REVOKED:
                 raise SignatureError(
@@ -269,3 +269,9 @@ async def _patiently(sign: Callable[[], Awaitable[T]]) -> T:
             return await sign()
         except KeyUnavailableError as error:
             await asyncio.sleep(error.retry_after_seconds)
+
+
+@lru_cache(maxsize=1024)
+def _chain_of(certificates: tuple[bytes, ...]) -> Chain:
+    """Of the node's own keys: read once."""
+    return read_chain(certificates)

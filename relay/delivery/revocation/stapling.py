@@ -32,6 +32,8 @@ TOLD_LIMIT = 20_000
 """Statements of which is remembered that a neighbour has them."""
 ASK_AGAIN_SECONDS = 600.0
 """After which a neighbour that knew nothing of statements is asked again."""
+FAILED_SECONDS = 60.0
+"""For which one that could not be told is left alone, unless it shows life."""
 AT_ONCE = 2
 WITHIN_SECONDS = 10.0
 """What a neighbour that takes its time over statements may hold up what it is sent."""
@@ -79,6 +81,7 @@ class Stapler:
     _told: dict[NodeId, OrderedDict[Digest, None]] = field(default_factory=dict)
     _mute_until: dict[NodeId, float] = field(default_factory=dict)
     _knowing: set[NodeId] = field(default_factory=set)
+    _failed: set[NodeId] = field(default_factory=set)
     _taking: int = 0
 
     # ------------------------------------------------------------ telling
@@ -87,6 +90,12 @@ class Stapler:
         """Before these signatures go there; at once where nothing is new, as it mostly is."""
         found = (self.signers.resting(one) for one in signatures)
         await self._tell(neighbour, [one for one in found if one is not None])
+
+    def met(self, neighbour: NodeId) -> None:
+        """It shows life: what could not be told goes with the next signature."""
+        if neighbour in self._failed:
+            self._failed.discard(neighbour)
+            self._mute_until.pop(neighbour, None)
 
     async def run(self) -> None:
         """Until cancelled: every neighbour has the node's own statements, whatever it asks of it."""
@@ -109,7 +118,8 @@ class Stapler:
         except (TransportError, PeerError, TimeoutError) as error:
             # The neighbour judges by what it has; it is told again with the next signature.
             log.debug("statements-not-told", neighbour=neighbour, error=str(error)[:300])
-            self._mute(neighbour, 5.0)
+            self._mute(neighbour, FAILED_SECONDS)
+            self._failed.add(neighbour)
             return
         told.update(dict.fromkeys(new))
         while len(told) > TOLD_LIMIT:

@@ -39,6 +39,8 @@ from relay.signing.revocation.verdicts import (
 from relay.signing.trust.path import Path
 
 MOST_CERTIFICATES = 10_000
+MOST_SCOPES = 64
+"""CRLs of one issuer, each about another part of its certificates."""
 MOST_DUE = 64
 """Targets of one round: between rounds what was learned is acted on."""
 FIRST_WAIT = timedelta(seconds=5)
@@ -97,7 +99,8 @@ class HeldStatements:
     wake: Callable[[], None] = lambda: None
     """Told when something new is to be fetched."""
     generation: int = 0
-    _crls: dict[str, Crl] = field(default_factory=dict)
+    _crls: dict[str, dict[str, Crl]] = field(default_factory=dict)
+    """By issuer and scope."""
     _responses: dict[Digest, OcspResponse] = field(default_factory=dict)
     _known: OrderedDict[Digest, _Known] = field(default_factory=OrderedDict)
     _aims: dict[Key, _Aim] = field(default_factory=dict)
@@ -137,12 +140,10 @@ class HeldStatements:
     def _said_of(
         self, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> Iterable[Statement]:
-        crl = self._crls.get(issuer_id(issuer))
-        response = self._responses.get(_digest(certificate))
-        found = [
-            None if crl is None else crl.statement(certificate),
-            None if response is None else response.statement(certificate),
-        ]
+        crls = self._crls.get(issuer_id(issuer), {})
+        found = [crl.statement(certificate) for crl in list(crls.values())]
+        if (response := self._responses.get(_digest(certificate))) is not None:
+            found.append(response.statement(certificate))
         return [one for one in found if one is not None]
 
     # ------------------------------------------------------------ targets
@@ -190,7 +191,7 @@ class HeldStatements:
         crls = [url for url in sorted(distribution_points(certificate)) if allowed(url)]
         urls = tuple([*crls, *(url for url in self.plan.crls if url not in crls)][:8])
         if urls:
-            yield Target(Kind.CRL, issuer_id(issuer), urls, None)
+            yield Target(Kind.CRL, digest_of(f"{issuer_id(issuer)} {urls}".encode()), urls, None)
         urls = tuple(url for url in responders(certificate) if allowed(url))[:4]
         if urls:
             question = request(certificate, issuer)
@@ -254,12 +255,25 @@ class HeldStatements:
                 except SignatureError as error:
                     fault = error
                     continue
-                with self._lock:
-                    aim = self._aims.get((kind, proven.about))
-                    if aim is not None and proven.fresh:
-                        aim.due_at, aim.failures = self._again(proven, now), 0
+                if proven.fresh:
+                    self._put_off(kind, certificate, issuer, proven, now)
                 return proven
         raise fault
+
+    def _put_off(
+        self,
+        kind: Kind,
+        certificate: x509.Certificate,
+        issuer: x509.Certificate,
+        proven: Proven,
+        now: datetime,
+    ) -> None:
+        """What was had another way need not be fetched so soon."""
+        with self._lock:
+            for target in self._targets(certificate, issuer):
+                aim = self._aims.get((target.kind, target.about))
+                if aim is not None and target.kind is kind:
+                    aim.due_at, aim.failures = self._again(proven, now), 0
 
     def _again(self, proven: Proven, now: datetime) -> datetime:
         """Ahead of the next update, each node at another time."""
@@ -282,20 +296,23 @@ class HeldStatements:
         made: datetime
         ends: datetime | None
         if kind is Kind.CRL:
-            about = issuer_id(issuer)
             crl = prove_crl(content, issuer, now)
+            if crl.statement(certificate) is None:
+                raise SignatureError(Fault.BAD_REVOCATION, "the CRL is not about this certificate")
+            about = issuer_id(issuer) + (f":{crl.scope}" if crl.scope else "")
             made, ends, digest = crl.this_update, crl.next_update, crl.digest
-            before = self._crls.get(about)
+            crls = self._crls.setdefault(issuer_id(issuer), {})
+            before = crls.get(crl.scope)
             # Of one and the same second the worse news counts.
             fresh = before is None or (before.this_update, len(before.entries)) < (
                 crl.this_update,
                 len(crl.entries),
             )
-            if fresh:
-                self._crls[about] = crl
+            if fresh and (before is not None or len(crls) < MOST_SCOPES):
+                crls[crl.scope] = crl
         else:
             about = _digest(certificate)
-            response = prove_response(content, issuer, now, self._crls.get(issuer_id(issuer)))
+            response = prove_response(content, issuer, now, self._whole(issuer))
             said = response.statement(certificate)
             if said is None:
                 raise SignatureError(
@@ -311,6 +328,10 @@ class HeldStatements:
             self.generation += 1
         der = _der(certificate), _der(issuer)
         return Proven(digest, kind, about, content, *der, made, ends, fresh)
+
+    def _whole(self, issuer: x509.Certificate) -> Crl | None:
+        """The CRL about all of an issuer's certificates, which may clear its responder's."""
+        return self._crls.get(issuer_id(issuer), {}).get("")
 
     def restore(
         self,
@@ -335,9 +356,7 @@ class HeldStatements:
             except SignatureError:
                 continue
             count += 1
-            aim = self._aims.get((again.kind, again.about))
-            if aim is not None:
-                aim.due_at = self._again(again, now)
+            self._put_off(proven.kind, certificate, issuer, again, now)
         return count
 
     def met(self) -> Sequence[Met]:
