@@ -234,6 +234,8 @@ class OpenTransfer:
     attempts: int
     in_doubt: bool
     expires_at: datetime
+    batched: bool = False
+    """Whether its answer may be signed in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
