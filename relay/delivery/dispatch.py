@@ -310,7 +310,14 @@ class Dispatcher:
             if await self._was_frozen_wrongly(channel, transfer, header):
                 return
             if await self._may_go(transfer):
-                out = Outgoing(header, transfer.header, transfer.seal, None, transfer.attempts)
+                out = Outgoing(
+                    header,
+                    transfer.header,
+                    transfer.seal,
+                    None,
+                    transfer.attempts,
+                    transfer.batched,
+                )
                 await self._attempt(channel, out)
         finally:
             self.restore(transfer.transfer_id)

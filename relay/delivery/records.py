@@ -239,6 +239,8 @@ class OpenTransfer:
     attempts: int
     in_doubt: bool
     expires_at: datetime
+    batched: bool = False
+    """Whether its answer may be signed in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,6 +483,10 @@ class Notary(Protocol):
         ...
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal: ...
+    async def issue_seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
+        """The same beside the event loop, however long it takes. Raises KeyUnavailableError."""
+        ...
+
     def check_supplied_seal(
         self, signature: bytes, digest: Digest, sender: AgencyCode, at: datetime
     ) -> Seal: ...

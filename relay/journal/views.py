@@ -174,6 +174,7 @@ def open_transfer(row: Row) -> OpenTransfer:
         digest=Digest(row[9]),
         expires_at=instant(row[10]),
         in_doubt=bool(row[11]),
+        batched=bool(row[12]),
     )
 
 

@@ -240,8 +240,10 @@ class Writer:
             self._frontier = batch.frontier
             self._on_commit(batch.frontier.size)
         _answer(batch.jobs)
-        self._prepare_next()
-        self._loop.call_soon(self._begin)
+        try:
+            self._prepare_next()
+        finally:
+            self._loop.call_soon(self._begin)
 
     def _prepare_next(self) -> None:
         works, self._before = self._before, []

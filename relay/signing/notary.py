@@ -164,6 +164,14 @@ class NodeNotary:
                 )
         return make_seal(digest, kind, signer, at)
 
+    async def issue_seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
+        """The same in the key's own hand; without one, in a thread."""
+        work = partial(self.seal, digest, sender, at)
+        hand = self._sealer(sender).hand
+        if hand is None:
+            return await asyncio.to_thread(work)
+        return await asyncio.wrap_future(hand.do(Rank.SEAL, work))
+
     def seal_entered(self, digest: Digest, at: datetime) -> Seal:
         """Vouches only for these being the bytes that a remote without evidence handed over."""
         if self.gateway is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from relay.errors import SignatureError
+from relay.errors import SignatureError, TransportError
 from relay.model import AgencyCode, Event, Evidence, NodeId, Priority, Receipt, Signed
 from relay.signing.evidence import sign_receipts
 from relay.signing.gathering import Gathering
@@ -138,6 +138,29 @@ async def test_a_neighbour_may_answer_in_batches_where_the_whole_way_back_knows_
         for header, batched in zip(world.wire.carried, world.wire.batched, strict=True)
     }
     assert [asked[one.message_id] for one in old] == [True, False, True]
+
+
+async def test_a_repeat_asks_for_what_the_first_attempt_asked_for(world: Any) -> None:
+    """A neighbour with a slow key needs batches most after an outage, when everything is repeated."""
+    world.wire.failing = lambda *_: TransportError("down") if len(world.wire.carried) < 4 else None
+    old = [await world.submit("H01") for _ in range(2)]
+    await world.journal.perform(
+        lambda tx: tx.run(
+            "UPDATE arrivals SET batched = 0 WHERE message_row ="
+            " (SELECT message_row FROM messages WHERE message_id = ?)",
+            old[1].message_id,
+        )
+    )
+    world.build()
+    async with world.run():
+        for one in old:
+            await world.reach(one.message_id, "relayed")
+    asked: dict[str, list[bool]] = {}
+    for header, batched in zip(world.wire.carried, world.wire.batched, strict=True):
+        asked.setdefault(header.message_id, []).append(batched)
+    assert set(asked[old[0].message_id]) == {True}
+    assert set(asked[old[1].message_id]) == {False}
+    assert sum(map(len, asked.values())) >= 5
 
 
 async def test_one_that_must_be_answered_singly_speaks_for_its_whole_request(world: Any) -> None:

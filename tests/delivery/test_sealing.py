@@ -92,14 +92,19 @@ class _Broken:
         self._real = real
         self._agency = agency
         self.error = error or SignatureError("key-failed", "the token does not answer")
+        self.asked: list[str] = []
+        self.hung = asyncio.Event()
+        self.hung.set()
 
     def sealed_at_once(self, sender: str) -> bool:
         return False
 
-    def seal(self, digest: Any, sender: str, at: Any) -> Any:
+    async def issue_seal(self, digest: Any, sender: str, at: Any) -> Any:
+        self.asked.append(sender)
         if sender == self._agency:
+            await self.hung.wait()
             raise self.error
-        return self._real.seal(digest, sender, at)
+        return await self._real.issue_seal(digest, sender, at)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -136,18 +141,23 @@ async def test_while_a_token_is_out_documents_are_accepted_and_wait(world: Any) 
 async def test_a_key_that_fails_is_asked_once_a_sweep(world: Any) -> None:
     """However many wait for it: a token that is out is not asked again for each."""
     broken = _Broken(world.keys["xa"], "H01.15")
-    asked: list[str] = []
-    real = broken.seal
-
-    def counted(digest: Any, sender: str, at: Any) -> Any:
-        asked.append(sender)
-        return real(digest, sender, at)
-
-    broken.seal = counted  # type: ignore[method-assign]
     world.build(notary=broken)
     for _ in range(40):
         await world.submit("H01")
 
     await world.sealing.sweep()
 
-    assert asked == ["H01.15"]
+    assert broken.asked == ["H01.15"]
+
+
+async def test_a_key_that_hangs_holds_up_nobody_else(world: Any) -> None:
+    """What comes for other agencies meanwhile is sealed and goes, though the key never answers."""
+    broken = _Broken(world.keys["xa"], "H01.15")
+    broken.hung.clear()
+    world.build(notary=broken)
+    stuck = await world.submit("H01")
+    async with _sealing(world):
+        await world.until(lambda: broken.asked)
+        free = await world.submit("H01", sender="H01.18")
+        await world.reach(free.message_id, "queued")
+        assert await world.states(stuck.message_id) == {"sealing"}

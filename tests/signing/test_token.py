@@ -45,6 +45,8 @@ class Hsm:
     program: str
     time: float = 0.0
     modules: list[TokenModule] = field(default_factory=list)
+    agency: Any = None
+    """Whose key `signer` put on the token."""
 
     @property
     def tokens(self) -> Path:
@@ -52,6 +54,9 @@ class Hsm:
 
     def run(self, *words: str) -> None:
         subprocess.run([self.program, *words], check=True, capture_output=True)
+
+    def initialise(self) -> None:
+        self.run("--init-token", "--free", "--label", "relay", "--so-pin", "314159", "--pin", PIN)
 
     def keep(self, entity: Any, label: str) -> Path:
         """The entity's key on the token, its certificates in a file."""
@@ -77,7 +82,8 @@ class Hsm:
         return self.modules[-1]
 
     def signer(self, module: TokenModule | None = None, **options: Any) -> Signer:
-        certificates = self.keep(self.pki.agency("H01"), "seal")
+        self.agency = self.pki.agency("H01")
+        certificates = self.keep(self.agency, "seal")
         key = TokenKey("seal", "relay", pin=self.pin_file())
         return Signer.on_token(certificates, module or self.module(**options), key)
 
@@ -97,7 +103,7 @@ def make_hsm(
         config = tmp_path / "softhsm2.conf"
         config.write_text(f"directories.tokendir = {hsm.tokens}\nlog.level = ERROR\n")
         monkeypatch.setenv("SOFTHSM2_CONF", str(config))
-        hsm.run("--init-token", "--free", "--label", "relay", "--so-pin", "314159", "--pin", PIN)
+        hsm.initialise()
         hsms.append(hsm)
         return hsm
 
@@ -136,6 +142,20 @@ def test_a_process_that_crashes_is_replaced(hsm: Hsm) -> None:
     _child(module).kill()
 
     _seal(hsm, signer)
+
+
+def test_a_session_that_was_lost_is_opened_anew(hsm: Hsm) -> None:
+    """Here the token is made anew under it, so that the old session and key are worth nothing."""
+    module = hsm.module()
+    signer = hsm.signer(module)
+    before = _child(module)
+    hsm.run("--delete-token", "--token", "relay")
+    hsm.initialise()
+    hsm.keep(hsm.agency, "seal")
+
+    _seal(hsm, signer)
+
+    assert _child(module) is not before
 
 
 def test_a_process_that_hangs_is_ended(hsm: Hsm) -> None:
