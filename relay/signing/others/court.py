@@ -1,0 +1,232 @@
+"""Whether a certificate leads to an anchor, was in force, was revoked: judged by pyhanko-certvalidator.
+
+Nothing is fetched: the revocation data is what the node has and what the signature carries. Without any
+the answer is never VALID (domain: offline revocation means UNKNOWN).
+
+Touches: nothing.
+Trusts:  the anchors it was made with. Raises: nothing; what is wrong is a flaw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from asn1crypto import crl, ocsp, pem, x509
+from pyhanko_certvalidator import CertificateValidator, ValidationContext
+from pyhanko_certvalidator.errors import (
+    DisallowedAlgorithmError,
+    ExpiredError,
+    InsufficientRevinfoError,
+    NotYetValidError,
+    PathBuildingError,
+    PathError,
+    RevokedError,
+    ValidationError,
+)
+
+from relay.judgement import Flaw
+
+Certificate = x509.Certificate
+T = TypeVar("T")
+LEAST_RSA_BITS = 2048
+CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+_WEAK = frozenset({"md2", "md4", "md5"})
+MOST_CERTIFICATES = 30
+"""That a signature brings along: each may be a step of a path."""
+MOST_REVOCATION_DATA = 20
+SIGNING = frozenset({"digital_signature", "non_repudiation"})
+_FOR_OTHER_THINGS = frozenset({"server_auth", "time_stamping", "ocsp_signing"})
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationData:
+    """DER, from the node or the file."""
+
+    crls: tuple[bytes, ...] = ()
+    ocsps: tuple[bytes, ...] = ()
+
+    def __add__(self, other: RevocationData) -> RevocationData:
+        return RevocationData(
+            (*self.crls, *other.crls)[:MOST_REVOCATION_DATA],
+            (*self.ocsps, *other.ocsps)[:MOST_REVOCATION_DATA],
+        )
+
+
+class Court:
+    """Anchors for those who sign and for timestamps, with what helps; one event loop for the libraries."""
+
+    def __init__(
+        self,
+        anchors: Sequence[bytes],
+        stampers: Sequence[bytes],
+        helpers: Sequence[bytes] = (),
+        data: RevocationData = RevocationData(),
+    ) -> None:
+        """Each DER or PEM."""
+        self._anchors = _certificates(anchors)
+        self._stampers = _certificates(stampers)
+        self._helpers = _certificates(helpers)
+        self._data = data
+        self._runner = asyncio.Runner()
+        self._runner.get_loop()
+
+    def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What the libraries only offer to await; nothing of it waits for anything."""
+
+        async def wrapped() -> T:
+            return await work()
+
+        return self._runner.run(wrapped())
+
+    def close(self) -> None:
+        self._runner.close()
+
+    def stamping(self, at: datetime) -> ValidationContext:
+        """For the libraries' own look at a timestamp; the path is judged by `of_stamper`."""
+        return ValidationContext(
+            trust_roots=list(self._stampers), moment=at, allow_fetching=False
+        )
+
+    def of_signer(
+        self, certificate: Certificate, others: Iterable[Certificate], at: datetime, data: RevocationData
+    ) -> list[Flaw]:
+        flaws = [] if is_for_documents(certificate) else [Flaw.WRONG_USAGE]
+        return flaws + self._judge(certificate, others, at, data, self._anchors)
+
+    def of_stamper(
+        self, certificate: Certificate, others: Iterable[Certificate], at: datetime, data: RevocationData
+    ) -> list[Flaw]:
+        usage = certificate.extended_key_usage_value
+        flaws = [] if usage is not None and usage.native == ["time_stamping"] else [Flaw.WRONG_USAGE]
+        return flaws + self._judge(certificate, others, at, data, self._stampers)
+
+    def _judge(
+        self,
+        certificate: Certificate,
+        others: Iterable[Certificate],
+        at: datetime,
+        data: RevocationData,
+        anchors: Sequence[Certificate],
+    ) -> list[Flaw]:
+        weak = [Flaw.WEAK_ALGORITHM] if is_weak(certificate) else []
+        above = [*list(others)[:MOST_CERTIFICATES], *self._helpers]
+        known = _parsed(self._data + data)
+        if (flaw := self._path(certificate, above, at, known, anchors, "soft-fail")) is not None:
+            return [*weak, flaw]
+        if not any(known):
+            return [*weak, Flaw.REVOCATION_UNKNOWN]
+        flaw = self._path(certificate, above, at, known, anchors, "require")
+        if flaw in {None, Flaw.REVOKED}:
+            return weak if flaw is None else [*weak, flaw]
+        return [*weak, Flaw.REVOCATION_UNKNOWN]
+
+    def _path(
+        self,
+        certificate: Certificate,
+        above: Sequence[Certificate],
+        at: datetime,
+        known: tuple[list[crl.CertificateList], list[ocsp.OCSPResponse]],
+        anchors: Sequence[Certificate],
+        mode: str,
+    ) -> Flaw | None:
+        context = ValidationContext(
+            trust_roots=list(anchors),
+            moment=at,
+            crls=known[0],
+            ocsps=known[1],
+            revocation_mode=mode,
+            allow_fetching=False,
+            weak_hash_algos=_WEAK | {"sha1"},
+            retroactive_revinfo=True,
+        )
+        validator = CertificateValidator(
+            certificate, intermediate_certs=list(above), validation_context=context
+        )
+        try:
+            self.run(validator.async_validate_path)
+        except (PathError, ValidationError) as error:
+            return _flaw_of(error, certificate)
+        except (ValueError, TypeError, KeyError, NotImplementedError):
+            return Flaw.BAD_PATH
+        return None
+
+
+def _flaw_of(error: Exception, certificate: Certificate) -> Flaw:
+    match error:
+        case PathBuildingError():
+            return Flaw.SELF_SIGNED if certificate.self_issued else Flaw.UNTRUSTED
+        case RevokedError():
+            return Flaw.REVOKED
+        case InsufficientRevinfoError():
+            return Flaw.REVOCATION_UNKNOWN
+        case ExpiredError():
+            return Flaw.EXPIRED
+        case NotYetValidError():
+            return Flaw.NOT_YET_VALID
+        case DisallowedAlgorithmError():
+            return Flaw.SHA1 if "sha1" in str(error).lower() else Flaw.WEAK_ALGORITHM
+    return Flaw.BAD_PATH
+
+
+def is_for_documents(certificate: Certificate) -> bool:
+    """Whether it may sign documents: its usage says signature or non-repudiation, and it is not for a
+    server, a timestamp authority or a responder alone."""
+    usage = certificate.key_usage_value
+    if usage is not None and SIGNING.isdisjoint(usage.native):
+        return False
+    extended = certificate.extended_key_usage_value
+    if extended is None:
+        return True
+    found = set(extended.native)
+    return not found or not found <= _FOR_OTHER_THINGS
+
+
+def is_weak(certificate: Certificate) -> bool:
+    key = certificate.public_key
+    if key.algorithm == "rsa" or key.algorithm == "rsassa_pss":
+        return key.bit_size < LEAST_RSA_BITS
+    if key.algorithm == "ec":
+        kind, name = key.curve
+        return kind != "named" or name not in CURVES
+    return key.algorithm not in {"ed25519", "ed448"}
+
+
+def digest_flaws(algorithm: str) -> list[Flaw]:
+    """What a digest's name says against it."""
+    plain = algorithm.lower().replace("-", "")
+    if plain == "sha1":
+        return [Flaw.SHA1]
+    return [Flaw.WEAK_ALGORITHM] if plain in _WEAK else []
+
+
+def _certificates(contents: Iterable[bytes]) -> list[Certificate]:
+    found = []
+    for content in contents:
+        if pem.detect(content):
+            ders = [der for _, _, der in pem.unarmor(content, multiple=True)]
+        else:
+            ders = [content]
+        found += [Certificate.load(der) for der in ders]
+    return found
+
+
+def _parsed(data: RevocationData) -> tuple[list[crl.CertificateList], list[ocsp.OCSPResponse]]:
+    """What can be read; what cannot proves nothing."""
+    return _loaded(crl.CertificateList, data.crls), _loaded(ocsp.OCSPResponse, data.ocsps)
+
+
+def _loaded(kind: type[T], contents: Iterable[bytes]) -> list[T]:
+    found = []
+    for content in contents:
+        try:
+            der = pem.unarmor(content)[2] if pem.detect(content) else content
+            one = kind.load(der)  # type: ignore[attr-defined]
+            _ = one.native
+        except (ValueError, TypeError, KeyError):
+            continue
+        found.append(kind.load(der))  # type: ignore[attr-defined]
+    return found
