@@ -69,7 +69,7 @@ class Flaw(StrEnum):
     UNSUPPORTED = "unsupported"
     """A kind of signature that the libraries do not judge."""
 
-    # Integrity: INVALID.
+    # Integrity: INVALID, but for the second, whose content is what was signed.
     CHANGED = "changed-after-signing"
     """The bytes it covers are others, or what was added later is not an allowed update."""
     RESERIALISED = "broken-by-reserialising"
@@ -139,7 +139,6 @@ class Flaw(StrEnum):
 _INVALID = frozenset(
     {
         Flaw.CHANGED,
-        Flaw.RESERIALISED,
         Flaw.BAD_SIGNATURE,
         Flaw.PART_ONLY,
         Flaw.WRAPPED,

@@ -6,6 +6,8 @@ Raises:  SettingsError with every problem at once, AuditError, JournalError, InU
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from relay.audit.checkpoint import origin_of
@@ -47,7 +49,7 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
         problems += _unfit_speakers(reading.settings, reading.sound)
     if problems or reading.settings is None:
         raise SettingsError(problems, SAMPLES if reading.problems else "")
-    return reading.settings, reading.remarks
+    return reading.settings, (*reading.remarks, *_judging_remarks(reading.settings))
 
 
 def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
@@ -99,6 +101,23 @@ def spoken_for(settings: Settings, directory: Directory) -> frozenset[AgencyCode
             [f"business.arrived_status_for: {code} is not served by this node" for code in strange]
         )
     return frozenset(codes)
+
+
+def _judging_remarks(settings: Settings) -> Iterator[str]:
+    """No mistake: such a node works, and says of every signature that it cannot tell."""
+    section = settings.signatures
+    policies = {section.policy, *(rule.policy for rule in section.rules)}
+    if policies == {"off"}:
+        return
+    if any(find_spec(name) is None for name in ("pyhanko", "signxml")):
+        yield (
+            "signatures: the extra `pades` is not installed, so every signature made by others is"
+            " UNKNOWN (not-installed): pip install 'truc-relay[pades]'"
+        )
+    if "refuse" in policies and not section.crls:
+        yield (
+            "signatures: policy refuse without crls: what carries no revocation data of its own is UNKNOWN"
+        )
 
 
 def _unfit_speakers(settings: Settings, sound: Sound) -> list[str]:

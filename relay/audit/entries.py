@@ -20,7 +20,8 @@ count, documents, transfers, receipts, missing and skipped (counts), face (of th
 nodes), refusals, expires, deliveries (ids), by (token or
 local user), why (an operator's own words), holder, token, scopes, system (its systemid),
 certificate (digest), config (digest), release, issuer, version, agencies and successors (codes),
-nodes (ids), request (number). Never a subject, a name, an address or a secret.
+nodes (ids), request (number), verdict and flaws (words of relay/judgement.py), signatures (count), files
+(digests). Never a subject, a name, an address or a secret.
 """
 
 from __future__ import annotations
@@ -186,6 +187,8 @@ class AuditEvent(StrEnum):
     """Its deadline passed without an answer; told once."""
     DELIVERY_TAKEN_BACK = "delivery-taken-back"
     """Before its recipient had it; a signed receipt follows."""
+    SIGNATURES_JUDGED = "signatures-judged"
+    """What was found about the `signatures` others made in a `message` and its `files`: `verdict`, `flaws`."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

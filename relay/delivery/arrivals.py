@@ -27,6 +27,7 @@ from relay.delivery.addressing import Addressed, report_of
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import heir_of
+from relay.delivery.judging import JudgingDesk
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.standing import origin_fault, seal_fault, sender_fault
 from relay.delivery.records import (
@@ -122,6 +123,8 @@ class TransferDesk:
     deadlines: Deadlines = DEADLINES
     asked: Callable[[], None] = lambda: None
     """Told when something was asked of a recipient (verdicts.py)."""
+    judging: JudgingDesk | None = None
+    """Signatures made by others; None: not looked at here."""
 
     async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
         """The proven header; or the answer it got before, where it can be judged no further."""
@@ -164,10 +167,12 @@ class TransferDesk:
         """The signed answer, durable."""
         now = self.clock.now()
         verdict = self._examine(opened, seal, envelope, payload, now)
+        unwanted = await self._judged(opened, verdict)
+        now = self.clock.now()
         known: frozenset[AgencyCode] = frozenset()
         while True:
             many = len(opened.header.recipients) > MANY_RECIPIENTS
-            arrival = await aside(many, self._prepare, opened, verdict, known, now)
+            arrival = await aside(many, self._prepare, opened, verdict, unwanted, known, now)
             outcome = await self.journal.take_in(arrival)
             if isinstance(outcome, TakenIn):
                 break
@@ -176,6 +181,21 @@ class TransferDesk:
             _tell(arrival, verdict)
             self._hand_on(arrival, outcome)
         return outcome.answer
+
+    async def _judged(
+        self, opened: Opened, verdict: _Content | _Refusal
+    ) -> Mapping[AgencyCode, _Refusal]:
+        """Recipients served here for whom policy refuses the document by its signatures."""
+        if self.judging is None or isinstance(verdict, _Refusal):
+            return {}
+        header = opened.header
+        here = [
+            code
+            for code in header.recipients
+            if isinstance(next_hop(self.directory, self.place, code), Here)
+        ]
+        found = await self.judging.refused(verdict.envelope, verdict.payload, header.sender, here)
+        return {code: _Refusal(Reason.POLICY, why) for code, why in found.items()}
 
     def _look_again(
         self, found: AlreadyHere, verdict: _Content | _Refusal
@@ -243,11 +263,15 @@ class TransferDesk:
         self,
         opened: Opened,
         verdict: _Content | _Refusal,
+        unwanted: Mapping[AgencyCode, _Refusal],
         known: frozenset[AgencyCode],
         now: datetime,
     ) -> TakeIn:
         header = opened.header
-        hops = {code: self._hop(opened, verdict, code) for code in header.recipients}
+        hops = {
+            code: unwanted.get(code) or self._hop(opened, verdict, code)
+            for code in header.recipients
+        }
         answer = self._answer(header, hops, now)
         trace = (*header.trace, TraceStep(self.place.node, now, answer.digest))
         message = None
@@ -368,6 +392,8 @@ class TransferDesk:
             return
         if arrival.message.requests:
             self.asked()
+        if self.judging is not None:
+            self.judging.wake()
         for neighbour, ready in ready_groups(
             arrival.message,
             taken.message_row,

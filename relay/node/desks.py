@@ -14,6 +14,7 @@ from relay.delivery.arrivals import TransferDesk
 from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.carry.courier import Courier
 from relay.delivery.inbox import InboxDesk
+from relay.delivery.judging import JudgingDesk
 from relay.delivery.obligations import ObligationDesk
 from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.queue import QueueDesk
@@ -31,6 +32,7 @@ from relay.journal.shelf import Shelf
 from relay.node.carrying import Carrying, deadlines
 from relay.node.directory import codes_of
 from relay.node.ground import Ground
+from relay.node.judging import Judging, make_judging
 from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
@@ -49,6 +51,7 @@ class Desks:
     verdicts: VerdictDesk
     obligations: ObligationDesk
     arrivals: ArrivalDesk
+    judging: Judging
 
 
 def make_desks(ground: Ground, carrying: Carrying) -> Desks:
@@ -56,8 +59,9 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
     verdicts = VerdictDesk(
         node, Verdicts(journal, node), ground.notary, clock, carrying.dispatcher.receipts_wait
     )
-    intake = _intake(ground, carrying, verdicts)
-    transfers = _transfers(ground, carrying, verdicts)
+    judging = make_judging(ground)
+    intake = _intake(ground, carrying, verdicts, judging.desk)
+    transfers = _transfers(ground, carrying, verdicts, judging.desk)
     return Desks(
         intake,
         RefusalDesk(
@@ -93,10 +97,13 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             journal,
             clock,
         ),
+        judging,
     )
 
 
-def _intake(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> GuardedIntake:
+def _intake(
+    ground: Ground, carrying: Carrying, verdicts: VerdictDesk, judging: JudgingDesk
+) -> GuardedIntake:
     desk = IntakeDesk(
         ground.place,
         ground.directory,
@@ -108,11 +115,14 @@ def _intake(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> Guarde
         carrying.sealing.wake,
         deadlines(ground.settings),
         verdicts.wake,
+        judging,
     )
     return GuardedIntake(desk, carrying.waits_for)
 
 
-def _transfers(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> TransferDesk:
+def _transfers(
+    ground: Ground, carrying: Carrying, verdicts: VerdictDesk, judging: JudgingDesk
+) -> TransferDesk:
     return TransferDesk(
         ground.place,
         ground.directory,
@@ -126,6 +136,7 @@ def _transfers(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> Tra
         lambda: carrying.agreement.doubted,
         deadlines(ground.settings),
         verdicts.wake,
+        judging,
     )
 
 

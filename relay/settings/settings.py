@@ -27,6 +27,7 @@ from relay.settings.sections import (
     SystemSection,
     TrustSection,
 )
+from relay.settings.signatures import SignaturesSection
 
 
 class Settings(Section):
@@ -44,6 +45,7 @@ class Settings(Section):
     delivery: DeliverySection = DeliverySection()
     business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
+    signatures: SignaturesSection = SignaturesSection()
     log: LogSection = LogSection()
 
     @field_validator("neighbours")

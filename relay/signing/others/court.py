@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from asn1crypto import crl, ocsp, pem, x509
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
@@ -30,7 +30,7 @@ from pyhanko_certvalidator.errors import (
 
 from relay.judgement import Flaw
 
-Certificate = x509.Certificate
+Certificate: TypeAlias = x509.Certificate
 T = TypeVar("T")
 LEAST_RSA_BITS = 2048
 CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
@@ -87,21 +87,29 @@ class Court:
 
     def stamping(self, at: datetime) -> ValidationContext:
         """For the libraries' own look at a timestamp; the path is judged by `of_stamper`."""
-        return ValidationContext(
-            trust_roots=list(self._stampers), moment=at, allow_fetching=False
-        )
+        return ValidationContext(trust_roots=list(self._stampers), moment=at, allow_fetching=False)
 
     def of_signer(
-        self, certificate: Certificate, others: Iterable[Certificate], at: datetime, data: RevocationData
+        self,
+        certificate: Certificate,
+        others: Iterable[Certificate],
+        at: datetime,
+        data: RevocationData,
     ) -> list[Flaw]:
         flaws = [] if is_for_documents(certificate) else [Flaw.WRONG_USAGE]
         return flaws + self._judge(certificate, others, at, data, self._anchors)
 
     def of_stamper(
-        self, certificate: Certificate, others: Iterable[Certificate], at: datetime, data: RevocationData
+        self,
+        certificate: Certificate,
+        others: Iterable[Certificate],
+        at: datetime,
+        data: RevocationData,
     ) -> list[Flaw]:
         usage = certificate.extended_key_usage_value
-        flaws = [] if usage is not None and usage.native == ["time_stamping"] else [Flaw.WRONG_USAGE]
+        flaws = (
+            [] if usage is not None and usage.native == ["time_stamping"] else [Flaw.WRONG_USAGE]
+        )
         return flaws + self._judge(certificate, others, at, data, self._stampers)
 
     def _judge(
@@ -149,16 +157,16 @@ class Court:
         try:
             self.run(validator.async_validate_path)
         except (PathError, ValidationError) as error:
-            return _flaw_of(error, certificate)
+            return Flaw.SELF_SIGNED if certificate.self_issued else _flaw_of(error)
         except (ValueError, TypeError, KeyError, NotImplementedError):
             return Flaw.BAD_PATH
         return None
 
 
-def _flaw_of(error: Exception, certificate: Certificate) -> Flaw:
+def _flaw_of(error: Exception) -> Flaw:
     match error:
         case PathBuildingError():
-            return Flaw.SELF_SIGNED if certificate.self_issued else Flaw.UNTRUSTED
+            return Flaw.UNTRUSTED
         case RevokedError():
             return Flaw.REVOKED
         case InsufficientRevinfoError():
@@ -187,8 +195,8 @@ def is_for_documents(certificate: Certificate) -> bool:
 
 def is_weak(certificate: Certificate) -> bool:
     key = certificate.public_key
-    if key.algorithm == "rsa" or key.algorithm == "rsassa_pss":
-        return key.bit_size < LEAST_RSA_BITS
+    if key.algorithm in {"rsa", "rsassa_pss"}:
+        return bool(key.bit_size < LEAST_RSA_BITS)
     if key.algorithm == "ec":
         kind, name = key.curve
         return kind != "named" or name not in CURVES

@@ -30,7 +30,9 @@ class EnvelopeJudge:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._reader = EnvelopeReader(Limits(envelope_bytes=bench.limits.envelope_bytes), self._take)
+        self._reader = EnvelopeReader(
+            Limits(envelope_bytes=bench.limits.envelope_bytes), self._take
+        )
         self._files: dict[int, Found] = {}
         self._gathering: Gathering | None = None
         self._flaws: list[Flaw] = []

@@ -25,6 +25,9 @@ class Jobs:
         self._limits = terms.limits
         self._scratch = scratch
 
+    def close(self) -> None:
+        self._court.close()
+
     def judge(self, heading: Heading, source: BinaryIO) -> Judgement:
         """Everything that is sent is read, so that the next job begins where this one ends."""
         chunks = _chunks(source)

@@ -37,7 +37,18 @@ _PACKAGES = (
     pyhanko_certvalidator,
     signxml,
 )
-_NOT_NEEDED = (".font", ".layout", "._ffi", "._inet", "._perf", ".fetchers", ".report", ".qualified", ".images", ".barcodes")
+_NOT_NEEDED = (
+    ".font",
+    ".layout",
+    "._ffi",
+    "._inet",
+    "._perf",
+    ".fetchers",
+    ".report",
+    ".qualified",
+    ".images",
+    ".barcodes",
+)
 """They want what is not installed, or reach for a network."""
 
 

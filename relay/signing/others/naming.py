@@ -21,6 +21,7 @@ _NAME_CHARS = 500
 _UNJUDGED = frozenset(
     {Flaw.UNREADABLE, Flaw.TOO_LARGE, Flaw.TOO_MANY, Flaw.BOMB, Flaw.ENCRYPTED, Flaw.BAD_BASE64}
 )
+_PDF = frozenset({"pdf"})
 _NEEDED = (
     (SignerKind.PERSON, Flaw.NO_PERSON),
     (SignerKind.ORGANISATION, Flaw.NO_ORGANISATION),
@@ -52,8 +53,8 @@ def _labels(attachment: Attachment, found: Found) -> Iterator[Flaw]:
     extension, declared = extension_of(attachment.name), expected_kinds(attachment.content_type)
     named = named_kinds(extension)
     wrapped = found.alone and extension != "zip"
-    says_pdf = extension == "pdf" or declared == {"pdf"}
-    if found.outer == "zip" and says_pdf and (declared == {"pdf"} or not wrapped):
+    says_pdf = extension == "pdf" or declared == _PDF
+    if found.outer == "zip" and says_pdf and (declared == _PDF or not wrapped):
         yield Flaw.PDF_IS_ZIP
         return
     if wrapped and (declared is None or "zip" in declared):

@@ -41,6 +41,7 @@ from relay.signing.others.times import signing_time
 
 _FORMS = frozenset({"/adbe.pkcs7.detached", "/ETSI.CAdES.detached"})
 _TIMESTAMP = "/DocTimeStamp"
+_TAIL_BYTES = 4096
 BROKEN = (
     PdfReadError,
     SignatureValidationError,
@@ -138,7 +139,16 @@ def _signature(
 ) -> Signature:
     """One of whose signer nothing is known."""
     return Signature(
-        Form.PADES, verdict_of(flaws), flaws, None, algorithm, None, None, False, covers, str(field)[:200]
+        Form.PADES,
+        verdict_of(flaws),
+        flaws,
+        None,
+        algorithm,
+        None,
+        None,
+        False,
+        covers,
+        str(field)[:200],
     )
 
 
@@ -159,7 +169,7 @@ def _integrity(one: EmbeddedPdfSignature) -> tuple[list[Flaw], Cover]:
     result = one.diff_result
     if not allowed or not isinstance(result, DiffResult):
         return [Flaw.CHANGED], Cover.REVISION
-    if result.modification_level is ModificationLevel.OTHER:
+    if result.modification_level is ModificationLevel.OTHER or _is_followed_by_anything_else(one):
         return [Flaw.CHANGED], Cover.REVISION
     return [Flaw.LATER_UPDATE], Cover.REVISION
 
@@ -177,16 +187,29 @@ def _leaves_out_itself_only(one: EmbeddedPdfSignature) -> bool:
     file.seek(before)
     gap = file.read(after - before)
     try:
-        return gap[:1] == b"<" and gap[-1:] == b">" and bytes.fromhex(gap[1:-1].decode("ascii")) == one.pkcs7_content
+        left_out = bytes.fromhex(gap[1:-1].decode("ascii"))
     except ValueError:
         return False
+    return bool(gap[:1] == b"<" and gap[-1:] == b">" and left_out == one.pkcs7_content)
+
+
+def _is_followed_by_anything_else(one: EmbeddedPdfSignature) -> bool:
+    """Bytes after the last revision that are no revision themselves; white space is let pass."""
+    if one.signed_revision < one.reader.xrefs.total_revisions - 1:
+        return False
+    file = one.reader.stream
+    file.seek(int(one.byte_range[2]) + int(one.byte_range[3]))
+    return bool(file.read(_TAIL_BYTES).strip() or file.read(1))
 
 
 def _value(one: EmbeddedPdfSignature, certificate: x509.Certificate) -> list[Flaw]:
     if one.signed_data["encap_content_info"]["content"].native is not None:
         return [Flaw.UNSUPPORTED]
     intact, valid = validate_sig_integrity(
-        one.signer_info, certificate, expected_content_type="data", actual_digest=one.compute_digest()
+        one.signer_info,
+        certificate,
+        expected_content_type="data",
+        actual_digest=one.compute_digest(),
     )
     return [] if intact and valid else [Flaw.CHANGED] if valid else [Flaw.BAD_SIGNATURE]
 
@@ -265,9 +288,7 @@ def _security_store(reader: PdfFileReader) -> RevocationData:
     if "/DSS" not in reader.root:
         return RevocationData()
     store = DocumentSecurityStore.read_dss(reader)
-    return RevocationData(
-        tuple(_contents(store.crls)), tuple(_contents(store.ocsps))
-    )
+    return RevocationData(tuple(_contents(store.crls)), tuple(_contents(store.ocsps)))
 
 
 def _contents(references: object) -> Iterator[bytes]:

@@ -193,4 +193,3 @@ async def _chunks_of(path: Path) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         os.close(handle)
-

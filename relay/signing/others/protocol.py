@@ -14,7 +14,7 @@ import base64
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
@@ -44,7 +44,7 @@ class Terms:
     helpers: tuple[bytes, ...] = ()
     """Issuing authorities that signatures leave out."""
     crls: tuple[bytes, ...] = ()
-    limits: JudgingLimits = JudgingLimits()
+    limits: JudgingLimits = field(default_factory=JudgingLimits)
 
 
 @dataclass(frozen=True, slots=True)

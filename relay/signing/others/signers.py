@@ -70,7 +70,9 @@ def _kind(texts: Mapping[str, str]) -> SignerKind:
     if not _OF_PEOPLE.isdisjoint(texts):
         return SignerKind.PERSON
     name = _plain(texts.get("common_name", ""))
-    places = {_plain(texts.get(key, "")) for key in ("organization_name", "organizational_unit_name")}
+    places = {
+        _plain(texts.get(key, "")) for key in ("organization_name", "organizational_unit_name")
+    }
     places.discard("")
     if not name:
         return SignerKind.ORGANISATION if places else SignerKind.UNKNOWN

@@ -62,9 +62,7 @@ def main() -> int:
         sink.flush()
         while True:
             heading = read_heading(read_frame(source, CHUNK_BYTES))
-            signal.setitimer(
-                signal.ITIMER_REAL, (terms.limits.within + _SPARE).total_seconds()
-            )
+            signal.setitimer(signal.ITIMER_REAL, (terms.limits.within + _SPARE).total_seconds())
             judgement = jobs.judge(heading, source)
             signal.setitimer(signal.ITIMER_REAL, 0)
             sink.write(frame(write_judgement(judgement)))

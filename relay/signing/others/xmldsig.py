@@ -48,7 +48,15 @@ _MOST_REFERENCES = 10
 _MOST_CERTIFICATES = 10
 _CERTIFICATE_CHARS = 32 * 1024
 _INDENTS = ("  ", "    ", "\t")
-_BROKEN = (etree.LxmlError, AttributeError, LookupError, TypeError, ValueError, AssertionError, NotImplementedError)
+_BROKEN = (
+    etree.LxmlError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AssertionError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,11 @@ def judge_xml(content: bytes, court: Court, known: datetime, most: int) -> XmlFo
 
 def _parse(content: bytes) -> Any:
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=True
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=True,
     )
     return etree.fromstring(content, parser)
 
@@ -262,12 +274,12 @@ def _verified_as_signed(
 ) -> bool:
     """Whether it holds once the white space between elements is what a signer may have written: none, or
     an indentation. Then only a serialiser came between, and the content is what was signed."""
-    place = [one for one in root.iter(_SIGNATURE)].index(signature)
+    place = list(root.iter(_SIGNATURE)).index(signature)
     for indent in (None, *_INDENTS):
         bare = _without_white_space(root)
         if indent is not None:
             etree.indent(bare, space=indent)
-        again = [one for one in bare.iter(_SIGNATURE)][place]
+        again = list(bare.iter(_SIGNATURE))[place]
         if _verified(bare, again, certificate, references) is None:
             return True
     return False
@@ -290,7 +302,9 @@ def _certificates(signature: Any) -> list[x509.Certificate]:
     found = []
     for text in _texts(signature):
         try:
-            certificate = x509.Certificate.load(base64.b64decode("".join(text.split())), strict=True)
+            certificate = x509.Certificate.load(
+                base64.b64decode("".join(text.split())), strict=True
+            )
             _ = certificate.native
             found.append(certificate)
         except (binascii.Error, ValueError, TypeError, KeyError):

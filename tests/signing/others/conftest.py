@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def sent(content: bytes) -> bytes:
 @pytest.fixture
 def judge(hall: Hierarchy, tmp_path: Path) -> Iterator[Judge]:
     """A PDF by itself, or with `envelope` an envelope."""
-    opened = []
+    opened: list[Any] = []
 
     def work(
         content: bytes,
@@ -53,6 +54,7 @@ def judge(hall: Hierarchy, tmp_path: Path) -> Iterator[Judge]:
         scratch = (tmp_path / "scratch").open("w+b")
         opened.append(scratch)
         jobs = Jobs(found, scratch)
+        opened.append(jobs)
         source = io.BytesIO(sent(content))
         judgement = jobs.judge(Heading(known, not envelope, "cong-van.pdf"), source)  # type: ignore[arg-type]
         assert not source.read(), "the next job would begin in the middle"

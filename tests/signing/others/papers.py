@@ -210,7 +210,9 @@ def sign_pdf(
         md_algorithm=digest,
         certify=locked,
         docmdp_permissions=fields.MDPPerm.NO_CHANGES if locked else fields.MDPPerm.FILL_FORMS,
-        subfilter=fields.SigSeedSubFilter.PADES if pades else fields.SigSeedSubFilter.ADOBE_PKCS7_DETACHED,
+        subfilter=fields.SigSeedSubFilter.PADES
+        if pades
+        else fields.SigSeedSubFilter.ADOBE_PKCS7_DETACHED,
     )
     writer = IncrementalPdfFileWriter(io.BytesIO(content))
     pdf_signer = _Dated(metadata, signer=signer, timestamper=stamping)
@@ -220,7 +222,7 @@ def sign_pdf(
     return out.getvalue()
 
 
-class _Dated(signers.PdfSigner):
+class _Dated(signers.PdfSigner):  # type: ignore[misc]
     """Signs at a time of the test's choosing."""
 
     at: datetime
@@ -269,7 +271,7 @@ def sign_xml(
     **named: Any,
 ) -> bytes:
     """An enveloped signature over the whole document, in its header."""
-    root = etree.fromstring(content)
+    root: Any = etree.fromstring(content)
     place = root.find(placed) if placed else root
     place.append(etree.Element(f"{DS}Signature", Id="placeholder", nsmap={"ds": DS[1:-1]}))
     config: dict[str, Any] = {
