@@ -16,10 +16,11 @@ _WAITING = "signatures made by others: not judged yet"
 
 
 def show_signatures(found: dict[str, Any]) -> None:
-    """`found` is the API's member `signatures`; of what nothing is known nothing is said."""
-    if found["state"] == "waiting":
+    """`found` is the API's member `signatures`; empty from a node of an older version."""
+    state = found.get("state")
+    if state == "waiting":
         typer.echo(_WAITING)
-    if found["state"] != "judged" or not (found["parts"] or found["flaws"]):
+    if state != "judged" or not (found["parts"] or found["flaws"]):
         return
     for line in lines_of(found):
         typer.echo(line)

@@ -51,7 +51,7 @@ def track(
         f"from {printable(view['sender'])}, {_came(view)} {moment(view['accepted_at'])}, "
         f"seal: {view['seal_kind'] or 'not yet'}"
     )
-    show_signatures(view["signatures"])
+    show_signatures(view.get("signatures", {}))
     for delivery in view["deliveries"]:
         _show_delivery(delivery)
 

@@ -5,14 +5,12 @@ Touches: nothing. Raises: nothing.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from relay.delivery.ports import MessageView
-from relay.judgement import Cover, Flaw, Form, Part, Signature, SignerKind, Verdict
+from relay.judgement import Cover, Flaw, Form, SignerKind, Verdict, judgement_json
 from relay.transport.native.schemas import (
     DIGEST,
-    INSTANT,
     TEXT,
     Schema,
     list_of,
@@ -21,7 +19,6 @@ from relay.transport.native.schemas import (
     reference,
     word,
 )
-from relay.transport.native.views import stamp
 
 Json = dict[str, Any]
 
@@ -32,56 +29,17 @@ def signatures_view(view: MessageView) -> Json:
     if found is None:
         state = "waiting" if view.judging else "none"
         return {"state": state, "verdict": None, "as_of": None, "flaws": [], "parts": []}
+    shown = judgement_json(found)
     return {
         "state": "judged",
-        "verdict": found.verdict,
-        "as_of": stamp(found.at),
-        "flaws": list(found.flaws),
-        "parts": [_part(part) for part in found.parts],
+        "verdict": shown["verdict"],
+        "as_of": shown["at"],
+        "flaws": shown["flaws"],
+        "parts": shown["parts"],
     }
 
 
-def _part(part: Part) -> Json:
-    return {
-        "position": part.position,
-        "name": part.name,
-        "kind": part.kind,
-        "digest": part.digest,
-        "verdict": part.verdict,
-        "flaws": list(part.flaws),
-        "signatures": [_signature(one) for one in part.signatures],
-    }
-
-
-def _signature(one: Signature) -> Json:
-    signer = one.signer
-    return {
-        "form": one.form,
-        "verdict": one.verdict,
-        "flaws": list(one.flaws),
-        "signer": None
-        if signer is None
-        else {
-            "kind": signer.kind,
-            "organisation": signer.organisation,
-            "person": signer.person,
-            "subject": signer.subject,
-            "issuer": signer.issuer,
-            "certificate": signer.certificate,
-        },
-        "algorithm": one.algorithm,
-        "claimed_at": _stamp(one.claimed_at),
-        "signed_at": _stamp(one.signed_at),
-        "stamped": one.stamped,
-        "covers": one.covers,
-        "field": one.field,
-    }
-
-
-def _stamp(at: datetime | None) -> str | None:
-    return None if at is None else stamp(at)
-
-
+_INSTANT: Schema = {"type": "string", "format": "date-time"}
 _VERDICT = or_null(word(Verdict))
 _FLAWS = list_of(word(Flaw))
 JUDGED_SCHEMAS: dict[str, Schema] = {
@@ -96,7 +54,7 @@ JUDGED_SCHEMAS: dict[str, Schema] = {
             **_VERDICT,
             "description": "The worst of the parts; null where nothing is signed.",
         },
-        as_of=or_null(INSTANT),
+        as_of=or_null(_INSTANT),
         flaws=_FLAWS,
         parts=list_of(reference("JudgedPart")),
     ),
@@ -127,8 +85,8 @@ JUDGED_SCHEMAS: dict[str, Schema] = {
             )
         ),
         algorithm=TEXT,
-        claimed_at=or_null(INSTANT),
-        signed_at=or_null(INSTANT),
+        claimed_at=or_null(_INSTANT),
+        signed_at=or_null(_INSTANT),
         stamped={"type": "boolean"},
         covers=or_null(word(Cover)),
         field=TEXT,

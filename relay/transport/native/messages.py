@@ -13,7 +13,6 @@ from relay.delivery.ports import Caller, SentQuery
 from relay.model import MessageId, MessageType, Seal
 from relay.transport.native.asking import digest, message_id, number, only, uuid, word
 from relay.transport.native.inside import Inside
-from relay.transport.native.judged import signatures_view
 from relay.transport.native.views import json_response, message_view, sent_item
 from relay.wire.container import write_receipts
 
@@ -23,8 +22,7 @@ MOST_SKIPPED = 1_000_000
 async def message(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
     only(request)
     view = await inside.tracking.message(caller, message_id(request))
-    shown = {**message_view(view, inside.clock()), "signatures": signatures_view(view)}
-    return json_response(shown)
+    return json_response(message_view(view, inside.clock()))
 
 
 async def seal(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
