@@ -6,10 +6,8 @@ Raises:  SettingsError for files that hold no certificates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from relay.delivery.judging import JudgingDesk, Policies, Policy, Treatment
 from relay.errors import GoneError, JournalError
@@ -19,12 +17,12 @@ from relay.judgement import Flaw, Judgement, unjudged
 from relay.model import AgencyCode, Payload
 from relay.node.ground import Ground
 from relay.routing.directory import Directory
-from relay.settings.settings import Settings
 from relay.settings.signatures import SignaturesSection
 from relay.signing.others.limits import JudgingLimits
 from relay.signing.others.process import JudgingProcess
 from relay.signing.others.protocol import Heading, Terms
-from relay.signing.trust import certificates_of
+from relay.signing.trust import Anchors, Role, TrustStore
+from relay.signing.trust.anchors import der_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +47,45 @@ class Judging:
     process: JudgingProcess
 
 
+@dataclass(slots=True)
+class CurrentTerms:
+    """By what is judged now: another value whenever the trust store's anchors are others."""
+
+    trust: TrustStore
+    section: SignaturesSection
+    crls: tuple[bytes, ...]
+    _anchors: Anchors | None = None
+    _terms: Terms | None = None
+
+    def __call__(self) -> Terms:
+        anchors = self.trust.anchors
+        if self._terms is None or anchors is not self._anchors:
+            self._anchors, self._terms = anchors, terms_of(anchors, self.section, self.crls)
+        return self._terms
+
+
 def make_judging(ground: Ground) -> Judging:
     settings = ground.settings
-    terms = terms_of(settings)
-    process = JudgingProcess(lambda: terms, settings.node.data_dir)
+    section = settings.signatures
+    crls = tuple(path.read_bytes() for path in section.crls)
+    terms = CurrentTerms(ground.notary.trust, section, crls)
+    process = JudgingProcess(terms, settings.node.data_dir)
     desk = JudgingDesk(
-        policies_of(settings.signatures, ground.directory),
+        policies_of(section, ground.directory),
         JudgingTable(ground.journal, ground.node),
         PayloadJudge(ground.journal, process),
         ground.clock,
-        settings.signatures.wait,
+        section.wait,
     )
     return Judging(desk, process)
 
 
-def terms_of(settings: Settings) -> Terms:
-    """The anchors of [signatures], or those of [trust] where it names none."""
-    section, trust = settings.signatures, settings.trust
+def terms_of(anchors: Anchors, section: SignaturesSection, crls: tuple[bytes, ...]) -> Terms:
     return Terms(
-        anchors=_certificates(section.roots or trust.roots),
-        stampers=_certificates(section.timestamp_roots),
-        helpers=_certificates((*section.intermediates, *trust.intermediates)),
-        crls=tuple(path.read_bytes() for path in section.crls),
+        anchors=tuple(map(der_of, anchors.of(Role.OFFICIAL))),
+        stampers=tuple(map(der_of, anchors.of(Role.TIMESTAMP))),
+        helpers=tuple(map(der_of, anchors.intermediates)),
+        crls=crls,
         limits=JudgingLimits(
             envelope_bytes=section.envelope_bytes,
             file_bytes=section.file_bytes,
@@ -93,7 +108,3 @@ def policies_of(section: SignaturesSection, directory: Directory) -> Policies:
             recipients[directory.resolve(rule.recipient)] = policy
     default = Policy(Treatment(section.policy), section.unknown == "refuse")
     return Policies(default, senders, recipients)
-
-
-def _certificates(paths: Iterable[Path]) -> tuple[bytes, ...]:
-    return tuple(der for path in paths for der in certificates_of(path.read_bytes()))

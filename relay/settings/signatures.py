@@ -1,5 +1,7 @@
 """The section [signatures]: what becomes of documents by the signatures others made in them.
 
+Whose certificates count is in [trust]: `official` for those who sign, `timestamp` for timestamps.
+
 Touches: looks whether the files it names exist. Raises: nothing by itself, see sections.py.
 """
 
@@ -39,11 +41,6 @@ class SignaturesSection(Section):
     """With refuse: what becomes of UNKNOWN."""
     wait: Span = timedelta(seconds=30)
     """How long a delivery waits for its verdict where policy refuses; then it is UNKNOWN."""
-    roots: tuple[File, ...] = ()
-    """Whose certificates sign documents; none: [trust] roots."""
-    intermediates: tuple[File, ...] = ()
-    timestamp_roots: tuple[File, ...] = ()
-    """Of timestamp authorities; none: no timestamp counts."""
     crls: tuple[File, ...] = ()
     """Revocation lists at hand, DER or PEM; without them nothing is VALID."""
     within: Span = timedelta(seconds=30)
