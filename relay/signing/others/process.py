@@ -41,6 +41,7 @@ START_SECONDS = 30.0
 """For loading the libraries on a busy machine; not part of a job's time."""
 MOST_JOBS = 2000
 """Then a worker is replaced: libraries keep a little of each file."""
+PROGRAM = "from relay.signing.others.worker import run; run()"
 Chunks = Callable[[], AsyncIterator[bytes]]
 log = structlog.get_logger("relay.judging")
 
@@ -56,6 +57,7 @@ class JudgingProcess:
     terms: Callable[[], Terms]
     folder: Path
     """Where the scratch file may be: large, and private to the node."""
+    program: str = PROGRAM
     _process: asyncio.subprocess.Process | None = None
     _terms: Terms | None = None
     _jobs: int = 0
@@ -114,10 +116,7 @@ class JudgingProcess:
         """No environment, no descriptor but the pipes and the scratch file."""
         with tempfile.TemporaryFile(dir=self.folder) as scratch:
             # The child finds it under SCRATCH_FD: a shell-free way to give a descriptor a number.
-            code = (
-                f"import os; os.dup2({scratch.fileno()}, {SCRATCH_FD});"
-                "from relay.signing.others.worker import run; run()"
-            )
+            code = f"import os; os.dup2({scratch.fileno()}, {SCRATCH_FD});{self.program}"
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
