@@ -19,6 +19,7 @@ from bench.backlog import Intake, Window, backlog
 from bench.express import Express, express
 from bench.idle import Idle, idle
 from bench.line import Latency, latency, line
+from bench.pades import Pades, pades
 from bench.start import Start, starts
 from bench.waiting import waiting
 
@@ -34,6 +35,7 @@ class Part(StrEnum):
     LATENCY = "latency"
     IDLE = "idle"
     AXIS = "axis"
+    PADES = "pades"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,12 @@ class Effort:
     saturate: float
     latency: float
     idle: float
+    pades: float
+    """For each key and size."""
 
 
-QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0)
-FULL = Effort(3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 1_000_000, 8.0, 30.0, 30.0)
+QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0, 1.0)
+FULL = Effort(3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 1_000_000, 8.0, 30.0, 30.0, 10.0)
 
 
 @dataclass(slots=True)
@@ -79,6 +83,7 @@ class Results:
     idle: Idle | None = None
     axis: tuple[list[Axis], list[Axis]] | None = None
     """Alone, with many documents in the journal."""
+    pades: list[Pades] | None = None
 
 
 async def measure(
@@ -96,6 +101,8 @@ async def measure(
     await _queues(results, parts, effort, folder, say)
     if Part.AXIS in parts:
         results.axis = await axis(folder, effort.handed_over, effort.repeat, effort.window, say)
+    if Part.PADES in parts:
+        results.pades = await pades(folder, effort.pades, say)
     if not {Part.LATENCY, Part.IDLE}.isdisjoint(parts):
         async with line(folder) as four:
             if Part.LATENCY in parts:

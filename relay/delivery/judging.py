@@ -136,6 +136,10 @@ class Judge(Protocol):
         """Never raises for a document; `known` is when it existed for certain."""
         ...
 
+    async def rest(self) -> None:
+        """Nothing was to do for a while: give back what it costs to be ready."""
+        ...
+
 
 @dataclass(slots=True)
 class JudgingDesk:
@@ -213,7 +217,7 @@ class JudgingDesk:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._called.wait()
             except TimeoutError:
-                pass
+                await self.by.rest()
 
     async def sweep(self) -> int:
         """Judge what waits; how many there were."""

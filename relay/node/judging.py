@@ -24,6 +24,9 @@ from relay.signing.others.protocol import Heading, Terms
 from relay.signing.trust import Anchors, Role, TrustStore
 from relay.signing.trust.anchors import der_of
 
+_WORTH_A_LOOK = (b"ContentTransferEncoded", b"SignedInfo")
+"""A document without attachments and without a Signature needs no worker: no element of theirs is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class PayloadJudge:
@@ -33,12 +36,17 @@ class PayloadJudge:
     process: JudgingProcess
 
     async def judge(self, payload: Payload, known: datetime) -> Judgement:
+        if payload.content is not None and not any(m in payload.content for m in _WORTH_A_LOOK):
+            return Judgement(known, None, (), ())
         try:
             return await self.process.judge(lambda: self.journal.read(payload), Heading(known))
         except (GoneError, FileNotFoundError):
             return unjudged(Flaw.GONE, known)
         except JournalError:
             return unjudged(Flaw.CRASHED, known)
+
+    async def rest(self) -> None:
+        await self.process.rest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,14 +123,12 @@ class Court:
         weak = [Flaw.WEAK_ALGORITHM] if is_weak(certificate) else []
         above = [*list(others)[:MOST_CERTIFICATES], *self._helpers]
         known = _parsed(self._data + data)
-        if (flaw := self._path(certificate, above, at, known, anchors, "soft-fail")) is not None:
-            return [*weak, flaw]
-        if not any(known):
-            return [*weak, Flaw.REVOCATION_UNKNOWN]
-        flaw = self._path(certificate, above, at, known, anchors, "require")
-        if flaw in {None, Flaw.REVOKED}:
-            return weak if flaw is None else [*weak, flaw]
-        return [*weak, Flaw.REVOCATION_UNKNOWN]
+        way = (certificate, above, at, known, anchors)
+        strictly = self._path(*way, "require") if any(known) else Flaw.REVOCATION_UNKNOWN
+        if strictly in {None, Flaw.REVOKED}:
+            return weak if strictly is None else [*weak, strictly]
+        # What else is wrong, or only that nothing is known of its revocation.
+        return [*weak, self._path(*way, "soft-fail") or Flaw.REVOCATION_UNKNOWN]
 
     def _path(
         self,

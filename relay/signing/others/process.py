@@ -87,6 +87,12 @@ class JudgingProcess:
                     raise
             return unjudged(Flaw.CRASHED, heading.known)
 
+    async def rest(self) -> None:
+        """End the worker if nobody uses it; the next job starts another."""
+        if not self._turn.locked():
+            async with self._turn:
+                await self._end()
+
     async def close(self) -> None:
         await self._end()
 

@@ -83,6 +83,8 @@ class PlayedJudge:
             await asyncio.Event().wait()
         return self.answer
 
+    async def rest(self) -> None: ...
+
 
 def desk_of(
     post: Any,
