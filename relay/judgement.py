@@ -62,7 +62,7 @@ class Flaw(StrEnum):
     CRASHED = "crashed"
     """The worker died over it, twice."""
     GONE = "gone"
-    """The bytes had left by retention before their turn came."""
+    """The bytes had left by retention before their turn came, or cannot be read."""
     UNREADABLE = "unreadable"
     """A PDF, a ZIP or a Signature that cannot be parsed."""
     ENCRYPTED = "encrypted"

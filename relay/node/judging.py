@@ -6,8 +6,12 @@ Raises:  SettingsError for files that hold no certificates.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+
+import structlog
 
 from relay.delivery.judging import JudgingDesk, Policies, Policy, Treatment
 from relay.errors import GoneError, JournalError
@@ -24,6 +28,7 @@ from relay.signing.others.protocol import Heading, Terms
 from relay.signing.trust import Anchors, Role, TrustStore
 from relay.signing.trust.anchors import der_of
 
+log = structlog.get_logger("relay.judging")
 _WORTH_A_LOOK = (b"ContentTransferEncoded", b"SignedInfo")
 """A document without attachments and without a Signature needs no worker: no element of theirs is named."""
 
@@ -40,10 +45,8 @@ class PayloadJudge:
             return Judgement(known, None, (), ())
         try:
             return await self.process.judge(lambda: self.journal.read(payload), Heading(known))
-        except (GoneError, FileNotFoundError):
+        except (GoneError, JournalError):
             return unjudged(Flaw.GONE, known)
-        except JournalError:
-            return unjudged(Flaw.CRASHED, known)
 
     async def rest(self) -> None:
         await self.process.rest()
@@ -61,22 +64,50 @@ class CurrentTerms:
 
     trust: TrustStore
     section: SignaturesSection
-    crls: tuple[bytes, ...]
-    _anchors: Anchors | None = None
+    crls: Callable[[], tuple[bytes, ...]]
+    """Equal, and the same object, as long as nothing is known anew."""
+    _from: tuple[Anchors, tuple[bytes, ...]] | None = None
     _terms: Terms | None = None
 
     def __call__(self) -> Terms:
-        anchors = self.trust.anchors
-        if self._terms is None or anchors is not self._anchors:
-            self._anchors, self._terms = anchors, terms_of(anchors, self.section, self.crls)
+        anchors, crls = self.trust.anchors, self.crls()
+        before = self._from
+        if (
+            self._terms is None
+            or before is None
+            or before[0] is not anchors
+            or before[1] is not crls
+        ):
+            self._from, self._terms = (anchors, crls), terms_of(anchors, self.section, crls)
         return self._terms
+
+
+@dataclass(slots=True)
+class CrlFiles:
+    """Revocation lists from files, read again when one has changed; one that cannot be read is told, and
+    those before it stay."""
+
+    paths: tuple[Path, ...]
+    _stamp: object = None
+    _read: tuple[bytes, ...] = ()
+
+    def __call__(self) -> tuple[bytes, ...]:
+        try:
+            stamp = [
+                (one.st_mtime_ns, one.st_size, one.st_ino) for one in map(Path.stat, self.paths)
+            ]
+            if stamp != self._stamp:
+                self._read = tuple(path.read_bytes() for path in self.paths)
+                self._stamp = stamp
+        except OSError as error:
+            log.warning("revocation list unreadable", error=error.strerror, file=error.filename)
+        return self._read
 
 
 def make_judging(ground: Ground) -> Judging:
     settings = ground.settings
     section = settings.signatures
-    crls = tuple(path.read_bytes() for path in section.crls)
-    terms = CurrentTerms(ground.notary.trust, section, crls)
+    terms = CurrentTerms(ground.notary.trust, section, CrlFiles(section.crls))
     process = JudgingProcess(terms, settings.node.data_dir)
     desk = JudgingDesk(
         policies_of(section, ground.directory),

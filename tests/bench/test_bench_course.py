@@ -52,6 +52,15 @@ async def test_the_axis_face_is_measured_and_checked(folder: Path) -> None:
         assert run.sends_per_second > 0
 
 
+async def test_pades_verdicts_are_measured_and_checked(folder: Path) -> None:
+    """Two keys, two sizes, every verdict VALID."""
+    results = await _measured({Part.PADES}, folder)
+
+    assert results.pades is not None
+    assert len(results.pades) == 4
+    assert all(one.verdicts > 0 for one in results.pades)
+
+
 async def test_a_backlog_is_measured_and_checked(folder: Path) -> None:
     """Intake, an express document and a start beside 600 documents that wait; nothing is left behind."""
     results = await _measured({Part.BACKLOG, Part.START}, folder)

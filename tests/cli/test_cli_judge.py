@@ -11,7 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import Result
 
+from relay import offline
 from relay.cli.judged import lines_of, show_signatures
+from relay.settings.settings import Settings
+from relay.settings.signatures import SignaturesSection
 from tests.signing.others.papers import AT, attached, envelope, hierarchy, pdf, sign_pdf
 
 
@@ -89,3 +92,21 @@ def test_a_node_of_an_older_version_shows_nothing(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == ""
     show_signatures({"state": "waiting"})
     assert "not judged yet" in capsys.readouterr().out
+
+
+def test_a_node_without_the_libraries_is_told_so_by_config_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings.model_construct(signatures=SignaturesSection())
+    assert list(offline._judging_remarks(settings)) == []
+    monkeypatch.setattr(offline, "find_spec", lambda _: None)
+    (said,) = offline._judging_remarks(settings)
+    assert "truc-relay[pades]" in said
+    off = Settings.model_construct(signatures=SignaturesSection(policy="off"))
+    assert list(offline._judging_remarks(off)) == []
+
+
+def test_a_rule_is_for_a_sender_or_a_recipient() -> None:
+    for wrong in ({}, {"sender": "H01", "recipient": "H02"}):
+        with pytest.raises(ValueError, match="either sender or recipient"):
+            SignaturesSection.model_validate({"rules": [{"policy": "warn", **wrong}]})

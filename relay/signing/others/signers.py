@@ -28,7 +28,7 @@ _AGENCY = re.compile(
     r"(ủy ban|uỷ ban|ubnd|hội đồng|hđnd|bộ|sở|cục|chi cục|tổng cục|vụ|ban|văn phòng|phòng|trung tâm|viện|"
     r"học viện|đại học|trường|bệnh viện|trạm|thanh tra|công an|tòa án|toà án|kho bạc|bảo hiểm|chi nhánh|"
     r"tỉnh ủy|thành ủy|huyện ủy|quận ủy|đảng ủy|thị ủy|xã|phường|tỉnh|thành phố|huyện|quận|thị xã|"
-    r"mặt trận|liên đoàn|hội|đoàn|công ty|tổng công ty|tập đoàn|ngân hàng|đài|báo|nhà xuất bản|quỹ)\s"
+    r"mặt trận|liên đoàn|hội|đoàn (thanh niên|đại biểu|luật sư)|công ty|tổng công ty|tập đoàn|ngân hàng|đài|báo|nhà xuất bản|quỹ)\s(?!(văn|thị)\s)"
 )
 
 

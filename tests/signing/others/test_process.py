@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -140,6 +141,28 @@ async def test_without_the_libraries_every_verdict_is_unknown_and_says_so(
         again = await process.judge(chunks(b"x"), PDF)
     assert found == again
     assert (found.verdict, found.flaws) == (Verdict.UNKNOWN, (Flaw.NOT_INSTALLED,))
+
+
+async def test_a_pdf_that_opens_to_more_than_the_worker_may_hold_is_unknown_and_the_next_is_judged(
+    tmp_path: Path, hall: Hierarchy, papers: dict[str, bytes]
+) -> None:
+    bomb = zlib.compress(bytes(300 << 20), 1)
+    head = b"%PDF-1.7\n"
+    content = (
+        head
+        + b"1 0 obj\n<< /Type /XRef /Size 9 /W [1 1 1] /Root 2 0 R /Filter /FlateDecode /Length %d >>\n"
+        % len(bomb)
+        + b"stream\n"
+        + bomb
+        + b"\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % len(head)
+    )
+    terms = replace(terms_of(hall), limits=JudgingLimits(memory_bytes=256 << 20))
+    async with worker(tmp_path, terms) as process:
+        found = await process.judge(chunks(content), PDF)
+        after = await process.judge(chunks(papers["two"]), PDF)
+    assert found.verdict is Verdict.UNKNOWN
+    assert {Flaw.TOO_LARGE, Flaw.CRASHED, Flaw.UNREADABLE} & set(found.words)
+    assert after.verdict is Verdict.VALID
 
 
 async def test_other_anchors_need_another_worker(
