@@ -31,8 +31,11 @@ LOOK_SECONDS = 30.0
 AT_ONCE = 16
 QUIET = 8
 """Operations that may wait for the journal while a document is judged in the background."""
+MANY_A_SECOND = 200.0
+"""Documents that come; while so many do, judging takes a turn only now and then."""
+RATE_SECONDS = 0.25
 REST_SECONDS = 0.05
-MOST_RESTS = 40
+MOST_RESTS = 20
 """Then it goes on all the same: a busy node judges slowly, but it judges."""
 MOST_REMEMBERED = 256
 log = structlog.get_logger("relay.judging")
@@ -150,9 +153,13 @@ class JudgingDesk:
     wait: timedelta
     _called: asyncio.Event = field(default_factory=asyncio.Event)
     _remembered: dict[Digest, Judgement] = field(default_factory=dict)
+    _came: int = 0
+    _since: float = 0.0
+    _rate: float = 0.0
 
     def wake(self) -> None:
         """Something may wait to be judged."""
+        self._came += 1
         self._called.set()
 
     # ------------------------------------------------------------ before delivery
@@ -249,9 +256,16 @@ class JudgingDesk:
 
     async def _quiet(self) -> None:
         for _ in range(MOST_RESTS):
-            if self.book.waiting <= QUIET:
+            if self.book.waiting <= QUIET and self._a_second() < MANY_A_SECOND:
                 return
             await asyncio.sleep(REST_SECONDS)
+
+    def _a_second(self) -> float:
+        """How many documents come, by the last quarter of a second or more."""
+        now = asyncio.get_running_loop().time()
+        if now - self._since >= RATE_SECONDS:
+            self._rate, self._came, self._since = self._came / (now - self._since), 0, now
+        return self._rate
 
 
 def words_of(judgement: Judgement) -> str:

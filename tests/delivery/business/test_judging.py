@@ -17,6 +17,8 @@ import pytest
 from relay.audit.entries import AuditEvent
 from relay.delivery.judging import (
     AT_ONCE,
+    MOST_RESTS,
+    REST_SECONDS,
     JudgingDesk,
     Policies,
     Policy,
@@ -225,6 +227,27 @@ async def test_a_long_list_is_judged_to_its_end_without_another_call(row: Any) -
         while len(await entries(row.thon)) < AT_ONCE + 3:
             await asyncio.sleep(0.01)
     task.cancel()
+
+
+async def test_while_very_many_come_judging_takes_a_turn_only_now_and_then(
+    row: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = desk_of(row.thon, INVALID)
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    await row.thon.submit(SENDER, row.letter())
+    desk._since = asyncio.get_running_loop().time() - 1
+    await desk.sweep()
+    assert rests == []
+    await row.thon.submit(SENDER, row.letter())
+    desk._since, desk._came = asyncio.get_running_loop().time() - 1, 500
+    await desk.sweep()
+    assert rests == [REST_SECONDS] * MOST_RESTS
+    assert len(await entries(row.thon)) == 2
 
 
 async def test_what_left_by_retention_before_its_turn_is_unknown(row: Any) -> None:
