@@ -38,6 +38,8 @@ REST_SECONDS = 0.05
 MOST_RESTS = 20
 """Then it goes on all the same: a busy node judges slowly, but it judges."""
 MOST_REMEMBERED = 256
+REMEMBERED_SECONDS = 60.0
+"""From being awaited to being kept; later it may come out otherwise, by other anchors."""
 log = structlog.get_logger("relay.judging")
 
 
@@ -85,11 +87,6 @@ class Policies:
         ]
         return max(named, key=lambda one: one.strictness) if named else self.default
 
-    @property
-    def off(self) -> bool:
-        every = (self.default, *self.senders.values(), *self.recipients.values())
-        return all(one.treatment is Treatment.OFF for one in every)
-
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
@@ -122,7 +119,10 @@ class JudgingBook(Protocol):
         """Durable with their audit entries; once."""
         ...
 
-    async def forget_waiting(self) -> None: ...
+    async def forget(self, rows: Sequence[MessageRow]) -> None:
+        """They wait no more."""
+        ...
+
     async def was_accepted(self, submission_key: str) -> bool: ...
     async def payload(self, digest: Digest) -> Payload:
         """Raises GoneError."""
@@ -152,7 +152,7 @@ class JudgingDesk:
     clock: Clock
     wait: timedelta
     _called: asyncio.Event = field(default_factory=asyncio.Event)
-    _remembered: dict[Digest, Judgement] = field(default_factory=dict)
+    _remembered: dict[Digest, tuple[Judgement, float]] = field(default_factory=dict)
     _came: int = 0
     _since: float = 0.0
     _rate: float = 0.0
@@ -194,7 +194,7 @@ class JudgingDesk:
 
     async def _awaited(self, payload: Payload) -> Judgement:
         known = self.clock.now()
-        if (before := self._remembered.get(payload.digest)) is not None:
+        if (before := self._recall(payload.digest)) is not None:
             return before
         try:
             async with asyncio.timeout(self.wait.total_seconds()):
@@ -205,10 +205,16 @@ class JudgingDesk:
         return judgement
 
     def _remember(self, digest: Digest, judgement: Judgement) -> None:
-        """Until it is kept: judged twice would be work twice, and could come out otherwise."""
+        """Until it is kept: a second time would be work twice."""
         while len(self._remembered) >= MOST_REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
-        self._remembered[digest] = judgement
+        self._remembered[digest] = judgement, asyncio.get_running_loop().time()
+
+    def _recall(self, digest: Digest) -> Judgement | None:
+        found = self._remembered.get(digest)
+        if found is None or found[1] + REMEMBERED_SECONDS < asyncio.get_running_loop().time():
+            return None
+        return found[0]
 
     # ------------------------------------------------------------ afterwards
 
@@ -216,9 +222,7 @@ class JudgingDesk:
         """Until cancelled; what a restart found waiting comes first."""
         while True:
             self._called.clear()
-            if self.policies.off:
-                await self.book.forget_waiting()
-            elif await self.sweep() == AT_ONCE:
+            if await self.sweep() == AT_ONCE:
                 continue
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -229,19 +233,24 @@ class JudgingDesk:
     async def sweep(self) -> int:
         """Judge what waits; how many there were."""
         found = await self.book.unjudged(AT_ONCE)
-        if found:
-            await self.book.keep([await self._judged(one) for one in found])
-        for one in found:
+        wanted = [one for one in found if self._treatments(one) != {Treatment.OFF}]
+        if len(wanted) < len(found):
+            await self.book.forget([one.row for one in found if one not in wanted])
+        if wanted:
+            await self.book.keep([await self._judged(one) for one in wanted])
+        for one in wanted:
             self._remembered.pop(one.digest, None)
         return len(found)
 
+    def _treatments(self, one: Unjudged) -> set[Treatment]:
+        return {self.policies.of(one.sender, code).treatment for code in one.recipients}
+
     async def _judged(self, one: Unjudged) -> Judged:
-        judgement = self._remembered.get(one.digest)
+        judgement = self._recall(one.digest)
         if judgement is None:
             await self._quiet()
             judgement = await self._judge(one)
-        treatments = {self.policies.of(one.sender, code).treatment for code in one.recipients}
-        warns = not treatments.isdisjoint({Treatment.WARN, Treatment.REFUSE})
+        warns = not self._treatments(one).isdisjoint({Treatment.WARN, Treatment.REFUSE})
         warns = warns and judgement.verdict in {Verdict.INVALID, Verdict.UNKNOWN}
         if warns:
             log.warning("signatures in doubt", message=one.message_id, found=words_of(judgement))

@@ -88,8 +88,12 @@ class JudgingTable:
         rows = sum(1 + len(one.judgement.parts) for one in judged)
         await self.journal.perform(work, rows)
 
-    async def forget_waiting(self) -> None:
-        await self.journal.perform(lambda tx: tx.run("DELETE FROM judging"))
+    async def forget(self, rows: Sequence[MessageRow]) -> None:
+        def work(tx: Transaction) -> None:
+            for row in rows:
+                tx.run(SQL["judged_now"], row)
+
+        await self.journal.perform(work)
 
     async def was_accepted(self, submission_key: str) -> bool:
         return bool(await self.journal.rows(SQL["was_accepted"], (submission_key,)))

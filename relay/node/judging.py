@@ -39,8 +39,11 @@ class PayloadJudge:
 
     journal: SqliteJournal
     process: JudgingProcess
+    most_bytes: int
 
     async def judge(self, payload: Payload, known: datetime) -> Judgement:
+        if payload.size_bytes > self.most_bytes:
+            return unjudged(Flaw.TOO_LARGE, known)
         if payload.content is not None and not any(m in payload.content for m in _WORTH_A_LOOK):
             return Judgement(known, None, (), ())
         try:
@@ -112,7 +115,7 @@ def make_judging(ground: Ground) -> Judging:
     desk = JudgingDesk(
         policies_of(section, ground.directory),
         JudgingTable(ground.journal, ground.node),
-        PayloadJudge(ground.journal, process),
+        PayloadJudge(ground.journal, process, section.envelope_bytes),
         ground.clock,
         section.wait,
     )

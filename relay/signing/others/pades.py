@@ -159,6 +159,8 @@ def _integrity(one: EmbeddedPdfSignature) -> tuple[list[Flaw], Cover]:
     """What it covers, and what came later."""
     if not _leaves_out_itself_only(one):
         return [Flaw.PART_ONLY], Cover.PART
+    if one.reader.xrefs.hybrid_xrefs_present:
+        return [Flaw.UNSUPPORTED], Cover.PART  # two readers may see two documents
     one.compute_integrity_info()
     coverage = one.coverage
     if coverage is None or coverage < SignatureCoverageLevel.ENTIRE_REVISION:

@@ -218,6 +218,13 @@ async def test_switched_off_nothing_is_judged_and_nothing_waits(row: Any) -> Non
     assert desk.by.judged == []  # type: ignore[attr-defined]
 
 
+async def test_for_one_sender_it_can_be_switched_off(row: Any) -> None:
+    desk = desk_of(row.thon, INVALID, senders={SENDER: Policy(Treatment.OFF)})
+    accepted = await row.thon.submit(SENDER, row.letter())
+    assert await desk.sweep() == 1
+    assert await judgement(row.thon, accepted.message_id) == (None, False)
+
+
 async def test_a_long_list_is_judged_to_its_end_without_another_call(row: Any) -> None:
     desk = desk_of(row.thon, INVALID)
     for _ in range(AT_ONCE + 3):

@@ -30,7 +30,8 @@ from relay.envelope.writer import write_document
 from relay.model import Party
 
 AT = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
-"""When everything here is signed; certificates begin a year earlier and last two."""
+"""When everything here is signed; certificates of signers begin a year earlier and last two."""
+LONG = AT + timedelta(days=30 * 365)
 ORGANISATION = "Ủy ban nhân dân xã Mẫu"
 PERSON = "Nguyễn Văn Mẫu"
 
@@ -148,14 +149,14 @@ class Hierarchy:
 @lru_cache(maxsize=1)
 def hierarchy() -> Hierarchy:
     """Two generations, as the real one has."""
-    root = issue(name(cn="Gốc mẫu", o="Cơ quan mẫu"), None, ca=True)
-    issuing = issue(name(cn="Cấp phát mẫu", o="Cơ quan mẫu"), root, ca=True)
+    root = issue(name(cn="Gốc mẫu", o="Cơ quan mẫu"), None, ca=True, ends=LONG)
+    issuing = issue(name(cn="Cấp phát mẫu", o="Cơ quan mẫu"), root, ca=True, ends=LONG)
     return Hierarchy(
         root,
         issuing,
         issue(name(cn=ORGANISATION, o=ORGANISATION), issuing),
         issue(name(cn=PERSON, ou="Văn phòng", o=ORGANISATION), issuing),
-        issue(name(cn="Dấu thời gian mẫu", o="Cơ quan mẫu"), root, usage="stamp"),
+        issue(name(cn="Dấu thời gian mẫu", o="Cơ quan mẫu"), root, usage="stamp", ends=LONG),
     )
 
 

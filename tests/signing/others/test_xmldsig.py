@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from lxml import etree
+from signxml import SignatureMethod
+from signxml.xades import XAdESSigner
 
 from relay.judgement import ENVELOPE, Cover, Flaw, Judgement, Part, Signature, SignerKind, Verdict
 from relay.signing.others.limits import JudgingLimits
 from tests.signing.others.conftest import Judge
-from tests.signing.others.papers import DS, Hierarchy, attached, envelope, pdf, sign_xml
+from tests.signing.others.papers import (
+    DS,
+    LONG,
+    ORGANISATION,
+    PERSON,
+    Hierarchy,
+    attached,
+    envelope,
+    issue,
+    name,
+    pdf,
+    sign_xml,
+)
 
 DUMMY = """<Signature><SignedInfo><CanonicalizationMethod
  Algorithm="http://www.w3.org/TR/2001/REC-xml-c14n-20010315"/><SignatureMethod
@@ -41,6 +56,22 @@ def test_an_enveloped_signature_over_the_document_is_valid(judge: Judge, hall: H
     assert one.signer is not None
     assert one.signer.kind is SignerKind.ORGANISATION
     assert one.algorithm == "ecdsa-sha256"
+
+
+def test_a_xades_signature_is_valid_and_says_when(judge: Judge, hall: Hierarchy) -> None:
+    """The library that signs has no other time than now."""
+    person = issue(name(cn=PERSON, o=ORGANISATION), hall.issuing, ends=LONG)
+    root = tree(envelope())
+    signed = XAdESSigner(signature_algorithm=SignatureMethod.ECDSA_SHA256).sign(
+        root, key=person.key, cert=[person.certificate]
+    )
+    now = datetime.now(UTC)
+    one = signature(judge(etree.tostring(signed), envelope=True, known=now, crls=hall.crls(at=now)))
+    assert one.verdict is Verdict.VALID
+    assert one.flaws == (Flaw.NO_TIMESTAMP,)
+    assert one.covers is Cover.WHOLE_FILE
+    assert one.signed_at is not None
+    assert abs(one.signed_at - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 def test_a_changed_text_is_invalid(judge: Judge, hall: Hierarchy) -> None:
