@@ -44,16 +44,31 @@ _FOR_OTHER_THINGS = frozenset({"server_auth", "time_stamping", "ocsp_signing"})
 
 @dataclass(frozen=True, slots=True)
 class RevocationData:
-    """DER, from the node or the file."""
+    """DER or PEM, from the node or the file."""
 
     crls: tuple[bytes, ...] = ()
     ocsps: tuple[bytes, ...] = ()
 
     def __add__(self, other: RevocationData) -> RevocationData:
+        """Of what a file carries; it may carry much."""
         return RevocationData(
             (*self.crls, *other.crls)[:MOST_REVOCATION_DATA],
             (*self.ocsps, *other.ocsps)[:MOST_REVOCATION_DATA],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The same, read."""
+
+    crls: tuple[crl.CertificateList, ...]
+    ocsps: tuple[ocsp.OCSPResponse, ...]
+
+    def __add__(self, other: Known) -> Known:
+        return Known((*self.crls, *other.crls), (*self.ocsps, *other.ocsps))
+
+    def __bool__(self) -> bool:
+        return bool(self.crls or self.ocsps)
 
 
 class Court:
@@ -70,7 +85,7 @@ class Court:
         self._anchors = _certificates(anchors)
         self._stampers = _certificates(stampers)
         self._helpers = _certificates(helpers)
-        self._data = data
+        self._known = _parsed(data)
         self._runner = asyncio.Runner()
         self._runner.get_loop()
 
@@ -122,9 +137,9 @@ class Court:
     ) -> list[Flaw]:
         weak = [Flaw.WEAK_ALGORITHM] if is_weak(certificate) else []
         above = [*list(others)[:MOST_CERTIFICATES], *self._helpers]
-        known = _parsed(self._data + data)
+        known = self._known + _parsed(data)
         way = (certificate, above, at, known, anchors)
-        strictly = self._path(*way, "require") if any(known) else Flaw.REVOCATION_UNKNOWN
+        strictly = self._path(*way, "require") if known else Flaw.REVOCATION_UNKNOWN
         if strictly in {None, Flaw.REVOKED}:
             return weak if strictly is None else [*weak, strictly]
         # What else is wrong, or only that nothing is known of its revocation.
@@ -135,15 +150,15 @@ class Court:
         certificate: Certificate,
         above: Sequence[Certificate],
         at: datetime,
-        known: tuple[list[crl.CertificateList], list[ocsp.OCSPResponse]],
+        known: Known,
         anchors: Sequence[Certificate],
         mode: str,
     ) -> Flaw | None:
         context = ValidationContext(
             trust_roots=list(anchors),
             moment=at,
-            crls=known[0],
-            ocsps=known[1],
+            crls=list(known.crls),
+            ocsps=list(known.ocsps),
             revocation_mode=mode,
             allow_fetching=False,
             weak_hash_algos=_WEAK | {"sha1"},
@@ -210,29 +225,39 @@ def digest_flaws(algorithm: str) -> list[Flaw]:
 
 
 def _certificates(contents: Iterable[bytes]) -> list[Certificate]:
-    found = []
-    for content in contents:
-        if pem.detect(content):
-            ders = [der for _, _, der in pem.unarmor(content, multiple=True)]
-        else:
-            ders = [content]
-        found += [Certificate.load(der) for der in ders]
+    return [Certificate.load(der) for content in contents for der in _ders(content)]
+
+
+def _ders(content: bytes) -> list[bytes]:
+    """Of PEM with one or more, or the one that is given."""
+    if not pem.detect(content):
+        return [content]
+    return [der for _, _, der in pem.unarmor(content, multiple=True)]
+
+
+def _parsed(data: RevocationData) -> Known:
+    """What can be read; what cannot proves nothing."""
+    return Known(_loaded(_crl, data.crls), _loaded(_ocsp, data.ocsps))
+
+
+def _crl(der: bytes) -> crl.CertificateList:
+    """Its frame is looked at, not its entries, which may be ten thousand."""
+    found = crl.CertificateList.load(der)
+    _ = found["tbs_cert_list"]["issuer"].native, found["tbs_cert_list"]["this_update"].native
     return found
 
 
-def _parsed(data: RevocationData) -> tuple[list[crl.CertificateList], list[ocsp.OCSPResponse]]:
-    """What can be read; what cannot proves nothing."""
-    return _loaded(crl.CertificateList, data.crls), _loaded(ocsp.OCSPResponse, data.ocsps)
+def _ocsp(der: bytes) -> ocsp.OCSPResponse:
+    found = ocsp.OCSPResponse.load(der)
+    _ = found["response_status"].native
+    return found
 
 
-def _loaded(kind: type[T], contents: Iterable[bytes]) -> list[T]:
+def _loaded(load: Callable[[bytes], T], contents: Iterable[bytes]) -> tuple[T, ...]:
     found = []
     for content in contents:
         try:
-            der = pem.unarmor(content)[2] if pem.detect(content) else content
-            one = kind.load(der)  # type: ignore[attr-defined]
-            _ = one.native
+            found += [load(der) for der in _ders(content)]
         except (ValueError, TypeError, KeyError):
             continue
-        found.append(kind.load(der))  # type: ignore[attr-defined]
-    return found
+    return tuple(found)

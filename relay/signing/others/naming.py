@@ -16,6 +16,7 @@ from relay.envelope.zipping import extension_of
 from relay.judgement import Flaw, Part, Signature, SignerKind, Verdict, worst
 from relay.model import Attachment
 from relay.signing.others.files import Found
+from relay.signing.others.seen import in_order
 
 _NAME_CHARS = 500
 _UNJUDGED = frozenset(
@@ -43,7 +44,7 @@ def part_of(position: int, attachment: Attachment, found: Found, *, main: bool) 
         kind=found.kind,
         digest=found.digest,
         verdict=worst([*unjudged, *(one.verdict for one in found.signatures)]),
-        flaws=tuple(flaw for flaw in Flaw if flaw in flaws),
+        flaws=in_order(flaws),
         signatures=found.signatures,
     )
 

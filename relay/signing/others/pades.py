@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
@@ -36,6 +35,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from relay.judgement import Cover, Flaw, Form, Signature, verdict_of
 from relay.signing.others.court import MOST_REVOCATION_DATA, Court, RevocationData, digest_flaws
+from relay.signing.others.seen import Seen, in_order, nameless
 from relay.signing.others.signers import signer_of
 from relay.signing.others.times import signing_time
 
@@ -59,21 +59,15 @@ BROKEN = (
 """What pyhanko and asn1crypto are known to raise on hostile files."""
 
 
-@dataclass(frozen=True, slots=True)
-class PdfFound:
-    flaws: tuple[Flaw, ...]
-    signatures: tuple[Signature, ...]
-
-
-def judge_pdf(file: BinaryIO, court: Court, known: datetime, most: int) -> PdfFound:
+def judge_pdf(file: BinaryIO, court: Court, known: datetime, most: int) -> Seen:
     """Every signature of it, at most `most`. `known`: when the file existed for certain."""
     try:
         reader = PdfFileReader(file, strict=False)
         if reader.encrypted:
-            return PdfFound((Flaw.ENCRYPTED,), ())
+            return Seen((Flaw.ENCRYPTED,))
         embedded = list(reader.embedded_signatures)
     except BROKEN:
-        return PdfFound((Flaw.UNREADABLE,), ())
+        return Seen((Flaw.UNREADABLE,))
     shown = [one for one in embedded if one.sig_object_type != _TIMESTAMP]
     try:
         carried = _security_store(reader)
@@ -83,7 +77,7 @@ def judge_pdf(file: BinaryIO, court: Court, known: datetime, most: int) -> PdfFo
     flaws = [] if shown else [Flaw.UNSIGNED]
     if len(shown) > most:
         flaws.append(Flaw.TOO_MANY)
-    return PdfFound(tuple(flaws), signatures)
+    return Seen(tuple(flaws), signatures)
 
 
 def _judged(
@@ -92,20 +86,20 @@ def _judged(
     try:
         return _judge(one, court, known, carried)
     except BROKEN:
-        return _signature((Flaw.UNREADABLE,), field=one.field_name)
+        return nameless(Form.PADES, {Flaw.UNREADABLE}, field=_field(one))
 
 
 def _judge(
     one: EmbeddedPdfSignature, court: Court, known: datetime, carried: RevocationData
 ) -> Signature:
     if one.sig_object.get("/SubFilter") not in _FORMS:
-        return _signature((Flaw.UNSUPPORTED,), field=one.field_name)
+        return nameless(Form.PADES, {Flaw.UNSUPPORTED}, field=_field(one))
     flaws, covers = _integrity(one)
     algorithm = _algorithm(one.signer_info)
     try:
         certificate, others = one.signer_cert, one.other_embedded_certs
     except SignatureValidationError:
-        return _signature((*flaws, Flaw.NO_CERTIFICATE), algorithm, covers, one.field_name)
+        return nameless(Form.PADES, {*flaws, Flaw.NO_CERTIFICATE}, algorithm, covers, _field(one))
     flaws += _value(one, certificate)
     flaws += digest_flaws(one.md_algorithm)
     carried += _archived(one.signer_info)
@@ -119,7 +113,7 @@ def _judge(
     flaws += [*stamp_flaws, *time.flaws]
     flaws += court.of_signer(certificate, others, _moment(stamped, known), carried)
     flaws += _claims_after_expiry(flaws, certificate, time.signed_at)
-    found = tuple(flaw for flaw in Flaw if flaw in flaws)
+    found = in_order(flaws)
     return Signature(
         form=Form.PADES,
         verdict=verdict_of(found),
@@ -130,26 +124,12 @@ def _judge(
         signed_at=time.signed_at,
         stamped=stamped is not None,
         covers=covers,
-        field=str(one.field_name)[:200],
+        field=_field(one),
     )
 
 
-def _signature(
-    flaws: tuple[Flaw, ...], algorithm: str = "", covers: Cover | None = None, field: str = ""
-) -> Signature:
-    """One of whose signer nothing is known."""
-    return Signature(
-        Form.PADES,
-        verdict_of(flaws),
-        flaws,
-        None,
-        algorithm,
-        None,
-        None,
-        False,
-        covers,
-        str(field)[:200],
-    )
+def _field(one: EmbeddedPdfSignature) -> str:
+    return str(one.field_name)[:200]
 
 
 # ---------------------------------------------------------------- integrity

@@ -25,6 +25,7 @@ from signxml.exceptions import InvalidDigest, InvalidSignature
 
 from relay.judgement import Cover, Flaw, Form, Signature, verdict_of
 from relay.signing.others.court import Court, RevocationData, digest_flaws
+from relay.signing.others.seen import Seen, in_order, nameless
 from relay.signing.others.signers import signer_of
 from relay.signing.others.times import signing_time
 
@@ -60,12 +61,6 @@ _BROKEN = (
 
 
 @dataclass(frozen=True, slots=True)
-class XmlFound:
-    flaws: tuple[Flaw, ...]
-    signatures: tuple[Signature, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Referred:
     """One Reference, read and allowed."""
 
@@ -74,21 +69,21 @@ class _Referred:
     digest: str
 
 
-def judge_xml(content: bytes, court: Court, known: datetime, most: int) -> XmlFound:
+def judge_xml(content: bytes, court: Court, known: datetime, most: int) -> Seen:
     """Every Signature of the document, at most `most`."""
     try:
         root = _parse(content)
     except _BROKEN:
-        return XmlFound((Flaw.UNREADABLE,), ())
+        return Seen((Flaw.UNREADABLE,))
     if root.getroottree().docinfo.doctype:
-        return XmlFound((Flaw.DOCTYPE,), ())
+        return Seen((Flaw.DOCTYPE,))
     dummies = any(_is_dummy(one) for one in root.iter("{*}Signature"))
     found = [one for one in root.iter(_SIGNATURE) if not _is_inside_another(one)]
     flaws = [Flaw.DUMMY] if dummies else []
     if len(found) > most:
         flaws.append(Flaw.TOO_MANY)
     signatures = tuple(_judged(root, one, court, known) for one in found[:most])
-    return XmlFound(tuple(flaws), signatures)
+    return Seen(tuple(flaws), signatures)
 
 
 def _parse(content: bytes) -> Any:
@@ -116,7 +111,7 @@ def _judged(root: Any, signature: Any, court: Court, known: datetime) -> Signatu
     try:
         return _judge(root, signature, court, known)
     except _BROKEN:
-        return _signature([Flaw.UNREADABLE])
+        return nameless(Form.XML, {Flaw.UNREADABLE})
 
 
 def _judge(root: Any, signature: Any, court: Court, known: datetime) -> Signature:
@@ -124,14 +119,14 @@ def _judge(root: Any, signature: Any, court: Court, known: datetime) -> Signatur
     method = info.find(f"{{{DS}}}SignatureMethod").get("Algorithm")
     algorithm = method.rpartition("#")[2][:60]
     if "hmac" in algorithm.lower():
-        return _signature([Flaw.KEYED_HASH], algorithm)
+        return nameless(Form.XML, {Flaw.KEYED_HASH}, algorithm)
     flaws, referred = _references(root, signature, info)
     covers = _cover(root, signature, referred)
     if covers is not Cover.WHOLE_FILE and not flaws:
         flaws.append(Flaw.WRAPPED if covers is None else Flaw.PART_ONLY)
     certificates = _certificates(signature)
     if not certificates:
-        return _signature([*flaws, Flaw.NO_CERTIFICATE], algorithm, covers)
+        return nameless(Form.XML, {*flaws, Flaw.NO_CERTIFICATE}, algorithm, covers)
     certificate = certificates[0]
     if not flaws:
         flaws += _value(root, signature, certificate, len(referred))
@@ -139,7 +134,7 @@ def _judge(root: Any, signature: Any, court: Court, known: datetime) -> Signatur
     time = signing_time(_claimed(signature), None, known)
     flaws += time.flaws
     flaws += court.of_signer(certificate, certificates[1:], known, RevocationData())
-    found = tuple(flaw for flaw in Flaw if flaw in flaws)
+    found = in_order(flaws)
     return Signature(
         form=Form.XML,
         verdict=verdict_of(found),
@@ -151,15 +146,6 @@ def _judge(root: Any, signature: Any, court: Court, known: datetime) -> Signatur
         stamped=False,
         covers=covers,
         field="",
-    )
-
-
-def _signature(
-    flaws: Sequence[Flaw], algorithm: str = "", covers: Cover | None = None
-) -> Signature:
-    found = tuple(flaw for flaw in Flaw if flaw in flaws)
-    return Signature(
-        Form.XML, verdict_of(found), found, None, algorithm, None, None, False, covers, ""
     )
 
 
