@@ -24,6 +24,7 @@ from relay.cli import (
     compare,
     directory,
     inbox,
+    judge,
     local,
     obligations,
     operate,
@@ -102,6 +103,7 @@ app.command("cancel")(operate.cancel)
 app.command("redirect")(operate.redirect)
 app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
+app.command("judge")(judge.judge)
 app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
 app.add_typer(directory.app, name="directory")

@@ -15,6 +15,7 @@ from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.bridges.answering import AnsweringDesk
 from relay.delivery.carry.courier import Courier
 from relay.delivery.inbox import InboxDesk
+from relay.delivery.judging import JudgingDesk
 from relay.delivery.obligations import ObligationDesk
 from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.queue import QueueDesk
@@ -34,6 +35,7 @@ from relay.journal.shelf import Shelf
 from relay.node.carrying import Carrying, deadlines
 from relay.node.directory import codes_of
 from relay.node.ground import Ground
+from relay.node.judging import Judging, make_judging
 from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
@@ -53,6 +55,7 @@ class Desks:
     obligations: ObligationDesk
     arrivals: ArrivalDesk
     answering: AnsweringDesk
+    judging: Judging
 
 
 def make_desks(ground: Ground, carrying: Carrying) -> Desks:
@@ -60,8 +63,9 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
     verdicts = VerdictDesk(
         node, Verdicts(journal, node), ground.notary, clock, carrying.dispatcher.receipts_wait
     )
-    intake = _intake(ground, carrying, verdicts)
-    transfers = _transfers(ground, carrying, verdicts)
+    judging = make_judging(ground)
+    intake = _intake(ground, carrying, verdicts, judging.desk)
+    transfers = _transfers(ground, carrying, verdicts, judging.desk)
     speaks = Speaker(node, intake, journal, clock)
     return Desks(
         intake,
@@ -91,10 +95,13 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             AnswersDue(journal),
             speaks,
         ),
+        judging,
     )
 
 
-def _intake(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> GuardedIntake:
+def _intake(
+    ground: Ground, carrying: Carrying, verdicts: VerdictDesk, judging: JudgingDesk
+) -> GuardedIntake:
     desk = IntakeDesk(
         ground.place,
         ground.directory,
@@ -106,11 +113,14 @@ def _intake(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> Guarde
         carrying.sealing.wake,
         deadlines(ground.settings),
         verdicts.wake,
+        judging,
     )
     return GuardedIntake(desk, carrying.waits_for)
 
 
-def _transfers(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> TransferDesk:
+def _transfers(
+    ground: Ground, carrying: Carrying, verdicts: VerdictDesk, judging: JudgingDesk
+) -> TransferDesk:
     return TransferDesk(
         ground.place,
         ground.directory,
@@ -124,6 +134,7 @@ def _transfers(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> Tra
         lambda: carrying.agreement.doubted,
         deadlines(ground.settings),
         verdicts.wake,
+        judging,
     )
 
 

@@ -307,6 +307,8 @@ class Node:
         self._background.run("verdicts", desks.verdicts.run())
         self._background.run("obligations", desks.obligations.run())
         self._background.run("arrivals", desks.arrivals.run())
+        self._exits.push_async_callback(desks.judging.process.close)
+        self._background.run("judging", desks.judging.desk.run())
         for poller in make_pollers(
             ground,
             carrying.bridges,
@@ -314,6 +316,7 @@ class Node:
             self._pressure,
             deadlines(self._settings),
             desks.verdicts.wake,
+            desks.judging.desk,
         ):
             self._background.run(f"bridge-{poller.bridge}", poller.run())
         await self._listen(nodes, native, axis, faces.served)

@@ -28,6 +28,7 @@ from relay.settings.sections import (
     SystemSection,
     TrustSection,
 )
+from relay.settings.signatures import SignaturesSection
 
 
 class Settings(Section):
@@ -46,6 +47,7 @@ class Settings(Section):
     business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
     revocation: RevocationSection = RevocationSection()
+    signatures: SignaturesSection = SignaturesSection()
     log: LogSection = LogSection()
 
     @field_validator("neighbours")

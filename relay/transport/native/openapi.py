@@ -28,6 +28,7 @@ from relay.transport.native.fragments import (
     seal_answer,
     xml_answer,
 )
+from relay.transport.native.judged import JUDGED_SCHEMAS
 from relay.transport.native.messages import MOST_SKIPPED
 from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
@@ -76,6 +77,7 @@ def document() -> Json:
             "schemas": {
                 **SCHEMAS,
                 **OBLIGATION_SCHEMAS,
+                **JUDGED_SCHEMAS,
                 **OPERATING_SCHEMAS,
                 **RECOVERY_SCHEMAS,
                 **SYSTEM_SCHEMAS,
