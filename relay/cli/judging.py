@@ -17,7 +17,8 @@ from relay.cli.show import moment
 from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
-from relay.model import AgencyCode, Digest, Receipt, Signed
+from relay.model import AgencyCode, Digest, Signed
+from relay.signing.bundle_steps import sentences
 from relay.signing.evidence import verify_receipt
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
@@ -157,7 +158,7 @@ def _judge_receipt(
         receipt = verify_receipt(signed, trust, None)
     except PeerError as error:
         return _refused("receipt", names, error)
-    events = "; ".join(_sentences(receipt))
+    events = "; ".join(sentences(receipt))
     at = receipt.at.isoformat()
     said = f"{events}, by {receipt.issuer}, {moment(at)}, message {receipt.message_id}"
     strange = bool(given) and receipt.digest not in given
@@ -177,14 +178,6 @@ def _judge_receipt(
             ("receipt", signed.digest),
         ),
     )
-
-
-def _sentences(receipt: Receipt) -> Iterator[str]:
-    for one in receipt.evidence:
-        why = f" ({one.reason.value}: {one.detail})" if one.reason else ""
-        if not why and one.detail:
-            why = f" (the word of a remote that gives no evidence: {one.detail})"
-        yield f"{one.event.value} for {one.recipient}{why}"
 
 
 def _refused(what: str, names: tuple[str, ...], error: PeerError) -> Judgement:

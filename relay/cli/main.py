@@ -22,6 +22,7 @@ from relay.cli import (
     carry,
     compare,
     directory,
+    evidence,
     inbox,
     local,
     obligations,
@@ -102,6 +103,7 @@ app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
 app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
 app.add_typer(system.app, name="system")

@@ -18,6 +18,7 @@ from relay.errors import SettingsError
 
 if TYPE_CHECKING:
     from relay.cli.judging import Judgement
+    from relay.signing.trust import TrustStore
 
 _MOST_FILES = 10_000
 
@@ -41,11 +42,8 @@ def verify(
 ) -> None:
     """Verify seals and receipts offline: which kind, by whom, when. Exit code 0 only if all hold."""
     from relay.cli.judging import Verdict, judge  # noqa: PLC0415 - brings in cryptography
-    from relay.signing.trust import TrustStore  # noqa: PLC0415
 
-    for path in (*root, *(intermediate or [])):
-        _require_issuer(path)
-    trust = TrustStore(_read(root), _read(intermediate or []))
+    trust = trust_of(root, intermediate or [])
     judgements = judge(_expanded(files), trust)
     if as_json:
         show_json([one.as_json() for one in judgements])
@@ -65,6 +63,15 @@ def _print(one: Judgement) -> None:
         typer.echo(f"        {printable(name)}")
     for note in one.notes:
         typer.echo(f"        note: {printable(note)}")
+
+
+def trust_of(roots: list[Path], intermediates: list[Path]) -> TrustStore:
+    """From the certificates that were named, each of which must be able to issue."""
+    from relay.signing.trust import TrustStore  # noqa: PLC0415
+
+    for path in (*roots, *intermediates):
+        _require_issuer(path)
+    return TrustStore(_read(roots), _read(intermediates))
 
 
 def _require_issuer(path: Path) -> None:

@@ -13,6 +13,8 @@ from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.carry.courier import Courier
+from relay.delivery.evidence.exporting import EvidenceDesk
+from relay.delivery.evidence.ports import NOTHING_BESIDE
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.obligations import ObligationDesk
 from relay.delivery.operators.control import ControlDesk
@@ -21,6 +23,7 @@ from relay.delivery.operators.tokens import TokenDesk
 from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
+from relay.delivery.tracking import TrackingDesk
 from relay.delivery.verdicts import VerdictDesk
 from relay.journal.business import Arrivals, ObligationTable, Verdicts
 from relay.journal.operating import OperatingTable
@@ -49,6 +52,7 @@ class Desks:
     verdicts: VerdictDesk
     obligations: ObligationDesk
     arrivals: ArrivalDesk
+    evidence: EvidenceDesk
 
 
 def make_desks(ground: Ground, carrying: Carrying) -> Desks:
@@ -91,6 +95,15 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             Arrivals(journal),
             intake,
             journal,
+            clock,
+        ),
+        EvidenceDesk(
+            node,
+            journal,
+            TrackingDesk(journal),
+            journal,
+            ground.notary,
+            NOTHING_BESIDE,
             clock,
         ),
     )

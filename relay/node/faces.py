@@ -118,6 +118,7 @@ class Faces:
             courier=desks.courier,
             systems=self.served.desk,
             obliged=desks.obligations,
+            bundles=desks.evidence,
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,

@@ -9,7 +9,7 @@ Raises:  SignatureError, WireError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +24,8 @@ from relay.model import (
     Signed,
     TransferHeader,
 )
+from relay.signing.bundle_shape import CoveredFile
+from relay.signing.bundles import certificates_of_signature, sign_bundle
 from relay.signing.evidence import (
     sign_branch,
     sign_carry,
@@ -37,6 +39,7 @@ from relay.signing.evidence import (
 from relay.signing.faults import Fault
 from relay.signing.keys import Signer
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
+from relay.signing.stamped import with_timestamps
 from relay.signing.trust import TrustStore
 from relay.wire.branch import Branch
 from relay.wire.carry import Manifest
@@ -117,3 +120,15 @@ class NodeNotary:
 
     def check_branch(self, signed: Signed) -> Branch:
         return verify_branch(signed, self.trust, None)
+
+    def sign_bundle(self, files: Sequence[tuple[str, Digest]], at: datetime) -> bytes:
+        return sign_bundle([CoveredFile(*one) for one in files], self.signer, at)
+
+    def certificates_of(self, signature: bytes) -> tuple[bytes, ...]:
+        return certificates_of_signature(signature)
+
+    def own_certificates(self) -> tuple[bytes, ...]:
+        return self.signer.chain
+
+    def seal_for_export(self, seal: bytes, tokens: Sequence[bytes]) -> bytes:
+        return with_timestamps(seal, tokens)

@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.systems import SystemsDesk
@@ -42,6 +43,7 @@ from relay.transport.native import (
     audit,
     carry,
     deliveries,
+    evidence,
     health,
     messages,
     obligations,
@@ -64,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
     Route("GET", "/v1/messages/{id}", messages.message),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
+    Route("GET", "/v1/messages/{id}/evidence", evidence.export),
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
     Route("GET", "/v1/obligations", obligations.listing),
@@ -133,6 +136,7 @@ def native_app(
     refusals: Refusals = UNNOTED,
     directory: DirectoryDoor | None = None,
     obliged: Obligations | None = None,
+    bundles: EvidenceDoor | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -160,6 +164,7 @@ def native_app(
         refusals=refusals,
         directory=directory,
         obligations=obliged,
+        evidence=bundles,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.systems import SystemsDesk
@@ -65,6 +66,7 @@ class Inside:
     gate: Gate = OPEN
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None
+    evidence: EvidenceDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -11,6 +11,7 @@ from relay.model import MessageType
 from relay.transport.native.carry_described import carry_paths
 from relay.transport.native.digests import FIELDS
 from relay.transport.native.directory_described import DIRECTORY_SCHEMAS, directory_paths
+from relay.transport.native.evidence import evidence_paths
 from relay.transport.native.fragments import (
     LIMIT,
     Json,
@@ -102,6 +103,7 @@ def _paths() -> Json:
             "get": reading("getMessageSeal", "The seal over the envelope", seal_answer()),
             "parameters": one_message,
         },
+        **evidence_paths(),
         "/v1/sent": {"get": _sent()},
         "/v1/receipts/{digest}": {
             "get": reading(

@@ -1,0 +1,250 @@
+"""Ask for RFC 3161 timestamps and prove them: who says which bytes were there, and since when.
+
+Signature and path are checked by rfc3161-client; what it leaves open is checked here: one digest and that
+SHA-256, of the bytes at hand; a certificate for timestamps and nothing else, the one the token commits
+to; a path to a pinned anchor that was valid when it stamped; what was asked for, where we asked.
+
+Touches: nothing.
+Trusts:  the anchors it was made with; every byte of a token or an answer is hostile.
+Raises:  SignatureError (bad-timestamp, wrong-imprint, wrong-nonce, wrong-time, wrong-purpose, weak-key,
+         untrusted); SettingsError for anchors that are none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from asn1crypto import tsp
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from rfc3161_client import (
+    HashAlgorithm,
+    PKIStatus,
+    TimestampRequestBuilder,
+    TimeStampResponse,
+    VerificationError,
+    VerifierBuilder,
+    decode_timestamp_response,
+)
+
+from relay.errors import SettingsError, SignatureError
+from relay.model import UTC_NOW_TOLERANCE, Digest, digest_of
+from relay.signing.algorithms import check_issuer_key
+from relay.signing.certificates import public_key, read_certificate
+from relay.signing.faults import Fault
+from relay.signing.trust import certificates_of
+
+TOKEN_LIMIT_BYTES = 64 * 1024
+MOST_ACCURACY = timedelta(minutes=1)
+"""A token that claims to be less exact proves too little to be kept."""
+_DIGESTS = frozenset({"sha256", "sha384", "sha512"})
+_SHA256 = "2.16.840.1.101.3.4.2.1"
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampRequest:
+    """A request as it is sent, and what its answer must repeat."""
+
+    content: bytes
+    imprint: Digest
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenTimestamp:
+    """Made only by TimestampTrust: a pinned authority says that bytes of this digest were there."""
+
+    imprint: Digest
+    gen_time: datetime
+    accuracy: timedelta
+    serial: int
+    policy: str
+    subject: str
+    certificate_sha256: Digest
+
+    @property
+    def latest(self) -> datetime:
+        """By then, at the latest, the bytes were there."""
+        return self.gen_time + self.accuracy
+
+    def require_not_before(self, claimed: datetime) -> None:
+        """Raise if it is from before the time that what it stamps claims for itself."""
+        if self.latest + UTC_NOW_TOLERANCE < claimed:
+            raise SignatureError(
+                Fault.WRONG_TIME,
+                f"stamped {_shown(self.gen_time)}, before it says that it was signed, {_shown(claimed)}",
+            )
+
+
+def ask(content: bytes) -> TimestampRequest:
+    """A request for these bytes: SHA-256, a random nonce, the authority's certificate wanted."""
+    builder = TimestampRequestBuilder(hash_algorithm=HashAlgorithm.SHA256)
+    request = builder.data(content).nonce(nonce=True).cert_request(cert_request=True).build()
+    nonce = request.nonce
+    if nonce is None:
+        raise ValueError("a request without a nonce")
+    return TimestampRequest(request.as_bytes(), digest_of(content), nonce)
+
+
+class TimestampTrust:
+    """The pinned anchors of timestamp authorities, PEM or DER; fixed once made."""
+
+    def __init__(self, anchors: Iterable[bytes]) -> None:
+        try:
+            ders = [der for content in anchors for der in certificates_of(content)]
+            self._anchors = list({der: read_certificate(der) for der in ders}.values())
+        except SignatureError as error:
+            raise SettingsError([f"anchors of timestamp authorities: {error}"]) from None
+
+    def answered(self, response: bytes, request: TimestampRequest) -> tuple[bytes, ProvenTimestamp]:
+        """The token of an authority's answer, and what it proves."""
+        decoded = _decoded(response)
+        if decoded.tst_info.nonce != request.nonce:
+            raise SignatureError(Fault.WRONG_NONCE, "the answer is to another request")
+        return decoded.time_stamp_token(), self._prove(decoded, request.imprint)
+
+    def verify(self, token: bytes, imprint: Digest) -> ProvenTimestamp:
+        """What a token proves of the bytes of this digest."""
+        return self._prove(_decoded(_as_response(token)), imprint)
+
+    def _prove(self, response: TimeStampResponse, imprint: Digest) -> ProvenTimestamp:
+        info = response.tst_info
+        # 1. It is of these bytes, by the one digest taken here.
+        if info.message_imprint.hash_algorithm.dotted_string != _SHA256:
+            raise SignatureError(Fault.ALGORITHM, "the timestamp is not of a SHA-256")
+        if info.message_imprint.message != bytes.fromhex(imprint):
+            raise SignatureError(Fault.WRONG_IMPRINT, "the timestamp is of other bytes")
+        # 2. One authority signed it, with the certificate that it commits to, made for this alone.
+        leaf = _signer(response)
+        # 3. A path that was valid then leads to an anchor, and the signature holds.
+        self._check(response, leaf, imprint)
+        # 4. It is as exact as it must be.
+        accuracy = _accuracy(info.accuracy)
+        if accuracy > MOST_ACCURACY:
+            raise SignatureError(
+                Fault.WRONG_TIME, f"exact to {accuracy} only, limit {MOST_ACCURACY}"
+            )
+        return ProvenTimestamp(
+            imprint,
+            info.gen_time.astimezone(UTC),
+            accuracy,
+            info.serial_number,
+            info.policy.dotted_string,
+            leaf.subject.rfc4514_string(),
+            Digest(hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest()),
+        )
+
+    def _check(self, response: TimeStampResponse, leaf: x509.Certificate, imprint: Digest) -> None:
+        at = response.tst_info.gen_time.astimezone(UTC)
+        if not leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc:
+            raise SignatureError(
+                Fault.WRONG_TIME, f"stamped {_shown(at)}, when its certificate was not valid"
+            )
+        builder = VerifierBuilder(roots=list(self._anchors))
+        try:
+            builder.build().verify(response, bytes.fromhex(imprint))
+        except (VerificationError, ValueError) as error:
+            untrusted = "certificate" in str(error).lower()
+            fault = Fault.UNTRUSTED if untrusted else Fault.BAD_TIMESTAMP
+            raise SignatureError(
+                fault, f"the timestamp does not verify: {str(error)[:200]}"
+            ) from None
+
+
+def _decoded(response: bytes) -> TimeStampResponse:
+    if len(response) > TOKEN_LIMIT_BYTES:
+        raise SignatureError(
+            Fault.TOO_LARGE, f"timestamp of {len(response)} bytes, limit {TOKEN_LIMIT_BYTES} bytes"
+        )
+    try:
+        decoded = decode_timestamp_response(response)
+        status = PKIStatus(decoded.status)
+    except ValueError:
+        raise SignatureError(Fault.BAD_TIMESTAMP, "no readable answer of an authority") from None
+    if status is not PKIStatus.GRANTED:
+        said = "; ".join(decoded.status_string)[:100]
+        raise SignatureError(
+            Fault.BAD_TIMESTAMP, f"the authority refuses: {status.name.lower()} {said!a}"
+        )
+    return decoded
+
+
+def _as_response(token: bytes) -> bytes:
+    """A bare token as the answer that once brought it: the library reads nothing else."""
+    try:
+        content = tsp.ContentInfo.load(token, strict=True)
+        status = {"status": "granted"}
+        return bytes(tsp.TimeStampResp({"status": status, "time_stamp_token": content}).dump())
+    except (ValueError, TypeError):
+        raise SignatureError(Fault.BAD_TIMESTAMP, "no readable timestamp") from None
+
+
+def _signer(response: TimeStampResponse) -> x509.Certificate:
+    """The certificate of the one signer, kept to what RFC 3161 §2.3 and RFC 5816 ask of it."""
+    signed = _signed_data(response.time_stamp_token())
+    signers = signed["signer_infos"]
+    if len(signers) != 1:
+        raise SignatureError(Fault.BAD_TIMESTAMP, f"{len(signers)} signers, there must be 1")
+    if signers[0]["digest_algorithm"]["algorithm"].native not in _DIGESTS:
+        raise SignatureError(Fault.ALGORITHM, "the timestamp is not signed with SHA-2")
+    for der in response.signed_data.certificates:
+        if _commits_to(signers[0], der):
+            leaf = read_certificate(bytes(der))
+            _check_leaf(leaf)
+            return leaf
+    raise SignatureError(
+        Fault.WRONG_CERTIFICATE, "the timestamp holds no certificate that it commits to"
+    )
+
+
+def _signed_data(token: bytes) -> Any:
+    return tsp.ContentInfo.load(token)["content"]
+
+
+def _commits_to(signer: Any, der: bytes) -> bool:
+    """ESSCertID or ESSCertIDv2: without it another certificate of the same key could be put in."""
+    for attribute in signer["signed_attrs"]:
+        kind = attribute["type"].native
+        if kind not in ("signing_certificate", "signing_certificate_v2"):
+            continue
+        first = attribute["values"][0]["certs"][0]
+        name = (
+            "sha1" if kind == "signing_certificate" else first["hash_algorithm"]["algorithm"].native
+        )
+        if (
+            name in {"sha1", *_DIGESTS}
+            and hashlib.new(name, der).digest() == first["cert_hash"].native
+        ):
+            return True
+    return False
+
+
+def _check_leaf(leaf: x509.Certificate) -> None:
+    try:
+        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        raise SignatureError(Fault.WRONG_PURPOSE, "the certificate is not for timestamps") from None
+    if not usages.critical or list(usages.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
+        raise SignatureError(
+            Fault.WRONG_PURPOSE, "the certificate is not, critically, for timestamps alone"
+        )
+    check_issuer_key(public_key(leaf))
+
+
+def _accuracy(given: Any) -> timedelta:
+    if given is None:
+        return timedelta()
+    return timedelta(
+        seconds=given.seconds or 0,
+        milliseconds=given.millis or 0,
+        microseconds=given.micros or 0,
+    )
+
+
+def _shown(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
