@@ -14,7 +14,6 @@ from relay.delivery.arrivals import TransferDesk
 from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.carry.courier import Courier
 from relay.delivery.evidence.exporting import EvidenceDesk
-from relay.delivery.evidence.ports import NOTHING_BESIDE
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.obligations import ObligationDesk
 from relay.delivery.operators.control import ControlDesk
@@ -34,6 +33,7 @@ from relay.journal.shelf import Shelf
 from relay.node.carrying import Carrying, deadlines
 from relay.node.directory import codes_of
 from relay.node.ground import Ground
+from relay.node.stamping import make_stamp_table
 from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
@@ -103,7 +103,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             TrackingDesk(journal),
             journal,
             ground.notary,
-            NOTHING_BESIDE,
+            make_stamp_table(ground),
             clock,
         ),
     )

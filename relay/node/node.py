@@ -39,6 +39,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, faces_tls, nodes_tls
+from relay.node.stamping import make_stamp_desk
 from relay.node.systems import ServedSystems, serve_systems
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
@@ -220,6 +221,8 @@ class Node:
         self._background.run("verdicts", desks.verdicts.run())
         self._background.run("obligations", desks.obligations.run())
         self._background.run("arrivals", desks.arrivals.run())
+        if ground.settings.timestamps.authorities:
+            self._background.run("stamping", make_stamp_desk(ground).run())
         for poller in make_pollers(
             ground,
             carrying.bridges,

@@ -27,6 +27,7 @@ from relay.settings.sections import (
     SystemSection,
     TrustSection,
 )
+from relay.settings.timestamps import TimestampsSection
 
 
 class Settings(Section):
@@ -44,6 +45,7 @@ class Settings(Section):
     delivery: DeliverySection = DeliverySection()
     business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
+    timestamps: TimestampsSection = TimestampsSection()
     log: LogSection = LogSection()
 
     @field_validator("neighbours")

@@ -11,6 +11,7 @@ Raises:  PkiError (a SettingsError with the kind of trouble and a hint).
     DIR/nodes/ID/log.pem
     DIR/agencies/CODE.pem
     DIR/gateways/ID.pem
+    DIR/tsa/NAME.pem               a timestamp authority's
 
 Beside each `NAME.pem` lies `NAME.key.pem`, PKCS#8 without a password, mode 0600. Nothing is written
 over, and a command that refuses has changed nothing. certs/README.md has the profiles in clauses.
@@ -42,6 +43,7 @@ __all__ = [
     "issue_branch",
     "issue_gateway",
     "issue_node",
+    "issue_tsa",
 ]
 
 DAYS_LIMIT: Final = 36_525
@@ -142,6 +144,16 @@ def issue_gateway(
     pki_names.label(node_id, "node")
     path = directory / "gateways" / f"{node_id}.pem"
     profile = Profile("Gateway", node_id, (f"urn:truc-relay:gateway:{node_id}",), vouches=True)
+    return _one(directory, path, profile, branch, key, now, days)
+
+
+def issue_tsa(
+    directory: Path, name: str, branch: str, *, key: KeyType, now: datetime, days: int
+) -> Path:
+    """Make the certificate of a timestamp authority, which names nobody of the relay."""
+    pki_names.label(name, "timestamp authority")
+    path = directory / "tsa" / f"{name}.pem"
+    profile = Profile("Timestamp authority", name, (), vouches=True, stamps=True)
     return _one(directory, path, profile, branch, key, now, days)
 
 

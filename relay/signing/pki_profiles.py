@@ -58,6 +58,8 @@ class Profile:
     uris: tuple[str, ...]
     vouches: bool = False
     tls: bool = False
+    stamps: bool = False
+    """It is a timestamp authority, and nothing else."""
     dns: tuple[str, ...] = ()
     ips: tuple[IPv4Address | IPv6Address, ...] = ()
 
@@ -86,11 +88,14 @@ def end_entity(profile: Profile, key: PrivateKey, issuer: Issuer, span: Span) ->
     """Clauses 4 to 8: everything below an issuing CA."""
     subject = _name(_organisation(issuer), profile.role, profile.common_name)
     builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
-    builder = (
-        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
-        .add_extension(_usage(signs=True, vouches=profile.vouches), critical=True)
-        .add_extension(_names(profile), critical=False)
-    )
+    builder = builder.add_extension(
+        x509.BasicConstraints(ca=False, path_length=None), critical=False
+    ).add_extension(_usage(signs=True, vouches=profile.vouches), critical=True)
+    if profile.uris:
+        builder = builder.add_extension(_names(profile), critical=False)
+    if profile.stamps:  # RFC 3161 §2.3: alone, and critical
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+        builder = builder.add_extension(usage, critical=True)
     if profile.tls:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)

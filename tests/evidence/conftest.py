@@ -45,15 +45,17 @@ from relay.signing.bundles import sign_bundle
 from relay.signing.evidence import sign_receipt
 from relay.signing.keys import Signer
 from relay.signing.notary import NodeNotary
+from relay.signing.pki_tsa import TimestampResponder
 from relay.signing.pki_words import KeyType
 from relay.signing.seal import make_seal
-from relay.signing.timestamps import TimestampTrust
+from relay.signing.timestamps import TimestampTrust, ask
 from relay.signing.trust import TrustStore
 from relay.wire import bundle
 from relay.wire.archive import Archive
 
 ISSUED = datetime(2026, 11, 1, tzinfo=UTC)
 AT = datetime(2026, 11, 23, 4, 5, 6, 123000, tzinfo=UTC)
+STAMPED = AT + timedelta(minutes=2)
 XA, TINH = NodeId("xa"), NodeId("tinh")
 SENDER, RECIPIENT = AgencyCode("H01.15.02"), AgencyCode("H01")
 MESSAGE = MessageId("019ab000-0000-7000-8000-000000000001")
@@ -73,6 +75,13 @@ class Pki:
     def signer(self, name: str) -> Signer:
         return Signer.load(self.folder / f"{name}.pem", self.folder / f"{name}.key.pem")
 
+    def stamp(self, content: bytes, at: datetime = STAMPED, name: str = "tsa-1") -> bytes:
+        """A token of these bytes."""
+        responder = TimestampResponder.load(self.folder / "tsa" / f"{name}.pem", lambda: at)
+        request = ask(content)
+        trust = TimestampTrust([self.root.read_bytes()])
+        return trust.answered(responder.answer(request.content), request)[0]
+
     @property
     def trust(self) -> TrustStore:
         return TrustStore([self.root.read_bytes()])
@@ -86,6 +95,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     for node in (XA, TINH):
         pki.issue_node(folder, node, "mau", key=KeyType.P256, now=ISSUED, days=700)
     pki.issue_agency(folder, [SENDER], "mau", key=KeyType.RSA2048, now=ISSUED, days=700)
+    for name, kind in (("tsa-1", KeyType.P256), ("tsa-2", KeyType.RSA2048)):
+        pki.issue_tsa(folder, name, "mau", key=kind, now=ISSUED, days=700)
     return Pki(folder)
 
 
@@ -136,7 +147,7 @@ class Office:
     def receipt_of(
         self, issuer: NodeId, at: datetime, event: Event, previous: Digest | None, **other: Any
     ) -> Signed:
-        values = {
+        values: dict[str, Any] = {
             "issuer": issuer,
             "origin": XA,
             "message_id": MESSAGE,

@@ -51,8 +51,8 @@ class EvidenceDesk:
         _require_had(caller, view)
         seal = await self.tracking.seal(caller, message_id)
         payload = await self.journal.payload(view.digest)
-        kept = await self.beside.of_message(view.origin, message_id, seal)
         at = self.clock.now()
+        kept = await self.beside.of_message(view.origin, message_id, seal, at)
         files = [file async for file in self._files(payload, seal, view, kept)]
         pairs = [(one.name, one.digest) for one in files]
         many = len(pairs) > MANY_RECIPIENTS
@@ -161,7 +161,6 @@ def _beside(certificates: Iterable[bytes], kept: KeptBeside) -> Iterator[Planned
         ("certificates", "cer", certificates),
         ("revocation", "crl", kept.crls),
         ("revocation", "ocsp", kept.ocsps),
-        ("timestamps", "tst", kept.tokens),
     ):
         named = {f"{folder}/{digest_of(one)}.{suffix}": one for one in contents}
         for name in sorted(named):

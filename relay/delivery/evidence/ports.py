@@ -74,21 +74,12 @@ class KeptBeside:
     certificates: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
     ocsps: tuple[bytes, ...] = ()
-    tokens: tuple[bytes, ...] = ()
 
 
 class Beside(Protocol):
-    async def of_message(self, origin: NodeId, message_id: MessageId, seal: Seal) -> KeptBeside: ...
-
-
-class _NothingBeside:
-    """Beside, where nothing was obtained after the fact."""
-
-    async def of_message(self, origin: NodeId, message_id: MessageId, seal: Seal) -> KeptBeside:
-        return KeptBeside()
-
-
-NOTHING_BESIDE: Beside = _NothingBeside()
+    async def of_message(
+        self, origin: NodeId, message_id: MessageId, seal: Seal, at: datetime
+    ) -> KeptBeside: ...
 
 
 class EvidenceDoor(Protocol):
