@@ -23,7 +23,6 @@ from relay.settings.reading import SAMPLES, load, read, unfit_data_dir
 from relay.settings.settings import Settings
 from relay.settings.sound import Sound
 from relay.signing.keys import LogSigner, verify_log_signature
-from relay.signing.timestamps import TimestampTrust
 
 CONTROL_SOCKET = "control.sock"
 """In the data folder, while the node runs."""
@@ -46,7 +45,6 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
     problems += (one for one in key_problems(reading.sound) if one not in problems)
     if reading.settings is not None:
         problems += _unfit_speakers(reading.settings, reading.sound)
-        problems += _unfit_authorities(reading.settings)
     if problems or reading.settings is None:
         raise SettingsError(problems, SAMPLES if reading.problems else "")
     return reading.settings, reading.remarks
@@ -113,15 +111,4 @@ def _unfit_speakers(settings: Settings, sound: Sound) -> list[str]:
             asked(settings, directory)
         except SettingsError as error:
             problems += error.problems
-    return problems
-
-
-def _unfit_authorities(settings: Settings) -> list[str]:
-    """Anchors that no timestamp could ever be proven by."""
-    problems: list[str] = []
-    for one in settings.timestamps.authorities:
-        try:
-            TimestampTrust([path.read_bytes() for path in one.anchors])
-        except SettingsError as error:
-            problems += (f"timestamps: {one.name}: {problem}" for problem in error.problems)
     return problems

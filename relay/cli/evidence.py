@@ -71,13 +71,11 @@ def verify(
 ) -> None:
     """Judge an evidence file offline, step by step. Exit code 0 only if all it claims holds."""
     from relay.signing.bundle_steps import BundleJudge, Outcome  # noqa: PLC0415
-    from relay.signing.timestamps import TimestampTrust  # noqa: PLC0415
 
-    trust = trust_of(root, [])
-    stamps = TimestampTrust(one.read_bytes() for one in tsa_root or root)
+    trust = trust_of(root, [], tsa_root or [])
     done: list[Step] = []
     with file.open("rb") as opened:
-        for step in BundleJudge(opened, trust, stamps).steps():
+        for step in BundleJudge(opened, trust).steps():
             done.append(step)
             if not as_json:
                 _print(step)

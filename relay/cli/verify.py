@@ -65,13 +65,17 @@ def _print(one: Judgement) -> None:
         typer.echo(f"        note: {printable(note)}")
 
 
-def trust_of(roots: list[Path], intermediates: list[Path]) -> TrustStore:
-    """From the certificates that were named, each of which must be able to issue."""
-    from relay.signing.trust import TrustStore  # noqa: PLC0415
+def trust_of(
+    roots: list[Path], intermediates: list[Path], authorities: list[Path] | None = None
+) -> TrustStore:
+    """From the certificates that were named, each of which must be able to issue. `authorities` are
+    the roots of timestamp authorities, where they are others."""
+    from relay.signing.trust import Role, TrustStore  # noqa: PLC0415
 
-    for path in (*roots, *intermediates):
+    for path in (*roots, *intermediates, *(authorities or [])):
         _require_issuer(path)
-    return TrustStore(_read(roots), _read(intermediates))
+    pinned = {Role.TIMESTAMP: _read(authorities or [])}
+    return TrustStore(_read(roots), _read(intermediates), pinned)
 
 
 def _require_issuer(path: Path) -> None:

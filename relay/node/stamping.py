@@ -1,6 +1,6 @@
-"""Timestamps: the settings' authorities, each with its own anchors, and the desk that asks them.
+"""Timestamps: the settings' authorities, and the desk that asks them.
 
-Touches: the anchors' files, once.
+Touches: their CA files, once.
 Raises:  SettingsError.
 """
 
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from relay.delivery.stamping.ports import Authority, Token, Wanted
 from relay.delivery.stamping.stamping import StampDesk
+from relay.errors import SignatureError
 from relay.journal.stamping import StampTable
 from relay.node.ground import Ground
 from relay.settings.timestamps import AuthoritySection
+from relay.signing.faults import Fault
 from relay.signing.stamped import stamped_bytes
 from relay.signing.timestamps import TimestampTrust, ask
 from relay.signing.tls import face_client_context
@@ -23,16 +25,20 @@ from relay.transport.timestamping import AuthorityClient
 
 @dataclass(frozen=True, slots=True)
 class PinnedAuthority:
-    """stamping.AskAuthority: what does not prove itself under its own anchors is no token."""
+    """stamping.AskAuthority: what does not prove itself under the role's anchors is no token."""
 
     name: str
     client: AuthorityClient
     trust: TimestampTrust
+    policy: str | None
 
     async def __call__(self, content: bytes) -> Token:
         request = ask(content)
         answer = await self.client.post(request.content)
         token, proven = await asyncio.to_thread(self.trust.answered, answer, request)
+        if self.policy not in (None, proven.policy):
+            said = f"stamped under policy {proven.policy[:60]}, asked for {self.policy}"
+            raise SignatureError(Fault.WRONG_POLICY, said)
         return Token(self.name, token, proven.gen_time)
 
 
@@ -43,17 +49,17 @@ def make_stamp_table(ground: Ground) -> StampTable:
 
 def make_stamp_desk(ground: Ground) -> StampDesk:
     section = ground.settings.timestamps
+    trust = TimestampTrust(ground.notary.trust)
     return StampDesk(
         make_stamp_table(ground),
-        [Authority(one.name, _pinned(one)) for one in section.authorities],
+        [Authority(one.name, _pinned(one, trust)) for one in section.authorities],
         Wanted(section.heads_every, section.seals_an_hour, section.seals_within, section.at_once),
         ground.clock,
         random.SystemRandom().random,
     )
 
 
-def _pinned(section: AuthoritySection) -> PinnedAuthority:
+def _pinned(section: AuthoritySection, trust: TimestampTrust) -> PinnedAuthority:
     tls = None if section.ca is None else face_client_context(section.ca)
     client = AuthorityClient(section.url, section.answer_within, tls)
-    trust = TimestampTrust(path.read_bytes() for path in section.anchors)
-    return PinnedAuthority(section.name, client, trust)
+    return PinnedAuthority(section.name, client, trust, section.policy)

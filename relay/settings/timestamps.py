@@ -1,6 +1,6 @@
-"""The section of timestamps: who is asked, whom of them one believes, and how much is stamped.
+"""The section of timestamps: who is asked, and how much is stamped.
 
-Touches: the anchors' files. Raises: nothing by itself; pydantic gathers what is wrong, see reading.py.
+Touches: the authorities' CA files. Raises: nothing by itself; pydantic gathers what is wrong, see reading.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator
 
 from relay.settings.sections import File, NodeName, Section, Span
+from relay.settings.wording import OBJECT_ID
 
 _LONGEST_URL: Final = 2048
 _NEEDED: Final = "an address such as http://tsa.example/tsa is needed"
@@ -36,10 +37,10 @@ class AuthoritySection(Section):
 
     name: NodeName
     url: Annotated[str, AfterValidator(_authority_url)]
-    anchors: tuple[File, ...] = Field(min_length=1)
-    """PEM: where the path of its certificate must end; whoever else stamps in its name is refused."""
     ca: File | None = None
     """PEM of the authorities that its TLS certificate must lead to; needed for https."""
+    policy: Annotated[str, Field(pattern=OBJECT_ID)] | None = None
+    """The policy its timestamps must be under; None: any."""
     answer_within: Span = timedelta(minutes=3)
 
 

@@ -74,10 +74,10 @@ class _Found:
 class BundleJudge:
     """Goes once over one file."""
 
-    def __init__(self, file: BinaryIO, trust: TrustStore, timestamps: TimestampTrust) -> None:
+    def __init__(self, file: BinaryIO, trust: TrustStore) -> None:
         self._file = file
         self._trust = trust
-        self._timestamps = timestamps
+        self._timestamps = TimestampTrust(trust)
         self._entries: dict[str, PackedFile] = {}
         self._digests: dict[str, Digest] = {}
         self._about: Receipt | None = None

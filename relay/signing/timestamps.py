@@ -1,28 +1,25 @@
 """Ask for RFC 3161 timestamps and prove them: who says which bytes were there, and since when.
 
-Signature and path are checked by rfc3161-client; what it leaves open is checked here: one digest and that
+The signature is checked by rfc3161-client; what it leaves open is checked here: one digest and that
 SHA-256, of the bytes at hand; a certificate for timestamps and nothing else, the one the token commits
-to; a path to a pinned anchor that was valid when it stamped; what was asked for, where we asked.
+to; a path to an anchor of that role, valid when it stamped; what was asked for, where we asked.
 
 Touches: nothing.
-Trusts:  the anchors it was made with; every byte of a token or an answer is hostile.
-Raises:  SignatureError (bad-timestamp, wrong-imprint, wrong-nonce, wrong-time, wrong-purpose, weak-key,
-         untrusted); SettingsError for anchors that are none.
+Trusts:  the trust store; every byte of a token or an answer is hostile.
+Raises:  SignatureError (bad-timestamp, algorithm, wrong-imprint, wrong-nonce, wrong-certificate,
+         wrong-time, bad-signature, and what the trust store says of the authority's path).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asn1crypto import tsp
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
 from rfc3161_client import (
     HashAlgorithm,
     PKIStatus,
@@ -33,17 +30,19 @@ from rfc3161_client import (
     decode_timestamp_response,
 )
 
-from relay.errors import SettingsError, SignatureError
+from relay.errors import SignatureError
 from relay.model import UTC_NOW_TOLERANCE, Digest, digest_of
-from relay.signing.algorithms import check_issuer_key
-from relay.signing.certificates import public_key, read_certificate
+from relay.signing.certificates import Chain, Purpose, read_chain
 from relay.signing.faults import Fault
-from relay.signing.trust import certificates_of
+from relay.signing.trust import Path, TrustStore
 
 TOKEN_LIMIT_BYTES = 64 * 1024
+MOST_CERTIFICATES = 8
+"""The signer's own among them."""
 MOST_ACCURACY = timedelta(minutes=1)
 """A token that claims to be less exact proves too little to be kept."""
 _DIGESTS = frozenset({"sha256", "sha384", "sha512"})
+_OUT_OF_TIME = frozenset({Fault.EXPIRED_CERTIFICATE, Fault.NOT_YET_VALID_CERTIFICATE})
 _SHA256 = "2.16.840.1.101.3.4.2.1"
 
 
@@ -92,15 +91,11 @@ def ask(content: bytes) -> TimestampRequest:
     return TimestampRequest(request.as_bytes(), digest_of(content), nonce)
 
 
+@dataclass(frozen=True, slots=True)
 class TimestampTrust:
-    """The pinned anchors of timestamp authorities, PEM or DER; fixed once made."""
+    """What the trust store pins for timestamp authorities; changes as the store does."""
 
-    def __init__(self, anchors: Iterable[bytes]) -> None:
-        try:
-            ders = [der for content in anchors for der in certificates_of(content)]
-            self._anchors = list({der: read_certificate(der) for der in ders}.values())
-        except SignatureError as error:
-            raise SettingsError([f"anchors of timestamp authorities: {error}"]) from None
+    trust: TrustStore
 
     def answered(self, response: bytes, request: TimestampRequest) -> tuple[bytes, ProvenTimestamp]:
         """The token of an authority's answer, and what it proves."""
@@ -122,11 +117,14 @@ class TimestampTrust:
             raise SignatureError(Fault.ALGORITHM, "the timestamp is not of a SHA-256")
         if info.message_imprint.message != bytes.fromhex(imprint):
             raise SignatureError(Fault.WRONG_IMPRINT, "the timestamp is of other bytes")
-        # 2. One authority signed it, with the certificate that it commits to, made for this alone.
-        leaf = _signer(response)
-        # 3. A path that was valid then leads to an anchor, and the signature holds.
-        self._check(response, leaf, imprint)
-        # 4. It is as exact as it must be.
+        # 2. One authority signed it, with the certificate that it commits to.
+        chain = _chain(response)
+        # 3. The certificate is for timestamps alone, and its path was valid then.
+        at = info.gen_time.astimezone(UTC)
+        path = self._path(chain, at)
+        # 4. The signature holds.
+        _check_signature(response, path, imprint)
+        # 5. It is as exact as it must be.
         accuracy = _accuracy(info.accuracy)
         if accuracy > MOST_ACCURACY:
             raise SignatureError(
@@ -134,29 +132,30 @@ class TimestampTrust:
             )
         return ProvenTimestamp(
             imprint,
-            info.gen_time.astimezone(UTC),
+            at,
             accuracy,
             info.serial_number,
             info.policy.dotted_string,
-            leaf.subject.rfc4514_string(),
-            Digest(hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest()),
+            path.leaf.subject,
+            path.leaf.sha256,
         )
 
-    def _check(self, response: TimeStampResponse, leaf: x509.Certificate, imprint: Digest) -> None:
-        at = response.tst_info.gen_time.astimezone(UTC)
-        if not leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc:
-            raise SignatureError(
-                Fault.WRONG_TIME, f"stamped {_shown(at)}, when its certificate was not valid"
-            )
-        builder = VerifierBuilder(roots=list(self._anchors))
+    def _path(self, chain: Chain, at: datetime) -> Path:
         try:
-            builder.build().verify(response, bytes.fromhex(imprint))
-        except (VerificationError, ValueError) as error:
-            untrusted = "certificate" in str(error).lower()
-            fault = Fault.UNTRUSTED if untrusted else Fault.BAD_TIMESTAMP
-            raise SignatureError(
-                fault, f"the timestamp does not verify: {str(error)[:200]}"
-            ) from None
+            return self.trust.path(chain, at, Purpose.TIMESTAMP)
+        except SignatureError as error:
+            if error.reason in _OUT_OF_TIME:
+                raise SignatureError(Fault.WRONG_TIME, f"stamped {_shown(at)}: {error}") from None
+            raise
+
+
+def _check_signature(response: TimeStampResponse, path: Path, imprint: Digest) -> None:
+    builder = VerifierBuilder(roots=[path.anchor], intermediates=list(path.issuers))
+    try:
+        builder.build().verify(response, bytes.fromhex(imprint))
+    except VerificationError as error:
+        said = f"the timestamp does not verify: {str(error)[:200]}"
+        raise SignatureError(Fault.BAD_SIGNATURE, said) from None
 
 
 @contextmanager
@@ -190,19 +189,21 @@ def _as_response(token: bytes) -> bytes:
     return bytes(tsp.TimeStampResp({"status": status, "time_stamp_token": content}).dump())
 
 
-def _signer(response: TimeStampResponse) -> x509.Certificate:
-    """The certificate of the one signer, kept to what RFC 3161 §2.3 and RFC 5816 ask of it."""
-    signed = _signed_data(response.time_stamp_token())
-    signers = signed["signer_infos"]
+def _chain(response: TimeStampResponse) -> Chain:
+    """The certificate of the one signer, and the others that came with it."""
+    signers = _signed_data(response.time_stamp_token())["signer_infos"]
     if len(signers) != 1:
         raise SignatureError(Fault.BAD_TIMESTAMP, f"{len(signers)} signers, there must be 1")
     if signers[0]["digest_algorithm"]["algorithm"].native not in _DIGESTS:
         raise SignatureError(Fault.ALGORITHM, "the timestamp is not signed with SHA-2")
-    for der in response.signed_data.certificates:
+    held = sorted(bytes(one) for one in response.signed_data.certificates)
+    if len(held) > MOST_CERTIFICATES:
+        raise SignatureError(
+            Fault.BAD_TIMESTAMP, f"{len(held)} certificates, limit {MOST_CERTIFICATES}"
+        )
+    for der in held:
         if _commits_to(signers[0], der):
-            leaf = read_certificate(bytes(der))
-            _check_leaf(leaf)
-            return leaf
+            return read_chain([der, *(one for one in held if one != der)])
     raise SignatureError(
         Fault.WRONG_CERTIFICATE, "the timestamp holds no certificate that it commits to"
     )
@@ -228,18 +229,6 @@ def _commits_to(signer: Any, der: bytes) -> bool:
         ):
             return True
     return False
-
-
-def _check_leaf(leaf: x509.Certificate) -> None:
-    try:
-        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except x509.ExtensionNotFound:
-        raise SignatureError(Fault.WRONG_PURPOSE, "the certificate is not for timestamps") from None
-    if not usages.critical or list(usages.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
-        raise SignatureError(
-            Fault.WRONG_PURPOSE, "the certificate is not, critically, for timestamps alone"
-        )
-    check_issuer_key(public_key(leaf))
 
 
 def _accuracy(given: Any) -> timedelta:

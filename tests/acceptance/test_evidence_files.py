@@ -49,8 +49,7 @@ class Authority:
         """Listed twice: the first address is nobody's."""
         rows = [("dau", 1), ("sau", self.port)]
         return "".join(
-            f'\n[[timestamps.authorities]]\nname = "{name}"\nanchors = ["{self.root}"]\n'
-            f'url = "http://127.0.0.1:{port}/tsa"\n'
+            f'\n[[timestamps.authorities]]\nname = "{name}"\nurl = "http://127.0.0.1:{port}/tsa"\n'
             for name, port in rows
         )
 
@@ -74,6 +73,11 @@ async def pair(
     monkeypatch.setattr(stamping, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(stamping, "RETRY", RetryPolicy(timedelta(milliseconds=20)))
     async with founded(tmp_path / "nodes", authority.section) as found:
+        for node in found.network.nodes.values():
+            text = node.config.read_text(encoding="utf-8")
+            pinned = text.replace("[trust]\n", f'[trust]\ntimestamp = ["{authority.root}"]\n')
+            assert pinned != text
+            node.config.write_text(pinned, encoding="utf-8")
         await found.start("tinh")
         await found.start("xa")
         yield found

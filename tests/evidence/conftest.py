@@ -79,7 +79,7 @@ class Pki:
         """A token of these bytes."""
         responder = TimestampResponder.load(self.folder / "tsa" / f"{name}.pem", lambda: at)
         request = ask(content)
-        trust = TimestampTrust([self.root.read_bytes()])
+        trust = TimestampTrust(self.trust)
         return trust.answered(responder.answer(request.content), request)[0]
 
     @property
@@ -96,7 +96,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Pki:
         pki.issue_node(folder, node, "mau", key=KeyType.P256, now=ISSUED, days=700)
     pki.issue_agency(folder, [SENDER], "mau", key=KeyType.RSA2048, now=ISSUED, days=700)
     for name, kind in (("tsa-1", KeyType.P256), ("tsa-2", KeyType.RSA2048)):
-        pki.issue_tsa(folder, name, "mau", key=kind, now=ISSUED, days=700)
+        pki.issue_tsa(folder, name, "mau", key=kind, now=ISSUED, days=2000)
     return Pki(folder)
 
 
@@ -278,7 +278,7 @@ class Judged:
 def judge(authority: Pki) -> Callable[..., Judged]:
     def judged(content: bytes, root: bytes | None = None) -> Judged:
         roots = [root or authority.root.read_bytes()]
-        judge = BundleJudge(BytesIO(content), TrustStore(roots), TimestampTrust(roots))
+        judge = BundleJudge(BytesIO(content), TrustStore(roots))
         return Judged(list(judge.steps()))
 
     return judged

@@ -17,14 +17,15 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from relay.errors import SettingsError, SignatureError
+from relay.errors import SignatureError
 from relay.model import digest_of
 from relay.signing.pki_tsa import TimestampResponder
 from relay.signing.timestamps import TimestampTrust, ask
+from relay.signing.trust import Role, TrustStore
 
 CONTENT = b"<ds:SignatureValue>AAAA</ds:SignatureValue>"
 STAMPING = (ExtendedKeyUsageOID.TIME_STAMPING,)
-DIGITAL = {"digital_signature": True, "content_commitment": True}
+MAIL = ExtendedKeyUsageOID.EMAIL_PROTECTION
 
 
 def _responder(entity: Any, now: datetime) -> TimestampResponder:
@@ -59,7 +60,7 @@ def stamp(pki: Any, now: datetime) -> Callable[..., bytes]:
 
 @pytest.fixture
 def trust(pki: Any) -> TimestampTrust:
-    return TimestampTrust([pki.root.pem])
+    return TimestampTrust(pki.trust)
 
 
 @pytest.mark.parametrize("kind", ["p256", "rsa2048"])
@@ -118,18 +119,19 @@ def test_an_answer_to_another_request(stamp: Callable[..., bytes], trust: Timest
 def test_an_authority_nobody_pinned(
     make_pki: Any, certify: Any, stamp: Callable[..., bytes], pki: Any
 ) -> None:
-    """untrusted: the root of another PKI, and a certificate that vouches for itself."""
+    """untrusted where another root is pinned for the role; self-signed where it vouches for itself."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
     request = ask(CONTENT)
-    other = TimestampTrust([certify("Other", ec.generate_private_key(ec.SECP256R1()), ca=True).pem])
+    root = certify("Other", ec.generate_private_key(ec.SECP256R1()), ca=True)
+    other = TimestampTrust(TrustStore([pki.root.pem], (), {Role.TIMESTAMP: [root.pem]}))
     own = certify(
         "TSA", ec.generate_private_key(ec.SECP256R1()), extra=x509.ExtendedKeyUsage(STAMPING)
     )
 
     assert _refused(lambda: other.answered(stamp(request=request), request)) == "untrusted"
-    mine = TimestampTrust([pki.root.pem])
-    assert _refused(lambda: mine.answered(stamp(own, request=request), request)) == "untrusted"
+    mine = TimestampTrust(pki.trust)
+    assert _refused(lambda: mine.answered(stamp(own, request=request), request)) == "self-signed"
 
 
 @pytest.mark.parametrize("days", [-4000, 4000])
@@ -144,23 +146,27 @@ def test_a_time_when_the_authority_was_not_valid(
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "reason"),
     [
-        {"extra": None},
-        {"extra": None, "uses": STAMPING},
-        {"extra": x509.ExtendedKeyUsage([*STAMPING, ExtendedKeyUsageOID.EMAIL_PROTECTION])},
-        {"extra": x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])},
+        ({"extra": None}, "wrong-purpose"),
+        ({"extra": None, "uses": STAMPING}, "bad-certificate"),
+        ({"extra": x509.ExtendedKeyUsage([*STAMPING, MAIL])}, "bad-certificate"),
+        ({"extra": x509.ExtendedKeyUsage([MAIL])}, "wrong-purpose"),
     ],
     ids=["no-use", "not-critical", "another-use-beside", "another-use"],
 )
 def test_a_certificate_that_is_for_something_else(
-    pki: Any, stamp: Callable[..., bytes], trust: TimestampTrust, options: dict[str, Any]
+    pki: Any,
+    stamp: Callable[..., bytes],
+    trust: TimestampTrust,
+    options: dict[str, Any],
+    reason: str,
 ) -> None:
-    """wrong-purpose: RFC 3161 asks for timeStamping, alone and critical."""
+    """RFC 3161 asks for timeStamping, alone and critical."""
     request = ask(CONTENT)
     answer = stamp(_authority(pki, **options), request=request)
 
-    assert _refused(lambda: trust.answered(answer, request)) == "wrong-purpose"
+    assert _refused(lambda: trust.answered(answer, request)) == reason
 
 
 def test_a_certificate_put_in_place_of_the_signers(
@@ -251,9 +257,3 @@ def test_before_what_it_stamps(
     proven.require_not_before(now + timedelta(minutes=5))
     assert _refused(lambda: proven.require_not_before(now + timedelta(minutes=6))) == "wrong-time"
     replace(proven, accuracy=timedelta(minutes=2)).require_not_before(now + timedelta(minutes=6))
-
-
-def test_anchors_that_are_none() -> None:
-    """The operator is told."""
-    with pytest.raises(SettingsError):
-        TimestampTrust([b"-----BEGIN nothing"])

@@ -19,6 +19,7 @@ from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.systems import SystemsDesk
+from relay.delivery.operators.trusting import TrustDoor
 from relay.delivery.ports import (
     Caller,
     Inbox,
@@ -67,6 +68,7 @@ class Inside:
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None
     evidence: EvidenceDoor | None = None
+    trust: TrustDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

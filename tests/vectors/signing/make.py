@@ -519,8 +519,16 @@ def certified() -> Iterator[tuple[str, bytes]]:
     deeper = certificate("Deeper", "Issuing", ca=True)
     deep = certificate("deep", "Deeper", [NODE_SIGN])
     yield (
-        "untrusted--path-too-long.seal",
+        "path-too-long--no-room-below.seal",
         forced_seal(signer(deep, deeper, ISSUING, key=derived("deep"))),
+    )
+    elsewhere = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "other")]))
+    within = x509.NameConstraints([elsewhere], None)
+    limited = certificate("Limited", "Root", ca=True, pathlen=0, extra=within)
+    outside = certificate("outside", "Limited", [NODE_SIGN])
+    yield (
+        "name-constraint--directory-name.seal",
+        forced_seal(signer(outside, limited, key=derived("outside"))),
     )
 
 
