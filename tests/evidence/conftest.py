@@ -87,9 +87,8 @@ class Pki:
         return TrustStore([self.root.read_bytes()])
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Pki:
-    folder = tmp_path_factory.mktemp("pki") / "pki"
+def make_authority(folder: Path) -> Pki:
+    """A root, a branch, two nodes, an agency and two timestamp authorities."""
     pki.init(folder, name="Cơ quan Mẫu", key=KeyType.P256, now=ISSUED, days=3650)
     pki.issue_branch(folder, "mau", key=KeyType.P256, now=ISSUED, days=3000)
     for node in (XA, TINH):
@@ -98,6 +97,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     for name, kind in (("tsa-1", KeyType.P256), ("tsa-2", KeyType.RSA2048)):
         pki.issue_tsa(folder, name, "mau", key=kind, now=ISSUED, days=2000)
     return Pki(folder)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return make_authority(tmp_path_factory.mktemp("pki") / "pki")
 
 
 def envelope() -> bytes:

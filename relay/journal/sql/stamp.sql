@@ -32,6 +32,3 @@ UPDATE stamps SET attempts = attempts + 1, last_error = ?, not_before = ? WHERE 
 -- name: of_message
 SELECT s.token FROM stamps s JOIN messages m ON m.message_row = s.message_row
 WHERE m.message_id = ? AND m.origin = ? AND s.kind = 'seal' AND s.token IS NOT NULL
-
--- name: counts
-SELECT kind, sum(token IS NOT NULL), sum(token IS NULL), max(attempts * (token IS NULL)) FROM stamps GROUP BY kind
