@@ -25,7 +25,7 @@ from relay.signing.bundles import verify_bundle
 from relay.signing.evidence import verify_receipt
 from relay.signing.faults import Fault
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
-from relay.signing.stamped import imprint_of, parted
+from relay.signing.stamped import Unsigned, imprint_of, parted
 from relay.signing.timestamps import ProvenTimestamp, TimestampTrust
 from relay.signing.trust import TrustStore
 from relay.wire import bundle
@@ -188,8 +188,8 @@ class BundleJudge:
         return reader.close()
 
     def _seal(self) -> _Found:
-        seal, tokens = self._seal_and_tokens()
-        times = [self._timestamps.verify(one, imprint_of(seal)) for one in tokens]
+        seal, unsigned = self._seal_and_unsigned()
+        times = [self._timestamps.verify(one, imprint_of(seal)) for one in unsigned.tokens]
         proven = verify_seal(
             seal, self._digests[bundle.ENVELOPE], self._trust, self._judged_at(times)
         )
@@ -207,7 +207,7 @@ class BundleJudge:
             tuple(self._sender_notes(proven)),
         )
 
-    def _seal_and_tokens(self) -> tuple[bytes, tuple[bytes, ...]]:
+    def _seal_and_unsigned(self) -> tuple[bytes, Unsigned]:
         return parted(bundle.unwrapped(self._small(bundle.SEAL, _SMALL_BYTES), bundle.SEAL))
 
     def _judged_at(self, times: list[ProvenTimestamp]) -> datetime | None:
@@ -228,12 +228,12 @@ class BundleJudge:
 
     def _tokens_of_seal(self) -> Iterator[Step]:
         try:
-            seal, tokens = self._seal_and_tokens()
+            seal, unsigned = self._seal_and_unsigned()
         except PeerError:
             return
-        for token in tokens:
+        for token in unsigned.tokens:
             yield self._step("timestamp", partial(self._timestamp, token, imprint_of(seal)))
-        if not tokens:
+        if not unsigned.tokens:
             yield self._step("timestamp", _no_timestamp)
 
     def _timestamp(self, token: bytes, imprint: Digest) -> _Found:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from relay.delivery.evidence.ports import KeptBeside
 from relay.errors import SignatureError
 from relay.model import (
     AgencyCode,
@@ -40,7 +41,7 @@ from relay.signing.evidence import (
 from relay.signing.faults import Fault
 from relay.signing.keys import Signer
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
-from relay.signing.stamped import with_timestamps
+from relay.signing.stamped import Unsigned, with_unsigned
 from relay.signing.trust import Path, TrustStore
 from relay.wire.branch import Branch
 from relay.wire.carry import Manifest
@@ -146,5 +147,8 @@ class NodeNotary:
     def own_certificates(self) -> tuple[bytes, ...]:
         return self.signer.chain
 
-    def seal_for_export(self, seal: bytes, tokens: Sequence[bytes]) -> bytes:
-        return with_timestamps(seal, tokens)
+    def seal_for_export(self, seal: bytes, kept: KeptBeside) -> bytes:
+        revocation = bool(kept.crls or kept.ocsps)
+        certificates = kept.certificates if revocation else ()
+        unsigned = Unsigned(kept.seal_tokens, certificates, kept.crls, kept.ocsps)
+        return with_unsigned(seal, unsigned)

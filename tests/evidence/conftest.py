@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from relay.delivery.clock import Clock
 from relay.delivery.evidence.exporting import EvidenceDesk
@@ -81,6 +84,18 @@ class Pki:
         request = ask(content)
         trust = TimestampTrust(self.trust)
         return trust.answered(responder.answer(request.content), request)[0]
+
+    def crl(self, name: str, at: datetime = STAMPED) -> bytes:
+        """An empty CRL of an authority, in DER."""
+        certificate = x509.load_pem_x509_certificate((self.folder / f"{name}.pem").read_bytes())
+        key: Any = load_pem_private_key((self.folder / f"{name}.key.pem").read_bytes(), None)
+        builder = x509.CertificateRevocationListBuilder(
+            certificate.subject, at, at + timedelta(days=7)
+        )
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+        builder = builder.add_extension(identifier, critical=False)
+        builder = builder.add_extension(x509.CRLNumber(1), critical=False)
+        return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
 
     @property
     def trust(self) -> TrustStore:

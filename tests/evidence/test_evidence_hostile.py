@@ -10,7 +10,8 @@ import pytest
 
 from relay.errors import SignatureError
 from relay.model import Event, MessageId, digest_of
-from relay.signing.stamped import parted, with_timestamps
+from relay.signing.seal import verify_seal
+from relay.signing.stamped import NOTHING, Unsigned, parted, with_unsigned
 from relay.wire import bundle
 
 Change = Callable[[dict[str, bytes], Any], None]
@@ -84,13 +85,15 @@ def _certificate_under_another_name(entries: dict[str, bytes], _: Any) -> None:
 
 
 def _strange_unsigned_properties(entries: dict[str, bytes], office: Any) -> None:
-    stamped = with_timestamps(office.sealed.signature, [b"token"])
+    stamped = with_unsigned(office.sealed.signature, Unsigned((b"token",)))
     changed = stamped.replace(b"<xades:SignatureTimeStamp>", b'<xades:SignatureTimeStamp Id="x">')
     entries[bundle.SEAL] = bundle.wrapped(changed)
 
 
 def _nonsense_for_a_timestamp(entries: dict[str, bytes], office: Any) -> None:
-    entries[bundle.SEAL] = bundle.wrapped(with_timestamps(office.sealed.signature, [b"token"]))
+    entries[bundle.SEAL] = bundle.wrapped(
+        with_unsigned(office.sealed.signature, Unsigned((b"token",)))
+    )
 
 
 IN_TRANSIT: list[tuple[Change, list[tuple[str, str]]]] = [
@@ -274,11 +277,44 @@ def test_only_a_node_signs_as_exporter(office: Any) -> None:
         sign_bundle([], office.authority.signer("agencies/H01.15.02"), office.at)
 
 
-def test_tokens_go_in_and_come_out(office: Any) -> None:
-    """The seal is what is left when they are cut out, to the letter."""
+UNSIGNED = [
+    NOTHING,
+    Unsigned((b"one",)),
+    Unsigned((b"one", b"two"), (b"certificate",)),
+    Unsigned((b"one",), (), (b"crl",), (b"ocsp", b"another")),
+    Unsigned((b"one",), (b"certificate",), (), (b"ocsp",)),
+]
+
+
+@pytest.mark.parametrize("unsigned", UNSIGNED)
+def test_what_is_put_beside_a_seal_comes_out_again(office: Any, unsigned: Unsigned) -> None:
+    """The seal is what is left when it is cut out, to the letter."""
     seal = office.sealed.signature
-    for tokens in ((), (b"one",), (b"one", b"two")):
-        assert parted(with_timestamps(seal, tokens)) == (seal, tokens)
-    assert with_timestamps(seal, ()) == seal
+
+    assert parted(with_unsigned(seal, unsigned)) == (seal, unsigned)
+    assert (with_unsigned(seal, unsigned) == seal) == (unsigned is NOTHING)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t + b" ",
+        lambda t: t.replace(b"<xades:CRLValues>", b"<xades:CRLValues></xades:CRLValues><xades:CRLValues>"),
+        lambda t: t.replace(b"</xades:UnsignedSignatureProperties>", b"<a></a></xades:UnsignedSignatureProperties>"),
+        lambda t: t.replace(b"xml-exc-c14n#", b"xml-exc-c14n#WithComments"),
+        lambda t: t.replace(b"b25l", b"b25"),
+        lambda t: t.replace(b"<xades:UnsignedProperties>", b'<xades:UnsignedProperties Id="x">'),
+    ],
+    ids=["behind", "empty-list", "another-element", "c14n", "base64", "an-id"],
+)  # fmt: skip
+def test_unsigned_properties_have_one_layout(office: Any, change: Callable[[bytes], bytes]) -> None:
+    """Whatever else stands there is refused, if not here then by the one shape of the seal."""
+    content = with_unsigned(office.sealed.signature, UNSIGNED[3])
+    changed = change(content)
+    assert changed != content
+
+    def verify() -> None:
+        verify_seal(parted(changed)[0], digest_of(office.content), office.authority.trust, None)
+
     with pytest.raises(SignatureError):
-        parted(with_timestamps(seal, [b"x"]) + b" ")
+        verify()

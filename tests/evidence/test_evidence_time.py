@@ -35,6 +35,22 @@ def test_a_stamped_seal_holds_and_says_since_when(office: Any, judge: Callable[.
     assert office.sealed.signature.split(b"</xades:QualifyingProperties>")[0] in content
 
 
+def test_revocation_data_goes_into_the_seal_and_beside_it(
+    office: Any, judge: Callable[..., Any], taken_apart: Callable[..., Any]
+) -> None:
+    """XAdES-LT where there is a timestamp; as files in any case."""
+    crls = (office.authority.crl("branches/mau/ca"), office.authority.crl("root/root"))
+    token = office.authority.stamp(stamped_bytes(office.sealed.signature))
+    for tokens, inside in (((token,), True), ((), False)):
+        office.beside = KeptBeside(seal_tokens=tokens, crls=crls)
+        content = office.export()
+        entries = taken_apart(content)
+
+        assert judge(content).refused == []
+        assert (b"EncapsulatedCRLValue" in entries["META-INF/signatures001.xml"]) == inside
+        assert {one for one in entries.values() if one in crls} == set(crls)
+
+
 @pytest.mark.parametrize("name", ["signatures001.xml", "signatures002.xml"])
 def test_xmlsec1_still_verifies_the_stamped_seal(
     xmlsec1: str, office: Any, tmp_path: Path, name: str

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
@@ -86,7 +86,9 @@ class EvidenceDesk:
             names.append(file.name)
             yield file
         yield _small(bundle.MANIFEST, bundle.write_manifest(names))
-        stamped = self.notary.seal_for_export(seal.signature, kept.seal_tokens)
+        stamped = self.notary.seal_for_export(
+            seal.signature, replace(kept, certificates=tuple(sorted(certificates)))
+        )
         yield _small(bundle.SEAL, bundle.wrapped(stamped))
 
     async def _stored(

@@ -58,8 +58,8 @@ class EvidenceNotary(Protocol):
         """DER; those the exporter's signature brings along."""
         ...
 
-    def seal_for_export(self, seal: bytes, tokens: Sequence[bytes]) -> bytes:
-        """With its timestamps, where there are any."""
+    def seal_for_export(self, seal: bytes, kept: KeptBeside) -> bytes:
+        """With its timestamps, where there are any, and then the certificates and revocation data."""
         ...
 
 

@@ -31,7 +31,7 @@ def _offices() -> ModuleType:
 
 
 def make(folder: Path) -> tuple[Path, list[Path]]:
-    """A root, and files of each kind of seal that we make, without and with timestamps."""
+    """A root, and files of each kind of seal that we make, without and with timestamps and CRLs."""
     offices = _offices()
     authority = offices.make_authority(folder / "pki")
     files = []
@@ -39,8 +39,13 @@ def make(folder: Path) -> tuple[Path, list[Path]]:
         office = offices.Office(authority, kind=kind)
         covered = stamped_bytes(office.sealed.signature)
         tokens = tuple(authority.stamp(covered, name=name) for name in ("tsa-1", "tsa-2"))
-        for name, held in ((kind.value, ()), (f"{kind.value}-stamped", tokens)):
-            office.beside = KeptBeside(seal_tokens=held)
+        crls = tuple(authority.crl(name) for name in ("branches/mau/ca", "root/root"))
+        for name, beside in (
+            (kind.value, KeptBeside()),
+            (f"{kind.value}-stamped", KeptBeside(tokens)),
+            (f"{kind.value}-stamped-with-crls", KeptBeside(tokens, crls=crls)),
+        ):
+            office.beside = beside
             files.append(folder / f"{name}.asice")
             files[-1].write_bytes(office.export())
     return authority.root, files
