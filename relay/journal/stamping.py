@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.audit.checkpoint import head_of
-from relay.delivery.evidence.ports import KeptBeside
 from relay.delivery.stamping.ports import Due, Stamped, StampRow, Token
 from relay.journal.rows import instant, ms
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
-from relay.model import MessageId, NodeId, Seal
+from relay.model import MessageId, NodeId
 
 SQL = load("stamp")
 PAGE = 200
@@ -25,7 +24,7 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class StampTable:
-    """stamping.StampBook and evidence.Beside."""
+    """stamping.StampBook, and what evidence takes of it."""
 
     journal: SqliteJournal
     node: NodeId
@@ -81,9 +80,9 @@ class StampTable:
         await self._run(SQL["failed"], error, ms(not_before), row)
 
     async def of_message(
-        self, origin: NodeId, message_id: MessageId, seal: Seal, at: datetime
-    ) -> KeptBeside:
-        """What is there by now; a seal without a timestamp is put first among those that wait."""
+        self, origin: NodeId, message_id: MessageId, at: datetime
+    ) -> tuple[bytes, ...]:
+        """The tokens of its seal that are there by now; a seal without a timestamp is put first among those that wait."""
         key = (message_id, origin)
         tokens = [bytes(token) for (token,) in await self.journal.rows(SQL["of_message"], key)]
         if not tokens and self.on_request:
@@ -91,7 +90,7 @@ class StampTable:
             if found:
                 row, stored = found[0]
                 await self.journal.perform(lambda tx: self._want(tx, row, stored, at))
-        return KeptBeside(seal_tokens=tuple(tokens))
+        return tuple(tokens)
 
     async def _run(self, statement: str, *values: object) -> None:
         await self.journal.perform(lambda tx: tx.run(statement, *values))

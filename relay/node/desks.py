@@ -33,7 +33,7 @@ from relay.journal.shelf import Shelf
 from relay.node.carrying import Carrying, deadlines
 from relay.node.directory import codes_of
 from relay.node.ground import Ground
-from relay.node.stamping import make_stamp_table
+from relay.node.stamping import make_gather
 from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
@@ -103,7 +103,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             TrackingDesk(journal),
             journal,
             ground.notary,
-            make_stamp_table(ground),
+            make_gather(ground),
             clock,
         ),
     )

@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass
+from datetime import datetime
 
+from relay.delivery.evidence.ports import Gather, Gathered
+from relay.delivery.ports import MessageView
 from relay.delivery.stamping.ports import Authority, Token, Wanted
 from relay.delivery.stamping.stamping import StampDesk
 from relay.errors import SignatureError
@@ -45,6 +48,16 @@ class PinnedAuthority:
 def make_stamp_table(ground: Ground) -> StampTable:
     on_request = bool(ground.settings.timestamps.authorities)
     return StampTable(ground.journal, ground.node, stamped_bytes, on_request)
+
+
+def make_gather(ground: Ground) -> Gather:
+    """What goes into an evidence file beside what was signed."""
+    table = make_stamp_table(ground)
+
+    async def gather(view: MessageView, at: datetime) -> Gathered:
+        return Gathered(await table.of_message(view.origin, view.message_id, at))
+
+    return gather
 
 
 def make_stamp_desk(ground: Ground) -> StampDesk:

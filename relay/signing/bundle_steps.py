@@ -81,6 +81,7 @@ class BundleJudge:
         self._timestamps = TimestampTrust(trust)
         self._entries: dict[str, PackedFile] = {}
         self._digests: dict[str, Digest] = {}
+        self._envelope: Envelope | None = None
         self._about: Receipt | None = None
         self._known: set[Digest] = set()
         self._number = 0
@@ -175,7 +176,7 @@ class BundleJudge:
         digest = self._digests[bundle.ENVELOPE]
         facts = {"digest": digest, "size_bytes": str(self._entries[bundle.ENVELOPE].size_bytes)}
         try:
-            read = self._read_envelope()
+            read = self._envelope = self._read_envelope()
         except EnvelopeError as error:
             return _Found(f"SHA-256 {digest}", facts, (f"no readable envelope: {error}",))
         facts |= {"from": read.sender.organ_id, "notation": read.notation}
@@ -215,12 +216,9 @@ class BundleJudge:
         return min((one.latest for one in times), default=None)
 
     def _sender_notes(self, proven: ProvenSeal) -> Iterator[str]:
-        if not proven.agencies:
+        if not proven.agencies or self._envelope is None:
             return
-        try:
-            sender = self._read_envelope().sender.organ_id
-        except EnvelopeError:
-            return
+        sender = self._envelope.sender.organ_id
         try:
             require_sealed_by(proven, AgencyCode(sender), ())
         except SignatureError:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.delivery.evidence.ports import KeptBeside
+from relay.delivery.evidence.ports import Gathered
 from relay.errors import SignatureError
 from relay.model import (
     AgencyCode,
@@ -147,7 +147,7 @@ class NodeNotary:
     def own_certificates(self) -> tuple[bytes, ...]:
         return self.signer.chain
 
-    def seal_for_export(self, seal: bytes, kept: KeptBeside) -> bytes:
+    def seal_for_export(self, seal: bytes, kept: Gathered) -> bytes:
         revocation = bool(kept.crls or kept.ocsps)
         certificates = kept.certificates if revocation else ()
         unsigned = Unsigned(kept.seal_tokens, certificates, kept.crls, kept.ocsps)

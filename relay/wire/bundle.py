@@ -35,6 +35,8 @@ NAMED_BY_DIGEST = ("certificates/", "revocation/", "timestamps/")
 
 FILES_LIMIT = 60_000
 """Two for each receipt of a circular to 5,000 agencies over six steps; a ZIP without Zip64 has 65,535."""
+MOST_RECEIPTS = 29_000
+"""With room for everything else."""
 NAME_LIMIT = 120
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*", re.ASCII)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from relay.delivery.clock import Clock
 from relay.delivery.evidence.exporting import EvidenceDesk
-from relay.delivery.evidence.ports import KeptBeside
+from relay.delivery.evidence.ports import Gathered
 from relay.delivery.ports import Caller, DeliveryView, MessageView, ReceiptView
 from relay.envelope.writer import Document, Stamp, write_document
 from relay.errors import GoneError
@@ -144,7 +144,7 @@ class Office:
     content: bytes = field(default_factory=envelope)
     kind: SealKind = SealKind.AGENCY
     state: DeliveryState = DeliveryState.HANDED_OVER
-    beside: KeptBeside = field(default_factory=KeptBeside)
+    beside: Gathered = field(default_factory=Gathered)
     at: datetime = AT
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     gone: bool = False
@@ -245,7 +245,7 @@ class Office:
     async def note(self, event: str, at: datetime, fields: Any) -> None:
         self.notes.append((event, dict(fields)))
 
-    async def of_message(self, *_: object) -> KeptBeside:
+    async def gather(self, *_: object) -> Gathered:
         return self.beside
 
     @property
@@ -254,7 +254,7 @@ class Office:
         notary = NodeNotary(TINH, signer, {}, self.authority.trust, lambda code: frozenset({code}))
         anything: Any = self
         clock = Clock(wall=lambda: self.at)
-        return EvidenceDesk(TINH, anything, anything, anything, notary, anything, clock)
+        return EvidenceDesk(TINH, anything, anything, anything, notary, anything.gather, clock)
 
     def export(self, caller: Caller | None = None) -> bytes:
         """The whole file."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from relay.delivery.evidence.ports import KeptBeside
+from relay.delivery.evidence.ports import Gathered
 from relay.signing.stamped import stamped_bytes
 
 
 def _stamped(office: Any, *tokens: bytes) -> bytes:
-    office.beside = KeptBeside(seal_tokens=tokens)
+    office.beside = Gathered(seal_tokens=tokens)
     return bytes(office.export())
 
 
@@ -42,7 +42,7 @@ def test_revocation_data_goes_into_the_seal_and_beside_it(
     crls = (office.authority.crl("branches/mau/ca"), office.authority.crl("root/root"))
     token = office.authority.stamp(stamped_bytes(office.sealed.signature))
     for tokens, inside in (((token,), True), ((), False)):
-        office.beside = KeptBeside(seal_tokens=tokens, crls=crls)
+        office.beside = Gathered(seal_tokens=tokens, crls=crls)
         content = office.export()
         entries = taken_apart(content)
 

@@ -11,7 +11,7 @@ import pytest
 from relay.delivery.stamping.ports import Stamped, Token
 from relay.journal.stamping import StampTable
 from relay.journal.store import SqliteJournal
-from relay.model import DeliveryState, NodeId, Seal, SealKind
+from relay.model import DeliveryState, NodeId
 
 HOUR = timedelta(hours=1)
 
@@ -78,9 +78,8 @@ async def test_a_failure_waits_and_a_token_ends_it(
         assert [(d.row, d.attempts) for d in await table.due(make.at + HOUR, 10)] == [(one.row, 1)]
         await table.stamped(one.row, Token("tsa-2", b"other token", make.at))
         await table.stamped(one.row, Token("tsa-2", b"a second one", make.at))
-        seal = Seal(SealKind.NODE, b"")
-        kept = await table.of_message(make.node, first.message.message_id, seal, make.at)
-        assert kept.seal_tokens == (b"other token",)
+        kept = await table.of_message(make.node, first.message.message_id, make.at)
+        assert kept == (b"other token",)
     finally:
         await again.close()
 
@@ -91,14 +90,9 @@ async def test_evidence_that_is_asked_for_makes_its_seal_wanted(
     """Also where no seal is stamped by itself, and once however often it is asked for."""
     (one,) = await _admitted(journal, make, 1)
     for _ in range(2):
-        kept = await table.of_message(
-            make.node, one.message.message_id, Seal(SealKind.NODE, b""), make.at
-        )
-        assert kept.seal_tokens == ()
+        assert await table.of_message(make.node, one.message.message_id, make.at) == ()
     silent = StampTable(journal, make.node, lambda seal: seal, on_request=False)
-    await silent.of_message(
-        NodeId("other"), one.message.message_id, Seal(SealKind.NODE, b""), make.at
-    )
+    await silent.of_message(NodeId("other"), one.message.message_id, make.at)
 
     assert len(await table.due(make.at, 10)) == 1
 

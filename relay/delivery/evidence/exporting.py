@@ -17,16 +17,22 @@ from dataclasses import dataclass, replace
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.evidence.ports import (
-    Beside,
     EvidenceFile,
     EvidenceNotary,
-    KeptBeside,
+    Gather,
+    Gathered,
     PlannedFile,
     ReceiptPart,
 )
 from relay.delivery.ports import Caller, MessageView, PayloadStore, Tracking
 from relay.delivery.records import Journal
-from relay.errors import TAKEN_BACK, AccessError, JournalError, TakenBackError
+from relay.errors import (
+    TAKEN_BACK,
+    AccessError,
+    JournalError,
+    NotPossibleError,
+    TakenBackError,
+)
 from relay.model import DeliveryState, Digest, MessageId, NodeId, Payload, Seal, Signed, digest_of
 from relay.wire import bundle
 from relay.wire.archive import Archive, Head
@@ -43,16 +49,17 @@ class EvidenceDesk:
     tracking: Tracking
     store: PayloadStore
     notary: EvidenceNotary
-    beside: Beside
+    gather: Gather
     clock: Clock
 
     async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
         view = await self.tracking.message(caller, message_id)
         _require_had(caller, view)
+        _require_room(view)
         seal = await self.tracking.seal(caller, message_id)
         payload = await self.journal.payload(view.digest)
         at = self.clock.now()
-        kept = await self.beside.of_message(view.origin, message_id, seal, at)
+        kept = await self.gather(view, at)
         files = [file async for file in self._files(payload, seal, view, kept)]
         pairs = [(one.name, one.digest) for one in files]
         many = len(pairs) > MANY_RECIPIENTS
@@ -73,7 +80,7 @@ class EvidenceDesk:
     # ------------------------------------------------------------ what is in it
 
     async def _files(
-        self, payload: Payload, seal: Seal, view: MessageView, kept: KeptBeside
+        self, payload: Payload, seal: Seal, view: MessageView, kept: Gathered
     ) -> AsyncIterator[PlannedFile]:
         """All but the exporter's signature, in the order of the container."""
         names: list[str] = []
@@ -151,6 +158,13 @@ def _require_had(caller: Caller, view: MessageView) -> None:
     raise AccessError("evidence holds the document: it is for its sender, and for who fetched it")
 
 
+def _require_room(view: MessageView) -> None:
+    """What no reader would take is not begun."""
+    count = len(_receipts(view))
+    if count > bundle.MOST_RECEIPTS:
+        raise NotPossibleError(f"{count} receipts, an evidence file holds {bundle.MOST_RECEIPTS}")
+
+
 def _receipts(view: MessageView) -> list[Digest]:
     """Each receipt once, the oldest first: one may speak of several deliveries."""
     found = {one.digest: one for delivery in view.deliveries for one in delivery.receipts}
@@ -158,7 +172,7 @@ def _receipts(view: MessageView) -> list[Digest]:
     return [one.digest for one in ordered]
 
 
-def _beside(certificates: Iterable[bytes], kept: KeptBeside) -> Iterator[PlannedFile]:
+def _beside(certificates: Iterable[bytes], kept: Gathered) -> Iterator[PlannedFile]:
     for folder, suffix, contents in (
         ("certificates", "cer", certificates),
         ("revocation", "crl", kept.crls),

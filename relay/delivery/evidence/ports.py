@@ -5,13 +5,13 @@ Touches: nothing; values and Protocols only. exporting.py plans and writes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from relay.delivery.ports import Caller
-from relay.model import Digest, MessageId, NodeId, Payload, Seal
+from relay.delivery.ports import Caller, MessageView
+from relay.model import Digest, MessageId, Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class EvidenceNotary(Protocol):
         """DER; those the exporter's signature brings along."""
         ...
 
-    def seal_for_export(self, seal: bytes, kept: KeptBeside) -> bytes:
+    def seal_for_export(self, seal: bytes, kept: Gathered) -> bytes:
         """With its timestamps, where there are any, and then the certificates and revocation data."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class KeptBeside:
+class Gathered:
     """What was obtained after the fact and is stored beside: tokens and revocation data, DER.
 
     `seal_tokens` go into the seal's own file; the others become files named by their digests.
@@ -76,10 +76,8 @@ class KeptBeside:
     ocsps: tuple[bytes, ...] = ()
 
 
-class Beside(Protocol):
-    async def of_message(
-        self, origin: NodeId, message_id: MessageId, seal: Seal, at: datetime
-    ) -> KeptBeside: ...
+Gather = Callable[[MessageView, datetime], Awaitable[Gathered]]
+"""What is there by that instant; raises JournalError."""
 
 
 class EvidenceDoor(Protocol):

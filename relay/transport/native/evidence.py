@@ -41,7 +41,7 @@ def evidence_paths() -> Json:
         "exportEvidence",
         "Document, seal, receipts and certificates in one ASiC-E container, signed by the node",
         {"200": content("The container", CONTENT_TYPE, binary)},
-        (400, 401, 403, 404, 410, 503),
+        (400, 401, 403, 404, 409, 410, 503),
     )
     parameters = [in_path("id", UUID)]
     return {

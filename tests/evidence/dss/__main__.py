@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-from relay.delivery.evidence.ports import KeptBeside
+from relay.delivery.evidence.ports import Gathered
 from relay.model import SealKind
 from relay.signing.stamped import stamped_bytes
 
@@ -41,9 +41,9 @@ def make(folder: Path) -> tuple[Path, list[Path]]:
         tokens = tuple(authority.stamp(covered, name=name) for name in ("tsa-1", "tsa-2"))
         crls = tuple(authority.crl(name) for name in ("branches/mau/ca", "root/root"))
         for name, beside in (
-            (kind.value, KeptBeside()),
-            (f"{kind.value}-stamped", KeptBeside(tokens)),
-            (f"{kind.value}-stamped-with-crls", KeptBeside(tokens, crls=crls)),
+            (kind.value, Gathered()),
+            (f"{kind.value}-stamped", Gathered(tokens)),
+            (f"{kind.value}-stamped-with-crls", Gathered(tokens, crls=crls)),
         ):
             office.beside = beside
             files.append(folder / f"{name}.asice")
