@@ -18,7 +18,7 @@ from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import DATA, complain, remark, suggest
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
-from relay.cli.show import printable, show_json
+from relay.cli.show import ZONE, local, printable, show_json, show_table
 from relay.cli.verify import trust_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,37 @@ async def _export(node: Connection, message: str, target: Path, why: str) -> Non
     query = {"why": why} if why else {}
     async with reach(node) as client, client.open(path, {}, **query) as response:
         await write_whole(response, target)
+
+
+@app.command("timestamps")
+@reaching
+def timestamps(node: Connection, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """What waits for a timestamp and why, and the newest that came."""
+    found = asyncio.run(_timestamps(node))
+    if as_json:
+        show_json(found)
+        return
+    show_table(
+        ("KIND", "STAMPED", f"NEWEST ({ZONE})", "WAITING", f"SINCE ({ZONE})", "ERROR"),
+        [
+            (
+                one["kind"],
+                one["stamped"],
+                local(one["newest"]),
+                one["waiting"],
+                local(one["oldest_waiting"]),
+                one["last_error"],
+            )
+            for one in found["kinds"]
+        ],
+    )
+
+
+async def _timestamps(node: Connection) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        return await client.get("/v1/timestamps")
 
 
 @app.command("verify")

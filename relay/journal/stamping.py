@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.audit.checkpoint import head_of
-from relay.delivery.stamping.ports import Due, Stamped, StampRow, Token
-from relay.journal.rows import instant, ms
+from relay.delivery.stamping.ports import Due, Stamped, StampRow, Standing, Token
+from relay.journal.rows import instant, maybe_instant, ms
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
@@ -24,7 +24,7 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class StampTable:
-    """stamping.StampBook, and what evidence takes of it."""
+    """stamping.StampBook and stamping.StampReader, and what evidence takes of it."""
 
     journal: SqliteJournal
     node: NodeId
@@ -91,6 +91,20 @@ class StampTable:
                 row, stored = found[0]
                 await self.journal.perform(lambda tx: self._want(tx, row, stored, at))
         return tuple(tokens)
+
+    async def standing(self) -> list[Standing]:
+        rows = await self.journal.rows(SQL["standing"])
+        return [
+            Standing(
+                Stamped(kind),
+                waiting,
+                done,
+                maybe_instant(newest),
+                maybe_instant(oldest),
+                error if waiting else "",
+            )
+            for kind, waiting, done, newest, oldest, error in rows
+        ]
 
     async def _run(self, statement: str, *values: object) -> None:
         await self.journal.perform(lambda tx: tx.run(statement, *values))

@@ -21,6 +21,7 @@ from relay.journal.ahead import AheadFiles
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.ground import Ground
+from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
@@ -122,6 +123,7 @@ class Faces:
             systems=self.served.desk,
             obliged=desks.obligations,
             bundles=desks.evidence,
+            stamps=make_stamp_table(self.ground),
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,

@@ -168,5 +168,5 @@ def _chain(certificates: str) -> Chain:
 
 
 def certificates_in(certificates: str) -> tuple[bytes, ...]:
-    """DER, of the X509Certificate elements of a KeyInfo."""
+    """DER, of the X509Certificate elements in a text."""
     return tuple(_decoded(text) for text in _CERTIFICATE.findall(certificates))

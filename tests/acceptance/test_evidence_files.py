@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -140,6 +141,9 @@ async def test_an_authority_that_is_away_stops_nothing_and_is_asked_again(
     await authority.close()
     await _delivered(pair)
     await pair.until(lambda: stamps(pair, "seal", done=False)[:1] > [("", 2)])
+    told = await relay("evidence", "timestamps", "--config", pair.network.nodes["xa"].config)
+    assert "ClientConnectorError" in told.stdout
+    assert re.search(r"^seal +0 +1 ", told.stdout, re.MULTILINE)
     await pair.stop("xa")
     before = stamps(pair, "seal", done=False)
     await authority.open()

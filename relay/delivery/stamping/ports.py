@@ -67,6 +67,26 @@ class Wanted:
     at_once: int
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands with one kind of thing to be stamped."""
+
+    kind: Stamped
+    waiting: int
+    stamped: int
+    newest: datetime | None
+    """genTime of the newest timestamp."""
+    oldest_waiting: datetime | None
+    last_error: str
+    """Of what waits longest; empty where nothing waits, or it was never tried."""
+
+
+class StampReader(Protocol):
+    async def standing(self) -> list[Standing]:
+        """Nothing of a kind of which nothing was ever to be stamped."""
+        ...
+
+
 class StampBook(Protocol):
     """The journal's side. Every write is durable when it returns."""
 

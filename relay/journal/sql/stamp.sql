@@ -32,3 +32,9 @@ UPDATE stamps SET attempts = attempts + 1, last_error = ?, not_before = ? WHERE 
 -- name: of_message
 SELECT s.token FROM stamps s JOIN messages m ON m.message_row = s.message_row
 WHERE m.message_id = ? AND m.origin = ? AND s.kind = 'seal' AND s.token IS NOT NULL
+
+-- name: standing
+-- The error beside the minimum is that of the row that waits longest (SQLite, bare columns of an aggregate).
+SELECT kind, count(*) - count(token), count(token), max(gen_time),
+    min(CASE WHEN token IS NULL THEN wanted_at END), last_error
+FROM stamps GROUP BY kind ORDER BY kind

@@ -38,6 +38,7 @@ from relay.delivery.ports import (
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
+from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.transport.native import (
@@ -51,6 +52,7 @@ from relay.transport.native import (
     operating,
     submit,
     systems,
+    timestamps,
     tokens,
 )
 from relay.transport.native import directory as directory_face
@@ -111,6 +113,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/directory/requests/{id}/reject", directory_face.reject, Who.OPERATOR),
     Route("GET", "/v1/directory/{code}", directory_face.show),
     Route("GET", "/v1/directory/{code}/explain", directory_face.explained),
+    Route("GET", "/v1/timestamps", timestamps.standing, Who.OPERATOR),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
     Route("GET", "/readyz", health.ready, Who.ANYONE),
@@ -141,6 +144,7 @@ def native_app(
     directory: DirectoryDoor | None = None,
     obliged: Obligations | None = None,
     bundles: EvidenceDoor | None = None,
+    stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
@@ -170,6 +174,7 @@ def native_app(
         directory=directory,
         obligations=obliged,
         evidence=bundles,
+        stamps=stamps,
         trust=trust,
     )
     app = web.Application(middlewares=[_answering(inside)])

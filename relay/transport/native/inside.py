@@ -35,6 +35,7 @@ from relay.delivery.ports import (
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
+from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
 
 
@@ -68,6 +69,7 @@ class Inside:
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None
     evidence: EvidenceDoor | None = None
+    stamps: StampReader | None = None
     trust: TrustDoor | None = None
 
 

@@ -35,6 +35,7 @@ from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
+from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
 
 _TITLES = {
@@ -81,6 +82,7 @@ def document() -> Json:
                 **SYSTEM_SCHEMAS,
                 **TRUST_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
+                **TIMESTAMP_SCHEMAS,
             },
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
@@ -106,6 +108,7 @@ def _paths() -> Json:
             "parameters": one_message,
         },
         **evidence_paths(),
+        **timestamp_paths(),
         "/v1/sent": {"get": _sent()},
         "/v1/receipts/{digest}": {
             "get": reading(
