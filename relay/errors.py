@@ -11,6 +11,7 @@ of these and stays an ordinary exception, loud.
     │   │   ├── DamagedError   not the bytes its sender named by digest
     │   │   └── SecretError    marked as a state secret
     │   ├── SignatureError   a seal, receipt or transfer signature does not hold
+    │   │   └── UncertainError  not to be judged now
     │   ├── WireError        a node-to-node document is malformed
     │   ├── AccessError      who asks may not do that
     │   ├── NotFoundError    nothing of theirs has that name
@@ -90,6 +91,10 @@ class SignatureError(PeerError):
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
         super().__init__(message)
+
+
+class UncertainError(SignatureError):
+    """It cannot be judged now and may be later: no evidence against it. What brought it comes again."""
 
 
 class WireError(PeerError):

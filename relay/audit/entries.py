@@ -189,6 +189,10 @@ class AuditEvent(StrEnum):
     """Its deadline passed without an answer; told once."""
     DELIVERY_TAKEN_BACK = "delivery-taken-back"
     """Before its recipient had it; a signed receipt follows."""
+    CERTIFICATE_REVOKED = "certificate-revoked"
+    """An authority says so of a `certificate` met here (`type`, `agencies` or `nodes`), for `reason`."""
+    CERTIFICATE_RESTORED = "certificate-restored"
+    """The same authority took a hold of it back."""
     TRUST_CHANGED = "trust-changed"
     """Certificates were `added` to whom the node trusts or `removed`: digests, by the list they stand in;
     `by`, `why`. In force from the commit of this entry on."""

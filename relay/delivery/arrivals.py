@@ -47,6 +47,7 @@ from relay.errors import (
     SignatureError,
     TooLargeError,
     TransportError,
+    UncertainError,
 )
 from relay.model import (
     AgencyCode,
@@ -54,6 +55,7 @@ from relay.model import (
     Envelope,
     Event,
     Evidence,
+    Finding,
     Lane,
     NodeId,
     Payload,
@@ -214,18 +216,26 @@ class TransferDesk:
             if self.doubted():
                 raise ClockSkewError("clock-skew: this node doubts its own clock")
             return _Refusal(Reason.EXPIRED, f"expired at {header.expires_at.isoformat()}")
-        try:
-            proven = self.notary.check_carried_seal(
-                seal, header.digest, header.sender, header.origin, now
-            )
-        except SignatureError as error:
-            return _Refusal(Reason.BAD_SEAL, f"{error.reason}: {error}")
+        proven = self._proven(seal, header, now)
+        if isinstance(proven, _Refusal):
+            return proven
         way = (self.directory, self.place.node, opened.neighbour, header)
         if fault := origin_fault(*way):
             return _Refusal(Reason.BAD_TRANSFER, fault)
         if fault := seal_fault(*way, proven):
             return _Refusal(Reason.BAD_SEAL, fault)
         return _Content(envelope, payload, proven)
+
+    def _proven(self, seal: bytes, header: TransferHeader, now: datetime) -> Seal | _Refusal:
+        """Raises UncertainError, which is no evidence: the neighbour keeps it, and it comes again."""
+        try:
+            return self.notary.check_carried_seal(
+                seal, header.digest, header.sender, header.origin, now
+            )
+        except UncertainError:
+            raise
+        except SignatureError as error:
+            return _Refusal(_reason_of(error), f"{error.reason}: {error}")
 
     def _mismatch(self, opened: Opened, envelope: Envelope) -> str:
         """Where the signed header contradicts the envelope or the way it came; empty when nowhere."""
@@ -328,7 +338,7 @@ class TransferDesk:
             notation=envelope.notation,
             document_id=envelope.document_id,
             promulgation_date=envelope.promulgation_date,
-            findings=envelope.findings,
+            findings=(*envelope.findings, *remarks_of(content.seal)),
             submitted_by=None,
             seal=content.seal,
             report=report_of(self.directory, envelope, header.sender, to),
@@ -391,6 +401,19 @@ def _tell(arrival: TakeIn, verdict: _Content | _Refusal) -> None:
         recipients=len(arrival.refused),
         detail=fit_detail(verdict.detail) if isinstance(verdict, _Refusal) else "",
     )
+
+
+def _reason_of(error: SignatureError) -> Reason:
+    """A revoked certificate has a reason of its own: what was sealed may be sealed anew."""
+    revoked = error.reason == Reason.REVOKED_CERTIFICATE.value
+    return Reason.REVOKED_CERTIFICATE if revoked else Reason.BAD_SEAL
+
+
+def remarks_of(seal: Seal | None) -> tuple[Finding, ...]:
+    """What the seal's verifier let pass."""
+    if seal is None or not seal.remark:
+        return ()
+    return (Finding("revocation-unknown", seal.remark, "seal"),)
 
 
 def _written(directory: Directory, verdict: _Content | _Refusal) -> dict[AgencyCode, str]:

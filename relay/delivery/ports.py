@@ -363,12 +363,40 @@ class MessageView:
     deliveries: tuple[DeliveryView, ...]
 
 
+class StatementKind(StrEnum):
+    """What an authority said of revocation."""
+
+    CRL = "crl"
+    OCSP = "ocsp"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A CRL or OCSP response as it was taken, DER."""
+
+    kind: StatementKind
+    digest: Digest
+    content: bytes
+    this_update: datetime
+    next_update: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lies beside a message's seal and receipts, each once. Certificates are DER: signers' and their
+    issuers', without the anchors."""
+
+    certificates: tuple[bytes, ...] = ()
+    statements: tuple[Kept, ...] = ()
+
+
 class Tracking(Protocol):
     """An agency sees its own messages (sent or received), operators and auditors all of them."""
 
     async def message(self, caller: Caller, message_id: MessageId) -> MessageView: ...
     async def receipt(self, caller: Caller, digest: Digest) -> Signed: ...
     async def seal(self, caller: Caller, message_id: MessageId) -> Seal: ...
+    async def beside(self, caller: Caller, message_id: MessageId) -> Beside: ...
 
 
 # ---------------------------------------------------------------- the log, for its readers

@@ -19,7 +19,7 @@ from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
 from relay.delivery.clock import Clock
 from relay.delivery.neighbours.standing import require_issuer
 from relay.delivery.records import Journal, Notary, WaitingReturn, Wire
-from relay.errors import AccessError, PeerError, TransportError, WireError
+from relay.errors import AccessError, PeerError, TransportError, UncertainError, WireError
 from relay.model import NodeId, Receipt, Signed
 from relay.routing.directory import Directory
 
@@ -52,7 +52,10 @@ class ReturnDesk:
 
     async def _prove(self, neighbour: NodeId, signed: Signed) -> Receipt:
         long = len(signed.document) > LONG_DOCUMENT_BYTES
-        receipt = await aside(long, self.notary.check_receipt, signed)
+        try:
+            receipt = await aside(long, self.notary.check_receipt, signed)
+        except UncertainError as error:  # refused it would be parked: it comes again
+            raise TransportError(str(error)) from error
         require_issuer(self.directory, self.node, neighbour, receipt)
         await asyncio.sleep(0)  # a batch takes its turns with everything else
         return receipt

@@ -84,6 +84,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             carrying.dispatcher,
             clock,
             carrying.wire.certificate,
+            ground.notary.standing_of,
         ),
         verdicts,
         ObligationDesk(

@@ -21,6 +21,7 @@ from relay.journal.ahead import AheadFiles
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.ground import Ground
+from relay.node.revocation import make_beside
 from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
 from relay.transport.axis.face import Bounds
@@ -69,6 +70,7 @@ class Faces:
             pressure=self.pressure,
             may_have_had=self.carrying.recovery.may_have_had,
             directory=self.carrying.directory.keeper,
+            stapler=self.carrying.stapler,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -108,7 +110,7 @@ class Faces:
         return native_app(
             desks.intake,
             desks.inbox,
-            TrackingDesk(journal),
+            TrackingDesk(journal, make_beside(self.ground).beside),
             self.logbook,
             desks.tokens,
             journal,

@@ -40,6 +40,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, faces_tls
+from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
 from relay.node.systems import ServedSystems, serve_systems
 from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_trust_desk
@@ -110,10 +111,13 @@ class Node:
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
         ground = self._ground(directory, keys)
+        keeping = await self._check_revocation(ground, keys)
         directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
         await directory_desk.keeper.start()
         await directory_desk.start()
         await self._trust(ground)
+        if keeping is not None:
+            self._background.run("revocation", keeping.keeper.run())
         carrying = self._carry(ground, directory_desk)
         ahead = self._watch_over_disk(ground, carrying)
         self._exits.push_async_callback(self._drain, carrying.dispatcher)
@@ -148,7 +152,9 @@ class Node:
             seals_at_once=not settings.keys.slow,
             gateway=keys.gateway,
             binding=binding_of(settings, directory),
+            revocation=make_check(settings, self._clock),
         )
+        keys.trust.check = notary.revocation
         return Ground(
             settings,
             directory,
@@ -160,6 +166,21 @@ class Node:
             Limits(envelope_bytes=settings.limits.envelope_bytes),
             keys.box,
         )
+
+    async def _check_revocation(self, ground: Ground, keys: NodeKeys) -> Keeping | None:
+        """What was known before the stop is known before anything is judged. None: nothing is checked."""
+        check = ground.notary.revocation
+        if check is None:
+            return None
+        keeping = make_keeping(
+            ground,
+            check,
+            lambda one: self._connections.revoked(one),  # noqa: PLW0108  made later
+        )
+        self._exits.push_async_callback(keeping.fetcher.close)
+        await keeping.keeper.start()
+        meet_own(keys, check, self._clock)
+        return keeping
 
     async def _trust(self, ground: Ground) -> None:
         self._connections = make_connections(ground)
@@ -236,6 +257,8 @@ class Node:
         await faces.served.desk.load()
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
+        if carrying.stapler is not None:
+            self._background.run("statements", carrying.stapler.run())
         self._background.run("directories", carrying.passing.run())
         self._background.run("refusals", desks.refusals.run())
         self._background.run("verdicts", desks.verdicts.run())

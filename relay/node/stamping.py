@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from relay.delivery.evidence.ports import Gather, Gathered
-from relay.delivery.ports import MessageView
+from relay.delivery.ports import Kept, MessageView, StatementKind
 from relay.delivery.stamping.ports import Authority, Token, Wanted
 from relay.delivery.stamping.stamping import StampDesk
 from relay.errors import SignatureError
 from relay.journal.stamping import StampTable
 from relay.node.ground import Ground
+from relay.node.revocation import make_beside
 from relay.settings.timestamps import AuthoritySection
 from relay.signing.faults import Fault
 from relay.signing.stamped import stamped_bytes
@@ -52,10 +54,14 @@ def make_stamp_table(ground: Ground) -> StampTable:
 
 def make_gather(ground: Ground) -> Gather:
     """What goes into an evidence file beside what was signed."""
-    table = make_stamp_table(ground)
+    table, desk = make_stamp_table(ground), make_beside(ground)
 
     async def gather(view: MessageView, at: datetime) -> Gathered:
-        return Gathered(await table.of_message(view.origin, view.message_id, at))
+        tokens = await table.of_message(view.origin, view.message_id, at)
+        beside = await desk.beside(view.message_id)
+        said = {kind: _of(kind, beside.statements) for kind in StatementKind}
+        crls, ocsps = said[StatementKind.CRL], said[StatementKind.OCSP]
+        return Gathered(tokens, beside.certificates, crls, ocsps)
 
     return gather
 
@@ -70,6 +76,10 @@ def make_stamp_desk(ground: Ground) -> StampDesk:
         ground.clock,
         random.SystemRandom().random,
     )
+
+
+def _of(kind: StatementKind, statements: Iterable[Kept]) -> tuple[bytes, ...]:
+    return tuple(one.content for one in statements if one.kind is kind)
 
 
 def _pinned(section: AuthoritySection, trust: TimestampTrust) -> PinnedAuthority:

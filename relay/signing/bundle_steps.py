@@ -10,6 +10,7 @@ Raises:  OSError; a refusal is a step.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -21,18 +22,22 @@ from relay.envelope.reader import EnvelopeReader
 from relay.errors import DamagedError, EnvelopeError, PeerError, SignatureError, WireError
 from relay.model import AgencyCode, Digest, Envelope, Receipt, SealKind, Signed
 from relay.signing.bundle_shape import CoveredFile
-from relay.signing.bundles import verify_bundle
+from relay.signing.bundles import certificates_of_signature, verify_bundle
+from relay.signing.certificates import read_chain
 from relay.signing.evidence import verify_receipt
 from relay.signing.faults import Fault
+from relay.signing.revocation.asof import judge_path
+from relay.signing.revocation.verdicts import RevocationState
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
 from relay.signing.stamped import Unsigned, imprint_of, parted
 from relay.signing.timestamps import ProvenTimestamp, TimestampTrust
-from relay.signing.trust import TrustStore
+from relay.signing.trust import Path, TrustStore
 from relay.wire import bundle
 from relay.wire.packed import Bounds, PackedFile, content_of, contents, digest_in, read_packed
 
 FILE_LIMIT_BYTES = 8 << 30
 _SMALL_BYTES = 64 << 20
+MOST_STATEMENTS = 1_000
 _VIETNAM = timezone(timedelta(hours=7))
 _BOUNDS = Bounds(FILE_LIMIT_BYTES, bundle.FILES_LIMIT, bundle.check_name)
 
@@ -84,6 +89,8 @@ class BundleJudge:
         self._envelope: Envelope | None = None
         self._about: Receipt | None = None
         self._known: set[Digest] = set()
+        self._statements: list[bytes] = []
+        self._states: Counter[RevocationState] = Counter()
         self._number = 0
 
     def steps(self) -> Iterator[Step]:
@@ -159,6 +166,8 @@ class BundleJudge:
         content = self._small(bundle.EXPORT, _SMALL_BYTES)
         files = [CoveredFile(name, digest) for name, digest in self._digests.items()]
         proven = verify_bundle(bundle.unwrapped(content, bundle.EXPORT), files, self._trust)
+        self._statements = self._statements_held()
+        self._require_unrevoked(proven.path, proven.signed_at)
         return _Found(
             f"put together by {proven.node}, {_moment(proven.signed_at)}: its signature covers "
             f"all {len(files)} other files",
@@ -195,6 +204,7 @@ class BundleJudge:
             seal, self._digests[bundle.ENVELOPE], self._trust, self._judged_at(times)
         )
         _require_in_order(proven, times)
+        self._require_unrevoked(proven.path, self._judged_at(times) or proven.signed_at)
         who = ", ".join(sorted(proven.agencies)) or str(proven.node or "")
         return _Found(
             f"{proven.kind.value} seal of {who}, {_moment(proven.signed_at)}: {VOUCHES[proven.kind]}",
@@ -248,6 +258,7 @@ class BundleJudge:
         receipt = verify_receipt(signed, self._trust, None)
         if receipt.digest != self._digests[bundle.ENVELOPE]:
             raise SignatureError(Fault.OTHER_MESSAGE, f"{document} is about another document")
+        self._require_signer_unrevoked(signed.signature, receipt.at)
         about = self._about = self._about or receipt
         if (receipt.origin, receipt.message_id) != (about.origin, about.message_id):
             raise SignatureError(Fault.OTHER_MESSAGE, f"{document} is about another message")
@@ -275,10 +286,39 @@ class BundleJudge:
         facts = {"message_id": message, "origin": origin}
         return _Found(f"all of it is about message {message} of {origin}", facts)
 
+    # ------------------------------------------------------------ revocation
+
+    def _statements_held(self) -> list[bytes]:
+        """CRLs and OCSP responses; they prove themselves, or say nothing."""
+        names = [name for name in self._entries if name.startswith(bundle.REVOCATION)]
+        if len(names) > MOST_STATEMENTS:
+            raise WireError(f"{len(names)} files of revocation data, limit {MOST_STATEMENTS}")
+        return [self._small(name, _SMALL_BYTES) for name in names]
+
+    def _require_signer_unrevoked(self, signature: bytes, at: datetime) -> None:
+        chain = read_chain(certificates_of_signature(signature))
+        path = self._trust.path(chain, at, chain.leaf.identity.purpose)
+        self._require_unrevoked(path, at)
+
+    def _require_unrevoked(self, path: Path, at: datetime) -> None:
+        """As of then, by what the file holds; what it does not say is unknown, and no refusal."""
+        verdict = judge_path(path, self._statements, at)
+        self._states[verdict.state] += 1
+        if verdict.state is RevocationState.REVOKED:
+            raise SignatureError(
+                Fault.REVOKED_CERTIFICATE,
+                f"the certificate of {path.leaf.subject} is {verdict.why}",
+            )
+
     def _revocation(self) -> _Found:
-        return _Found(
-            "not in the file: whether a certificate was revoked is unknown", outcome=Outcome.UNKNOWN
-        )
+        if not self._statements:
+            said = "not in the file: whether a certificate was revoked is unknown"
+            return _Found(said, outcome=Outcome.UNKNOWN)
+        valid, judged = self._states[RevocationState.VALID], self._states.total()
+        facts = {"signatures": str(judged), "not_revoked": str(valid)}
+        said = f"of {judged} signatures {valid} by certificates that were not revoked then"
+        unknown = self._states[RevocationState.UNKNOWN] > 0
+        return _Found(said, facts, outcome=Outcome.UNKNOWN if unknown else Outcome.HOLDS)
 
     def _small(self, name: str, limit_bytes: int) -> bytes:
         return content_of(self._file, self._entries[name], limit_bytes)

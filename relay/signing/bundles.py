@@ -20,8 +20,8 @@ from relay.signing.bundle_shape import BundleParts, CoveredFile, read_bundle_par
 from relay.signing.certificates import Purpose
 from relay.signing.faults import Fault
 from relay.signing.keys import Signer
-from relay.signing.trust import TrustStore
-from relay.signing.verifier import certificates_in, prove_parts
+from relay.signing.trust import Path, TrustStore
+from relay.signing.verifier import certificates_among, prove_parts
 from relay.signing.xades import signing_time
 
 _ROLE = "exporter"
@@ -37,6 +37,7 @@ class ProvenBundle:
     signed_at: datetime
     subject: str
     certificate_sha256: Digest
+    path: Path
 
 
 def sign_bundle(files: Sequence[CoveredFile], signer: Signer, at: datetime) -> bytes:
@@ -67,9 +68,9 @@ def verify_bundle(
     node = proof.leaf.identity.node
     if node is None:
         raise SignatureError(Fault.WRONG_PURPOSE, f"{WHAT} is signed by no node")
-    return ProvenBundle(node, proof.signed_at, proof.leaf.subject, proof.leaf.sha256)
+    return ProvenBundle(node, proof.signed_at, proof.leaf.subject, proof.leaf.sha256, proof.path)
 
 
 def certificates_of_signature(signature: bytes) -> tuple[bytes, ...]:
     """The DER certificates that a proven signature brings along, whatever it stands in."""
-    return certificates_in(signature.decode("ascii"))
+    return tuple(certificates_among(signature.decode("ascii")))

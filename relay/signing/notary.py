@@ -28,6 +28,7 @@ from relay.model import (
 from relay.signing.binding import Binding
 from relay.signing.bundle_shape import CoveredFile
 from relay.signing.bundles import certificates_of_signature, sign_bundle
+from relay.signing.certificates import read_chain
 from relay.signing.evidence import (
     sign_branch,
     sign_carry,
@@ -40,9 +41,12 @@ from relay.signing.evidence import (
 )
 from relay.signing.faults import Fault
 from relay.signing.keys import Signer
+from relay.signing.revocation.checking import RevocationCheck
+from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.stamped import Unsigned, with_unsigned
 from relay.signing.trust import Path, TrustStore
+from relay.signing.verifier import signer_of
 from relay.wire.branch import Branch
 from relay.wire.carry import Manifest
 
@@ -61,19 +65,33 @@ class NodeNotary:
     """Seals what enters over a bridge."""
     binding: Binding | None = None
     """Which branch an issuer may certify, and whose certificate is whose; None: nobody says."""
+    revocation: RevocationCheck | None = None
+    """None: nothing is checked."""
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
         """With the agency's key where it is here, else with the node's own."""
         signer = self.agencies.get(sender)
         if signer is not None:
-            return make_seal(digest, SealKind.AGENCY, signer, at)
-        return make_seal(digest, SealKind.NODE, self.signer, at)
+            return self._sealed(digest, SealKind.AGENCY, signer, at)
+        return self._sealed(digest, SealKind.NODE, self.signer, at)
+
+    def _sealed(self, digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
+        """Not with a certificate that is known to be revoked: nobody would take it."""
+        if self.revocation is not None:
+            path = self.trust.path(read_chain(signer.chain), at, signer.identity.purpose)
+            verdict = self.revocation.look(path)
+            if verdict.state is RevocationState.REVOKED:
+                raise SignatureError(
+                    Fault.REVOKED_CERTIFICATE,
+                    f"the {signer.identity.purpose.value} certificate is {verdict.why}",
+                )
+        return make_seal(digest, kind, signer, at)
 
     def seal_entered(self, digest: Digest, at: datetime) -> Seal:
         """Vouches only for these being the bytes that a remote without evidence handed over."""
         if self.gateway is None:
             raise SignatureError(Fault.WRONG_KIND, "this node has no gateway key")
-        return make_seal(digest, SealKind.GATEWAY, self.gateway, at)
+        return self._sealed(digest, SealKind.GATEWAY, self.gateway, at)
 
     def check_supplied_seal(
         self, signature: bytes, digest: Digest, sender: AgencyCode, at: datetime
@@ -83,7 +101,7 @@ class NodeNotary:
         if proven.kind is not SealKind.AGENCY_SUPPLIED:
             raise SignatureError(Fault.WRONG_KIND, f"a supplied seal is not of kind {proven.kind}")
         self._require_agency(proven, sender)
-        return Seal(proven.kind, signature)
+        return Seal(proven.kind, signature, self._remark(proven))
 
     def check_carried_seal(
         self, seal: bytes, digest: Digest, sender: AgencyCode, origin: NodeId, at: datetime
@@ -91,7 +109,29 @@ class NodeNotary:
         """A seal that came with a transfer: the sender's, or its origin node's."""
         proven = verify_seal(seal, digest, self.trust, None)
         self._require_bound(proven, sender, origin)
-        return Seal(proven.kind, seal)
+        return Seal(proven.kind, seal, self._remark(proven))
+
+    def _remark(self, proven: ProvenSeal) -> str:
+        """What the policy let pass."""
+        told = self.revocation_of(proven.certificate_sha256)
+        if told is None or told.state is not RevocationState.UNKNOWN:
+            return ""
+        return f"whether the seal's certificate is revoked was not known: {told.why}"
+
+    def revocation_of(self, certificate: Digest) -> Verdict | None:
+        """What is known now of a certificate met here; None where nothing is checked."""
+        return None if self.revocation is None else self.revocation.told(certificate)
+
+    def standing_of(self, seal: bytes) -> str:
+        """For people: whether the certificate of a stored seal is revoked, as of now."""
+        if self.revocation is None:
+            return ""
+        try:
+            certificate = signer_of(seal)
+        except SignatureError:
+            return ""
+        told = self.revocation_of(certificate)
+        return "" if told is None else f"{told.state}: {told.why}"
 
     def _require_bound(self, proven: ProvenSeal, sender: AgencyCode, origin: NodeId) -> None:
         if proven.kind in (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED):

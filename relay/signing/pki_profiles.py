@@ -15,7 +15,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from relay.signing.pki_words import KeyType
 
@@ -43,6 +43,14 @@ class Span:
 
     start: datetime
     end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where an issuer says which of its certificates are revoked (clause 1.8)."""
+
+    crl: str
+    ocsp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +86,39 @@ def root(organisation: str, key: IssuerKey, span: Span) -> x509.Certificate:
 
 
 def issuing(
-    name: str, key: IssuerKey, issuer: Issuer, span: Span, uris: tuple[str, ...] = ()
+    name: str,
+    key: IssuerKey,
+    issuer: Issuer,
+    span: Span,
+    uris: tuple[str, ...] = (),
+    published: Published | None = None,
 ) -> x509.Certificate:
     """Clause 3: issues the end entities of a branch; `uris` say of which nodes' branches."""
     subject = _name(_organisation(issuer), "Development issuing CA", name)
     above = issuer.certificate.subject
-    return _authority(subject, key, above, issuer.key, ISSUING_PATH_LENGTH, span, uris)
+    return _authority(subject, key, above, issuer.key, ISSUING_PATH_LENGTH, span, uris, published)
 
 
-def end_entity(profile: Profile, key: PrivateKey, issuer: Issuer, span: Span) -> x509.Certificate:
+def responder(name: str, key: IssuerKey, issuer: Issuer, span: Span) -> x509.Certificate:
+    """Clause 9: answers for the issuer's certificates, and is not asked about itself (nocheck)."""
+    subject = _name(_organisation(issuer), "Development OCSP responder", name)
+    builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
+        .add_extension(_usage(signs=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
+        .add_extension(x509.OCSPNoCheck(), critical=False)
+        .sign(issuer.key, SHA256())
+    )
+
+
+def end_entity(
+    profile: Profile,
+    key: PrivateKey,
+    issuer: Issuer,
+    span: Span,
+    published: Published | None = None,
+) -> x509.Certificate:
     """Clauses 4 to 8: everything below an issuing CA."""
     subject = _name(_organisation(issuer), profile.role, profile.common_name)
     builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
@@ -101,7 +133,7 @@ def end_entity(profile: Profile, key: PrivateKey, issuer: Issuer, span: Span) ->
     if profile.tls:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-    return builder.sign(issuer.key, SHA256())
+    return _told(builder, published).sign(issuer.key, SHA256())
 
 
 def _authority(
@@ -112,6 +144,7 @@ def _authority(
     path_length: int,
     span: Span,
     uris: tuple[str, ...] = (),
+    published: Published | None = None,
 ) -> x509.Certificate:
     builder = (
         _builder(subject, above, key, signing_key, span)
@@ -121,7 +154,22 @@ def _authority(
     if uris:
         names = x509.SubjectAlternativeName(map(x509.UniformResourceIdentifier, uris))
         builder = builder.add_extension(names, critical=False)
-    return builder.sign(signing_key, SHA256())
+    return _told(builder, published).sign(signing_key, SHA256())
+
+
+def _told(builder: x509.CertificateBuilder, published: Published | None) -> x509.CertificateBuilder:
+    """Where to ask about it (clause 1.8)."""
+    if published is None:
+        return builder
+    point = x509.DistributionPoint(
+        [x509.UniformResourceIdentifier(published.crl)], None, None, None
+    )
+    access = x509.AccessDescription(
+        AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(published.ocsp)
+    )
+    return builder.add_extension(x509.CRLDistributionPoints([point]), critical=False).add_extension(
+        x509.AuthorityInformationAccess([access]), critical=False
+    )
 
 
 def _builder(

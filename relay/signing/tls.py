@@ -129,6 +129,7 @@ class NodePeers:
     def __call__(self, chain: Sequence[bytes]) -> NodeId:
         """Raises SignatureError."""
         path = self.trust.path(read_chain(chain[:CHAIN_LIMIT]), self.now(), Purpose.TLS)
+        self.trust.require_unrevoked(path, Purpose.TLS)
         if self.binding is not None:
             self.binding.require_node(path)
         node = path.leaf.identity.node

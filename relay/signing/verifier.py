@@ -1,4 +1,4 @@
-"""Prove who signed a document, in ten steps that each refuse with a word of their own.
+"""Prove who signed a document, in eleven steps that each refuse with a word of their own.
 
 Touches: nothing.
 Trusts:  the trust store and the document's digest, which the caller computed; every byte of the
@@ -117,8 +117,25 @@ def prove_parts(
     _check_value(parts, chain)
     # 9. A path of valid certificates leads to a root.
     path = trust.path(chain, signed_at if at is None else at, purpose)
-    # 10. Whom the leaf speaks for is for the caller to compare with what the document says.
+    # 10. Nothing that is known revokes a certificate of it, as far as this node asks.
+    trust.require_unrevoked(path, purpose)
+    # 11. Whom the leaf speaks for is for the caller to compare with what the document says.
     return Proof(parts.role, path, signed_at)
+
+
+def signer_of(signature: bytes) -> Digest:
+    """SHA-256 of the certificate that a signature commits to. Nothing is proven."""
+    return _chain(read_parts(signature).certificates).leaf.sha256
+
+
+def certificates_in(signature: bytes) -> list[bytes]:
+    """The certificates that lie in a signature, the signer's first. Nothing is proven."""
+    return certificates_among(read_parts(signature).certificates)
+
+
+def claimed_time(signature: bytes) -> datetime:
+    """When a signature says it was made. Nothing is proven."""
+    return _time(read_parts(signature).signed_at)
 
 
 def _purpose(role: str, what: str, roles: Mapping[str, Purpose]) -> Purpose:
@@ -164,9 +181,9 @@ def _decoded(text: str) -> bytes:
 @lru_cache(maxsize=1024)
 def _chain(certificates: str) -> Chain:
     """Parsed once for each signer: the same text comes with each of its signatures."""
-    return read_chain(certificates_in(certificates))
+    return read_chain(certificates_among(certificates))
 
 
-def certificates_in(certificates: str) -> tuple[bytes, ...]:
+def certificates_among(text: str) -> list[bytes]:
     """DER, of the X509Certificate elements in a text."""
-    return tuple(_decoded(text) for text in _CERTIFICATE.findall(certificates))
+    return [_decoded(one) for one in _CERTIFICATE.findall(text)]

@@ -9,7 +9,6 @@ Raises:  WireError.
     receipts/0001/receipt.xml        and signature.xml beside it; the oldest first
     certificates/<sha256>.cer        DER, of everyone who signed anything in it
     revocation/<sha256>.crl, .ocsp   DER, as found when it was signed
-    timestamps/<sha256>.tst          DER, RFC 3161 tokens of heads of the log
     META-INF/manifest.xml            an OpenDocument manifest of all but META-INF
     META-INF/signatures001.xml       the seal, alone or with its timestamps
     META-INF/signatures002.xml       the exporting node's, over every other file
@@ -31,7 +30,8 @@ MANIFEST = "META-INF/manifest.xml"
 SEAL = "META-INF/signatures001.xml"
 EXPORT = "META-INF/signatures002.xml"
 
-NAMED_BY_DIGEST = ("certificates/", "revocation/", "timestamps/")
+REVOCATION = "revocation/"
+NAMED_BY_DIGEST = ("certificates/", REVOCATION)
 
 FILES_LIMIT = 60_000
 """Two for each receipt of a circular to 5,000 agencies over six steps; a ZIP without Zip64 has 65,535."""

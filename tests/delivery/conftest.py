@@ -85,7 +85,7 @@ PLACE = Place(HERE, UP, frozenset({UP, THON, BAN}))
 def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Each node's notary, and the directory they share."""
     network = Network.build(tmp_path_factory.mktemp("keys"), PLANS, now=datetime.now(UTC))
-    made: dict[str, Any] = {}
+    made: dict[str, Any] = {"pki": network.folder / "pki"}
     for name, node in network.nodes.items():
         settings = load(node.config)
         directory = settings.make_directory()

@@ -85,8 +85,10 @@ class Pki:
         trust = TimestampTrust(self.trust)
         return trust.answered(responder.answer(request.content), request)[0]
 
-    def crl(self, name: str, at: datetime = STAMPED) -> bytes:
-        """An empty CRL of an authority, in DER."""
+    def crl(
+        self, name: str, at: datetime = STAMPED, revoked: str = "", since: datetime = AT
+    ) -> bytes:
+        """A CRL of an authority, in DER, with one certificate in it or none."""
         certificate = x509.load_pem_x509_certificate((self.folder / f"{name}.pem").read_bytes())
         key: Any = load_pem_private_key((self.folder / f"{name}.key.pem").read_bytes(), None)
         builder = x509.CertificateRevocationListBuilder(
@@ -95,6 +97,10 @@ class Pki:
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
         builder = builder.add_extension(identifier, critical=False)
         builder = builder.add_extension(x509.CRLNumber(1), critical=False)
+        if revoked:
+            leaf = x509.load_pem_x509_certificate((self.folder / f"{revoked}.pem").read_bytes())
+            entry = x509.RevokedCertificateBuilder().serial_number(leaf.serial_number)
+            builder = builder.add_revoked_certificate(entry.revocation_date(since).build())
         return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
 
     @property

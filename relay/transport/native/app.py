@@ -71,6 +71,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/messages/{id}", messages.message),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
     Route("GET", "/v1/messages/{id}/evidence", evidence.export),
+    Route("GET", "/v1/messages/{id}/statements", messages.statements),
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
     Route("GET", "/v1/obligations", obligations.listing),

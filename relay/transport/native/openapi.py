@@ -109,6 +109,14 @@ def _paths() -> Json:
         },
         **evidence_paths(),
         **timestamp_paths(),
+        "/v1/messages/{id}/statements": {
+            "get": reading(
+                "getMessageStatements",
+                "What was said of the revocation of those who signed it",
+                json_answer("Statements"),
+            ),
+            "parameters": one_message,
+        },
         "/v1/sent": {"get": _sent()},
         "/v1/receipts/{digest}": {
             "get": reading(

@@ -24,6 +24,8 @@ from relay.delivery.pressure.quota import neighbour_party
 from relay.delivery.recovery.ports import CAPABILITY
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.returns import ReturnDesk
+from relay.delivery.revocation.stapling import CAPABILITY as STATEMENTS_CAPABILITY
+from relay.delivery.revocation.stapling import Stapler
 from relay.envelope.limits import Limits
 from relay.errors import (
     ConflictError,
@@ -42,6 +44,7 @@ from relay.transport.nodes.directory import DirectoryFace
 from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
+from relay.transport.nodes.statements import StatementFace
 from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
 from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
@@ -83,11 +86,14 @@ class NodeFace:
     may_have_had: Callable[[TransferId], bool] = lambda _: False
     """Of a transfer that is unknown here: whether a restore may have lost it."""
     directory: DirectoryKeeper | None = None
+    stapler: Stapler | None = None
+    """None where nothing is checked for revocation."""
 
     @property
     def capabilities(self) -> list[str]:
         """By these a neighbour of another version knows what it may ask."""
         more = [] if self.directory is None else [DIRECTORY_CAPABILITY]
+        more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", CAPABILITY, *more]
 
     def door(self) -> Door:
@@ -107,6 +113,8 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
     handlers.reminding.add_to(app.router)
     if face.directory is not None:
         DirectoryFace(face.directory, door.neighbour).add_to(app.router)
+    if face.stapler is not None:
+        StatementFace(face.stapler, door.neighbour).add_to(app.router)
     return app
 
 
