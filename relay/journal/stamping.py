@@ -1,6 +1,6 @@
 """The journal's side of timestamps: what waits for one, and those that came.
 
-Touches: stamps, the mark in meta; messages and the log's head, reading. Raises: JournalError.
+Touches: stamps and their mark; messages and the log's head, reading. Raises: JournalError.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class StampTable:
 
     async def want_seals(self, limit: int, since: datetime, at: datetime) -> int:
         def wanting(tx: Transaction) -> int:
-            wanted, mark = 0, int(tx.run(SQL["mark"]).fetchone()[0])
+            wanted, mark = 0, tx.run(SQL["mark"]).fetchone()[0]
             for row, accepted_at, seal in tx.run(SQL["sealed"], mark, self.node, PAGE).fetchall():
                 late = accepted_at < ms(since)
                 if not late and (seal is None or wanted == limit):
@@ -44,7 +44,7 @@ class StampTable:
                     self._want(tx, row, seal, at)
                     wanted += 1
                 mark = row
-            tx.run(SQL["keep_mark"], str(mark))
+            tx.run(SQL["keep_mark"], mark)
             return wanted
 
         return int(await self.journal.perform(wanting))

@@ -19,7 +19,11 @@ CREATE INDEX stamps_waiting ON stamps (not_before) WHERE token IS NULL;
 CREATE INDEX stamps_by_message ON stamps (message_row) WHERE message_row IS NOT NULL;
 
 -- How far seals were looked at. What was sealed before this version is stamped when its evidence is asked for.
-INSERT INTO meta SELECT 'stamped', coalesce(max(message_row), 0) FROM messages;
+CREATE TABLE stamps_mark (
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    message_row INTEGER NOT NULL
+);
+INSERT INTO stamps_mark SELECT 1, coalesce(max(message_row), 0) FROM messages;
 
 CREATE TRIGGER stamps_go AFTER DELETE ON messages BEGIN
     DELETE FROM stamps WHERE message_row = old.message_row;

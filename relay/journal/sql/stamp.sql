@@ -1,8 +1,8 @@
 -- name: mark
-SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'stamped'
+SELECT message_row FROM stamps_mark
 
 -- name: keep_mark
-UPDATE meta SET value = ? WHERE name = 'stamped'
+UPDATE stamps_mark SET message_row = ?
 
 -- name: sealed
 -- The next messages that were sealed here; one whose seal still waits ends the look, for it comes next.
