@@ -95,7 +95,7 @@ _FIELDS = {
     "role": re.compile(r"[a-z-]{1,32}"),
 }
 _NAMED = re.compile(
-    r'<ds:Reference[^>]* URI="([^"#][^"]*)"[^>]*>.{0,200}?<ds:DigestValue>([^<]*)</ds:DigestValue>'
+    r'<ds:Reference[^>]{0,99} URI="([^"#]{1,200})"[^>]{0,99}>.{0,200}?<ds:DigestValue>([^<]{0,99})<'
 )
 
 

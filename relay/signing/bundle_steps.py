@@ -37,7 +37,7 @@ from relay.wire.packed import Bounds, PackedFile, content_of, contents, digest_i
 
 FILE_LIMIT_BYTES = 8 << 30
 _SMALL_BYTES = 64 << 20
-MOST_STATEMENTS = 1_000
+_STATEMENTS_BYTES = 256 << 20
 _VIETNAM = timezone(timedelta(hours=7))
 _BOUNDS = Bounds(FILE_LIMIT_BYTES, bundle.FILES_LIMIT, bundle.check_name)
 
@@ -291,8 +291,11 @@ class BundleJudge:
     def _statements_held(self) -> list[bytes]:
         """CRLs and OCSP responses; they prove themselves, or say nothing."""
         names = [name for name in self._entries if name.startswith(bundle.REVOCATION)]
-        if len(names) > MOST_STATEMENTS:
-            raise WireError(f"{len(names)} files of revocation data, limit {MOST_STATEMENTS}")
+        if len(names) > bundle.MOST_STATEMENTS:
+            said = f"{len(names)} files of revocation data, limit {bundle.MOST_STATEMENTS}"
+            raise WireError(said)
+        if (total := sum(self._entries[name].size_bytes for name in names)) > _STATEMENTS_BYTES:
+            raise WireError(f"revocation data of {total} bytes, limit {_STATEMENTS_BYTES} bytes")
         return [self._small(name, _SMALL_BYTES) for name in names]
 
     def _require_signer_unrevoked(self, signature: bytes, at: datetime) -> None:

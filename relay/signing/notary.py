@@ -44,7 +44,7 @@ from relay.signing.keys import Signer
 from relay.signing.revocation.checking import RevocationCheck
 from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
-from relay.signing.stamped import Unsigned, with_unsigned
+from relay.signing.stamped import VALUES_LIMIT, Unsigned, with_unsigned
 from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import signer_of
 from relay.wire.branch import Branch
@@ -188,7 +188,8 @@ class NodeNotary:
         return self.signer.chain
 
     def seal_for_export(self, seal: bytes, kept: Gathered) -> bytes:
-        revocation = bool(kept.crls or kept.ocsps)
-        certificates = kept.certificates if revocation else ()
-        unsigned = Unsigned(kept.seal_tokens, certificates, kept.crls, kept.ocsps)
+        unsigned = Unsigned(kept.seal_tokens)
+        values = (kept.certificates, kept.crls, kept.ocsps)
+        if (kept.crls or kept.ocsps) and all(len(one) <= VALUES_LIMIT for one in values):
+            unsigned = Unsigned(kept.seal_tokens, *values)
         return with_unsigned(seal, unsigned)

@@ -35,6 +35,8 @@ NAMED_BY_DIGEST = ("certificates/", REVOCATION)
 
 FILES_LIMIT = 60_000
 """Two for each receipt of a circular to 5,000 agencies over six steps; a ZIP without Zip64 has 65,535."""
+MOST_STATEMENTS = 1_000
+"""Of revocation; the others are left out, and what they say is unknown to who judges."""
 MOST_RECEIPTS = 29_000
 """With room for everything else."""
 NAME_LIMIT = 120

@@ -269,6 +269,29 @@ def test_the_second_shape_is_exact(
     assert judge(put_together(entries)).refused == [("export", reason)]
 
 
+@pytest.mark.parametrize(
+    ("filler", "reason"),
+    [
+        (b"<ds:Reference ", "uncovered"),
+        (b'<ds:Reference URI="a"><ds:DigestValue>', "references"),
+        (b"<", "uncovered"),
+    ],
+)
+def test_references_without_end_are_refused_at_once(
+    office: Any,
+    judge: Callable[..., Any],
+    taken_apart: Callable[..., Any],
+    put_together: Callable[..., Any],
+    filler: bytes,
+    reason: str,
+) -> None:
+    """Naming the fault of a hostile signature costs no more than reading it."""
+    entries = taken_apart(office.export())
+    entries[bundle.EXPORT] = bundle.wrapped(filler * (60_000 // len(filler)))
+
+    assert judge(put_together(entries)).refused == [("export", reason)]
+
+
 def test_only_a_node_signs_as_exporter(office: Any) -> None:
     """Not an agency, whose key may live at a node."""
     from relay.signing.bundles import sign_bundle

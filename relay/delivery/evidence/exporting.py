@@ -59,7 +59,7 @@ class EvidenceDesk:
         seal = await self.tracking.seal(caller, message_id)
         payload = await self.journal.payload(view.digest)
         at = self.clock.now()
-        kept = await self.gather(view, at)
+        kept = _few(await self.gather(view, at))
         files = [file async for file in self._files(payload, seal, view, kept)]
         pairs = [(one.name, one.digest) for one in files]
         many = len(pairs) > MANY_RECIPIENTS
@@ -156,6 +156,12 @@ def _require_had(caller: Caller, view: MessageView) -> None:
     if any(one.state is DeliveryState.TAKEN_BACK for one in own):
         raise TakenBackError(TAKEN_BACK)
     raise AccessError("evidence holds the document: it is for its sender, and for who fetched it")
+
+
+def _few(kept: Gathered) -> Gathered:
+    """No more statements than a reader takes."""
+    crls = kept.crls[: bundle.MOST_STATEMENTS]
+    return replace(kept, crls=crls, ocsps=kept.ocsps[: bundle.MOST_STATEMENTS - len(crls)])
 
 
 def _require_room(view: MessageView) -> None:

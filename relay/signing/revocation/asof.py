@@ -91,7 +91,7 @@ def _said(
     return None if proven is None else proven.statement(certificate)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4096)
 def _proven(content: bytes, issuer: x509.Certificate) -> Crl | OcspResponse | None:
     """Once for the thousands of receipts of one circular."""
     try:
