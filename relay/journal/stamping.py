@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from relay.audit.checkpoint import head_of
-from relay.delivery.stamping.ports import Due, Stamped, StampRow, Standing, Token
+from relay.delivery.stamping.ports import Due, Stamped, StampedHead, StampRow, Standing, Token
 from relay.journal.rows import instant, maybe_instant, ms
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
@@ -91,6 +91,13 @@ class StampTable:
                 row, stored = found[0]
                 await self.journal.perform(lambda tx: self._want(tx, row, stored, at))
         return tuple(tokens)
+
+    async def heads(self, limit: int) -> list[StampedHead]:
+        rows = await self.journal.rows(SQL["heads"], (limit,))
+        return [
+            StampedHead(bytes(note), Token(authority, bytes(token), instant(at)))
+            for note, token, authority, at in rows
+        ]
 
     async def standing(self) -> list[Standing]:
         rows = await self.journal.rows(SQL["standing"])

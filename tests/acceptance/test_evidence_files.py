@@ -25,6 +25,7 @@ from relay.signing import pki
 from relay.signing.pki_tsa import TimestampResponder
 from relay.signing.pki_words import KeyType
 from tests.acceptance.pair import Pair, founded
+from tests.conftest import needs
 
 pytestmark = pytest.mark.slow
 
@@ -135,9 +136,10 @@ async def test_a_stranger_judges_a_document_that_two_nodes_carried(
 
 
 async def test_an_authority_that_is_away_stops_nothing_and_is_asked_again(
-    pair: Pair, authority: Authority
+    pair: Pair, authority: Authority, tmp_path: Path
 ) -> None:
-    """Documents go on, attempts are counted in the journal, a restart forgets none, and then it comes."""
+    """Documents go on, attempts are counted in the journal, a restart forgets none, and then it comes, for
+    heads of the log as well, which openssl verifies."""
     await authority.close()
     await _delivered(pair)
     await pair.until(lambda: stamps(pair, "seal", done=False)[:1] > [("", 2)])
@@ -152,6 +154,15 @@ async def test_an_authority_that_is_away_stops_nothing_and_is_asked_again(
     await pair.until(lambda: [name for name, _ in stamps(pair, "seal")] == ["sau"])
     assert stamps(pair, "seal")[0][1] >= before[0][1]
     await pair.until(lambda: [name for name, _ in stamps(pair, "head")] != [])
+    folder, config = tmp_path / "heads", pair.network.nodes["xa"].config
+    saved = await relay("audit", "timestamps", "--save", folder, "--config", config)
+    assert saved.exit_code == 0, saved.output
+    (note,) = folder.glob("*.note")
+    command = [needs("openssl"), "ts", "-verify", "-data", note, "-in", note.with_suffix(".tst")]
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command), "-token_in", "-CAfile", str(authority.root)
+    )
+    assert await process.wait() == 0
 
 
 def stamps(pair: Pair, kind: str, *, done: bool = True) -> list[tuple[str, int]]:

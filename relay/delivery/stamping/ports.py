@@ -81,7 +81,19 @@ class Standing:
     """Of what waits longest; empty where nothing waits, or it was never tried."""
 
 
+@dataclass(frozen=True, slots=True)
+class StampedHead:
+    """A signed head of the log, and the timestamp of its very bytes."""
+
+    note: bytes
+    token: Token
+
+
 class StampReader(Protocol):
+    async def heads(self, limit: int) -> list[StampedHead]:
+        """Those with a timestamp, the newest first."""
+        ...
+
     async def standing(self) -> list[Standing]:
         """Nothing of a kind of which nothing was ever to be stamped."""
         ...

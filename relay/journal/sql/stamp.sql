@@ -38,3 +38,7 @@ WHERE m.message_id = ? AND m.origin = ? AND s.kind = 'seal' AND s.token IS NOT N
 SELECT kind, count(*) - count(token), count(token), max(gen_time),
     min(CASE WHEN token IS NULL THEN wanted_at END), last_error
 FROM stamps GROUP BY kind ORDER BY kind
+
+-- name: heads
+SELECT content, token, authority, gen_time FROM stamps WHERE kind = 'head' AND token IS NOT NULL
+ORDER BY stamp_row DESC LIMIT ?
