@@ -117,7 +117,7 @@ def verify(
         complain(f"{file.name} does not hold: {', '.join(sorted({r.reason for r in refused}))}")
         raise typer.Exit(DATA)
     unknown = sum(one.outcome is Outcome.UNKNOWN for one in done)
-    remark(f"all that is claimed holds; {unknown} steps found nothing to judge")
+    remark(f"all that is claimed holds; of {len(done)} steps {unknown} are unknown")
 
 
 def _print(step: Step) -> None:

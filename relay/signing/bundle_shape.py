@@ -22,15 +22,16 @@ import pybase64
 
 from relay.errors import SignatureError
 from relay.model import Digest
-from relay.signing.algorithms import ECDSA_SHA256, EXCLUSIVE_C14N, RSA_SHA256
+from relay.signing.algorithms import ECDSA_SHA256, RSA_SHA256
 from relay.signing.faults import Fault
 from relay.signing.shape import (
     CERTIFICATE,
     CERTIFICATE_LIMIT,
     DIGEST_METHOD,
-    DS,
     LIMIT_BYTES,
-    XADES,
+    info_template,
+    properties_template,
+    signature_template,
 )
 from relay.wire.bundle import media_type
 
@@ -47,43 +48,6 @@ _FORMAT = (
     "<xades:MimeType>{media_type}</xades:MimeType>"
     "</xades:DataObjectFormat>"
 )
-_SIGNED_INFO = (
-    f"<ds:SignedInfo{DS}>"
-    f'<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE_C14N}"></ds:CanonicalizationMethod>'
-    '<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
-    "REFERENCES"
-    '<ds:Reference Type="http://uri.etsi.org/01903#SignedProperties" URI="#signed-properties">'
-    f'<ds:Transforms><ds:Transform Algorithm="{EXCLUSIVE_C14N}"></ds:Transform></ds:Transforms>'
-    f"<ds:{DIGEST_METHOD}<ds:DigestValue>{{properties_digest}}</ds:DigestValue>"
-    "</ds:Reference>"
-    "</ds:SignedInfo>"
-)
-_SIGNED_PROPERTIES = (
-    f'<xades:SignedProperties{XADES} Id="signed-properties">'
-    "<xades:SignedSignatureProperties>"
-    "<xades:SigningTime>{signed_at}</xades:SigningTime>"
-    "<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>"
-    f"<ds:{DIGEST_METHOD.replace(' ', DS + ' ', 1)}"
-    f"<ds:DigestValue{DS}>{{certificate_digest}}</ds:DigestValue>"
-    "</xades:CertDigest></xades:Cert></xades:SigningCertificateV2>"
-    "<xades:SignerRoleV2><xades:ClaimedRoles>"
-    "<xades:ClaimedRole>{role}</xades:ClaimedRole>"
-    "</xades:ClaimedRoles></xades:SignerRoleV2>"
-    "</xades:SignedSignatureProperties>"
-    "<xades:SignedDataObjectProperties>FORMATS</xades:SignedDataObjectProperties>"
-    "</xades:SignedProperties>"
-)
-_SIGNATURE = (
-    f'<ds:Signature{DS} Id="signature">'
-    + _SIGNED_INFO.replace(DS, "")
-    + "<ds:SignatureValue>{value}</ds:SignatureValue>"
-    "<ds:KeyInfo><ds:X509Data>{certificates}</ds:X509Data></ds:KeyInfo>"
-    f'<ds:Object><xades:QualifyingProperties{XADES} Target="#signature">'
-    + _SIGNED_PROPERTIES.replace(DS, "").replace(XADES, "")
-    + "</xades:QualifyingProperties></ds:Object>"
-    "</ds:Signature>"
-)
-
 _BASE64 = r"[A-Za-z0-9+/]+={0,2}"
 _FIELDS = {
     "method": re.compile(f"{re.escape(RSA_SHA256)}|{re.escape(ECDSA_SHA256)}"),
@@ -132,15 +96,19 @@ class BundleParts:
 
 
 def signed_info(files: Sequence[CoveredFile], method: str, properties_digest: str) -> bytes:
-    template = _SIGNED_INFO.replace("REFERENCES", _references(files))
-    return template.format(method=method, properties_digest=properties_digest).encode()
+    return (
+        info_template(_references(files))
+        .format(method=method, properties_digest=properties_digest)
+        .encode()
+    )
 
 
 def signed_properties_digest(
     files: Sequence[CoveredFile], signed_at: str, certificate_digest: str, role: str
 ) -> str:
-    template = _SIGNED_PROPERTIES.replace("FORMATS", _formats(files))
-    text = template.format(signed_at=signed_at, certificate_digest=certificate_digest, role=role)
+    text = properties_template(_formats(files)).format(
+        signed_at=signed_at, certificate_digest=certificate_digest, role=role
+    )
     return pybase64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -201,8 +169,9 @@ def _why(text: str, files: Sequence[CoveredFile]) -> Iterator[SignatureError]:
 
 
 def _template(files: Sequence[CoveredFile]) -> str:
-    filled = _SIGNATURE.replace("REFERENCES", _references(files))
-    return filled.replace("FORMATS", _formats(files))
+    return signature_template(
+        info_template(_references(files)), properties_template(_formats(files))
+    )
 
 
 def _references(files: Sequence[CoveredFile]) -> str:
