@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from typing import BinaryIO
 
 from relay.envelope.reader import EnvelopeReader
@@ -23,7 +23,7 @@ from relay.errors import DamagedError, EnvelopeError, PeerError, SignatureError,
 from relay.model import AgencyCode, Digest, Envelope, Receipt, SealKind, Signed
 from relay.signing.bundle_shape import CoveredFile
 from relay.signing.bundles import certificates_of_signature, verify_bundle
-from relay.signing.certificates import read_chain
+from relay.signing.certificates import Chain, read_chain
 from relay.signing.evidence import verify_receipt
 from relay.signing.faults import Fault
 from relay.signing.revocation.asof import judge_path
@@ -299,7 +299,7 @@ class BundleJudge:
         return [self._small(name, _SMALL_BYTES) for name in names]
 
     def _require_signer_unrevoked(self, signature: bytes, at: datetime) -> None:
-        chain = read_chain(certificates_of_signature(signature))
+        chain = _chain_of(certificates_of_signature(signature))
         path = self._trust.path(chain, at, chain.leaf.identity.purpose)
         self._require_unrevoked(path, at)
 
@@ -325,6 +325,12 @@ class BundleJudge:
 
     def _small(self, name: str, limit_bytes: int) -> bytes:
         return content_of(self._file, self._entries[name], limit_bytes)
+
+
+@lru_cache(maxsize=256)
+def _chain_of(certificates: tuple[bytes, ...]) -> Chain:
+    """Once for all receipts of one node."""
+    return read_chain(certificates)
 
 
 def sentences(receipt: Receipt) -> Iterator[str]:

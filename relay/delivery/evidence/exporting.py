@@ -14,7 +14,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from relay.delivery.aside import MANY_RECIPIENTS, aside
+from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.evidence.ports import (
     EvidenceFile,
@@ -55,7 +55,7 @@ class EvidenceDesk:
     async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
         view = await self.tracking.message(caller, message_id)
         _require_had(caller, view)
-        _require_room(view)
+        await aside(len(view.deliveries) > MANY_RECIPIENTS, _require_room, view)
         seal = await self.tracking.seal(caller, message_id)
         payload = await self.journal.payload(view.digest)
         at = self.clock.now()
@@ -64,8 +64,9 @@ class EvidenceDesk:
         pairs = [(one.name, one.digest) for one in files]
         many = len(pairs) > MANY_RECIPIENTS
         signature = await aside(many, self.notary.sign_bundle, pairs, at)
-        files.append(_small(bundle.EXPORT, bundle.wrapped(signature)))
-        file = EvidenceFile(message_id, at, tuple(files), _size(files))
+        files.append(await aside(many, _small, bundle.EXPORT, bundle.wrapped(signature)))
+        size = await aside(many, _size, files)
+        file = EvidenceFile(message_id, at, tuple(files), size)
         await self._note(caller, why, view, file, digest_of(signature))
         return file
 
@@ -75,7 +76,7 @@ class EvidenceDesk:
             yield archive.head(one.name, Head(one.size_bytes, one.crc))
             async for chunk in self._content(one):
                 yield chunk
-        yield archive.ending()
+        yield await aside(len(file.files) > MANY_RECIPIENTS, archive.ending)
 
     # ------------------------------------------------------------ what is in it
 
@@ -92,7 +93,8 @@ class EvidenceDesk:
         for file in _beside(certificates, kept):
             names.append(file.name)
             yield file
-        yield _small(bundle.MANIFEST, bundle.write_manifest(names))
+        manifest = await aside(len(names) > MANY_RECIPIENTS, bundle.write_manifest, names)
+        yield _small(bundle.MANIFEST, manifest)
         stamped = self.notary.seal_for_export(
             seal.signature, replace(kept, certificates=tuple(sorted(certificates)))
         )
@@ -107,11 +109,14 @@ class EvidenceDesk:
         async for chunk in self.store.read(payload):
             crc = zlib.crc32(chunk, crc)
         yield PlannedFile(bundle.ENVELOPE, payload.digest, payload.size_bytes, crc, payload)
-        for number, digest in enumerate(_receipts(view), start=1):
+        receipts = await aside(len(view.deliveries) > MANY_RECIPIENTS, _receipts, view)
+        for number, digest in enumerate(receipts, start=1):
             signed = await self._receipt(digest)
             certificates.update(self.notary.certificates_of(signed.signature))
             document, signature = bundle.receipt_names(number)
-            yield _planned(document, signed.document, ReceiptPart(digest, signature=False))
+            part = ReceiptPart(digest, signature=False)
+            large = len(signed.document) > LONG_DOCUMENT_BYTES
+            yield await aside(large, _planned, document, signed.document, part)
             yield _planned(signature, signed.signature, ReceiptPart(digest, signature=True))
 
     async def _receipt(self, digest: Digest) -> Signed:
