@@ -185,6 +185,9 @@ class AuditEvent(StrEnum):
     """It was approved or rejected (`state`): `by`, `why`."""
     RECIPIENT_SUCCEEDED = "recipient-succeeded"
     """Deliveries for `recipients` that are closed go to these `successors`, in the same order."""
+    EVIDENCE_EXPORTED = "evidence-exported"
+    """An evidence file about a `message` was written: `digest` of its exporter's signature, `count` of
+    files, `size`, `by`, `why`. It holds the document."""
     OBLIGATION_ASKED = "obligation-asked"
     """A `message` asks `recipient` to do something (`type`) with an earlier `document`."""
     OBLIGATION_CHANGED = "obligation-changed"

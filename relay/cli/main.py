@@ -23,6 +23,7 @@ from relay.cli import (
     cert,
     compare,
     directory,
+    evidence,
     inbox,
     judge,
     local,
@@ -106,6 +107,7 @@ app.command("verify")(verify.verify)
 app.command("judge")(judge.judge)
 app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
 app.add_typer(system.app, name="system")

@@ -14,6 +14,7 @@ from relay.delivery.arrivals import TransferDesk
 from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.bridges.answering import AnsweringDesk
 from relay.delivery.carry.courier import Courier
+from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.judging import JudgingDesk
 from relay.delivery.obligations import ObligationDesk
@@ -24,6 +25,7 @@ from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
 from relay.delivery.saying import Speaker
+from relay.delivery.tracking import TrackingDesk
 from relay.delivery.verdicts import VerdictDesk
 from relay.journal.bridging import AnswersDue
 from relay.journal.business import Arrivals, ObligationTable, Verdicts
@@ -36,6 +38,7 @@ from relay.node.carrying import Carrying, deadlines
 from relay.node.directory import codes_of
 from relay.node.ground import Ground
 from relay.node.judging import Judging, make_judging
+from relay.node.stamping import make_gather
 from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
@@ -56,6 +59,7 @@ class Desks:
     arrivals: ArrivalDesk
     answering: AnsweringDesk
     judging: Judging
+    evidence: EvidenceDesk
 
 
 def make_desks(ground: Ground, carrying: Carrying) -> Desks:
@@ -96,6 +100,15 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             speaks,
         ),
         judging,
+        EvidenceDesk(
+            node,
+            journal,
+            TrackingDesk(journal),
+            journal,
+            ground.notary,
+            make_gather(ground),
+            clock,
+        ),
     )
 
 

@@ -29,6 +29,7 @@ from relay.settings.sections import (
     TrustSection,
 )
 from relay.settings.signatures import SignaturesSection
+from relay.settings.timestamps import TimestampsSection
 
 
 class Settings(Section):
@@ -48,6 +49,7 @@ class Settings(Section):
     retention: RetentionSection = RetentionSection()
     revocation: RevocationSection = RevocationSection()
     signatures: SignaturesSection = SignaturesSection()
+    timestamps: TimestampsSection = TimestampsSection()
     log: LogSection = LogSection()
 
     @field_validator("neighbours")
