@@ -180,6 +180,7 @@ async def test_receipts_go_before_the_headers_and_seals_that_wait(hand: Hand) ->
     order: list[str] = []
     begin = threading.Event()
     hand.do(Rank.TRANSFER, lambda: begin.wait(30))
+    await _until(hand._work.empty)
     for rank in (Rank.SEAL, Rank.TRANSFER, Rank.SEAL, Rank.TRANSFER):
         hand.do(rank, partial(order.append, rank.name))
 
