@@ -5,12 +5,33 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from relay.delivery.arrivals import TransferDesk
+from relay.delivery.records import Ready
+from relay.envelope.reader import read
 from relay.errors import SignatureError, TransportError
-from relay.model import AgencyCode, Event, Evidence, NodeId, Priority, Receipt, Signed
+from relay.model import (
+    AgencyCode,
+    Event,
+    Evidence,
+    Lane,
+    MessageId,
+    MessageType,
+    NodeId,
+    Payload,
+    Priority,
+    Receipt,
+    Signed,
+    TraceStep,
+    TransferHeader,
+    TransferId,
+    digest_of,
+)
+from relay.routing.next_hop import Place
 from relay.signing.evidence import sign_receipts
 from relay.signing.gathering import Gathering
 from relay.signing.hand import Hand
@@ -18,7 +39,7 @@ from relay.signing.notary import NodeNotary
 from relay.signing.verifier import prove
 from relay.wire.receipt import write_receipt
 
-UP = NodeId("tinh")
+HERE, UP, THON = NodeId("xa"), NodeId("tinh"), NodeId("thon")
 
 
 class _Key:
@@ -242,3 +263,52 @@ async def test_one_that_is_not_of_the_batch_keeps_all_of_them_out(world: Any) ->
     assert caught.value.reason == "not-in-batch"
     for one in accepted:
         assert await world.states(one.message_id) == {"relayed"}
+
+
+# ---------------------------------------------------------------- on the way through
+
+
+@pytest.mark.parametrize("batched", [True, False])
+async def test_what_passes_through_asks_onward_for_what_its_sender_takes(
+    world: Any, batched: bool
+) -> None:
+    """An older node anywhere before this one is enough: it said nothing, so nothing is asked beyond."""
+    offered: list[tuple[NodeId, Ready]] = []
+    desk = TransferDesk(
+        Place(HERE, UP, frozenset({UP, THON})),
+        world.keys["directory"],
+        world.journal,
+        world.keys["xa"],
+        world.clock,
+        timedelta(minutes=5),
+        1 << 20,
+        lambda neighbour, ready: offered.append((neighbour, ready)),
+    )
+    content = world.document(["H01.16"], Priority.NORMAL, "H01")
+    now = world.clock.now()
+    above = world.keys["tinh"]
+    header = TransferHeader(
+        transfer_id=TransferId(world.clock.mint()),
+        message_id=MessageId(world.clock.mint()),
+        origin=UP,
+        sent_by=UP,
+        sent_to=HERE,
+        message_type=MessageType.DOCUMENT,
+        sender=AgencyCode("H01"),
+        recipients=(AgencyCode("H01.16"),),
+        priority=Priority.NORMAL,
+        digest=digest_of(content),
+        size_bytes=len(content),
+        created_at=now,
+        expires_at=now + timedelta(days=1),
+        trace=(TraceStep(UP, now, digest_of(b"a receipt")),),
+    )
+    seal = above.seal(header.digest, header.sender, now)
+    opened = await desk.open(UP, above.sign_transfer(header, now), batched=batched)
+    assert not isinstance(opened, Signed)
+    payload = Payload(header.digest, header.size_bytes, content, None)
+    await desk.take(opened, seal.signature, read(content), payload)
+
+    assert [(to, ready.batched) for to, ready in offered] == [(THON, batched)]
+    (stored,) = await world.journal.ready(THON, Lane.NORMAL, 10)
+    assert stored.batched is batched

@@ -180,18 +180,22 @@ async def test_receipts_go_before_the_headers_and_seals_that_wait(hand: Hand) ->
     order: list[str] = []
     begin = threading.Event()
     hand.do(Rank.TRANSFER, lambda: begin.wait(30))
+    await _until(hand._work.empty)
     for rank in (Rank.SEAL, Rank.TRANSFER, Rank.SEAL, Rank.TRANSFER):
         hand.do(rank, partial(order.append, rank.name))
-    pen = Pen()
-    (task,) = await _asked(Gathering(pen.sign, Moment(), hand), b"a")
-    await asyncio.sleep(0.01)
-    hand.do(Rank.RECEIPT, lambda: order.append("RECEIPT"))
+
+    def sign(receipts: Sequence[bytes]) -> list[Signed]:
+        order.append("gathered")
+        return Pen().sign(receipts)
+
+    (task,) = await _asked(Gathering(sign, Moment(), hand), b"a")
+    await _until(lambda: hand._work.qsize() == 5)
     last = hand.do(Rank.SEAL, lambda: order.append("last"))
     begin.set()
     await asyncio.wrap_future(last)
 
     assert (await task).document == b"a"
-    assert order == ["RECEIPT", "TRANSFER", "TRANSFER", "SEAL", "SEAL", "last"]
+    assert order == ["gathered", "TRANSFER", "TRANSFER", "SEAL", "SEAL", "last"]
 
 
 def test_a_hand_works_for_itself_at_once(hand: Hand) -> None:
