@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from relay.errors import SettingsError
 from relay.identity import load_keys
-from relay.model import NodeId
+from relay.model import NodeId, digest_of
 from relay.offline import check, examine
 from relay.settings.contradictions import contradictions
 from relay.settings.reading import load
 from relay.settings.settings import Settings
 from relay.settings.sound import sound_sections
 from relay.signing import pki
-from relay.signing.trust import Role
+from relay.signing.trust import Role, certificates_of
 
 SECRET = "s3cret-of-the-dms"
 DIRECTORY = """
@@ -532,6 +532,26 @@ def test_keys_of_another_are_refused_all_at_once(write: Write, home: Path) -> No
         check(write(text))
     starts = [line.split(":")[0] for line in raised.value.problems]
     assert starts == ["keys.log", "keys.sign", "keys.tls", "keys.agencies.0", "trust"]
+
+
+def test_a_key_may_be_of_a_certificate_that_the_directory_binds(write: Write, home: Path) -> None:
+    """One that names nobody seals for the agency whose record holds its digest, and for no other."""
+    now = datetime.now(UTC)
+    cert = pki.issue_official(home / "pki", "xa", "tinh", key=pki.KeyType.P256, now=now, days=2)
+    text = GOOD.replace("agencies/H01.02", "officials/xa")
+    with pytest.raises(SettingsError, match="names no agency served by xa"):
+        check(write(text))
+
+    print_ = digest_of(certificates_of(cert.read_bytes())[0])
+    bound = DIRECTORY.replace('node = "xa"', f'node = "xa"\ncertificates = ["{print_}"]', 1)
+    (home / "directory.toml").write_text(bound, encoding="utf-8")
+    settings = load(write(text))
+
+    assert set(load_keys(settings, settings.make_directory()).agencies) == {"H01.02"}
+    wrong = bound.replace(print_, print_.upper())
+    (home / "directory.toml").write_text(wrong, encoding="utf-8")
+    with pytest.raises(SettingsError, match="64 lower-case hex digits"):
+        check(write(text))
 
 
 def test_two_keys_for_one_agency_are_refused(write: Write) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from typer.testing import Result
+
+from relay.signing import pki
 
 As = Callable[..., Result]
 Letter = Callable[..., Path]
@@ -92,6 +95,32 @@ def test_another_agencys_document_is_not_sealed_by_mistake(
     assert "From H13.20, the certificate speaks for 000.00.20.H13" in refused.stderr
     assert "--other-sender" in refused.stderr
     assert relay(*args, "--other-sender").exit_code == 0
+
+
+def test_a_certificate_that_names_no_agency_seals_and_is_judged_as_such(
+    relay: Callable[..., Result],
+    letter: Letter,
+    pki_folder: Path,
+    root: Path,
+    tmp_path: Path,
+) -> None:
+    """As the Government's authority issues them: offline nobody can say whose it is."""
+    folder = tmp_path / "pki"
+    shutil.copytree(pki_folder, folder)
+    now = datetime(2026, 11, 2, tzinfo=UTC)
+    cert = pki.issue_official(folder, "mau", "mau", key=pki.KeyType.P256, now=now, days=600)
+    file = letter()
+    args = ("seal", file, "--cert", cert, "--key", cert.with_suffix(".key.pem"))
+    assert relay(*args).exit_code == 65
+
+    made = relay(*args, "--other-sender")
+    judged = relay("verify", file, Path(made.stdout.strip()), "--root", root, "--json")
+
+    (verdict,) = data(judged)
+    assert (verdict["verdict"], verdict["by"]) == ("VALID", "")
+    assert verdict["notes"] == [
+        "the certificate names no agency: only a signed directory says whose it is"
+    ]
 
 
 def test_a_certificate_that_is_not_there_is_66(

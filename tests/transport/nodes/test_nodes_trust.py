@@ -140,6 +140,24 @@ async def test_a_new_anchor_is_in_force_without_a_restart(
     assert await _knocks(running, another) == 200
 
 
+async def test_a_key_that_is_away_does_not_stop_a_change(
+    running: Running, another: Path, stranger: bytes
+) -> None:
+    """The change holds; handshakes follow once the node's own files serve again and it is told so."""
+    key = running.network.folder / "pki" / "nodes" / "tinh" / "tls.key.pem"
+    away = key.rename(key.with_suffix(".away"))
+    running.put(running.root.read_bytes() + stranger)
+
+    done = await running.desk.reload(OPERATOR, "thêm gốc")
+
+    assert done.added == (("roots", _sha256(stranger)),)
+    with pytest.raises(aiohttp.ClientError):
+        await _knocks(running, another)
+    away.rename(key)
+    assert (await running.desk.reload(OPERATOR, "khoá đã về")).added == ()
+    assert await _knocks(running, another) == 200
+
+
 async def test_nothing_is_in_force_before_it_is_durable(
     running: Running, stranger: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
