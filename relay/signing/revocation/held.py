@@ -39,6 +39,7 @@ from relay.signing.revocation.verdicts import (
 from relay.signing.trust.path import Path
 
 MOST_CERTIFICATES = 10_000
+MOST_AIMS = 2 * MOST_CERTIFICATES
 MOST_SCOPES = 64
 """CRLs of one issuer, each about another part of its certificates."""
 MOST_DUE = 64
@@ -67,13 +68,13 @@ class Plan:
 
 @dataclass(slots=True)
 class _Aim:
-    """A target as it stands. `backup`: asked only while the first choice fails."""
+    """A target as it stands. `backups` are asked only while it fails; asleep, nobody asks for it."""
 
     target: Target
     certificate: x509.Certificate
     issuer: x509.Certificate
     due_at: datetime
-    backup: tuple[Kind, str] | None = None
+    backups: set[tuple[Kind, str]] = field(default_factory=set)
     asleep: bool = False
     failures: int = 0
     error: str = ""
@@ -180,11 +181,14 @@ class HeldStatements:
         keys = [(one.kind, one.about) for one in order]
         for number, (key, target) in enumerate(zip(keys, order, strict=True)):
             there = self._aims.get(key)
-            if there is not None:
-                there.asleep = there.asleep and number > 0
-                continue
-            backup = keys[1] if number == 0 and len(keys) > 1 else None
-            self._aims[key] = _Aim(target, certificate, issuer, now, backup, asleep=number > 0)
+            if there is None:
+                there = _Aim(target, certificate, issuer, now, asleep=number > 0)
+                self._aims[key] = there
+            there.asleep = there.asleep and number > 0
+            if number == 0:
+                there.backups.update(keys[1:])
+        while len(self._aims) > MOST_AIMS:
+            del self._aims[next(iter(self._aims))]
 
     def _targets(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Iterable[Target]:
         allowed = self.plan.allowed
@@ -199,20 +203,22 @@ class HeldStatements:
 
     def due(self, now: datetime) -> list[Target]:
         with self._lock:
-            found = [aim for aim in self._aims.values() if not aim.asleep and aim.due_at <= now]
-            awake = [aim for aim in found if not self._idle(aim, now)]
-        return [aim.target for aim in sorted(awake, key=lambda aim: aim.due_at)[:MOST_DUE]]
+            found = [aim for aim in self._wanted(now) if aim.due_at <= now]
+        return [aim.target for aim in sorted(found, key=lambda aim: aim.due_at)[:MOST_DUE]]
+
+    def next_due(self, now: datetime) -> float:
+        with self._lock:
+            found = [aim.due_at for aim in self._wanted(now)]
+        return max(0.0, (min(found) - now).total_seconds()) if found else float("inf")
+
+    def _wanted(self, now: datetime) -> Iterable[_Aim]:
+        return (aim for aim in self._aims.values() if not aim.asleep and not self._idle(aim, now))
 
     def _idle(self, aim: _Aim, now: datetime) -> bool:
         if aim.target.kind is Kind.CRL:
             return False
         known = self._known.get(Digest(aim.target.about))
         return known is None or now - known.met_at > IDLE
-
-    def next_due(self, now: datetime) -> float:
-        with self._lock:
-            found = [aim.due_at for aim in self._aims.values() if not aim.asleep]
-        return max(0.0, (min(found) - now).total_seconds()) if found else float("inf")
 
     def failed(self, target: Target, error: str, now: datetime) -> None:
         with self._lock:
@@ -222,9 +228,11 @@ class HeldStatements:
             aim.failures, aim.error = aim.failures + 1, error
             wait = min(self.plan.refresh, FIRST_WAIT * 2 ** min(aim.failures - 1, 16))
             aim.due_at = now + wait * (0.75 + self.plan.random() / 2)
-            backup = None if aim.backup is None else self._aims.get(aim.backup)
-            if backup is not None:
+            for backup in self._backups(aim):
                 backup.asleep = False
+
+    def _backups(self, aim: _Aim) -> list[_Aim]:
+        return [self._aims[key] for key in aim.backups if key in self._aims]
 
     # ------------------------------------------------------------ statements
 
@@ -237,8 +245,9 @@ class HeldStatements:
         with self._lock:
             aim.failures, aim.error = 0, ""
             aim.due_at = self._again(proven, now)
-            if aim.backup is not None and aim.backup in self._aims:
-                self._aims[aim.backup].asleep = True
+            for backup in self._backups(aim):
+                # A CRL that was woken serves others, too, whose responder may still be silent.
+                backup.asleep = backup.asleep or backup.target.kind is Kind.OCSP
         return proven
 
     def take_about(self, path: Way, content: bytes, now: datetime) -> Proven:
@@ -325,7 +334,8 @@ class HeldStatements:
             if fresh:
                 self._responses[Digest(about)] = response
         if fresh:
-            self.generation += 1
+            with self._lock:
+                self.generation += 1
         der = _der(certificate), _der(issuer)
         return Proven(digest, kind, about, content, *der, made, ends, fresh)
 
