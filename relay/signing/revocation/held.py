@@ -1,6 +1,7 @@
 """The statements a node holds: proven, in memory, and asked on every document's way.
 
-A verdict holds until a newer statement comes (`generation`) or it runs out. What is asked of a certificate nobody has a statement of is UNKNOWN at once: it becomes a target, and is fetched beside.
+A verdict holds until a newer statement comes (`generation`) or it runs out. What is asked of a
+certificate nobody has a statement of is UNKNOWN at once: it becomes a target, and is fetched beside.
 
 Touches: nothing; called from several threads, under one lock where something changes.
 Trusts:  paths that a trust store proved.
@@ -14,21 +15,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.delivery.revocation.ports import Kind, Met, Proven, RevokedCertificate, Target
 from relay.errors import SignatureError
 from relay.model import Digest, digest_of
 from relay.signing.certificates import read_leaf
 from relay.signing.faults import Fault
-from relay.signing.revocation.crl import Crl, distribution_points, prove_crl
-from relay.signing.revocation.ocsp import OcspResponse, prove_response, request, responders
+from relay.signing.revocation.aims import Aims, Plan, issuer_id
+from relay.signing.revocation.crl import Crl, prove_crl
+from relay.signing.revocation.ocsp import OcspResponse, prove_response
 from relay.signing.revocation.verdicts import (
-    Freshness,
     Revocation,
     RevocationState,
     Statement,
@@ -41,42 +41,8 @@ from relay.signing.trust.path import Path
 MOST_CERTIFICATES = 10_000
 MOST_SCOPES = 64
 """CRLs of one issuer, each about another part of its certificates."""
-MOST_DUE = 64
-"""Targets of one round: between rounds what was learned is acted on."""
-FIRST_WAIT = timedelta(seconds=5)
-"""After a first failure; it doubles up to the refresh interval."""
 LASTS = timedelta(minutes=1)
 """What is not VALID is judged anew so often, though only a newer statement changes it."""
-IDLE = timedelta(days=7)
-"""Nothing is fetched of certificates that were not met for so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How statements are got: `allowed` says of a URL whether it may be called."""
-
-    allowed: Callable[[str], bool]
-    fresh: Freshness
-    refresh: timedelta
-    """The longest between two looks at a target."""
-    random: Callable[[], float]
-    crls: tuple[str, ...] = ()
-    """CRLs that the configuration names, for issuers whose certificates do not."""
-    prefer: Kind = Kind.CRL
-
-
-@dataclass(slots=True)
-class _Aim:
-    """A target as it stands. `backup`: asked only while the first choice fails."""
-
-    target: Target
-    certificate: x509.Certificate
-    issuer: x509.Certificate
-    due_at: datetime
-    backup: tuple[Kind, str] | None = None
-    asleep: bool = False
-    failures: int = 0
-    error: str = ""
 
 
 @dataclass(slots=True)
@@ -86,7 +52,6 @@ class _Known:
     met_at: datetime
 
 
-Key = tuple[Kind, str]
 Way = tuple[x509.Certificate, ...]
 """Leaf, its issuers, the anchor: of which nothing is asked."""
 
@@ -103,7 +68,6 @@ class HeldStatements:
     """By issuer and scope."""
     _responses: dict[Digest, OcspResponse] = field(default_factory=dict)
     _known: OrderedDict[Digest, _Known] = field(default_factory=OrderedDict)
-    _aims: dict[Key, _Aim] = field(default_factory=dict)
     _gone: dict[Digest, Revocation] = field(default_factory=dict)
     """Revocations that cannot end."""
     _met: list[Met] = field(default_factory=list)
@@ -112,6 +76,23 @@ class HeldStatements:
     _newest: str = ""
     """Of the certificates met; with their number it tells when there are others."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    aims: Aims = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.aims = Aims(self.plan, self._met_at)
+
+    def due(self, now: datetime) -> list[Target]:
+        return self.aims.due(now)
+
+    def next_due(self, now: datetime) -> float:
+        return self.aims.next_due(now)
+
+    def failed(self, target: Target, error: str, now: datetime) -> None:
+        self.aims.failed(target, error, now)
+
+    def _met_at(self, certificate: Digest) -> datetime | None:
+        known = self._known.get(certificate)
+        return None if known is None else known.met_at
 
     # ------------------------------------------------------------ asked by verifiers
 
@@ -170,75 +151,17 @@ class HeldStatements:
         if len(self._known) > MOST_CERTIFICATES:
             oldest, _ = self._known.popitem(last=False)
             self._responses.pop(oldest, None)
-            self._aims.pop((Kind.OCSP, oldest), None)
-        self._aim(certificate, issuer, now)
+        self.aims.aim_at(certificate, issuer, now)
         return True
-
-    def _aim(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> None:
-        found = {one.kind: one for one in self._targets(certificate, issuer)}
-        order = sorted(found.values(), key=lambda one: one.kind is not self.plan.prefer)
-        keys = [(one.kind, one.about) for one in order]
-        for number, (key, target) in enumerate(zip(keys, order, strict=True)):
-            there = self._aims.get(key)
-            if there is not None:
-                there.asleep = there.asleep and number > 0
-                continue
-            backup = keys[1] if number == 0 and len(keys) > 1 else None
-            self._aims[key] = _Aim(target, certificate, issuer, now, backup, asleep=number > 0)
-
-    def _targets(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Iterable[Target]:
-        allowed = self.plan.allowed
-        crls = [url for url in sorted(distribution_points(certificate)) if allowed(url)]
-        urls = tuple([*crls, *(url for url in self.plan.crls if url not in crls)][:8])
-        if urls:
-            yield Target(Kind.CRL, digest_of(f"{issuer_id(issuer)} {urls}".encode()), urls, None)
-        urls = tuple(url for url in responders(certificate) if allowed(url))[:4]
-        if urls:
-            question = request(certificate, issuer)
-            yield Target(Kind.OCSP, _digest(certificate), urls, question)
-
-    def due(self, now: datetime) -> list[Target]:
-        with self._lock:
-            found = [aim for aim in self._aims.values() if not aim.asleep and aim.due_at <= now]
-            awake = [aim for aim in found if not self._idle(aim, now)]
-        return [aim.target for aim in sorted(awake, key=lambda aim: aim.due_at)[:MOST_DUE]]
-
-    def _idle(self, aim: _Aim, now: datetime) -> bool:
-        if aim.target.kind is Kind.CRL:
-            return False
-        known = self._known.get(Digest(aim.target.about))
-        return known is None or now - known.met_at > IDLE
-
-    def next_due(self, now: datetime) -> float:
-        with self._lock:
-            found = [aim.due_at for aim in self._aims.values() if not aim.asleep]
-        return max(0.0, (min(found) - now).total_seconds()) if found else float("inf")
-
-    def failed(self, target: Target, error: str, now: datetime) -> None:
-        with self._lock:
-            aim = self._aims.get((target.kind, target.about))
-            if aim is None:
-                return
-            aim.failures, aim.error = aim.failures + 1, error
-            wait = min(self.plan.refresh, FIRST_WAIT * 2 ** min(aim.failures - 1, 16))
-            aim.due_at = now + wait * (0.75 + self.plan.random() / 2)
-            backup = None if aim.backup is None else self._aims.get(aim.backup)
-            if backup is not None:
-                backup.asleep = False
 
     # ------------------------------------------------------------ statements
 
     def take(self, target: Target, content: bytes, now: datetime) -> Proven:
-        with self._lock:
-            aim = self._aims.get((target.kind, target.about))
+        aim = self.aims.of(target)
         if aim is None:
             raise SignatureError(Fault.BAD_REVOCATION, "nothing is known of this target any more")
         proven = self._prove(target.kind, content, aim.certificate, aim.issuer, now)
-        with self._lock:
-            aim.failures, aim.error = 0, ""
-            aim.due_at = self._again(proven, now)
-            if aim.backup is not None and aim.backup in self._aims:
-                self._aims[aim.backup].asleep = True
+        self.aims.had(target, proven, now)
         return proven
 
     def take_about(self, path: Way, content: bytes, now: datetime) -> Proven:
@@ -256,33 +179,9 @@ class HeldStatements:
                     fault = error
                     continue
                 if proven.fresh:
-                    self._put_off(kind, certificate, issuer, proven, now)
+                    self.aims.put_off(kind, certificate, issuer, proven, now)
                 return proven
         raise fault
-
-    def _put_off(
-        self,
-        kind: Kind,
-        certificate: x509.Certificate,
-        issuer: x509.Certificate,
-        proven: Proven,
-        now: datetime,
-    ) -> None:
-        """What was had another way need not be fetched so soon."""
-        with self._lock:
-            for target in self._targets(certificate, issuer):
-                aim = self._aims.get((target.kind, target.about))
-                if aim is not None and target.kind is kind:
-                    aim.due_at, aim.failures = self._again(proven, now), 0
-
-    def _again(self, proven: Proven, now: datetime) -> datetime:
-        """Ahead of the next update, each node at another time."""
-        part = 0.5 + 0.3 * self.plan.random()
-        wait = self.plan.refresh * (0.8 + 0.2 * self.plan.random())
-        if proven.next_update is not None:
-            ahead = proven.this_update + (proven.next_update - proven.this_update) * part
-            wait = min(wait, max(ahead - now, FIRST_WAIT))
-        return now + wait
 
     def _prove(
         self,
@@ -325,7 +224,8 @@ class HeldStatements:
             if fresh:
                 self._responses[Digest(about)] = response
         if fresh:
-            self.generation += 1
+            with self._lock:
+                self.generation += 1
         der = _der(certificate), _der(issuer)
         return Proven(digest, kind, about, content, *der, made, ends, fresh)
 
@@ -356,7 +256,7 @@ class HeldStatements:
             except SignatureError:
                 continue
             count += 1
-            self._put_off(proven.kind, certificate, issuer, again, now)
+            self.aims.put_off(proven.kind, certificate, issuer, again, now)
         return count
 
     def met(self) -> Sequence[Met]:
@@ -416,13 +316,6 @@ def worst(found: Sequence[Verdict], at: datetime) -> Verdict:
     ends = [one.until for one in found if one.until is not None]
     why = found[0].why if found else "nothing above it can be revoked"
     return Verdict(RevocationState.VALID, why, None, rests, min(ends, default=at))
-
-
-@lru_cache(maxsize=4096)
-def issuer_id(issuer: x509.Certificate) -> str:
-    """The same for all certificates of one name and key: a renewed authority's CRL serves both."""
-    key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return digest_of(issuer.subject.public_bytes() + key)
 
 
 def _revoked(

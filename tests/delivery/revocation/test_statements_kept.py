@@ -20,7 +20,8 @@ from relay.errors import SettingsError, SignatureError, TransportError
 from relay.signing import pki, pki_revoking
 from relay.signing.certificates import Purpose
 from relay.signing.pki_words import Reason
-from relay.signing.revocation.held import issuer_id, way_of
+from relay.signing.revocation.aims import issuer_id
+from relay.signing.revocation.held import way_of
 from relay.signing.revocation.verdicts import Freshness, RevocationState
 from relay.transport.revocation.fetching import StatementFetcher, allowed
 from tests.delivery.revocation.conftest import Authority, Learner
@@ -127,6 +128,39 @@ async def test_the_other_kind_is_asked_while_the_first_fails(
     await _look(learner)
 
     assert learner.verdict(published.path).state is S.VALID
+
+
+async def test_every_responder_is_asked_while_the_crl_of_all_fails(
+    world: Any, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only that of the certificate that was met first."""
+
+    async def nothing(self: Publisher, request: web.Request) -> web.Response:
+        raise web.HTTPServiceUnavailable
+
+    await published.stop()
+    monkeypatch.setattr(Publisher, "crl", nothing)
+    await published.start()
+    learner = Learner(world, published.hosts)
+    for path in (published.path, published.other):
+        learner.verdict(path)
+
+    await learner.keeper.look()
+    await _look(learner)
+
+    for path in (published.path, published.other):
+        assert learner.verdict(path).state is S.VALID
+
+
+async def test_nothing_is_fetched_of_whom_nobody_meets(world: Any, published: Published) -> None:
+    """And nobody wakes for it."""
+    learner = Learner(world, published.hosts, Kind.OCSP)
+    learner.verdict(published.path)
+    await _look(learner)
+    world.late = timedelta(days=8)
+
+    assert learner.held.due(world.clock.now()) == []
+    assert learner.held.next_due(world.clock.now()) > 0
 
 
 async def test_a_certificate_makes_nobody_call_a_host_that_is_not_configured(
