@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from relay.audit.entries import AuditEvent
+from relay.delivery import judging
 from relay.delivery.judging import (
     AT_ONCE,
     MOST_RESTS,
@@ -78,6 +79,7 @@ class PlayedJudge:
     answer: Judgement
     judged: list[Digest] = field(default_factory=list)
     never: bool = False
+    rested: int = 0
 
     async def judge(self, payload: Payload, known: datetime) -> Judgement:
         self.judged.append(payload.digest)
@@ -85,7 +87,8 @@ class PlayedJudge:
             await asyncio.Event().wait()
         return self.answer
 
-    async def rest(self) -> None: ...
+    async def rest(self) -> None:
+        self.rested += 1
 
 
 def desk_of(
@@ -255,6 +258,18 @@ async def test_while_very_many_come_judging_takes_a_turn_only_now_and_then(
     await desk.sweep()
     assert rests == [REST_SECONDS] * MOST_RESTS
     assert len(await entries(row.thon)) == 2
+
+
+async def test_after_a_while_without_documents_the_judge_may_rest(
+    row: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "LOOK_SECONDS", 0.001)
+    desk = desk_of(row.thon, INVALID)
+    task = asyncio.create_task(desk.run())
+    async with asyncio.timeout(10):
+        while not desk.by.rested:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.005)
+    task.cancel()
 
 
 async def test_what_left_by_retention_before_its_turn_is_unknown(row: Any) -> None:

@@ -71,6 +71,8 @@ async def test_a_worker_that_can_open_nothing_judges_all_that_is_judged_in_a_pro
             for name in ("reserialised", "garbage")
         ]
         assert process._jobs == 4, "one worker served all of them"
+        await process.rest()
+        assert process._process is None
     assert two.verdict is whole.verdict is Verdict.VALID
     assert (two.signatures, whole.signatures) == (2, 3)
     assert all(Flaw.CRASHED not in one.words for one in others)
