@@ -19,7 +19,7 @@ from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
 from relay.model import AgencyCode, Digest, Signed
-from relay.signing.bundle_steps import sentences
+from relay.signing.bundle_words import sentences
 from relay.signing.evidence import verify_receipt
 from relay.signing.revocation.asof import judge_signature
 from relay.signing.revocation.verdicts import RevocationState
