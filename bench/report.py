@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench import report_axis, report_hop, report_line, report_queue
+from bench import report_axis, report_hop, report_line, report_queue, report_signing
 from bench.programme import Results
 
 
@@ -25,6 +25,7 @@ def shown(results: Results) -> Iterator[str | Table]:
     yield from report_queue.shown(results)
     yield from report_axis.shown(results)
     yield from report_line.shown(results)
+    yield from report_signing.shown(results)
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def as_json(results: Results) -> dict[str, Any]:
         **report_queue.as_json(results),
         **report_axis.as_json(results),
         **report_line.as_json(results),
+        **report_signing.as_json(results),
     }
 
 

@@ -397,7 +397,12 @@ class Seal:
     kind: SealKind
     signature: bytes
     remark: str = ""
-    """What its verifier let pass, for a finding; not stored with it."""
+    """What its verifier let pass; not stored with it."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """For the message that it seals."""
+        return (Finding("revocation-unknown", self.remark, "seal"),) if self.remark else ()
 
 
 # ---------------------------------------------------------------- on the wire between nodes

@@ -213,7 +213,11 @@ class IntakeDesk:
             notation=envelope.notation,
             document_id=envelope.document_id,
             promulgation_date=envelope.promulgation_date,
-            findings=(*self._findings(submission), *findings_of(to.recipients)),
+            findings=(
+                *self._findings(submission),
+                *findings_of(to.recipients),
+                *(() if seal is None else seal.findings),
+            ),
             submitted_by=submission.caller.holder,
             seal=seal,
             report=to.report,

@@ -55,7 +55,6 @@ from relay.model import (
     Envelope,
     Event,
     Evidence,
-    Finding,
     Lane,
     NodeId,
     Payload,
@@ -338,7 +337,7 @@ class TransferDesk:
             notation=envelope.notation,
             document_id=envelope.document_id,
             promulgation_date=envelope.promulgation_date,
-            findings=(*envelope.findings, *remarks_of(content.seal)),
+            findings=(*envelope.findings, *content.seal.findings),
             submitted_by=None,
             seal=content.seal,
             report=report_of(self.directory, envelope, header.sender, to),
@@ -407,13 +406,6 @@ def _reason_of(error: SignatureError) -> Reason:
     """A revoked certificate has a reason of its own: what was sealed may be sealed anew."""
     revoked = error.reason == Reason.REVOKED_CERTIFICATE.value
     return Reason.REVOKED_CERTIFICATE if revoked else Reason.BAD_SEAL
-
-
-def remarks_of(seal: Seal | None) -> tuple[Finding, ...]:
-    """What the seal's verifier let pass."""
-    if seal is None or not seal.remark:
-        return ()
-    return (Finding("revocation-unknown", seal.remark, "seal"),)
 
 
 def _written(directory: Directory, verdict: _Content | _Refusal) -> dict[AgencyCode, str]:

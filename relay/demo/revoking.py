@@ -14,10 +14,11 @@ Raises:  TransportError when a step does not come true in time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -27,7 +28,7 @@ from relay.demo.authority import Publisher, serve
 from relay.demo.checks import Check
 from relay.demo.documents import Written
 from relay.demo.native import NativeClient, at_socket
-from relay.demo.network import Network
+from relay.demo.network import Network, NodePlan
 from relay.demo.offices import Desk
 from relay.demo.waiting import NotYetError, until
 from relay.errors import RelayError
@@ -76,14 +77,21 @@ class Outcome:
         self.checks.append(Check(what, tuple(one for one in problems if one)))
 
 
-async def publish(network: Network, port: int, clock: Clock, exits: AsyncExitStack) -> None:
-    """CRLs and OCSP of the network's PKI, live, until the stack ends."""
-    publisher = Publisher(network.folder / "pki", clock, timedelta(minutes=30))
-    runner, _ = await serve(publisher, "127.0.0.1", port)
+async def build(
+    folder: Path, plans: Sequence[NodePlan], clock: Clock, exits: AsyncExitStack
+) -> Network:
+    """The nodes, whose certificates name a place where revocations are told, live until the stack ends."""
+    publisher = Publisher(folder / "pki", clock, timedelta(minutes=30))
+    runner, port = await serve(publisher, "127.0.0.1", 0)
     exits.push_async_callback(runner.cleanup)
+    extra = plan.QUICK + CONFIGURATION.format(port=port)
+    place = f"http://127.0.0.1:{port}"
+    network = Network.build(folder, plans, now=clock(), extra=extra, publish=place)
+    _cut_off(network)
+    return network
 
 
-def cut_off(network: Network) -> None:
+def _cut_off(network: Network) -> None:
     """The province's node may call no authority: what it knows, its neighbour brought along (W12)."""
     config = network.nodes[OFFLINE].config
     text = config.read_text(encoding="utf-8")

@@ -24,7 +24,6 @@ from relay.demo import plan, report, revoking
 from relay.demo.checks import Verdict, judge
 from relay.demo.native import at_socket
 from relay.demo.network import Network, RunningNode
-from relay.demo.ports import free_ports
 from relay.demo.report import Endpoint, Progress
 from relay.demo.story import Story
 from relay.errors import RelayError
@@ -53,22 +52,15 @@ class Stage:
 
     async def perform(self) -> int:
         """The exit code; what is left of the folder is for whoever must look why."""
-        port = free_ports(1)[0]
-        extra = plan.QUICK + (revoking.CONFIGURATION.format(port=port) if self.revoke else "")
-        place = f"http://127.0.0.1:{port}" if self.revoke else ""
+        if self.revoke:
+            return await self._revoke()
         try:
-            network = Network.build(
-                self.folder, self.cast.nodes, now=_now(), extra=extra, publish=place
-            )
+            network = Network.build(self.folder, self.cast.nodes, now=_now(), extra=plan.QUICK)
         except RelayError as error:
             return self._broken([], error)
-        if self.revoke:
-            revoking.cut_off(network)
         count = len(network.nodes)
         self.progress.step(f"a root, its branches and the certificates of {count} nodes made")
         try:
-            if self.revoke:
-                return await self._unless_told(self._revoke(network, port))
             verdict, endpoints = await self._unless_told(self._run(network))
             self._show(verdict, endpoints)
             if self.keep:
@@ -93,19 +85,29 @@ class Stage:
         self.progress.step("receipts, seals and logs recomputed")
         return verdict, await _endpoints(network) if self.keep else None
 
-    async def _revoke(self, network: Network, port: int) -> int:
-        """`relay demo --revoke` from here on."""
+    async def _revoke(self) -> int:
+        """`relay demo --revoke`: the same folder, the same nodes, another story."""
         async with AsyncExitStack() as exits:
-            await revoking.publish(network, port, _now, exits)
-            await network.start()
-            self.progress.step(f"{len(network.nodes)} nodes up, a live CRL and OCSP responder")
-            outcome = await revoking.RevokeStory(network, exits, _now, self.progress.step).play()
+            network: Network | None = None
+            try:
+                network = await revoking.build(self.folder, self.cast.nodes, _now, exits)
+                outcome = await self._unless_told(self._play(network, exits))
+            except RelayError as error:
+                return self._broken([] if network is None else list(network.nodes.values()), error)
+            finally:
+                if network is not None:
+                    await network.stop()
         report.show_revocation(outcome, self.out, as_json=self.as_json)
         if not outcome.holds:
             self.progress.say(f"✗ not everything holds; kept for a look: {self.folder}")
             return FAILED
         self._clear()
         return OK
+
+    async def _play(self, network: Network, exits: AsyncExitStack) -> revoking.Outcome:
+        await network.start()
+        self.progress.step(f"{len(network.nodes)} nodes up, a live CRL and OCSP responder")
+        return await revoking.RevokeStory(network, exits, _now, self.progress.step).play()
 
     def _show(self, verdict: Verdict, endpoints: list[Endpoint] | None) -> None:
         if self.as_json:

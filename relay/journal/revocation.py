@@ -84,6 +84,9 @@ class RevocationTable:
 
         await self.journal.perform(operation, len(digests))
 
+    async def forget(self, before: datetime) -> None:
+        await self.journal.perform(lambda tx: tx.run(SQL["forget"], ms(before)))
+
     async def newest(self) -> list[Proven]:
         return [_proven(row) for row in await self.journal.rows(SQL["newest"])]
 

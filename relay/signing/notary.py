@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from relay.delivery.evidence.ports import Gathered
 from relay.errors import SignatureError
@@ -28,7 +29,7 @@ from relay.model import (
 from relay.signing.binding import Binding
 from relay.signing.bundle_shape import CoveredFile
 from relay.signing.bundles import certificates_of_signature, sign_bundle
-from relay.signing.certificates import read_chain
+from relay.signing.certificates import Chain, read_chain
 from relay.signing.evidence import (
     sign_branch,
     sign_carry,
@@ -78,7 +79,7 @@ class NodeNotary:
     def _sealed(self, digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
         """Not with a certificate that is known to be revoked: nobody would take it."""
         if self.revocation is not None:
-            path = self.trust.path(read_chain(signer.chain), at, signer.identity.purpose)
+            path = self.trust.path(_chain_of(signer.chain), at, signer.identity.purpose)
             verdict = self.revocation.look(path)
             if verdict.state is RevocationState.REVOKED:
                 raise SignatureError(
@@ -193,3 +194,9 @@ class NodeNotary:
         if (kept.crls or kept.ocsps) and all(len(one) <= VALUES_LIMIT for one in values):
             unsigned = Unsigned(kept.seal_tokens, *values)
         return with_unsigned(seal, unsigned)
+
+
+@lru_cache(maxsize=1024)
+def _chain_of(certificates: tuple[bytes, ...]) -> Chain:
+    """Of the node's own keys: read once."""
+    return read_chain(certificates)

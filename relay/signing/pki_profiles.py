@@ -100,7 +100,7 @@ def issuing(
 
 
 def responder(name: str, key: IssuerKey, issuer: Issuer, span: Span) -> x509.Certificate:
-    """Clause 9: answers for the issuer's certificates, and is not asked about itself (nocheck)."""
+    """Answers for the issuer's certificates, and is not asked about itself (certs/README.md, Revocation)."""
     subject = _name(_organisation(issuer), "Development OCSP responder", name)
     builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
     return (

@@ -40,7 +40,7 @@ from relay.delivery.records import (
     Ready,
 )
 from relay.delivery.requests import DEADLINES, Deadlines, requests_of
-from relay.errors import EnvelopeError, RouteError
+from relay.errors import EnvelopeError, OverloadError, RouteError, SignatureError
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -189,7 +189,7 @@ class EntryDesk:
             for one in recipients
         )
         receipt = self.notary.sign_receipt(self._receipt(fetched, message_id, deliveries, at), at)
-        seal = self.notary.seal_entered(fetched.envelope.digest, at)
+        seal = self._sealed(fetched, at)
         admission = Admission(
             message=self._message(fetched, message_id, sender, to, recipients, seal, at),
             deliveries=deliveries,
@@ -235,6 +235,13 @@ class EntryDesk:
                 self.directory, self.deadlines, envelope, message_id, recipients, at
             ),
         )
+
+    def _sealed(self, fetched: Fetched, at: datetime) -> Seal:
+        """A gateway's certificate that was revoked is no fault of the package's: it stays at the remote."""
+        try:
+            return self.notary.seal_entered(fetched.envelope.digest, at)
+        except SignatureError as error:
+            raise OverloadError(f"nothing can be sealed here: {error}", 60) from error
 
     def _receipt(
         self,

@@ -22,7 +22,7 @@ Kind = StatementKind
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`about` is the issuer's id for a CRL, the certificate's digest for OCSP. `urls` are those of the
+    """`about` tells targets apart: OCSP by the certificate's digest, CRLs by issuer and place. `urls` are those of the
     certificate that the configuration allows."""
 
     kind: Kind
@@ -34,7 +34,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A statement that was proven, as it is stored: with the certificates that prove it again."""
+    """A statement that was proven, as it is stored: with the certificates that prove it again.
+
+    `about` is the certificate's digest for OCSP; for a CRL the issuer's id, and behind a colon its scope.
+    """
 
     digest: Digest
     kind: Kind
@@ -152,6 +155,10 @@ class RevocationJournal(StapleJournal, Protocol):
 
     async def keep(self, digests: Collection[Digest]) -> None:
         """Something was judged by these: they stay as long as what was judged."""
+        ...
+
+    async def forget(self, before: datetime) -> None:
+        """What was stored before then and served for nothing."""
         ...
 
     async def newest(self) -> list[Proven]:

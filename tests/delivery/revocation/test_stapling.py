@@ -225,3 +225,22 @@ async def test_what_was_said_lies_beside_a_message(
 
 def _digest(number: int = 0) -> Any:
     return f"{number:064x}"
+
+
+async def test_a_neighbour_that_could_not_be_told_is_told_once_it_shows_life(
+    world: Any, sides: tuple[Side, Side], copied: Authority
+) -> None:
+    """Until then it is left alone: its back-off is not broken for the sake of statements."""
+    here, there = sides
+    path = await _learns(here, copied)
+    seal = world.keys["xa"].seal(_digest(), "H01.15", world.clock.now()).signature
+    here.wire.failing = TransportError("down")
+    for _ in range(3):
+        await here.stapler.bring(UP, [seal])
+    assert here.wire.asked == 1
+
+    here.wire.failing = None
+    here.stapler.met(UP)
+    await here.stapler.bring(UP, [seal])
+
+    assert there.learner.verdict(path).state is RevocationState.VALID

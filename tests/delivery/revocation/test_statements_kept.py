@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.delivery.revocation.ports import Kind
 from relay.demo.authority import Publisher, serve
 from relay.demo.ports import free_ports
 from relay.errors import SettingsError, SignatureError, TransportError
-from relay.signing import pki
+from relay.signing import pki, pki_revoking
 from relay.signing.certificates import Purpose
 from relay.signing.pki_words import Reason
+from relay.signing.revocation.held import issuer_id, way_of
 from relay.signing.revocation.verdicts import Freshness, RevocationState
 from relay.transport.revocation.fetching import StatementFetcher, allowed
 from tests.delivery.revocation.conftest import Authority, Learner
@@ -123,6 +127,39 @@ async def test_the_other_kind_is_asked_while_the_first_fails(
     await _look(learner)
 
     assert learner.verdict(published.path).state is S.VALID
+
+
+async def test_every_responder_is_asked_while_the_crl_of_all_fails(
+    world: Any, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only that of the certificate that was met first."""
+
+    async def nothing(self: Publisher, request: web.Request) -> web.Response:
+        raise web.HTTPServiceUnavailable
+
+    await published.stop()
+    monkeypatch.setattr(Publisher, "crl", nothing)
+    await published.start()
+    learner = Learner(world, published.hosts)
+    for path in (published.path, published.other):
+        learner.verdict(path)
+
+    await learner.keeper.look()
+    await _look(learner)
+
+    for path in (published.path, published.other):
+        assert learner.verdict(path).state is S.VALID
+
+
+async def test_nothing_is_fetched_of_whom_nobody_meets(world: Any, published: Published) -> None:
+    """And nobody wakes for it."""
+    learner = Learner(world, published.hosts, Kind.OCSP)
+    learner.verdict(published.path)
+    await _look(learner)
+    world.late = timedelta(days=8)
+
+    assert learner.held.due(world.clock.now()) == []
+    assert learner.held.next_due(world.clock.now()) > 0
 
 
 async def test_a_certificate_makes_nobody_call_a_host_that_is_not_configured(
@@ -279,3 +316,70 @@ async def test_a_development_pki_is_published_on_loopback_only(tmp_path: Path) -
     for url in ("http://10.0.0.1:80", "https://127.0.0.1:1", "http://127.0.0.1", "http://x:1"):
         with pytest.raises(pki.PkiError):
             pki.init(tmp_path, name="x", key=KEY, now=datetime.now(UTC), days=1, publish=url)
+
+
+async def test_what_nothing_rests_on_leaves_the_journal(world: Any, copied: Authority) -> None:
+    """Of statements about one issuer stay the newest, and of those by which something was judged one for
+    each time in force."""
+    learner, table = Learner(world), Learner(world).table
+    path = copied.path("agencies/H01.15.pem", Purpose.AGENCY)
+    made: list[str] = []
+    for hours, used in ((0, True), (2, True), (4, False), (30, True), (31, False), (32, False)):
+        world.late = timedelta(hours=hours)
+        now = world.clock.now()
+        content = copied.crl("branches/tinh-h01/ca", now)
+        proven = learner.held.take_about(way_of(path), content, now)
+        await table.store(proven, now)
+        made.append(proven.digest)
+        if used:
+            await table.keep([proven.digest])
+
+    rows = await world.journal.rows("SELECT digest FROM statements ORDER BY this_update")
+
+    assert [made.index(digest) for (digest,) in rows] == [0, 3, 5]
+    await table.forget(world.clock.now() + timedelta(days=1))
+    rows = await world.journal.rows("SELECT digest FROM statements ORDER BY this_update")
+    assert [made.index(digest) for (digest,) in rows] == [0, 3]
+
+
+async def test_an_issuer_may_publish_several_crls(world: Any, copied: Authority) -> None:
+    """One about users, one about authorities: neither takes the other's place, after a restart either."""
+    learner = Learner(world)
+    path = copied.path("agencies/H01.15.pem", Purpose.AGENCY)
+    now = world.clock.now()
+    authority = pki_revoking.authorities(copied.folder)[0]
+    issuing = path.issuers[0]
+
+    def part(**scope: bool) -> bytes:
+        plain = dict.fromkeys(
+            ("only_contains_user_certs", "only_contains_ca_certs", "only_contains_attribute_certs"),
+            False,
+        )
+        point = x509.IssuingDistributionPoint(
+            full_name=None,
+            relative_name=None,
+            only_some_reasons=None,
+            indirect_crl=False,
+            **(plain | scope),
+        )
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(authority.issuer.certificate.subject)
+            .last_update(now)
+            .next_update(now + timedelta(days=1))
+            .add_extension(point, critical=True)
+        )
+        signed = builder.sign(authority.issuer.key, SHA256())
+        return signed.public_bytes(Encoding.DER)
+
+    learner.tell(copied, "branches/tinh-h01/ca", path=path)
+    assert learner.verdict(path).state is S.UNKNOWN
+    with pytest.raises(SignatureError):
+        learner.held.take_about(way_of(path), part(only_contains_user_certs=True), now)
+    proven = learner.held.take_about(way_of(path), part(only_contains_ca_certs=True), now)
+    await learner.table.store(proven, now)
+    assert learner.verdict(path).state is S.VALID
+
+    found = await learner.table.as_of(Kind.CRL, issuer_id(path.anchor), now)
+    assert [one.digest for one in found] == [proven.digest]
+    assert await learner.table.as_of(Kind.CRL, issuer_id(issuing), now) == []
