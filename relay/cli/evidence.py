@@ -22,7 +22,7 @@ from relay.cli.show import ZONE, local, printable, show_json, show_table
 from relay.cli.verify import trust_of
 
 if TYPE_CHECKING:
-    from relay.signing.bundle_steps import Step
+    from relay.signing.bundle_words import Step
 
 app = typer.Typer(
     help="Everything about one document in one file that a stranger can judge.",
@@ -101,7 +101,8 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Every step, as JSON.")] = False,
 ) -> None:
     """Judge an evidence file offline, step by step. Exit code 0 only if all it claims holds."""
-    from relay.signing.bundle_steps import BundleJudge, Outcome  # noqa: PLC0415
+    from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
+    from relay.signing.bundle_words import Outcome  # noqa: PLC0415
 
     trust = trust_of(root, [], tsa_root or [])
     done: list[Step] = []

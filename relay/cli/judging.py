@@ -20,7 +20,7 @@ from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
 from relay.model import AgencyCode, Digest, SealKind, Signed
 from relay.signing.batches import verify_batch
-from relay.signing.bundle_steps import sentences
+from relay.signing.bundle_words import sentences
 from relay.signing.evidence import verify_receipt
 from relay.signing.revocation.asof import judge_signature
 from relay.signing.revocation.verdicts import RevocationState

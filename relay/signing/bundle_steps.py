@@ -14,14 +14,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from enum import StrEnum
 from functools import lru_cache, partial
 from typing import BinaryIO
 
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import DamagedError, EnvelopeError, PeerError, SignatureError, WireError
-from relay.model import AgencyCode, Digest, Envelope, Receipt, SealKind, Signed
+from relay.model import AgencyCode, Digest, Envelope, Receipt, Signed
 from relay.signing.bundle_shape import CoveredFile
+from relay.signing.bundle_words import VOUCHES, Outcome, Step, sentences
 from relay.signing.bundles import certificates_of_signature, verify_bundle
 from relay.signing.certificates import Chain, read_chain
 from relay.signing.evidence import verify_receipt
@@ -40,33 +40,6 @@ _SMALL_BYTES = 64 << 20
 _STATEMENTS_BYTES = 256 << 20
 _VIETNAM = timezone(timedelta(hours=7))
 _BOUNDS = Bounds(FILE_LIMIT_BYTES, bundle.FILES_LIMIT, bundle.check_name)
-
-VOUCHES = {
-    SealKind.AGENCY: "vouched for by the agency, with its own key, kept at its node",
-    SealKind.AGENCY_SUPPLIED: "vouched for by the agency, with its own key",
-    SealKind.NODE: "vouched for by the node alone: it knew who handed it in; no agency's key is involved",
-    SealKind.GATEWAY: "vouched for by the gateway alone: a remote without evidence handed these bytes over",
-}
-
-
-class Outcome(StrEnum):
-    HOLDS = "holds"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-    """Nothing in the file claims it, so nothing was judged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One finished step. `reason` is a stable word where it refuses."""
-
-    number: int
-    what: str
-    outcome: Outcome
-    said: str
-    reason: str = ""
-    facts: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +140,7 @@ class BundleJudge:
         files = [CoveredFile(name, digest) for name, digest in self._digests.items()]
         proven = verify_bundle(bundle.unwrapped(content, bundle.EXPORT), files, self._trust)
         self._statements = self._statements_held()
-        self._require_unrevoked(proven.path, proven.signed_at)
+        self._require_counted(proven.path, proven.signed_at)
         return _Found(
             f"put together by {proven.node}, {_moment(proven.signed_at)}: its signature covers "
             f"all {len(files)} other files",
@@ -199,12 +172,12 @@ class BundleJudge:
 
     def _seal(self) -> _Found:
         seal, unsigned = self._seal_and_unsigned()
-        times = [self._timestamps.verify(one, imprint_of(seal)) for one in unsigned.tokens]
+        times = [self._stamped(one, imprint_of(seal)) for one in unsigned.tokens]
         proven = verify_seal(
             seal, self._digests[bundle.ENVELOPE], self._trust, self._judged_at(times)
         )
         _require_in_order(proven, times)
-        self._require_unrevoked(proven.path, self._judged_at(times) or proven.signed_at)
+        self._require_counted(proven.path, self._judged_at(times) or proven.signed_at)
         who = ", ".join(sorted(proven.agencies)) or str(proven.node or "")
         return _Found(
             f"{proven.kind.value} seal of {who}, {_moment(proven.signed_at)}: {VOUCHES[proven.kind]}",
@@ -244,8 +217,14 @@ class BundleJudge:
         if not unsigned.tokens:
             yield self._step("timestamp", _no_timestamp)
 
-    def _timestamp(self, token: bytes, imprint: Digest) -> _Found:
+    def _stamped(self, token: bytes, imprint: Digest) -> ProvenTimestamp:
+        """By an authority that was not revoked by then, as far as the file says."""
         proven = self._timestamps.verify(token, imprint)
+        self._require_not_revoked(proven.path, proven.gen_time)
+        return proven
+
+    def _timestamp(self, token: bytes, imprint: Digest) -> _Found:
+        proven = self._stamped(token, imprint)
         return _Found(
             f"the seal was there {_moment(proven.latest)} at the latest, says {proven.subject}",
             {"at": proven.gen_time.isoformat(), "by": proven.subject, "serial": str(proven.serial)},
@@ -258,7 +237,7 @@ class BundleJudge:
         receipt = verify_receipt(signed, self._trust, None)
         if receipt.digest != self._digests[bundle.ENVELOPE]:
             raise SignatureError(Fault.OTHER_MESSAGE, f"{document} is about another document")
-        self._require_signer_unrevoked(signed.signature, receipt.at)
+        self._require_signer_not_revoked(signed.signature, receipt.at)
         about = self._about = self._about or receipt
         if (receipt.origin, receipt.message_id) != (about.origin, about.message_id):
             raise SignatureError(Fault.OTHER_MESSAGE, f"{document} is about another message")
@@ -298,20 +277,24 @@ class BundleJudge:
             raise WireError(f"revocation data of {total} bytes, limit {_STATEMENTS_BYTES} bytes")
         return [self._small(name, _SMALL_BYTES) for name in names]
 
-    def _require_signer_unrevoked(self, signature: bytes, at: datetime) -> None:
+    def _require_signer_not_revoked(self, signature: bytes, at: datetime) -> None:
         chain = _chain_of(certificates_of_signature(signature))
         path = self._trust.path(chain, at, chain.leaf.identity.purpose)
-        self._require_unrevoked(path, at)
+        self._require_counted(path, at)
 
-    def _require_unrevoked(self, path: Path, at: datetime) -> None:
+    def _require_not_revoked(self, path: Path, at: datetime) -> RevocationState:
         """As of then, by what the file holds; what it does not say is unknown, and no refusal."""
         verdict = judge_path(path, self._statements, at)
-        self._states[verdict.state] += 1
         if verdict.state is RevocationState.REVOKED:
             raise SignatureError(
                 Fault.REVOKED_CERTIFICATE,
                 f"the certificate of {path.leaf.subject} is {verdict.why}",
             )
+        return verdict.state
+
+    def _require_counted(self, path: Path, at: datetime) -> None:
+        """The same, counted for the step that sums up."""
+        self._states[self._require_not_revoked(path, at)] += 1
 
     def _revocation(self) -> _Found:
         if not self._statements:
@@ -331,14 +314,6 @@ class BundleJudge:
 def _chain_of(certificates: tuple[bytes, ...]) -> Chain:
     """Once for all receipts of one node."""
     return read_chain(certificates)
-
-
-def sentences(receipt: Receipt) -> Iterator[str]:
-    for one in receipt.evidence:
-        why = f" ({one.reason.value}: {one.detail})" if one.reason else ""
-        if not why and one.detail:
-            why = f" (the word of a remote that gives no evidence: {one.detail})"
-        yield f"{one.event.value} for {one.recipient}{why}"
 
 
 def _require_in_order(proven: ProvenSeal, times: list[ProvenTimestamp]) -> None:

@@ -64,8 +64,11 @@ class ProvenTimestamp:
     accuracy: timedelta
     serial: int
     policy: str
-    subject: str
-    certificate_sha256: Digest
+    path: Path
+
+    @property
+    def subject(self) -> str:
+        return self.path.leaf.subject
 
     @property
     def latest(self) -> datetime:
@@ -136,8 +139,7 @@ class TimestampTrust:
             accuracy,
             info.serial_number,
             info.policy.dotted_string,
-            path.leaf.subject,
-            path.leaf.sha256,
+            path,
         )
 
     def _path(self, chain: Chain, at: datetime) -> Path:

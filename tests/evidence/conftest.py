@@ -43,7 +43,8 @@ from relay.model import (
 )
 from relay.signing import pki
 from relay.signing.bundle_shape import CoveredFile
-from relay.signing.bundle_steps import BundleJudge, Outcome, Step
+from relay.signing.bundle_steps import BundleJudge
+from relay.signing.bundle_words import Outcome, Step
 from relay.signing.bundles import sign_bundle
 from relay.signing.evidence import sign_receipt
 from relay.signing.keys import Signer

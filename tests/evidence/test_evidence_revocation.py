@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from relay.delivery.evidence.ports import Gathered
+from relay.signing.stamped import stamped_bytes
 
 AGENCY, NODE = "agencies/H01.15.02", "nodes/tinh/sign"
 
@@ -61,3 +62,17 @@ def test_a_crl_of_nobody_says_nothing(
     assert found.refused == []
     assert found.steps[-1].outcome == "unknown"
     assert "0 by certificates" in found.said("revocation")
+
+
+def test_a_timestamp_by_an_authority_that_was_revoked_is_refused(
+    office: Any, judge: Callable[..., Any]
+) -> None:
+    """By what the file says of it; and with it the seal whose time rests on it."""
+    token = office.authority.stamp(stamped_bytes(office.sealed.signature))
+    crl = office.authority.crl("branches/mau/ca", office.at + timedelta(hours=2), "tsa/tsa-1")
+    office.beside = Gathered((token,), crls=(crl,))
+
+    assert judge(office.export()).refused == [
+        ("seal", "revoked-certificate"),
+        ("timestamp", "revoked-certificate"),
+    ]

@@ -10,6 +10,7 @@ Raises:  NotFoundError, AccessError, GoneError, TakenBackError, JournalError.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -63,7 +64,7 @@ class EvidenceDesk:
         files = [file async for file in self._files(payload, seal, view, kept)]
         pairs = [(one.name, one.digest) for one in files]
         many = len(pairs) > MANY_RECIPIENTS
-        signature = await aside(many, self.notary.sign_bundle, pairs, at)
+        signature = await asyncio.to_thread(self.notary.sign_bundle, pairs, at)  # maybe by a token
         files.append(await aside(many, _small, bundle.EXPORT, bundle.wrapped(signature)))
         size = await aside(many, _size, files)
         file = EvidenceFile(message_id, at, tuple(files), size)
