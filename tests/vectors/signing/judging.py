@@ -1,0 +1,62 @@
+"""The verifier's entries, each as a call of a signature and a document: what the vectors are judged by.
+
+Touches: nothing. Trusts: the anchors it is given. Raises: what the entry raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from relay.envelope.reader import read
+from relay.errors import EnvelopeError, PeerError, SignatureError, WireError
+from relay.model import AgencyCode, Signed, digest_of
+from relay.signing.evidence import verify_branch, verify_carry, verify_receipt, verify_transfer
+from relay.signing.notary import NodeNotary
+from relay.signing.seal import verify_seal
+from relay.signing.trust import TrustStore
+from tests.vectors.signing.forging.keys import AT
+from tests.vectors.signing.forging.originals import KINDS, LETTER, NODE, TINH
+
+FOLDER = Path(__file__).parent
+Entry = Callable[[bytes, bytes], object]
+"""Of the signature and the document; what is proven, or an error."""
+SENDER = AgencyCode("H01")
+
+
+def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry]:
+    """By the kind that a vector's name ends in. Another entry of the verifier is one more row here."""
+    notary = NodeNotary(TINH, NODE, {}, trust, lambda _: frozenset())
+
+    def letter(signature: bytes, document: bytes) -> object:
+        return verify_seal(signature, digest_of(document), trust, at), read(document)
+
+    return {
+        "seal": lambda s, d: verify_seal(s, digest_of(d), trust, at),
+        "transfer": lambda s, d: verify_transfer(Signed(d, s), trust, at, TINH),
+        "receipt": lambda s, d: verify_receipt(Signed(d, s), trust, at),
+        "carry": lambda s, d: verify_carry(Signed(d, s), trust, at),
+        "directory": lambda s, d: verify_branch(Signed(d, s), trust, at),
+        "carried": lambda s, d: notary.check_carried_seal(s, digest_of(d), SENDER, TINH, AT),
+        "supplied": lambda s, d: notary.check_supplied_seal(s, digest_of(d), SENDER, AT),
+        "letter": letter,
+    }
+
+
+def usual_documents() -> dict[str, bytes]:
+    """What each entry is usually given."""
+    documents = {kind: usual.document for kind, usual in KINDS.items()}
+    beside = dict.fromkeys(("carried", "supplied"), documents["seal"])
+    return documents | beside | {"letter": LETTER}
+
+
+def word_of(error: PeerError) -> str:
+    """The word that a vector's name begins with."""
+    if isinstance(error, SignatureError):
+        return str(error.reason)
+    if isinstance(error, WireError):
+        return "wire"
+    if isinstance(error, EnvelopeError):
+        return "envelope"
+    raise AssertionError(f"no word for {error!r}")
