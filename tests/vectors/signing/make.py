@@ -10,6 +10,7 @@ written beside the vectors must never be trusted anywhere else.
     refused/<fault>--<case>.<kind>.xml       one that must be refused with that word
     …/<name>.document             the document of that case, where it is another one
     manifest.json                 of each: what it is, its entry, its word, its control
+    README.md                     the same as tables, and what others say (others.json, compare.py)
 
 A new vector is one more row in a module of forging/, a new kind of signed document one more in
 originals.KINDS and judging.entries.
@@ -34,6 +35,7 @@ from tests.vectors.signing.forging.originals import KINDS, ROOT
 from tests.vectors.signing.forging.paths import paths
 from tests.vectors.signing.forging.resigned import resigned
 from tests.vectors.signing.forging.shapes import shapes
+from tests.vectors.signing.forging.table import readme
 from tests.vectors.signing.forging.values import values
 from tests.vectors.signing.forging.vector import Vector, Vectors
 from tests.vectors.signing.forging.wrapping import wrapped
@@ -58,6 +60,8 @@ def make(folder: Path) -> None:
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False)
     (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+    others = json.loads((Path(__file__).parent / "others.json").read_text("utf-8"))
+    (folder / "README.md").write_text(readme(manifest, others), encoding="utf-8")
 
 
 def _write_accepted(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -101,7 +101,7 @@ def _document_types() -> Vectors:
     yield _bytes("doctype", "default-attribute", "an Id by default, from the document type", (default + GOOD).encode())
     named = "<!DOCTYPE ds:Signature [<!ATTLIST xades:SignedProperties Name ID #IMPLIED>]>"
     yield _bytes("doctype", "id-by-declaration", "another attribute is declared to be the Id", (named + GOOD).encode())
-    outside = '<!DOCTYPE s SYSTEM "http://192.0.2.1/evil.dtd">'
+    outside = '<!DOCTYPE s SYSTEM "http://127.0.0.1:9/evil.dtd">'
     yield _bytes("doctype", "external", "a document type to be fetched", (outside + GOOD).encode())
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 9))
     bomb = f'<!DOCTYPE s [<!ENTITY l0 "ha">{laughs}]>' + GOOD.replace(">node<", ">&l8;<")
@@ -238,7 +238,7 @@ def _references() -> Vectors:
     yield _again("shape", "document-by-id", "the document is a fragment", ('URI="envelope.edxml"', 'URI="#document"'))
     yield _again("shape", "whole-document", "the document is whatever holds the signature", ('URI="envelope.edxml"', 'URI=""'))
     yield _again("shape", "no-uri", "the document is left to be guessed", (' URI="envelope.edxml"', ""))
-    yield _again("shape", "document-elsewhere", "the document is to be fetched", ('URI="envelope.edxml"', 'URI="http://192.0.2.1/envelope.edxml"'))
+    yield _again("shape", "document-elsewhere", "the document is to be fetched", ('URI="envelope.edxml"', 'URI="http://127.0.0.1:9/envelope.edxml"'))
     yield _again("shape", "document-by-path", "the document is a file of this machine", ('URI="envelope.edxml"', 'URI="../envelope.edxml"'))
     yield _again("shape", "xpointer", "the signed properties by XPointer", ("#signed-properties", "#xpointer(id('signed-properties'))"))
     yield _again(
@@ -330,7 +330,7 @@ def _others() -> Vectors:
     yield again("no-role", "no claimed role", ("<xades:ClaimedRole>node</xades:ClaimedRole>", ""))
     yield again("certified-role", "a certified role beside the claimed one", ("</xades:ClaimedRoles>", "</xades:ClaimedRoles><xades:CertifiedRolesV2/>"))
     yield plain("attribute", "an attribute more", (value, '<ds:SignatureValue Id="value">'))
-    yield again("xml-base", "xml:base, which moves where the document lies", (' Id="signature"', ' Id="signature" xml:base="http://192.0.2.1/"'))
+    yield again("xml-base", "xml:base, which moves where the document lies", (' Id="signature"', ' Id="signature" xml:base="http://127.0.0.1:9/"'))
     yield again("xml-lang", "xml:lang on the root", (' Id="signature"', ' Id="signature" xml:lang="vi"'))
     yield plain("foreign-namespace", "a namespace declared and not used", (value, '<ds:SignatureValue xmlns:x="urn:x">'))
     yield plain("default-namespace", "a default namespace declared and not used", (value, '<ds:SignatureValue xmlns="urn:x">'))
@@ -338,7 +338,7 @@ def _others() -> Vectors:
     yield again("namespace-on-root", "the namespace of XAdES declared on the root", (' Id="signature"', f' xmlns:xades="{honest.XADES}" Id="signature"'))
     yield again("key-name", "KeyName beside the certificates", ("<ds:X509Data>", "<ds:KeyName>tinh-h01</ds:KeyName><ds:X509Data>"))
     yield again("key-value", "KeyValue beside the certificates", ("<ds:X509Data>", "<ds:KeyValue></ds:KeyValue><ds:X509Data>"))
-    yield again("retrieval-method", "certificates to be fetched", ("<ds:X509Data>", f'<ds:RetrievalMethod URI="http://192.0.2.1/c" Type="{DSIG}X509Data"/><ds:X509Data>'))
+    yield again("retrieval-method", "certificates to be fetched", ("<ds:X509Data>", f'<ds:RetrievalMethod URI="http://127.0.0.1:9/c" Type="{DSIG}X509Data"/><ds:X509Data>'))
     yield again("issuer-serial", "the certificate named by issuer and number", ("</ds:X509Data>", "<ds:X509IssuerSerial><ds:X509IssuerName>CN=Issuing</ds:X509IssuerName><ds:X509SerialNumber>1</ds:X509SerialNumber></ds:X509IssuerSerial></ds:X509Data>"))
     yield plain("revocation-list", "a revocation list of the signer's choice", ("</ds:X509Data>", "<ds:X509CRL>AAAA</ds:X509CRL></ds:X509Data>"))
     yield again("no-certificate", "no certificate", (NODE.certificates_xml, ""))
