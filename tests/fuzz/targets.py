@@ -23,7 +23,7 @@ from lxml import etree
 
 from relay.audit import checkpoint
 from relay.envelope.reader import EnvelopeReader, read
-from relay.errors import AuditError, EnvelopeError, PeerError, TransportError, WireError
+from relay.errors import AuditError, EnvelopeError, RelayError, TransportError, WireError
 from relay.model import NodeId, Signed
 from relay.signing.keys import verify_log_signature
 from relay.signing.seal import ProvenSeal
@@ -82,7 +82,7 @@ def _signatures(originals: Originals, entry: str) -> Try:
         signature, document = _input(m, one, other, originals.spoilt)
         try:
             proven = judge(signature, document)
-        except PeerError as error:
+        except RelayError as error:
             return word_of(error)
         originals.require_right(entry, document, proven)
         return ACCEPTED
@@ -119,7 +119,7 @@ def _insider(originals: Originals) -> Try:
             text = signed_again(text.decode(), good.document)
         try:
             proven = judge(text, good.document)
-        except PeerError as error:
+        except RelayError as error:
             return word_of(error)
         assert isinstance(right, ProvenSeal)
         assert isinstance(proven, ProvenSeal)
@@ -145,7 +145,7 @@ def _certificates(originals: Originals) -> Try:
         signature = signed("seal", signer(leaf, *above, key=key))
         try:
             proven = judge(signature, KINDS["seal"].document)
-        except PeerError as error:
+        except RelayError as error:
             return word_of(error)
         originals.require_right("seal", KINDS["seal"].document, proven)
         return ACCEPTED
@@ -309,7 +309,7 @@ def _heads() -> Try:
 
     def attempt(m: Mutator) -> str:
         one = m.random.randrange(2)
-        note = spoilt(m, heads[one], heads[1 - one])
+        note = spoilt(m, heads[one], heads[1 - one], BYTES)
         try:
             found = checkpoint.verify_note(note, name, public, verify)
         except AuditError:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from relay.errors import PeerError
+from relay.errors import RelayError
 from relay.signing.faults import Fault
 from relay.signing.trust import TrustStore
 from tests.vectors.signing.compare import OTHERS
@@ -47,7 +47,7 @@ def test_refused_vectors_are_refused_for_their_own_reason(name: str) -> None:
     vector = REFUSED[name]
     control = vector["control"]
 
-    with pytest.raises(PeerError) as caught:
+    with pytest.raises(RelayError) as caught:
         ENTRIES[vector["entry"]](*_read("refused", name))
 
     assert word_of(caught.value) == vector["fault"] == name.partition("--")[0]
@@ -75,7 +75,7 @@ def _taken_by(signature: bytes, document: bytes) -> set[str]:
 def _accepts(judge: Any, signature: bytes, document: bytes) -> bool:
     try:
         judge(signature, document)
-    except PeerError:
+    except RelayError:
         return False
     return True
 

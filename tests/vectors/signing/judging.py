@@ -9,15 +9,21 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from relay.audit.checkpoint import parse_vkey, verify_note
+from relay.delivery.neighbours.answers import require_answer
+from relay.delivery.neighbours.standing import require_issuer
 from relay.envelope.reader import read
-from relay.errors import EnvelopeError, PeerError, SignatureError, WireError
+from relay.errors import AuditError, EnvelopeError, RelayError, SignatureError, WireError
 from relay.model import AgencyCode, Signed, digest_of
 from relay.signing.evidence import verify_branch, verify_carry, verify_receipt, verify_transfer
+from relay.signing.keys import verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.seal import verify_seal
 from relay.signing.trust import TrustStore
+from relay.wire.receipt import write_receipt
 from tests.vectors.signing.forging.keys import AT
-from tests.vectors.signing.forging.originals import KINDS, LETTER, NODE, TINH
+from tests.vectors.signing.forging.originals import KINDS, LETTER, NODE, TINH, TW
+from tests.vectors.signing.forging.replayed import DIRECTORY, HANDED_OVER, QUESTION
 
 FOLDER = Path(__file__).parent
 Entry = Callable[[bytes, bytes], object]
@@ -32,6 +38,16 @@ def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry
     def letter(signature: bytes, document: bytes) -> object:
         return verify_seal(signature, digest_of(document), trust, at), read(document)
 
+    def answer(signature: bytes, document: bytes) -> object:
+        receipt = verify_receipt(Signed(document, signature), trust, at)
+        require_answer(DIRECTORY, receipt, QUESTION)
+        return receipt
+
+    def returned(signature: bytes, document: bytes) -> object:
+        receipt = verify_receipt(Signed(document, signature), trust, at)
+        require_issuer(DIRECTORY, TW, TINH, receipt)
+        return receipt
+
     return {
         "seal": lambda s, d: verify_seal(s, digest_of(d), trust, at),
         "transfer": lambda s, d: verify_transfer(Signed(d, s), trust, at, TINH),
@@ -41,17 +57,33 @@ def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry
         "carried": lambda s, d: notary.check_carried_seal(s, digest_of(d), SENDER, TINH, AT),
         "supplied": lambda s, d: notary.check_supplied_seal(s, digest_of(d), SENDER, AT),
         "letter": letter,
+        "answer": answer,
+        "returned": returned,
+        "head": lambda note, _: _head(note),
     }
+
+
+def _head(note: bytes) -> object:
+    name, key = parse_vkey((FOLDER / "log.vkey").read_text("ascii").strip())
+    return verify_note(note, name, key, lambda s, body: verify_log_signature(key, s, body))
 
 
 def usual_documents() -> dict[str, bytes]:
     """What each entry is usually given."""
     documents = {kind: usual.document for kind, usual in KINDS.items()}
     beside = dict.fromkeys(("carried", "supplied"), documents["seal"])
-    return documents | beside | {"letter": LETTER}
+    answers = {"answer": documents["receipt"], "returned": write_receipt(HANDED_OVER)}
+    return documents | beside | answers | {"letter": LETTER, "head": b""}
 
 
-def word_of(error: PeerError) -> str:
+def file_name(kind: str) -> str:
+    """What a document of this kind is called beside its signature."""
+    if kind in ("answer", "returned"):
+        kind = "receipt"
+    return KINDS[kind if kind in KINDS else "seal"].name.value
+
+
+def word_of(error: RelayError) -> str:
     """The word that a vector's name begins with."""
     if isinstance(error, SignatureError):
         return str(error.reason)
@@ -59,4 +91,6 @@ def word_of(error: PeerError) -> str:
         return "wire"
     if isinstance(error, EnvelopeError):
         return "envelope"
+    if isinstance(error, AuditError):
+        return "audit"
     raise AssertionError(f"no word for {error!r}")

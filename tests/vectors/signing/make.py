@@ -4,7 +4,7 @@ Run as `python -m tests.vectors.signing.make [FOLDER]`; a second run changes not
 derived from their labels and exist only while this runs: they protect nothing, and the root that is
 written beside the vectors must never be trusted anywhere else.
 
-    root.pem                      the root that the vectors are judged by
+    root.pem, log.vkey            the root and the log's key that the vectors are judged by
     envelope.edxml, receipt.xml, transfer.xml, carry.xml, directory.xml   the documents
     accepted/<case>.<kind>.xml    a signature that holds; kind is an entry of judging.py
     refused/<fault>--<case>.<kind>.xml       one that must be refused with that word
@@ -33,6 +33,7 @@ from tests.vectors.signing.forging.bound import bound
 from tests.vectors.signing.forging.certified import certified
 from tests.vectors.signing.forging.originals import KINDS, ROOT
 from tests.vectors.signing.forging.paths import paths
+from tests.vectors.signing.forging.replayed import log_verifier, replayed
 from tests.vectors.signing.forging.resigned import resigned
 from tests.vectors.signing.forging.shapes import shapes
 from tests.vectors.signing.forging.table import readme
@@ -43,7 +44,9 @@ from tests.vectors.signing.forging.wrapping import wrapped
 
 def refused() -> Vectors:
     """Every vector to refuse, in the order in which the verifier looks."""
-    return chain(shapes(), wrapped(), values(), resigned(), certified(), paths(), bound())
+    return chain(
+        shapes(), wrapped(), values(), resigned(), certified(), paths(), bound(), replayed()
+    )
 
 
 def make(folder: Path) -> None:
@@ -52,6 +55,7 @@ def make(folder: Path) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     root = x509.load_der_x509_certificate(ROOT).public_bytes(serialization.Encoding.PEM)
     (folder / "root.pem").write_bytes(root)
+    (folder / "log.vkey").write_text(log_verifier() + "\n", "ascii")
     for usual in KINDS.values():
         (folder / usual.name.value).write_bytes(usual.document)
     manifest = {

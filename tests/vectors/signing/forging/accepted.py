@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from relay.model import SealKind
+from relay.wire.receipt import write_receipt
 from tests.vectors.signing.forging.certified import by
 from tests.vectors.signing.forging.keys import certificate, derived, derived_rsa
 from tests.vectors.signing.forging.originals import (
@@ -24,6 +25,7 @@ from tests.vectors.signing.forging.originals import (
     seal,
     signed,
 )
+from tests.vectors.signing.forging.replayed import HANDED_OVER, head
 from tests.vectors.signing.forging.values import high_s
 
 
@@ -56,6 +58,12 @@ def accepted() -> Iterator[Good]:
     )
     yield Good("under-rsa.seal", "the issuer has an RSA key", _under_rsa())
     yield Good("high-s.seal", "the second of the two values of every ECDSA signature", high_s())
+    yield Good("node.answer", "the answer to a transfer", signed("receipt"))
+    handed_over = write_receipt(HANDED_OVER)
+    yield Good(
+        "node.returned", "a receipt that travels back", signed("receipt", document=handed_over)
+    )
+    yield Good("node.head", "the head of a node's log", head())
     yield from _written_otherwise()
 
 
