@@ -6,6 +6,7 @@ Touches: the vectors on disk. Trusts: the vectors. Raises: nothing of its own.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,24 +37,30 @@ class Originals:
         trust = TrustStore([(FOLDER / "root.pem").read_bytes()])
         self.entries: dict[str, Entry] = dict(entries(trust))
         del self.entries["head"]  # it has no document beside it; a target of its own
-        found = [_original(name, usual) for name in manifest["accepted"]]
+        found = [_original("accepted", name, usual) for name in manifest["accepted"]]
         self.all = [one for one in found if one.entry in self.entries]
+        good_elsewhere = [
+            _original("refused", name, usual)
+            for name, vector in manifest["refused"].items()
+            if "holds_as" in vector
+        ]
         self.spoilt = [
             path.read_bytes()
             for path in sorted(FOLDER.glob("refused/*.xml"))
             if path.stat().st_size < SMALL_BYTES
         ]
-        self._proven = {name: self._right(name) for name in self.entries}
+        known = [*self.all, *good_elsewhere]
+        self._proven = {name: self._right(name, known) for name in self.entries}
 
     def of(self, entry: str) -> list[Original]:
         return [one for one in self.all if one.entry == entry]
 
-    def _right(self, entry: str) -> dict[bytes, list[object]]:
-        """By document: what any original signature proves of it at this entry."""
-        documents = {one.document for one in self.all}
+    def _right(self, entry: str, known: Sequence[Original]) -> dict[bytes, list[object]]:
+        """By document: what any of these signatures proves of it at this entry."""
+        documents = {one.document for one in known}
         found: dict[bytes, list[object]] = {document: [] for document in documents}
         for document in documents:
-            for one in self.all:
+            for one in known:
                 try:
                     found[document].append(_said(self.entries[entry](one.signature, document)))
                 except RelayError:
@@ -71,11 +78,11 @@ def _said(proven: object) -> object:
     return proven.kind if isinstance(proven, Seal) else proven
 
 
-def _original(name: str, usual: dict[str, bytes]) -> Original:
+def _original(part: str, name: str, usual: dict[str, bytes]) -> Original:
     entry = name.rpartition(".")[2]
-    own = FOLDER / "accepted" / f"{name}.document"
+    own = FOLDER / part / f"{name}.document"
     document = own.read_bytes() if own.exists() else usual[entry]
-    return Original(entry, (FOLDER / "accepted" / f"{name}.xml").read_bytes(), document)
+    return Original(entry, (FOLDER / part / f"{name}.xml").read_bytes(), document)
 
 
 def small_envelopes() -> list[bytes]:
