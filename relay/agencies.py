@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 
-from relay.model import AgencyCode, NodeId, Tier
+from relay.model import AgencyCode, Digest, NodeId, Tier
 
 VIETNAM = timezone(timedelta(hours=7))
 """Codes open and close with the calendar day of Vietnam."""
@@ -46,6 +46,8 @@ class Agency:
     """Who took over: one after a merger or a new code, several after a split."""
     deleted: bool = False
     """A tombstone: the record stays, so that the code is never taken for an unknown one."""
+    certificates: tuple[Digest, ...] = ()
+    """Certificates (by SHA-256) that may seal for it although they do not name it."""
 
     @property
     def forms(self) -> tuple[AgencyCode, ...]:

@@ -6,7 +6,7 @@ Raises:  SettingsError with every problem at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -17,12 +17,15 @@ from relay.routing.directory import Directory
 from relay.settings.sections import KeyPair, TrustSection
 from relay.settings.settings import Settings
 from relay.settings.sound import Sound
+from relay.signing.binding import Binding
 from relay.signing.certificates import Purpose
 from relay.signing.keys import LogSigner, Signer
 from relay.signing.secrets import SecretBox
 from relay.signing.tls import client_certificate, face_context, tls_identity
-from relay.signing.trust import TrustStore
+from relay.signing.trust import Anchors, TrustStore, read_anchors
+from relay.signing.trust import Role as TrustRole
 
+TRUST_FILE_LIMIT_BYTES = 4 << 20
 _Key = TypeVar("_Key")
 
 
@@ -153,14 +156,39 @@ def _add_agency(
     return []
 
 
+def binding_of(settings: Settings, directory: Directory) -> Binding:
+    """What the directory, as it is at any time, says of whose a certificate may be."""
+    unlimited = settings.trust.issuers_without_branch == "accept"
+    return Binding(directory, NodeId(settings.node.id), unlimited)
+
+
+def read_trust(trust: TrustSection) -> Anchors:
+    """The certificates that the settings name, as they lie there now. Raises SettingsError."""
+
+    def contents(paths: Iterable[Path]) -> list[bytes]:
+        return [_content(path) for path in paths]
+
+    try:
+        return read_anchors(
+            contents(trust.roots),
+            contents(trust.intermediates),
+            {role: contents(getattr(trust, role.value)) for role in TrustRole},
+        )
+    except OSError as error:
+        raise SettingsError([f"{error.filename}: {error.strerror}"]) from None
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(TRUST_FILE_LIMIT_BYTES + 1)
+    if len(content) > TRUST_FILE_LIMIT_BYTES:
+        raise SettingsError([f"{path} is over {TRUST_FILE_LIMIT_BYTES} bytes"])
+    return content
+
+
 def _trust(trust: TrustSection, problems: list[str]) -> TrustStore | None:
     try:
-        return TrustStore(
-            [path.read_bytes() for path in trust.roots],
-            [path.read_bytes() for path in trust.intermediates],
-        )
+        return TrustStore(read_trust(trust))
     except SettingsError as error:
         problems += (f"trust: {problem}" for problem in error.problems)
-    except OSError as error:
-        problems.append(f"trust: {error.filename}: {error.strerror}")
     return None

@@ -19,7 +19,7 @@ size, receipt and previous (digests), state, priority, type, reason, code, attem
 count, documents, transfers, receipts, missing and skipped (counts), face (of the node: axis, native,
 nodes), refusals, expires, deliveries (ids), by (token or
 local user), why (an operator's own words), holder, token, scopes, system (its systemid),
-certificate (digest), config (digest), release, issuer, version, agencies and successors (codes),
+certificate (digest), added and removed (digests by list), config (digest), release, issuer, version, agencies and successors (codes),
 nodes (ids), request (number). Never a subject, a name, an address or a secret.
 """
 
@@ -186,6 +186,11 @@ class AuditEvent(StrEnum):
     """Its deadline passed without an answer; told once."""
     DELIVERY_TAKEN_BACK = "delivery-taken-back"
     """Before its recipient had it; a signed receipt follows."""
+    TRUST_CHANGED = "trust-changed"
+    """Certificates were `added` to whom the node trusts or `removed`: digests, by the list they stand in;
+    `by`, `why`. In force from the commit of this entry on."""
+    TRUST_REFUSED = "trust-refused"
+    """What lies in the files of trusted certificates does not serve (`count` problems); nothing changed."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

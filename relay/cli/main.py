@@ -34,6 +34,7 @@ from relay.cli import (
     system,
     token,
     track,
+    trust,
     verify,
 )
 from relay.cli.outcome import INTERNAL, USAGE, complain, fail, suggest
@@ -105,6 +106,7 @@ app.add_typer(carry.app, name="carry")
 app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
 app.add_typer(system.app, name="system")
+app.add_typer(trust.app, name="trust")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")
 app.add_typer(pki.app, name="pki")

@@ -62,14 +62,39 @@ def init_root(
 def issue_branch(
     directory: Directory,
     branch: Annotated[str, typer.Argument(metavar="BRANCH", help="Any label: central, tinh-h01.")],
+    node: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Node at the top of what it may certify; repeatable. The branch's own name if none.",
+        ),
+    ] = None,
+    unlimited: Annotated[
+        bool, typer.Option("--unlimited", help="It may certify any node and agency.")
+    ] = False,
+    generation: Annotated[
+        int,
+        typer.Option(help="2 and more: a new CA beside those there are; it issues from now on."),
+    ] = 1,
     key: Key = KeyType.P256,
     days: Days = 1825,
 ) -> None:
-    """Make the issuing CA of a branch."""
+    """Make an issuing CA of a branch: it certifies the nodes below --node and their agencies."""
     from relay.signing import pki  # noqa: PLC0415
 
     with _refusals():
-        _print([pki.issue_branch(directory, branch, key=key, now=_now(), days=days)])
+        if node and unlimited:
+            raise PkiError(Trouble.USAGE, "--node and --unlimited cannot both be given")
+        made = pki.issue_branch(
+            directory,
+            branch,
+            key=key,
+            now=_now(),
+            days=days,
+            nodes=() if unlimited else node or (branch,),
+            generation=generation,
+        )
+        _print([made])
 
 
 @issue.command("node")
@@ -129,6 +154,25 @@ def issue_gateway(
 
     with _refusals():
         made = pki.issue_gateway(directory, node, branch, key=key, now=_now(), days=days)
+        _print([made])
+
+
+@issue.command("official")
+def issue_official(
+    directory: Directory,
+    label: Annotated[str, typer.Argument(metavar="LABEL", help="What the files are called.")],
+    branch: Branch,
+    name: Annotated[str, typer.Option(help="The official's name and position.")] = "",
+    key: Key = KeyType.RSA2048,
+    days: Days = 730,
+) -> None:
+    """Make an official's certificate, for signatures inside documents."""
+    from relay.signing import pki  # noqa: PLC0415
+
+    with _refusals():
+        made = pki.issue_official(
+            directory, label, branch, key=key, name=name, now=_now(), days=days
+        )
         _print([made])
 
 

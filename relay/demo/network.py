@@ -70,7 +70,8 @@ class Network:
         authority = folder / "pki"
         pki.init(authority, name="Trục Relay demo", key=pki.KeyType.P256, now=now, days=30)
         for branch in dict.fromkeys(plan.branch for plan in plans):
-            pki.issue_branch(authority, branch, key=pki.KeyType.P256, now=now, days=30)
+            tops = _tops(plans, branch)
+            pki.issue_branch(authority, branch, key=pki.KeyType.P256, now=now, days=30, nodes=tops)
         for plan in plans:
             pki.issue_node(authority, plan.name, plan.branch, key=key, now=now, days=30)
             if plan.bridge is not None:
@@ -161,6 +162,12 @@ class Network:
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+def _tops(plans: Sequence[NodePlan], branch: str) -> list[str]:
+    """The nodes of a branch whose parent is of another: it may certify what lies below them."""
+    inside = {plan.name for plan in plans if plan.branch == branch}
+    return [plan.name for plan in plans if plan.branch == branch and plan.parent not in inside]
 
 
 def _require_short(folders: Sequence[Path]) -> None:

@@ -6,6 +6,7 @@ Touches: nothing yet; node.py runs it.
 from __future__ import annotations
 
 import random
+import ssl
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,11 +29,10 @@ from relay.model import NodeId
 from relay.node.bridging import Bridges, join_ways, make_bridges
 from relay.node.directory import make_directory_courier
 from relay.node.ground import Ground
-from relay.node.listeners import neighbours_tls
 from relay.settings.sections import DeliverySection
 from relay.settings.settings import Settings
-from relay.signing.tls import peer_node
 from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.recovering import RecoveryClient
 
 
@@ -56,13 +56,13 @@ class Carrying:
         return self.recovery.waits_for() or self.agreement.waits_for()
 
 
-def make_wire(ground: Ground) -> NodesClient:
+def make_wire(ground: Ground, connections: Connections, tls: ssl.SSLContext) -> NodesClient:
     settings = ground.settings
     return NodesClient(
         {NodeId(n.id): n.url for n in settings.neighbours},
-        neighbours_tls(settings),
+        tls,
         ground.journal,
-        peer_node,
+        connections,
         settings.delivery.transfers_at_once,
         settings.delivery.answer_within,
         ground.clock.seen,

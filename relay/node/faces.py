@@ -13,6 +13,7 @@ from aiohttp import web
 from relay import __version__
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
@@ -21,12 +22,12 @@ from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.ground import Ground
 from relay.node.systems import ServedSystems
-from relay.signing.tls import peer_node
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
 from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
+from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.runner import nodes_runner
 from relay.transport.nodes.server import NodeFace, nodes_app
 
@@ -45,6 +46,8 @@ class Faces:
     ready: Callable[[], str | None]
     """Why the node takes nothing, or None."""
     served: ServedSystems
+    connections: Connections
+    trust: TrustDesk
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -60,7 +63,7 @@ class Faces:
             limits=ground.limits,
             contact=dispatcher.contact,
             mint=ground.clock.mint,
-            identify=peer_node,
+            connections=self.connections,
             refusals=self.turned_away,
             pressure=self.pressure,
             may_have_had=self.carrying.recovery.may_have_had,
@@ -122,6 +125,7 @@ class Faces:
             gate=self.pressure,
             refusals=self.turned_away,
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
+            trust=self.trust,
         )
 
     @property

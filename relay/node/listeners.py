@@ -19,6 +19,7 @@ from aiohttp import web
 from relay.errors import SettingsError
 from relay.settings.settings import Settings
 from relay.signing.tls import client_context, face_context, server_context
+from relay.signing.trust import Anchors
 
 
 @dataclass(slots=True)
@@ -77,15 +78,14 @@ class Listeners:
         }
 
 
-def nodes_tls(settings: Settings) -> ssl.SSLContext:
+def nodes_tls(settings: Settings, anchors: Anchors) -> ssl.SSLContext:
     """For neighbours that come to this node."""
-    return _all_roots(server_context(*_pair(settings), settings.trust.roots[0]), settings)
+    return server_context(*_pair(settings), anchors)
 
 
-def neighbours_tls(settings: Settings) -> ssl.SSLContext:
+def neighbours_tls(settings: Settings, anchors: Anchors) -> ssl.SSLContext:
     """For going to neighbours."""
-    context = client_context(*_pair(settings), settings.trust.roots[0], check_hostname=False)
-    return _all_roots(context, settings)
+    return client_context(*_pair(settings), anchors, check_hostname=False)
 
 
 def faces_tls(settings: Settings) -> ssl.SSLContext | None:
@@ -96,12 +96,6 @@ def faces_tls(settings: Settings) -> ssl.SSLContext | None:
 def _clear(path: Path) -> None:
     """Of the socket that a process which was killed has left."""
     path.unlink(missing_ok=True)
-
-
-def _all_roots(context: ssl.SSLContext, settings: Settings) -> ssl.SSLContext:
-    for path in settings.trust.roots[1:]:
-        context.load_verify_locations(cafile=path)
-    return context
 
 
 def _pair(settings: Settings) -> tuple[Path, Path]:

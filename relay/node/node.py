@@ -21,11 +21,12 @@ from relay.delivery.clock import Clock
 from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.steady import SteadyTime
 from relay.envelope.limits import Limits
-from relay.identity import NodeKeys, load_keys
+from relay.identity import NodeKeys, binding_of, load_keys
 from relay.journal.ahead import AheadFiles
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
@@ -38,15 +39,16 @@ from relay.node.directory import make_directory_desk
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
-from relay.node.listeners import Listeners, faces_tls, nodes_tls
+from relay.node.listeners import Listeners, faces_tls
 from relay.node.systems import ServedSystems, serve_systems
+from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_trust_desk
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
-from relay.transport.nodes.door import telling
+from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.recovering import RecoveryClient
 
 log = structlog.get_logger("relay.node")
@@ -61,6 +63,9 @@ class Node:
     _logbook: Logbook
     _turned_away: RefusedCallersDesk
     _agreement: Agreement
+    _connections: Connections
+    _tls: NodesTls
+    _trusting: TrustDesk
 
     def __init__(
         self, settings: Settings, clock: Clock | None = None, steady: SteadyTime | None = None
@@ -107,6 +112,7 @@ class Node:
         directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
         await directory_desk.keeper.start()
         await directory_desk.start()
+        await self._trust(ground)
         carrying = self._carry(ground, directory_desk)
         ahead = self._watch_over_disk(ground, carrying)
         self._exits.push_async_callback(self._drain, carrying.dispatcher)
@@ -140,6 +146,7 @@ class Node:
             directory.aliases,
             seals_at_once=not settings.keys.slow,
             gateway=keys.gateway,
+            binding=binding_of(settings, directory),
         )
         return Ground(
             settings,
@@ -153,8 +160,19 @@ class Node:
             keys.box,
         )
 
+    async def _trust(self, ground: Ground) -> None:
+        self._connections = make_connections(ground)
+        self._tls = make_nodes_tls(
+            self._settings,
+            ground.notary.trust,
+            lambda: self._turned_away.stranger("nodes", "tls"),
+        )
+        self._trusting = make_trust_desk(ground, self._connections, self._tls)
+        await self._trusting.start()
+        self._background.run("trust", self._trusting.run())
+
     def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:
-        wire = make_wire(ground)
+        wire = make_wire(ground, self._connections, self._tls.client)
         self._exits.push_async_callback(wire.close)
         self._agreement = self._agree(ground, wire)
         carrying = make_carrying(ground, wire, self._agreement, directory)
@@ -210,6 +228,8 @@ class Node:
             self._logbook,
             self._ready,
             serve_systems(ground, carrying.directory),
+            self._connections,
+            self._trusting,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.desk.load()
@@ -241,9 +261,7 @@ class Node:
         served: ServedSystems,
     ) -> None:
         listen, listeners, tls = self._settings.listen, self._listeners, faces_tls(self._settings)
-        stranger = self._turned_away.stranger
-        tls_of_nodes = telling(nodes_tls(self._settings), lambda: stranger("nodes", "tls"))
-        await listeners.listen("nodes", nodes, listen.nodes, tls_of_nodes)
+        await listeners.listen("nodes", nodes, listen.nodes, self._tls.server)
         await listeners.listen("native", native, listen.native, tls)
         tls_of_axis = faces_tls(self._settings)
         served.show_certificates(tls_of_axis)

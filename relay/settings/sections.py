@@ -158,8 +158,23 @@ class KeysSection(Section):
 
 
 class TrustSection(Section):
+    """Files of CA certificates. A role without a list of its own has the roots."""
+
     roots: tuple[File, ...] = Field(min_length=1)
     intermediates: tuple[File, ...] = ()
+    agency: tuple[File, ...] = ()
+    gateway: tuple[File, ...] = ()
+    node: tuple[File, ...] = ()
+    timestamp: tuple[File, ...] = ()
+    official: tuple[File, ...] = ()
+    look_every: Span = timedelta(seconds=10)
+    """How often the files are looked at, and open connections judged again."""
+    issuers_without_branch: Literal["accept", "refuse"] = "accept"
+    """Whether a CA that names no branch may certify any node and agency."""
+
+    def files(self) -> tuple[Path, ...]:
+        lists = (self.agency, self.gateway, self.node, self.timestamp, self.official)
+        return (*self.roots, *self.intermediates, *(one for each in lists for one in each))
 
 
 class NeighbourSection(Section):

@@ -79,7 +79,7 @@ def check_issuer_key(key: object) -> None:
         isinstance(key, ec.EllipticCurvePublicKey)
         and isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1)
     ):
-        raise SignatureError(Fault.WEAK_KEY, f"a {_kind(key)} key may not issue certificates")
+        raise SignatureError(Fault.WEAK_KEY, f"a {_kind(key)} key may not be in this certificate")
 
 
 def _check_rsa(key: rsa.RSAPublicKey) -> None:

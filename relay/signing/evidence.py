@@ -10,6 +10,7 @@ A document is read only after its signature was proven, so a stranger's bytes ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from relay.errors import SignatureError
@@ -17,7 +18,7 @@ from relay.model import NodeId, Receipt, Signed, TransferHeader, digest_of
 from relay.signing.certificates import Identity, Purpose
 from relay.signing.faults import Fault
 from relay.signing.keys import Signer
-from relay.signing.trust import TrustStore
+from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import prove
 from relay.signing.xades import DocumentName, build
 from relay.wire.branch import Branch, read_branch, write_branch
@@ -25,6 +26,8 @@ from relay.wire.carry import Manifest, read_carry, write_carry
 from relay.wire.receipt import read_receipt, write_receipt
 from relay.wire.transfer import read_transfer, write_transfer
 
+Bound = Callable[[Path], None]
+"""Raises SignatureError where a node's certificate is by an issuer of another branch (binding.py)."""
 _ROLE = "node"
 _ROLES = {_ROLE: Purpose.SIGN}
 
@@ -36,10 +39,14 @@ def sign_transfer(header: TransferHeader, signer: Signer, at: datetime) -> Signe
 
 
 def verify_transfer(
-    signed: Signed, trust: TrustStore, at: datetime | None, neighbour: NodeId
+    signed: Signed,
+    trust: TrustStore,
+    at: datetime | None,
+    neighbour: NodeId,
+    bound: Bound | None = None,
 ) -> TransferHeader:
     """The header, proven to be of the neighbour the connection belongs to."""
-    identity = _prove(signed, DocumentName.TRANSFER, trust, at)
+    identity = _prove(signed, DocumentName.TRANSFER, trust, at, bound)
     _require_node(identity, neighbour, "the connection is of")
     header = read_transfer(signed.document)
     _require_node(identity, header.sent_by, "the transfer is sent by")
@@ -52,9 +59,11 @@ def sign_receipt(receipt: Receipt, signer: Signer, at: datetime) -> Signed:
     return _sign(write_receipt(receipt), DocumentName.RECEIPT, signer, at)
 
 
-def verify_receipt(signed: Signed, trust: TrustStore, at: datetime | None) -> Receipt:
+def verify_receipt(
+    signed: Signed, trust: TrustStore, at: datetime | None, bound: Bound | None = None
+) -> Receipt:
     """The receipt, proven to be its issuer's. `at` None judges certificates at the claimed time."""
-    identity = _prove(signed, DocumentName.RECEIPT, trust, at)
+    identity = _prove(signed, DocumentName.RECEIPT, trust, at, bound)
     receipt = read_receipt(signed.document)
     _require_node(identity, receipt.issuer, "the receipt is issued by")
     return receipt
@@ -66,12 +75,14 @@ def sign_carry(manifest: Manifest, signer: Signer, at: datetime) -> Signed:
     return _sign(write_carry(manifest), DocumentName.CARRY, signer, at)
 
 
-def verify_carry(signed: Signed, trust: TrustStore, at: datetime | None) -> Manifest:
+def verify_carry(
+    signed: Signed, trust: TrustStore, at: datetime | None, bound: Bound | None = None
+) -> Manifest:
     """The manifest, proven to be of the node it says; who that is to be is for the caller.
 
     It stands for the handshake of a connection, so `at` is now, as it is there.
     """
-    identity = _prove(signed, DocumentName.CARRY, trust, at)
+    identity = _prove(signed, DocumentName.CARRY, trust, at, bound)
     manifest = read_carry(signed.document)
     _require_node(identity, manifest.sent_by, "the carry file is written by")
     return manifest
@@ -83,9 +94,11 @@ def sign_branch(branch: Branch, signer: Signer, at: datetime) -> Signed:
     return _sign(write_branch(branch), DocumentName.DIRECTORY, signer, at)
 
 
-def verify_branch(signed: Signed, trust: TrustStore, at: datetime | None) -> Branch:
+def verify_branch(
+    signed: Signed, trust: TrustStore, at: datetime | None, bound: Bound | None = None
+) -> Branch:
     """The directory, proven to be of the node that it says; what that may speak of is for the caller."""
-    identity = _prove(signed, DocumentName.DIRECTORY, trust, at)
+    identity = _prove(signed, DocumentName.DIRECTORY, trust, at, bound)
     branch = read_branch(signed.document)
     _require_node(identity, branch.issuer, "the directory is issued by")
     return branch
@@ -95,9 +108,14 @@ def _sign(document: bytes, name: DocumentName, signer: Signer, at: datetime) -> 
     return Signed(document, build(name, digest_of(document), _ROLE, signer, at))
 
 
-def _prove(signed: Signed, name: DocumentName, trust: TrustStore, at: datetime | None) -> Identity:
+def _prove(
+    signed: Signed, name: DocumentName, trust: TrustStore, at: datetime | None, bound: Bound | None
+) -> Identity:
     digest = digest_of(signed.document)
-    return prove(signed.signature, name, digest, trust, at=at, roles=_ROLES).leaf.identity
+    path = prove(signed.signature, name, digest, trust, at=at, roles=_ROLES).path
+    if bound is not None:
+        bound(path)
+    return path.leaf.identity
 
 
 def _require_node(identity: Identity, node: NodeId, what: str) -> None:

@@ -24,6 +24,7 @@ from relay.model import (
     Signed,
     TransferHeader,
 )
+from relay.signing.binding import Binding
 from relay.signing.evidence import (
     sign_branch,
     sign_carry,
@@ -37,7 +38,7 @@ from relay.signing.evidence import (
 from relay.signing.faults import Fault
 from relay.signing.keys import Signer
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
-from relay.signing.trust import TrustStore
+from relay.signing.trust import Path, TrustStore
 from relay.wire.branch import Branch
 from relay.wire.carry import Manifest
 
@@ -54,6 +55,8 @@ class NodeNotary:
     seals_at_once: bool = True
     gateway: Signer | None = None
     """Seals what enters over a bridge."""
+    binding: Binding | None = None
+    """Which branch an issuer may certify, and whose certificate is whose; None: nobody says."""
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
         """With the agency's key where it is here, else with the node's own."""
@@ -75,7 +78,7 @@ class NodeNotary:
         proven = verify_seal(signature, digest, self.trust, at)
         if proven.kind is not SealKind.AGENCY_SUPPLIED:
             raise SignatureError(Fault.WRONG_KIND, f"a supplied seal is not of kind {proven.kind}")
-        require_sealed_by(proven, sender, self.aliases(sender))
+        self._require_agency(proven, sender)
         return Seal(proven.kind, signature)
 
     def check_carried_seal(
@@ -88,32 +91,45 @@ class NodeNotary:
 
     def _require_bound(self, proven: ProvenSeal, sender: AgencyCode, origin: NodeId) -> None:
         if proven.kind in (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED):
-            require_sealed_by(proven, sender, self.aliases(sender))
-        elif proven.node != origin:
+            self._require_agency(proven, sender)
+            return
+        if proven.node != origin:
             raise SignatureError(
                 Fault.WRONG_NODE, f"sealed by node {proven.node}, but the origin is {origin}"
             )
+        self._require_node(proven.path)
+
+    def _require_agency(self, proven: ProvenSeal, sender: AgencyCode) -> None:
+        binding = self.binding
+        bound = frozenset() if binding is None else binding.certificates_of(sender)
+        require_sealed_by(proven, sender, self.aliases(sender), bound)
+        if binding is not None:
+            binding.require_agency(proven.path, sender)
+
+    def _require_node(self, path: Path) -> None:
+        if self.binding is not None:
+            self.binding.require_node(path)
 
     def sign_transfer(self, header: TransferHeader, at: datetime) -> Signed:
         return sign_transfer(header, self.signer, at)
 
     def check_transfer(self, signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader:
-        return verify_transfer(signed, self.trust, None, neighbour)
+        return verify_transfer(signed, self.trust, None, neighbour, self._require_node)
 
     def sign_receipt(self, receipt: Receipt, at: datetime) -> Signed:
         return sign_receipt(receipt, self.signer, at)
 
     def check_receipt(self, signed: Signed) -> Receipt:
-        return verify_receipt(signed, self.trust, None)
+        return verify_receipt(signed, self.trust, None, self._require_node)
 
     def sign_carry(self, manifest: Manifest, at: datetime) -> Signed:
         return sign_carry(manifest, self.signer, at)
 
     def check_carry(self, signed: Signed, at: datetime) -> Manifest:
-        return verify_carry(signed, self.trust, at)
+        return verify_carry(signed, self.trust, at, self._require_node)
 
     def sign_branch(self, branch: Branch, at: datetime) -> Signed:
         return sign_branch(branch, self.signer, at)
 
     def check_branch(self, signed: Signed) -> Branch:
-        return verify_branch(signed, self.trust, None)
+        return verify_branch(signed, self.trust, None, self._require_node)

@@ -6,11 +6,13 @@ Raises:  PkiError (a SettingsError with the kind of trouble and a hint).
 
     DIR/root/root.pem              the anchor that everyone trusts
     DIR/branches/BRANCH/ca.pem     its issuing CA; a branch is a free label: central, tinh-h01
+    DIR/branches/BRANCH/ca-g2.pem  the second generation beside it, likewise any further
     DIR/nodes/ID/tls.pem           certificate and issuing CA in one file, likewise below
     DIR/nodes/ID/sign.pem
     DIR/nodes/ID/log.pem
     DIR/agencies/CODE.pem
     DIR/gateways/ID.pem
+    DIR/officials/LABEL.pem
 
 Beside each `NAME.pem` lies `NAME.key.pem`, PKCS#8 without a password, mode 0600. Nothing is written
 over, and a command that refuses has changed nothing. certs/README.md has the profiles in clauses.
@@ -42,9 +44,11 @@ __all__ = [
     "issue_branch",
     "issue_gateway",
     "issue_node",
+    "issue_official",
 ]
 
 DAYS_LIMIT: Final = 36_525
+GENERATION_LIMIT: Final = 9
 
 
 def init(directory: Path, *, name: str, key: KeyType, now: datetime, days: int) -> Path:
@@ -58,14 +62,27 @@ def init(directory: Path, *, name: str, key: KeyType, now: datetime, days: int) 
     return _store(directory, [Issued(path, (certificate,), root_key)])[0]
 
 
-def issue_branch(directory: Path, branch: str, *, key: KeyType, now: datetime, days: int) -> Path:
-    """Make the issuing CA of a branch, under the root."""
-    path = _branch_path(directory, branch)
+def issue_branch(
+    directory: Path,
+    branch: str,
+    *,
+    key: KeyType,
+    now: datetime,
+    days: int,
+    nodes: Sequence[str] = (),
+    generation: int = 1,
+) -> Path:
+    """Make an issuing CA of a branch, under the root. It certifies what lies below `nodes`; anyone, where
+    none is named. Generations stand side by side: what an older one issued stays valid."""
+    path = _branch_path(directory, branch, generation)
     pki_files.check_free([path])
     maker = f"relay pki init {directory} --name NAME"
     root = _issuer(directory / "root" / "root.pem", now, maker, issuers_below=1)
     branch_key = pki_profiles.generate(key)
-    certificate = pki_profiles.issuing(branch, branch_key, root, _span(now, days, root))
+    name = branch if generation == 1 else f"{branch} G{generation}"
+    uris = tuple(f"urn:truc-relay:branch:{pki_names.label(node, 'node')}" for node in nodes)
+    span = _span(now, days, root)
+    certificate = pki_profiles.issuing(name, branch_key, root, span, uris)
     return _store(directory, [Issued(path, (certificate,), branch_key)])[0]
 
 
@@ -145,6 +162,24 @@ def issue_gateway(
     return _one(directory, path, profile, branch, key, now, days)
 
 
+def issue_official(
+    directory: Path,
+    label: str,
+    branch: str,
+    *,
+    key: KeyType,
+    name: str = "",
+    now: datetime,
+    days: int,
+) -> Path:
+    """Make an official's certificate, filed under `label`. As in the field it names nobody of the relay."""
+    path = directory / "officials" / f"{pki_names.label(label, 'official')}.pem"
+    shown = pki_names.organisation(name, "name") if name else label
+    return _one(
+        directory, path, Profile("Official", shown, (), vouches=True), branch, key, now, days
+    )
+
+
 def _one(
     directory: Path,
     path: Path,
@@ -176,12 +211,17 @@ def _store(directory: Path, issued: Sequence[Issued]) -> list[Path]:
 # ---------------------------------------------------------------- issuers and validity
 
 
-def _branch_path(directory: Path, branch: str) -> Path:
-    return directory / "branches" / pki_names.label(branch, "branch") / "ca.pem"
+def _branch_path(directory: Path, branch: str, generation: int = 1) -> Path:
+    if not 1 <= generation <= GENERATION_LIMIT:
+        raise PkiError(Trouble.USAGE, f"generation {generation}, limit 1 to {GENERATION_LIMIT}")
+    name = "ca.pem" if generation == 1 else f"ca-g{generation}.pem"
+    return directory / "branches" / pki_names.label(branch, "branch") / name
 
 
 def _branch_issuer(directory: Path, branch: str, now: datetime) -> Issuer:
-    path = _branch_path(directory, branch)
+    """The newest generation there is."""
+    paths = [_branch_path(directory, branch, one) for one in range(1, GENERATION_LIMIT + 1)]
+    path = next((one for one in reversed(paths) if one.exists()), paths[0])
     return _issuer(path, now, f"relay pki issue branch {directory} {branch}")
 
 

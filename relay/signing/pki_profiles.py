@@ -75,22 +75,24 @@ def root(organisation: str, key: IssuerKey, span: Span) -> x509.Certificate:
     return _authority(subject, key, subject, key, ROOT_PATH_LENGTH, span)
 
 
-def issuing(branch: str, key: IssuerKey, issuer: Issuer, span: Span) -> x509.Certificate:
-    """Clause 3: issues the end entities of a branch."""
-    subject = _name(_organisation(issuer), "Development issuing CA", branch)
+def issuing(
+    name: str, key: IssuerKey, issuer: Issuer, span: Span, uris: tuple[str, ...] = ()
+) -> x509.Certificate:
+    """Clause 3: issues the end entities of a branch; `uris` say of which nodes' branches."""
+    subject = _name(_organisation(issuer), "Development issuing CA", name)
     above = issuer.certificate.subject
-    return _authority(subject, key, above, issuer.key, ISSUING_PATH_LENGTH, span)
+    return _authority(subject, key, above, issuer.key, ISSUING_PATH_LENGTH, span, uris)
 
 
 def end_entity(profile: Profile, key: PrivateKey, issuer: Issuer, span: Span) -> x509.Certificate:
     """Clauses 4 to 8: everything below an issuing CA."""
     subject = _name(_organisation(issuer), profile.role, profile.common_name)
     builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
-    builder = (
-        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
-        .add_extension(_usage(signs=True, vouches=profile.vouches), critical=True)
-        .add_extension(_names(profile), critical=False)
-    )
+    builder = builder.add_extension(
+        x509.BasicConstraints(ca=False, path_length=None), critical=False
+    ).add_extension(_usage(signs=True, vouches=profile.vouches), critical=True)
+    if names := _names(profile):
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if profile.tls:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -104,13 +106,17 @@ def _authority(
     signing_key: IssuerKey,
     path_length: int,
     span: Span,
+    uris: tuple[str, ...] = (),
 ) -> x509.Certificate:
-    return (
+    builder = (
         _builder(subject, above, key, signing_key, span)
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(_usage(issues=True), critical=True)
-        .sign(signing_key, SHA256())
     )
+    if uris:
+        names = x509.SubjectAlternativeName(map(x509.UniformResourceIdentifier, uris))
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(signing_key, SHA256())
 
 
 def _builder(
@@ -147,11 +153,11 @@ def _usage(*, issues: bool = False, signs: bool = False, vouches: bool = False) 
     )
 
 
-def _names(profile: Profile) -> x509.SubjectAlternativeName:
+def _names(profile: Profile) -> list[x509.GeneralName]:
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in profile.uris]
     names += [x509.DNSName(host) for host in profile.dns]
     names += [x509.IPAddress(address) for address in profile.ips]
-    return x509.SubjectAlternativeName(names)
+    return names
 
 
 def _name(organisation: str, role: str, common_name: str) -> x509.Name:

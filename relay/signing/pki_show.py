@@ -28,6 +28,7 @@ from relay.signing.certificates import (
 )
 from relay.signing.pki_files import KEY_SUFFIX
 from relay.signing.pki_words import PkiError, Trouble
+from relay.signing.profiles import branches_of
 from relay.signing.trust import certificates_of
 
 
@@ -35,8 +36,8 @@ from relay.signing.trust import certificates_of
 class CertificateView:
     """One certificate as it says of itself.
 
-    `profile` is root, issuing, tls, sign, log, agency, gateway, or other where it keeps none of
-    them. `speaks_for` is the node id or the agency codes. `vkey` is the C2SP verifier key of a log
+    `profile` is root, issuing, tls, sign, log, agency, gateway, official, timestamp, ocsp, or other where
+    it keeps none of them. `speaks_for` is the node id, the agency codes, or an issuing CA's branches. `vkey` is the C2SP verifier key of a log
     certificate, empty for the others.
     """
 
@@ -86,7 +87,7 @@ def _view(path: Path, certificate: x509.Certificate, der: bytes) -> CertificateV
     return CertificateView(
         file=path,
         profile=_profile(certificate, identity),
-        speaks_for=_speaks_for(identity),
+        speaks_for=_speaks_for(certificate, identity),
         subject=certificate.subject.rfc4514_string(),
         issuer=certificate.issuer.rfc4514_string(),
         serial=f"{certificate.serial_number:x}",
@@ -118,9 +119,12 @@ def _profile(certificate: x509.Certificate, identity: Identity | None) -> str:
     return "root" if certificate.subject == certificate.issuer else "issuing"
 
 
-def _speaks_for(identity: Identity | None) -> tuple[str, ...]:
+def _speaks_for(certificate: x509.Certificate, identity: Identity | None) -> tuple[str, ...]:
     if identity is None:
-        return ()
+        try:
+            return tuple(sorted(branches_of(certificate)))
+        except SignatureError:
+            return ()
     return (identity.node,) if identity.node else tuple(sorted(identity.agencies))
 
 

@@ -8,7 +8,7 @@ Raises:  SignatureError.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from relay.errors import SignatureError
@@ -16,7 +16,7 @@ from relay.model import AgencyCode, Digest, NodeId, Seal, SealKind
 from relay.signing.certificates import Identity, Purpose
 from relay.signing.faults import Fault
 from relay.signing.keys import Signer
-from relay.signing.trust import TrustStore
+from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import prove
 from relay.signing.xades import DocumentName, build
 
@@ -32,16 +32,24 @@ _ROLES = {
 class ProvenSeal:
     """Made only by verify_seal: the bytes of that digest were sealed by this certificate's holder.
 
-    `agencies` is empty but for the agency kinds, `node` None for them. `signed_at` is the signer's
-    own claim.
+    `agencies` are those that the certificate names: none for the seals of nodes and gateways, nor
+    where it names nobody and only a directory can say whose it is. `node` is None for the agency kinds.
+    `signed_at` is the signer's own claim.
     """
 
     kind: SealKind
     agencies: frozenset[AgencyCode]
     node: NodeId | None
     signed_at: datetime
-    certificate_sha256: Digest
-    subject: str
+    path: Path = field(repr=False)
+
+    @property
+    def certificate_sha256(self) -> Digest:
+        return self.path.leaf.sha256
+
+    @property
+    def subject(self) -> str:
+        return self.path.leaf.subject
 
 
 def make_seal(digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
@@ -69,20 +77,25 @@ def verify_seal(
         agencies=identity.agencies,
         node=identity.node,
         signed_at=proof.signed_at,
-        certificate_sha256=proof.leaf.sha256,
-        subject=proof.leaf.subject,
+        path=proof.path,
     )
 
 
-def require_sealed_by(proven: ProvenSeal, sender: AgencyCode, aliases: Collection[str]) -> None:
-    """Raise if an agency's seal names neither the sender nor one of its other codes.
+def require_sealed_by(
+    proven: ProvenSeal,
+    sender: AgencyCode,
+    aliases: Collection[str],
+    bound: Collection[Digest] = (),
+) -> None:
+    """Raise if an agency's seal names neither the sender nor one of its other codes, and is not by one of
+    the certificates (`bound`) that the directory binds to the sender.
 
     The seals of nodes and gateways vouch for no agency, so there is nothing to compare.
     """
     if proven.kind not in (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED):
         return
-    if sender not in proven.agencies and proven.agencies.isdisjoint(aliases):
-        raise SignatureError(
-            Fault.WRONG_AGENCY,
-            f"sealed for {', '.join(sorted(proven.agencies))[:120]}, sent by {sender}",
-        )
+    if sender in proven.agencies or not proven.agencies.isdisjoint(aliases):
+        return
+    if proven.certificate_sha256 not in bound:
+        named = ", ".join(sorted(proven.agencies))[:120] or "no agency that it names"
+        raise SignatureError(Fault.WRONG_AGENCY, f"sealed for {named}, sent by {sender}")

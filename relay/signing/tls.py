@@ -5,33 +5,62 @@ Trusts:  the roots it is given; no system trust store takes part.
 Raises:  SettingsError for files that do not serve; SignatureError (wrong-purpose, bad-certificate)
          for a peer's certificate.
 
-OpenSSL proves that a peer's certificate leads to a root; peer_node says which node it is, and refuses
-the same authority's certificates for anything but TLS.
+OpenSSL proves in the handshake that a peer's certificate leads to a root. That keeps strangers out; what
+counts is NodePeers, which judges the whole chain again, by the rules for every other signature of a node.
+A context cannot forget a root, so one that is to follow a change hands each new connection to another.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from relay.errors import SettingsError, SignatureError
 from relay.model import NodeId
-from relay.signing.certificates import Purpose, read_leaf, require_purpose
+from relay.signing.binding import Binding
+from relay.signing.certificates import Purpose, read_chain, read_leaf, require_purpose
 from relay.signing.faults import Fault
 from relay.signing.keys import read_key_file
-from relay.signing.trust import certificates_of
+from relay.signing.trust import Anchors, Role, TrustStore, certificates_of
+from relay.signing.trust.anchors import der_of
+
+Roots = Path | Anchors
+"""A file of roots, or the anchors of which those for nodes count."""
+CHAIN_LIMIT = 8
+"""Certificates of a handshake that are looked at."""
 
 
-def server_context(certificate: Path, key: Path, roots: Path) -> ssl.SSLContext:
-    """The inside: TLS 1.3 only, and only for clients with a certificate under `roots`."""
+class FollowingContext(ssl.SSLContext):
+    """Stands for the context that `now` is: each new connection begins under that one."""
+
+    now: ssl.SSLContext
+
+    def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
+        return self.now.wrap_bio(*arguments, **named)
+
+
+def following(make: Callable[[], ssl.SSLContext], protocol: int) -> FollowingContext:
+    """A context whose `now` was made; whoever changes what it is made of sets it anew."""
+    context = FollowingContext(protocol)
+    context.now = make()
+    return context
+
+
+def server_context(certificate: Path, key: Path, roots: Roots) -> ssl.SSLContext:
+    """The inside: TLS 1.3 only, and only for clients with a certificate under `roots`. A session is never
+    taken up again, for its certificate would not be judged again."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = 0
     _mutual(context, certificate, key, roots)
     return context
 
 
 def client_context(
-    certificate: Path, key: Path, roots: Path, *, check_hostname: bool = True
+    certificate: Path, key: Path, roots: Roots, *, check_hostname: bool = True
 ) -> ssl.SSLContext:
     """The inside, from the other end. Without host names, peer_node alone tells who answers."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -89,12 +118,46 @@ def peer_node(certificate_der: bytes) -> NodeId:
     return leaf.identity.node
 
 
-def _mutual(context: ssl.SSLContext, certificate: Path, key: Path, roots: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class NodePeers:
+    """Which node the chain of a handshake is of, judged as of now."""
+
+    trust: TrustStore
+    now: Callable[[], datetime]
+    binding: Binding | None = None
+
+    def __call__(self, chain: Sequence[bytes]) -> NodeId:
+        """Raises SignatureError."""
+        path = self.trust.path(read_chain(chain[:CHAIN_LIMIT]), self.now(), Purpose.TLS)
+        if self.binding is not None:
+            self.binding.require_node(path)
+        node = path.leaf.identity.node
+        if node is None:
+            raise SignatureError(Fault.WRONG_NODE, "the certificate names no node")
+        return node
+
+
+def _mutual(context: ssl.SSLContext, certificate: Path, key: Path, roots: Roots) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     _load_own(context, certificate, key)
-    _load_roots(context, roots)
+    if isinstance(roots, Anchors):
+        _load_anchors(context, roots)
+    else:
+        _load_roots(context, roots)
+
+
+def _load_anchors(context: ssl.SSLContext, anchors: Anchors) -> None:
+    """Intermediates only help, so none of them may be one that OpenSSL would take for a root."""
+    pinned = anchors.of(Role.NODE)
+    helping = [one for one in anchors.intermediates if one.issuer != one.subject]
+    if any(one.issuer != one.subject for one in pinned):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cadata=b"".join(map(der_of, (*pinned, *helping))))
+    except ssl.SSLError as error:
+        raise SettingsError([f"TLS roots: {error.reason or 'unreadable'}"]) from None
 
 
 def _load_own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

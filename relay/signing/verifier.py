@@ -22,7 +22,7 @@ from relay.signing import algorithms
 from relay.signing.certificates import Chain, Leaf, Purpose, public_key, read_chain, require_purpose
 from relay.signing.faults import Fault
 from relay.signing.shape import Parts, read_parts
-from relay.signing.trust import TrustStore
+from relay.signing.trust import Path, TrustStore
 from relay.signing.xades import DocumentName
 
 _CERTIFICATE = re.compile("<ds:X509Certificate>([^<]+)</ds:X509Certificate>")
@@ -33,9 +33,13 @@ class Proof:
     """Made only by prove(): this leaf, valid for this role, signed the document."""
 
     role: str
-    leaf: Leaf
+    path: Path
     signed_at: datetime
     """As the signer claims, in whole seconds; no third party vouches for it."""
+
+    @property
+    def leaf(self) -> Leaf:
+        return self.path.leaf
 
 
 def prove(
@@ -78,9 +82,9 @@ def prove(
     # 8. Its key made the signature value.
     _check_value(parts, chain)
     # 9. A path of valid certificates leads to a root.
-    leaf = trust.judge(chain, signed_at if at is None else at, purpose)
+    path = trust.path(chain, signed_at if at is None else at, purpose)
     # 10. Whom the leaf speaks for is for the caller to compare with what the document says.
-    return Proof(parts.role, leaf, signed_at)
+    return Proof(parts.role, path, signed_at)
 
 
 def _purpose(role: str, name: DocumentName, roles: Mapping[str, Purpose]) -> Purpose:

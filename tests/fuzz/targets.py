@@ -247,7 +247,6 @@ def _parts(originals: Originals) -> Try:
         parts.several([one, one]),
         parts.preamble(signed_header, seal.signature, None),
     ]
-    runner = asyncio.Runner()
 
     def attempt(m: Mutator) -> str:
         content = spoilt(m, m.random.choice(good), m.random.choice(good), BYTES)
@@ -255,7 +254,7 @@ def _parts(originals: Originals) -> Try:
         if m.random.random() < 0.1:
             kind = spoilt(m, kind.encode(), kind.encode(), BYTES).decode("latin-1")
         try:
-            pieces = runner.run(_read_parts(content, kind))
+            pieces = asyncio.run(_read_parts(content, kind))
         except (WireError, TransportError) as error:
             return type(error).__name__
         _require_in_order(content, pieces)

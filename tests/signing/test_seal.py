@@ -36,13 +36,20 @@ def test_an_agency_seal_proves_its_agencies(make_pki: Any, now: datetime, kind: 
     agency = pki.agency("H01.151", "000.00.15.H01")
     seal = make_seal(DIGEST, SealKind.AGENCY, agency.signer, now)
 
-    assert verify_seal(seal.signature, DIGEST, pki.trust, now) == ProvenSeal(
+    proven = verify_seal(seal.signature, DIGEST, pki.trust, now)
+
+    assert proven == ProvenSeal(
         kind=SealKind.AGENCY,
         agencies=frozenset({AgencyCode("H01.151"), AgencyCode("000.00.15.H01")}),
         node=None,
         signed_at=now.replace(microsecond=0),
-        certificate_sha256=digest_of(agency.der),
-        subject="CN=Leaf",
+        path=proven.path,
+    )
+    assert proven.certificate_sha256 == digest_of(agency.der)
+    assert proven.subject == "CN=Leaf"
+    assert (proven.path.issuers, proven.path.anchor) == (
+        (pki.issuing.certificate,),
+        pki.root.certificate,
     )
 
 

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from relay.errors import SettingsError, SignatureError
-from relay.signing import trust as trust_module
 from relay.signing.certificates import Chain, Purpose, read_chain
 from relay.signing.trust import TrustStore
+from relay.signing.trust import store as store_module
 
 
 def _chain(*entities: Any) -> Chain:
@@ -129,13 +129,13 @@ def test_an_expired_issuer_may_have_a_renewed_twin(pki: Any, certify: Any, now: 
 
 def test_memory_is_bounded(pki: Any, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     """More signers than there is room for push the oldest verdict out."""
-    monkeypatch.setattr(trust_module, "CACHE_LIMIT", 2)
+    monkeypatch.setattr(store_module, "CACHE_LIMIT", 2)
     store = TrustStore([pki.root.pem])
 
     for _ in range(4):
         store.judge(_chain(pki.node("tw"), pki.issuing), now, Purpose.SIGN)
 
-    assert len(store._windows) == 2
+    assert len(store._book.paths) == 2
 
 
 def test_an_authority_within_its_path_length(pki: Any, now: datetime) -> None:
@@ -144,7 +144,7 @@ def test_an_authority_within_its_path_length(pki: Any, now: datetime) -> None:
     lower = pki.issue(issuer=middle, label="Lower", ca=True)
     leaf = pki.node("tw", issuer=lower)
 
-    assert _reason(pki.trust, _chain(leaf, lower, middle), now) == "untrusted"
+    assert _reason(pki.trust, _chain(leaf, lower, middle), now) == "path-too-long"
 
 
 def test_two_authorities_pass_where_allowed(pki: Any, now: datetime) -> None:
@@ -157,7 +157,7 @@ def test_two_authorities_pass_where_allowed(pki: Any, now: datetime) -> None:
 
     store.judge(_chain(pki.node("tw", issuer=two), two, one), now, Purpose.SIGN)
     deep = _chain(pki.node("tw", issuer=three), three, two, one)
-    assert _reason(store, deep, now) == "untrusted"
+    assert _reason(store, deep, now) == "path-too-long"
 
 
 def _weak_issuers(pki: Any) -> Sequence[Any]:
@@ -180,7 +180,7 @@ def test_certificates_signed_with_sha1_lead_nowhere(pki: Any, now: datetime) -> 
     """Only SHA-2 signatures count on certificates, too."""
     leaf = pki.node("tw", hash_algorithm=hashes.SHA224())
 
-    assert _reason(pki.trust, _chain(leaf, pki.issuing), now) == "untrusted"
+    assert _reason(pki.trust, _chain(leaf, pki.issuing), now) == "algorithm"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.systems import SystemsDesk
+from relay.delivery.operators.trusting import TrustDoor
 from relay.delivery.ports import (
     Inbox,
     Intake,
@@ -52,6 +53,7 @@ from relay.transport.native import (
 )
 from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
+from relay.transport.native import trust as trust_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
@@ -94,6 +96,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/systems", systems.listing, Who.OPERATOR),
     Route("POST", "/v1/systems/rotate", systems.rotate, Who.OPERATOR),
     Route("POST", "/v1/systems/revoke", systems.revoke, Who.OPERATOR),
+    Route("GET", "/v1/trust", trust_face.show, Who.OPERATOR),
+    Route("POST", "/v1/trust/reload", trust_face.reload, Who.OPERATOR),
     Route("POST", "/v1/carry", carry.take, Who.OPERATOR),
     Route("POST", "/v1/carry/{neighbour}", carry.export, Who.OPERATOR),
     Route("GET", "/v1/directory", directory_face.listing),
@@ -133,6 +137,7 @@ def native_app(
     refusals: Refusals = UNNOTED,
     directory: DirectoryDoor | None = None,
     obliged: Obligations | None = None,
+    trust: TrustDoor | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -160,6 +165,7 @@ def native_app(
         refusals=refusals,
         directory=directory,
         obligations=obliged,
+        trust=trust,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -18,6 +18,7 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.systems import SystemsDesk
+from relay.delivery.operators.trusting import TrustDoor
 from relay.delivery.ports import (
     Caller,
     Inbox,
@@ -65,6 +66,7 @@ class Inside:
     gate: Gate = OPEN
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None
+    trust: TrustDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

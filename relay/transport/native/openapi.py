@@ -34,6 +34,7 @@ from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
+from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
 
 _TITLES = {
     400: "The request is malformed",
@@ -77,6 +78,7 @@ def document() -> Json:
                 **OPERATING_SCHEMAS,
                 **RECOVERY_SCHEMAS,
                 **SYSTEM_SCHEMAS,
+                **TRUST_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
             },
             "responses": {
@@ -137,6 +139,7 @@ def _paths() -> Json:
             "parameters": [in_path("id", TEXT)],
         },
         **system_paths(),
+        **trust_paths(),
         **carry_paths(),
         "/v1/openapi.json": {
             "get": open_to_all(

@@ -44,6 +44,7 @@ from relay.model import NodeId, Payload, Signed, TransferId
 from relay.transport.intake_stream import hold_little
 from relay.transport.nodes import parts
 from relay.transport.nodes.certificate import shown_certificate
+from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.moving import PIECE_BYTES, Patience, make_socket
 from relay.transport.nodes.server import (
     AHEAD_BYTES,
@@ -77,7 +78,7 @@ class NodesClient:
     urls: Mapping[NodeId, str]
     tls: ssl.SSLContext
     store: PayloadStore
-    identify: Callable[[bytes], NodeId]
+    connections: Connections
     at_once: int
     answer_within: timedelta
     seen: Callable[[datetime], None] = lambda _: None
@@ -273,7 +274,7 @@ class NodesClient:
         if session is None or session.closed:
             session = self._sessions[neighbour] = ClientSession(
                 connector=TCPConnector(
-                    ssl=_PeerIs(neighbour, self.identify, self._certificates),
+                    ssl=_PeerIs(neighbour, self.connections, self._certificates),
                     limit=self.at_once + 2,
                     keepalive_timeout=600.0,
                     socket_factory=make_socket,
@@ -305,30 +306,29 @@ class _PeerIs(aiohttp.Fingerprint):
     def __init__(
         self,
         neighbour: NodeId,
-        identify: Callable[[bytes], NodeId],
+        connections: Connections,
         shown: dict[NodeId, PeerCertificate],
     ) -> None:
         super().__init__(bytes(32))
         self._shown = shown
         self._neighbour = neighbour
-        self._identify = identify
+        self._connections = connections
 
     def check(self, transport: asyncio.Transport) -> None:
         hold_little(transport)
         tls = transport.get_extra_info("ssl_object")
-        certificate = None if tls is None else tls.getpeercert(binary_form=True)
         if tls is not None and (told := shown_certificate(tls.getpeercert())) is not None:
             self._shown[self._neighbour] = told
-        node = "nobody" if certificate is None else self._named(certificate)
+        node = self._named(transport)
         if node != self._neighbour:
             raise aiohttp.ServerFingerprintMismatch(
                 self._neighbour.encode(), node.encode(), *transport.get_extra_info("peername")[:2]
             )
 
-    def _named(self, certificate: bytes) -> str:
+    def _named(self, transport: asyncio.Transport) -> str:
         try:
-            return self._identify(certificate)
-        except SignatureError as error:
+            return self._connections.node(transport)
+        except (AccessError, SignatureError) as error:
             return str(error)
 
 

@@ -1,7 +1,7 @@
 """Who speaks to us between nodes: the handshake proves a certificate, the configuration says whose count.
 
 Touches: the connection a request came on; the TLS context of the listener.
-Trusts:  the handshake, for the certificate's path to a root.
+Trusts:  Connections, for who is at the other end.
 Raises:  AccessError, SignatureError.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from functools import lru_cache
 
 from aiohttp import web
 
 from relay.errors import AccessError
 from relay.model import NodeId
+from relay.transport.nodes.connections import Connections
 
 NEIGHBOUR = web.RequestKey("neighbour", str)
 
@@ -26,25 +26,19 @@ class Door:
         self,
         node: NodeId,
         neighbours: frozenset[NodeId],
-        identify: Callable[[bytes], NodeId],
+        connections: Connections,
         contact: Callable[[NodeId], None],
     ) -> None:
         self._node = node
         self._neighbours = neighbours
-        self._identify = lru_cache(maxsize=1024)(identify)
-        """A certificate is read once, not with each request of its connection."""
+        self._connections = connections
         self._contact = contact
 
     def neighbour(self, request: web.BaseRequest) -> NodeId:
         known = request.get(NEIGHBOUR)
         if known is not None:
             return NodeId(known)
-        transport = request.transport
-        tls = None if transport is None else transport.get_extra_info("ssl_object")
-        certificate = None if tls is None else tls.getpeercert(binary_form=True)
-        if certificate is None:
-            raise AccessError("no client certificate")
-        node = self._identify(certificate)
+        node = self._connections.node(request.transport)
         if node not in self._neighbours:
             raise AccessError(f"node {node} is not a neighbour of {self._node}")
         request[NEIGHBOUR] = node

@@ -37,6 +37,7 @@ from relay.errors import (
 )
 from relay.model import NodeId, Signed, TransferId
 from relay.transport.intake_stream import while_moving
+from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.directory import DirectoryFace
 from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body
@@ -74,8 +75,7 @@ class NodeFace:
     contact: Callable[[NodeId], None]
     mint: Callable[[], str]
     """A new request id."""
-    identify: Callable[[bytes], NodeId]
-    """The node a TLS certificate (DER) is of; raises SignatureError."""
+    connections: Connections
     refusals: Refusals
     """Whom was refused without evidence: for the audit log."""
     pressure: Gate = OPEN
@@ -91,7 +91,7 @@ class NodeFace:
         return ["transfers", "receipts", "payloads-ahead", CAPABILITY, *more]
 
     def door(self) -> Door:
-        return Door(self.node, self.neighbours, self.identify, self.contact)
+        return Door(self.node, self.neighbours, self.connections, self.contact)
 
 
 def nodes_app(face: NodeFace, door: Door) -> web.Application:

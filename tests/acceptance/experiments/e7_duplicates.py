@@ -36,6 +36,7 @@ from relay.settings.reading import load
 from relay.signing.notary import NodeNotary
 from relay.signing.tls import client_context, peer_node
 from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.connections import Connections
 from tests.acceptance.experiments.city import CENTRAL, OTHER_COMMUNE, PROVINCE, City, founded
 from tests.acceptance.experiments.desks import insist
 from tests.acceptance.experiments.judging import judge
@@ -195,7 +196,8 @@ def _played(city: City, content: bytes) -> tuple[Signed, bytes, NodesClient]:
     )
     urls = {TO: f"https://127.0.0.1:{city.node(TO).nodes_port}"}
     wait = timedelta(seconds=30)
-    client = NodesClient(urls, tls, _Memory(), peer_node, CONNECTIONS, wait)  # type: ignore[arg-type]
+    connections = Connections(lambda chain: peer_node(chain[0]))
+    client = NodesClient(urls, tls, _Memory(), connections, CONNECTIONS, wait)  # type: ignore[arg-type]
     seal = notary.seal(header.digest, header.sender, now).signature
     return notary.sign_transfer(header, now), seal, client
 

@@ -48,6 +48,7 @@ from relay.signing.tls import client_context, peer_node
 from relay.signing.xades import DocumentName
 from relay.transport.nodes import parts
 from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.connections import Connections
 from relay.wire.transfer import write_transfer
 
 HERE = NodeId("tinh")
@@ -283,7 +284,7 @@ def _peer(network: Network, name: str, url: str) -> Peer:
         {HERE: url},
         tls,
         store,  # type: ignore[arg-type]
-        peer_node,
+        Connections(lambda chain: peer_node(chain[0])),
         4,
         timedelta(seconds=20),
     )

@@ -18,6 +18,7 @@ from relay.model import NodeId, TransferId
 from relay.signing import pki
 from relay.signing.tls import client_context, peer_node, server_context
 from relay.transport.nodes.client import NodesClient
+from relay.transport.nodes.connections import Connections
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HERE = NodeId("tinh")
@@ -138,7 +139,15 @@ async def _listener(network: Network, name: str) -> AsyncIterator[tuple[str, lis
 
 def _client(hub: Any, url: str, seen: Callable[[datetime], None] = lambda _: None) -> NodesClient:
     peer = hub.peers["xa"]
-    return NodesClient({HERE: url}, peer.tls, peer.store, peer_node, 2, timedelta(seconds=5), seen)
+    return NodesClient(
+        {HERE: url},
+        peer.tls,
+        peer.store,
+        Connections(lambda chain: peer_node(chain[0])),
+        2,
+        timedelta(seconds=5),
+        seen,
+    )
 
 
 async def test_nothing_is_sent_to_another_node_than_the_one_called(hub: Any) -> None:

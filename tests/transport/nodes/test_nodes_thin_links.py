@@ -32,7 +32,7 @@ def over(hub: Any, thin_link: Any) -> Callable[..., Any]:
                 {HERE: f"https://127.0.0.1:{thin.listening}"},
                 peer.tls,
                 peer.store,
-                peer.client.identify,
+                peer.client.connections,
                 4,
                 timedelta(seconds=answer_within),
             )

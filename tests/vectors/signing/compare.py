@@ -39,9 +39,14 @@ def accepted_by(verifier: Verifier, names: Iterable[str]) -> list[str]:
 
 
 def refused() -> list[str]:
-    """All but the heads of logs, which are no XML."""
+    """All that they may be asked."""
+    return comparable("refused")
+
+
+def comparable(part: str) -> list[str]:
+    """All but the heads of logs, which are no XML, and what is judged by the root of one role."""
     manifest: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
-    return [name for name, one in manifest["refused"].items() if one["entry"] != "head"]
+    return [name for name, one in manifest[part].items() if one["entry"] not in ("head", "pinned")]
 
 
 def vector(part: str, name: str) -> tuple[bytes, str, bytes]:

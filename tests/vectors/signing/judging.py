@@ -6,6 +6,7 @@ Touches: nothing. Trusts: the anchors it is given. Raises: what the entry raises
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,14 +16,15 @@ from relay.delivery.neighbours.standing import require_issuer
 from relay.envelope.reader import read
 from relay.errors import AuditError, EnvelopeError, RelayError, SignatureError, WireError
 from relay.model import AgencyCode, Signed, digest_of
+from relay.signing.binding import Binding
 from relay.signing.evidence import verify_branch, verify_carry, verify_receipt, verify_transfer
 from relay.signing.keys import verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.seal import verify_seal
-from relay.signing.trust import TrustStore
+from relay.signing.trust import Role, TrustStore, read_anchors
 from relay.wire.receipt import write_receipt
 from tests.vectors.signing.forging.keys import AT
-from tests.vectors.signing.forging.originals import KINDS, LETTER, NODE, TINH, TW
+from tests.vectors.signing.forging.originals import KINDS, LETTER, NODE, ROOT, TINH, TW
 from tests.vectors.signing.forging.replayed import DIRECTORY, HANDED_OVER, QUESTION
 
 FOLDER = Path(__file__).parent
@@ -34,6 +36,10 @@ SENDER = AgencyCode("H01")
 def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry]:
     """By the kind that a vector's name ends in. Another entry of the verifier is one more row here."""
     notary = NodeNotary(TINH, NODE, {}, trust, lambda _: frozenset())
+
+    believing = replace(notary, binding=Binding(DIRECTORY, TW))
+    pinned = {Role.AGENCY: [(FOLDER / "agencies.pem").read_bytes()]}
+    by_roles = TrustStore(replace(trust.anchors, pinned=read_anchors([ROOT], (), pinned).pinned))
 
     def letter(signature: bytes, document: bytes) -> object:
         return verify_seal(signature, digest_of(document), trust, at), read(document)
@@ -59,6 +65,8 @@ def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry
         "letter": letter,
         "answer": answer,
         "returned": returned,
+        "believed": lambda s, d: believing.check_receipt(Signed(d, s)),
+        "pinned": lambda s, d: verify_seal(s, digest_of(d), by_roles, at),
         "head": lambda note, _: _head(note),
     }
 
@@ -72,13 +80,15 @@ def usual_documents() -> dict[str, bytes]:
     """What each entry is usually given."""
     documents = {kind: usual.document for kind, usual in KINDS.items()}
     beside = dict.fromkeys(("carried", "supplied"), documents["seal"])
-    answers = {"answer": documents["receipt"], "returned": write_receipt(HANDED_OVER)}
+    beside["pinned"] = documents["seal"]
+    answers = {"answer": documents["receipt"], "believed": documents["receipt"]}
+    answers |= {"returned": write_receipt(HANDED_OVER)}
     return documents | beside | answers | {"letter": LETTER, "head": b""}
 
 
 def file_name(kind: str) -> str:
     """What a document of this kind is called beside its signature."""
-    if kind in ("answer", "returned"):
+    if kind in ("answer", "believed", "returned"):
         kind = "receipt"
     return KINDS[kind if kind in KINDS else "seal"].name.value
 

@@ -5,6 +5,7 @@ derived from their labels and exist only while this runs: they protect nothing, 
 written beside the vectors must never be trusted anywhere else.
 
     root.pem, log.vkey            the root and the log's key that the vectors are judged by
+    agencies.pem                  the root that is pinned for agencies, for the entry `pinned`
     envelope.edxml, receipt.xml, transfer.xml, carry.xml, directory.xml   the documents
     accepted/<case>.<kind>.xml    a signature that holds; kind is an entry of judging.py
     refused/<fault>--<case>.<kind>.xml       one that must be refused with that word
@@ -32,7 +33,7 @@ from tests.vectors.signing.forging.accepted import Good, accepted
 from tests.vectors.signing.forging.bound import bound
 from tests.vectors.signing.forging.certified import certified
 from tests.vectors.signing.forging.originals import KINDS, ROOT
-from tests.vectors.signing.forging.paths import paths
+from tests.vectors.signing.forging.paths import AGENCIES_ROOT, paths
 from tests.vectors.signing.forging.replayed import log_verifier, replayed
 from tests.vectors.signing.forging.resigned import resigned
 from tests.vectors.signing.forging.shapes import shapes
@@ -53,8 +54,9 @@ def make(folder: Path) -> None:
     """Write every vector under `folder`."""
     for name in ("accepted", "refused"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    root = x509.load_der_x509_certificate(ROOT).public_bytes(serialization.Encoding.PEM)
-    (folder / "root.pem").write_bytes(root)
+    for name, der in (("root", ROOT), ("agencies", AGENCIES_ROOT)):
+        pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+        (folder / f"{name}.pem").write_bytes(pem)
     (folder / "log.vkey").write_text(log_verifier() + "\n", "ascii")
     for usual in KINDS.values():
         (folder / usual.name.value).write_bytes(usual.document)

@@ -25,6 +25,15 @@ from tests.vectors.signing.forging.originals import (
     seal,
     signed,
 )
+from tests.vectors.signing.forging.paths import (
+    NEW,
+    OLD,
+    by_pinned_agency,
+    in_branch,
+    of_generation,
+    permitted,
+    permitted_name,
+)
 from tests.vectors.signing.forging.replayed import HANDED_OVER, head
 from tests.vectors.signing.forging.values import high_s
 
@@ -63,6 +72,14 @@ def accepted() -> Iterator[Good]:
     yield Good(
         "node.returned", "a receipt that travels back", signed("receipt", document=handed_over)
     )
+    generation = of_generation("second", OLD, NEW)
+    yield Good("second-generation.seal", "two generations of one issuer side by side", generation)
+    yield Good("first-generation.seal", "the other of them", of_generation("first", NEW, OLD))
+    yield Good("permitted.seal", "names within the issuer's constraints", permitted())
+    yield Good("permitted-name.seal", "a subject within them", permitted_name())
+    yield Good("agency.pinned", "an agency under the root pinned for agencies", by_pinned_agency())
+    yield Good("node.pinned", "a node under the root for all the others", signed("seal"))
+    yield Good("node.believed", "an issuer of the node's branch", in_branch("receipt", "tinh-h01"))
     yield Good("node.head", "the head of a node's log", head())
     yield from _written_otherwise()
 

@@ -75,9 +75,9 @@ def _seals() -> Vectors:
     """As the node judges them: for the sender H01, from the origin tinh-h01."""
     yield Vector("wrong-agency", "other", "carried", "another agency's seal", signed("seal", OTHER, role="agency"), control="agency.carried", holds_as=("seal",))
     yield Vector("wrong-agency", "other-supplied", "supplied", "another agency's seal, handed in beside", signed("seal", OTHER, role="agency-supplied"), control="agency.supplied", holds_as=("seal",))
-    yield Vector("wrong-node", "not-the-origin", "carried", "the seal of a node that is not the origin", signed("seal", TW_NODE), control="node.carried", holds_as=("seal",))
-    yield Vector("wrong-node", "other-gateway", "carried", "the seal of another node's gateway", signed("seal", GATEWAY, role="gateway"), control="node.carried", holds_as=("seal",))
-    yield Vector("wrong-kind", "node-supplied", "supplied", "a node's seal handed in as the agency's own", signed("seal"), control="agency.supplied", holds_as=("carried", "seal"))
+    yield Vector("wrong-node", "not-the-origin", "carried", "the seal of a node that is not the origin", signed("seal", TW_NODE), control="node.carried", holds_as=("pinned", "seal"))
+    yield Vector("wrong-node", "other-gateway", "carried", "the seal of another node's gateway", signed("seal", GATEWAY, role="gateway"), control="node.carried", holds_as=("pinned", "seal"))
+    yield Vector("wrong-kind", "node-supplied", "supplied", "a node's seal handed in as the agency's own", signed("seal"), control="agency.supplied", holds_as=("carried", "pinned", "seal"))
     yield Vector("wrong-kind", "agency-supplied", "supplied", "a seal that was made at the node", signed("seal", AGENCY, role="agency"), control="agency.supplied", holds_as=("carried", "seal"))
 
 
@@ -105,9 +105,9 @@ def _letters() -> Vectors:
     yield letter("declaration", "the same XML without its declaration", (b'<?xml version="1.0" encoding="UTF-8"?>\n', b""))
     second = LETTER.replace(header, header + header.replace(b"H36.02", b"H37.01"))
     what = "a sealed letter with two MessageHeaders: which one is read?"
-    yield Vector("envelope", "second-message-header", "letter", what, signed("seal", document=second), second, control="letter.letter", says="second MessageHeader", holds_as=("carried", "seal"))
+    yield Vector("envelope", "second-message-header", "letter", what, signed("seal", document=second), second, control="letter.letter", says="second MessageHeader", holds_as=("carried", "pinned", "seal"))
     entity = LETTER.replace(b"<edXML:edXML ", b"<!DOCTYPE e><edXML:edXML ", 1)
-    yield Vector("envelope", "doctype", "letter", "a sealed letter with a document type", signed("seal", document=entity), entity, control="letter.letter", says="document type declaration", holds_as=("carried", "seal"))
+    yield Vector("envelope", "doctype", "letter", "a sealed letter with a document type", signed("seal", document=entity), entity, control="letter.letter", says="document type declaration", holds_as=("carried", "pinned", "seal"))
 
 
 def _not_canonical() -> Vectors:

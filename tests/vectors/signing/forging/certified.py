@@ -30,6 +30,7 @@ from tests.vectors.signing.forging.vector import Vector, Vectors
 # fmt: off
 
 URIS = [NODE_SIGN]
+ED25519 = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
 def by(der: bytes, key: Any, *issuers: bytes) -> bytes:
@@ -151,7 +152,7 @@ def _keys() -> Vectors:
     yield key("p384", "P-384", derived("p384", ec.SECP384R1()))
     yield key("p521", "P-521", derived("p521", ec.SECP521R1()))
     yield key("secp256k1", "a curve of the same size", derived("k1", ec.SECP256K1()))
-    yield key("ed25519", "Ed25519, which is for logs", ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+    yield key("ed25519", "Ed25519, which is for logs", ED25519)
     yield key("rsa-1024", "RSA of 1024 bits", derived_rsa("small", 1024))
     yield key("rsa-2040", "RSA of 2040 bits", derived_rsa("nearly", 2040))
     issuer = derived_rsa("Issuing RSA")
@@ -161,11 +162,14 @@ def _keys() -> Vectors:
         weak = weakly_signed(der, issuer, last, digest)
         what = f"the certificate signed with {name.upper()}"
         signature = by(weak, derived("by-rsa"), authority)
-        yield Vector("untrusted", f"certificate-{name}", "seal", what, signature, control="under-rsa.seal")
+        yield Vector("algorithm", f"certificate-{name}", "seal", what, signature, control="under-rsa.seal")
+    by_ed25519 = certificate("by-ed25519", "Ed", URIS, issuer_key=ED25519)
+    ed = certificate("Ed", "Root", key=ED25519, ca=True, pathlen=0)
+    yield Vector("algorithm", "certificate-ed25519", "seal", "the certificate signed with Ed25519", by(by_ed25519, derived("by-ed25519"), ed))
     small = derived_rsa("small", 1024)
     weak_authority = certificate("Small", "Root", key=small, ca=True, pathlen=0)
     under = certificate("under-small", "Small", URIS, issuer_key=small)
-    yield Vector("untrusted", "issuer-rsa-1024", "seal", "an issuer with RSA of 1024 bits", by(under, derived("under-small"), weak_authority))
+    yield Vector("weak-key", "issuer-rsa-1024", "seal", "an issuer with RSA of 1024 bits", by(under, derived("under-small"), weak_authority))
 
 
 def _times() -> Vectors:

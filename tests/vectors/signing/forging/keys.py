@@ -17,7 +17,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 
@@ -95,8 +95,11 @@ def certificate(
     days: tuple[int, int] = (-3650, 3650),
     serial: int = 0,
     extra: x509.ExtensionType | None = None,
+    names: Sequence[x509.GeneralName] = (),
+    by_key: bool = False,
 ) -> bytes:
-    """DER; the keys of subject and issuer are those derived from their labels."""
+    """DER; the keys of subject and issuer are those derived from their labels. `names` stand beside the
+    URIs; `by_key` says in extensions which keys they are."""
     key = key or derived(label)
     issuer_key = issuer_key or derived(issuer)
     usage = usage or key_usage(issuing=ca, vouching=vouching and not ca)
@@ -112,15 +115,20 @@ def certificate(
         .add_extension(x509.BasicConstraints(ca, pathlen), critical=basic_critical)
         .add_extension(usage, critical=usage_critical)
     )
-    if uris:
-        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(u) for u in uris])
-        builder = builder.add_extension(names, critical=False)
+    alternatives = [*map(x509.UniformResourceIdentifier, uris), *names]
+    if alternatives:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     if uses:
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     if extra is not None:
         builder = builder.add_extension(extra, critical=True)
+    if by_key:
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        above = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
+        builder = builder.add_extension(own, critical=False).add_extension(above, critical=False)
     deterministic = True if isinstance(issuer_key, ec.EllipticCurvePrivateKey) else None
-    signed = builder.sign(issuer_key, hashes.SHA256(), ecdsa_deterministic=deterministic)
+    algorithm = None if isinstance(issuer_key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    signed = builder.sign(issuer_key, algorithm, ecdsa_deterministic=deterministic)
     return signed.public_bytes(DER)
 
 

@@ -62,7 +62,7 @@ def _answers() -> Vectors:
     def answer(case: str, what: str, receipt: Receipt, fault: str = "wrong-receipt", by: Signer = NODE) -> Vector:
         document = write_receipt(receipt)
         signature = signed("receipt", by, document=document)
-        holds_as = ("receipt",) if case == "consigned-for-another" else ("receipt", "returned")
+        holds_as = ("believed", "receipt", *(() if case == "consigned-for-another" else ("returned",)))
         return Vector(fault, case, "answer", what, signature, document, holds_as=holds_as)
 
     accepted, rejected = RECEIPT.evidence
@@ -88,7 +88,7 @@ def _returns() -> Vectors:
     """As tw takes them from tinh-h01's hand."""
     def returned(case: str, what: str, receipt: Receipt, by: Signer) -> Vector:
         document = write_receipt(receipt)
-        return Vector("wrong-node", case, "returned", what, signed("receipt", by, document=document), document, holds_as=("receipt",))
+        return Vector("wrong-node", case, "returned", what, signed("receipt", by, document=document), document, holds_as=("believed", "receipt"))
 
     strange = signer(certificate("bo", "Issuing", ["urn:truc-relay:node:bo:sign"]), ISSUING, key=derived("bo"))
     yield returned("from-nowhere", "by a node that the directory does not list", replace(HANDED_OVER, issuer=NodeId("bo")), strange)

@@ -51,7 +51,7 @@ def _other_kinds() -> Vectors:
             if other != kind:
                 what = f"a {kind}'s document signed as a {other}'s"
                 signature = build(its.name, digest_of(usual.document), usual.role, NODE, AT)
-                holds_as = ("carried", "seal") if other == "seal" else ()
+                holds_as = ("carried", "pinned", "seal") if other == "seal" else ()
                 yield Vector("wrong-document", f"signed-as-{other}", kind, what, signature, holds_as=holds_as)
 
 
