@@ -50,10 +50,12 @@ def prove(
     *,
     at: datetime | None,
     roles: Mapping[str, Purpose],
+    latest: datetime | None = None,
 ) -> Proof:
     """Who signed the document of this digest, under this name, in one of these roles.
 
-    Certificates are judged at `at`, or at the claimed SigningTime where it is None.
+    Certificates are judged at `at`, or at the claimed SigningTime where it is None; where that lies
+    after `latest`, then too, or one that is not valid yet would do by a claim.
     """
     # 1. The signature has the one shape: nothing else can be in it.
     parts = read_parts(signature)
@@ -82,7 +84,10 @@ def prove(
     # 8. Its key made the signature value.
     _check_value(parts, chain)
     # 9. A path of valid certificates leads to a root.
-    path = trust.path(chain, signed_at if at is None else at, purpose)
+    claimed = signed_at if at is None else at
+    path = trust.path(chain, claimed, purpose)
+    if latest is not None and claimed > latest:
+        path = trust.path(chain, latest, purpose)
     # 10. Whom the leaf speaks for is for the caller to compare with what the document says.
     return Proof(parts.role, path, signed_at)
 

@@ -17,7 +17,7 @@ from relay.envelope.reader import read
 from relay.errors import AuditError, EnvelopeError, RelayError, SignatureError, WireError
 from relay.model import AgencyCode, Signed, digest_of
 from relay.signing.binding import Binding
-from relay.signing.evidence import verify_branch, verify_carry, verify_receipt, verify_transfer
+from relay.signing.evidence import verify_branch, verify_carry, verify_receipt
 from relay.signing.keys import verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.seal import verify_seal
@@ -56,7 +56,7 @@ def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry
 
     return {
         "seal": lambda s, d: verify_seal(s, digest_of(d), trust, at),
-        "transfer": lambda s, d: verify_transfer(Signed(d, s), trust, at, TINH),
+        "transfer": lambda s, d: notary.check_transfer(Signed(d, s), TINH, AT),
         "receipt": lambda s, d: verify_receipt(Signed(d, s), trust, at),
         "carry": lambda s, d: verify_carry(Signed(d, s), trust, at),
         "directory": lambda s, d: verify_branch(Signed(d, s), trust, at),

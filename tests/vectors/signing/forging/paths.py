@@ -6,12 +6,13 @@ Touches: nothing. Trusts: nothing. Raises: nothing.
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.vectors.signing.forging.certified import URIS, by
-from tests.vectors.signing.forging.keys import certificate, derived, key_usage, signer
+from tests.vectors.signing.forging.keys import AT, certificate, derived, key_usage, signer
 from tests.vectors.signing.forging.originals import (
     AGENCY,
     H01,
@@ -31,6 +32,7 @@ def paths() -> Vectors:
     yield from _long()
     yield from _issuers()
     yield from _issuer_times()
+    yield from _claims()
     yield from _generations()
     yield from _constrained()
     yield from _roles_and_branches()
@@ -97,6 +99,16 @@ def _issuer_times() -> Vectors:
     yield _path("expired-certificate", "issuer-ended", "the issuer's certificate ended before", "Late", late)
     early = certificate("Early", "Root", ca=True, pathlen=0, days=(10, 20))
     yield _path("not-yet-valid-certificate", "issuer-begins", "the issuer's certificate begins later", "Early", early)
+
+
+def _claims() -> Vectors:
+    """Signed with a certificate that is not valid yet, at a time that is still to come."""
+    later = AT + timedelta(days=400)
+    der = certificate("later", "Issuing", URIS, days=(365, 3650))
+    for kind, entry in (("seal", "carried"), ("transfer", "transfer")):
+        signature = signed(kind, signer(der, ISSUING, key=derived("later")), at=later)
+        what = "SigningTime in the future, when the certificate will be valid"
+        yield Vector("not-yet-valid-certificate", "claimed-later", entry, what, signature, holds_as=("pinned", "seal") if kind == "seal" else ())
 
 
 # ---------------------------------------------------------------- generations, constraints, roles, branches
