@@ -7,6 +7,7 @@ word of its refusal; judging.py has the entries.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,19 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in folder.rglob("*"):
         if path.is_file() and path.suffix not in {".py", ".pyc"} and path != OTHERS:
             yield str(path.relative_to(folder)), path.read_bytes()
+
+
+def test_the_vectors_that_the_security_page_names_are_here() -> None:
+    """In its table of what is refused: the words and the cases, `…` standing for the rest of a name."""
+    page = (FOLDER.parents[2] / "docs" / "security.md").read_text("utf-8")
+    chapter = page.partition("## What is refused")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in chapter.splitlines() if line.startswith("| ")][1:]
+    shown = {name.partition("--")[2].rpartition(".")[0] for name in REFUSED}
+
+    cases = {case for row in rows for case in re.findall(r"`([^`]+)`", row[2])}
+    words = {word for row in rows for word in row[1].split(", ")}
+    unknown = {c for c in cases if not any(s == c or s.startswith(c.rstrip("…")) for s in shown)}
+
+    assert len(rows) >= 20
+    assert unknown == set()
+    assert words <= {vector["fault"] for vector in REFUSED.values()}
