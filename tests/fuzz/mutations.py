@@ -250,9 +250,11 @@ def _edit_der(m: Mutator, content: bytes, _: bytes) -> bytes:
     positions = _positions(content)
     if not positions:
         return _flip(m, content, b"")
-    start, inside, end = m.random.choice(positions)
+    simple = [one for one in positions if not content[one[0]] & 0x20]
+    kind = m.random.randrange(14)
+    start, inside, end = m.random.choice(simple if kind > 2 and simple else positions)
     changed = bytearray(content)
-    match m.random.randrange(7):
+    match kind:
         case 0:
             changed[start] ^= 1 << m.random.randrange(8)
         case 1:
@@ -261,11 +263,11 @@ def _edit_der(m: Mutator, content: bytes, _: bytes) -> bytes:
             )
         case 2:
             changed[start + 1] = m.random.randrange(256)
-        case 3 if end > inside:
+        case 3 | 4 | 5 | 6 | 7 | 8 if end > inside:
             changed[m.random.randrange(inside, end)] ^= 1 << m.random.randrange(8)
-        case 4 if end > inside:
+        case 9 if end > inside:
             changed[inside:end] = bytes(end - inside)
-        case 5 if end > inside:
+        case 10 if end > inside:
             changed[inside:end] = b"\xff" * (end - inside)
         case _:
             a, b = m.random.choice(positions)[1:]
@@ -298,6 +300,8 @@ def _set_length(content: bytearray, at: int, inside: int, size: int) -> None:
 
 
 DER: Sequence[Operation] = (_edit_der, _drop_der)
+CERTIFICATES: Sequence[Operation] = (*BYTES, *(_edit_der for _ in range(24)), _drop_der, _drop_der)
+"""Mostly in a form that can still be read."""
 TEXTS: Sequence[Operation] = (*BYTES, *XML, _edit_base64, _edit_base64, _edit_base64)
 
 

@@ -17,6 +17,7 @@ from unittest.mock import Mock
 
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
@@ -27,17 +28,20 @@ from relay.errors import AuditError, EnvelopeError, RelayError, TransportError, 
 from relay.model import NodeId, Signed
 from relay.signing.keys import verify_log_signature
 from relay.signing.seal import ProvenSeal
+from relay.signing.tls import NodePeers
+from relay.signing.trust import TrustStore
 from relay.transport.nodes import parts
 from relay.wire.branch import read_branch, write_branch
 from relay.wire.carry import read_carry, write_carry
 from relay.wire.container import read_receipts, write_receipts
 from relay.wire.receipt import read_receipt, write_receipt
 from relay.wire.transfer import read_transfer, write_transfer
-from tests.fuzz.mutations import BYTES, DER, XML, Mutator, rewritten, spoilt
+from tests.fuzz.mutations import BYTES, CERTIFICATES, XML, Mutator, rewritten, spoilt
 from tests.fuzz.originals import Original, Originals, containers, small_envelopes
 from tests.vectors.signing.forging.honest import signed_again
-from tests.vectors.signing.forging.keys import derived, signer
-from tests.vectors.signing.forging.originals import ISSUING, KINDS, NODE_DER, ROOT, signed
+from tests.vectors.signing.forging.keys import AT, certificate, derived, signer
+from tests.vectors.signing.forging.originals import ISSUING, KINDS, NODE_DER, ROOT, TINH, signed
+from tests.vectors.signing.forging.resigned import TLS_USES
 from tests.vectors.signing.judging import word_of
 
 ACCEPTED = "accepted"
@@ -62,6 +66,7 @@ def targets() -> list[Target]:
         ),
         Target("insider", 3, _insider(originals)),
         Target("certificates", 4, _certificates(originals)),
+        Target("handshake", 2, _handshakes()),
         Target("envelope", 4, _envelopes()),
         *(Target(f"{kind}-document", 1, _documents(kind)) for kind in _READERS),
         Target("container", 1, _containers(originals)),
@@ -136,10 +141,10 @@ def _certificates(originals: Originals) -> Try:
     def attempt(m: Mutator) -> str:
         leaf, above = NODE_DER, [ISSUING]
         if m.random.random() < 0.7:
-            leaf = spoilt(m, NODE_DER, ISSUING, (*BYTES, *DER, *DER, *DER, *DER))
+            leaf = spoilt(m, NODE_DER, ISSUING, CERTIFICATES)
         else:
             above = [
-                spoilt(m, m.random.choice((ISSUING, ROOT)), NODE_DER, (*BYTES, *DER, *DER, *DER))
+                spoilt(m, m.random.choice((ISSUING, ROOT)), NODE_DER, CERTIFICATES)
                 for _ in range(m.random.randint(1, 3))
             ]
         signature = signed("seal", signer(leaf, *above, key=key))
@@ -148,6 +153,30 @@ def _certificates(originals: Originals) -> Try:
         except RelayError as error:
             return word_of(error)
         originals.require_right("seal", KINDS["seal"].document, proven)
+        return ACCEPTED
+
+    return attempt
+
+
+def _handshakes() -> Try:
+    """The chain of a connection spoilt: no certificate but the node's own makes anybody that node."""
+    root = x509.load_der_x509_certificate(ROOT).public_bytes(Encoding.PEM)
+    leaf = certificate(
+        "tls", "Issuing", ["urn:truc-relay:node:tinh-h01:tls"], vouching=False, uses=TLS_USES
+    )
+    judge = NodePeers(TrustStore([root]), lambda: AT)
+    _require(judge([leaf, ISSUING]) == TINH, "the handshake that is right is refused")
+
+    def attempt(m: Mutator) -> str:
+        chain = [leaf, ISSUING, ROOT]
+        spoilt_one = m.random.choice((0, 0, 0, 1))
+        other = m.random.choice((NODE_DER, ISSUING))
+        chain[spoilt_one] = spoilt(m, chain[spoilt_one], other, CERTIFICATES)
+        try:
+            judge(chain)
+        except RelayError as error:
+            return word_of(error)
+        _require(chain[0] == leaf, "another certificate is this node's")
         return ACCEPTED
 
     return attempt

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from relay.model import SealKind
 from relay.wire.receipt import write_receipt
 from tests.vectors.signing.forging.certified import by
+from tests.vectors.signing.forging.certified import high_s as high_s_certificate
 from tests.vectors.signing.forging.keys import certificate, derived, derived_rsa
 from tests.vectors.signing.forging.originals import (
     AGENCY,
@@ -66,6 +67,8 @@ def accepted() -> Iterator[Good]:
         "letter.letter", "the same, sealed and then read", signed("seal", document=LETTER), LETTER
     )
     yield Good("under-rsa.seal", "the issuer has an RSA key", _under_rsa())
+    what = "a certificate whose issuer's signature is the second of its two values"
+    yield Good("high-s-certificate.seal", what, high_s_certificate())
     yield Good("high-s.seal", "the second of the two values of every ECDSA signature", high_s())
     yield Good("node.answer", "the answer to a transfer", signed("receipt"))
     handed_over = write_receipt(HANDED_OVER)

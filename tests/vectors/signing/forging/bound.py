@@ -81,6 +81,10 @@ def _seals() -> Vectors:
     yield Vector("wrong-kind", "agency-supplied", "supplied", "a seal that was made at the node", signed("seal", AGENCY, role="agency"), control="agency.supplied", holds_as=("carried", "seal"))
 
 
+    official = signer(certificate("Nguyễn Văn Mẫu", "Issuing"), ISSUING, key=derived("Nguyễn Văn Mẫu"))
+    yield Vector("wrong-agency", "official", "carried", "an official's certificate that the directory binds to no agency", signed("seal", official, role="agency"), control="agency.carried", holds_as=("seal",))
+
+
 def _letters() -> Vectors:
     """The seal of a letter, and a letter that was changed afterwards."""
     seal = signed("seal", document=LETTER)

@@ -11,8 +11,15 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.vectors.signing.forging.keys import (
+    ECDSA_SHA256_ID,
+    ORDER,
     certificate,
     certificate_of,
     derived,
@@ -68,7 +75,10 @@ def _encodings() -> Vectors:
     yield der("long-form-length", "a length in more bytes than it needs", b"\x30\x83\0" + NODE_DER[2:4] + NODE_DER[4:])
     yield der("indefinite-length", "BER of indefinite length", b"\x30\x80" + NODE_DER[4:] + b"\0\0")
     yield der("pem", "PEM inside the base64", b"-----BEGIN CERTIFICATE-----\n" + NODE_DER)
-    yield der("large", "a certificate over its limit", NODE_DER + bytes(16 << 10))
+    many = [x509.DNSName(f"{n:04}.mau.vn") for n in range(1400)]
+    yield odd("bad-certificate", "large", "a certificate over its limit", names=many)
+    unused = len(NODE_DER) - len(x509.load_der_x509_certificate(NODE_DER).signature) - 1
+    yield der("unused-bits", "the issuer's signature ends in an unused bit: the same certificate in other bytes", NODE_DER[:unused] + b"\1" + NODE_DER[unused + 1 :])
     issuer = derived("Issuing")
     tbs = x509.load_der_x509_certificate(NODE_DER).tbs_certificate_bytes
     value = x509.load_der_x509_certificate(NODE_DER).signature
@@ -124,6 +134,19 @@ def _usages() -> Vectors:
     yield usage("may-issue", "key usage with keyCertSign", usage=both)
     lists = x509.KeyUsage(True, True, False, False, False, False, True, False, False)
     yield usage("may-revoke", "key usage with cRLSign", usage=lists)
+
+
+    end_entity = key_usage(vouching=True)
+    yield usage("authority-that-signs", "an issuer's certificate with an end entity's usage", ca=True, usage=end_entity)
+    yield usage("no-usage", "no key usage at all", without_usage=True)
+    yield usage("tls-without-uses", "for TLS, and by its extended key usage for nothing", uris=["urn:truc-relay:node:tinh-h01:tls"])
+    use = ExtendedKeyUsageOID.TIME_STAMPING
+    yield usage("timestamp-not-critical", "a timestamp authority's use that may be passed over", uris=[], uses=[use])
+    apart = x509.ExtendedKeyUsage([use, ExtendedKeyUsageOID.CLIENT_AUTH])
+    yield usage("timestamp-and-more", "a use that stands alone beside another", uris=[], extra=apart)
+    alone = x509.ExtendedKeyUsage([use])
+    yield odd("wrong-purpose", "timestamp", "by a timestamp authority", [], extra=alone)
+    yield odd("wrong-purpose", "ocsp", "by an OCSP responder", [], uses=[ExtendedKeyUsageOID.OCSP_SIGNING])
 
 
 def _extensions() -> Vectors:
@@ -183,3 +206,12 @@ def _backwards() -> bytes:
     """Beginning and end exchanged."""
     start, end = b"161125040506Z", b"361120040506Z"
     return edited(NODE_DER, start + b"\x17\x0d" + end, end + b"\x17\x0d" + start, derived("Issuing"))
+
+
+def high_s() -> bytes:
+    """A seal by a certificate whose issuer's signature is the second of its two values: accepted, for
+    issuers make either. Who wants to refuse a certificate must not go by its digest."""
+    certificate = x509.load_der_x509_certificate(NODE_DER)
+    r, s = decode_dss_signature(certificate.signature)
+    other = encode_dss_signature(r, ORDER - s)
+    return by(certificate_of(certificate.tbs_certificate_bytes, ECDSA_SHA256_ID, other), derived("tinh-h01"))

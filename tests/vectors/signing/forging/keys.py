@@ -90,6 +90,7 @@ def certificate(
     vouching: bool = True,
     usage: x509.KeyUsage | None = None,
     usage_critical: bool = True,
+    without_usage: bool = False,
     basic_critical: bool = True,
     uses: Sequence[x509.ObjectIdentifier] = (),
     days: tuple[int, int] = (-3650, 3650),
@@ -113,8 +114,9 @@ def certificate(
         .not_valid_before(AT.replace(microsecond=0) + timedelta(days=days[0]))
         .not_valid_after(AT.replace(microsecond=0) + timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca, pathlen), critical=basic_critical)
-        .add_extension(usage, critical=usage_critical)
     )
+    if not without_usage:
+        builder = builder.add_extension(usage, critical=usage_critical)
     alternatives = [*map(x509.UniformResourceIdentifier, uris), *names]
     if alternatives:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
