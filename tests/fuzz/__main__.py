@@ -23,8 +23,9 @@ from typing import Annotated
 
 import typer
 
+from tests.fuzz.attempt import ACCEPTED
 from tests.fuzz.campaign import FoundError, Tally, attempt, campaign
-from tests.fuzz.targets import ACCEPTED, Target, targets
+from tests.fuzz.targets import Target, targets
 
 
 def main(

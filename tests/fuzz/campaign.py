@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.fuzz.mutations import Mutator
+from tests.fuzz.mutator import Mutator
 from tests.fuzz.targets import Target
 
 EVERY = 5_000

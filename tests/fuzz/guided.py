@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.mutations import Mutator, spoilt
+from tests.fuzz.mutator import Mutator
+from tests.fuzz.spoiling import spoilt
 
 FOLDER = Path("build/fuzz")
 TARGETS = ("envelope", "verifier")

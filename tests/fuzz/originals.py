@@ -95,7 +95,7 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def containers(originals: Originals) -> list[tuple[Signed, ...]]:
+def travelling(originals: Originals) -> list[tuple[Signed, ...]]:
     """Receipts as they travel."""
     receipts = [Signed(one.document, one.signature) for one in originals.of("receipt")]
     return [tuple(receipts), tuple(receipts[:1])]

@@ -6,8 +6,9 @@ import secrets
 
 import pytest
 
+from tests.fuzz.attempt import ACCEPTED
 from tests.fuzz.campaign import campaign
-from tests.fuzz.targets import ACCEPTED, targets
+from tests.fuzz.targets import targets
 
 INPUTS = 4_000
 

@@ -13,7 +13,8 @@ from relay.errors import SignatureError
 from relay.signing.shape import read_parts
 from relay.signing.trust import TrustStore
 from relay.signing.verifier import _chain
-from tests.fuzz.mutations import Mutator, rewritten
+from tests.fuzz.mutator import Mutator
+from tests.fuzz.rewriting import rewritten
 from tests.vectors.signing.compare import (
     OTHERS,
     accepted_by,

@@ -41,12 +41,21 @@ from tests.vectors.signing.forging.table import readme
 from tests.vectors.signing.forging.values import values
 from tests.vectors.signing.forging.vector import Vector, Vectors
 from tests.vectors.signing.forging.wrapping import wrapped
+from tests.vectors.signing.forging.writings import writings
 
 
 def refused() -> Vectors:
     """Every vector to refuse, in the order in which the verifier looks."""
     return chain(
-        shapes(), wrapped(), values(), resigned(), certified(), paths(), bound(), replayed()
+        writings(),
+        shapes(),
+        wrapped(),
+        values(),
+        resigned(),
+        certified(),
+        paths(),
+        bound(),
+        replayed(),
     )
 
 
