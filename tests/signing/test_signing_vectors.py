@@ -42,18 +42,36 @@ def test_accepted_vectors_hold(name: str) -> None:
     ENTRIES[ACCEPTED[name]["entry"]](*_read("accepted", name))
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused_vectors_are_refused_for_their_own_reason(name: str) -> None:
-    """The word before `--` of its name is that of the refusal, and its control is no refusal."""
-    vector = REFUSED[name]
-    control = vector["control"]
+@pytest.mark.parametrize("fault", sorted({vector["fault"] for vector in REFUSED.values()}))
+def test_refused_vectors_are_refused_for_their_own_reason(fault: str) -> None:
+    """By the word before `--` of the name, and with the words that are said for it where there are any."""
+    vectors = {name: one for name, one in REFUSED.items() if name.partition("--")[0] == fault}
 
-    with pytest.raises(RelayError) as caught:
-        ENTRIES[vector["entry"]](*_read("refused", name))
+    words = {name: _refusal(name) for name in vectors}
 
-    assert word_of(caught.value) == vector["fault"] == name.partition("--")[0]
-    assert vector.get("says", "") in str(caught.value)
-    assert ACCEPTED[control]["entry"] == vector["entry"]
+    assert {name: word for name, (word, _) in words.items()} == dict.fromkeys(vectors, fault)
+    assert [n for n, one in vectors.items() if one.get("says", "") not in words[n][1]] == []
+
+
+def _refusal(name: str) -> tuple[str, str]:
+    """The word and the message."""
+    try:
+        ENTRIES[REFUSED[name]["entry"]](*_read("refused", name))
+    except RelayError as error:
+        return word_of(error), str(error)
+    return "accepted", ""
+
+
+def test_every_refused_vector_has_a_control_that_holds() -> None:
+    """An accepted one for the same entry, or the refusal would show nothing."""
+    wrong = [
+        name
+        for name, vector in REFUSED.items()
+        if ACCEPTED.get(vector["control"], {}).get("entry") != vector["entry"]
+        or vector["fault"] != name.partition("--")[0]
+    ]
+
+    assert wrong == []
 
 
 def test_refused_vectors_are_refused_everywhere_else() -> None:

@@ -37,7 +37,7 @@ def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry
     """By the kind that a vector's name ends in. Another entry of the verifier is one more row here."""
     notary = NodeNotary(TINH, NODE, {}, trust, lambda _: frozenset())
 
-    believing = replace(notary, binding=Binding(DIRECTORY, TW))
+    believing = replace(notary, binding=Binding(DIRECTORY, TW, unlimited=False))
     pinned = {Role.AGENCY: [(FOLDER / "agencies.pem").read_bytes()]}
     by_roles = TrustStore(replace(trust.anchors, pinned=read_anchors([ROOT], (), pinned).pinned))
 

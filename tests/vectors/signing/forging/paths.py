@@ -153,6 +153,12 @@ def _constrained() -> Vectors:
     yield limited("dns-wildcard", "a wildcard over an excluded host", None, [x509.DNSName("mat.mau.vn")], [x509.DNSName("*.mau.vn")])
     yield limited("mail", "mail of another host", [x509.RFC822Name("mau.vn")], names=[x509.RFC822Name("a@khac.vn")])
     yield limited("address", "an address outside the permitted", [x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))], names=[x509.IPAddress(ipaddress.ip_address("198.51.100.1"))])
+    many = [x509.DNSName(f"a{n}.vn") for n in range(300)]
+    trees = certificate("Limited trees", "Root", ca=True, pathlen=0, extra=x509.NameConstraints(None, many))
+    yield _path("untrusted", "many-constraints", "three hundred constraints", "Limited trees", trees)
+    one = certificate("Limited one", "Root", ca=True, pathlen=0, extra=x509.NameConstraints(None, many[:1]))
+    named = certificate("many-names", "Limited one", URIS, names=[x509.DNSName(f"b{n}.vn") for n in range(300)])
+    yield Vector("bad-certificate", "many-names", "seal", "three hundred names below a constraint", by(named, derived("many-names"), one), control="permitted.seal")
     form = certificate("Limited form", "Root", ca=True, pathlen=0, extra=x509.NameConstraints([x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))], None))
     yield _path("untrusted", "constraint-not-understood", "constraints on names of a form that is not kept here", "Limited form", form)
 
@@ -196,5 +202,7 @@ def _roles_and_branches() -> Vectors:
     yield _path("wrong-purpose", "issuer-for-tls", "an issuer that certifies for TLS only", "For TLS", tls)
     what = "an issuer of another branch certified the node"
     yield Vector("wrong-branch", "other-branch", "believed", what, in_branch("receipt", "xa"), control="node.believed", holds_as=("answer", "receipt", "returned"))
+    what = "an issuer that names no branch, where the settings want one"
+    yield Vector("wrong-branch", "no-branch", "believed", what, signed("receipt"), control="node.believed", holds_as=("answer", "receipt", "returned"))
     mixed = certificate("For mixed", "Root", ["urn:truc-relay:branch:tw", NODE_SIGN], ca=True, pathlen=0)
     yield _path("untrusted", "issuer-names-a-node", "an issuer that names a node beside its branch", "For mixed", mixed)

@@ -62,7 +62,7 @@ def _answers() -> Vectors:
     def answer(case: str, what: str, receipt: Receipt, fault: str = "wrong-receipt", by: Signer = NODE) -> Vector:
         document = write_receipt(receipt)
         signature = signed("receipt", by, document=document)
-        holds_as = ("believed", "receipt", *(() if case == "consigned-for-another" else ("returned",)))
+        holds_as = ("receipt", *(() if case == "consigned-for-another" else ("returned",)))
         return Vector(fault, case, "answer", what, signature, document, holds_as=holds_as)
 
     accepted, rejected = RECEIPT.evidence
@@ -88,10 +88,12 @@ def _returns() -> Vectors:
     """As tw takes them from tinh-h01's hand."""
     def returned(case: str, what: str, receipt: Receipt, by: Signer) -> Vector:
         document = write_receipt(receipt)
-        return Vector("wrong-node", case, "returned", what, signed("receipt", by, document=document), document, holds_as=("believed", "receipt"))
+        return Vector("wrong-node", case, "returned", what, signed("receipt", by, document=document), document, holds_as=("receipt",))
 
     strange = signer(certificate("bo", "Issuing", ["urn:truc-relay:node:bo:sign"]), ISSUING, key=derived("bo"))
     yield returned("from-nowhere", "by a node that the directory does not list", replace(HANDED_OVER, issuer=NodeId("bo")), strange)
+    rejected = Evidence(Event.RELAY_REJECTION, RECIPIENTS[0], reason=Reason.POLICY)
+    yield returned("rejected-from-nowhere", "a rejection by a node that the directory does not list", replace(HANDED_OVER, issuer=NodeId("bo"), evidence=(rejected,)), strange)
     yield returned("our-own", "this node's own receipt, brought back", replace(HANDED_OVER, issuer=TW), TW_NODE)
     yield returned("not-the-server", "handed over, says a node that does not serve the agency", replace(HANDED_OVER, issuer=XA), XA_NODE)
     failed = Evidence(Event.CONTENT_HANDOVER_FAILURE, RECIPIENTS[0], reason=Reason.REJECTED_BY_RECIPIENT)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import timedelta
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from relay.signing.shape import read_parts
-from tests.vectors.signing.forging.keys import ORDER, certificate, derived_rsa, signer
+from tests.vectors.signing.forging.keys import AT, ORDER, certificate, derived_rsa, signer
 from tests.vectors.signing.forging.originals import (
     ISSUING,
     NODE_SIGN,
@@ -79,6 +80,7 @@ def _ecdsa() -> Vectors:
     yield value("all-ones", "both are the largest number of 32 bytes", b"\xff" * 64)
     yield value("one-and-one", "both are 1", _raw(1, 1))
     yield value("negative-r", "r negated", _raw(ORDER - R, S))
+    yield Vector("bad-signature", "leading-zero-left-out", "seal", "63 bytes: the zero that s begins with is left out", _without_zero())
     yield value("swapped", "s before r", _raw(S, R))
     yield value("short", "63 bytes", good[:-1])
     yield value("long", "65 bytes", good + b"\0")
@@ -87,6 +89,16 @@ def _ecdsa() -> Vectors:
     yield value("only-r", "32 bytes", good[:32])
     other = base64.b64decode(read_parts(signed("receipt")).value)
     yield value("of-a-receipt", "the value of another document", other)
+
+
+def _without_zero() -> bytes:
+    """Of the first second in which s begins with a zero: one number, written shorter."""
+    for second in range(10_000):
+        made = signed("seal", at=AT + timedelta(seconds=second))
+        value = base64.b64decode(read_parts(made).value)
+        if value[32] == 0:
+            return with_value(made, base64.b64encode(value[:32] + value[33:]).decode())
+    raise AssertionError("no such second")
 
 
 def _rsa() -> Vectors:
