@@ -122,6 +122,18 @@ def faults(first: Path, second: Path, accepted: int) -> list[str]:
     return found
 
 
+def shared(folder: Path, issuer: str) -> float:
+    """How many of a node's own receipts there are for each signature that it made for them."""
+    signatures = set()
+    count = 0
+    with journal(folder) as connection:
+        statement = "SELECT signature FROM receipts WHERE issuer = ?"
+        for (signature,) in connection.execute(statement, (issuer,)):
+            signatures.add(hash(signature[signature.find(b"<ds:Signature ") :]))
+            count += 1
+    return count / max(1, len(signatures))
+
+
 def quantile(ascending: Sequence[float], part: float) -> float:
     """The value below which this part of them lies. Raises RuntimeError where there is none."""
     if not ascending:

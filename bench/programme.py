@@ -114,7 +114,7 @@ async def _hops(
     results: list[list[hop.Result]] = [[] for _ in loads]
     for turn in range(repeat):
         for load, found in zip(loads, results, strict=True):
-            name = f"{load.size_bytes / 1000:g} KB {load.key.value}, {turn + 1} of {repeat}"
+            name = f"{load.size_bytes / 1000:g} KB {load.key.value}{'' if load.batches else ' single'}, {turn + 1} of {repeat}"
             found.append(await hop.run(folder, load, partial(_named, say, name)))
             say(f"{name}: {found[-1].settled_per_second:.0f} envelopes a second")
     return list(zip(loads, results, strict=True))

@@ -396,6 +396,8 @@ class Seal:
 
     kind: SealKind
     signature: bytes
+    remark: str = ""
+    """What its verifier let pass, for a finding; not stored with it."""
 
 
 # ---------------------------------------------------------------- on the wire between nodes

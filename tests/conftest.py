@@ -28,6 +28,12 @@ def xmlsec1() -> str:
 
 
 @pytest.fixture(scope="session")
+def softhsm() -> str:
+    """The program that sets up SoftHSM's tokens."""
+    return needs("softhsm2-util")
+
+
+@pytest.fixture(scope="session")
 def thin_link() -> Any:
     """The class of thin_link.py, for tests of any room."""
     place = Path(__file__).with_name("thin_link.py")

@@ -46,6 +46,10 @@ name = "UBND tỉnh Mẫu"
 tier = "province"
 node = "tinh"
 """
+REVOCATION_OFF = (
+    "revocation: off, no certificate is checked for revocation (check = true in [revocation])"
+)
+"""Said of every configuration that does not switch it on."""
 GOOD = f"""
 [node]
 id = "xa"
@@ -620,11 +624,11 @@ def test_a_secret_that_others_can_read_is_remarked_on(write: Write) -> None:
     """With what to do; in a file of its own the same mode is a problem."""
     path = write(GOOD)
     path.chmod(0o644)
-    (said,) = examine(path)[1]
+    said, _ = examine(path)[1]
     assert "mode 0644" in said
     assert SECRET not in said
     path.chmod(0o600)
-    assert examine(path)[1] == ()
+    assert examine(path)[1] == (REVOCATION_OFF,)
 
 
 def test_plain_http_beyond_loopback_needs_a_word_and_is_remarked_on(write: Write) -> None:
@@ -655,6 +659,7 @@ def test_a_variable_that_changes_nothing_is_remarked_on(
     monkeypatch.setenv("RELAY_URL", "https://127.0.0.1:1")
     assert examine(path)[1] == (
         "environment: RELAY_PORT is not a variable of relay and changes nothing",
+        REVOCATION_OFF,
     )
 
 
@@ -710,3 +715,19 @@ take_back_within = "PT36H"
         "business.arrived_status_for: G98 is not served by this node",
         "business.arrived_status_for: G99 is not served by this node",
     )
+
+
+def test_that_nothing_is_checked_for_revocation_is_remarked_on(write: Write) -> None:
+    """Off by default, and said; on without anybody to ask is said, too."""
+    on = "[revocation]\ncheck = true\n"
+    assert any("revocation: off" in one for one in examine(write(GOOD))[1])
+    assert any("no hosts to ask" in one for one in examine(write(f"{GOOD}\n{on}"))[1])
+    hosts = 'hosts = ["crl.example", "ocsp.example:8080", "[::1]:80"]\n'
+    assert not any("revocation" in one for one in examine(write(f"{GOOD}\n{on}{hosts}"))[1])
+
+
+@pytest.mark.parametrize("host", ["http://crl.example", "crl.example/x", "", "a b", "x:123456"])
+def test_who_may_be_called_is_a_host(write: Write, host: str) -> None:
+    """With a port where it has one, and nothing else."""
+    text = f"{GOOD}\n[revocation]\nhosts = [{host!r}]\n"
+    assert any("revocation.hosts" in one for one in problems_of(write(text)))

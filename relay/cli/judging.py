@@ -18,6 +18,7 @@ from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
 from relay.model import AgencyCode, Digest, Receipt, Signed
+from relay.signing.batches import verify_batch
 from relay.signing.evidence import verify_receipt
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
@@ -93,7 +94,25 @@ def _judge_pair(
     if signature.role is Role.SEAL:
         return _judge_seal(names, signature.path, document, trust)
     signed = Signed(_evidence(document.path), _evidence(signature.path))
+    if signature.role is Role.BATCH_SIGNATURE:
+        return _judge_batch(names, signed, trust)
     return _judge_receipt(names, signed, trust, given)
+
+
+def _judge_batch(names: tuple[str, ...], signed: Signed, trust: TrustStore) -> Judgement:
+    """What the proofs of its receipts lead to; which those are, each proof says."""
+    try:
+        batch = verify_batch(signed, trust, None)
+    except PeerError as error:
+        return _refused("batch", names, error)
+    at = batch.at.isoformat()
+    return Judgement(
+        "batch",
+        names,
+        verdict=Verdict.VALID,
+        said=f"{batch.count} receipts by {batch.issuer} under one signature, {moment(at)}",
+        facts=(("by", batch.issuer), ("at", at), ("count", str(batch.count)), ("root", batch.root)),
+    )
 
 
 def _judge_seal(

@@ -68,9 +68,18 @@ def demo(
             help="Reach the ministry's node over the axis dialect only, as a foreign axis.",
         ),
     ] = False,
+    revoke: Annotated[
+        bool,
+        typer.Option(
+            "--revoke", help="Revoke an agency's certificate while its documents are queued."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Start four nodes on this machine and carry a document through them, with proof."""
     from relay import demo as four_nodes  # noqa: PLC0415
 
-    raise typer.Exit(four_nodes.run(keep=keep, as_json=as_json, bridge=bridge))
+    if revoke and (keep or bridge):
+        raise typer.BadParameter("--revoke is a story of its own: neither --keep nor --bridge")
+    done = four_nodes.run(keep=keep, as_json=as_json, bridge=bridge, revoke=revoke)
+    raise typer.Exit(done)

@@ -20,6 +20,7 @@ from relay.cli import (
     audit,
     backup,
     carry,
+    cert,
     compare,
     directory,
     inbox,
@@ -109,6 +110,7 @@ app.add_typer(system.app, name="system")
 app.add_typer(trust.app, name="trust")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")
+app.add_typer(cert.app, name="cert")
 app.add_typer(pki.app, name="pki")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

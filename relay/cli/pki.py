@@ -12,14 +12,14 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from relay.cli import outcome
-from relay.signing.pki_words import KeyType, PkiError, Trouble
+from relay.signing.pki_words import KeyType, PkiError, Reason, Trouble
 
 if TYPE_CHECKING:
     from relay.signing.pki_show import CertificateView
@@ -33,7 +33,7 @@ EXIT_CODES: Final = {
     Trouble.FORBIDDEN: outcome.NO_PERMISSION,
 }
 
-app = typer.Typer(help="Make and look at a development PKI.", no_args_is_help=True)
+app = typer.Typer(help="Make, publish and look at a development PKI.", no_args_is_help=True)
 issue = typer.Typer(help="Issue certificates of a development PKI.", no_args_is_help=True)
 app.add_typer(issue, name="issue")
 
@@ -50,12 +50,16 @@ def init_root(
     name: Annotated[str, typer.Option(help="Organisation that every certificate carries.")],
     key: Key = KeyType.P256,
     days: Days = 3650,
+    publish: Annotated[
+        str,
+        typer.Option(metavar="URL", help="http://127.0.0.1:PORT, where relay pki serve will be."),
+    ] = "",
 ) -> None:
     """Make the root of a new PKI."""
     from relay.signing import pki  # noqa: PLC0415
 
     with _refusals():
-        _print([pki.init(directory, name=name, key=key, now=_now(), days=days)])
+        _print([pki.init(directory, name=name, key=key, now=_now(), days=days, publish=publish)])
 
 
 @issue.command("branch")
@@ -157,6 +161,58 @@ def issue_gateway(
         _print([made])
 
 
+@app.command("revoke")
+def revoke(
+    directory: Directory,
+    certificate: Annotated[Path, typer.Argument(metavar="CERT", help="Its first certificate.")],
+    reason: Annotated[Reason, typer.Option(help="Why.")] = Reason.UNSPECIFIED,
+    invalid_from: Annotated[
+        datetime | None, typer.Option(help="When the key was lost, if before now (UTC).")
+    ] = None,
+) -> None:
+    """Revoke a certificate, and write its issuer's CRL anew; prints the CRL's path."""
+    from relay.signing import pki_revoking  # noqa: PLC0415
+
+    since = None if invalid_from is None else invalid_from.replace(tzinfo=UTC)
+    with _refusals():
+        done = pki_revoking.revoke(
+            directory, certificate, reason=reason, now=_now(), invalid_from=since
+        )
+        _print([done.crl_path])
+
+
+@app.command("crl")
+def write_crls(
+    directory: Directory,
+    hours: Annotated[int, typer.Option(min=1, max=24 * 366, help="Until the next update.")] = 24,
+) -> None:
+    """Write the present CRL of every authority, as DER beside its certificate."""
+    from relay.signing import pki_revoking  # noqa: PLC0415
+
+    with _refusals():
+        found = pki_revoking.authorities(directory)
+        valid = timedelta(hours=hours)
+        _print([pki_revoking.write_crl(one, now=_now(), valid=valid) for one in found])
+
+
+@app.command("serve")
+def serve(
+    directory: Directory,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The one of --publish by default.")
+    ] = None,
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="Until the next update.")] = 60,
+) -> None:
+    """Publish CRLs and answer OCSP on loopback, until interrupted. For tests and the demo only."""
+    from relay.demo.authority import Publisher, serve_forever  # noqa: PLC0415
+    from relay.signing import pki  # noqa: PLC0415
+
+    with _refusals():
+        host, published = pki.place_of(directory)
+        publisher = Publisher(directory, _now, timedelta(minutes=minutes))
+        serve_forever(publisher, host, published if port is None else port)
+
+
 @issue.command("official")
 def issue_official(
     directory: Directory,
@@ -174,6 +230,22 @@ def issue_official(
             directory, label, branch, key=key, name=name, now=_now(), days=days
         )
         _print([made])
+
+
+@app.command("sign")
+def sign(
+    directory: Directory,
+    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="PKCS#10 request (PEM).")],
+    branch: Branch,
+    days: Days = 730,
+) -> None:
+    """Issue what a request asks for (`relay cert request` writes one); the certificate goes to stdout."""
+    from relay.signing import pki, pki_files  # noqa: PLC0415
+
+    with _refusals():
+        content = pki_files.read(request)
+        made = pki.sign_request(directory, content, branch, now=_now(), days=days)
+    typer.echo(made.decode("ascii"), nl=False)
 
 
 @app.command("show")

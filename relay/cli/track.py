@@ -128,10 +128,24 @@ async def _save(client: NativeClient, view: dict[str, Any], folder: Path) -> Non
         (signed,) = read_receipts(container, _RECEIPT_BYTES)
         place = folder / f"{number:02d}-{issuer}"
         write_new(place / "receipt.xml", signed.document)
-        write_new(place / "signature.xml", signed.signature)
+        _save_signature(place, signed.signature)
     if view["seal_kind"] is not None:
         seal = await client.get_bytes(f"/v1/messages/{view['message_id']}/seal")
         write_new(folder / "seal.xml", seal)
+
+
+def _save_signature(place: Path, signature: bytes) -> None:
+    """The receipt's own; or its proof, with the batch beside it as anybody's XML-DSig software wants it."""
+    from relay.cli.send import write_new  # noqa: PLC0415
+    from relay.signing.proof_shape import is_batch_proof, split_proof  # noqa: PLC0415
+
+    if not is_batch_proof(signature):
+        write_new(place / "signature.xml", signature)
+        return
+    batch = split_proof(signature)
+    write_new(place / "proof.xml", signature)
+    write_new(place / "batch.xml", batch.document)
+    write_new(place / "batch-signature.xml", batch.signature)
 
 
 def _receipts(view: dict[str, Any]) -> list[tuple[str, str]]:

@@ -98,17 +98,8 @@ class IntakeDesk:
         seal = self._seal(submission, sender, at)
         recipients, follows = to.recipients, None
         while True:
-            admission, order = await aside(
-                len(recipients) > MANY_RECIPIENTS,
-                self._prepare,
-                submission,
-                sender,
-                to,
-                recipients,
-                hops,
-                seal,
-                follows,
-                at,
+            admission, order = await self._prepare(
+                submission, sender, to, recipients, hops, seal, follows, at
             )
             outcome = await self.journal.admit(admission)
             if isinstance(outcome, Admitted):
@@ -146,9 +137,10 @@ class IntakeDesk:
         digest = submission.envelope.digest
         if submission.seal is not None:
             return self.notary.check_supplied_seal(submission.seal, digest, sender, at)
-        return self.notary.seal(digest, sender, at) if self.notary.seals_at_once else None
+        at_once = self.notary.sealed_at_once(sender)
+        return self.notary.seal(digest, sender, at) if at_once else None
 
-    def _prepare(
+    async def _prepare(
         self,
         submission: Submission,
         sender: AgencyCode,
@@ -159,27 +151,21 @@ class IntakeDesk:
         follows: MessageRow | None,
         at: datetime,
     ) -> tuple[Admission, tuple[NewDelivery, ...]]:
-        message_id = MessageId(self.clock.mint())
-        lane = Lane.of(to.priority)
-        deliveries = tuple(
-            new_delivery(
-                self.place.node, message_id, one, hops[one.code], lane, sealed=seal is not None
-            )
-            for one in recipients
-        )
-        receipt = self.notary.sign_receipt(
-            acceptance_receipt(
-                self.place.node,
-                message_id,
-                submission.envelope.digest,
-                submission.envelope.size_bytes,
-                deliveries,
-                at,
-            ),
+        message, deliveries, said = await aside(
+            len(recipients) > MANY_RECIPIENTS,
+            self._draft,
+            submission,
+            sender,
+            to,
+            recipients,
+            hops,
+            seal,
             at,
         )
+        # It never leaves this node, so whoever reads it knows batches.
+        receipt = await self.notary.issue_receipt(said, at, batched=True)
         admission = Admission(
-            message=self._message(submission, message_id, sender, to, seal, at),
+            message=message,
             deliveries=deliveries,
             receipt=receipt,
             trace=(TraceStep(self.place.node, at, receipt.digest),),
@@ -188,6 +174,36 @@ class IntakeDesk:
             follows=follows,
         )
         return admission, deliveries
+
+    def _draft(
+        self,
+        submission: Submission,
+        sender: AgencyCode,
+        to: Address,
+        recipients: tuple[Addressed, ...],
+        hops: dict[AgencyCode, Hop],
+        seal: Seal | None,
+        at: datetime,
+    ) -> tuple[NewMessage, tuple[NewDelivery, ...], Receipt]:
+        """The message, where its deliveries begin, and what the receipt says of it."""
+        message_id = MessageId(self.clock.mint())
+        lane = Lane.of(to.priority)
+        deliveries = tuple(
+            new_delivery(
+                self.place.node, message_id, one, hops[one.code], lane, sealed=seal is not None
+            )
+            for one in recipients
+        )
+        receipt = acceptance_receipt(
+            self.place.node,
+            message_id,
+            submission.envelope.digest,
+            submission.envelope.size_bytes,
+            deliveries,
+            at,
+        )
+        message = self._message(submission, message_id, sender, to, seal, at)
+        return message, deliveries, receipt
 
     def _message(
         self,
@@ -245,6 +261,7 @@ class IntakeDesk:
             admission.trace,
             order,
             admitted.rows,
+            batched=True,
         ):
             self.offer(neighbour, ready)
 

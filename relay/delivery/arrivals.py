@@ -47,6 +47,7 @@ from relay.errors import (
     SignatureError,
     TooLargeError,
     TransportError,
+    UncertainError,
 )
 from relay.model import (
     AgencyCode,
@@ -54,6 +55,7 @@ from relay.model import (
     Envelope,
     Event,
     Evidence,
+    Finding,
     Lane,
     NodeId,
     Payload,
@@ -86,6 +88,8 @@ class Opened:
     neighbour: NodeId
     header: TransferHeader
     signed: Signed
+    batched: bool = False
+    """Whether its sender takes receipts signed in batches (W13.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,9 @@ class TransferDesk:
     asked: Callable[[], None] = lambda: None
     """Told when something was asked of a recipient (verdicts.py)."""
 
-    async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
+    async def open(
+        self, neighbour: NodeId, signed: Signed, *, batched: bool = False
+    ) -> Opened | Signed:
         """The proven header; or the answer it got before, where it can be judged no further."""
         if self.journal.waiting > MOST_WAITING:
             raise OverloadError(f"{self.journal.waiting} operations wait, limit {MOST_WAITING}")
@@ -135,7 +141,7 @@ class TransferDesk:
             raise AccessError(f"this transfer is for {header.sent_to}, not {self.place.node}")
         if header.created_at > now + self.tolerance:
             return await self._from_the_future(neighbour, signed, header, now)
-        return Opened(neighbour, header, signed)
+        return Opened(neighbour, header, signed, batched)
 
     async def _from_the_future(
         self, neighbour: NodeId, signed: Signed, header: TransferHeader, now: datetime
@@ -166,8 +172,7 @@ class TransferDesk:
         verdict = self._examine(opened, seal, envelope, payload, now)
         known: frozenset[AgencyCode] = frozenset()
         while True:
-            many = len(opened.header.recipients) > MANY_RECIPIENTS
-            arrival = await aside(many, self._prepare, opened, verdict, known, now)
+            arrival = await self._prepare(opened, verdict, known, now)
             outcome = await self.journal.take_in(arrival)
             if isinstance(outcome, TakenIn):
                 break
@@ -214,18 +219,26 @@ class TransferDesk:
             if self.doubted():
                 raise ClockSkewError("clock-skew: this node doubts its own clock")
             return _Refusal(Reason.EXPIRED, f"expired at {header.expires_at.isoformat()}")
-        try:
-            proven = self.notary.check_carried_seal(
-                seal, header.digest, header.sender, header.origin, now
-            )
-        except SignatureError as error:
-            return _Refusal(Reason.BAD_SEAL, f"{error.reason}: {error}")
+        proven = self._proven(seal, header, now)
+        if isinstance(proven, _Refusal):
+            return proven
         way = (self.directory, self.place.node, opened.neighbour, header)
         if fault := origin_fault(*way):
             return _Refusal(Reason.BAD_TRANSFER, fault)
         if fault := seal_fault(*way, proven):
             return _Refusal(Reason.BAD_SEAL, fault)
         return _Content(envelope, payload, proven)
+
+    def _proven(self, seal: bytes, header: TransferHeader, now: datetime) -> Seal | _Refusal:
+        """Raises UncertainError, which is no evidence: the neighbour keeps it, and it comes again."""
+        try:
+            return self.notary.check_carried_seal(
+                seal, header.digest, header.sender, header.origin, now
+            )
+        except UncertainError:
+            raise
+        except SignatureError as error:
+            return _Refusal(_reason_of(error), f"{error.reason}: {error}")
 
     def _mismatch(self, opened: Opened, envelope: Envelope) -> str:
         """Where the signed header contradicts the envelope or the way it came; empty when nowhere."""
@@ -239,7 +252,7 @@ class TransferDesk:
         way = (self.directory, self.place.node, opened.neighbour, header)
         return sender_fault(*way, envelope)
 
-    def _prepare(
+    async def _prepare(
         self,
         opened: Opened,
         verdict: _Content | _Refusal,
@@ -247,8 +260,9 @@ class TransferDesk:
         now: datetime,
     ) -> TakeIn:
         header = opened.header
-        hops = {code: self._hop(opened, verdict, code) for code in header.recipients}
-        answer = self._answer(header, hops, now)
+        many = len(header.recipients) > MANY_RECIPIENTS
+        hops, receipt = await aside(many, self._judge, opened, verdict, now)
+        answer = await self.notary.issue_receipt(receipt, now, batched=opened.batched)
         trace = (*header.trace, TraceStep(self.place.node, now, answer.digest))
         message = None
         if isinstance(verdict, _Content) and any(
@@ -266,7 +280,16 @@ class TransferDesk:
             answer=answer,
             at=now,
             refused={code: hop.reason for code, hop in hops.items() if isinstance(hop, _Refusal)},
+            batched=opened.batched,
         )
+
+    def _judge(
+        self, opened: Opened, verdict: _Content | _Refusal, now: datetime
+    ) -> tuple[dict[AgencyCode, Hop | _Refusal], Receipt]:
+        """Where each recipient goes, and the receipt that says so."""
+        header = opened.header
+        hops = {code: self._hop(opened, verdict, code) for code in header.recipients}
+        return hops, self._receipt(header, hops, now)
 
     def _hop(
         self, opened: Opened, verdict: _Content | _Refusal, code: AgencyCode
@@ -282,9 +305,9 @@ class TransferDesk:
             return _Refusal(Reason.UNREACHABLE, f"the way from here leads back to {hop.neighbour}")
         return hop
 
-    def _answer(
+    def _receipt(
         self, header: TransferHeader, hops: dict[AgencyCode, Hop | _Refusal], now: datetime
-    ) -> Signed:
+    ) -> Receipt:
         previous = header.trace[-1].receipt if header.trace else None
         evidence: list[Evidence] = []
         for code, hop in hops.items():
@@ -298,7 +321,7 @@ class TransferDesk:
             evidence.append(Evidence(Event.RELAY_ACCEPTANCE, code, previous))
             if isinstance(hop, Here):
                 evidence.append(Evidence(Event.CONTENT_CONSIGNMENT, code, previous))
-        receipt = Receipt(
+        return Receipt(
             issuer=self.place.node,
             origin=header.origin,
             message_id=header.message_id,
@@ -309,7 +332,6 @@ class TransferDesk:
             at=now,
             evidence=tuple(evidence),
         )
-        return self.notary.sign_receipt(receipt, now)
 
     def _message(self, header: TransferHeader, content: _Content, now: datetime) -> NewMessage:
         envelope = content.envelope
@@ -328,7 +350,7 @@ class TransferDesk:
             notation=envelope.notation,
             document_id=envelope.document_id,
             promulgation_date=envelope.promulgation_date,
-            findings=envelope.findings,
+            findings=(*envelope.findings, *remarks_of(content.seal)),
             submitted_by=None,
             seal=content.seal,
             report=report_of(self.directory, envelope, header.sender, to),
@@ -375,6 +397,7 @@ class TransferDesk:
             arrival.trace,
             arrival.deliveries,
             taken.rows,
+            batched=arrival.batched,
         ):
             self.offer(neighbour, ready)
 
@@ -391,6 +414,19 @@ def _tell(arrival: TakeIn, verdict: _Content | _Refusal) -> None:
         recipients=len(arrival.refused),
         detail=fit_detail(verdict.detail) if isinstance(verdict, _Refusal) else "",
     )
+
+
+def _reason_of(error: SignatureError) -> Reason:
+    """A revoked certificate has a reason of its own: what was sealed may be sealed anew."""
+    revoked = error.reason == Reason.REVOKED_CERTIFICATE.value
+    return Reason.REVOKED_CERTIFICATE if revoked else Reason.BAD_SEAL
+
+
+def remarks_of(seal: Seal | None) -> tuple[Finding, ...]:
+    """What the seal's verifier let pass."""
+    if seal is None or not seal.remark:
+        return ()
+    return (Finding("revocation-unknown", seal.remark, "seal"),)
 
 
 def _written(directory: Directory, verdict: _Content | _Refusal) -> dict[AgencyCode, str]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from relay.delivery.clock import Clock
-from relay.delivery.records import Journal, MessageRow, Notary, Unsealed
-from relay.errors import SignatureError
-from relay.model import Event, Evidence, NodeId, Receipt, Signed
+from relay.delivery.records import Journal, Notary, Unsealed
+from relay.errors import KeyUnavailableError, SignatureError
+from relay.model import AgencyCode, Event, Evidence, NodeId, Receipt, Signed
 
 AT_ONCE = 32
 TRY_AGAIN_SECONDS = 5.0
@@ -47,32 +47,33 @@ class SealingDesk:
                 self._signal.set()
 
     async def sweep(self) -> int:
-        """Seal what waits; how many could not be. A key that fails holds up only its own messages."""
-        failed: set[MessageRow] = set()
-        while True:
-            waiting = await self.journal.unsealed(AT_ONCE + len(failed))
-            fresh = [one for one in waiting if one.message_row not in failed]
-            if not fresh:
-                return len(failed)
-            for one in fresh:
+        """Seal what waits; how many agencies' keys failed. Such a key holds up only its own messages,
+        however many they are."""
+        failed: set[AgencyCode] = set()
+        while waiting := await self.journal.unsealed(AT_ONCE, failed):
+            for one in waiting:
+                if one.sender in failed:
+                    continue
                 try:
                     await self._seal(one)
-                except SignatureError as error:
-                    failed.add(one.message_row)
+                except (SignatureError, KeyUnavailableError) as error:
+                    failed.add(one.sender)
                     log.error(
                         "sealing-failed",
                         message=one.message_id,
                         error=str(error),
                         seconds=TRY_AGAIN_SECONDS,
                     )
+        return len(failed)
 
     async def _seal(self, one: Unsealed) -> None:
         at = self.clock.now()
         seal = await asyncio.to_thread(self.notary.seal, one.digest, one.sender, at)
-        hops = await self.journal.store_seal(one.message_row, seal, self._consigned(one), at)
+        consigned = await self._consigned(one)
+        hops = await self.journal.store_seal(one.message_row, seal, consigned, at)
         self.look(hops)
 
-    def _consigned(self, one: Unsealed) -> tuple[Signed, Receipt] | None:
+    async def _consigned(self, one: Unsealed) -> tuple[Signed, Receipt] | None:
         if not one.served_here:
             return None
         at = self.clock.now()
@@ -89,4 +90,4 @@ class SealingDesk:
                 Evidence(Event.CONTENT_CONSIGNMENT, code, one.previous) for code in one.served_here
             ),
         )
-        return self.notary.sign_receipt(receipt, at), receipt
+        return await self.notary.issue_receipt(receipt, at, batched=True), receipt

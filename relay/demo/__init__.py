@@ -18,12 +18,14 @@ def run(
     keep: bool = False,
     as_json: bool = False,
     bridge: bool = False,
+    revoke: bool = False,
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
     """The whole demo; 0 only if everything holds. Data goes to `out`, progress to `err`.
 
-    With `bridge` the ministry's node is reached by a route of kind `axis` only.
+    With `revoke` another story is played: a certificate is revoked while documents are queued
+    (revoking.py). With `bridge` the ministry's node is reached by a route of kind `axis` only.
     `keep` leaves the nodes running until SIGINT or SIGTERM and says how to reach them.
     """
     from relay.demo.stage import perform  # noqa: PLC0415  the parts of a node are slow to import
@@ -34,4 +36,5 @@ def run(
         out=out or sys.stdout,
         err=err or sys.stderr,
         bridge=bridge,
+        revoke=revoke,
     )

@@ -55,6 +55,24 @@ class NativeClient:
                 return found
             after = page["next"]
 
+    async def why(self, name: str) -> dict[str, Any]:
+        return await self._object("GET", f"/v1/deliveries/{name}/why")
+
+    async def shape(self) -> dict[str, Any]:
+        return await self._object("GET", "/v1/queue/shape")
+
+    async def knows(self, message_id: str) -> bool:
+        """Whether the node took anything of it over."""
+        try:
+            await self.message(message_id)
+        except TransportError:
+            return False
+        return True
+
+    async def order(self, action: str, name: str, why: str) -> dict[str, Any]:
+        """An operator's action on a message's deliveries."""
+        return await self._object("POST", f"/v1/deliveries/{name}/{action}", {"why": why})
+
     async def issue_token(self, holder: str, scopes: Sequence[str]) -> str:
         """The secret of a new token; an operator's call."""
         body = {"holder": holder, "scopes": list(scopes)}

@@ -61,14 +61,22 @@ class Network:
         now: datetime,
         key: pki.KeyType = pki.KeyType.P256,
         extra: str = "",
+        publish: str = "",
     ) -> Network:
         """Certificates and configurations of all nodes; nothing runs yet.
 
-        `extra` is TOML appended to every configuration (limits, delivery, log).
+        `publish` is the URL at which certificates say they are revoked (authority.py). `extra` is TOML appended to every configuration (limits, delivery, log).
         """
         _require_short([folder / plan.name for plan in plans])
         authority = folder / "pki"
-        pki.init(authority, name="Trục Relay demo", key=pki.KeyType.P256, now=now, days=30)
+        pki.init(
+            authority,
+            name="Trục Relay demo",
+            key=pki.KeyType.P256,
+            now=now,
+            days=30,
+            publish=publish,
+        )
         for branch in dict.fromkeys(plan.branch for plan in plans):
             tops = _tops(plans, branch)
             pki.issue_branch(authority, branch, key=pki.KeyType.P256, now=now, days=30, nodes=tops)

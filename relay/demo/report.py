@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from relay.demo import plan
-from relay.demo.checks import Carried, Verdict
+from relay.demo.checks import Carried, Check, Verdict
 from relay.demo.network import RunningNode
 from relay.demo.offices import Arrived
+from relay.demo.revoking import Outcome
 from relay.model import digest_of
 
 Json = dict[str, Any]
@@ -89,14 +90,29 @@ def whole(verdict: Verdict, endpoints: Sequence[Endpoint] | None) -> Json:
     shown: Json = {
         "documents": [_document(one) for one in verdict.carried],
         "nodes": [_node(log.node, log.entries, verified=not log.problem) for log in verdict.logs],
-        "checks": [
-            {"what": check.what, "holds": check.holds, "problems": list(check.problems)}
-            for check in verdict.checks
-        ],
+        "checks": [_check(check) for check in verdict.checks],
     }
     if endpoints is not None:
         shown["endpoints"] = [endpoint.as_json() for endpoint in endpoints]
     return {**shown, "duplicates": verdict.duplicates, "ok": verdict.holds}
+
+
+def show_revocation(outcome: Outcome, stream: TextIO, *, as_json: bool) -> None:
+    """What `relay demo --revoke` showed."""
+    if as_json:
+        shown = {
+            "documents": outcome.documents,
+            "why": outcome.why,
+            "checks": [_check(check) for check in outcome.checks],
+            "ok": outcome.holds,
+        }
+        print_json(shown, stream)
+        return
+    console = _console(stream)
+    console.print(Text("What relay why says of a held document:"))
+    for sentence in outcome.why:
+        console.print(Text(f"    {sentence}"))
+    _print_checks(console, outcome.checks)
 
 
 def broken(nodes: Sequence[RunningNode], error: str, folder: str | None) -> Json:
@@ -110,6 +126,10 @@ def broken(nodes: Sequence[RunningNode], error: str, folder: str | None) -> Json
         "error": error,
         "folder": folder,
     }
+
+
+def _check(check: Check) -> Json:
+    return {"what": check.what, "holds": check.holds, "problems": list(check.problems)}
 
 
 def print_json(document: Mapping[str, object], stream: TextIO) -> None:
@@ -170,7 +190,11 @@ def print_tables(verdict: Verdict, stream: TextIO) -> None:
     console = _console(stream)
     console.print(_hops(verdict.carried))
     console.print(_logs(verdict))
-    for check in verdict.checks:
+    _print_checks(console, verdict.checks)
+
+
+def _print_checks(console: Console, checks: Sequence[Check]) -> None:
+    for check in checks:
         console.print(Text(f"{'✓' if check.holds else '✗'} {check.what}"))
         for problem in check.problems:
             console.print(Text(f"    {problem}"))

@@ -20,10 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from relay.demo import plan, report
+from relay.demo import plan, report, revoking
 from relay.demo.checks import Verdict, judge
 from relay.demo.native import at_socket
 from relay.demo.network import Network, RunningNode
+from relay.demo.ports import free_ports
 from relay.demo.report import Endpoint, Progress
 from relay.demo.story import Story
 from relay.errors import RelayError
@@ -48,16 +49,26 @@ class Stage:
     told: asyncio.Event
     """Set by SIGINT or SIGTERM."""
     cast: plan.Cast = plan.PLAIN
+    revoke: bool = False
 
     async def perform(self) -> int:
         """The exit code; what is left of the folder is for whoever must look why."""
+        port = free_ports(1)[0]
+        extra = plan.QUICK + (revoking.CONFIGURATION.format(port=port) if self.revoke else "")
+        place = f"http://127.0.0.1:{port}" if self.revoke else ""
         try:
-            network = Network.build(self.folder, self.cast.nodes, now=_now(), extra=plan.QUICK)
+            network = Network.build(
+                self.folder, self.cast.nodes, now=_now(), extra=extra, publish=place
+            )
         except RelayError as error:
             return self._broken([], error)
+        if self.revoke:
+            revoking.cut_off(network)
         count = len(network.nodes)
         self.progress.step(f"a root, its branches and the certificates of {count} nodes made")
         try:
+            if self.revoke:
+                return await self._unless_told(self._revoke(network, port))
             verdict, endpoints = await self._unless_told(self._run(network))
             self._show(verdict, endpoints)
             if self.keep:
@@ -81,6 +92,20 @@ class Stage:
             verdict = await judge(network, tale, token, self.cast)
         self.progress.step("receipts, seals and logs recomputed")
         return verdict, await _endpoints(network) if self.keep else None
+
+    async def _revoke(self, network: Network, port: int) -> int:
+        """`relay demo --revoke` from here on."""
+        async with AsyncExitStack() as exits:
+            await revoking.publish(network, port, _now, exits)
+            await network.start()
+            self.progress.step(f"{len(network.nodes)} nodes up, a live CRL and OCSP responder")
+            outcome = await revoking.RevokeStory(network, exits, _now, self.progress.step).play()
+        report.show_revocation(outcome, self.out, as_json=self.as_json)
+        if not outcome.holds:
+            self.progress.say(f"✗ not everything holds; kept for a look: {self.folder}")
+            return FAILED
+        self._clear()
+        return OK
 
     def _show(self, verdict: Verdict, endpoints: list[Endpoint] | None) -> None:
         if self.as_json:
@@ -125,22 +150,36 @@ class Stage:
             await asyncio.gather(task, told, return_exceptions=True)
 
 
-def perform(*, keep: bool, as_json: bool, out: TextIO, err: TextIO, bridge: bool = False) -> int:
+def perform(
+    *,
+    keep: bool,
+    as_json: bool,
+    out: TextIO,
+    err: TextIO,
+    bridge: bool = False,
+    revoke: bool = False,
+) -> int:
     """See relay.demo.run."""
     folder = Path(tempfile.mkdtemp(prefix="relay-demo-"))
     cast = plan.BRIDGED if bridge else plan.PLAIN
     with _no_overrides():
-        return asyncio.run(_perform(keep, as_json, out, Progress(err), folder, cast))
+        return asyncio.run(_perform(keep, as_json, out, Progress(err), folder, cast, revoke))
 
 
 async def _perform(
-    keep: bool, as_json: bool, out: TextIO, progress: Progress, folder: Path, cast: plan.Cast
+    keep: bool,
+    as_json: bool,
+    out: TextIO,
+    progress: Progress,
+    folder: Path,
+    cast: plan.Cast,
+    revoke: bool,
 ) -> int:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    return await Stage(keep, as_json, out, progress, folder, told, cast).perform()
+    return await Stage(keep, as_json, out, progress, folder, told, cast, revoke).perform()
 
 
 @contextmanager

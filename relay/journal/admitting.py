@@ -347,6 +347,7 @@ def _add_arrival(
             trace,
             receipt.digest,
             ms(message.accepted_at),
+            1,
         )
     elif arrival is not None:
         signed = arrival.signed_header
@@ -359,6 +360,7 @@ def _add_arrival(
             trace,
             receipt.digest,
             ms(arrival.at),
+            int(arrival.batched),
         )
     return ArrivalRow(tx.run(SQL["add_arrival"], *values).lastrowid or 0)
 

@@ -15,7 +15,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
@@ -205,6 +205,10 @@ class SqliteJournal:
         """Operations that wait for the writer."""
         return self._writer.waiting
 
+    def before_next(self, work: Callable[[], None]) -> None:
+        """See Writer.before_next."""
+        self._writer.before_next(work)
+
     async def perform(self, operation: Callable[[Transaction], Any], rows: int = 1) -> Any:
         """`rows`: about how many deliveries it touches; many are no work for the event loop."""
         return await self._writer.perform(operation, long=rows > MANY_RECIPIENTS)
@@ -265,8 +269,8 @@ class SqliteJournal:
 
     # ------------------------------------------------------------ sealing and carrying
 
-    async def unsealed(self, limit: int) -> list[Unsealed]:
-        rows = await self.rows(carrying.SQL["unsealed"], (limit,))
+    async def unsealed(self, limit: int, without: Collection[AgencyCode] = ()) -> list[Unsealed]:
+        rows = await self.rows(carrying.SQL["unsealed"], (json.dumps(sorted(without)), limit))
         return [views.unsealed(row) for row in rows]
 
     async def store_seal(

@@ -203,6 +203,7 @@ def handover_facts(row: Row) -> HandoverFacts:
         previous=Digest(row[25]),
         transfer_id=None if row[26] is None else TransferId(row[26]),
         sent_by=None if row[27] is None else NodeId(row[27]),
+        batched=bool(row[28]),
     )
 
 
@@ -254,6 +255,7 @@ def _ready(group: list[Row]) -> Ready:
         trace=trace_of(row[15]),
         seal=Seal(SealKind(row[13]), row[14]),
         payload=None,
+        batched=bool(row[16]),
     )
 
 

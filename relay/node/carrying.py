@@ -23,12 +23,14 @@ from relay.delivery.recovery.readmitting import Readmitter
 from relay.delivery.recovery.recovering import OLDEST, RecoveryDesk
 from relay.delivery.requests import Deadlines
 from relay.delivery.returns import ReturnDesk
+from relay.delivery.revocation.stapling import StapledWire, Stapler
 from relay.delivery.sealing import SealingDesk
 from relay.journal.recovering import RecoveryTable
 from relay.model import NodeId
 from relay.node.bridging import Bridges, join_ways, make_bridges
 from relay.node.directory import make_directory_courier
 from relay.node.ground import Ground
+from relay.node.revocation import make_stapler
 from relay.settings.sections import DeliverySection
 from relay.settings.settings import Settings
 from relay.transport.nodes.client import NodesClient
@@ -50,6 +52,7 @@ class Carrying:
     agreement: Agreement
     directory: DirectoryDesk
     passing: DirectoryCourier
+    stapler: Stapler | None
 
     def waits_for(self) -> str | None:
         """What must be over before anything new is accepted; None when nothing is."""
@@ -66,6 +69,7 @@ def make_wire(ground: Ground, connections: Connections, tls: ssl.SSLContext) -> 
         settings.delivery.transfers_at_once,
         settings.delivery.answer_within,
         ground.clock.seen,
+        settings.delivery.batched_receipts,
     )
 
 
@@ -90,14 +94,16 @@ def make_carrying(
     ground: Ground, wire: NodesClient, agreement: Agreement, directory: DirectoryDesk
 ) -> Carrying:
     bridges = make_bridges(ground)
-    ways = join_ways(ground, wire, bridges)
+    stapler = make_stapler(ground, wire)
+    stapled: Wire = wire if stapler is None else StapledWire(wire, stapler)
+    ways = join_ways(ground, stapled, bridges)
     passing = make_directory_courier(ground, wire, directory)
     returns = ReturnDesk(
         ground.node,
         ground.directory,
         ground.journal,
         ground.notary,
-        wire,
+        stapled,
         ground.clock,
         lambda to: dispatcher.receipts_wait(to),  # noqa: PLW0108  made next
     )
@@ -136,6 +142,7 @@ def make_carrying(
         agreement=agreement,
         directory=directory,
         passing=passing,
+        stapler=stapler,
     )
 
 

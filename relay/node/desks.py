@@ -80,6 +80,8 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             carrying.dispatcher,
             clock,
             carrying.wire.certificate,
+            ground.notary.standing_of,
+            ground.notary.trouble,
         ),
         verdicts,
         ObligationDesk(

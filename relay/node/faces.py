@@ -13,6 +13,7 @@ from aiohttp import web
 from relay import __version__
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
@@ -48,6 +49,7 @@ class Faces:
     served: ServedSystems
     connections: Connections
     trust: TrustDesk
+    certificates: CertificateDoor
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -68,6 +70,7 @@ class Faces:
             pressure=self.pressure,
             may_have_had=self.carrying.recovery.may_have_had,
             directory=self.carrying.directory.keeper,
+            stapler=self.carrying.stapler,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -126,6 +129,7 @@ class Faces:
             refusals=self.turned_away,
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
+            certificates_door=self.certificates,
         )
 
     @property

@@ -21,10 +21,10 @@ from relay.settings.sections import (
     SAMPLE_SECRET,
     Code,
     File,
-    KeyPair,
     NeighbourSection,
     NodeName,
     Section,
+    SigningKey,
     Span,
     secret_in,
 )
@@ -109,7 +109,7 @@ class BridgeSection(Section):
 def bridge_problems(
     bridges: Sequence[BridgeSection],
     neighbours: Sequence[NeighbourSection],
-    keys: Mapping[str, KeyPair],
+    keys: Mapping[str, SigningKey],
 ) -> Iterator[str]:
     """What is wrong between bridges, and between them and the rest."""
     names = [bridge.id for bridge in bridges]

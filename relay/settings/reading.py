@@ -71,6 +71,7 @@ def read(path: Path) -> Reading:
         *unknown_variables(os.environ),
         *_open_secrets(path, content),
         *_in_the_clear(sound),
+        *(() if settings is None else settings.revocation.remarks()),
     )
     return Reading(settings, tuple(problems), sound, remarks)
 

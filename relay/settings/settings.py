@@ -12,6 +12,7 @@ from relay.routing.composing import Layer
 from relay.routing.directory import Directory
 from relay.settings.bridges import BridgeSection
 from relay.settings.directory import directory_of, seed_of
+from relay.settings.revocation import RevocationSection
 from relay.settings.sections import (
     BusinessSection,
     DeliverySection,
@@ -44,6 +45,7 @@ class Settings(Section):
     delivery: DeliverySection = DeliverySection()
     business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
+    revocation: RevocationSection = RevocationSection()
     log: LogSection = LogSection()
 
     @field_validator("neighbours")

@@ -9,11 +9,15 @@ Raises:  SignatureError, WireError.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import ParamSpec, TypeVar
 
-from relay.errors import SignatureError
+from relay.delivery.aside import MANY_RECIPIENTS, aside
+from relay.errors import KeyUnavailableError, SignatureError
 from relay.model import (
     UTC_NOW_TOLERANCE,
     AgencyCode,
@@ -26,7 +30,9 @@ from relay.model import (
     TransferHeader,
 )
 from relay.signing.binding import Binding
+from relay.signing.certificates import read_chain
 from relay.signing.evidence import (
+    receipt_document,
     sign_branch,
     sign_carry,
     sign_receipt,
@@ -37,16 +43,27 @@ from relay.signing.evidence import (
     verify_transfer,
 )
 from relay.signing.faults import Fault
+from relay.signing.gathering import Gathering
+from relay.signing.hand import Rank
 from relay.signing.keys import Signer
+from relay.signing.revocation.checking import RevocationCheck
+from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.trust import Path, TrustStore
+from relay.signing.verifier import signer_of
 from relay.wire.branch import Branch
 from relay.wire.carry import Manifest
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class NodeNotary:
-    """delivery.records.Notary. `agencies` are the agency keys that live at this node."""
+    """delivery.records.Notary. `agencies` are the agency keys that live at this node.
+
+    One for a node's life; its keys alone may change (`renew`).
+    """
 
     node: NodeId
     signer: Signer
@@ -58,19 +75,94 @@ class NodeNotary:
     """Seals what enters over a bridge."""
     binding: Binding | None = None
     """Which branch an issuer may certify, and whose certificate is whose; None: nobody says."""
+    revocation: RevocationCheck | None = None
+    """None: nothing is checked."""
+    gathering: Gathering | None = None
+    """Where receipts meet that may share a signature; None: each gets its own."""
+
+    def renew(
+        self, signer: Signer, agencies: Mapping[AgencyCode, Signer], gateway: Signer | None
+    ) -> None:
+        """From now on these sign. What was signed before is judged by the certificate it came with."""
+        self.signer, self.agencies, self.gateway = signer, agencies, gateway
+
+    @property
+    def slow(self) -> bool:
+        """Whether a signature takes so long that nothing may be signed in the event loop."""
+        return self.signer.hand is not None
+
+    def sealed_at_once(self, sender: AgencyCode) -> bool:
+        """Whether what comes from this agency is sealed while its system waits."""
+        return self.seals_at_once and self._sealer(sender).hand is None
+
+    def trouble(self, sender: AgencyCode) -> str | None:
+        """Why the key that seals for this agency cannot sign now; None where nothing is known."""
+        return self._sealer(sender).trouble()
+
+    def _sealer(self, sender: AgencyCode) -> Signer:
+        return self.agencies.get(sender, self.signer)
+
+    async def issue_receipt(
+        self, receipt: Receipt, at: datetime, *, batched: bool = False, patient: bool = False
+    ) -> Signed:
+        """The receipt signed, in a batch where that is allowed and others wait as well. Who is not
+        `patient` is told when the key cannot sign."""
+        long = len(receipt.evidence) > MANY_RECIPIENTS
+        if batched and self.gathering is not None and (self.slow or not long):
+            return await self.gathering.signed(receipt_document(receipt, self.signer))
+        if patient:
+            return await self._patiently(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+        return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+
+    async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
+        """The header signed, whenever the key can; each by itself, always."""
+        long = len(header.recipients) > MANY_RECIPIENTS
+        return await self._patiently(Rank.TRANSFER, long, sign_transfer, header, self.signer, at)
+
+    async def _patiently(
+        self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Again and again, for what nobody waits for but the work that is to go on."""
+        while True:
+            try:
+                return await self._in_time(rank, long, work, *args, **named)
+            except KeyUnavailableError as error:
+                await asyncio.sleep(error.retry_after_seconds)
+
+    async def _in_time(
+        self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """In the key's own hand where it has one, else here, or in a thread when it is `long`."""
+        if self.signer.hand is not None:
+            return await asyncio.wrap_future(
+                self.signer.hand.do(rank, partial(work, *args, **named))
+            )
+        return await aside(long, work, *args, **named)
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
         """With the agency's key where it is here, else with the node's own."""
         signer = self.agencies.get(sender)
         if signer is not None:
-            return make_seal(digest, SealKind.AGENCY, signer, at)
-        return make_seal(digest, SealKind.NODE, self.signer, at)
+            return self._sealed(digest, SealKind.AGENCY, signer, at)
+        return self._sealed(digest, SealKind.NODE, self.signer, at)
+
+    def _sealed(self, digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
+        """Not with a certificate that is known to be revoked: nobody would take it."""
+        if self.revocation is not None:
+            path = self.trust.path(read_chain(signer.chain), at, signer.identity.purpose)
+            verdict = self.revocation.look(path)
+            if verdict.state is RevocationState.REVOKED:
+                raise SignatureError(
+                    Fault.REVOKED_CERTIFICATE,
+                    f"the {signer.identity.purpose.value} certificate is {verdict.why}",
+                )
+        return make_seal(digest, kind, signer, at)
 
     def seal_entered(self, digest: Digest, at: datetime) -> Seal:
         """Vouches only for these being the bytes that a remote without evidence handed over."""
         if self.gateway is None:
             raise SignatureError(Fault.WRONG_KIND, "this node has no gateway key")
-        return make_seal(digest, SealKind.GATEWAY, self.gateway, at)
+        return self._sealed(digest, SealKind.GATEWAY, self.gateway, at)
 
     def check_supplied_seal(
         self, signature: bytes, digest: Digest, sender: AgencyCode, at: datetime
@@ -80,7 +172,7 @@ class NodeNotary:
         if proven.kind is not SealKind.AGENCY_SUPPLIED:
             raise SignatureError(Fault.WRONG_KIND, f"a supplied seal is not of kind {proven.kind}")
         self._require_agency(proven, sender)
-        return Seal(proven.kind, signature)
+        return Seal(proven.kind, signature, self._remark(proven))
 
     def check_carried_seal(
         self, seal: bytes, digest: Digest, sender: AgencyCode, origin: NodeId, at: datetime
@@ -88,7 +180,29 @@ class NodeNotary:
         """A seal that came with a transfer: the sender's, or its origin node's."""
         proven = verify_seal(seal, digest, self.trust, None, at + UTC_NOW_TOLERANCE)
         self._require_bound(proven, sender, origin)
-        return Seal(proven.kind, seal)
+        return Seal(proven.kind, seal, self._remark(proven))
+
+    def _remark(self, proven: ProvenSeal) -> str:
+        """What the policy let pass."""
+        told = self.revocation_of(proven.certificate_sha256)
+        if told is None or told.state is not RevocationState.UNKNOWN:
+            return ""
+        return f"whether the seal's certificate is revoked was not known: {told.why}"
+
+    def revocation_of(self, certificate: Digest) -> Verdict | None:
+        """What is known now of a certificate met here; None where nothing is checked."""
+        return None if self.revocation is None else self.revocation.told(certificate)
+
+    def standing_of(self, seal: bytes) -> str:
+        """For people: whether the certificate of a stored seal is revoked, as of now."""
+        if self.revocation is None:
+            return ""
+        try:
+            certificate = signer_of(seal)
+        except SignatureError:
+            return ""
+        told = self.revocation_of(certificate)
+        return "" if told is None else f"{told.state}: {told.why}"
 
     def _require_bound(self, proven: ProvenSeal, sender: AgencyCode, origin: NodeId) -> None:
         if proven.kind in (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED):
@@ -123,6 +237,12 @@ class NodeNotary:
 
     def check_receipt(self, signed: Signed) -> Receipt:
         return verify_receipt(signed, self.trust, None, self._require_node)
+
+    def checker(self) -> Callable[[Signed], Receipt]:
+        """check_receipt for receipts that came together: a batch that they share is proven once."""
+        return partial(
+            verify_receipt, trust=self.trust, at=None, bound=self._require_node, proven={}
+        )
 
     def sign_carry(self, manifest: Manifest, at: datetime) -> Signed:
         return sign_carry(manifest, self.signer, at)

@@ -13,6 +13,8 @@ Raises:  PkiError (a SettingsError with the kind of trouble and a hint).
     DIR/agencies/CODE.pem
     DIR/gateways/ID.pem
     DIR/officials/LABEL.pem
+    DIR/publish                    where CRLs and the OCSP responder are, if anywhere
+    DIR/root/root-ocsp.pem, DIR/branches/BRANCH/ca-ocsp.pem    the responders' certificates, then
 
 Beside each `NAME.pem` lies `NAME.key.pem`, PKCS#8 without a password, mode 0600. Nothing is written
 over, and a command that refuses has changed nothing. certs/README.md has the profiles in clauses.
@@ -24,15 +26,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.errors import SignatureError
 from relay.model import UTC_NOW_TOLERANCE, utc
 from relay.signing import pki_files, pki_names, pki_profiles
 from relay.signing.certificates import check_issuer
 from relay.signing.pki_files import Issued
-from relay.signing.pki_profiles import Issuer, PrivateKey, Profile, Span
+from relay.signing.pki_profiles import Issuer, PrivateKey, Profile, Published, Span
+from relay.signing.pki_requests import read_request
 from relay.signing.pki_words import KeyType, PkiError, Trouble
 
 __all__ = [
@@ -48,18 +53,32 @@ __all__ = [
 ]
 
 DAYS_LIMIT: Final = 36_525
+PUBLISH: Final = "publish"
 GENERATION_LIMIT: Final = 9
 
 
-def init(directory: Path, *, name: str, key: KeyType, now: datetime, days: int) -> Path:
-    """Make the root of a new PKI; `name` is the organisation every certificate will carry."""
-    path = directory / "root" / "root.pem"
+def init(
+    directory: Path, *, name: str, key: KeyType, now: datetime, days: int, publish: str = ""
+) -> Path:
+    """Make the root of a new PKI; `name` is the organisation every certificate will carry.
+
+    `publish` is the http URL under which relay pki serve will say what is revoked; every certificate
+    made from now on names it.
+    """
+    path, place = directory / "root" / "root.pem", directory / PUBLISH
     organisation = pki_names.organisation(name, "name")
+    base = pki_names.publishing(publish) if publish else ""
     span = _span(now, days)
-    pki_files.check_free([path])
+    pki_files.check_free([path, place] if base else [path])
     root_key = pki_profiles.generate(key)
     certificate = pki_profiles.root(organisation, root_key, span)
-    return _store(directory, [Issued(path, (certificate,), root_key)])[0]
+    made = [Issued(path, (certificate,), root_key)]
+    if base:
+        made.append(_responder("root", path, Issuer(certificate, root_key), span))
+    stored = _store(directory, made)[0]
+    if base:
+        pki_files.replace(place, f"{base}\n".encode())
+    return stored
 
 
 def issue_branch(
@@ -78,12 +97,15 @@ def issue_branch(
     pki_files.check_free([path])
     maker = f"relay pki init {directory} --name NAME"
     root = _issuer(directory / "root" / "root.pem", now, maker, issuers_below=1)
-    branch_key = pki_profiles.generate(key)
+    branch_key, span = pki_profiles.generate(key), _span(now, days, root)
     name = branch if generation == 1 else f"{branch} G{generation}"
     uris = tuple(f"urn:truc-relay:branch:{pki_names.label(node, 'node')}" for node in nodes)
-    span = _span(now, days, root)
-    certificate = pki_profiles.issuing(name, branch_key, root, span, uris)
-    return _store(directory, [Issued(path, (certificate,), branch_key)])[0]
+    published = _published(directory, directory / "root" / "root.pem")
+    certificate = pki_profiles.issuing(name, branch_key, root, span, uris, published)
+    made = [Issued(path, (certificate,), branch_key)]
+    if published is not None:
+        made.append(_responder(name, path, Issuer(certificate, branch_key), span))
+    return _store(directory, made)[0]
 
 
 def issue_node(
@@ -119,8 +141,9 @@ def issue_node(
         pki_profiles.generate(key),
         ed25519.Ed25519PrivateKey.generate(),
     ]
+    published = _published(directory, _newest(directory, branch))
     issued = [
-        _issued(path, profile, own_key, issuer, span)
+        _issued(path, profile, own_key, issuer, span, published)
         for path, profile, own_key in zip(paths, profiles, keys, strict=True)
     ]
     return _store(directory, issued)
@@ -180,6 +203,20 @@ def issue_official(
     )
 
 
+def sign_request(
+    directory: Path, request: bytes, branch: str, *, now: datetime, days: int
+) -> bytes:
+    """The certificate that a request (PKCS#10 in PEM) asks for, and its issuing CA's after it, in PEM.
+
+    Nothing is filed in the folder: the key is with whoever asked.
+    """
+    profile, key = read_request(request)
+    issuer = _branch_issuer(directory, branch, now)
+    published = _published(directory, _newest(directory, branch))
+    made = pki_profiles.end_entity(profile, key, issuer, _span(now, days, issuer), published)
+    return b"".join(one.public_bytes(Encoding.PEM) for one in (made, issuer.certificate))
+
+
 def _one(
     directory: Path,
     path: Path,
@@ -192,12 +229,51 @@ def _one(
     pki_files.check_free([path])
     issuer = _branch_issuer(directory, branch, now)
     span = _span(now, days, issuer)
-    issued = _issued(path, profile, pki_profiles.generate(key), issuer, span)
+    published = _published(directory, _newest(directory, branch))
+    issued = _issued(path, profile, pki_profiles.generate(key), issuer, span, published)
     return _store(directory, [issued])[0]
 
 
-def _issued(path: Path, profile: Profile, key: PrivateKey, issuer: Issuer, span: Span) -> Issued:
-    certificate = pki_profiles.end_entity(profile, key, issuer, span)
+def _issued(
+    path: Path,
+    profile: Profile,
+    key: PrivateKey,
+    issuer: Issuer,
+    span: Span,
+    published: Published | None,
+) -> Issued:
+    certificate = pki_profiles.end_entity(profile, key, issuer, span, published)
+    return Issued(path, (certificate, issuer.certificate), key)
+
+
+def place_of(directory: Path) -> tuple[str, int]:
+    """The address and port under which the PKI says it is published."""
+    place = directory / PUBLISH
+    if not place.exists():
+        raise PkiError(
+            Trouble.MISSING,
+            f"{directory} was made without a place to publish",
+            f"relay pki init {directory} --name NAME --publish http://127.0.0.1:8480",
+        )
+    parts = urlsplit(pki_names.publishing(pki_files.read(place).decode("utf-8", "replace").strip()))
+    return str(parts.hostname), int(parts.port or 0)
+
+
+def _published(directory: Path, authority: Path) -> Published | None:
+    """Where this authority's revocations are told; None where the PKI was made without."""
+    place = directory / PUBLISH
+    if not place.exists():
+        return None
+    base = pki_names.publishing(pki_files.read(place).decode("utf-8", "replace").strip())
+    name = pki_files.published_name(directory, authority)
+    return Published(f"{base}/crl/{name}.crl", f"{base}/ocsp/{name}")
+
+
+def _responder(name: str, authority: Path, issuer: Issuer, span: Span) -> Issued:
+    path = pki_files.responder_path(authority)
+    pki_files.check_free([path])
+    key = pki_profiles.generate(KeyType.P256)
+    certificate = pki_profiles.responder(name, key, issuer, span)
     return Issued(path, (certificate, issuer.certificate), key)
 
 
@@ -218,10 +294,14 @@ def _branch_path(directory: Path, branch: str, generation: int = 1) -> Path:
     return directory / "branches" / pki_names.label(branch, "branch") / name
 
 
-def _branch_issuer(directory: Path, branch: str, now: datetime) -> Issuer:
+def _newest(directory: Path, branch: str) -> Path:
     """The newest generation there is."""
     paths = [_branch_path(directory, branch, one) for one in range(1, GENERATION_LIMIT + 1)]
-    path = next((one for one in reversed(paths) if one.exists()), paths[0])
+    return next((one for one in reversed(paths) if one.exists()), paths[0])
+
+
+def _branch_issuer(directory: Path, branch: str, now: datetime) -> Issuer:
+    path = _newest(directory, branch)
     return _issuer(path, now, f"relay pki issue branch {directory} {branch}")
 
 

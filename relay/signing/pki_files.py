@@ -46,6 +46,16 @@ def key_path(certificate: Path) -> Path:
     return certificate.with_name(certificate.name.removesuffix(".pem") + KEY_SUFFIX)
 
 
+def responder_path(authority: Path) -> Path:
+    """Where the certificate of an authority's OCSP responder lies: beside it, `ca.pem` and `ca-ocsp.pem`."""
+    return authority.with_name(f"{authority.stem}-ocsp.pem")
+
+
+def published_name(directory: Path, authority: Path) -> str:
+    """How an authority is called where it is published: its place in the folder."""
+    return authority.relative_to(directory).with_suffix("").as_posix()
+
+
 def check_free(certificates: Sequence[Path]) -> None:
     """Raise if any of these certificates, or its key, is there already."""
     for path in certificates:
@@ -86,6 +96,19 @@ def _write_new(path: Path, content: bytes, mode: int, written: list[Path]) -> No
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)
             file.write(content)
+    except OSError as error:
+        raise refused(path, error) from error
+
+
+def replace(path: Path, content: bytes) -> None:
+    """A list that changes, whole or not at all; the one kind of file that is ever written over."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
     except OSError as error:
         raise refused(path, error) from error
 

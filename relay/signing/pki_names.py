@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
@@ -77,6 +78,22 @@ def addresses(ips: Sequence[str]) -> tuple[IPv4Address | IPv6Address, ...]:
     """The loopback addresses and what was asked for, each once."""
     _check_count(ips)
     return tuple(dict.fromkeys(_address(text) for text in [*LOOPBACK, *ips]))
+
+
+def publishing(url: str) -> str:
+    """The http URL of a place on this machine: a development PKI is published nowhere else."""
+    parts = urlsplit(url)
+    try:
+        loopback = ip_address(parts.hostname or "").is_loopback and (parts.port or 0) > 0
+    except ValueError:
+        loopback = False
+    if parts.scheme != "http" or not loopback or parts.path.strip("/") or parts.query:
+        raise PkiError(
+            Trouble.USAGE,
+            f"{url[:NAME_LIMIT]!r} is not http://ADDRESS:PORT of this machine",
+            "for tests and the demo only: http://127.0.0.1:8480, and relay pki serve on that port",
+        )
+    return f"http://{parts.netloc}"
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:

@@ -15,12 +15,13 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from relay.signing.pki_words import KeyType
 
 IssuerKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PrivateKey = IssuerKey | ed25519.Ed25519PrivateKey
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 ROOT_PATH_LENGTH: Final = 1
 ISSUING_PATH_LENGTH: Final = 0
@@ -43,6 +44,14 @@ class Span:
 
     start: datetime
     end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where an issuer says which of its certificates are revoked (clause 1.8)."""
+
+    crl: str
+    ocsp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +85,39 @@ def root(organisation: str, key: IssuerKey, span: Span) -> x509.Certificate:
 
 
 def issuing(
-    name: str, key: IssuerKey, issuer: Issuer, span: Span, uris: tuple[str, ...] = ()
+    name: str,
+    key: IssuerKey,
+    issuer: Issuer,
+    span: Span,
+    uris: tuple[str, ...] = (),
+    published: Published | None = None,
 ) -> x509.Certificate:
     """Clause 3: issues the end entities of a branch; `uris` say of which nodes' branches."""
     subject = _name(_organisation(issuer), "Development issuing CA", name)
     above = issuer.certificate.subject
-    return _authority(subject, key, above, issuer.key, ISSUING_PATH_LENGTH, span, uris)
+    return _authority(subject, key, above, issuer.key, ISSUING_PATH_LENGTH, span, uris, published)
 
 
-def end_entity(profile: Profile, key: PrivateKey, issuer: Issuer, span: Span) -> x509.Certificate:
+def responder(name: str, key: IssuerKey, issuer: Issuer, span: Span) -> x509.Certificate:
+    """Clause 9: answers for the issuer's certificates, and is not asked about itself (nocheck)."""
+    subject = _name(_organisation(issuer), "Development OCSP responder", name)
+    builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
+        .add_extension(_usage(signs=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), critical=False)
+        .add_extension(x509.OCSPNoCheck(), critical=False)
+        .sign(issuer.key, SHA256())
+    )
+
+
+def end_entity(
+    profile: Profile,
+    key: PrivateKey | PublicKey,
+    issuer: Issuer,
+    span: Span,
+    published: Published | None = None,
+) -> x509.Certificate:
     """Clauses 4 to 8: everything below an issuing CA."""
     subject = _name(_organisation(issuer), profile.role, profile.common_name)
     builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
@@ -96,7 +129,7 @@ def end_entity(profile: Profile, key: PrivateKey, issuer: Issuer, span: Span) ->
     if profile.tls:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-    return builder.sign(issuer.key, SHA256())
+    return _told(builder, published).sign(issuer.key, SHA256())
 
 
 def _authority(
@@ -107,6 +140,7 @@ def _authority(
     path_length: int,
     span: Span,
     uris: tuple[str, ...] = (),
+    published: Published | None = None,
 ) -> x509.Certificate:
     builder = (
         _builder(subject, above, key, signing_key, span)
@@ -116,22 +150,42 @@ def _authority(
     if uris:
         names = x509.SubjectAlternativeName(map(x509.UniformResourceIdentifier, uris))
         builder = builder.add_extension(names, critical=False)
-    return builder.sign(signing_key, SHA256())
+    return _told(builder, published).sign(signing_key, SHA256())
+
+
+def _told(builder: x509.CertificateBuilder, published: Published | None) -> x509.CertificateBuilder:
+    """Where to ask about it (clause 1.8)."""
+    if published is None:
+        return builder
+    point = x509.DistributionPoint(
+        [x509.UniformResourceIdentifier(published.crl)], None, None, None
+    )
+    access = x509.AccessDescription(
+        AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(published.ocsp)
+    )
+    return builder.add_extension(x509.CRLDistributionPoints([point]), critical=False).add_extension(
+        x509.AuthorityInformationAccess([access]), critical=False
+    )
 
 
 def _builder(
-    subject: x509.Name, above: x509.Name, key: PrivateKey, signing_key: IssuerKey, span: Span
+    subject: x509.Name,
+    above: x509.Name,
+    key: PrivateKey | PublicKey,
+    signing_key: IssuerKey,
+    span: Span,
 ) -> x509.CertificateBuilder:
     """Clause 1: what every certificate has."""
+    public = key if isinstance(key, PublicKey) else key.public_key()
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(above)
-        .public_key(key.public_key())
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(span.start)
         .not_valid_after(span.end)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()),
             critical=False,

@@ -18,6 +18,21 @@ class KeyType(StrEnum):
     RSA3072 = "rsa3072"
 
 
+class Reason(StrEnum):
+    """Why a certificate is revoked, in RFC 5280's words (§5.3.1)."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "keyCompromise"
+    CA_COMPROMISE = "cACompromise"
+    AFFILIATION_CHANGED = "affiliationChanged"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessationOfOperation"
+    HOLD = "certificateHold"
+    PRIVILEGE_WITHDRAWN = "privilegeWithdrawn"
+    REMOVE_FROM_CRL = "removeFromCRL"
+    """No reason: takes a hold back."""
+
+
 class Trouble(StrEnum):
     """What kind of mistake it is, for the exit code."""
 

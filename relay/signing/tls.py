@@ -79,6 +79,11 @@ def face_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+def renew_own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Serve with this pair from the next handshake on."""
+    _load_own(context, certificate, key)
+
+
 def ask_for_certificates(context: ssl.SSLContext, certificates: Iterable[bytes]) -> None:
     """Let clients of a face show one of these certificates (DER); none has to. May be repeated while
     the context serves. Each is trusted by itself: whose it is, the face compares."""
@@ -129,6 +134,7 @@ class NodePeers:
     def __call__(self, chain: Sequence[bytes]) -> NodeId:
         """Raises SignatureError."""
         path = self.trust.path(read_chain(chain[:CHAIN_LIMIT]), self.now(), Purpose.TLS)
+        self.trust.require_unrevoked(path, Purpose.TLS)
         if self.binding is not None:
             self.binding.require_node(path)
         node = path.leaf.identity.node

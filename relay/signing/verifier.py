@@ -1,4 +1,4 @@
-"""Prove who signed a document, in ten steps that each refuse with a word of their own.
+"""Prove who signed a document, in eleven steps that each refuse with a word of their own.
 
 Touches: nothing.
 Trusts:  the trust store and the document's digest, which the caller computed; every byte of the
@@ -21,6 +21,7 @@ from relay.model import Digest
 from relay.signing import algorithms
 from relay.signing.certificates import Chain, Leaf, Purpose, public_key, read_chain, require_purpose
 from relay.signing.faults import Fault
+from relay.signing.proof_shape import signature_in
 from relay.signing.shape import Parts, read_parts
 from relay.signing.trust import Path, TrustStore
 from relay.signing.xades import DocumentName
@@ -88,8 +89,21 @@ def prove(
     path = trust.path(chain, claimed, purpose)
     if latest is not None and claimed > latest:
         path = trust.path(chain, latest, purpose)
-    # 10. Whom the leaf speaks for is for the caller to compare with what the document says.
+    # 10. Nothing that is known revokes a certificate of it, as far as this node asks.
+    trust.require_unrevoked(path, purpose)
+    # 11. Whom the leaf speaks for is for the caller to compare with what the document says.
     return Proof(parts.role, path, signed_at)
+
+
+def signer_of(signature: bytes) -> Digest:
+    """SHA-256 of the certificate that a signature, or a batch's, commits to. Nothing is proven."""
+    return _chain(read_parts(signature_in(signature)).certificates).leaf.sha256
+
+
+def certificates_in(signature: bytes) -> list[bytes]:
+    """The certificates that lie in a signature, or a batch's, the signer's first. Nothing is proven."""
+    found = read_parts(signature_in(signature)).certificates
+    return [_decoded(text) for text in _CERTIFICATE.findall(found)]
 
 
 def _purpose(role: str, name: DocumentName, roles: Mapping[str, Purpose]) -> Purpose:

@@ -17,6 +17,7 @@ from relay.envelope.reader import EnvelopeReader, read
 from relay.errors import EnvelopeError, TransportError, WireError
 from relay.model import Signed
 from relay.transport.nodes import parts
+from relay.wire.batch import read_batch, write_batch
 from relay.wire.branch import read_branch, write_branch
 from relay.wire.carry import read_carry, write_carry
 from relay.wire.container import read_receipts, write_receipts
@@ -71,6 +72,7 @@ READERS: dict[str, Callable[[bytes], bytes]] = {
     "receipt": lambda content: write_receipt(read_receipt(content)),
     "carry": lambda content: write_carry(read_carry(content)),
     "directory": lambda content: write_branch(read_branch(content)),
+    "batch": lambda content: write_batch(read_batch(content)),
 }
 """Read and written again."""
 

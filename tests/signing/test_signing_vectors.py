@@ -103,7 +103,9 @@ def test_every_fault_has_a_vector() -> None:
     """A new fault needs a vector that shows it."""
     shown = {vector["fault"] for vector in REFUSED.values()}
 
-    assert set(Fault) - shown == set()
+    # They need statements of now (test_revocation_statements.py, tests/delivery/revocation).
+    elsewhere = {Fault.REVOKED_CERTIFICATE, Fault.REVOCATION_UNKNOWN, Fault.BAD_REVOCATION}
+    assert set(Fault) - elsewhere - shown == set()
 
 
 def test_every_kind_of_document_is_wrapped_in_eight_ways() -> None:

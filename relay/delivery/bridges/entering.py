@@ -11,6 +11,7 @@ Raises:  OverloadError, JournalError, SignatureError (no gateway key).
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ class EntryDesk:
             return await self.turn_away(fetched.listed, why.reason, why.detail)
         recipients = tuple(one for one in to.recipients if one.code in hops)
         while True:
-            entering, deliveries = self._prepare(fetched, sender, to, recipients, hops, at)
+            entering, deliveries = await self._prepare(fetched, sender, to, recipients, hops, at)
             outcome = await self.bridges.enter(entering, at)
             if isinstance(outcome, Entered):
                 break
@@ -173,7 +174,7 @@ class EntryDesk:
 
     # ------------------------------------------------------------ the message
 
-    def _prepare(
+    async def _prepare(
         self,
         fetched: Fetched,
         sender: AgencyCode,
@@ -188,8 +189,11 @@ class EntryDesk:
             new_delivery(self.place.node, message_id, one, hops[one.code], lane, sealed=True)
             for one in recipients
         )
-        receipt = self.notary.sign_receipt(self._receipt(fetched, message_id, deliveries, at), at)
-        seal = self.notary.seal_entered(fetched.envelope.digest, at)
+        receipt = await self.notary.issue_receipt(
+            self._receipt(fetched, message_id, deliveries, at), at, batched=True
+        )
+        digest = fetched.envelope.digest
+        seal = await asyncio.to_thread(self.notary.seal_entered, digest, at)
         admission = Admission(
             message=self._message(fetched, message_id, sender, to, recipients, seal, at),
             deliveries=deliveries,
@@ -285,6 +289,7 @@ class EntryDesk:
             admission.trace,
             deliveries,
             admitted.rows,
+            batched=True,
         ):
             self.offer(neighbour, ready)
 

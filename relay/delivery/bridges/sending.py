@@ -68,8 +68,10 @@ class Sender:
         if not outgoing.packages.keys() - {WHOLE}:
             outcome = await self._hand_over(transfer, outgoing, payload, WHOLE, whole)
             if len(whole) == 1 or not self._of_one(outcome):
-                return self._sign(transfer, [self._evidence(transfer, c, outcome) for c in whole])
-        return self._sign(transfer, await self._one_by_one(transfer, outgoing, payload))
+                return await self._sign(
+                    transfer, [self._evidence(transfer, c, outcome) for c in whole]
+                )
+        return await self._sign(transfer, await self._one_by_one(transfer, outgoing, payload))
 
     async def _one_by_one(
         self, transfer: TransferHeader, outgoing: Outgoing, payload: Payload
@@ -101,7 +103,7 @@ class Sender:
             return None
         if len(evidence) < len(transfer.recipients):
             raise UnansweredError("the remote has only some of its packages")
-        return self._sign(transfer, evidence)
+        return await self._sign(transfer, evidence)
 
     # ------------------------------------------------------------ one package
 
@@ -200,7 +202,7 @@ class Sender:
         reason = reason_of(outcome, 1 << 30)
         return Evidence(Event.RELAY_TO_NON_ERDS_FAILURE, code, previous, reason, write_word(word))
 
-    def _sign(self, transfer: TransferHeader, evidence: Sequence[Evidence]) -> Signed:
+    async def _sign(self, transfer: TransferHeader, evidence: Sequence[Evidence]) -> Signed:
         at = self.clock.now()
         receipt = Receipt(
             issuer=self.node,
@@ -213,7 +215,7 @@ class Sender:
             at=at,
             evidence=tuple(evidence),
         )
-        return self.notary.sign_receipt(receipt, at)
+        return await self.notary.issue_receipt(receipt, at, patient=True)
 
 
 def _parts(

@@ -38,6 +38,7 @@ from relay.errors import (
     AccessError,
     ConflictError,
     DirectoryError,
+    KeyUnavailableError,
     PeerError,
     SettingsError,
     SignatureError,
@@ -110,7 +111,10 @@ class DirectoryKeeper:
             await asyncio.sleep(_until_next_look(self.clock.now()))
             if day_of(self.clock.now()) != self._seen_on:
                 await self._look("node", "a new day", {})
-            await self._renew()
+            try:
+                await self._renew()
+            except KeyUnavailableError as error:
+                log.error("directory-not-renewed", error=str(error))
 
     async def _look(self, by: str, why: str, known: dict[AgencyCode, str]) -> None:
         async with self._lock:

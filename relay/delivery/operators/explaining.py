@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 from relay.delivery.operators.inspecting import Condition, NeighbourView, WayFacts
+from relay.delivery.operators.orders import REVOCATION
 from relay.delivery.ports import DeliveryView, MessageView
 from relay.model import DeliveryState, Reason
 
@@ -25,30 +26,43 @@ _PLAIN = {
 }
 
 
+_HERE = frozenset({S.SEALING, S.QUEUED, S.IN_FLIGHT, S.IN_DOUBT, S.HELD})
+
+
 def sentences(
     message: MessageView,
     delivery: DeliveryView,
     facts: WayFacts,
     neighbour: NeighbourView | None,
     now: datetime,
+    revocation: str = "",
+    trouble: str | None = None,
 ) -> tuple[str, ...]:
-    """The answer first, then what it rests on."""
-    said = [*_state(delivery, facts, neighbour)]
+    """The answer first, then what it rests on. `revocation` is what is known of the seal's certificate,
+    `trouble` why the key that seals cannot."""
+    said = [*_state(delivery, facts, neighbour, trouble)]
     if delivery.state in {S.QUEUED, S.IN_DOUBT, S.IN_FLIGHT} and neighbour is not None:
         said += _neighbour(neighbour, now)
         said += _attempts(delivery, facts, now)
     if delivery.state in {S.SEALING, S.QUEUED, S.IN_FLIGHT, S.IN_DOUBT}:
         said.append(_age(message, facts, now))
+    if revocation and delivery.state in _HERE:
+        said.append(f"The certificate of its seal is {revocation}.")
     said += _intervention(facts)
     return tuple(said)
 
 
 def _state(
-    delivery: DeliveryView, facts: WayFacts, neighbour: NeighbourView | None
+    delivery: DeliveryView,
+    facts: WayFacts,
+    neighbour: NeighbourView | None,
+    trouble: str | None,
 ) -> Iterator[str]:
     hop = delivery.next_hop or "nobody"
     bridged = neighbour is not None and neighbour.bridge
     match delivery.state:
+        case S.SEALING if trouble is not None:
+            yield f"It waits for its seal, and the key that makes it cannot: {trouble}."
         case S.RELAYED if bridged:
             yield f"{hop} has it, by its own word and without evidence; its sent list is asked what became of it."
         case S.IN_DOUBT if bridged:
@@ -63,6 +77,9 @@ def _state(
             yield f"It waits for {hop}, which did not take it so far: {_error(delivery)}."
         case S.QUEUED:
             yield f"It waits for {hop} and was not sent yet; {facts.ahead} of its lane are before it."
+        case S.HELD if facts.intervention is not None and facts.intervention.by == REVOCATION:
+            yield "It is held: its seal was made with a certificate that was revoked before it left."
+            yield "It is not sent and does not expire until an operator decides: release it, and the next node judges for itself, or cancel it, and the sender is told."
         case S.IN_FLIGHT:
             yield f"It is being sent to {hop} now."
         case S.IN_DOUBT:
@@ -123,7 +140,8 @@ def _age(message: MessageView, facts: WayFacts, now: datetime) -> str:
 
 def _intervention(facts: WayFacts) -> Iterator[str]:
     if (done := facts.intervention) is not None:
-        yield f"The last operator's action: {done.action} by {done.by} at {_instant(done.at)}: {done.why}"
+        who = "The node's own action" if done.by == REVOCATION else "The last operator's action"
+        yield f"{who}: {done.action} by {done.by} at {_instant(done.at)}: {done.why}"
 
 
 def _until(at: datetime | None, now: datetime) -> str:

@@ -127,6 +127,8 @@ class Explanation:
     facts: WayFacts
     neighbour: NeighbourView | None
     sentences: tuple[str, ...]
+    revocation: str = ""
+    """VALID, REVOKED or UNKNOWN of its seal's certificate, with why; empty where nothing is checked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ from relay.model import (
     TransferId,
 )
 
+REVOCATION = "revocation"
+"""Who held what a revoked certificate sealed: the node itself (delivery/revocation/holding.py)."""
+
 
 class Action(StrEnum):
     HOLD = "hold"

@@ -7,6 +7,7 @@ Raises:  NotFoundError.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,7 +33,7 @@ from relay.delivery.operators.inspecting import (
 from relay.delivery.ports import DeliveryView, MessageView
 from relay.delivery.records import Journal
 from relay.errors import NotFoundError
-from relay.model import NodeId
+from relay.model import AgencyCode, MessageId, NodeId
 
 MOST_EXPLAINED = 50
 """Deliveries of one message: a circular has thousands."""
@@ -48,6 +49,10 @@ class QueueDesk:
     dispatcher: Dispatcher
     clock: Clock
     certificate: CertificateOf
+    revocation: Callable[[bytes], str] = lambda _: ""
+    """What is known of the revocation of a seal's certificate; empty where nothing is checked."""
+    trouble: Callable[[AgencyCode], str | None] = lambda _: None
+    """Why the key that seals for an agency cannot sign now."""
 
     async def shape(self) -> Shape:
         now = self.clock.now()
@@ -73,7 +78,10 @@ class QueueDesk:
         errors = await self.inspecting.last_errors()
         meant = [one for one in view.deliveries if one.delivery_id in facts]
         others = len(view.deliveries) - len(meant) if name == named.message_id else 0
-        explained = [self._explain(view, one, facts[one.delivery_id], errors) for one in meant]
+        revocation = await self._revocation(named.message_id)
+        explained = [
+            self._explain(view, one, facts[one.delivery_id], errors, revocation) for one in meant
+        ]
         return Why(view, self.clock.now(), tuple(explained), others)
 
     def _explain(
@@ -82,11 +90,17 @@ class QueueDesk:
         delivery: DeliveryView,
         facts: WayFacts,
         errors: dict[NodeId, str],
+        revocation: str,
     ) -> Explanation:
         hop = delivery.next_hop
         neighbour = None if hop is None else self._view(hop, errors)
-        said = sentences(message, delivery, facts, neighbour, self.clock.now())
-        return Explanation(delivery, facts, neighbour, said)
+        trouble = self.trouble(message.sender)
+        said = sentences(message, delivery, facts, neighbour, self.clock.now(), revocation, trouble)
+        return Explanation(delivery, facts, neighbour, said, revocation)
+
+    async def _revocation(self, message: MessageId) -> str:
+        seal = await self.journal.message_seal(message)
+        return "" if seal is None else self.revocation(seal.signature)
 
     def _view(self, neighbour: NodeId, errors: dict[NodeId, str]) -> NeighbourView:
         channel = self.dispatcher.channels.get(neighbour)

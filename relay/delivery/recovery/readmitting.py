@@ -67,7 +67,7 @@ class Readmitter:
         named = await self._named(sent, header)
         recipients = self._accepted(header, named)
         deliveries = tuple(self._delivery(header, one) for one in recipients)
-        receipt = self.notary.sign_receipt(_receipt(header, deliveries), now)
+        receipt = await self.notary.issue_receipt(_receipt(header, deliveries), now, batched=True)
         kind, digest = header.message_type, header.digest
         codes = [r.code for r in recipients]
         key = submission_key(header.sender, codes, kind, digest)

@@ -44,8 +44,8 @@ INSERT INTO messages (origin, message_id, message_type, sender, sender_as, diges
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_arrival
-INSERT INTO arrivals (message_row, neighbour, transfer_id, header, signature, trace, receipt, at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO arrivals (message_row, neighbour, transfer_id, header, signature, trace, receipt, at, batched)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_delivery
 INSERT INTO deliveries (delivery_id, message_row, arrival_row, recipient, addressed_as, state, lane, next_hop,

@@ -81,7 +81,7 @@ INSERT INTO returns (neighbour, receipt) VALUES (?, ?) ON CONFLICT (neighbour, r
 -- name: ready
 -- The deliveries of one lane that wait for a neighbour, in order of arrival.
 SELECT d.delivery_row, d.recipient, d.lane, d.arrival_row, m.message_row, m.message_id, m.origin, m.message_type,
-    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace
+    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace, a.batched
 FROM deliveries d INDEXED BY deliveries_ready
 JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
@@ -134,4 +134,5 @@ SELECT m.message_row, m.message_id, m.origin, m.sender, m.digest, m.size_bytes, 
     json_group_array(d.recipient) FILTER (WHERE d.next_hop IS NULL)
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE d.state = 'sealing' GROUP BY m.message_row ORDER BY m.message_row LIMIT ?
+WHERE d.state = 'sealing' AND m.sender NOT IN (SELECT value FROM json_each(?))
+GROUP BY m.message_row ORDER BY m.message_row LIMIT ?

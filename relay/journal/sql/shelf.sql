@@ -1,7 +1,7 @@
 -- name: waiting
 -- The deliveries of one lane that wait for a neighbour, from a row on, in order of arrival.
 SELECT d.delivery_row, d.recipient, d.lane, d.arrival_row, m.message_row, m.message_id, m.origin, m.message_type,
-    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace
+    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace, a.batched
 FROM deliveries d INDEXED BY deliveries_ready
 JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row

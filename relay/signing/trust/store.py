@@ -9,7 +9,8 @@ Raises:  SignatureError (self-signed, untrusted, path-too-long, algorithm, name-
          expired-certificate, not-yet-valid-certificate, wrong-purpose, weak-key); SettingsError for
          anchors that are none.
 
-A path is leaf, zero to two issuing authorities, anchor. Revocation is not judged here.
+A path is leaf, zero to two issuing authorities, anchor. Revocation is judged by `check`, where there is
+one, and as of now: `path` alone says nothing of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from relay.errors import SignatureError
 from relay.model import Digest, utc
@@ -39,6 +41,12 @@ class _Book:
     paths: dict[_Key, Path] = field(default_factory=dict)
 
 
+class PathCheck(Protocol):
+    def __call__(self, path: Path, purpose: Purpose) -> None:
+        """Raise SignatureError unless what the path's leaf signed may be taken now."""
+        ...
+
+
 class TrustStore:
     """Roots, helping intermediates and anchors pinned for roles, each PEM (one or more) or DER."""
 
@@ -50,6 +58,8 @@ class TrustStore:
     ) -> None:
         """`Anchors` are all there is; nothing beside them."""
         found = roots if isinstance(roots, Anchors) else read_anchors(roots, intermediates, pinned)
+        self.check: PathCheck | None = None
+        """What a proven path must pass beside: revocation (revocation/checking.py)."""
         self._book = _Book(found)
         self._lock = threading.Lock()
 
@@ -64,7 +74,14 @@ class TrustStore:
 
     def judge(self, chain: Chain, at: datetime, purpose: Purpose) -> Leaf:
         """The chain's leaf, proven to have been valid for `purpose` at that instant."""
-        return self.path(chain, at, purpose).leaf
+        path = self.path(chain, at, purpose)
+        self.require_unrevoked(path, purpose)
+        return path.leaf
+
+    def require_unrevoked(self, path: Path, purpose: Purpose) -> None:
+        """Raise where the node checks revocation and what it knows, or does not know, forbids it now."""
+        if self.check is not None:
+            self.check(path, purpose)
 
     def path(self, chain: Chain, at: datetime, purpose: Purpose) -> Path:
         """A path of the chain's leaf that was valid for `purpose` at that instant."""

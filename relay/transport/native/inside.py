@@ -17,6 +17,7 @@ from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
 from relay.delivery.ports import (
@@ -67,6 +68,7 @@ class Inside:
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None
     trust: TrustDoor | None = None
+    certificates: CertificateDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

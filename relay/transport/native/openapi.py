@@ -9,6 +9,7 @@ from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
 from relay.transport.native.carry_described import carry_paths
+from relay.transport.native.certificates import CERTIFICATE_SCHEMAS, certificate_paths
 from relay.transport.native.digests import FIELDS
 from relay.transport.native.directory_described import DIRECTORY_SCHEMAS, directory_paths
 from relay.transport.native.fragments import (
@@ -78,6 +79,7 @@ def document() -> Json:
                 **OPERATING_SCHEMAS,
                 **RECOVERY_SCHEMAS,
                 **SYSTEM_SCHEMAS,
+                **CERTIFICATE_SCHEMAS,
                 **TRUST_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
             },
@@ -139,6 +141,7 @@ def _paths() -> Json:
             "parameters": [in_path("id", TEXT)],
         },
         **system_paths(),
+        **certificate_paths(),
         **trust_paths(),
         **carry_paths(),
         "/v1/openapi.json": {

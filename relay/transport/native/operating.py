@@ -201,6 +201,7 @@ def _explanation(one: Explanation, delivery: Json) -> Json:
         "transfer_id": facts.frozen,
         "ahead": facts.ahead,
         "failed_at_node": facts.failed_at_node,
+        "revocation": one.revocation,
         "neighbour": _or_none(_neighbour, one.neighbour),
         "intervention": None
         if done is None

@@ -125,6 +125,11 @@ OPERATING_SCHEMAS: dict[str, Schema] = {
                 transfer_id=or_null(UUID),
                 ahead=WHOLE,
                 failed_at_node=or_null(TEXT),
+                revocation={
+                    **TEXT,
+                    "description": "VALID, REVOKED or UNKNOWN of its seal's certificate, and why; "
+                    "empty where nothing is checked",
+                },
                 neighbour=or_null(reference("Neighbour")),
                 intervention=or_null(
                     record(

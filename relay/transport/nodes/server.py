@@ -24,6 +24,8 @@ from relay.delivery.pressure.quota import neighbour_party
 from relay.delivery.recovery.ports import CAPABILITY
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.returns import ReturnDesk
+from relay.delivery.revocation.stapling import CAPABILITY as STATEMENTS_CAPABILITY
+from relay.delivery.revocation.stapling import Stapler
 from relay.envelope.limits import Limits
 from relay.errors import (
     ConflictError,
@@ -42,6 +44,7 @@ from relay.transport.nodes.directory import DirectoryFace
 from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
+from relay.transport.nodes.statements import StatementFace
 from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
 from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
@@ -54,6 +57,10 @@ AHEAD_BYTES = 1 << 20
 """Envelopes over this size go ahead of their transfer."""
 TRANSFERS_HEADER = "Relay-Transfers-A-Request"
 """In the answer to transfers: how many the next request may carry (W4.13)."""
+BATCHES_HEADER = "Relay-Batched-Receipts"
+BATCHES_TAKEN = "1"
+"""In a request with transfers: whoever their receipts travel back to understands batches (W13.6)."""
+BATCHES_CAPABILITY = "batched-receipts"
 WIRE_VERSION = 1
 ASK_LATER = 60
 """Seconds. What is repeated meanwhile is answered."""
@@ -83,12 +90,15 @@ class NodeFace:
     may_have_had: Callable[[TransferId], bool] = lambda _: False
     """Of a transfer that is unknown here: whether a restore may have lost it."""
     directory: DirectoryKeeper | None = None
+    stapler: Stapler | None = None
+    """None where nothing is checked for revocation."""
 
     @property
     def capabilities(self) -> list[str]:
         """By these a neighbour of another version knows what it may ask."""
         more = [] if self.directory is None else [DIRECTORY_CAPABILITY]
-        return ["transfers", "receipts", "payloads-ahead", CAPABILITY, *more]
+        more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
+        return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
     def door(self) -> Door:
         return Door(self.node, self.neighbours, self.connections, self.contact)
@@ -107,6 +117,8 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
     handlers.reminding.add_to(app.router)
     if face.directory is not None:
         DirectoryFace(face.directory, door.neighbour).add_to(app.router)
+    if face.stapler is not None:
+        StatementFace(face.stapler, door.neighbour).add_to(app.router)
     return app
 
 
@@ -187,7 +199,8 @@ class _Handlers:
         neighbour = self._door.neighbour(request)
         with self._face.pressure.body(neighbour_party(neighbour), request.content_length):
             body = Body(request.content, request.headers.get("Content-Type", ""))
-            response = _signed(await self._taking.take(neighbour, body))
+            batched = request.headers.get(BATCHES_HEADER) == BATCHES_TAKEN
+            response = _signed(await self._taking.take(neighbour, body, batched=batched))
             response.headers[TRANSFERS_HEADER] = str(TRANSFERS_A_REQUEST)
             return response
 

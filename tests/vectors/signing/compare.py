@@ -44,9 +44,15 @@ def refused() -> list[str]:
 
 
 def comparable(part: str) -> list[str]:
-    """All but the heads of logs, which are no XML, and what is judged by the root of one role."""
+    """All but the heads of logs, which are no XML, proofs of batches, which are no signatures, and what is
+    judged by the root of one role."""
     manifest: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
-    return [name for name, one in manifest[part].items() if one["entry"] not in ("head", "pinned")]
+    return [
+        name
+        for name, one in manifest[part].items()
+        if one["entry"] not in ("head", "pinned")
+        and not vector(part, name)[0].startswith(b"<BatchProof")
+    ]
 
 
 def vector(part: str, name: str) -> tuple[bytes, str, bytes]:

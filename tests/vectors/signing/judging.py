@@ -16,6 +16,7 @@ from relay.delivery.neighbours.standing import require_issuer
 from relay.envelope.reader import read
 from relay.errors import AuditError, EnvelopeError, RelayError, SignatureError, WireError
 from relay.model import AgencyCode, Signed, digest_of
+from relay.signing.batches import verify_batch
 from relay.signing.binding import Binding
 from relay.signing.evidence import verify_branch, verify_carry, verify_receipt
 from relay.signing.keys import verify_log_signature
@@ -60,6 +61,7 @@ def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry
         "receipt": lambda s, d: verify_receipt(Signed(d, s), trust, at),
         "carry": lambda s, d: verify_carry(Signed(d, s), trust, at),
         "directory": lambda s, d: verify_branch(Signed(d, s), trust, at),
+        "batch": lambda s, d: verify_batch(Signed(d, s), trust, at),
         "carried": lambda s, d: notary.check_carried_seal(s, digest_of(d), SENDER, TINH, AT),
         "supplied": lambda s, d: notary.check_supplied_seal(s, digest_of(d), SENDER, AT),
         "letter": letter,

@@ -30,6 +30,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from tests.vectors.signing.forging.accepted import Good, accepted
+from tests.vectors.signing.forging.batched import batched
 from tests.vectors.signing.forging.bound import bound
 from tests.vectors.signing.forging.certified import certified
 from tests.vectors.signing.forging.originals import KINDS, ROOT
@@ -56,6 +57,7 @@ def refused() -> Vectors:
         paths(),
         bound(),
         replayed(),
+        batched(),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from relay.model import SealKind
 from relay.wire.receipt import write_receipt
+from tests.vectors.signing.forging.batched import good_batches
 from tests.vectors.signing.forging.certified import by
 from tests.vectors.signing.forging.certified import high_s as high_s_certificate
 from tests.vectors.signing.forging.keys import certificate, derived, derived_rsa
@@ -83,6 +84,8 @@ def accepted() -> Iterator[Good]:
     yield Good("agency.pinned", "an agency under the root pinned for agencies", by_pinned_agency())
     yield Good("node.pinned", "a node under the root for all the others", signed("seal"))
     yield Good("node.believed", "an issuer of the node's branch", in_branch("receipt", "tinh-h01"))
+    for name, proof, receipt in good_batches():
+        yield Good(name, "a receipt that shares its signature with others", proof, receipt)
     yield Good("node.head", "the head of a node's log", head())
     yield from _written_otherwise()
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from relay.model import NodeId
 from relay.signing.certificates import Purpose
+from relay.wire.batch import write_batch
 from relay.wire.branch import write_branch
 from relay.wire.carry import write_carry
 from relay.wire.receipt import write_receipt
@@ -16,6 +17,7 @@ from relay.wire.transfer import write_transfer
 from tests.vectors.signing.forging.keys import certificate, derived, signer
 from tests.vectors.signing.forging.originals import (
     AGENCY,
+    BATCH,
     BRANCH,
     CARRY,
     GATEWAY,
@@ -57,6 +59,7 @@ def _nodes() -> Vectors:
         "receipt": write_receipt(replace(RECEIPT, issuer=TW)),
         "carry": write_carry(replace(CARRY, sent_by=TW, sent_to=NodeId("tinh-h01"))),
         "directory": write_branch(replace(BRANCH, issuer=TW)),
+        "batch": write_batch(replace(BATCH, issuer=TW)),
     }
     for kind, document in documents.items():
         what = "the document says another node than signed it"
@@ -121,6 +124,7 @@ def _not_canonical() -> Vectors:
         "receipt": (b"<EvidenceList>", b"<EvidenceList><!-- -->"),
         "carry": (b"</Carry>", b"</Carry>\n"),
         "directory": (b"<Version>7", b"<Version>07"),
+        "batch": (b"<Count>7", b"<Count>07"),
     }
     for kind, (old, new) in changes.items():
         document = KINDS[kind].document.replace(old, new, 1)
@@ -131,6 +135,7 @@ def _not_canonical() -> Vectors:
         "receipt": (b"<Issuer>tinh-h01</Issuer>", b"<Issuer>tinh-h01</Issuer><Issuer>tw</Issuer>"),
         "carry": (b"<SentTo>tw</SentTo>", b"<SentTo>tw</SentTo><SentTo>xa</SentTo>"),
         "directory": (b"<Issuer>tinh-h01</Issuer>", b"<Issuer>tinh-h01</Issuer><Issuer>tw</Issuer>"),
+        "batch": (b"<Count>7</Count>", b"<Count>7</Count><Count>9</Count>"),
     }
     for kind, (old, new) in doubled.items():
         document = KINDS[kind].document.replace(old, new, 1)

@@ -30,6 +30,7 @@ from relay.signing.certificates import Purpose
 from relay.signing.keys import Signer
 from relay.signing.seal import make_seal
 from relay.signing.xades import DocumentName, build
+from relay.wire.batch import Batch, write_batch
 from relay.wire.branch import Branch, write_branch
 from relay.wire.carry import CarriedPayload, CarriedTransfer, CarryId, Manifest, write_carry
 from relay.wire.receipt import write_receipt
@@ -120,6 +121,8 @@ BRANCH = Branch(
     ),
 )
 
+BATCH = Batch(TINH, AT, 7, digest_of(b"root of a batch"))
+
 LETTER = """<?xml version="1.0" encoding="UTF-8"?>
 <edXML:edXML xmlns:edXML="http://www.mic.gov.vn/TBT/QCVN_102_2016">
 <edXML:edXMLEnvelope><edXML:edXMLHeader><edXML:MessageHeader>
@@ -157,6 +160,7 @@ KINDS = {
     "transfer": Kind(DocumentName.TRANSFER, write_transfer(HEADER)),
     "receipt": Kind(DocumentName.RECEIPT, write_receipt(RECEIPT)),
     "carry": Kind(DocumentName.CARRY, write_carry(CARRY)),
+    "batch": Kind(DocumentName.BATCH, write_batch(BATCH)),
     "directory": Kind(DocumentName.DIRECTORY, write_branch(BRANCH)),
 }
 """Another kind of signed document is one more row here: it is then wrapped, swapped and fuzzed like

@@ -1,0 +1,1 @@
+"""Revocation as the node lives with it: statements kept fresh off the hot path, and what a revocation holds."""

@@ -1,0 +1,84 @@
+"""What waits with a seal whose certificate was revoked is held, and the operator told.
+
+Each revocation is noted once, durably, with an audit entry; then every delivery that waits unsent with
+a seal by that certificate is held, in steps. It is looked for again at each start and shortly after, for
+what was judged before the revocation was known may have come to the queue behind it. What an operator
+released since stays released. In doubt means sent: that is left alone.
+
+Touches: the journal.
+Raises:  JournalError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from relay.delivery.clock import Clock
+from relay.delivery.operators.orders import REVOCATION, Action, OperatingJournal, Order
+from relay.delivery.revocation.ports import Noted, RevocationJournal, RevokedCertificate
+from relay.model import Digest
+
+PAGE = 500
+LATE = timedelta(minutes=2)
+"""How long after it became known a revocation is looked for again in the queue."""
+log = structlog.get_logger("relay.revocation")
+
+
+@dataclass(slots=True)
+class HoldingDesk:
+    journal: RevocationJournal
+    operating: OperatingJournal
+    clock: Clock
+    revoked: Callable[[Digest], object] = lambda _: None
+    """Told of each certificate that is newly known to be revoked: connections that stand on it end."""
+    _noted: dict[Digest, Noted] | None = None
+    _looked: set[Digest] = field(default_factory=set)
+    """Since the start; `_seen` are those that statements in memory called revoked since then."""
+    _seen: set[Digest] = field(default_factory=set)
+
+    async def look(self, revoked: Sequence[RevokedCertificate]) -> int:
+        """How many deliveries were held."""
+        if self._noted is None:
+            self._noted = {one.revoked.certificate: one for one in await self.journal.noted()}
+        now, held = self.clock.now(), 0
+        for one in revoked:
+            if one.certificate not in self._noted:
+                await self.journal.note_revoked(one, now)
+                self._noted[one.certificate] = Noted(one, now)
+                log.critical("certificate-revoked", certificate=one.certificate, what=str(one))
+                self.revoked(one.certificate)
+        await self._lift({one.certificate for one in revoked}, now)
+        for noted in self._noted.values():
+            certificate = noted.revoked.certificate
+            if certificate not in self._looked or now - noted.at <= LATE:
+                self._looked.add(certificate)
+                held += await self._hold(noted, now)
+        return held
+
+    async def _hold(self, noted: Noted, now: datetime) -> int:
+        why = str(noted.revoked)
+        order = Order(Action.HOLD, REVOCATION, why, now)
+        held = 0
+        after: tuple[int, int] | None = (-1, -1)
+        while after is not None:
+            page = await self.journal.sealed_by(noted.revoked.certificate, noted.at, after, PAGE)
+            after = page.after
+            if page.rows:
+                held += (await self.operating.hold(order, page.rows)).rows
+        if held:
+            log.critical("deliveries-held", count=held, because=why)
+        return held
+
+    async def _lift(self, revoked: set[Digest], now: datetime) -> None:
+        """A hold of the certificate was taken back: said, and no more; releasing is for an operator."""
+        noted = self._noted or {}
+        for certificate in [one for one in noted if one in self._seen and one not in revoked]:
+            await self.journal.note_restored(noted[certificate].revoked, now)
+            del noted[certificate]
+            self._looked.discard(certificate)
+            log.warning("certificate-no-longer-revoked", certificate=certificate)
+        self._seen |= revoked

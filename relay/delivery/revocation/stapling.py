@@ -1,0 +1,209 @@
+"""A signature takes along what says that its certificate is not revoked (docs/wire-format.md W12).
+
+Before something signed goes to a neighbour that knows of statements, it is handed those on which the
+signer's verdict rests here, each once: so that it need not reach a foreign responder, or be online at
+all. What a neighbour hands in is proven like what is fetched, and sent on the same way. A neighbour that
+cannot be told is told nothing, and the signature goes all the same.
+
+Touches: the wire to neighbours, the journal.
+Trusts:  nothing of what comes in until it was proven.
+Raises:  nothing when telling; WireError, OverloadError when taking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from relay.delivery.clock import Clock
+from relay.delivery.records import Wire
+from relay.delivery.revocation.ports import Proven, StapleJournal
+from relay.errors import OverloadError, PeerError, SignatureError, TransportError
+from relay.model import Digest, NodeId, Payload, Signed, TransferId
+from relay.wire.statements import CONTENT_LIMIT_BYTES, LIMIT_BYTES, MOST_STATEMENTS, Stapled
+
+CAPABILITY = "statements"
+TOLD_LIMIT = 20_000
+"""Statements of which is remembered that a neighbour has them."""
+ASK_AGAIN_SECONDS = 600.0
+"""After which a neighbour that knew nothing of statements is asked again."""
+AT_ONCE = 2
+OWN_EVERY_SECONDS = 30.0
+log = structlog.get_logger("relay.revocation")
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """A signer's chain, and the statements its verdict rests on."""
+
+    chain: tuple[bytes, ...]
+    statements: tuple[Digest, ...]
+
+
+class Signers(Protocol):
+    """What is known here of who signed (signing)."""
+
+    def resting(self, signature: bytes) -> Resting | None:
+        """None where nothing is known of its signer."""
+        ...
+
+    def own(self) -> Sequence[Resting]: ...
+
+    def take(self, stapled: Stapled) -> Proven:
+        """Raises SignatureError for one that proves nothing under this node's anchors."""
+        ...
+
+
+class StapleWire(Protocol):
+    async def knows_statements(self, neighbour: NodeId) -> bool: ...
+    async def tell_statements(self, neighbour: NodeId, found: Sequence[Stapled]) -> None: ...
+
+
+@dataclass(slots=True)
+class Stapler:
+    """Both directions. `changed` is told when something new was proven."""
+
+    signers: Signers
+    wire: StapleWire
+    journal: StapleJournal
+    clock: Clock
+    changed: Callable[[], None]
+    neighbours: frozenset[NodeId]
+    _told: dict[NodeId, OrderedDict[Digest, None]] = field(default_factory=dict)
+    _mute_until: dict[NodeId, float] = field(default_factory=dict)
+    _knowing: set[NodeId] = field(default_factory=set)
+    _taking: int = 0
+
+    # ------------------------------------------------------------ telling
+
+    async def bring(self, neighbour: NodeId, signatures: Iterable[bytes]) -> None:
+        """Before these signatures go there; at once where nothing is new, as it mostly is."""
+        found = (self.signers.resting(one) for one in signatures)
+        await self._tell(neighbour, [one for one in found if one is not None])
+
+    async def run(self) -> None:
+        """Until cancelled: every neighbour has the node's own statements, whatever it asks of it."""
+        while True:
+            for neighbour in sorted(self.neighbours):
+                await self._tell(neighbour, self.signers.own())
+            await asyncio.sleep(OWN_EVERY_SECONDS)
+
+    async def _tell(self, neighbour: NodeId, resting: Sequence[Resting]) -> None:
+        told = self._told.setdefault(neighbour, OrderedDict())
+        new = {
+            digest: one.chain for one in resting for digest in one.statements if digest not in told
+        }
+        if not new or self.clock.monotonic() < self._mute_until.get(neighbour, 0.0):
+            return
+        try:
+            if await self._knows(neighbour):
+                await self._send(neighbour, new)
+        except (TransportError, PeerError) as error:
+            # The neighbour judges by what it has; it is told again with the next signature.
+            log.debug("statements-not-told", neighbour=neighbour, error=str(error)[:300])
+            self._mute(neighbour, 5.0)
+            return
+        told.update(dict.fromkeys(new))
+        while len(told) > TOLD_LIMIT:
+            told.popitem(last=False)
+
+    async def _knows(self, neighbour: NodeId) -> bool:
+        if neighbour not in self._knowing:
+            if not await self.wire.knows_statements(neighbour):
+                self._mute(neighbour, ASK_AGAIN_SECONDS)
+                return False
+            self._knowing.add(neighbour)
+        return True
+
+    def _mute(self, neighbour: NodeId, seconds: float) -> None:
+        self._mute_until[neighbour] = self.clock.monotonic() + seconds
+        self._knowing.discard(neighbour)
+
+    async def _send(self, neighbour: NodeId, new: dict[Digest, tuple[bytes, ...]]) -> None:
+        contents = await self.journal.contents(list(new))
+        batch: list[Stapled] = []
+        size = 0
+        for digest, chain in new.items():
+            content = contents.get(digest)
+            if content is None or len(content) > CONTENT_LIMIT_BYTES:
+                continue  # it has to be fetched by whoever needs it
+            one = Stapled(chain, content)
+            room = (len(content) + sum(map(len, chain))) * 4 // 3 + 256
+            if batch and (size + room > LIMIT_BYTES // 2 or len(batch) == MOST_STATEMENTS):
+                await self.wire.tell_statements(neighbour, batch)
+                batch, size = [], 0
+            batch.append(one)
+            size += room
+        if batch:
+            await self.wire.tell_statements(neighbour, batch)
+
+    # ------------------------------------------------------------ taking
+
+    async def take(self, neighbour: NodeId, found: Sequence[Stapled]) -> int:
+        """How many were news; durable when it returns. What proves nothing here is left out: it may be
+        of an authority that only others trust."""
+        if self._taking >= AT_ONCE:
+            raise OverloadError(f"{self._taking} lists of statements are being read")
+        self._taking += 1
+        try:
+            news = 0
+            for one in found:
+                try:
+                    proven = await asyncio.to_thread(self.signers.take, one)
+                except SignatureError as error:
+                    log.debug("statement-left-out", neighbour=neighbour, error=str(error)[:200])
+                    continue
+                if proven.fresh:
+                    await self.journal.store(proven, self.clock.now())
+                    news += 1
+        finally:
+            self._taking -= 1
+        if news:
+            self.changed()
+        return news
+
+
+@dataclass(frozen=True, slots=True)
+class StapledWire:
+    """delivery.records.Wire: another, with the statements of what it carries going ahead."""
+
+    wire: Wire
+    stapler: Stapler
+
+    async def carry(
+        self,
+        neighbour: NodeId,
+        header: Signed,
+        seal: bytes,
+        payload: Payload,
+        *,
+        batched: bool = False,
+    ) -> Signed:
+        await self.stapler.bring(neighbour, (header.signature, seal))
+        return await self.wire.carry(neighbour, header, seal, payload, batched=batched)
+
+    def together(self, neighbour: NodeId) -> int:
+        return self.wire.together(neighbour)
+
+    async def carry_several(
+        self,
+        neighbour: NodeId,
+        transfers: Sequence[tuple[Signed, bytes, Payload]],
+        *,
+        batched: bool = False,
+    ) -> Sequence[Signed]:
+        signatures = [one for header, seal, _ in transfers for one in (header.signature, seal)]
+        await self.stapler.bring(neighbour, signatures)
+        return await self.wire.carry_several(neighbour, transfers, batched=batched)
+
+    async def ask(self, neighbour: NodeId, transfer_id: TransferId) -> Signed | None:
+        return await self.wire.ask(neighbour, transfer_id)
+
+    async def hand_back(self, neighbour: NodeId, receipts: Sequence[Signed]) -> None:
+        await self.stapler.bring(neighbour, [one.signature for one in receipts])
+        await self.wire.hand_back(neighbour, receipts)

@@ -1,0 +1,56 @@
+-- name: store
+INSERT INTO statements (digest, kind, about, content, certificate, issuer, this_update, next_update, stored_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING
+
+-- name: drop_older
+DELETE FROM statements WHERE kind = ?1 AND about = ?2 AND this_update < ?3 AND kept = 0
+
+-- name: keep
+UPDATE statements SET kept = 1 WHERE digest = ? AND kept = 0
+
+-- name: contents
+SELECT DISTINCT digest, content FROM statements WHERE digest IN (SELECT value FROM json_each(?))
+
+-- name: newest
+SELECT digest, kind, about, content, certificate, issuer, max(this_update), next_update FROM statements
+GROUP BY kind, about
+
+-- name: as_of
+-- What was said about it: the last before an instant, and the first from it on.
+SELECT * FROM (SELECT digest, kind, content, this_update, next_update FROM statements
+               WHERE kind = ?1 AND about = ?2 AND this_update <= ?3 ORDER BY this_update DESC LIMIT 1)
+UNION ALL
+SELECT * FROM (SELECT digest, kind, content, this_update, next_update FROM statements
+               WHERE kind = ?1 AND about = ?2 AND this_update > ?3 ORDER BY this_update LIMIT 1)
+
+-- name: remember
+INSERT INTO met_certificates VALUES (?1, ?2, ?3, ?4) ON CONFLICT (certificate) DO UPDATE SET met_at = ?4
+
+-- name: forget_oldest
+DELETE FROM met_certificates WHERE certificate IN
+    (SELECT certificate FROM met_certificates ORDER BY met_at DESC LIMIT -1 OFFSET ?)
+
+-- name: remembered
+SELECT content, issuer FROM met_certificates ORDER BY met_at LIMIT ?
+
+-- name: note_revoked
+INSERT INTO revoked_certificates VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING
+
+-- name: note_restored
+DELETE FROM revoked_certificates WHERE certificate = ?
+
+-- name: noted
+SELECT * FROM revoked_certificates ORDER BY noted_at
+
+-- name: sealed_by
+-- One page of what waits, and of it what is sealed by the certificate of this SHA-256 (in base64, as every
+-- seal holds it) and was not released by an operator since its revocation was noted.
+WITH page AS MATERIALIZED (
+    SELECT d.expires_at, d.delivery_row, d.message_row, d.state FROM deliveries d INDEXED BY deliveries_waiting
+    WHERE d.state IN ('sealing', 'queued', 'in-flight', 'in-doubt') AND (d.expires_at, d.delivery_row) > (?1, ?2)
+    ORDER BY d.expires_at, d.delivery_row LIMIT ?3)
+SELECT p.expires_at, p.delivery_row,
+    p.state = 'queued' AND instr(m.seal, CAST(?4 AS BLOB)) > 0 AND NOT EXISTS
+        (SELECT 1 FROM interventions i WHERE i.delivery_row = p.delivery_row
+           AND i.action = 'release' AND i.at >= ?5)
+FROM page p JOIN messages m ON m.message_row = p.message_row ORDER BY p.expires_at, p.delivery_row

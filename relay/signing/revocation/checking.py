@@ -1,0 +1,84 @@
+"""What a node's own policy makes of a verdict: the last step of judging a path.
+
+A signature is judged as of the time it is first received here, whatever time it claims: nobody but its
+signer vouches for that (docs/security.md R). What was taken before a revocation became known stays
+taken. Of a path nothing is known of, the policy of its leaf's role decides.
+
+Touches: nothing; never waits.
+Trusts:  that the path was proven.
+Raises:  SignatureError (revoked-certificate, revocation-unknown); UncertainError (revocation-unknown).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from relay.errors import SignatureError, UncertainError
+from relay.model import Digest
+from relay.signing.certificates import Purpose
+from relay.signing.faults import Fault
+from relay.signing.revocation.held import HeldStatements, way_of
+from relay.signing.revocation.verdicts import RevocationState, Verdict
+from relay.signing.trust.path import Path
+
+MOST_PATHS = 4096
+
+
+class OnUnknown(StrEnum):
+    """What becomes of a signature while nothing says whether its certificate is revoked."""
+
+    HOLD = "hold"
+    """It is put off: whoever brings it keeps it, and brings it again."""
+    ACCEPT = "accept"
+    """It is taken, with a finding."""
+    REFUSE = "refuse"
+
+
+@dataclass(slots=True)
+class RevocationCheck:
+    """signing.trust.PathCheck."""
+
+    held: HeldStatements
+    unknown: Mapping[Purpose, OnUnknown]
+    now: Callable[[], datetime]
+    _paths: dict[Digest, Path] = field(default_factory=dict)
+    """The last one proven of each leaf."""
+    ours: tuple[Digest, ...] = ()
+    """The node's own certificates and its agencies'."""
+
+    def __call__(self, path: Path, purpose: Purpose) -> None:
+        """Raise unless a signature by this path's leaf may be taken now."""
+        verdict = self.look(path)
+        match verdict.state:
+            case RevocationState.REVOKED:
+                raise SignatureError(
+                    Fault.REVOKED_CERTIFICATE, f"the {purpose.value} certificate is {verdict.why}"
+                )
+            case RevocationState.UNKNOWN:
+                self._unknown(verdict, self.unknown.get(purpose, OnUnknown.ACCEPT))
+
+    def look(self, path: Path) -> Verdict:
+        """The verdict as of now; the path is remembered for `told`."""
+        leaf = path.leaf.sha256
+        if len(self._paths) >= MOST_PATHS and leaf not in self._paths:
+            self._paths.pop(next(iter(self._paths)), None)
+        self._paths[leaf] = path
+        return self.held.verdict(way_of(path), self.now())
+
+    def told(self, leaf: Digest) -> Verdict | None:
+        """What is known now of a certificate whose path was proven here; None of any other."""
+        path = self._paths.get(leaf)
+        return None if path is None else self.held.verdict(way_of(path), self.now())
+
+    def path_of(self, leaf: Digest) -> Path | None:
+        return self._paths.get(leaf)
+
+    def _unknown(self, verdict: Verdict, policy: OnUnknown) -> None:
+        why = f"whether the certificate is revoked is not known: {verdict.why}"
+        if policy is OnUnknown.REFUSE:
+            raise SignatureError(Fault.REVOCATION_UNKNOWN, why)
+        if policy is OnUnknown.HOLD:
+            raise UncertainError(Fault.REVOCATION_UNKNOWN, f"{why}; come again")

@@ -1,0 +1,268 @@
+"""Ask a responder about certificates, and prove what it answers (RFC 6960, RFC 5019).
+
+Touches: nothing.
+Trusts:  the issuer's certificate, which the caller proved; every byte of a response is hostile.
+Raises:  SignatureError (bad-revocation).
+
+The responder is the issuer itself, or whoever the issuer's own key certified for it
+(id-kp-OCSPSigning): nobody who is merely known. SHA-1 may name a certificate in a response, which is no
+signature; nothing is ever signed with it. A response may be older than the question, for nothing is
+asked with a nonce: what is not fresh is told by its times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+from relay.errors import SignatureError
+from relay.model import Digest, digest_of
+from relay.signing.algorithms import CERTIFICATE_SIGNATURES, check_issuer_key
+from relay.signing.faults import Fault
+from relay.signing.revocation.crl import Crl
+from relay.signing.revocation.verdicts import UNSPECIFIED, Revocation, Statement
+
+RESPONSE_LIMIT_BYTES = 64 << 10
+SINGLES_LIMIT = 100
+CERTIFICATES_LIMIT = 4
+CLOCK_TOLERANCE = timedelta(minutes=5)
+REQUEST_TYPE = "application/ocsp-request"
+RESPONSE_TYPE = "application/ocsp-response"
+_NAMING: dict[str, hashes.HashAlgorithm] = {
+    "sha1": hashes.SHA1(),  # noqa: S303 - a name, no signature
+    "sha256": hashes.SHA256(),
+}
+_GOOD, _REVOKED = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED
+
+
+@dataclass(frozen=True, slots=True)
+class OcspResponse:
+    """Made only by prove_response: a responder of this issuer signed it."""
+
+    digest: Digest
+    produced_at: datetime
+    _issuer: x509.Certificate
+    _singles: tuple[ocsp.OCSPSingleResponse, ...]
+
+    def statement(self, certificate: x509.Certificate) -> Statement | None:
+        """What it says of this certificate of its issuer's; None where it says nothing, or "unknown"."""
+        found = [
+            _statement(single, self.digest)
+            for single in self._singles
+            if _names(single, certificate, self._issuer)
+        ]
+        said = [one for one in found if one is not None]
+        # Where it contradicts itself the worse counts.
+        return min(said, key=lambda one: one.revocation is None, default=None)
+
+    @property
+    def next_update(self) -> datetime | None:
+        """When the first of what it says has an end."""
+        ends = [one.next_update_utc for one in self._singles if one.next_update_utc is not None]
+        return min(ends, default=None)
+
+    @property
+    def this_update(self) -> datetime:
+        return min(one.this_update_utc for one in self._singles)
+
+
+def request(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
+    """The question about one certificate. Named by SHA-1, which every responder knows (RFC 5019 §2.1.1)."""
+    builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, _NAMING["sha1"])
+    return builder.build().public_bytes(Encoding.DER)
+
+
+def responders(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The URIs at which a certificate says its responder is."""
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    return tuple(
+        one.access_location.value
+        for one in access.value
+        if one.access_method == AuthorityInformationAccessOID.OCSP
+        and isinstance(one.access_location, x509.UniformResourceIdentifier)
+    )
+
+
+def prove_response(
+    der: bytes, issuer: x509.Certificate, at: datetime, crl: Crl | None = None
+) -> OcspResponse:
+    """The response, proven to be of a responder of this issuer and made by now.
+
+    `crl`, of the same issuer, judges a delegated responder whose certificate does not say nocheck.
+    """
+    response, singles = _read(der)
+    if response.signature_algorithm_oid not in CERTIFICATE_SIGNATURES:
+        raise _bad("the OCSP response is signed with an algorithm that is not accepted")
+    _check_extensions(response)
+    signer = _signer(response, issuer)
+    if signer is not issuer:
+        _check_delegate(signer, issuer, response.produced_at_utc, crl)
+    _check_signature(response, signer)
+    produced = response.produced_at_utc
+    for instant in (produced, *(one.this_update_utc for one in singles)):
+        if instant > at + CLOCK_TOLERANCE:
+            raise _bad(f"the OCSP response is of {instant:%Y-%m-%dT%H:%M:%SZ}, in the future")
+    return OcspResponse(digest_of(der), produced, issuer, singles)
+
+
+def _read(der: bytes) -> tuple[ocsp.OCSPResponse, tuple[ocsp.OCSPSingleResponse, ...]]:
+    if len(der) > RESPONSE_LIMIT_BYTES:
+        raise _bad(f"OCSP response of {len(der)} bytes, limit {RESPONSE_LIMIT_BYTES} bytes")
+    try:
+        response = ocsp.load_der_ocsp_response(der)
+        status = response.response_status
+    except Exception as error:  # noqa: BLE001 - hostile DER; what its parser raises is not documented
+        raise _bad(f"the OCSP response cannot be read ({type(error).__name__})") from None
+    if status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        raise _bad(f"the OCSP responder says {status.name.lower().replace('_', ' ')}")
+    try:
+        singles = tuple(_bounded(response.responses))
+        _touch(response, singles)
+    except SignatureError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        raise _bad(f"the OCSP response cannot be read ({type(error).__name__})") from None
+    return response, singles
+
+
+def _bounded(found: Iterator[ocsp.OCSPSingleResponse]) -> Iterator[ocsp.OCSPSingleResponse]:
+    empty = True
+    for number, one in enumerate(found):
+        if number >= SINGLES_LIMIT:
+            raise _bad(f"OCSP response about more than {SINGLES_LIMIT} certificates")
+        empty = False
+        yield one
+    if empty:
+        raise _bad("the OCSP response says nothing")
+
+
+def _touch(response: ocsp.OCSPResponse, singles: tuple[ocsp.OCSPSingleResponse, ...]) -> None:
+    """Decoded when first asked for: ask here, where a failure is a refusal."""
+    _ = response.produced_at_utc, response.signature_algorithm_oid, list(response.extensions)
+    _ = response.responder_name, response.responder_key_hash
+    if len(response.certificates) > CERTIFICATES_LIMIT:
+        raise _bad(f"OCSP response with more than {CERTIFICATES_LIMIT} certificates")
+    for one in singles:
+        _ = one.this_update_utc, one.next_update_utc, one.certificate_status, one.serial_number
+        if one.certificate_status is _REVOKED:
+            _ = one.revocation_time_utc, one.revocation_reason
+
+
+def _check_extensions(response: ocsp.OCSPResponse) -> None:
+    for extension in response.extensions:
+        if extension.critical and not isinstance(extension.value, x509.OCSPNonce):
+            oid = extension.oid.dotted_string
+            raise _bad(f"critical OCSP extension {oid} is not understood")
+
+
+def _signer(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> x509.Certificate:
+    """The certificate that the response names as its responder's."""
+    for one in (issuer, *response.certificates):
+        if response.responder_key_hash is not None:
+            named = _key_hash(one) == response.responder_key_hash
+        else:
+            named = one.subject == response.responder_name
+        if named:
+            return one
+    raise _bad("the OCSP response has no certificate of its responder")
+
+
+def _key_hash(certificate: x509.Certificate) -> bytes:
+    try:
+        return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return b""
+
+
+def _check_delegate(
+    delegate: x509.Certificate, issuer: x509.Certificate, at: datetime, crl: Crl | None
+) -> None:
+    """RFC 6960 §4.2.2.2: certified for it by the very issuer, and not revoked."""
+    try:
+        extensions = delegate.extensions
+        uses = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        raise _bad("the OCSP responder's certificate is not for OCSP") from None
+    if ExtendedKeyUsageOID.OCSP_SIGNING not in uses:
+        raise _bad("the OCSP responder's certificate is not for OCSP")
+    if delegate.signature_algorithm_oid not in CERTIFICATE_SIGNATURES:
+        raise _bad("the OCSP responder's certificate is signed with an algorithm not accepted")
+    try:
+        delegate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        raise _bad("the OCSP responder is not certified by the issuer it answers for") from None
+    if not delegate.not_valid_before_utc <= at <= delegate.not_valid_after_utc:
+        raise _bad("the OCSP responder's certificate was not valid when it answered")
+    try:
+        extensions.get_extension_for_class(x509.OCSPNoCheck)
+    except x509.ExtensionNotFound:
+        _check_standing(delegate, crl)
+
+
+def _check_standing(delegate: x509.Certificate, crl: Crl | None) -> None:
+    said = None if crl is None else crl.statement(delegate)
+    if said is None:
+        raise _bad("nothing says whether the OCSP responder's certificate is revoked (no nocheck)")
+    if said.revocation is not None:
+        raise _bad("the OCSP responder's certificate is revoked")
+
+
+def _check_signature(response: ocsp.OCSPResponse, signer: x509.Certificate) -> None:
+    key, algorithm = signer.public_key(), response.signature_hash_algorithm
+    check_issuer_key(key)
+    try:
+        if algorithm is None:
+            raise InvalidSignature
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(
+                response.signature, response.tbs_response_bytes, padding.PKCS1v15(), algorithm
+            )
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(algorithm))
+        else:
+            raise InvalidSignature
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        raise _bad("the OCSP response's signature does not hold") from None
+
+
+def _names(
+    single: ocsp.OCSPSingleResponse, certificate: x509.Certificate, issuer: x509.Certificate
+) -> bool:
+    """Whether its CertID is this certificate's: serial, issuer's name and issuer's key."""
+    if single.serial_number != certificate.serial_number:
+        return False
+    naming = _NAMING.get(single.hash_algorithm.name)
+    if naming is None:
+        return False
+    named = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, naming).build()
+    return (single.issuer_name_hash, single.issuer_key_hash) == (
+        named.issuer_name_hash,
+        named.issuer_key_hash,
+    )
+
+
+def _statement(single: ocsp.OCSPSingleResponse, digest: Digest) -> Statement | None:
+    this_update, next_update = single.this_update_utc, single.next_update_utc
+    if single.certificate_status is _GOOD:
+        return Statement(digest, this_update, next_update, None)
+    if single.certificate_status is not _REVOKED or single.revocation_time_utc is None:
+        return None
+    reason = single.revocation_reason
+    word = UNSPECIFIED if reason is None else reason.value
+    return Statement(digest, this_update, next_update, Revocation(single.revocation_time_utc, word))
+
+
+def _bad(message: str) -> SignatureError:
+    return SignatureError(Fault.BAD_REVOCATION, message)

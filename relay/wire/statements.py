@@ -1,0 +1,96 @@
+"""Revocation statements on their way to a neighbour (docs/wire-format.md W12).
+
+Touches: nothing.
+Trusts:  nothing; whoever takes them proves each under its own anchors.
+Raises:  WireError.
+
+    <Statements xmlns="urn:truc-relay:wire:1">
+      ( <Statement> ( <Certificate>base64</Certificate> )+ <Content>base64</Content> </Statement> )+
+    </Statements>
+
+The certificates are a signer's chain, its own first; the content is a CRL or an OCSP response about one
+of them. As in container.py one pattern is the whole grammar, and base64 has one form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pybase64
+
+from relay.errors import WireError
+from relay.wire.values import NAMESPACE
+
+LIMIT_BYTES = 2 << 20
+MOST_STATEMENTS = 64
+MOST_CERTIFICATES = 4
+CONTENT_LIMIT_BYTES = 256 << 10
+"""Larger CRLs do not travel: who needs one fetches it."""
+CERTIFICATE_LIMIT_BYTES = 16 << 10
+_OPEN = f'<Statements xmlns="{NAMESPACE}">'.encode()
+_CLOSE = b"</Statements>"
+_CERTIFICATE = re.compile(rb"<Certificate>([A-Za-z0-9+/=]+)</Certificate>")
+_ITEM = re.compile(
+    rb"<Statement>((?:<Certificate>[A-Za-z0-9+/=]+</Certificate>){1,%d})"
+    rb"<Content>([A-Za-z0-9+/=]+)</Content></Statement>" % MOST_CERTIFICATES
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stapled:
+    """A CRL or OCSP response with the chain it is about; both as bytes, proven by nobody."""
+
+    chain: tuple[bytes, ...]
+    content: bytes
+
+
+def write_statements(found: Sequence[Stapled]) -> bytes:
+    """At least one."""
+    if not 0 < len(found) <= MOST_STATEMENTS:
+        raise WireError(f"{len(found)} statements, limit 1 to {MOST_STATEMENTS}")
+    return _OPEN + b"".join(map(_item, found)) + _CLOSE
+
+
+def _item(one: Stapled) -> bytes:
+    chain = b"".join(b"<Certificate>%b</Certificate>" % _text(der) for der in one.chain)
+    return b"<Statement>%b<Content>%b</Content></Statement>" % (chain, _text(one.content))
+
+
+def _text(content: bytes) -> bytes:
+    return pybase64.b64encode(content)
+
+
+def read_statements(content: bytes) -> tuple[Stapled, ...]:
+    """What write_statements was given, if these bytes are exactly what it would write."""
+    if len(content) > LIMIT_BYTES:
+        raise WireError(f"statements of {len(content)} bytes, limit {LIMIT_BYTES} bytes")
+    if not content.startswith(_OPEN) or not content.endswith(_CLOSE):
+        raise WireError(f"the root is not Statements of {NAMESPACE}, in canonical form")
+    found: list[Stapled] = []
+    position, end = len(_OPEN), len(content) - len(_CLOSE)
+    while position < end:
+        match = _ITEM.match(content, position, end)
+        if match is None or len(found) >= MOST_STATEMENTS:
+            raise WireError(f"no statement in canonical form at byte {position}")
+        chain = tuple(
+            _decoded(text, CERTIFICATE_LIMIT_BYTES) for text in _CERTIFICATE.findall(match[1])
+        )
+        found.append(Stapled(chain, _decoded(match[2], CONTENT_LIMIT_BYTES)))
+        position = match.end()
+    if not found:
+        raise WireError("there is no statement")
+    return tuple(found)
+
+
+def _decoded(text: bytes, limit_bytes: int) -> bytes:
+    try:
+        decoded = pybase64.b64decode(text, validate=True)
+    except ValueError:
+        raise WireError("a certificate or statement is not base64") from None
+    if pybase64.b64encode(decoded) != text:
+        raise WireError("a certificate or statement is not in canonical base64")
+    if len(decoded) > limit_bytes:
+        raise WireError(f"a statement's part of {len(decoded)} bytes, limit {limit_bytes} bytes")
+    return decoded
