@@ -26,6 +26,9 @@ from relay.signing.shape import Parts, read_parts
 from relay.signing.trust import Path, TrustStore
 from relay.signing.xades import DocumentName
 
+REMEMBERED_CHARACTERS = 16 * 1024
+"""Of a chain as text. A thousand of the longest that may come would be a hundred megabytes, and nobody has
+proven anything when they are read."""
 _CERTIFICATE = re.compile("<ds:X509Certificate>([^<]+)</ds:X509Certificate>")
 
 
@@ -146,7 +149,15 @@ def _decoded(text: str) -> bytes:
     return decoded
 
 
-@lru_cache(maxsize=1024)
 def _chain(certificates: str) -> Chain:
     """Parsed once for each signer: the same text comes with each of its signatures."""
+    if len(certificates) > REMEMBERED_CHARACTERS:
+        return _read_chain(certificates)
+    return _remembered_chain(certificates)
+
+
+def _read_chain(certificates: str) -> Chain:
     return read_chain([_decoded(text) for text in _CERTIFICATE.findall(certificates)])
+
+
+_remembered_chain = lru_cache(maxsize=1024)(_read_chain)
