@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import secrets
 
 import pytest
 
-from tests.fuzz.attempt import ACCEPTED
-from tests.fuzz.campaign import campaign
-from tests.fuzz.targets import targets
+from tests.fuzz.attempt import ACCEPTED, require
+from tests.fuzz.campaign import FoundError, attempt, campaign
+from tests.fuzz.guided import run_all
+from tests.fuzz.mutator import Mutator
+from tests.fuzz.targets import Target, targets
 
 INPUTS = 4_000
 
@@ -35,3 +38,29 @@ def test_the_fuzzer_gets_as_deep_as_there_are_checks() -> None:
     )
     assert {"untrusted", "bad-certificate"} <= set(tallies["certificates"].outcomes)
     assert all(tally.outcomes[ACCEPTED] < tally.tried for tally in tallies.values())
+
+
+def test_a_find_names_its_input() -> None:
+    """By seed, target and number: that one can be tried again alone."""
+
+    def believes_everything(mutator: Mutator) -> str:
+        require(mutator.random.random() < 0.9, "nobody signed that")
+        return ACCEPTED
+
+    target = Target("gullible", 1, believes_everything)
+    with pytest.raises(FoundError, match=r"--seed 7 --only gullible --number \d+: Ass") as found:
+        campaign([target], 1000, seed=7)
+
+    number = int(str(found.value).partition("--number ")[2].partition(":")[0])
+    with pytest.raises(FoundError, match=f"--number {number}: "):
+        attempt(target, 7, number)
+
+
+def test_guided_fuzzing_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """atheris is nowhere among the project's dependencies."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    assert run_all(1) == 69
+    assert "needs atheris" in capsys.readouterr().err
