@@ -44,6 +44,12 @@ def usage(pid: int) -> Usage:
     )
 
 
+def with_children(pid: int) -> float:
+    """Processor seconds of a process and of those that it started and saw end."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICK
+
+
 @dataclass(frozen=True, slots=True)
 class Turns:
     """Of the threads that live: processor seconds to the nanosecond, and how often one was given a

@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench import hop
 from bench.axis import Axis, axis
 from bench.backlog import Intake, Window, backlog
+from bench.directory import Listed, directory
 from bench.express import Express, express
 from bench.idle import Idle, idle
 from bench.line import Latency, latency, line
+from bench.signing import Cost, signing
 from bench.start import Start, starts
 from bench.waiting import waiting
 
@@ -34,6 +37,8 @@ class Part(StrEnum):
     LATENCY = "latency"
     IDLE = "idle"
     AXIS = "axis"
+    SIGNING = "signing"
+    DIRECTORY = "directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,16 @@ class Effort:
     saturate: float
     latency: float
     idle: float
+    agencies: int
+    """In the directory that is imported."""
+    signing: float = 2.0
+    """For each kind of work."""
 
 
-QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0)
-FULL = Effort(3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 1_000_000, 8.0, 30.0, 30.0)
+QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0, 10_000, 0.2)
+FULL = Effort(
+    3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 1_000_000, 8.0, 30.0, 30.0, 125_000, 2.0
+)
 
 
 @dataclass(slots=True)
@@ -79,6 +90,8 @@ class Results:
     idle: Idle | None = None
     axis: tuple[list[Axis], list[Axis]] | None = None
     """Alone, with many documents in the journal."""
+    signing: list[Cost] = field(default_factory=list)
+    directory: Listed | None = None
 
 
 async def measure(
@@ -91,11 +104,16 @@ async def measure(
 ) -> Results:
     """The parts chosen. `rate`: documents a second through four nodes, None for half of what they carry."""
     results = Results(os.getloadavg())
+    if Part.SIGNING in parts:
+        with TemporaryDirectory(dir=folder) as place:
+            results.signing = signing(Path(place), effort.signing, say)
     if Part.HOP in parts:
         results.runs = await _hops(loads, effort.repeat, folder, say)
     await _queues(results, parts, effort, folder, say)
     if Part.AXIS in parts:
         results.axis = await axis(folder, effort.handed_over, effort.repeat, effort.window, say)
+    if Part.DIRECTORY in parts:
+        results.directory = await directory(folder, effort.agencies, say)
     if not {Part.LATENCY, Part.IDLE}.isdisjoint(parts):
         async with line(folder) as four:
             if Part.LATENCY in parts:

@@ -12,7 +12,14 @@ from typing import Any
 
 from rich.table import Table
 
-from bench import report_axis, report_hop, report_line, report_queue
+from bench import (
+    report_axis,
+    report_directory,
+    report_hop,
+    report_line,
+    report_queue,
+    report_signing,
+)
 from bench.programme import Results
 
 
@@ -24,7 +31,9 @@ def shown(results: Results) -> Iterator[str | Table]:
         yield report_hop.table(results.runs)
     yield from report_queue.shown(results)
     yield from report_axis.shown(results)
+    yield from report_directory.shown(results)
     yield from report_line.shown(results)
+    yield from report_signing.shown(results)
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -35,7 +44,9 @@ def as_json(results: Results) -> dict[str, Any]:
         "runs": report_hop.as_json(results.runs),
         **report_queue.as_json(results),
         **report_axis.as_json(results),
+        **report_directory.as_json(results),
         **report_line.as_json(results),
+        **report_signing.as_json(results),
     }
 
 

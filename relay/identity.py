@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from relay.errors import KeyUnavailableError, SettingsError, SignatureError
-from relay.model import AgencyCode, NodeId
+from relay.model import AgencyCode, NodeId, digest_of
 from relay.routing.directory import Directory
 from relay.settings.sections import KeyPair, SigningKey, TokenSection, TrustSection
 from relay.settings.settings import Settings
@@ -210,8 +210,12 @@ def _add_agency(
     name: str,
     signer: Signer,
 ) -> list[str]:
-    served = directory.served_by(node)
+    served, print_ = directory.served_by(node), digest_of(signer.chain[0])
     codes = {directory.resolve(code) for code in signer.identity.agencies} & served
+    for code in served:
+        agency = directory.find(code)
+        if agency is not None and print_ in agency.certificates:
+            codes.add(code)
     if not codes:
         return [f"{name}: the certificate names no agency served by {node}"]
     if again := sorted(codes & agencies.keys()):

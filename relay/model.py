@@ -241,6 +241,8 @@ class ObligationState(StrEnum):
     DECLINED = "declined"
     AGREED = "agreed"
     TAKEN_BACK = "taken-back"
+    NOT_DELIVERED = "not-delivered"
+    """There is nothing to do: the document ended before it reached the recipient."""
 
 
 # ---------------------------------------------------------------- what an envelope says
@@ -397,7 +399,12 @@ class Seal:
     kind: SealKind
     signature: bytes
     remark: str = ""
-    """What its verifier let pass, for a finding; not stored with it."""
+    """What its verifier let pass; not stored with it."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """For the message that it seals."""
+        return (Finding("revocation-unknown", self.remark, "seal"),) if self.remark else ()
 
 
 # ---------------------------------------------------------------- on the wire between nodes

@@ -34,6 +34,11 @@ def softhsm() -> str:
 
 
 @pytest.fixture(scope="session")
+def openssl() -> str:
+    return needs("openssl")
+
+
+@pytest.fixture(scope="session")
 def thin_link() -> Any:
     """The class of thin_link.py, for tests of any room."""
     place = Path(__file__).with_name("thin_link.py")

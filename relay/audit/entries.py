@@ -166,6 +166,8 @@ class AuditEvent(StrEnum):
     """It was here already: nothing was delivered again."""
     BRIDGE_TURNED_AWAY = "bridge-turned-away"
     """It was refused, for `reason`."""
+    BRIDGE_REPEATED = "bridge-repeated"
+    """A package was sent that the remote may have already, for `reason`: not-listed, not-asked or restored."""
     BRIDGE_TOLD = "bridge-told"
     """The remote was told what became of it: `state` processing, done or fail."""
     DIRECTORY_CHANGED = "directory-changed"

@@ -8,7 +8,8 @@ Raises:  OSError, CommandError; a signature that does not hold is a Judgement, n
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,15 +18,18 @@ from relay.cli.show import moment
 from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
-from relay.model import AgencyCode, Digest, Receipt, Signed
+from relay.model import AgencyCode, Digest, Receipt, SealKind, Signed
 from relay.signing.batches import verify_batch
 from relay.signing.evidence import verify_receipt
+from relay.signing.revocation.asof import judge_signature
+from relay.signing.revocation.verdicts import RevocationState
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
 from relay.wire.container import read_receipts
 
 _EVIDENCE_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 18
+_AGENCYS = (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED)
 
 
 class Verdict(StrEnum):
@@ -45,21 +49,25 @@ class Judgement:
     said: str
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    revocation: RevocationState = RevocationState.UNKNOWN
+    """Of the signer's path as of the time it claims, by the statements that were given."""
 
     def as_json(self) -> dict[str, object]:
         return {
             "what": self.what,
             "files": list(self.files),
             "verdict": self.verdict,
-            "revocation": "UNKNOWN",
+            "revocation": self.revocation,
             "said": self.said,
             **dict(self.facts),
             "notes": list(self.notes),
         }
 
 
-def judge(paths: Sequence[Path], trust: TrustStore) -> list[Judgement]:
-    """With envelopes among the files, only receipts about one of them are taken for evidence."""
+def judge(
+    paths: Sequence[Path], trust: TrustStore, statements: Sequence[bytes] = ()
+) -> list[Judgement]:
+    """`statements` are CRLs and OCSP responses, by which revocation is judged. With envelopes among the files, only receipts about one of them are taken for evidence."""
     files = [look(path) for path in paths]
     given = frozenset(file.digest for file in files if file.role is Role.ENVELOPE)
     found: list[Judgement] = []
@@ -67,10 +75,10 @@ def judge(paths: Sequence[Path], trust: TrustStore) -> list[Judgement]:
     for file in files:
         if file.role in SIGNS:
             document = document_of(file, files)
-            found.append(_judge_pair(file, document, trust, given))
+            found.append(_unrevoked(_judge_pair(file, document, trust, given), trust, statements))
             signed |= {document.path} if document else set()
         elif file.role is Role.RECEIPTS:
-            found += _judge_container(file, trust, given)
+            found += _judge_container(file, trust, given, statements)
         elif file.role is Role.TRANSFER_SIGNATURE:
             found.append(
                 _unjudged(file, "a transfer's signature is judged between nodes, not here")
@@ -143,6 +151,9 @@ def _judge_seal(
 
 def _sender_notes(proven: ProvenSeal, path: Path) -> Iterator[str]:
     """Whether the document says it is from whom the seal speaks for; codes may be old or new."""
+    if not proven.agencies and proven.kind in _AGENCYS:
+        yield "the certificate names no agency: only a signed directory says whose it is"
+        return
     if not proven.agencies:
         yield "the node vouches for who handed it in; no agency's key is involved"
         return
@@ -159,14 +170,36 @@ def _sender_notes(proven: ProvenSeal, path: Path) -> Iterator[str]:
         yield f"the sealed bytes are no readable envelope: {error}"
 
 
+def _unrevoked(
+    found: Judgement, trust: TrustStore, statements: Sequence[bytes], signature: bytes | None = None
+) -> Judgement:
+    """The same, with what the statements say of its signer as of the time it claims."""
+    if found.verdict is not Verdict.VALID or not statements:
+        return found
+    content = _evidence(Path(found.files[-1])) if signature is None else signature
+    at = datetime.fromisoformat(dict(found.facts)["at"])
+    told = judge_signature(content, statements, trust, at)
+    if told.state is not RevocationState.REVOKED:
+        return replace(found, revocation=told.state)
+    said = f"revoked-certificate: {told.why}; {found.said}"
+    return replace(found, verdict=Verdict.INVALID, said=said, revocation=told.state)
+
+
 def _judge_container(
-    file: SortedFile, trust: TrustStore, given: frozenset[Digest]
+    file: SortedFile,
+    trust: TrustStore,
+    given: frozenset[Digest],
+    statements: Sequence[bytes],
 ) -> list[Judgement]:
     try:
         receipts = read_receipts(_evidence(file.path), _EVIDENCE_BYTES)
     except PeerError as error:
         return [_refused("receipts", (str(file.path),), error)]
-    return [_judge_receipt((str(file.path),), signed, trust, given) for signed in receipts]
+    names = (str(file.path),)
+    return [
+        _unrevoked(_judge_receipt(names, signed, trust, given), trust, statements, signed.signature)
+        for signed in receipts
+    ]
 
 
 def _judge_receipt(

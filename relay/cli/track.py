@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from relay.cli.connect import Connection, reaching
 from relay.cli.obligations import sentence
 from relay.cli.outcome import DATA, CommandError, remark
 from relay.cli.show import ZONE, local, moment, printable, show_json, show_table
+from relay.errors import NotFoundError
 
 if TYPE_CHECKING:
     from relay.cli.client import NativeClient
@@ -34,7 +36,7 @@ def track(
     save: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Keep the receipts and the seal there, for `relay verify`."
+            metavar="DIR", help="Keep the receipts, the seal and what was said of revocation there."
         ),
     ] = None,
 ) -> None:
@@ -132,6 +134,22 @@ async def _save(client: NativeClient, view: dict[str, Any], folder: Path) -> Non
     if view["seal_kind"] is not None:
         seal = await client.get_bytes(f"/v1/messages/{view['message_id']}/seal")
         write_new(folder / "seal.xml", seal)
+    await _save_beside(client, view, folder)
+
+
+async def _save_beside(client: NativeClient, view: dict[str, Any], folder: Path) -> None:
+    """What was said of the signers' revocation, and their certificates: none where nothing is kept."""
+    from relay.cli.send import write_new  # noqa: PLC0415
+
+    try:
+        found = await client.get(f"/v1/messages/{view['message_id']}/statements")
+    except NotFoundError:
+        return  # a node of an older version
+    for number, text in enumerate(found["certificates"], start=1):
+        write_new(folder / "certificates" / f"{number:02d}.der", b64decode(text))
+    for number, one in enumerate(found["statements"], start=1):
+        kind = "ocsp" if one["kind"] == "ocsp" else "crl"
+        write_new(folder / "statements" / f"{number:02d}-{kind}.der", b64decode(one["content"]))
 
 
 def _save_signature(place: Path, signature: bytes) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from relay.cli.judging import Judgement
 
 _MOST_FILES = 10_000
+_MOST_STATEMENTS = 1_000
+_STATEMENT_BYTES = 16 << 20
 
 
 def verify(
@@ -37,16 +39,24 @@ def verify(
         list[Path] | None,
         typer.Option(metavar="CERT", help="Issuing CA that a signature leaves out."),
     ] = None,
+    statement: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="CRL or OCSP response (DER); those in a folder's `statements` are taken by themselves.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Verify seals and receipts offline: which kind, by whom, when. Exit code 0 only if all hold."""
     from relay.cli.judging import Verdict, judge  # noqa: PLC0415 - brings in cryptography
+    from relay.signing.revocation.verdicts import RevocationState  # noqa: PLC0415
     from relay.signing.trust import TrustStore  # noqa: PLC0415
 
     for path in (*root, *(intermediate or [])):
         _require_issuer(path)
     trust = TrustStore(_read(root), _read(intermediate or []))
-    judgements = judge(_expanded(files), trust)
+    judgements = judge(_expanded(files), trust, _statements(files, statement or []))
     if as_json:
         show_json([one.as_json() for one in judgements])
     else:
@@ -56,7 +66,11 @@ def verify(
     if failed or not judgements:
         complain(f"{failed} of {len(judgements)} do not verify" if failed else "nothing to verify")
         raise typer.Exit(DATA)
-    remark("revocation was not looked up: offline it is unknown")
+    unknown = sum(one.revocation is RevocationState.UNKNOWN for one in judgements)
+    if unknown:
+        remark(
+            f"whether {unknown} of {len(judgements)} signers were revoked by then is unknown here"
+        )
 
 
 def _print(one: Judgement) -> None:
@@ -65,6 +79,8 @@ def _print(one: Judgement) -> None:
         typer.echo(f"        {printable(name)}")
     for note in one.notes:
         typer.echo(f"        note: {printable(note)}")
+    if one.revocation == "VALID":
+        typer.echo("        not revoked as of that time, by the statements beside it")
 
 
 def _require_issuer(path: Path) -> None:
@@ -80,6 +96,20 @@ def _require_issuer(path: Path) -> None:
 
 def _read(paths: list[Path]) -> list[bytes]:
     return [path.read_bytes() for path in paths]
+
+
+def _statements(paths: list[Path], named: list[Path]) -> list[bytes]:
+    """Those that were named, and what `relay track --save` keeps beside the rest."""
+    found = [*named]
+    for path in paths:
+        if path.is_dir():
+            found += sorted(path.glob("statements/*.der"))
+    if len(found) > _MOST_STATEMENTS:
+        raise CommandError(f"{len(found)} statements, limit {_MOST_STATEMENTS}", NO_INPUT)
+    for path in found:
+        if (size := path.stat().st_size) > _STATEMENT_BYTES:
+            raise CommandError(f"{path}: {size} bytes, limit {_STATEMENT_BYTES}", DATA)
+    return [path.read_bytes() for path in found]
 
 
 def _expanded(paths: list[Path]) -> list[Path]:

@@ -22,6 +22,7 @@ from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import findings_of, succeeded
+from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Accepted, Submission
@@ -35,7 +36,7 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
-from relay.delivery.requests import DEADLINES, Deadlines, requests_of
+from relay.delivery.requests import DEADLINES, Deadlines
 from relay.envelope.reader import recipients_finding
 from relay.errors import (
     AccessError,
@@ -214,28 +215,25 @@ class IntakeDesk:
         seal: Seal | None,
         at: datetime,
     ) -> NewMessage:
-        envelope = submission.envelope
-        return NewMessage(
+        return message_of(
+            self,
+            submission.envelope,
+            submission.payload,
+            to.recipients,
             message_id=message_id,
             origin=self.place.node,
-            message_type=envelope.message_type,
             sender=sender,
-            sender_as=envelope.sender.organ_id,
-            payload=submission.payload,
             priority=to.priority,
             accepted_at=at,
             expires_at=at + self.policy.expiry(Lane.of(to.priority)),
-            subject=envelope.subject,
-            notation=envelope.notation,
-            document_id=envelope.document_id,
-            promulgation_date=envelope.promulgation_date,
-            findings=(*self._findings(submission), *findings_of(to.recipients)),
+            findings=(
+                *self._findings(submission),
+                *findings_of(to.recipients),
+                *(() if seal is None else seal.findings),
+            ),
             submitted_by=submission.caller.holder,
             seal=seal,
             report=to.report,
-            requests=requests_of(
-                self.directory, self.deadlines, envelope, message_id, to.recipients, at
-            ),
         )
 
     def _findings(self, submission: Submission) -> tuple[Finding, ...]:

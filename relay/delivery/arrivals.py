@@ -27,6 +27,7 @@ from relay.delivery.addressing import Addressed, report_of
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import heir_of
+from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.standing import origin_fault, seal_fault, sender_fault
 from relay.delivery.records import (
@@ -39,7 +40,7 @@ from relay.delivery.records import (
     TakeIn,
     TakenIn,
 )
-from relay.delivery.requests import DEADLINES, Deadlines, requests_of
+from relay.delivery.requests import DEADLINES, Deadlines
 from relay.errors import (
     AccessError,
     EnvelopeError,
@@ -55,7 +56,6 @@ from relay.model import (
     Envelope,
     Event,
     Evidence,
-    Finding,
     Lane,
     NodeId,
     Payload,
@@ -336,27 +336,21 @@ class TransferDesk:
     def _message(self, header: TransferHeader, content: _Content, now: datetime) -> NewMessage:
         envelope = content.envelope
         to = [Addressed(code, code) for code in header.recipients]
-        return NewMessage(
+        return message_of(
+            self,
+            envelope,
+            content.payload,
+            to,
             message_id=header.message_id,
             origin=header.origin,
-            message_type=header.message_type,
             sender=header.sender,
-            sender_as=envelope.sender.organ_id,
-            payload=content.payload,
             priority=header.priority,
             accepted_at=now,
             expires_at=header.expires_at,
-            subject=envelope.subject,
-            notation=envelope.notation,
-            document_id=envelope.document_id,
-            promulgation_date=envelope.promulgation_date,
-            findings=(*envelope.findings, *remarks_of(content.seal)),
+            findings=(*envelope.findings, *content.seal.findings),
             submitted_by=None,
             seal=content.seal,
             report=report_of(self.directory, envelope, header.sender, to),
-            requests=requests_of(
-                self.directory, self.deadlines, envelope, header.message_id, to, now
-            ),
         )
 
     def _deliveries(
@@ -420,13 +414,6 @@ def _reason_of(error: SignatureError) -> Reason:
     """A revoked certificate has a reason of its own: what was sealed may be sealed anew."""
     revoked = error.reason == Reason.REVOKED_CERTIFICATE.value
     return Reason.REVOKED_CERTIFICATE if revoked else Reason.BAD_SEAL
-
-
-def remarks_of(seal: Seal | None) -> tuple[Finding, ...]:
-    """What the seal's verifier let pass."""
-    if seal is None or not seal.remark:
-        return ()
-    return (Finding("revocation-unknown", seal.remark, "seal"),)
 
 
 def _written(directory: Directory, verdict: _Content | _Refusal) -> dict[AgencyCode, str]:

@@ -268,7 +268,7 @@ class Dispatcher:
     async def _carry(self, channel: Channel, batch: Sequence[Ready]) -> None:
         """Freeze new transfers and make their first attempt, all in one request."""
         now = self.clock.now()
-        freezes = [await self._sign(channel.neighbour, ready, now) for ready in batch]
+        freezes = await self._sign(channel.neighbour, batch, now)
         named = {freeze.transfer_id for freeze, _ in freezes}
         self._carrying |= named  # from the freeze on the journal shows them as open
         try:
@@ -286,15 +286,20 @@ class Dispatcher:
             self._carrying -= named
 
     async def _sign(
-        self, neighbour: NodeId, ready: Ready, now: datetime
-    ) -> tuple[Freeze, Outgoing]:
-        named = TransferId(self.clock.mint())
-        header = header_of(self.node, neighbour, ready, named, now)
-        signed = await self.notary.issue_transfer(header, now)
-        return (
-            Freeze(named, neighbour, ready, signed, now),
-            Outgoing(header, signed, ready.seal, ready.payload, batched=ready.batched),
-        )
+        self, neighbour: NodeId, batch: Sequence[Ready], now: datetime
+    ) -> list[tuple[Freeze, Outgoing]]:
+        headers = [
+            header_of(self.node, neighbour, ready, TransferId(self.clock.mint()), now)
+            for ready in batch
+        ]
+        signed = await self.notary.issue_transfers(headers, now)
+        return [
+            (
+                Freeze(header.transfer_id, neighbour, ready, one, now),
+                Outgoing(header, one, ready.seal, ready.payload, batched=ready.batched),
+            )
+            for header, one, ready in zip(headers, signed, batch, strict=True)
+        ]
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
         """Another attempt, to the letter and by itself."""
@@ -305,7 +310,14 @@ class Dispatcher:
             if await self._was_frozen_wrongly(channel, transfer, header):
                 return
             if await self._may_go(transfer):
-                out = Outgoing(header, transfer.header, transfer.seal, None, transfer.attempts)
+                out = Outgoing(
+                    header,
+                    transfer.header,
+                    transfer.seal,
+                    None,
+                    transfer.attempts,
+                    transfer.batched,
+                )
                 await self._attempt(channel, out)
         finally:
             self.restore(transfer.transfer_id)

@@ -5,7 +5,7 @@ Touches: nothing; values and Protocols only. relay/node joins the real parts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -233,8 +233,8 @@ class SentQuery:
     message_id: MessageId | None = None
     since: datetime | None = None
     until: datetime | None = None
-    states: frozenset[DeliveryState] | None = None
-    """Only deliveries in these; None: in any."""
+    states: Mapping[MessageType, frozenset[DeliveryState]] | None = None
+    """Only deliveries in these, by the kind of their message; None: in any."""
     skip: int = 0
     limit: int = 100
 
@@ -298,6 +298,8 @@ class ObligationView:
     asked_at: datetime
     due_at: datetime
     settled_at: datetime | None
+    reason: Reason | None = None
+    """Why the document never reached the recipient, where it did not."""
 
     def overdue(self, now: datetime) -> bool:
         return self.state in OPEN and self.due_at <= now
@@ -363,12 +365,40 @@ class MessageView:
     deliveries: tuple[DeliveryView, ...]
 
 
+class StatementKind(StrEnum):
+    """What an authority said of revocation."""
+
+    CRL = "crl"
+    OCSP = "ocsp"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A CRL or OCSP response as it was taken, DER."""
+
+    kind: StatementKind
+    digest: Digest
+    content: bytes
+    this_update: datetime
+    next_update: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lies beside a message's seal and receipts, each once. Certificates are DER: signers' and their
+    issuers', without the anchors."""
+
+    certificates: tuple[bytes, ...] = ()
+    statements: tuple[Kept, ...] = ()
+
+
 class Tracking(Protocol):
     """An agency sees its own messages (sent or received), operators and auditors all of them."""
 
     async def message(self, caller: Caller, message_id: MessageId) -> MessageView: ...
     async def receipt(self, caller: Caller, digest: Digest) -> Signed: ...
     async def seal(self, caller: Caller, message_id: MessageId) -> Seal: ...
+    async def beside(self, caller: Caller, message_id: MessageId) -> Beside: ...
 
 
 # ---------------------------------------------------------------- the log, for its readers

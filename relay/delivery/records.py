@@ -78,6 +78,10 @@ class Request:
     due_at: datetime
 
 
+Kin = Mapping[AgencyCode, frozenset[AgencyCode]]
+"""Of a code all that stand for one agency by succession, itself included; no row: nobody else."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewMessage:
     """An accepted envelope, about to become durable."""
@@ -100,6 +104,7 @@ class NewMessage:
     seal: Seal | None
     report: Report | None
     requests: tuple[Request, ...] = ()
+    kin: Kin = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +239,8 @@ class OpenTransfer:
     attempts: int
     in_doubt: bool
     expires_at: datetime
+    batched: bool = False
+    """Whether its answer may be signed in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,14 +483,21 @@ class Notary(Protocol):
         ...
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal: ...
+    async def issue_seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
+        """The same beside the event loop, however long it takes. Raises KeyUnavailableError."""
+        ...
+
     def check_supplied_seal(
         self, signature: bytes, digest: Digest, sender: AgencyCode, at: datetime
     ) -> Seal: ...
     def check_carried_seal(
         self, seal: bytes, digest: Digest, sender: AgencyCode, origin: NodeId, at: datetime
     ) -> Seal: ...
-    async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
-        """Signed by itself, in no time of the event loop's that counts; waits for a key that is away."""
+    async def issue_transfers(
+        self, headers: Sequence[TransferHeader], at: datetime
+    ) -> list[Signed]:
+        """Each signed by itself, in no time of the event loop's that counts; waits for a key that is
+        away."""
         ...
 
     def check_transfer(self, signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader: ...

@@ -8,7 +8,7 @@ Touches: the journal, the notary. Raises: nothing; a key that fails is tried aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -31,6 +31,9 @@ class SealingDesk:
     clock: Clock
     look: Callable[[Iterable[NodeId]], None]
     _signal: asyncio.Event = field(default_factory=asyncio.Event)
+    _busy: set[AgencyCode] = field(default_factory=set)
+    _failed: dict[AgencyCode, float] = field(default_factory=dict)
+    """Agencies whose key failed, and until when it is left alone, in monotonic seconds."""
 
     def wake(self) -> None:
         """Something was accepted unsealed."""
@@ -38,37 +41,62 @@ class SealingDesk:
 
     async def run(self) -> None:
         """Until cancelled; what a restart found unsealed comes first."""
-        self._signal.set()
-        while True:
-            await self._signal.wait()
-            self._signal.clear()
-            if await self.sweep():
-                await asyncio.sleep(TRY_AGAIN_SECONDS)
-                self._signal.set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._signal.clear()
+                await self._begin(group)
+                try:
+                    async with asyncio.timeout(self._pause()):
+                        await self._signal.wait()
+                except TimeoutError:
+                    pass
 
     async def sweep(self) -> int:
-        """Seal what waits; how many agencies' keys failed. Such a key holds up only its own messages,
-        however many they are."""
-        failed: set[AgencyCode] = set()
-        while waiting := await self.journal.unsealed(AT_ONCE, failed):
+        """Once through all that waits; how many agencies' keys failed."""
+        self._failed.clear()
+        async with asyncio.TaskGroup() as group:
+            self._signal.clear()
+            while await self._begin(group):
+                await self._signal.wait()
+                self._signal.clear()
+        return len(self._failed)
+
+    def _pause(self) -> float | None:
+        """Until a key that failed is to be tried again."""
+        if not self._failed:
+            return None
+        return max(0.0, min(self._failed.values()) - self.clock.monotonic())
+
+    async def _begin(self, group: asyncio.TaskGroup) -> bool:
+        """Begin with whom nothing is being sealed for; whether anything is."""
+        now = self.clock.monotonic()
+        self._failed = {who: until for who, until in self._failed.items() if until > now}
+        if len(self._busy) < AT_ONCE:
+            left_out = self._busy | self._failed.keys()
+            messages: dict[AgencyCode, list[Unsealed]] = {}
+            for one in await self.journal.unsealed(AT_ONCE, left_out):
+                messages.setdefault(one.sender, []).append(one)
+            for sender, waiting in messages.items():
+                self._busy.add(sender)
+                group.create_task(self._seal_all(sender, waiting))
+        return bool(self._busy)
+
+    async def _seal_all(self, sender: AgencyCode, waiting: Sequence[Unsealed]) -> None:
+        """One agency's, one after the other. A key that is slow, hangs or fails holds up only its own,
+        and is asked once for all that wait for it."""
+        try:
             for one in waiting:
-                if one.sender in failed:
-                    continue
-                try:
-                    await self._seal(one)
-                except (SignatureError, KeyUnavailableError) as error:
-                    failed.add(one.sender)
-                    log.error(
-                        "sealing-failed",
-                        message=one.message_id,
-                        error=str(error),
-                        seconds=TRY_AGAIN_SECONDS,
-                    )
-        return len(failed)
+                await self._seal(one)
+        except (SignatureError, KeyUnavailableError) as error:
+            self._failed[sender] = self.clock.monotonic() + TRY_AGAIN_SECONDS
+            log.error("sealing-failed", sender=sender, error=str(error), seconds=TRY_AGAIN_SECONDS)
+        finally:
+            self._busy.discard(sender)
+            self._signal.set()
 
     async def _seal(self, one: Unsealed) -> None:
         at = self.clock.now()
-        seal = await asyncio.to_thread(self.notary.seal, one.digest, one.sender, at)
+        seal = await self.notary.issue_seal(one.digest, one.sender, at)
         consigned = await self._consigned(one)
         hops = await self.journal.store_seal(one.message_row, seal, consigned, at)
         self.look(hops)

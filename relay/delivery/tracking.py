@@ -5,12 +5,17 @@ Touches: the journal, reading only. Trusts: the caller's authentication. Raises:
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from relay.delivery.ports import Caller, MessageView, SentItem, SentQuery
+from relay.delivery.ports import Beside, Caller, MessageView, SentItem, SentQuery
 from relay.delivery.records import Journal
 from relay.errors import NotFoundError
 from relay.model import AgencyCode, Digest, MessageId, Seal, Signed
+
+
+async def _nothing(_: MessageId) -> Beside:
+    return Beside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class TrackingDesk:
     """delivery.ports.Tracking."""
 
     journal: Journal
+    kept: Callable[[MessageId], Awaitable[Beside]] = _nothing
+    """What lies beside a message's signatures."""
 
     async def message(self, caller: Caller, message_id: MessageId) -> MessageView:
         view = await self.journal.message(message_id)
@@ -51,6 +58,10 @@ class TrackingDesk:
         if seal is None:
             raise NotFoundError(f"message {message_id} is not sealed yet")
         return seal
+
+    async def beside(self, caller: Caller, message_id: MessageId) -> Beside:
+        await self.message(caller, message_id)
+        return await self.kept(message_id)
 
 
 def _parties(view: MessageView) -> frozenset[AgencyCode]:

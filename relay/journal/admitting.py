@@ -382,6 +382,8 @@ def _add_deliveries(
 ) -> tuple[DeliveryRow, ...]:
     at = ms(message.accepted_at)
     share_bytes = message.payload.size_bytes // max(1, len(deliveries))
+    # As the message itself has it: some of its deliveries may have come later, after a restore.
+    sent = tx.run(SQL["handed_in"], row).fetchone() or (None, None, None)
     rows = []
     cursor = None
     for delivery in deliveries:
@@ -408,6 +410,7 @@ def _add_deliveries(
             at,
             party,
             share_bytes,
+            *sent,
         )
         rows.append(DeliveryRow(added.lastrowid or 0))
     _record_reached(tx, node, message, deliveries)

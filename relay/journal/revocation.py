@@ -15,6 +15,7 @@ from typing import Any
 import pybase64
 
 from relay.audit.entries import AuditEvent, entry
+from relay.delivery.ports import Kept
 from relay.delivery.records import DeliveryRow
 from relay.delivery.revocation.ports import (
     Kind,
@@ -28,7 +29,7 @@ from relay.journal.rows import instant, maybe_instant, ms
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
-from relay.model import AgencyCode, Digest, NodeId, digest_of
+from relay.model import AgencyCode, Digest, MessageId, NodeId, digest_of
 
 SQL = load("revocation")
 MOST_MET = 10_000
@@ -36,7 +37,7 @@ MOST_MET = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RevocationTable:
-    """delivery.revocation.ports.RevocationJournal."""
+    """delivery.revocation.ports.RevocationJournal, and beside.BesideJournal."""
 
     journal: SqliteJournal
     node: NodeId
@@ -66,11 +67,25 @@ class RevocationTable:
         found = await self.journal.rows(SQL["contents"], (json.dumps(list(digests)),))
         return {Digest(digest): content for digest, content in found}
 
+    async def signatures(self, message_id: MessageId, limit: int) -> list[bytes]:
+        found = await self.journal.rows(SQL["signatures"], (message_id, self.node, limit))
+        return [row[0] for row in found if row[0] is not None]
+
+    async def as_of(self, kind: Kind, about: str, at: datetime) -> list[Kept]:
+        found = await self.journal.rows(SQL["as_of"], (kind, about, ms(at)))
+        return [
+            Kept(Kind(row[1]), Digest(row[0]), row[2], instant(row[3]), maybe_instant(row[4]))
+            for row in found
+        ]
+
     async def keep(self, digests: Collection[Digest]) -> None:
         def operation(tx: Transaction) -> None:
             tx.connection.executemany(SQL["keep"], [(one,) for one in digests])
 
         await self.journal.perform(operation, len(digests))
+
+    async def forget(self, before: datetime) -> None:
+        await self.journal.perform(lambda tx: tx.run(SQL["forget"], ms(before)))
 
     async def newest(self) -> list[Proven]:
         return [_proven(row) for row in await self.journal.rows(SQL["newest"])]

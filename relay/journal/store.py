@@ -65,7 +65,7 @@ from relay.errors import (
     NotFoundError,
     QuotaError,
 )
-from relay.journal import admitting, carrying, epochs, handing, obliging, views
+from relay.journal import admitting, carrying, epochs, handing, lists, obliging, views
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
@@ -443,10 +443,7 @@ class SqliteJournal:
     async def inbox(
         self, agencies: frozenset[AgencyCode] | None, query: InboxQuery
     ) -> list[InboxItem]:
-        rows = await self.rows(
-            views.inbox_statement(agencies, query), views.inbox_values(agencies, query)
-        )
-        return [views.inbox_item(row) for row in rows]
+        return await lists.inbox(self.rows, agencies, query)
 
     async def inbox_count(self, agencies: frozenset[AgencyCode], kind: MessageType) -> int:
         rows = await self.rows(
@@ -480,10 +477,7 @@ class SqliteJournal:
     async def sent(
         self, agencies: frozenset[AgencyCode] | None, query: SentQuery
     ) -> list[SentItem]:
-        rows = await self.rows(
-            views.sent_statement(agencies, query), views.sent_values(agencies, query)
-        )
-        return [views.sent_item(row) for row in rows]
+        return await lists.sent(self.rows, agencies, query)
 
     async def message(self, message_id: MessageId) -> MessageView | None:
         rows = await self.rows(VIEWS["message"], (message_id, self._node))

@@ -141,7 +141,7 @@ class Writer:
     def before_next(self, work: Callable[[], None]) -> None:
         """Call it once, before the next batch begins: what it brings about in the loop's next turn can
         be of that batch. While nothing is under way, that is at once."""
-        if self._under_way:
+        if self._under_way and self._stopped is None:
             self._before.append(work)
         else:
             self._loop.call_soon(work)
@@ -240,8 +240,10 @@ class Writer:
             self._frontier = batch.frontier
             self._on_commit(batch.frontier.size)
         _answer(batch.jobs)
-        self._prepare_next()
-        self._loop.call_soon(self._begin)
+        try:
+            self._prepare_next()
+        finally:
+            self._loop.call_soon(self._begin)
 
     def _prepare_next(self) -> None:
         works, self._before = self._before, []

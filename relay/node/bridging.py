@@ -99,6 +99,7 @@ def join_ways(ground: Ground, wire: Wire, bridges: Bridges) -> Ways:
             ground.clock,
             partial(told_beyond, ground.directory, ground.place),
             one.unanswered == "repeat",
+            one.settles,
         )
         for one in ground.settings.bridges
     }

@@ -112,6 +112,8 @@ def make_carrying(
         expiry.met(neighbour)
         recovery.met(neighbour)
         passing.met(neighbour)
+        if stapler is not None:
+            stapler.met(neighbour)
 
     dispatcher = Dispatcher(
         ground.node,

@@ -12,6 +12,7 @@ from functools import partial
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.arrived import ArrivalDesk
+from relay.delivery.bridges.answering import AnsweringDesk
 from relay.delivery.carry.courier import Courier
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.obligations import ObligationDesk
@@ -21,7 +22,9 @@ from relay.delivery.operators.tokens import TokenDesk
 from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
+from relay.delivery.saying import Speaker
 from relay.delivery.verdicts import VerdictDesk
+from relay.journal.bridging import AnswersDue
 from relay.journal.business import Arrivals, ObligationTable, Verdicts
 from relay.journal.operating import OperatingTable
 from relay.journal.refusals import Refusals
@@ -49,6 +52,7 @@ class Desks:
     verdicts: VerdictDesk
     obligations: ObligationDesk
     arrivals: ArrivalDesk
+    answering: AnsweringDesk
 
 
 def make_desks(ground: Ground, carrying: Carrying) -> Desks:
@@ -58,16 +62,10 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
     )
     intake = _intake(ground, carrying, verdicts)
     transfers = _transfers(ground, carrying, verdicts)
+    speaks = Speaker(node, intake, journal, clock)
     return Desks(
         intake,
-        RefusalDesk(
-            node,
-            speaker(ground.settings, ground.directory),
-            Refusals(journal),
-            intake,
-            journal,
-            clock,
-        ),
+        RefusalDesk(speaker(ground.settings, ground.directory), Refusals(journal), speaks),
         InboxDesk(node, journal, ground.notary, clock, carrying.dispatcher.receipts_wait),
         TokenDesk(node, ground.directory, journal, clock, partial(codes_of, ground)),
         transfers,
@@ -87,13 +85,11 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
         ObligationDesk(
             ObligationTable(journal, node), clock, ground.policy.grace, ground.directory.resolve
         ),
-        ArrivalDesk(
-            node,
-            spoken_for(ground.settings, ground.directory),
-            Arrivals(journal),
-            intake,
-            journal,
-            clock,
+        ArrivalDesk(spoken_for(ground.settings, ground.directory), Arrivals(journal), speaks),
+        AnsweringDesk(
+            frozenset(one.id for one in ground.settings.bridges if one.answers_take_backs),
+            AnswersDue(journal),
+            speaks,
         ),
     )
 

@@ -21,7 +21,9 @@ from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
+from relay.node.directory import make_directory_ear
 from relay.node.ground import Ground
+from relay.node.revocation import make_beside
 from relay.node.systems import ServedSystems
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
@@ -69,7 +71,7 @@ class Faces:
             refusals=self.turned_away,
             pressure=self.pressure,
             may_have_had=self.carrying.recovery.may_have_had,
-            directory=self.carrying.directory.keeper,
+            directory=make_directory_ear(self.ground, self.carrying.directory),
             stapler=self.carrying.stapler,
         )
         door = face.door()
@@ -110,7 +112,7 @@ class Faces:
         return native_app(
             desks.intake,
             desks.inbox,
-            TrackingDesk(journal),
+            TrackingDesk(journal, make_beside(self.ground).beside),
             self.logbook,
             desks.tokens,
             journal,

@@ -295,13 +295,15 @@ class Node:
             self._certificates,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
-        await faces.served.desk.load()
+        await faces.served.load(ground.clock.now())
+        self._background.run("sites", faces.served.keep_sites())
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
         if carrying.stapler is not None:
             self._background.run("statements", carrying.stapler.run())
         self._background.run("directories", carrying.passing.run())
         self._background.run("refusals", desks.refusals.run())
+        self._background.run("answers", desks.answering.run())
         self._background.run("verdicts", desks.verdicts.run())
         self._background.run("obligations", desks.obligations.run())
         self._background.run("arrivals", desks.arrivals.run())

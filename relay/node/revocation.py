@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from relay.delivery.clock import Clock
+from relay.delivery.revocation.beside import BesideDesk
 from relay.delivery.revocation.holding import HoldingDesk
 from relay.delivery.revocation.keeping import StatementKeeper
 from relay.delivery.revocation.ports import Kind
@@ -27,7 +28,7 @@ from relay.settings.settings import Settings
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.revocation.checking import OnUnknown, RevocationCheck
 from relay.signing.revocation.held import HeldStatements, Plan
-from relay.signing.revocation.signers import KnownSigners
+from relay.signing.revocation.signers import KnownSigners, signed_by
 from relay.signing.revocation.verdicts import Freshness
 from relay.signing.trust import TrustStore
 from relay.transport.nodes.client import NodesClient
@@ -88,6 +89,13 @@ def make_keeping(
     keeper = StatementKeeper(held, fetcher, table, holding, ground.clock)
     held.wake = keeper.wake
     return Keeping(keeper, fetcher)
+
+
+def make_beside(ground: Ground) -> BesideDesk:
+    """For whoever exports evidence: `beside(message_id)`."""
+    trust = ground.notary.trust
+    table = RevocationTable(ground.journal, ground.node)
+    return BesideDesk(table, lambda signature: signed_by(signature, trust))
 
 
 def meet_own(keys: NodeKeys, check: RevocationCheck, clock: Clock) -> None:

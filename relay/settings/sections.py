@@ -28,7 +28,7 @@ from pydantic import (
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
 from relay.model import AgencyCode, Tier
-from relay.settings.wording import NODE_NAME, REST_PREFIX, SYSTEMID, URL
+from relay.settings.wording import DIGEST_TEXT, NODE_NAME, REST_PREFIX, SYSTEMID, URL
 
 SECRET_FILE_LIMIT_BYTES = 4096
 SAMPLE_SECRET = b"replace-me"
@@ -240,6 +240,10 @@ class AgencyRow(Section):
     valid_to: date | None = None
     successors: tuple[Code, ...] = Field(default=(), max_length=64)
     deleted: bool = False
+    certificates: tuple[Annotated[str, Field(pattern=DIGEST_TEXT)], ...] = Field(
+        default=(), max_length=16
+    )
+    """Certificates (SHA-256) that may seal for it although they do not name it."""
 
 
 class DirectoryFile(Section):

@@ -24,7 +24,7 @@ from relay.signing.proof_shape import is_batch_proof
 from relay.signing.trust import TrustStore
 from relay.signing.verifier import prove
 from relay.signing.xades import DocumentName, build
-from relay.wire.branch import Branch, read_branch, write_branch
+from relay.wire.branch import BranchHead, read_head
 from relay.wire.carry import Manifest, read_carry, write_carry
 from relay.wire.receipt import read_receipt, write_receipt
 from relay.wire.transfer import read_transfer, write_transfer
@@ -119,20 +119,21 @@ def verify_carry(
     return manifest
 
 
-def sign_branch(branch: Branch, signer: Signer, at: datetime) -> Signed:
-    """The directory's canonical bytes and their signature; the signer must be the issuer."""
-    _require_node(signer.identity, branch.issuer, "the directory is issued by")
-    return _sign(write_branch(branch), DocumentName.DIRECTORY, signer, at)
+def sign_branch(head: BranchHead, content: bytes, signer: Signer, at: datetime) -> Signed:
+    """The directory that `write_branch` wrote, with this head; the signer must be the issuer."""
+    _require_node(signer.identity, head.issuer, "the directory is issued by")
+    return _sign(content, DocumentName.DIRECTORY, signer, at)
 
 
 def verify_branch(
     signed: Signed, trust: TrustStore, at: datetime | None, bound: Bound | None = None
-) -> Branch:
-    """The directory, proven to be of the node that it says; what that may speak of is for the caller."""
+) -> BranchHead:
+    """The head of a directory whose every byte is proven to be of the node that it says. The records are
+    still to be read, and what they may speak of is for whoever reads them."""
     identity = _prove(signed, DocumentName.DIRECTORY, trust, at, bound)
-    branch = read_branch(signed.document)
-    _require_node(identity, branch.issuer, "the directory is issued by")
-    return branch
+    head = read_head(signed.document)
+    _require_node(identity, head.issuer, "the directory is issued by")
+    return head
 
 
 def _sign(document: bytes, name: DocumentName, signer: Signer, at: datetime) -> Signed:

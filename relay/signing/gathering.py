@@ -6,7 +6,7 @@ anyway; with a slow key, when its hand is free again. So a receipt that comes al
 company, and how many share a signature follows from how slow the key and how high the load is.
 
 Touches: the event loop, a hand. Trusts: its caller.
-Raises:  what the signing raises, to each that waited.
+Raises:  what the signing raises, to each that waited; OverloadError where too many wait.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from relay.errors import OverloadError
 from relay.model import Signed
 from relay.signing.hand import Hand, Rank
 
@@ -23,6 +24,8 @@ MOST_AT_ONCE = 64
 """With a key in a file: as many operations as the journal commits together, some three milliseconds."""
 MOST_IN_HAND = 1024
 """With a slow key: five hundred a second while two seconds pass."""
+
+MOST_WAITING = 4096
 
 
 @dataclass(slots=True)
@@ -39,6 +42,8 @@ class Gathering:
 
     async def signed(self, receipt: bytes) -> Signed:
         """This receipt, by itself or as one of a batch."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise OverloadError(f"{MOST_WAITING} receipts wait for a signature")
         future: asyncio.Future[Signed] = asyncio.get_running_loop().create_future()
         self._waiting.append((receipt, future))
         self._call()
@@ -54,14 +59,16 @@ class Gathering:
             asyncio.get_running_loop().call_soon(self._sign_in_hand, self.hand)
 
     def _sign_here(self) -> None:
+        """One group; what is left waits for the next moment, and nothing else for it."""
         self._due = False
-        while group := self._next(MOST_AT_ONCE):
+        if group := self._next(MOST_AT_ONCE):
             try:
                 signed = self.sign([receipt for receipt, _ in group])
             except Exception as error:  # noqa: BLE001  each that waits judges it
                 _fail(group, error)
             else:
                 _tell(group, signed)
+        self._call()
 
     def _sign_in_hand(self, hand: Hand) -> None:
         group = self._next(MOST_IN_HAND)

@@ -38,7 +38,7 @@ from relay.signing.token_process import ECDSA, RSA
 from relay.signing.trust import certificates_of
 
 KEY_FILE_LIMIT_BYTES = 256 * 1024
-SIGNING_PURPOSES = frozenset({Purpose.SIGN, Purpose.AGENCY, Purpose.GATEWAY})
+SIGNING_PURPOSES = frozenset({Purpose.SIGN, Purpose.AGENCY, Purpose.GATEWAY, Purpose.OFFICIAL})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ Raises:  SignatureError, WireError.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import ParamSpec, TypeVar
 
 from relay.delivery.aside import MANY_RECIPIENTS, aside
@@ -29,8 +29,9 @@ from relay.model import (
     Signed,
     TransferHeader,
 )
+from relay.signing.algorithms import RSA_SHA256
 from relay.signing.binding import Binding
-from relay.signing.certificates import read_chain
+from relay.signing.certificates import Chain, read_chain
 from relay.signing.evidence import (
     receipt_document,
     sign_branch,
@@ -51,7 +52,7 @@ from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import signer_of
-from relay.wire.branch import Branch
+from relay.wire.branch import BranchHead
 from relay.wire.carry import Manifest
 
 P = ParamSpec("P")
@@ -107,27 +108,33 @@ class NodeNotary:
     ) -> Signed:
         """The receipt signed, in a batch where that is allowed and others wait as well. Who is not
         `patient` is told when the key cannot sign."""
+        if patient:
+            return await _patiently(lambda: self._issued(receipt, at, batched=batched))
+        return await self._issued(receipt, at, batched=batched)
+
+    async def _issued(self, receipt: Receipt, at: datetime, *, batched: bool) -> Signed:
         long = len(receipt.evidence) > MANY_RECIPIENTS
         if batched and self.gathering is not None and (self.slow or not long):
-            return await self.gathering.signed(receipt_document(receipt, self.signer))
-        if patient:
-            return await self._patiently(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+            document = await aside(long, receipt_document, receipt, self.signer)
+            return await self.gathering.signed(document)
         return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
 
-    async def issue_transfer(self, header: TransferHeader, at: datetime) -> Signed:
-        """The header signed, whenever the key can; each by itself, always."""
-        long = len(header.recipients) > MANY_RECIPIENTS
-        return await self._patiently(Rank.TRANSFER, long, sign_transfer, header, self.signer, at)
+    async def issue_transfers(
+        self, headers: Sequence[TransferHeader], at: datetime
+    ) -> list[Signed]:
+        """The headers signed, whenever the key can; each by itself, always."""
+        if self.slow:  # one after the other: receipts go between
+            return [await _patiently(partial(self._issued_transfer, one, at)) for one in headers]
+        long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
+        # Sixteen RSA signatures would hold the loop for five milliseconds, and need no lock of Python's.
+        dear = len(headers) > 1 and self.signer.method == RSA_SHA256
+        return await aside(long or dear, self._sign_transfers, headers, at)
 
-    async def _patiently(
-        self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
-    ) -> T:
-        """Again and again, for what nobody waits for but the work that is to go on."""
-        while True:
-            try:
-                return await self._in_time(rank, long, work, *args, **named)
-            except KeyUnavailableError as error:
-                await asyncio.sleep(error.retry_after_seconds)
+    async def _issued_transfer(self, header: TransferHeader, at: datetime) -> Signed:
+        return await self._in_time(Rank.TRANSFER, False, sign_transfer, header, self.signer, at)
+
+    def _sign_transfers(self, headers: Sequence[TransferHeader], at: datetime) -> list[Signed]:
+        return [sign_transfer(header, self.signer, at) for header in headers]
 
     async def _in_time(
         self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
@@ -149,7 +156,7 @@ class NodeNotary:
     def _sealed(self, digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
         """Not with a certificate that is known to be revoked: nobody would take it."""
         if self.revocation is not None:
-            path = self.trust.path(read_chain(signer.chain), at, signer.identity.purpose)
+            path = self.trust.path(_chain_of(signer.chain), at, signer.identity.purpose)
             verdict = self.revocation.look(path)
             if verdict.state is RevocationState.REVOKED:
                 raise SignatureError(
@@ -157,6 +164,14 @@ class NodeNotary:
                     f"the {signer.identity.purpose.value} certificate is {verdict.why}",
                 )
         return make_seal(digest, kind, signer, at)
+
+    async def issue_seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
+        """The same in the key's own hand; without one, in a thread."""
+        work = partial(self.seal, digest, sender, at)
+        hand = self._sealer(sender).hand
+        if hand is None:
+            return await asyncio.to_thread(work)
+        return await asyncio.wrap_future(hand.do(Rank.SEAL, work))
 
     def seal_entered(self, digest: Digest, at: datetime) -> Seal:
         """Vouches only for these being the bytes that a remote without evidence handed over."""
@@ -250,8 +265,23 @@ class NodeNotary:
     def check_carry(self, signed: Signed, at: datetime) -> Manifest:
         return verify_carry(signed, self.trust, at, self._require_node)
 
-    def sign_branch(self, branch: Branch, at: datetime) -> Signed:
-        return sign_branch(branch, self.signer, at)
+    def sign_branch(self, head: BranchHead, content: bytes, at: datetime) -> Signed:
+        return sign_branch(head, content, self.signer, at)
 
-    def check_branch(self, signed: Signed) -> Branch:
+    def check_branch(self, signed: Signed) -> BranchHead:
         return verify_branch(signed, self.trust, None, self._require_node)
+
+
+async def _patiently(sign: Callable[[], Awaitable[T]]) -> T:
+    """Again and again while the key cannot: for what nobody waits for but work that is to go on."""
+    while True:
+        try:
+            return await sign()
+        except KeyUnavailableError as error:
+            await asyncio.sleep(error.retry_after_seconds)
+
+
+@lru_cache(maxsize=1024)
+def _chain_of(certificates: tuple[bytes, ...]) -> Chain:
+    """Of the node's own keys: read once."""
+    return read_chain(certificates)

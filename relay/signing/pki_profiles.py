@@ -48,7 +48,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where an issuer says which of its certificates are revoked (clause 1.8)."""
+    """Where an issuer says which of its certificates are revoked (clause 1.12)."""
 
     crl: str
     ocsp: str
@@ -99,7 +99,7 @@ def issuing(
 
 
 def responder(name: str, key: IssuerKey, issuer: Issuer, span: Span) -> x509.Certificate:
-    """Clause 9: answers for the issuer's certificates, and is not asked about itself (nocheck)."""
+    """Answers for the issuer's certificates, and is not asked about itself (certs/README.md, Revocation)."""
     subject = _name(_organisation(issuer), "Development OCSP responder", name)
     builder = _builder(subject, issuer.certificate.subject, key, issuer.key, span)
     return (
@@ -154,7 +154,7 @@ def _authority(
 
 
 def _told(builder: x509.CertificateBuilder, published: Published | None) -> x509.CertificateBuilder:
-    """Where to ask about it (clause 1.8)."""
+    """Where to ask about it (clause 1.12)."""
     if published is None:
         return builder
     point = x509.DistributionPoint(

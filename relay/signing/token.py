@@ -82,6 +82,7 @@ class TokenModule:
     answer_seconds: float = ANSWER_SECONDS
     monotonic: Callable[[], float] = time.monotonic
     hand: Hand = field(init=False)
+    _closed: bool = False
     _child: subprocess.Popen[bytes] | None = None
     _refused: dict[tuple[str | None, str | None], str] = field(default_factory=dict)
     """Tokens whose PIN was refused, and what is to be said of them."""
@@ -103,6 +104,13 @@ class TokenModule:
         return None if failing is None else failing[1]
 
     def close(self) -> None:
+        """End the process for good."""
+        self._closed = True
+        self._drop()
+
+    # ------------------------------------------------------------ in the hand's thread
+
+    def _drop(self) -> None:
         """End the process; the next signature begins another."""
         child, self._child = self._child, None
         if child is None:
@@ -112,8 +120,6 @@ class TokenModule:
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
                 pipe.close()
-
-    # ------------------------------------------------------------ in the hand's thread
 
     def _sign(self, key: TokenKey, method: str, content: bytes) -> bytes:
         if (said := self._refused.get(key.token)) is not None:
@@ -135,13 +141,13 @@ class TokenModule:
         try:
             return self._exchange(key.order(method, content))
         except _LostError as error:
-            self.close()
+            self._drop()
             if new or error.fault == PIN:
                 raise
         try:
             return self._exchange(key.order(method, content))
         except _LostError:
-            self.close()
+            self._drop()
             raise
 
     def _failed(self, key: TokenKey, error: _LostError) -> KeyUnavailableError:
@@ -172,6 +178,8 @@ class TokenModule:
         return base64.b64decode(answer["value"])
 
     def _begin(self) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise _LostError("closed", "the node is stopping")
         self._child = subprocess.Popen(
             [sys.executable, "-m", "relay.signing.token_process", str(self.path)],
             stdin=subprocess.PIPE,

@@ -109,6 +109,11 @@ def certificates_in(signature: bytes) -> list[bytes]:
     return [_decoded(text) for text in _CERTIFICATE.findall(found)]
 
 
+def claimed_time(signature: bytes) -> datetime:
+    """When a signature says it was made. Nothing is proven."""
+    return _time(read_parts(signature).signed_at)
+
+
 def _purpose(role: str, name: DocumentName, roles: Mapping[str, Purpose]) -> Purpose:
     purpose = roles.get(role)
     if purpose is None:

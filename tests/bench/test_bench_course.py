@@ -25,6 +25,7 @@ SMALL = Effort(
     saturate=1.5,
     latency=1.0,
     idle=1.0,
+    agencies=3000,
 )
 
 

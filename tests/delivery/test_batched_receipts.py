@@ -7,11 +7,16 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-from relay.model import NodeId, Priority, Signed
+import pytest
+
+from relay.errors import SignatureError, TransportError
+from relay.model import AgencyCode, Event, Evidence, NodeId, Priority, Receipt, Signed
 from relay.signing.evidence import sign_receipts
 from relay.signing.gathering import Gathering
 from relay.signing.hand import Hand
 from relay.signing.notary import NodeNotary
+from relay.signing.verifier import prove
+from relay.wire.receipt import write_receipt
 
 UP = NodeId("tinh")
 
@@ -135,6 +140,29 @@ async def test_a_neighbour_may_answer_in_batches_where_the_whole_way_back_knows_
     assert [asked[one.message_id] for one in old] == [True, False, True]
 
 
+async def test_a_repeat_asks_for_what_the_first_attempt_asked_for(world: Any) -> None:
+    """A neighbour with a slow key needs batches most after an outage, when everything is repeated."""
+    world.wire.failing = lambda *_: TransportError("down") if len(world.wire.carried) < 4 else None
+    old = [await world.submit("H01") for _ in range(2)]
+    await world.journal.perform(
+        lambda tx: tx.run(
+            "UPDATE arrivals SET batched = 0 WHERE message_row ="
+            " (SELECT message_row FROM messages WHERE message_id = ?)",
+            old[1].message_id,
+        )
+    )
+    world.build()
+    async with world.run():
+        for one in old:
+            await world.reach(one.message_id, "relayed")
+    asked: dict[str, list[bool]] = {}
+    for header, batched in zip(world.wire.carried, world.wire.batched, strict=True):
+        asked.setdefault(header.message_id, []).append(batched)
+    assert set(asked[old[0].message_id]) == {True}
+    assert set(asked[old[1].message_id]) == {False}
+    assert sum(map(len, asked.values())) >= 5
+
+
 async def test_one_that_must_be_answered_singly_speaks_for_its_whole_request(world: Any) -> None:
     old = [await world.submit("H01") for _ in range(4)]
     await world.journal.perform(
@@ -152,3 +180,65 @@ async def test_one_that_must_be_answered_singly_speaks_for_its_whole_request(wor
             await world.reach(one.message_id, "relayed")
     assert world.wire.requests == [4]
     assert world.wire.batched == [False] * 4
+
+
+# ---------------------------------------------------------------- travelling back
+
+
+async def _consigned(world: Any, count: int) -> tuple[list[Any], list[Signed]]:
+    """Messages that the neighbour took over, and its receipts in one batch that they are available."""
+    accepted = [await world.submit("H01") for _ in range(count)]
+    async with world.run():
+        for one in accepted:
+            await world.reach(one.message_id, "relayed")
+    documents = []
+    for one in accepted:
+        view = await world.journal.message(one.message_id)
+        receipt = Receipt(
+            issuer=UP,
+            origin=NodeId("xa"),
+            message_id=one.message_id,
+            digest=view.digest,
+            size_bytes=view.size_bytes,
+            transfer_id=None,
+            sent_by=NodeId("xa"),
+            at=world.clock.now(),
+            evidence=(Evidence(Event.CONTENT_CONSIGNMENT, AgencyCode("H01"), one.receipt),),
+        )
+        documents.append(write_receipt(receipt))
+    signer = world.keys["tinh"].signer
+    return accepted, sign_receipts(documents, UP, signer, world.clock.now())
+
+
+async def test_receipts_of_a_batch_travel_back_and_are_kept_with_their_proofs(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is proven once, each receipt by its path; each settles its delivery."""
+    accepted, signed = await _consigned(world, 5)
+    proofs = 0
+
+    def counted(*args: Any, **named: Any) -> Any:
+        nonlocal proofs
+        proofs += 1
+        return prove(*args, **named)
+
+    monkeypatch.setattr("relay.signing.batches.prove", counted)
+    await world.dispatcher.returns.take(UP, signed)
+
+    assert proofs == 1
+    for one, kept in zip(accepted, signed, strict=True):
+        assert await world.states(one.message_id) == {"available"}
+        assert (await world.journal.receipt(kept.digest))[0] == kept
+
+
+async def test_one_that_is_not_of_the_batch_keeps_all_of_them_out(world: Any) -> None:
+    """As any that does not verify: what the neighbour hands over is taken whole or not at all."""
+    accepted, signed = await _consigned(world, 3)
+    spoilt = [*signed[:2], Signed(signed[2].document, signed[1].signature)]
+
+    with pytest.raises(SignatureError) as caught:
+        await world.dispatcher.returns.take(UP, spoilt)
+
+    assert caught.value.reason == "not-in-batch"
+    for one in accepted:
+        assert await world.states(one.message_id) == {"relayed"}

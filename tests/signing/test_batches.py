@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.audit.proofs import inclusion_proof, over_leaves
 from relay.audit.tree import Frontier, leaf_hash
@@ -147,6 +149,27 @@ def test_any_flipped_bit_of_a_receipt_or_its_proof_is_refused(pki: Any) -> None:
         changed[at] ^= 1
         with pytest.raises(SignatureError):
             verify_receipt(Signed(bytes(changed), signed.signature), pki.trust, AT)
+
+
+@given(st.binary(max_size=600), st.integers(0, 5000), st.integers(0, 5000))
+def test_any_bytes_in_a_proof_are_refused_clearly(
+    good: tuple[Any, Signed], junk: bytes, start: int, end: int
+) -> None:
+    """Put anywhere into a good one, in place of any part of it: a SignatureError and nothing else."""
+    trust, signed = good
+    text = signed.signature
+    spoilt = text[: min(start, end)] + junk + text[max(start, end) :]
+    if b"".join(spoilt.split()) == b"".join(text.split()):
+        return  # white space inside base64 says nothing
+    with pytest.raises((SignatureError, WireError)):
+        verify_receipt(Signed(signed.document, spoilt), trust, AT)
+
+
+@pytest.fixture(scope="module")
+def good(make_pki: Callable[[str], Any]) -> tuple[Any, Signed]:
+    pki = make_pki("p256")
+    signer = pki.node(NODE).signer
+    return pki.trust, sign_receipts(_documents(5, signer), NODE, signer, AT)[2]
 
 
 def test_no_leaf_of_a_log_is_a_leaf_of_a_batch() -> None:

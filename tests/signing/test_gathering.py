@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from relay.errors import KeyUnavailableError
+from relay.errors import KeyUnavailableError, OverloadError
 from relay.model import Signed
-from relay.signing.gathering import MOST_AT_ONCE, MOST_IN_HAND, Gathering
+from relay.signing.gathering import MOST_AT_ONCE, MOST_IN_HAND, MOST_WAITING, Gathering
 from relay.signing.hand import Hand, Rank
 
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -93,9 +93,21 @@ async def test_a_group_is_bounded() -> None:
     pen, moment = Pen(), Moment()
     tasks = await _asked(Gathering(pen.sign, moment), *_numbered(2 * MOST_AT_ONCE + 1))
     moment.comes()
+    assert [len(group) for group in pen.groups] == [MOST_AT_ONCE]
+    moment.comes()
+    moment.comes()
     await asyncio.gather(*tasks)
+    assert moment.works == []
 
     assert [len(group) for group in pen.groups] == [MOST_AT_ONCE, MOST_AT_ONCE, 1]
+
+
+async def test_how_many_may_wait_is_bounded() -> None:
+    gathering = Gathering(Pen().sign, Moment())
+    await _asked(gathering, *_numbered(MOST_WAITING))
+
+    with pytest.raises(OverloadError):
+        await gathering.signed(b"one too many")
 
 
 async def test_whoever_went_away_is_left_out() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -394,14 +394,10 @@ def test_only_a_hold_ends() -> None:
 # ---------------------------------------------------------------- others' software
 
 
-@pytest.fixture
-def openssl() -> Any:
-    tool = shutil.which("openssl")
-    if tool is None:
-        pytest.skip("skipped: needs openssl")
-
+@pytest.fixture(name="openssl")
+def openssl_fixture(openssl: str) -> Callable[..., subprocess.CompletedProcess[bytes]]:
     def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run([tool, *map(str, arguments)], capture_output=True, check=False)
+        return subprocess.run([openssl, *map(str, arguments)], capture_output=True, check=False)
 
     return run
 

@@ -15,11 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from relay.demo.network import AgencyPlan, Network, NodePlan
 from relay.errors import KeyUnavailableError, SettingsError
-from relay.model import SealKind, digest_of
+from relay.identity import load_keys
+from relay.model import AgencyCode, NodeId, SealKind, Tier, digest_of
+from relay.settings.reading import load
+from relay.settings.sections import TokenSection
 from relay.signing import token
 from relay.signing.keys import Signer
+from relay.signing.notary import NodeNotary
 from relay.signing.pin import PinPlace
 from relay.signing.seal import make_seal, verify_seal
 from relay.signing.token import TokenKey, TokenModule
@@ -39,6 +45,8 @@ class Hsm:
     program: str
     time: float = 0.0
     modules: list[TokenModule] = field(default_factory=list)
+    agency: Any = None
+    """Whose key `signer` put on the token."""
 
     @property
     def tokens(self) -> Path:
@@ -46,6 +54,9 @@ class Hsm:
 
     def run(self, *words: str) -> None:
         subprocess.run([self.program, *words], check=True, capture_output=True)
+
+    def initialise(self) -> None:
+        self.run("--init-token", "--free", "--label", "relay", "--so-pin", "314159", "--pin", PIN)
 
     def keep(self, entity: Any, label: str) -> Path:
         """The entity's key on the token, its certificates in a file."""
@@ -71,7 +82,8 @@ class Hsm:
         return self.modules[-1]
 
     def signer(self, module: TokenModule | None = None, **options: Any) -> Signer:
-        certificates = self.keep(self.pki.agency("H01"), "seal")
+        self.agency = self.pki.agency("H01")
+        certificates = self.keep(self.agency, "seal")
         key = TokenKey("seal", "relay", pin=self.pin_file())
         return Signer.on_token(certificates, module or self.module(**options), key)
 
@@ -91,7 +103,7 @@ def make_hsm(
         config = tmp_path / "softhsm2.conf"
         config.write_text(f"directories.tokendir = {hsm.tokens}\nlog.level = ERROR\n")
         monkeypatch.setenv("SOFTHSM2_CONF", str(config))
-        hsm.run("--init-token", "--free", "--label", "relay", "--so-pin", "314159", "--pin", PIN)
+        hsm.initialise()
         hsms.append(hsm)
         return hsm
 
@@ -130,6 +142,20 @@ def test_a_process_that_crashes_is_replaced(hsm: Hsm) -> None:
     _child(module).kill()
 
     _seal(hsm, signer)
+
+
+def test_a_session_that_was_lost_is_opened_anew(hsm: Hsm) -> None:
+    """Here the token is made anew under it, so that the old session and key are worth nothing."""
+    module = hsm.module()
+    signer = hsm.signer(module)
+    before = _child(module)
+    hsm.run("--delete-token", "--token", "relay")
+    hsm.initialise()
+    hsm.keep(hsm.agency, "seal")
+
+    _seal(hsm, signer)
+
+    assert _child(module) is not before
 
 
 def test_a_process_that_hangs_is_ended(hsm: Hsm) -> None:
@@ -269,3 +295,114 @@ def test_a_module_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(KeyUnavailableError, match="no-module"):
         module.sign(TokenKey("k", "t", pin=PinPlace(variable="HOME")), "rsa", b"x")
     module.close()
+
+
+# ---------------------------------------------------------------- in a node's configuration
+
+
+@pytest.fixture
+def configured(hsm: Hsm, tmp_path: Path) -> Callable[..., Path]:
+    """The configuration of a node whose `sign` key and one agency's are on the token."""
+    plans = (
+        NodePlan(
+            "tinh",
+            Tier.PROVINCE,
+            None,
+            "tinh",
+            (AgencyPlan("H01", "UBND", Tier.PROVINCE, own_key=True),),
+        ),
+    )
+    folder = tmp_path / "nodes"
+    folder.mkdir()
+    node = Network.build(folder, plans, now=datetime.now(UTC)).nodes["tinh"]
+    keys = {
+        "sign": folder / "pki/nodes/tinh/sign.key.pem",
+        "H01": folder / "pki/agencies/H01.key.pem",
+    }
+    for label, path in keys.items():
+        hsm.run(
+            "--import",
+            str(path),
+            "--token",
+            "relay",
+            "--label",
+            label,
+            "--id",
+            label.encode().hex(),
+            "--pin",
+            PIN,
+        )
+    module = next(one for one in MODULES if Path(one).exists())
+
+    def write(**changes: str) -> Path:
+        text = node.config.read_text(encoding="utf-8")
+        for label, path in keys.items():
+            table = {"module": module, "label": "relay", "key": label, "pin_env": "TOKEN_PIN"}
+            words = ", ".join(f'{k} = "{v}"' for k, v in (table | changes).items())
+            line = next(
+                one for one in text.splitlines() if one.startswith("key =") and path.name in one
+            )
+            text = text.replace(line, f"token = {{ {words} }}", 1)
+        node.config.write_text(text, encoding="utf-8")
+        return node.config
+
+    return write
+
+
+def test_a_node_works_with_keys_on_a_token(
+    configured: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process for both keys; what is sealed with them is not sealed while a client waits."""
+    monkeypatch.setenv("TOKEN_PIN", PIN)
+    settings = load(configured())
+    directory = settings.make_directory()
+    keys = load_keys(settings, directory)
+    try:
+        notary = NodeNotary(NodeId("tinh"), keys.sign, keys.agencies, keys.trust, directory.aliases)
+        seal = notary.seal(DIGEST, AgencyCode("H01"), datetime.now(UTC))
+
+        assert seal.kind is SealKind.AGENCY
+        assert verify_seal(seal.signature, DIGEST, keys.trust, None).agencies >= {"H01"}
+        assert len(keys.tokens) == 1
+        assert keys.sign.hand is keys.agencies[AgencyCode("H01")].hand
+        assert not notary.sealed_at_once(AgencyCode("H01"))
+        assert PIN not in f"{settings!r} {keys!r}"
+    finally:
+        keys.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "pin", "said"),
+    [
+        ({}, "000000", "the PIN in pin_env TOKEN_PIN was refused"),
+        ({}, "", "pin_env TOKEN_PIN: the environment has no such variable"),
+        ({"label": "other"}, PIN, "key sign on token other cannot sign: no-token"),
+        ({"key": "other"}, PIN, "key other on token relay cannot sign: no-key"),
+    ],
+)
+def test_what_is_wrong_with_a_token_is_told_before_a_start(
+    configured: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, str],
+    pin: str,
+    said: str,
+) -> None:
+    """As any other mistake of the configuration, and never with the PIN."""
+    monkeypatch.setenv("TOKEN_PIN", pin)
+    settings = load(configured(**changes))
+    with pytest.raises(SettingsError, match=said) as caught:
+        load_keys(settings, settings.make_directory())
+    assert "000000" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"serial": "1"}, "give either label or serial"),
+        ({"pin_file": "pyproject.toml"}, "give either pin_file or pin_env"),
+    ],
+)
+def test_a_token_has_one_name_and_one_place_for_its_pin(words: dict[str, str], said: str) -> None:
+    table = {"module": __file__, "label": "relay", "key": "sign", "pin_env": "TOKEN_PIN"}
+    with pytest.raises(ValidationError, match=said):
+        TokenSection.model_validate(table | words)

@@ -21,6 +21,7 @@ from typing import Protocol
 from relay.delivery.acceptance import new_delivery
 from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.bridges.ports import (
+    BROUGHT_BY,
     BridgeJournal,
     Entered,
     Entering,
@@ -29,6 +30,7 @@ from relay.delivery.bridges.ports import (
 )
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import findings_of, succeeded
+from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.records import (
@@ -40,8 +42,9 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
-from relay.delivery.requests import DEADLINES, Deadlines, requests_of
-from relay.errors import EnvelopeError, RouteError
+from relay.delivery.requests import DEADLINES, TAKE_BACK, Deadlines, spelt_out
+from relay.envelope.statuses import find
+from relay.errors import EnvelopeError, OverloadError, RouteError, SignatureError
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -126,6 +129,19 @@ class EntryDesk:
             self._hand_on(entering.admission, outcome.admitted, deliveries)
         return outcome
 
+    async def overtakes(self, envelope: Envelope) -> bool:
+        """Whether it takes back a document that is not here."""
+        row = None if envelope.status is None else find(envelope.status.status_code)
+        if row is None or row.code != TAKE_BACK:
+            return False
+        about = spelt_out(envelope.response_for[0])
+        try:
+            sender = self.directory.resolve(envelope.sender.organ_id)
+        except EnvelopeError:
+            return False  # refused as that
+        named = (about.document_id, about.code, about.promulgation_date)
+        return await self.journal.parties(*named, sender) is None
+
     async def turn_away(self, listed: Listed, reason: Reason, detail: str) -> Turned:
         turned = Turned(self.bridge, listed, reason, fit_detail(detail), self.clock.now())
         await self.bridges.turn_away(turned)
@@ -192,8 +208,7 @@ class EntryDesk:
         receipt = await self.notary.issue_receipt(
             self._receipt(fetched, message_id, deliveries, at), at, batched=True
         )
-        digest = fetched.envelope.digest
-        seal = await asyncio.to_thread(self.notary.seal_entered, digest, at)
+        seal = await asyncio.to_thread(self._sealed, fetched, at)
         admission = Admission(
             message=self._message(fetched, message_id, sender, to, recipients, seal, at),
             deliveries=deliveries,
@@ -216,29 +231,29 @@ class EntryDesk:
         seal: Seal,
         at: datetime,
     ) -> NewMessage:
-        envelope = fetched.envelope
-        return NewMessage(
+        return message_of(
+            self,
+            fetched.envelope,
+            fetched.payload,
+            recipients,
             message_id=message_id,
             origin=self.place.node,
-            message_type=envelope.message_type,
             sender=sender,
-            sender_as=envelope.sender.organ_id,
-            payload=fetched.payload,
             priority=to.priority,
             accepted_at=at,
             expires_at=at + self.policy.expiry(Lane.of(to.priority)),
-            subject=envelope.subject,
-            notation=envelope.notation,
-            document_id=envelope.document_id,
-            promulgation_date=envelope.promulgation_date,
-            findings=(*envelope.findings, *findings_of(to.recipients)),
+            findings=(*fetched.envelope.findings, *findings_of(to.recipients)),
             submitted_by=holder(self.bridge),
             seal=seal,
             report=to.report,
-            requests=requests_of(
-                self.directory, self.deadlines, envelope, message_id, recipients, at
-            ),
         )
+
+    def _sealed(self, fetched: Fetched, at: datetime) -> Seal:
+        """A gateway's certificate that was revoked is no fault of the package's: it stays at the remote."""
+        try:
+            return self.notary.seal_entered(fetched.envelope.digest, at)
+        except SignatureError as error:
+            raise OverloadError(f"nothing can be sealed here: {error}", 60) from error
 
     def _receipt(
         self,
@@ -296,4 +311,4 @@ class EntryDesk:
 
 def holder(bridge: NodeId) -> str:
     """The name under which what a bridge brings in is counted and logged."""
-    return f"bridge:{bridge}"
+    return f"{BROUGHT_BY}{bridge}"

@@ -141,7 +141,7 @@ class CarryExporter:
     async def _signed(self, neighbour: NodeId, ready: Ready) -> Freeze:
         now = self.clock.now()
         header = header_of(self.node, neighbour, ready, TransferId(self.clock.mint()), now)
-        signed = await self.notary.issue_transfer(header, now)
+        (signed,) = await self.notary.issue_transfers([header], now)
         return Freeze(header.transfer_id, neighbour, ready, signed, now)
 
     async def _note(self, by: Caller, why: str, file: CarryFile) -> None:

@@ -162,7 +162,7 @@ class CarryImporter:
         """As those handed in on the wire; one that proves nothing does not stand in the others' way."""
         try:
             await self.returns.take(tally.neighbour, receipts)
-        except PeerError:
+        except (PeerError, TransportError):  # one whose signer cannot be judged now comes again
             for one in receipts:
                 await self._keep_one(one, tally)
         else:
@@ -171,6 +171,8 @@ class CarryImporter:
     async def _keep_one(self, signed: Signed, tally: Tally) -> None:
         try:
             await self.returns.take(tally.neighbour, [signed])
+        except TransportError:
+            tally.put_off += 1
         except PeerError:
             tally.stray += 1
         else:

@@ -23,6 +23,7 @@ from relay.errors import (
     PeerError,
     TooLargeError,
     TransportError,
+    UncertainError,
     WireError,
 )
 from relay.model import Envelope, NodeId, Payload, Signed, TransferId
@@ -119,7 +120,7 @@ class CarriedIn:
     ) -> None:
         try:
             answer = await self._answer(tally.neighbour, named, header, seal, content)
-        except TransportError:
+        except (TransportError, UncertainError):
             tally.put_off += 1
         except PeerError:
             tally.unproven += 1

@@ -136,8 +136,9 @@ class TrustDesk:
             await self.journal.write(self.clock.now(), "node", "start", added, removed)
 
     async def run(self) -> None:
-        """Until cancelled. The clock alone can end a certificate, so connections are judged each time."""
-        taken = seen = await asyncio.to_thread(self.source.stamp)
+        """Until cancelled. The clock alone can end a certificate, so connections are judged each time. The
+        first look reads the files whatever they look like: they may have changed since the start."""
+        taken = seen = None
         while True:
             await asyncio.sleep(self.look_every.total_seconds())
             stamp = await asyncio.to_thread(self.source.stamp)

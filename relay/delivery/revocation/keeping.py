@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 
@@ -30,6 +31,7 @@ from relay.errors import SignatureError, TransportError
 AT_ONCE = 4
 """Fetches under way at the same time."""
 LIMITS_BYTES = {Kind.CRL: 16 << 20, Kind.OCSP: 64 << 10}
+FORGOTTEN = timedelta(days=90)
 LOOK_AGAIN_SECONDS = 60.0
 LOOK_SOON_SECONDS = 0.2
 log = structlog.get_logger("relay.revocation")
@@ -53,6 +55,7 @@ class StatementKeeper:
     async def start(self) -> None:
         """What was stored before comes back before anything is judged."""
         self._loop = asyncio.get_running_loop()
+        await self.journal.forget(self.clock.now() - FORGOTTEN)
         met, found = await self.journal.remembered(), await self.journal.newest()
         noted, now = [one.revoked for one in await self.journal.noted()], self.clock.now()
         known = await asyncio.to_thread(self.statements.restore, met, found, noted, now)

@@ -11,21 +11,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
+from relay.delivery.ports import StatementKind
 from relay.delivery.records import DeliveryRow
 from relay.model import AgencyCode, Digest, NodeId
 
-
-class Kind(StrEnum):
-    CRL = "crl"
-    OCSP = "ocsp"
+Kind = StatementKind
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`about` is the issuer's id for a CRL, the certificate's digest for OCSP. `urls` are those of the
+    """`about` tells targets apart: OCSP by the certificate's digest, CRLs by issuer and place. `urls` are those of the
     certificate that the configuration allows."""
 
     kind: Kind
@@ -37,7 +34,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A statement that was proven, as it is stored: with the certificates that prove it again."""
+    """A statement that was proven, as it is stored: with the certificates that prove it again.
+
+    `about` is the certificate's digest for OCSP; for a CRL the issuer's id, and behind a colon its scope.
+    """
 
     digest: Digest
     kind: Kind
@@ -155,6 +155,10 @@ class RevocationJournal(StapleJournal, Protocol):
 
     async def keep(self, digests: Collection[Digest]) -> None:
         """Something was judged by these: they stay as long as what was judged."""
+        ...
+
+    async def forget(self, before: datetime) -> None:
+        """What was stored before then and served for nothing."""
         ...
 
     async def newest(self) -> list[Proven]:

@@ -32,7 +32,11 @@ TOLD_LIMIT = 20_000
 """Statements of which is remembered that a neighbour has them."""
 ASK_AGAIN_SECONDS = 600.0
 """After which a neighbour that knew nothing of statements is asked again."""
+FAILED_SECONDS = 60.0
+"""For which one that could not be told is left alone, unless it shows life."""
 AT_ONCE = 2
+WITHIN_SECONDS = 10.0
+"""What a neighbour that takes its time over statements may hold up what it is sent."""
 OWN_EVERY_SECONDS = 30.0
 log = structlog.get_logger("relay.revocation")
 
@@ -77,6 +81,7 @@ class Stapler:
     _told: dict[NodeId, OrderedDict[Digest, None]] = field(default_factory=dict)
     _mute_until: dict[NodeId, float] = field(default_factory=dict)
     _knowing: set[NodeId] = field(default_factory=set)
+    _failed: set[NodeId] = field(default_factory=set)
     _taking: int = 0
 
     # ------------------------------------------------------------ telling
@@ -85,6 +90,12 @@ class Stapler:
         """Before these signatures go there; at once where nothing is new, as it mostly is."""
         found = (self.signers.resting(one) for one in signatures)
         await self._tell(neighbour, [one for one in found if one is not None])
+
+    def met(self, neighbour: NodeId) -> None:
+        """It shows life: what could not be told goes with the next signature."""
+        if neighbour in self._failed:
+            self._failed.discard(neighbour)
+            self._mute_until.pop(neighbour, None)
 
     async def run(self) -> None:
         """Until cancelled: every neighbour has the node's own statements, whatever it asks of it."""
@@ -101,12 +112,14 @@ class Stapler:
         if not new or self.clock.monotonic() < self._mute_until.get(neighbour, 0.0):
             return
         try:
-            if await self._knows(neighbour):
-                await self._send(neighbour, new)
-        except (TransportError, PeerError) as error:
+            async with asyncio.timeout(WITHIN_SECONDS):
+                if await self._knows(neighbour):
+                    await self._send(neighbour, new)
+        except (TransportError, PeerError, TimeoutError) as error:
             # The neighbour judges by what it has; it is told again with the next signature.
             log.debug("statements-not-told", neighbour=neighbour, error=str(error)[:300])
-            self._mute(neighbour, 5.0)
+            self._mute(neighbour, FAILED_SECONDS)
+            self._failed.add(neighbour)
             return
         told.update(dict.fromkeys(new))
         while len(told) > TOLD_LIMIT:

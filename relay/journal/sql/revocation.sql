@@ -3,7 +3,15 @@ INSERT INTO statements (digest, kind, about, content, certificate, issuer, this_
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING
 
 -- name: drop_older
-DELETE FROM statements WHERE kind = ?1 AND about = ?2 AND this_update < ?3 AND kept = 0
+-- What nothing was judged by; of the rest those that were made while an earlier one of them was in force.
+DELETE FROM statements WHERE kind = ?1 AND about = ?2 AND this_update < ?3 AND (kept = 0 OR EXISTS
+    (SELECT 1 FROM statements s WHERE s.kind = ?1 AND s.about = ?2 AND s.kept = 1
+       AND s.this_update < statements.this_update
+       AND statements.this_update <= coalesce(s.next_update, s.this_update + 86400000)))
+
+-- name: forget
+-- Of certificates that were not met for long, and by which nothing was judged.
+DELETE FROM statements WHERE kept = 0 AND stored_at < ?
 
 -- name: keep
 UPDATE statements SET kept = 1 WHERE digest = ? AND kept = 0
@@ -16,12 +24,23 @@ SELECT digest, kind, about, content, certificate, issuer, max(this_update), next
 GROUP BY kind, about
 
 -- name: as_of
--- What was said about it: the last before an instant, and the first from it on.
-SELECT * FROM (SELECT digest, kind, content, this_update, next_update FROM statements
-               WHERE kind = ?1 AND about = ?2 AND this_update <= ?3 ORDER BY this_update DESC LIMIT 1)
+-- What was said about it, or about parts of an issuer's (`about` with a scope behind a colon): of each the
+-- last before an instant, and the first from it on.
+SELECT digest, kind, content, max(this_update), next_update FROM statements
+WHERE kind = ?1 AND about >= ?2 AND about < ?2 || ';' AND this_update <= ?3 GROUP BY about
 UNION ALL
-SELECT * FROM (SELECT digest, kind, content, this_update, next_update FROM statements
-               WHERE kind = ?1 AND about = ?2 AND this_update > ?3 ORDER BY this_update LIMIT 1)
+SELECT digest, kind, content, min(this_update), next_update FROM statements
+WHERE kind = ?1 AND about >= ?2 AND about < ?2 || ';' AND this_update > ?3 GROUP BY about
+
+-- name: signatures
+-- A message's seal, and the signatures of its receipts. Of messages that share an id by another origin's
+-- ill will, this node's own comes first.
+WITH it AS (SELECT message_row, seal FROM messages WHERE message_id = ?1
+            ORDER BY origin = ?2 DESC, message_row LIMIT 1)
+SELECT seal FROM it
+UNION ALL
+SELECT * FROM (SELECT r.signature FROM receipts r JOIN it ON r.message_row = it.message_row
+               ORDER BY r.rowid LIMIT ?3)
 
 -- name: remember
 INSERT INTO met_certificates VALUES (?1, ?2, ?3, ?4) ON CONFLICT (certificate) DO UPDATE SET met_at = ?4

@@ -37,6 +37,18 @@ class OnUnknown(StrEnum):
     REFUSE = "refuse"
 
 
+@dataclass(frozen=True, slots=True)
+class _Last:
+    path: Path
+    generation: int
+    verdict: Verdict
+
+    def holds(self, generation: int, now: datetime) -> bool:
+        """While no newer statement came, and none ran out."""
+        until = self.verdict.until
+        return generation == self.generation and until is not None and now < until
+
+
 @dataclass(slots=True)
 class RevocationCheck:
     """signing.trust.PathCheck."""
@@ -44,8 +56,8 @@ class RevocationCheck:
     held: HeldStatements
     unknown: Mapping[Purpose, OnUnknown]
     now: Callable[[], datetime]
-    _paths: dict[Digest, Path] = field(default_factory=dict)
-    """The last one proven of each leaf."""
+    _last: dict[Digest, _Last] = field(default_factory=dict)
+    """Of each leaf."""
     ours: tuple[Digest, ...] = ()
     """The node's own certificates and its agencies'."""
 
@@ -61,20 +73,26 @@ class RevocationCheck:
                 self._unknown(verdict, self.unknown.get(purpose, OnUnknown.ACCEPT))
 
     def look(self, path: Path) -> Verdict:
-        """The verdict as of now; the path is remembered for `told`."""
-        leaf = path.leaf.sha256
-        if len(self._paths) >= MOST_PATHS and leaf not in self._paths:
-            self._paths.pop(next(iter(self._paths)), None)
-        self._paths[leaf] = path
-        return self.held.verdict(way_of(path), self.now())
+        """The verdict as of now, from memory while nothing changed; the path is remembered for `told`."""
+        leaf, now = path.leaf.sha256, self.now()
+        last = self._last.get(leaf)
+        if last is not None and last.path is path and last.holds(self.held.generation, now):
+            return last.verdict
+        generation = self.held.generation
+        verdict = self.held.verdict(way_of(path), now)
+        if last is None and len(self._last) >= MOST_PATHS:
+            self._last.pop(next(iter(self._last)), None)
+        self._last[leaf] = _Last(path, generation, verdict)
+        return verdict
 
     def told(self, leaf: Digest) -> Verdict | None:
         """What is known now of a certificate whose path was proven here; None of any other."""
-        path = self._paths.get(leaf)
-        return None if path is None else self.held.verdict(way_of(path), self.now())
+        last = self._last.get(leaf)
+        return None if last is None else self.look(last.path)
 
     def path_of(self, leaf: Digest) -> Path | None:
-        return self._paths.get(leaf)
+        last = self._last.get(leaf)
+        return None if last is None else last.path
 
     def _unknown(self, verdict: Verdict, policy: OnUnknown) -> None:
         why = f"whether the certificate is revoked is not known: {verdict.why}"

@@ -59,6 +59,15 @@ class Crl:
     entries: Mapping[int, Revocation]
     _scope: _Scope
 
+    @property
+    def scope(self) -> str:
+        """Which part of its issuer's certificates it is about; empty: all. An issuer may publish several
+        CRLs, each of another part."""
+        scope = self._scope
+        if scope == _Scope():
+            return ""
+        return digest_of(repr((scope.users, scope.authorities, sorted(scope.points))).encode())
+
     def statement(self, certificate: x509.Certificate) -> Statement | None:
         """What it says of this certificate of its issuer's; None where that is out of its scope."""
         if not self._speaks_of(certificate):

@@ -1,7 +1,6 @@
 """The statements a node holds: proven, in memory, and asked on every document's way.
 
-A verdict is remembered for a path until a newer statement comes or it runs out. What is asked of a
-certificate nobody has a statement of is UNKNOWN at once: it becomes a target, and is fetched beside.
+A verdict holds until a newer statement comes (`generation`) or it runs out. What is asked of a certificate nobody has a statement of is UNKNOWN at once: it becomes a target, and is fetched beside.
 
 Touches: nothing; called from several threads, under one lock where something changes.
 Trusts:  paths that a trust store proved.
@@ -15,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 from cryptography import x509
@@ -39,9 +39,14 @@ from relay.signing.revocation.verdicts import (
 from relay.signing.trust.path import Path
 
 MOST_CERTIFICATES = 10_000
-VERDICTS = 8192
+MOST_SCOPES = 64
+"""CRLs of one issuer, each about another part of its certificates."""
+MOST_DUE = 64
+"""Targets of one round: between rounds what was learned is acted on."""
 FIRST_WAIT = timedelta(seconds=5)
 """After a first failure; it doubles up to the refresh interval."""
+LASTS = timedelta(minutes=1)
+"""What is not VALID is judged anew so often, though only a newer statement changes it."""
 IDLE = timedelta(days=7)
 """Nothing is fetched of certificates that were not met for so long."""
 
@@ -94,11 +99,11 @@ class HeldStatements:
     wake: Callable[[], None] = lambda: None
     """Told when something new is to be fetched."""
     generation: int = 0
-    _crls: dict[str, Crl] = field(default_factory=dict)
+    _crls: dict[str, dict[str, Crl]] = field(default_factory=dict)
+    """By issuer and scope."""
     _responses: dict[Digest, OcspResponse] = field(default_factory=dict)
     _known: OrderedDict[Digest, _Known] = field(default_factory=OrderedDict)
     _aims: dict[Key, _Aim] = field(default_factory=dict)
-    _verdicts: dict[Way, tuple[int, Verdict]] = field(default_factory=dict)
     _gone: dict[Digest, Revocation] = field(default_factory=dict)
     """Revocations that cannot end, as `_responses` by `_content` of the certificate; of those restored and
     not met since, by its digest."""
@@ -113,18 +118,9 @@ class HeldStatements:
 
     def verdict(self, path: Way, now: datetime) -> Verdict:
         """The worst of the path's certificates, as of now."""
-        remembered = self._verdicts.get(path)
-        if remembered is not None:
-            generation, verdict = remembered
-            if generation == self.generation and verdict.until is not None and now < verdict.until:
-                return verdict
         self._learn(path, now)
-        generation, verdict = self.generation, self.verdict_at(path, now)
+        verdict = self.verdict_at(path, now)
         with self._lock:
-            if len(self._verdicts) >= VERDICTS:
-                del self._verdicts[next(iter(self._verdicts))]
-            # What is not VALID is not remembered beyond the present generation's next look.
-            self._verdicts[path] = (generation, verdict)
             self._used.update(verdict.statements)
         return verdict
 
@@ -148,12 +144,10 @@ class HeldStatements:
     def _said_of(
         self, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> Iterable[Statement]:
-        crl = self._crls.get(issuer_id(issuer))
-        response = self._responses.get(_content(certificate))
-        found = [
-            None if crl is None else crl.statement(certificate),
-            None if response is None else response.statement(certificate),
-        ]
+        crls = self._crls.get(issuer_id(issuer), {})
+        found = [crl.statement(certificate) for crl in list(crls.values())]
+        if (response := self._responses.get(_content(certificate))) is not None:
+            found.append(response.statement(certificate))
         return [one for one in found if one is not None]
 
     # ------------------------------------------------------------ targets
@@ -201,7 +195,7 @@ class HeldStatements:
         crls = [url for url in sorted(distribution_points(certificate)) if allowed(url)]
         urls = tuple([*crls, *(url for url in self.plan.crls if url not in crls)][:8])
         if urls:
-            yield Target(Kind.CRL, issuer_id(issuer), urls, None)
+            yield Target(Kind.CRL, digest_of(f"{issuer_id(issuer)} {urls}".encode()), urls, None)
         urls = tuple(url for url in responders(certificate) if allowed(url))[:4]
         if urls:
             question = request(certificate, issuer)
@@ -211,7 +205,7 @@ class HeldStatements:
         with self._lock:
             found = [aim for aim in self._aims.values() if not aim.asleep and aim.due_at <= now]
             awake = [aim for aim in found if not self._idle(aim, now)]
-        return [aim.target for aim in sorted(awake, key=lambda aim: aim.due_at)]
+        return [aim.target for aim in sorted(awake, key=lambda aim: aim.due_at)[:MOST_DUE]]
 
     def _idle(self, aim: _Aim, now: datetime) -> bool:
         if aim.target.kind is Kind.CRL:
@@ -265,12 +259,25 @@ class HeldStatements:
                 except SignatureError as error:
                     fault = error
                     continue
-                with self._lock:
-                    aim = self._aims.get((kind, proven.about))
-                    if aim is not None and proven.fresh:
-                        aim.due_at, aim.failures = self._again(proven, now), 0
+                if proven.fresh:
+                    self._put_off(kind, certificate, issuer, proven, now)
                 return proven
         raise fault
+
+    def _put_off(
+        self,
+        kind: Kind,
+        certificate: x509.Certificate,
+        issuer: x509.Certificate,
+        proven: Proven,
+        now: datetime,
+    ) -> None:
+        """What was had another way need not be fetched so soon."""
+        with self._lock:
+            for target in self._targets(certificate, issuer):
+                aim = self._aims.get((target.kind, target.about))
+                if aim is not None and target.kind is kind:
+                    aim.due_at, aim.failures = self._again(proven, now), 0
 
     def _again(self, proven: Proven, now: datetime) -> datetime:
         """Ahead of the next update, each node at another time."""
@@ -293,20 +300,23 @@ class HeldStatements:
         made: datetime
         ends: datetime | None
         if kind is Kind.CRL:
-            about = issuer_id(issuer)
             crl = prove_crl(content, issuer, now)
+            if crl.statement(certificate) is None:
+                raise SignatureError(Fault.BAD_REVOCATION, "the CRL is not about this certificate")
+            about = issuer_id(issuer) + (f":{crl.scope}" if crl.scope else "")
             made, ends, digest = crl.this_update, crl.next_update, crl.digest
-            before = self._crls.get(about)
+            crls = self._crls.setdefault(issuer_id(issuer), {})
+            before = crls.get(crl.scope)
             # Of one and the same second the worse news counts.
             fresh = before is None or (before.this_update, len(before.entries)) < (
                 crl.this_update,
                 len(crl.entries),
             )
-            if fresh:
-                self._crls[about] = crl
+            if fresh and (before is not None or len(crls) < MOST_SCOPES):
+                crls[crl.scope] = crl
         else:
             about = _digest(certificate)
-            response = prove_response(content, issuer, now, self._crls.get(issuer_id(issuer)))
+            response = prove_response(content, issuer, now, self._whole(issuer))
             said = response.statement(certificate)
             if said is None:
                 raise SignatureError(
@@ -322,6 +332,10 @@ class HeldStatements:
             self.generation += 1
         der = _der(certificate), _der(issuer)
         return Proven(digest, kind, about, content, *der, made, ends, fresh)
+
+    def _whole(self, issuer: x509.Certificate) -> Crl | None:
+        """The CRL about all of an issuer's certificates, which may clear its responder's."""
+        return self._crls.get(issuer_id(issuer), {}).get("")
 
     def restore(
         self,
@@ -349,9 +363,7 @@ class HeldStatements:
             except SignatureError:
                 continue
             count += 1
-            aim = self._aims.get((again.kind, again.about))
-            if aim is not None:
-                aim.due_at = self._again(again, now)
+            self._put_off(proven.kind, certificate, issuer, again, now)
         return count
 
     def met(self) -> Sequence[Met]:
@@ -406,13 +418,14 @@ def worst(found: Sequence[Verdict], at: datetime) -> Verdict:
         for number, one in enumerate(found):
             if one.state is state:
                 above = "" if number == 0 else "its issuer: "
-                return Verdict(state, above + one.why, one.revocation, one.statements, None)
+                return Verdict(state, above + one.why, one.revocation, one.statements, at + LASTS)
     rests = tuple(dict.fromkeys(digest for one in found for digest in one.statements))
     ends = [one.until for one in found if one.until is not None]
     why = found[0].why if found else "nothing above it can be revoked"
     return Verdict(RevocationState.VALID, why, None, rests, min(ends, default=at))
 
 
+@lru_cache(maxsize=4096)
 def issuer_id(issuer: x509.Certificate) -> str:
     """The same for all certificates of one name and key: a renewed authority's CRL serves both."""
     key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

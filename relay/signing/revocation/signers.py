@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from relay.delivery.revocation.ports import Proven
+from relay.delivery.revocation.beside import SignedBy
+from relay.delivery.revocation.ports import Kind, Proven
 from relay.delivery.revocation.stapling import Resting
 from relay.errors import SignatureError
-from relay.model import Digest
+from relay.model import Digest, digest_of
 from relay.signing.certificates import read_chain
 from relay.signing.revocation.checking import RevocationCheck
-from relay.signing.revocation.held import way_of
+from relay.signing.revocation.held import issuer_id, way_of
 from relay.signing.trust import Path, TrustStore
-from relay.signing.verifier import signer_of
+from relay.signing.verifier import certificates_in, claimed_time, signer_of
 from relay.wire.statements import Stapled
 
 
@@ -63,3 +64,19 @@ class KnownSigners:
         chain = read_chain(stapled.chain)
         path = self.trust.path(chain, now, chain.leaf.identity.purpose)
         return self.check.held.take_about(way_of(path), stapled.content, now)
+
+
+def signed_by(signature: bytes, trust: TrustStore) -> SignedBy | None:
+    """Whose statements belong beside a stored signature; None where no path is found as of its time."""
+    try:
+        at = claimed_time(signature)
+        chain = read_chain(certificates_in(signature))
+        path = trust.path(chain, at, chain.leaf.identity.purpose)
+    except SignatureError:
+        return None
+    about: list[tuple[Kind, str]] = []
+    for certificate, issuer in path.steps():
+        about.append((Kind.OCSP, digest_of(certificate.public_bytes(Encoding.DER))))
+        about.append((Kind.CRL, issuer_id(issuer)))
+    certificates = tuple(one.public_bytes(Encoding.DER) for one in way_of(path)[:-1])
+    return SignedBy(certificates, tuple(about), at)

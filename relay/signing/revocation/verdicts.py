@@ -121,7 +121,8 @@ def _not_revoked(
         in_force = one.this_update - fresh.tolerance <= at <= fresh.until(one)
         made_later = at < one.this_update <= not_after
         if in_force or made_later:
-            until = fresh.until(one) if in_force else None
+            later = [said.revocation.since for said in found if said.revocation is not None]
+            until = min([fresh.until(one), *later]) if in_force else None
             why = f"not revoked as of {one.this_update:%Y-%m-%dT%H:%M:%SZ}"
             return Verdict(RevocationState.VALID, why, None, (one.digest,), until)
     newest = found[0]

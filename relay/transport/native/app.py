@@ -68,6 +68,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
     Route("GET", "/v1/messages/{id}", messages.message),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
+    Route("GET", "/v1/messages/{id}/statements", messages.statements),
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
     Route("GET", "/v1/obligations", obligations.listing),

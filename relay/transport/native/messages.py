@@ -7,13 +7,14 @@ Raises:  NotFoundError, RequestError.
 
 from __future__ import annotations
 
+import pybase64
 from aiohttp import web
 
 from relay.delivery.ports import Caller, SentQuery
 from relay.model import MessageId, MessageType, Seal
 from relay.transport.native.asking import digest, message_id, number, only, uuid, word
 from relay.transport.native.inside import Inside
-from relay.transport.native.views import json_response, message_view, sent_item
+from relay.transport.native.views import json_response, message_view, sent_item, stamp
 from relay.wire.container import write_receipts
 
 MOST_SKIPPED = 1_000_000
@@ -28,6 +29,27 @@ async def message(inside: Inside, caller: Caller, request: web.Request) -> web.S
 async def seal(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
     only(request)
     return seal_response(await inside.tracking.seal(caller, message_id(request)))
+
+
+async def statements(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
+    """The certificates of its seal and receipts, and what was said of their revocation."""
+    only(request)
+    found = await inside.tracking.beside(caller, message_id(request))
+    return json_response(
+        {
+            "certificates": [pybase64.b64encode(one).decode() for one in found.certificates],
+            "statements": [
+                {
+                    "kind": one.kind,
+                    "digest": one.digest,
+                    "this_update": stamp(one.this_update),
+                    "next_update": None if one.next_update is None else stamp(one.next_update),
+                    "content": pybase64.b64encode(one.content).decode(),
+                }
+                for one in found.statements
+            ],
+        }
+    )
 
 
 async def sent(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:

@@ -106,10 +106,20 @@ def _paths() -> Json:
             "get": reading("getMessageSeal", "The seal over the envelope", seal_answer()),
             "parameters": one_message,
         },
+        "/v1/messages/{id}/statements": {
+            "get": reading(
+                "getMessageStatements",
+                "What was said of the revocation of those who signed it",
+                json_answer("Statements"),
+            ),
+            "parameters": one_message,
+        },
         "/v1/sent": {"get": _sent()},
         "/v1/receipts/{digest}": {
             "get": reading(
-                "getReceipt", "One signed receipt, in a container", xml_answer("The container")
+                "getReceipt",
+                "One signed receipt in a container, with its signature or its proof in a batch",
+                xml_answer("The container"),
             ),
             "parameters": [in_path("digest", DIGEST)],
         },

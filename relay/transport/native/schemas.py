@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from relay.delivery.ports import Acknowledgement
+from relay.delivery.ports import Acknowledgement, StatementKind
 from relay.model import (
     BusinessState,
     DeliveryState,
@@ -62,6 +62,21 @@ _PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": 4}
 _SCOPES = list_of({"type": "string", "pattern": "^(operator|auditor|agency:[A-Za-z0-9.]{1,35})$"})
 
 SCHEMAS: dict[str, Schema] = {
+    "Statements": _record(
+        "What lies beside a message's seal and receipts: the certificates that signed, with their "
+        "issuers, and what their authorities said of revocation about that time. DER, in base64.",
+        certificates=list_of(TEXT),
+        statements=list_of(
+            _record(
+                "A CRL or an OCSP response, as it was taken.",
+                kind=_word(StatementKind),
+                digest=DIGEST,
+                this_update=INSTANT,
+                next_update=_or_null(INSTANT),
+                content=TEXT,
+            )
+        ),
+    ),
     "Accepted": _record(
         "The envelope is durable here; it will be delivered or refused with a signed receipt.",
         message_id=UUID,

@@ -186,6 +186,7 @@ def obligation(view: ObligationView, now: datetime) -> Json:
         "asked_at": stamp(view.asked_at),
         "due_at": stamp(view.due_at),
         "settled_at": _stamp_or_none(view.settled_at),
+        "reason": view.reason,
     }
 
 

@@ -232,9 +232,19 @@ class NodesClient:
             if response.status != 204:
                 raise TransportError(f"receipts answered with HTTP {response.status}")
 
-    async def put(self, neighbour: NodeId, path: str, body: bytes, content_type: str) -> None:
-        """Any other document that is durable there once it was answered with 204."""
+    async def put(
+        self,
+        neighbour: NodeId,
+        path: str,
+        body: _Body,
+        content_type: str,
+        size_bytes: int | None = None,
+    ) -> None:
+        """Any other document that is durable there once it was answered with 204. Of a body that comes
+        in pieces the size is to be told."""
         headers = {"Content-Type": content_type}
+        if size_bytes is not None:
+            headers["Content-Length"] = str(size_bytes)
         async with self._ask(neighbour, "POST", path, body, headers) as response:
             if response.status != 204:
                 raise TransportError(f"{path} answered with HTTP {response.status}")

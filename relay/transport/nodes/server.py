@@ -16,8 +16,9 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.directory.keeping import DirectoryKeeper
+from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
+from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.quota import neighbour_party
@@ -89,14 +90,15 @@ class NodeFace:
     """Asked before a transfer or an upload is read."""
     may_have_had: Callable[[TransferId], bool] = lambda _: False
     """Of a transfer that is unknown here: whether a restore may have lost it."""
-    directory: DirectoryKeeper | None = None
+    directory: DirectoryEar | None = None
     stapler: Stapler | None = None
     """None where nothing is checked for revocation."""
 
     @property
     def capabilities(self) -> list[str]:
         """By these a neighbour of another version knows what it may ask."""
-        more = [] if self.directory is None else [DIRECTORY_CAPABILITY]
+        directory = [DIRECTORY_CAPABILITY, CERTIFICATES_CAPABILITY]
+        more = [] if self.directory is None else directory
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 

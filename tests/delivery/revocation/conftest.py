@@ -37,8 +37,13 @@ class Authority:
 
     folder: File
 
-    def revoke(self, name: str, reason: Reason = Reason.KEY_COMPROMISE) -> None:
-        now = datetime.now(UTC)
+    def revoke(
+        self,
+        name: str,
+        reason: Reason = Reason.KEY_COMPROMISE,
+        later: timedelta = timedelta(),
+    ) -> None:
+        now = datetime.now(UTC) + later
         pki_revoking.revoke(self.folder, self.folder / name, reason=reason, now=now)
 
     def crl(self, branch: str, now: datetime, valid: timedelta = DAY) -> bytes:

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.delivery.revocation.ports import Kind
 from relay.demo.authority import Publisher, serve
 from relay.demo.ports import free_ports
 from relay.errors import SettingsError, SignatureError, TransportError
-from relay.signing import pki
+from relay.signing import pki, pki_revoking
 from relay.signing.certificates import Purpose
 from relay.signing.pki_words import Reason
+from relay.signing.revocation.held import issuer_id, way_of
 from relay.signing.revocation.verdicts import Freshness, RevocationState
 from relay.transport.revocation.fetching import StatementFetcher, allowed
 from tests.delivery.revocation.conftest import Authority, Learner
@@ -279,3 +283,70 @@ async def test_a_development_pki_is_published_on_loopback_only(tmp_path: Path) -
     for url in ("http://10.0.0.1:80", "https://127.0.0.1:1", "http://127.0.0.1", "http://x:1"):
         with pytest.raises(pki.PkiError):
             pki.init(tmp_path, name="x", key=KEY, now=datetime.now(UTC), days=1, publish=url)
+
+
+async def test_what_nothing_rests_on_leaves_the_journal(world: Any, copied: Authority) -> None:
+    """Of statements about one issuer stay the newest, and of those by which something was judged one for
+    each time in force."""
+    learner, table = Learner(world), Learner(world).table
+    path = copied.path("agencies/H01.15.pem", Purpose.AGENCY)
+    made: list[str] = []
+    for hours, used in ((0, True), (2, True), (4, False), (30, True), (31, False), (32, False)):
+        world.late = timedelta(hours=hours)
+        now = world.clock.now()
+        content = copied.crl("branches/tinh-h01/ca", now)
+        proven = learner.held.take_about(way_of(path), content, now)
+        await table.store(proven, now)
+        made.append(proven.digest)
+        if used:
+            await table.keep([proven.digest])
+
+    rows = await world.journal.rows("SELECT digest FROM statements ORDER BY this_update")
+
+    assert [made.index(digest) for (digest,) in rows] == [0, 3, 5]
+    await table.forget(world.clock.now() + timedelta(days=1))
+    rows = await world.journal.rows("SELECT digest FROM statements ORDER BY this_update")
+    assert [made.index(digest) for (digest,) in rows] == [0, 3]
+
+
+async def test_an_issuer_may_publish_several_crls(world: Any, copied: Authority) -> None:
+    """One about users, one about authorities: neither takes the other's place, after a restart either."""
+    learner = Learner(world)
+    path = copied.path("agencies/H01.15.pem", Purpose.AGENCY)
+    now = world.clock.now()
+    authority = pki_revoking.authorities(copied.folder)[0]
+    issuing = path.issuers[0]
+
+    def part(**scope: bool) -> bytes:
+        plain = dict.fromkeys(
+            ("only_contains_user_certs", "only_contains_ca_certs", "only_contains_attribute_certs"),
+            False,
+        )
+        point = x509.IssuingDistributionPoint(
+            full_name=None,
+            relative_name=None,
+            only_some_reasons=None,
+            indirect_crl=False,
+            **(plain | scope),
+        )
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(authority.issuer.certificate.subject)
+            .last_update(now)
+            .next_update(now + timedelta(days=1))
+            .add_extension(point, critical=True)
+        )
+        signed = builder.sign(authority.issuer.key, SHA256())
+        return signed.public_bytes(Encoding.DER)
+
+    learner.tell(copied, "branches/tinh-h01/ca", path=path)
+    assert learner.verdict(path).state is S.UNKNOWN
+    with pytest.raises(SignatureError):
+        learner.held.take_about(way_of(path), part(only_contains_user_certs=True), now)
+    proven = learner.held.take_about(way_of(path), part(only_contains_ca_certs=True), now)
+    await learner.table.store(proven, now)
+    assert learner.verdict(path).state is S.VALID
+
+    found = await learner.table.as_of(Kind.CRL, issuer_id(path.anchor), now)
+    assert [one.digest for one in found] == [proven.digest]
+    assert await learner.table.as_of(Kind.CRL, issuer_id(issuing), now) == []

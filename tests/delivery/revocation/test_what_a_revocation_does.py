@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,20 @@ from typing import Any
 import pytest
 
 from relay.delivery.arrivals import Opened, TransferDesk
+from relay.delivery.bridges.entering import EntryDesk
 from relay.delivery.neighbours.freezing import header_of
 from relay.delivery.operators.orders import Action, Order
 from relay.delivery.records import DeliveryRow
 from relay.envelope.reader import read
-from relay.errors import SignatureError, TransportError, UncertainError
+from relay.errors import OverloadError, SignatureError, TransportError, UncertainError
 from relay.journal.operating import OperatingTable
 from relay.journal.store import SqliteJournal
 from relay.model import Event, Lane, NodeId, Reason, TransferId
 from relay.routing.next_hop import Place
 from relay.signing.certificates import Purpose
 from relay.signing.revocation.checking import OnUnknown
+from relay.signing.tls import NodePeers
+from relay.signing.trust import TrustStore, certificates_of
 from relay.wire.receipt import read_receipt
 from tests.delivery.revocation.conftest import Authority, Learner
 
@@ -130,8 +133,6 @@ async def test_nothing_is_sealed_with_a_revoked_certificate(
     """Nobody would take it: the submission is refused with that reason."""
     notary = keys["xa"]
     _revoke(learner, copied)
-    from dataclasses import replace
-
     world.build(replace(notary, revocation=learner.check))
     with pytest.raises(SignatureError, match="revoked since") as caught:
         await world.submit("H01")
@@ -219,7 +220,6 @@ async def test_unknown_is_what_the_policy_makes_of_it(
     learner.unknown[Purpose.AGENCY] = policy
 
     with checking("tinh", learner.check):
-        neighbour.world.keys["tinh"]
         if policy is OnUnknown.HOLD:
             with pytest.raises(UncertainError, match="come again"):
                 await neighbour.carry(accepted)
@@ -256,3 +256,46 @@ async def test_a_receipt_whose_signer_is_not_known_comes_again(
 
     with checking("xa", learner.check), pytest.raises(TransportError, match="come again"):
         await world.dispatcher.returns.take(UP, [receipt])
+
+
+# ---------------------------------------------------------------- connections, bridges
+
+
+async def test_a_neighbour_whose_certificate_is_revoked_is_no_peer_any_more(
+    world: Any, learner: Learner, copied: Authority, keys: dict[str, Any]
+) -> None:
+    """It is not believed at the next handshake, and what stands on the certificate is closed at once."""
+    path = copied.path("nodes/tinh/tls.pem", Purpose.TLS)
+    trust = TrustStore([(copied.folder / "root" / "root.pem").read_bytes()])
+    trust.check = learner.check
+    peers = NodePeers(trust, world.clock.now)
+    chain = certificates_of((copied.folder / "nodes" / "tinh" / "tls.pem").read_bytes())
+    closed: list[str] = []
+    learner.holding.revoked = closed.append
+    assert peers(chain) == UP
+
+    copied.revoke("nodes/tinh/tls.pem")
+    learner.tell(copied, "root/root", "branches/tinh-h01/ca", path=path)
+
+    with pytest.raises(SignatureError) as caught:
+        peers(chain)
+    assert caught.value.reason == "revoked-certificate"
+    await _look(learner)
+    assert closed == [path.leaf.sha256]
+
+
+async def test_what_cannot_be_sealed_stays_at_the_remote() -> None:
+    """A gateway whose certificate was revoked takes no package in, and refuses none."""
+
+    class Revoked:
+        def seal_entered(self, *_: object) -> Any:
+            raise SignatureError("revoked-certificate", "revoked since yesterday")
+
+    class Package:
+        class envelope:  # noqa: N801
+            digest = "0" * 64
+
+    desk: Any = object.__new__(EntryDesk)
+    object.__setattr__(desk, "notary", Revoked())
+    with pytest.raises(OverloadError, match="revoked since yesterday"):
+        desk._sealed(Package(), None)

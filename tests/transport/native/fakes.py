@@ -25,6 +25,7 @@ from relay.delivery.operators.orders import Action, Done
 from relay.delivery.ports import (
     Accepted,
     Acknowledgement,
+    Beside,
     Caller,
     DeliveryView,
     Fetched,
@@ -35,8 +36,12 @@ from relay.delivery.ports import (
     ReceiptView,
     SentItem,
     SentQuery,
+    StatementKind,
     Submission,
     TokenView,
+)
+from relay.delivery.ports import (
+    Kept as KeptStatement,
 )
 from relay.delivery.recovery.ports import DONE, Progress, Recovery, Step
 from relay.errors import (
@@ -433,6 +438,13 @@ class World:
 
     async def seal(self, caller: Caller, message_id: MessageId) -> Seal:
         return self._seen(caller, message_id).seal
+
+    async def beside(self, caller: Caller, message_id: MessageId) -> Beside:
+        self._seen(caller, message_id)
+        at = datetime(2026, 11, 1, tzinfo=UTC)
+        return Beside(
+            (b"cert",), (KeptStatement(StatementKind.CRL, digest_of(b"crl"), b"crl", at, None),)
+        )
 
     async def receipt(self, caller: Caller, digest: Digest) -> Signed:
         if digest not in self.receipts:
