@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: install demo test acceptance soak fuzz check bench lock format clean
+.PHONY: install demo test acceptance soak fuzz dss check bench lock format clean
 
 install: $(STAMP)
 
@@ -31,6 +31,10 @@ soak: install
 # 200,000 spoilt signatures, certificates and documents; ARGS=--guided by coverage (needs atheris).
 fuzz: install
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+# EU DSS judges a few evidence files (needs Java 17 and Maven; fetches DSS once). ARGS may be files of yours.
+dss: install
+	@$(BIN)/python -m tests.evidence.dss $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .

@@ -21,6 +21,7 @@ from bench.directory import Listed, directory
 from bench.express import Express, express
 from bench.idle import Idle, idle
 from bench.line import Latency, latency, line
+from bench.pades import Pades, pades
 from bench.signing import Cost, signing
 from bench.start import Start, starts
 from bench.waiting import waiting
@@ -39,6 +40,7 @@ class Part(StrEnum):
     AXIS = "axis"
     SIGNING = "signing"
     DIRECTORY = "directory"
+    PADES = "pades"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,29 @@ class Effort:
     idle: float
     agencies: int
     """In the directory that is imported."""
+    pades: float
+    """For each key and size."""
     signing: float = 2.0
     """For each kind of work."""
 
 
-QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0, 10_000, 0.2)
+QUICK = Effort(
+    1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0, 10_000, 1.0, 0.2
+)
 FULL = Effort(
-    3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 1_000_000, 8.0, 30.0, 30.0, 125_000, 2.0
+    3,
+    Window(48, 3.0, 10.0),
+    1_000_000,
+    100_000,
+    20,
+    5,
+    1_000_000,
+    8.0,
+    30.0,
+    30.0,
+    125_000,
+    10.0,
+    2.0,
 )
 
 
@@ -92,6 +110,7 @@ class Results:
     """Alone, with many documents in the journal."""
     signing: list[Cost] = field(default_factory=list)
     directory: Listed | None = None
+    pades: list[Pades] | None = None
 
 
 async def measure(
@@ -114,6 +133,8 @@ async def measure(
         results.axis = await axis(folder, effort.handed_over, effort.repeat, effort.window, say)
     if Part.DIRECTORY in parts:
         results.directory = await directory(folder, effort.agencies, say)
+    if Part.PADES in parts:
+        results.pades = await pades(folder, effort.pades, say)
     if not {Part.LATENCY, Part.IDLE}.isdisjoint(parts):
         async with line(folder) as four:
             if Part.LATENCY in parts:

@@ -17,6 +17,7 @@ from bench import (
     report_directory,
     report_hop,
     report_line,
+    report_pades,
     report_queue,
     report_signing,
 )
@@ -34,6 +35,7 @@ def shown(results: Results) -> Iterator[str | Table]:
     yield from report_directory.shown(results)
     yield from report_line.shown(results)
     yield from report_signing.shown(results)
+    yield from report_pades.shown(results)
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def as_json(results: Results) -> dict[str, Any]:
         **report_directory.as_json(results),
         **report_line.as_json(results),
         **report_signing.as_json(results),
+        **report_pades.as_json(results),
     }
 
 

@@ -7,6 +7,7 @@ Raises:  SettingsError with every problem at once, AuditError, JournalError, InU
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from relay.audit.checkpoint import origin_of
@@ -50,7 +51,11 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
         problems += _unfit_speakers(reading.settings, reading.sound)
     if problems or reading.settings is None:
         raise SettingsError(problems, SAMPLES if reading.problems else "")
-    return reading.settings, (*reading.remarks, *_doubtful_certificates(reading.settings))
+    return reading.settings, (
+        *reading.remarks,
+        *_judging_remarks(reading.settings),
+        *_doubtful_certificates(reading.settings),
+    )
 
 
 def _doubtful_certificates(settings: Settings) -> Iterator[str]:
@@ -139,6 +144,23 @@ def spoken_for(settings: Settings, directory: Directory) -> frozenset[AgencyCode
             [f"business.arrived_status_for: {code} is not served by this node" for code in strange]
         )
     return frozenset(codes)
+
+
+def _judging_remarks(settings: Settings) -> Iterator[str]:
+    """No mistake: such a node works, and says of every signature that it cannot tell."""
+    section = settings.signatures
+    policies = {section.policy, *(rule.policy for rule in section.rules)}
+    if policies == {"off"}:
+        return
+    if any(find_spec(name) is None for name in ("pyhanko", "signxml")):
+        yield (
+            "signatures: the extra `pades` is not installed, so every signature made by others is"
+            " UNKNOWN (not-installed): pip install 'truc-relay[pades]'"
+        )
+    if "refuse" in policies and not section.crls:
+        yield (
+            "signatures: policy refuse without crls: what carries no revocation data of its own is UNKNOWN"
+        )
 
 
 def _unfit_speakers(settings: Settings, sound: Sound) -> list[str]:

@@ -20,7 +20,8 @@ count, days, documents, transfers, receipts, missing and skipped (counts), face 
 nodes), refusals, expires, deliveries (ids), by (token or
 local user), why (an operator's own words), holder, token, scopes, system (its systemid),
 certificate (digest), added and removed (digests by list), config (digest), release, issuer, version, agencies and successors (codes),
-nodes (ids), request (number). Never a subject, a name, an address or a secret.
+nodes (ids), request (number), verdict and flaws (words of relay/judgement.py), signatures (count), files
+(digests). Never a subject, a name, an address or a secret.
 """
 
 from __future__ import annotations
@@ -184,6 +185,9 @@ class AuditEvent(StrEnum):
     """It was approved or rejected (`state`): `by`, `why`."""
     RECIPIENT_SUCCEEDED = "recipient-succeeded"
     """Deliveries for `recipients` that are closed go to these `successors`, in the same order."""
+    EVIDENCE_EXPORTED = "evidence-exported"
+    """An evidence file about a `message` was written: `digest` of its exporter's signature, `count` of
+    files, `size`, `by`, `why`. It holds the document."""
     OBLIGATION_ASKED = "obligation-asked"
     """A `message` asks `recipient` to do something (`type`) with an earlier `document`."""
     OBLIGATION_CHANGED = "obligation-changed"
@@ -196,6 +200,8 @@ class AuditEvent(StrEnum):
     """An authority says so of a `certificate` met here (`type`, `agencies` or `nodes`), for `reason`."""
     CERTIFICATE_RESTORED = "certificate-restored"
     """The same authority took a hold of it back."""
+    SIGNATURES_JUDGED = "signatures-judged"
+    """What was found about the `signatures` others made in a `message` and its `files`: `verdict`, `flaws`."""
     TRUST_CHANGED = "trust-changed"
     """Certificates were `added` to whom the node trusts or `removed`: digests, by the list they stand in;
     `by`, `why`. In force from the commit of this entry on."""

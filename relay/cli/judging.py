@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from relay.cli.outcome import DATA, CommandError
@@ -18,8 +17,10 @@ from relay.cli.show import moment
 from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
-from relay.model import AgencyCode, Digest, Receipt, SealKind, Signed
+from relay.judgement import Verdict
+from relay.model import AgencyCode, Digest, SealKind, Signed
 from relay.signing.batches import verify_batch
+from relay.signing.bundle_steps import sentences
 from relay.signing.evidence import verify_receipt
 from relay.signing.revocation.asof import judge_signature
 from relay.signing.revocation.verdicts import RevocationState
@@ -32,13 +33,6 @@ _CHUNK_BYTES = 1 << 18
 _AGENCYS = (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED)
 
 
-class Verdict(StrEnum):
-    VALID = "VALID"
-    INVALID = "INVALID"
-    UNKNOWN = "UNKNOWN"
-    """Half of it was not given, so nothing was judged."""
-
-
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What came of one signature, or of one document that nothing given signs."""
@@ -46,6 +40,7 @@ class Judgement:
     what: str
     files: tuple[str, ...]
     verdict: Verdict
+    """UNKNOWN where half of it was not given, so that nothing was judged."""
     said: str
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
@@ -209,7 +204,7 @@ def _judge_receipt(
         receipt = verify_receipt(signed, trust, None)
     except PeerError as error:
         return _refused("receipt", names, error)
-    events = "; ".join(_sentences(receipt))
+    events = "; ".join(sentences(receipt))
     at = receipt.at.isoformat()
     said = f"{events}, by {receipt.issuer}, {moment(at)}, message {receipt.message_id}"
     strange = bool(given) and receipt.digest not in given
@@ -229,14 +224,6 @@ def _judge_receipt(
             ("receipt", signed.digest),
         ),
     )
-
-
-def _sentences(receipt: Receipt) -> Iterator[str]:
-    for one in receipt.evidence:
-        why = f" ({one.reason.value}: {one.detail})" if one.reason else ""
-        if not why and one.detail:
-            why = f" (the word of a remote that gives no evidence: {one.detail})"
-        yield f"{one.event.value} for {one.recipient}{why}"
 
 
 def _refused(what: str, names: tuple[str, ...], error: PeerError) -> Judgement:

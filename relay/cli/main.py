@@ -23,7 +23,9 @@ from relay.cli import (
     cert,
     compare,
     directory,
+    evidence,
     inbox,
+    judge,
     local,
     obligations,
     operate,
@@ -102,8 +104,10 @@ app.command("cancel")(operate.cancel)
 app.command("redirect")(operate.redirect)
 app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
+app.command("judge")(judge.judge)
 app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
 app.add_typer(system.app, name="system")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relay.cli.connect import Connection, reaching
+from relay.cli.judged import show_signatures
 from relay.cli.obligations import sentence
 from relay.cli.outcome import DATA, CommandError, remark
 from relay.cli.show import ZONE, local, moment, printable, show_json, show_table
@@ -52,6 +53,7 @@ def track(
         f"from {printable(view['sender'])}, {_came(view)} {moment(view['accepted_at'])}, "
         f"seal: {view['seal_kind'] or 'not yet'}"
     )
+    show_signatures(view.get("signatures", {}))
     for delivery in view["deliveries"]:
         _show_delivery(delivery)
 

@@ -22,6 +22,7 @@ from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import findings_of, succeeded
+from relay.delivery.judging import JudgingDesk
 from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
@@ -44,6 +45,7 @@ from relay.errors import (
     OverloadError,
     RecipientError,
     RouteError,
+    SignatureError,
 )
 from relay.model import (
     AgencyCode,
@@ -56,6 +58,7 @@ from relay.model import (
     MessageId,
     MessageType,
     NodeId,
+    Reason,
     Receipt,
     Seal,
     TraceStep,
@@ -84,6 +87,8 @@ class IntakeDesk:
     deadlines: Deadlines = DEADLINES
     asked: Callable[[], None] = lambda: None
     """Told when something was asked of a recipient (verdicts.py)."""
+    judging: JudgingDesk | None = None
+    """Signatures made by others; None: not looked at here."""
 
     async def submit(self, submission: Submission) -> Accepted:
         """See delivery.ports.Intake.submit."""
@@ -94,7 +99,7 @@ class IntakeDesk:
             self.directory, self.journal, submission.envelope, sender, submission.declared_to
         )
         to = succeeded(self.directory, self.place, to)
-        hops = self._routes(to.recipients)
+        hops = await self._judged(submission, sender, to, self._routes(to.recipients))
         at = self.clock.now()
         seal = self._seal(submission, sender, at)
         recipients, follows = to.recipients, None
@@ -133,6 +138,26 @@ class IntakeDesk:
         if len(lost) == len(hops):
             raise _no_way(lost, tuple(hops))
         return hops
+
+    async def _judged(
+        self, submission: Submission, sender: AgencyCode, to: Address, hops: dict[AgencyCode, Hop]
+    ) -> dict[AgencyCode, Hop]:
+        """Without the way to those for whom policy refuses the document by its signatures.
+
+        Raises SignatureError where nobody is left; but a repeat of what was accepted gets its answer.
+        """
+        if self.judging is None:
+            return hops
+        envelope, codes = submission.envelope, [r.code for r in to.recipients]
+        refused = await self.judging.refused(envelope, submission.payload, sender, codes)
+        if not refused:
+            return hops
+        found = hops | {code: NoRoute(Reason.POLICY, why) for code, why in refused.items()}
+        if all(isinstance(hop, NoRoute) for hop in found.values()):
+            key = _submission_key(submission, sender, to.recipients)
+            if not await self.judging.was_accepted(key):
+                raise SignatureError("refused-by-policy", next(iter(refused.values())))
+        return found
 
     def _seal(self, submission: Submission, sender: AgencyCode, at: datetime) -> Seal | None:
         digest = submission.envelope.digest
@@ -249,6 +274,8 @@ class IntakeDesk:
         """Tell the dispatcher at once, so that the way of a document needs no reading back."""
         if admission.message.requests:
             self.asked()
+        if self.judging is not None:
+            self.judging.wake()
         if admission.message.seal is None:
             self.unsealed()
             return

@@ -27,6 +27,7 @@ from relay.delivery.addressing import Addressed, report_of
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import heir_of
+from relay.delivery.judging import JudgingDesk
 from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.standing import origin_fault, seal_fault, sender_fault
@@ -126,6 +127,8 @@ class TransferDesk:
     deadlines: Deadlines = DEADLINES
     asked: Callable[[], None] = lambda: None
     """Told when something was asked of a recipient (verdicts.py)."""
+    judging: JudgingDesk | None = None
+    """Signatures made by others; None: not looked at here."""
 
     async def open(
         self, neighbour: NodeId, signed: Signed, *, batched: bool = False
@@ -170,9 +173,11 @@ class TransferDesk:
         """The signed answer, durable."""
         now = self.clock.now()
         verdict = self._examine(opened, seal, envelope, payload, now)
+        unwanted = await self._judged(opened, verdict)
+        now = self.clock.now()
         known: frozenset[AgencyCode] = frozenset()
         while True:
-            arrival = await self._prepare(opened, verdict, known, now)
+            arrival = await self._prepare(opened, verdict, unwanted, known, now)
             outcome = await self.journal.take_in(arrival)
             if isinstance(outcome, TakenIn):
                 break
@@ -181,6 +186,21 @@ class TransferDesk:
             _tell(arrival, verdict)
             self._hand_on(arrival, outcome)
         return outcome.answer
+
+    async def _judged(
+        self, opened: Opened, verdict: _Content | _Refusal
+    ) -> Mapping[AgencyCode, _Refusal]:
+        """Recipients served here for whom policy refuses the document by its signatures."""
+        if self.judging is None or isinstance(verdict, _Refusal):
+            return {}
+        header = opened.header
+        here = [
+            code
+            for code in header.recipients
+            if isinstance(next_hop(self.directory, self.place, code), Here)
+        ]
+        found = await self.judging.refused(verdict.envelope, verdict.payload, header.sender, here)
+        return {code: _Refusal(Reason.POLICY, why) for code, why in found.items()}
 
     def _look_again(
         self, found: AlreadyHere, verdict: _Content | _Refusal
@@ -256,12 +276,13 @@ class TransferDesk:
         self,
         opened: Opened,
         verdict: _Content | _Refusal,
+        unwanted: Mapping[AgencyCode, _Refusal],
         known: frozenset[AgencyCode],
         now: datetime,
     ) -> TakeIn:
         header = opened.header
         many = len(header.recipients) > MANY_RECIPIENTS
-        hops, receipt = await aside(many, self._judge, opened, verdict, now)
+        hops, receipt = await aside(many, self._judge, opened, verdict, unwanted, now)
         answer = await self.notary.issue_receipt(receipt, now, batched=opened.batched)
         trace = (*header.trace, TraceStep(self.place.node, now, answer.digest))
         message = None
@@ -284,11 +305,18 @@ class TransferDesk:
         )
 
     def _judge(
-        self, opened: Opened, verdict: _Content | _Refusal, now: datetime
+        self,
+        opened: Opened,
+        verdict: _Content | _Refusal,
+        unwanted: Mapping[AgencyCode, _Refusal],
+        now: datetime,
     ) -> tuple[dict[AgencyCode, Hop | _Refusal], Receipt]:
         """Where each recipient goes, and the receipt that says so."""
         header = opened.header
-        hops = {code: self._hop(opened, verdict, code) for code in header.recipients}
+        hops = {
+            code: unwanted.get(code) or self._hop(opened, verdict, code)
+            for code in header.recipients
+        }
         return hops, self._receipt(header, hops, now)
 
     def _hop(
@@ -384,6 +412,8 @@ class TransferDesk:
             return
         if arrival.message.requests:
             self.asked()
+        if self.judging is not None:
+            self.judging.wake()
         for neighbour, ready in ready_groups(
             arrival.message,
             taken.message_row,

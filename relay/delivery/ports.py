@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from relay.judgement import Judgement
 from relay.model import (
     AgencyCode,
     BusinessState,
@@ -363,6 +364,10 @@ class MessageView:
     """The first message, where a repeat after a negative receipt started this one."""
     findings: tuple[Finding, ...]
     deliveries: tuple[DeliveryView, ...]
+    judgement: Judgement | None = None
+    """Of the signatures others made in it; None where none was judged here, or not yet."""
+    judging: bool = False
+    """It waits to be judged."""
 
 
 class StatementKind(StrEnum):

@@ -4,7 +4,7 @@ Each is a plain function of the open transaction and leaves either everything or
 it found instead, nothing.
 
 Touches: the tables of messages, deliveries, arrivals, payloads, receipts, submissions; what it says of
-         other documents through matching.py.
+         other documents through matching.py; what waits to be judged through judging.py.
 Raises:  ConflictError for other content under an idempotency key or a transfer id.
 """
 
@@ -31,6 +31,7 @@ from relay.delivery.records import (
 )
 from relay.errors import ConflictError, QuotaError
 from relay.journal import carrying, early, matching, retaining, waiting
+from relay.journal.judging import await_judgement
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -415,6 +416,7 @@ def _add_deliveries(
         rows.append(DeliveryRow(added.lastrowid or 0))
     _record_reached(tx, node, message, deliveries)
     _record_successions(tx, node, message, deliveries)
+    await_judgement(tx, row, message, deliveries)
     return tuple(rows)
 
 

@@ -17,6 +17,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,16 @@ from relay.errors import (
     NotFoundError,
     QuotaError,
 )
-from relay.journal import admitting, carrying, epochs, handing, lists, obliging, views
+from relay.journal import (
+    admitting,
+    carrying,
+    epochs,
+    handing,
+    judging,
+    lists,
+    obliging,
+    views,
+)
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
@@ -489,7 +499,9 @@ class SqliteJournal:
         reports = await self.rows(VIEWS["message_reports"], key)
         asked = await self.rows(obliging.SQL["of_message"], key)
         many = len(deliveries) > MANY_RECIPIENTS
-        return await aside(many, _message_view, rows[0], deliveries, receipts, reports, asked)
+        view = await aside(many, _message_view, rows[0], deliveries, receipts, reports, asked)
+        judgement, waits = await judging.judgement_of(self.rows, rows[0][0])
+        return replace(view, judgement=judgement, judging=waits)
 
     async def receipt(self, digest: Digest) -> tuple[Signed, frozenset[AgencyCode]] | None:
         rows = await self.rows(

@@ -14,7 +14,9 @@ from relay.delivery.arrivals import TransferDesk
 from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.bridges.answering import AnsweringDesk
 from relay.delivery.carry.courier import Courier
+from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.inbox import InboxDesk
+from relay.delivery.judging import JudgingDesk
 from relay.delivery.obligations import ObligationDesk
 from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.queue import QueueDesk
@@ -23,6 +25,7 @@ from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
 from relay.delivery.saying import Speaker
+from relay.delivery.tracking import TrackingDesk
 from relay.delivery.verdicts import VerdictDesk
 from relay.journal.bridging import AnswersDue
 from relay.journal.business import Arrivals, ObligationTable, Verdicts
@@ -34,6 +37,8 @@ from relay.journal.shelf import Shelf
 from relay.node.carrying import Carrying, deadlines
 from relay.node.directory import codes_of
 from relay.node.ground import Ground
+from relay.node.judging import Judging, make_judging
+from relay.node.stamping import make_gather
 from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
@@ -53,6 +58,8 @@ class Desks:
     obligations: ObligationDesk
     arrivals: ArrivalDesk
     answering: AnsweringDesk
+    judging: Judging
+    evidence: EvidenceDesk
 
 
 def make_desks(ground: Ground, carrying: Carrying) -> Desks:
@@ -60,8 +67,9 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
     verdicts = VerdictDesk(
         node, Verdicts(journal, node), ground.notary, clock, carrying.dispatcher.receipts_wait
     )
-    intake = _intake(ground, carrying, verdicts)
-    transfers = _transfers(ground, carrying, verdicts)
+    judging = make_judging(ground)
+    intake = _intake(ground, carrying, verdicts, judging.desk)
+    transfers = _transfers(ground, carrying, verdicts, judging.desk)
     speaks = Speaker(node, intake, journal, clock)
     return Desks(
         intake,
@@ -91,10 +99,22 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             AnswersDue(journal),
             speaks,
         ),
+        judging,
+        EvidenceDesk(
+            node,
+            journal,
+            TrackingDesk(journal),
+            journal,
+            ground.notary,
+            make_gather(ground),
+            clock,
+        ),
     )
 
 
-def _intake(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> GuardedIntake:
+def _intake(
+    ground: Ground, carrying: Carrying, verdicts: VerdictDesk, judging: JudgingDesk
+) -> GuardedIntake:
     desk = IntakeDesk(
         ground.place,
         ground.directory,
@@ -106,11 +126,14 @@ def _intake(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> Guarde
         carrying.sealing.wake,
         deadlines(ground.settings),
         verdicts.wake,
+        judging,
     )
     return GuardedIntake(desk, carrying.waits_for)
 
 
-def _transfers(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> TransferDesk:
+def _transfers(
+    ground: Ground, carrying: Carrying, verdicts: VerdictDesk, judging: JudgingDesk
+) -> TransferDesk:
     return TransferDesk(
         ground.place,
         ground.directory,
@@ -124,6 +147,7 @@ def _transfers(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> Tra
         lambda: carrying.agreement.doubted,
         deadlines(ground.settings),
         verdicts.wake,
+        judging,
     )
 
 

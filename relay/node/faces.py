@@ -24,6 +24,7 @@ from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
 from relay.node.ground import Ground
 from relay.node.revocation import make_beside
+from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
@@ -126,6 +127,8 @@ class Faces:
             courier=desks.courier,
             systems=self.served.desk,
             obliged=desks.obligations,
+            bundles=desks.evidence,
+            stamps=make_stamp_table(self.ground),
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,

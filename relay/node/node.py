@@ -45,6 +45,7 @@ from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, faces_tls
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
+from relay.node.stamping import make_stamp_desk
 from relay.node.systems import ServedSystems, serve_systems
 from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_trust_desk
 from relay.offline import CONTROL_SOCKET
@@ -307,6 +308,10 @@ class Node:
         self._background.run("verdicts", desks.verdicts.run())
         self._background.run("obligations", desks.obligations.run())
         self._background.run("arrivals", desks.arrivals.run())
+        self._exits.push_async_callback(desks.judging.process.close)
+        self._background.run("judging", desks.judging.desk.run())
+        if ground.settings.timestamps.authorities:
+            self._background.run("stamping", make_stamp_desk(ground).run())
         for poller in make_pollers(
             ground,
             carrying.bridges,
@@ -314,6 +319,7 @@ class Node:
             self._pressure,
             deadlines(self._settings),
             desks.verdicts.wake,
+            desks.judging.desk,
         ):
             self._background.run(f"bridge-{poller.bridge}", poller.run())
         await self._listen(nodes, native, axis, faces.served)

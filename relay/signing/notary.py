@@ -17,6 +17,7 @@ from functools import lru_cache, partial
 from typing import ParamSpec, TypeVar
 
 from relay.delivery.aside import MANY_RECIPIENTS, aside
+from relay.delivery.evidence.ports import Gathered
 from relay.errors import KeyUnavailableError, SignatureError
 from relay.model import (
     UTC_NOW_TOLERANCE,
@@ -31,6 +32,8 @@ from relay.model import (
 )
 from relay.signing.algorithms import RSA_SHA256
 from relay.signing.binding import Binding
+from relay.signing.bundle_shape import CoveredFile
+from relay.signing.bundles import certificates_of_signature, sign_bundle
 from relay.signing.certificates import Chain, read_chain
 from relay.signing.evidence import (
     receipt_document,
@@ -50,6 +53,7 @@ from relay.signing.keys import Signer
 from relay.signing.revocation.checking import RevocationCheck
 from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
+from relay.signing.stamped import VALUES_LIMIT, Unsigned, with_unsigned
 from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import signer_of
 from relay.wire.branch import BranchHead
@@ -270,6 +274,22 @@ class NodeNotary:
 
     def check_branch(self, signed: Signed) -> BranchHead:
         return verify_branch(signed, self.trust, None, self._require_node)
+
+    def sign_bundle(self, files: Sequence[tuple[str, Digest]], at: datetime) -> bytes:
+        return sign_bundle([CoveredFile(*one) for one in files], self.signer, at)
+
+    def certificates_of(self, signature: bytes) -> tuple[bytes, ...]:
+        return certificates_of_signature(signature)
+
+    def own_certificates(self) -> tuple[bytes, ...]:
+        return self.signer.chain
+
+    def seal_for_export(self, seal: bytes, kept: Gathered) -> bytes:
+        unsigned = Unsigned(kept.seal_tokens)
+        values = (kept.certificates, kept.crls, kept.ocsps)
+        if (kept.crls or kept.ocsps) and all(len(one) <= VALUES_LIMIT for one in values):
+            unsigned = Unsigned(kept.seal_tokens, *values)
+        return with_unsigned(seal, unsigned)
 
 
 async def _patiently(sign: Callable[[], Awaitable[T]]) -> T:

@@ -13,6 +13,7 @@ Raises:  PkiError (a SettingsError with the kind of trouble and a hint).
     DIR/agencies/CODE.pem
     DIR/gateways/ID.pem
     DIR/officials/LABEL.pem
+    DIR/tsa/NAME.pem               a timestamp authority's
     DIR/publish                    where CRLs and the OCSP responder are, if anywhere
     DIR/root/root-ocsp.pem, DIR/branches/BRANCH/ca-ocsp.pem    the responders' certificates, then
 
@@ -50,6 +51,7 @@ __all__ = [
     "issue_gateway",
     "issue_node",
     "issue_official",
+    "issue_tsa",
 ]
 
 DAYS_LIMIT: Final = 36_525
@@ -215,6 +217,16 @@ def sign_request(
     published = _published(directory, _newest(directory, branch))
     made = pki_profiles.end_entity(profile, key, issuer, _span(now, days, issuer), published)
     return b"".join(one.public_bytes(Encoding.PEM) for one in (made, issuer.certificate))
+
+
+def issue_tsa(
+    directory: Path, name: str, branch: str, *, key: KeyType, now: datetime, days: int
+) -> Path:
+    """Make the certificate of a timestamp authority, which names nobody of the relay."""
+    pki_names.label(name, "timestamp authority")
+    path = directory / "tsa" / f"{name}.pem"
+    profile = Profile("Timestamp authority", name, (), vouches=True, stamps=True)
+    return _one(directory, path, profile, branch, key, now, days)
 
 
 def _one(

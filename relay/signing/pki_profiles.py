@@ -67,6 +67,8 @@ class Profile:
     uris: tuple[str, ...]
     vouches: bool = False
     tls: bool = False
+    stamps: bool = False
+    """It is a timestamp authority, and nothing else."""
     dns: tuple[str, ...] = ()
     ips: tuple[IPv4Address | IPv6Address, ...] = ()
 
@@ -126,6 +128,9 @@ def end_entity(
     ).add_extension(_usage(signs=True, vouches=profile.vouches), critical=True)
     if names := _names(profile):
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if profile.stamps:  # RFC 3161 §2.3: alone, and critical
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+        builder = builder.add_extension(usage, critical=True)
     if profile.tls:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)

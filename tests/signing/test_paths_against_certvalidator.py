@@ -134,7 +134,7 @@ def _theirs(root: Any, chain: list[Any], now: datetime) -> str:
     )
     validator = CertificateValidator(leaf, intermediate_certs=above, validation_context=context)
     try:
-        asyncio.run(validator.async_validate_usage({"digital_signature"}))  # type: ignore[no-untyped-call]
+        asyncio.run(validator.async_validate_usage({"digital_signature"}))
     except (PathBuildingError, PathValidationError, ValidationError) as error:
         return type(error).__name__
     return ""

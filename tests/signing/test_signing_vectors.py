@@ -105,6 +105,9 @@ def test_every_fault_has_a_vector() -> None:
 
     # They need statements of now (test_revocation_statements.py, tests/delivery/revocation).
     elsewhere = {Fault.REVOKED_CERTIFICATE, Fault.REVOCATION_UNKNOWN, Fault.BAD_REVOCATION}
+    elsewhere |= {Fault.UNCOVERED, Fault.MISSING_FILE, Fault.OTHER_MESSAGE}  # tests/evidence
+    elsewhere |= {Fault.BAD_TIMESTAMP, Fault.WRONG_IMPRINT, Fault.WRONG_TIME, Fault.WRONG_NONCE}
+    elsewhere |= {Fault.WRONG_POLICY}
     assert set(Fault) - elsewhere - shown == set()
 
 

@@ -30,6 +30,7 @@ from relay.delivery.bridges.ports import (
 )
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import findings_of, succeeded
+from relay.delivery.judging import JudgingDesk
 from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
@@ -108,6 +109,8 @@ class EntryDesk:
     deadlines: Deadlines = DEADLINES
     asked: Callable[[], None] = lambda: None
     """Told when something was asked of a recipient (verdicts.py)."""
+    judging: JudgingDesk | None = None
+    """Signatures made by others; None: not looked at here."""
 
     async def take(self, fetched: Fetched) -> Entered | Turned:
         """Durable when it returns, either way."""
@@ -115,7 +118,7 @@ class EntryDesk:
         try:
             sender = self._sender(fetched.envelope)
             to = succeeded(self.directory, self.place, await self._address(fetched, sender))
-            hops = self._hops(to.recipients)
+            hops = await self._judged(fetched, sender, self._hops(to.recipients))
         except RefusedHereError as why:
             return await self.turn_away(fetched.listed, why.reason, why.detail)
         recipients = tuple(one for one in to.recipients if one.code in hops)
@@ -187,6 +190,18 @@ class EntryDesk:
         if len(lost) == len(ours):
             raise RefusedHereError(lost[0].reason, "; ".join(hop.detail for hop in lost[:3]))
         return ours
+
+    async def _judged(
+        self, fetched: Fetched, sender: AgencyCode, hops: dict[AgencyCode, Hop]
+    ) -> dict[AgencyCode, Hop]:
+        """Without the way to those for whom policy refuses the document by its signatures."""
+        if self.judging is None:
+            return hops
+        refused = await self.judging.refused(fetched.envelope, fetched.payload, sender, hops)
+        found = hops | {code: NoRoute(Reason.POLICY, why) for code, why in refused.items()}
+        if refused and all(isinstance(hop, NoRoute) for hop in found.values()):
+            raise RefusedHereError(Reason.POLICY, next(iter(refused.values())))
+        return found
 
     # ------------------------------------------------------------ the message
 
@@ -297,6 +312,8 @@ class EntryDesk:
     ) -> None:
         if admission.message.requests:
             self.asked()
+        if self.judging is not None:
+            self.judging.wake()
         for neighbour, ready in ready_groups(
             admission.message,
             admitted.message_row,

@@ -22,6 +22,7 @@ from relay.transport.problems import LengthError, MediaTypeError, RequestError
 
 LARGEST = (1 << 63) - 1
 """The largest cursor a journal can hold."""
+WHY_CHARACTERS = 500
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -190,3 +191,12 @@ def _none(constant: str) -> object:
 
 def _too_long(size_bytes: int, limit_bytes: int) -> LengthError:
     return LengthError(f"a body of {in_units(size_bytes)}", limit=in_units(limit_bytes))
+
+
+def operators_words(request: web.Request) -> str:
+    """`why`: for the audit log."""
+    why = one(request, "why") or ""
+    if len(why) > WHY_CHARACTERS or not why.isprintable():
+        said = f"must be up to {WHY_CHARACTERS} printable characters"
+        raise RequestError(said, parameter="why")
+    return why
