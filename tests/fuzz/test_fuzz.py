@@ -30,7 +30,9 @@ def test_no_spoilt_input_is_believed_or_ends_in_another_error() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_the_fuzzer_gets_as_deep_as_there_are_checks() -> None:
     """If every input stopped at the shape, it would show nothing of what lies behind."""
-    tallies = campaign(targets(), INPUTS, seed=1)
+    chosen = [target for target in targets() if target.name in {"seal", "certificates"}]
+
+    tallies = campaign(chosen, INPUTS // 4, seed=1)
 
     seal = tallies["seal"].outcomes
     assert {"digest-mismatch", "properties-mismatch", "bad-certificate", "bad-signature"} <= set(
