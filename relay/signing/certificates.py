@@ -131,6 +131,9 @@ def read_certificate(der: bytes) -> x509.Certificate:
         raise bad(f"the certificate cannot be read ({type(error).__name__})") from None
     if version is not x509.Version.v3:
         raise bad("the certificate is not of version 3")
+    if der[-len(certificate.signature) - 1] != 0:
+        # Its parser takes them, and anybody could write the same certificate in other bytes.
+        raise bad("the certificate's signature has unused bits")
     if certificate.serial_number <= 0:
         raise bad("the certificate's serial number is not positive")
     for extension in extensions:

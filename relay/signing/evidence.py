@@ -45,9 +45,10 @@ def verify_transfer(
     at: datetime | None,
     neighbour: NodeId,
     bound: Bound | None = None,
+    latest: datetime | None = None,
 ) -> TransferHeader:
-    """The header, proven to be of the neighbour the connection belongs to."""
-    identity = _prove(signed, DocumentName.TRANSFER, trust, at, bound)
+    """The header, proven to be of the neighbour the connection belongs to. `at` and `latest` as of a seal."""
+    identity = _prove(signed, DocumentName.TRANSFER, trust, at, bound, latest)
     _require_node(identity, neighbour, "the connection is of")
     header = read_transfer(signed.document)
     _require_node(identity, header.sent_by, "the transfer is sent by")
@@ -140,10 +141,15 @@ def _sign(document: bytes, name: DocumentName, signer: Signer, at: datetime) -> 
 
 
 def _prove(
-    signed: Signed, name: DocumentName, trust: TrustStore, at: datetime | None, bound: Bound | None
+    signed: Signed,
+    name: DocumentName,
+    trust: TrustStore,
+    at: datetime | None,
+    bound: Bound | None,
+    latest: datetime | None = None,
 ) -> Identity:
     digest = digest_of(signed.document)
-    path = prove(signed.signature, name, digest, trust, at=at, roles=_ROLES).path
+    path = prove(signed.signature, name, digest, trust, at=at, roles=_ROLES, latest=latest).path
     if bound is not None:
         bound(path)
     return path.leaf.identity

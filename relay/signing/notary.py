@@ -1,7 +1,7 @@
 """The node's own hand and eye: signs with its keys, proves with its trust store.
 
 What was signed earlier is judged as of the time its signature claims, since a document may wait for
-weeks; that the time is not in the future is judged where it arrives.
+weeks. What arrives with a claim beyond now and the tolerance between clocks is judged as of that, too.
 
 Touches: keys in memory. Trusts: the roots it was given.
 Raises:  SignatureError, WireError.
@@ -20,6 +20,7 @@ from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.evidence.ports import Gathered
 from relay.errors import KeyUnavailableError, SignatureError
 from relay.model import (
+    UTC_NOW_TOLERANCE,
     AgencyCode,
     Digest,
     NodeId,
@@ -196,7 +197,7 @@ class NodeNotary:
         self, seal: bytes, digest: Digest, sender: AgencyCode, origin: NodeId, at: datetime
     ) -> Seal:
         """A seal that came with a transfer: the sender's, or its origin node's."""
-        proven = verify_seal(seal, digest, self.trust, None)
+        proven = verify_seal(seal, digest, self.trust, None, at + UTC_NOW_TOLERANCE)
         self._require_bound(proven, sender, origin)
         return Seal(proven.kind, seal, self._remark(proven))
 
@@ -247,7 +248,8 @@ class NodeNotary:
         return sign_transfer(header, self.signer, at)
 
     def check_transfer(self, signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader:
-        return verify_transfer(signed, self.trust, None, neighbour, self._require_node)
+        latest = at + UTC_NOW_TOLERANCE
+        return verify_transfer(signed, self.trust, None, neighbour, self._require_node, latest)
 
     def sign_receipt(self, receipt: Receipt, at: datetime) -> Signed:
         return sign_receipt(receipt, self.signer, at)

@@ -64,13 +64,20 @@ def make_seal(digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> S
 
 
 def verify_seal(
-    signature: bytes, digest: Digest, trust: TrustStore, at: datetime | None
+    signature: bytes,
+    digest: Digest,
+    trust: TrustStore,
+    at: datetime | None,
+    latest: datetime | None = None,
 ) -> ProvenSeal:
-    """Who sealed the bytes of this digest. `at` None judges certificates at the claimed time.
+    """Who sealed the bytes of this digest. `at` None judges certificates at the claimed time, and at
+    `latest` where that is later.
 
     Whether that agency is the sender is another question: require_sealed_by.
     """
-    proof = prove(signature, DocumentName.ENVELOPE, digest, trust, at=at, roles=_ROLES)
+    proof = prove(
+        signature, DocumentName.ENVELOPE, digest, trust, at=at, roles=_ROLES, latest=latest
+    )
     identity: Identity = proof.leaf.identity
     return ProvenSeal(
         kind=SealKind(proof.role),

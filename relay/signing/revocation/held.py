@@ -69,7 +69,8 @@ class HeldStatements:
     _responses: dict[Digest, OcspResponse] = field(default_factory=dict)
     _known: OrderedDict[Digest, _Known] = field(default_factory=OrderedDict)
     _gone: dict[Digest, Revocation] = field(default_factory=dict)
-    """Revocations that cannot end."""
+    """Revocations that cannot end, as `_responses` by `_content` of the certificate; of those restored and
+    not met since, by its digest."""
     _met: list[Met] = field(default_factory=list)
     _used: set[Digest] = field(default_factory=set)
     _revoked: tuple[tuple[int, int, str], list[RevokedCertificate]] | None = None
@@ -113,17 +114,20 @@ class HeldStatements:
         self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime
     ) -> Verdict:
         ends = certificate.not_valid_after_utc
-        known = self._gone.get(_digest(certificate))
+        known = self._gone_of(certificate)
         if known is not None and known.since <= at:  # whatever a newer CRL has forgotten of it
             return revoked_verdict(known)
         return judge(self._said_of(certificate, issuer), min(at, ends), ends, self.plan.fresh)
+
+    def _gone_of(self, certificate: x509.Certificate) -> Revocation | None:
+        return self._gone.get(_content(certificate)) or self._gone.get(_digest(certificate))
 
     def _said_of(
         self, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> Iterable[Statement]:
         crls = self._crls.get(issuer_id(issuer), {})
         found = [crl.statement(certificate) for crl in list(crls.values())]
-        if (response := self._responses.get(_digest(certificate))) is not None:
+        if (response := self._responses.get(_content(certificate))) is not None:
             found.append(response.statement(certificate))
         return [one for one in found if one is not None]
 
@@ -149,8 +153,8 @@ class HeldStatements:
         self._newest = digest
         self._met.append(Met(_der(certificate), _der(issuer)))
         if len(self._known) > MOST_CERTIFICATES:
-            oldest, _ = self._known.popitem(last=False)
-            self._responses.pop(oldest, None)
+            _, gone = self._known.popitem(last=False)
+            self._responses.pop(_content(gone.certificate), None)
         self.aims.aim_at(certificate, issuer, now)
         return True
 
@@ -218,11 +222,11 @@ class HeldStatements:
                     Fault.BAD_REVOCATION, "the OCSP response does not know this certificate"
                 )
             made, ends, digest = said.this_update, said.next_update, response.digest
-            held = self._responses.get(Digest(about))
+            held = self._responses.get(_content(certificate))
             older = None if held is None else held.statement(certificate)
             fresh = older is None or _age(older) < _age(said)
             if fresh:
-                self._responses[Digest(about)] = response
+                self._responses[_content(certificate)] = response
         if fresh:
             with self._lock:
                 self.generation += 1
@@ -246,7 +250,10 @@ class HeldStatements:
             if not entry.may_end:
                 self._gone[gone.certificate] = entry
         for one in met:
-            self._learn((_loaded(one.certificate), _loaded(one.issuer)), now)
+            certificate = _loaded(one.certificate)
+            if (known := self._gone.get(_digest(certificate))) is not None:
+                self._gone[_content(certificate)] = known
+            self._learn((certificate, _loaded(one.issuer)), now)
         self._met.clear()
         count = 0
         for proven in found:
@@ -283,12 +290,12 @@ class HeldStatements:
             if entry is not None:
                 found.append(_revoked(digest, one.certificate, entry))
             if own is not None and not own.may_end:
-                self._gone[digest] = own
+                self._gone[_content(one.certificate)] = own
         self._revoked = (seen, found)
         return found
 
     def _revocation_of(self, one: _Known) -> Revocation | None:
-        if (gone := self._gone.get(_digest(one.certificate))) is not None:
+        if (gone := self._gone_of(one.certificate)) is not None:
             return gone
         said = list(self._said_of(one.certificate, one.issuer))
         if all(statement.revocation is None for statement in said):
@@ -343,6 +350,12 @@ def _der(certificate: x509.Certificate) -> bytes:
 
 def _digest(certificate: x509.Certificate) -> Digest:
     return digest_of(_der(certificate))
+
+
+def _content(certificate: x509.Certificate) -> Digest:
+    """Of what its issuer signed. The signature itself has two values that anybody can exchange, and the
+    certificate then another digest: whoever is revoked must not escape so."""
+    return digest_of(certificate.tbs_certificate_bytes)
 
 
 def _loaded(der: bytes) -> x509.Certificate:

@@ -1,4 +1,4 @@
-"""The vectors of receipts signed in batches; make.py hands in its keys and writes them.
+"""The vectors of receipts signed in batches; forging/batched.py hands in the keys.
 
 The batch is of seven receipts, RECEIPT is the fifth of them: a path of three hashes, and one leaf at
 the right edge that rises without a sibling. Trees are built here by the definition of RFC 6962, not
@@ -55,7 +55,7 @@ def path_to(index: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 class Maker:
-    """Batches and proofs, right or wrong as asked; `made` are the names of make.py."""
+    """Batches and proofs, right or wrong as asked; `made` are keys and documents by name."""
 
     def __init__(self, made: Mapping[str, Any]) -> None:
         self.made = made
