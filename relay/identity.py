@@ -175,10 +175,20 @@ def _look(
 
 
 def _signer(key: SigningKey, tokens: _Tokens) -> Signer:
-    if key.token is not None:
+    if key.token is not None and key.certificate is not None:
         return tokens.signer(key.certificate, key.token)
-    assert key.key is not None  # noqa: S101  the section has one of the two
-    return Signer.load(key.certificate, key.key)
+    return signer_in_file(key)
+
+
+def signer_in_file(key: SigningKey) -> Signer:
+    """The key of a PEM or PKCS#12 file. Raises SettingsError."""
+    place = PinPlace(key.password_file, key.password_env, "password")
+    secret = place.read().encode() if key.password_file or key.password_env else None
+    if key.pkcs12 is not None:
+        return Signer.load_pkcs12(key.pkcs12, secret)
+    if key.certificate is None or key.key is None:
+        raise SettingsError(["the key is in no file"])
+    return Signer.load(key.certificate, key.key, secret)
 
 
 def _not_its_own(

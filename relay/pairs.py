@@ -12,6 +12,7 @@ from pathlib import Path
 
 from relay.delivery.operators.ageing import OwnCertificate
 from relay.errors import SettingsError, SignatureError
+from relay.identity import signer_in_file
 from relay.settings.sections import KeyPair, KeysSection, SigningKey
 from relay.signing.certificates import Leaf, read_leaf
 from relay.signing.renewal import Place
@@ -72,10 +73,17 @@ def _named(keys: KeysSection) -> Iterator[tuple[KeyPair | SigningKey, str]]:
 
 
 def _pair(pair: KeyPair | SigningKey, name: str, problems: list[str]) -> Pair | None:
-    path: Path = pair.certificate
     try:
-        leaf = read_leaf(certificates_of(path.read_bytes())[0])
-    except (OSError, SignatureError) as error:
-        problems.append(f"certificate file {path}: {error}")
+        path, leaf = _leaf(pair)
+    except (OSError, SignatureError, SettingsError) as error:
+        problems.append(f"{name or 'an agency'}: certificate: {error}")
         return None
     return Pair(name or min(leaf.identity.agencies, default="?"), Place(path, pair.key), leaf)
+
+
+def _leaf(pair: KeyPair | SigningKey) -> tuple[Path, Leaf]:
+    if isinstance(pair, SigningKey) and pair.pkcs12 is not None:
+        return pair.pkcs12, read_leaf(signer_in_file(pair).chain[0])
+    if pair.certificate is None:
+        raise SettingsError(["there is none"])
+    return pair.certificate, read_leaf(certificates_of(pair.certificate.read_bytes())[0])

@@ -90,6 +90,21 @@ def install(
     remark("the running node signs and serves with it now")
 
 
+@app.command("reload")
+def reload(path: Config) -> None:
+    """Have a running node take up its certificates and keys as their files are now."""
+    from relay.settings.reading import load  # noqa: PLC0415
+
+    socket = load(path).node.data_dir / "control.sock"
+    if not socket.exists():
+        raise CommandError(f"no control socket at {socket}", NO_INPUT, "is the node running?")
+    done = asyncio.run(_take_up(Connection("http://localhost", socket)))
+    for one in done["renewed"]:
+        typer.echo(f"{one['name']}  {one['sha256']}")
+    if not done["renewed"]:
+        remark("the certificates are as before")
+
+
 async def _take_up(node: Connection) -> dict[str, Any]:
     from relay.cli.client import reach  # noqa: PLC0415
 

@@ -167,16 +167,26 @@ class TokenSection(Section):
 
 
 class SigningKey(Section):
-    """A key that signs documents: in a file or on a token."""
+    """A key that signs documents: in a PEM file, in a PKCS#12 file with its certificate, or on a token."""
 
-    certificate: File
+    certificate: File | None = None
     key: File | None = None
     token: TokenSection | None = None
+    pkcs12: File | None = None
+    password_file: File | None = None
+    password_env: Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")] | None = None
+    """The name of an environment variable, never the password itself."""
 
     @model_validator(mode="after")
     def _one_place(self) -> SigningKey:
-        if (self.key is None) == (self.token is None):
-            raise ValueError("give either key or token")
+        if [self.key, self.token, self.pkcs12].count(None) != 2:
+            raise ValueError("give one of key, token and pkcs12")
+        if (self.certificate is None) != (self.pkcs12 is not None):
+            raise ValueError("certificate stands beside key or token, and in a pkcs12 file itself")
+        if self.password_file is not None and self.password_env is not None:
+            raise ValueError("give either password_file or password_env")
+        if self.token is not None and (self.password_file or self.password_env):
+            raise ValueError("a token has a PIN: pin_file or pin_env in its own table")
         return self
 
 

@@ -1,8 +1,8 @@
-"""The PIN of a token: where it is, and the only place where it is read.
+"""The PIN of a token, or the password of a key file: where it is, and the only place where it is read.
 
 Touches: a file or an environment variable, each time a session is opened.
 Trusts:  the operator's file, but not its mode.
-Raises:  SettingsError, which names the place and never the PIN.
+Raises:  SettingsError, which names the place and never what is there.
 """
 
 from __future__ import annotations
@@ -23,29 +23,33 @@ class PinPlace:
 
     file: Path | None = None
     variable: str | None = None
+    what: str = "pin"
+    """pin or password, as the settings call it."""
 
     def __str__(self) -> str:
-        return f"pin_file {self.file}" if self.file is not None else f"pin_env {self.variable}"
+        if self.file is not None:
+            return f"{self.what}_file {self.file}"
+        return f"{self.what}_env {self.variable}"
 
     def read(self) -> str:
         """Without white space around it, which editors leave in files."""
         if self.file is not None:
-            return _decoded(_content(self.file), self)
+            return _decoded(_content(self.file, str(self)), self)
         value = os.environ.get(self.variable or "", "")
         if not value:
             raise SettingsError([f"{self}: the environment has no such variable, or it is empty"])
         return _decoded(value.encode(), self)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, place: str) -> bytes:
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             content = file.read(PIN_LIMIT_BYTES + 1)
     except OSError as error:
-        raise SettingsError([f"pin_file {path}: {error.strerror}"]) from None
+        raise SettingsError([f"{place}: {error.strerror}"]) from None
     if mode & 0o077:
-        raise SettingsError([f"pin_file {path} has mode {mode:04o}, limit 0600 (owner only)"])
+        raise SettingsError([f"{place} has mode {mode:04o}, limit 0600 (owner only)"])
     return content
 
 
@@ -57,5 +61,5 @@ def _decoded(content: bytes, place: PinPlace) -> str:
     except UnicodeDecodeError:
         pin = ""
     if not pin:
-        raise SettingsError([f"{place} holds no PIN"])
+        raise SettingsError([f"{place} holds no {'PIN' if place.what == 'pin' else place.what}"])
     return pin

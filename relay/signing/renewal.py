@@ -43,7 +43,7 @@ class Place:
 
     certificate: Path
     key: Path | None
-    """None: on a token, where it stays."""
+    """None: on a token, where it stays, or in a PKCS#12 file with its certificate."""
 
     @property
     def next_key(self) -> Path:
@@ -78,7 +78,9 @@ def request(place: Place, *, same_key: bool = False) -> Path:
     """
     certificate = _in_place(place).certificate
     if place.key is None:
-        _refuse("its key is on a token: ask with the token's own tools, for the same names")
+        _refuse(
+            "its key is not in a PEM file: ask with the tools it was made with, for the same names"
+        )
     for path in (place.request, place.next_key):
         if path.exists():
             _refuse(f"{path} is there already: install what was asked for, or take it away first")
