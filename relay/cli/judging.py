@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from relay.cli.outcome import DATA, CommandError
@@ -17,6 +16,7 @@ from relay.cli.show import moment
 from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
+from relay.judgement import Verdict
 from relay.model import AgencyCode, Digest, Receipt, Signed
 from relay.signing.evidence import verify_receipt
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
@@ -27,13 +27,6 @@ _EVIDENCE_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 18
 
 
-class Verdict(StrEnum):
-    VALID = "VALID"
-    INVALID = "INVALID"
-    UNKNOWN = "UNKNOWN"
-    """Half of it was not given, so nothing was judged."""
-
-
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What came of one signature, or of one document that nothing given signs."""
@@ -41,6 +34,7 @@ class Judgement:
     what: str
     files: tuple[str, ...]
     verdict: Verdict
+    """UNKNOWN where half of it was not given, so that nothing was judged."""
     said: str
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
