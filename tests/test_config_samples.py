@@ -91,8 +91,8 @@ def test_every_key_is_shown_in_a_sample() -> None:
 
 
 def _anywhere(key: str) -> str:
-    """A token is described alike wherever it stands."""
-    return re.sub(r"keys\.\w+\.token\.", "token.", key)
+    """A token is described alike wherever it stands, and so is a key's file with a password."""
+    return re.sub(r"keys\.\w+\.(token\.|pkcs12|password_)", r"\1", key)
 
 
 def keys_of_model(model: type[BaseModel], above: str = "") -> Iterator[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from relay.cli.outcome import DATA, CommandError
@@ -18,6 +17,7 @@ from relay.cli.show import moment
 from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
+from relay.judgement import Verdict
 from relay.model import AgencyCode, Digest, SealKind, Signed
 from relay.signing.batches import verify_batch
 from relay.signing.bundle_words import sentences
@@ -33,13 +33,6 @@ _CHUNK_BYTES = 1 << 18
 _AGENCYS = (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED)
 
 
-class Verdict(StrEnum):
-    VALID = "VALID"
-    INVALID = "INVALID"
-    UNKNOWN = "UNKNOWN"
-    """Half of it was not given, so nothing was judged."""
-
-
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What came of one signature, or of one document that nothing given signs."""
@@ -47,6 +40,7 @@ class Judgement:
     what: str
     files: tuple[str, ...]
     verdict: Verdict
+    """UNKNOWN where half of it was not given, so that nothing was judged."""
     said: str
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()

@@ -50,7 +50,8 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Verify seals and receipts offline: which kind, by whom, when. Exit code 0 only if all hold."""
-    from relay.cli.judging import Verdict, judge  # noqa: PLC0415 - brings in cryptography
+    from relay.cli.judging import judge  # noqa: PLC0415 - brings in cryptography
+    from relay.judgement import Verdict  # noqa: PLC0415
     from relay.signing.revocation.verdicts import RevocationState  # noqa: PLC0415
 
     trust = trust_of(root, intermediate or [])

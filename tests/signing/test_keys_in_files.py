@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -122,9 +123,9 @@ def test_one_place_for_a_key_and_one_for_its_password(config: Path, lines: str, 
     assert any(said in one for one in refused.value.problems)
 
 
-def _key(stem: Path) -> pkcs12.PKCS12PrivateKeyTypes:
+def _key(stem: Path) -> ec.EllipticCurvePrivateKey:
     key = load_pem_private_key(stem.with_name(f"{stem.name}.key.pem").read_bytes(), None)
-    assert isinstance(key, pkcs12.PKCS12PrivateKeyTypes)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
 
 

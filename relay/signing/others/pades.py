@@ -10,11 +10,14 @@ Touches: the file it is given. Trusts: nothing of it. Raises: nothing a PDF can 
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import BinaryIO
 
-from asn1crypto import cms, x509
+from asn1crypto import cms, parser, x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from pyhanko.pdf_utils.generic import parse_pdf_date
 from pyhanko.pdf_utils.misc import PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -54,7 +57,10 @@ BROKEN = (
     OSError,
     RecursionError,
     TypeError,
+    UnsupportedAlgorithm,
     ValueError,
+    struct.error,
+    zlib.error,
 )
 """What pyhanko and asn1crypto are known to raise on hostile files."""
 
@@ -157,7 +163,8 @@ def _integrity(one: EmbeddedPdfSignature) -> tuple[list[Flaw], Cover]:
 
 
 def _leaves_out_itself_only(one: EmbeddedPdfSignature) -> bool:
-    """[0, a, b, c]: between a and b stands <hexadecimal Contents>, and b + c is within the file."""
+    """[0, a, b, c]: between a and b stands <hexadecimal Contents>, after its value only zeros, and b + c is
+    within the file."""
     numbers = [int(number) for number in one.byte_range]
     if len(numbers) != 4 or numbers[0] != 0 or min(numbers) < 0:
         return False
@@ -170,9 +177,11 @@ def _leaves_out_itself_only(one: EmbeddedPdfSignature) -> bool:
     gap = file.read(after - before)
     try:
         left_out = bytes.fromhex(gap[1:-1].decode("ascii"))
+        padding = left_out[parser.peek(left_out) :]
     except ValueError:
         return False
-    return bool(gap[:1] == b"<" and gap[-1:] == b">" and left_out == one.pkcs7_content)
+    framed = gap[:1] == b"<" and gap[-1:] == b">"
+    return bool(framed and left_out == one.pkcs7_content and not padding.strip(b"\0"))
 
 
 def _is_followed_by_anything_else(one: EmbeddedPdfSignature) -> bool:

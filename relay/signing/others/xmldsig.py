@@ -18,6 +18,7 @@ from typing import Any
 
 import signxml
 from asn1crypto import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import load_der_x509_certificate
 from lxml import etree
 from signxml.algorithms import DigestAlgorithm, SignatureMethod
@@ -57,7 +58,10 @@ _BROKEN = (
     ValueError,
     AssertionError,
     NotImplementedError,
+    SyntaxError,
+    UnsupportedAlgorithm,
 )
+"""What lxml, signxml and asn1crypto are known to raise; SyntaxError for names that lxml takes for a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +209,10 @@ def _cover(root: Any, signature: Any, referred: Sequence[_Referred]) -> Cover | 
 
 
 def _value(root: Any, signature: Any, certificate: x509.Certificate, references: int) -> list[Flaw]:
+    if _has_instructions_beside(root):
+        return [
+            Flaw.UNSUPPORTED
+        ]  # a whole document is signed with them, and signxml signs the root
     flaw = _verified(root, signature, certificate, references)
     if flaw is None:
         return []
@@ -248,6 +256,11 @@ def _location(signature: Any) -> str:
         number = [one for one in above if one.tag == element.tag].index(element) + 1
         steps.append(f"{element.tag}[{number}]")
     return "/".join((".", *steps, ""))
+
+
+def _has_instructions_beside(root: Any) -> bool:
+    beside = [*root.itersiblings(), *root.itersiblings(preceding=True)]
+    return any(one.tag is etree.ProcessingInstruction for one in beside)
 
 
 def _inherits_xml_attributes(signature: Any) -> bool:
