@@ -21,9 +21,10 @@ from relay.signing import pki, pki_files
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import Signer
 from relay.signing.pki_profiles import IssuerKey
+from relay.signing.revocation.aims import Plan
 from relay.signing.revocation.checking import RevocationCheck
 from relay.signing.revocation.crl import prove_crl
-from relay.signing.revocation.held import HeldStatements, Plan, way_of
+from relay.signing.revocation.held import HeldStatements, way_of
 from relay.signing.revocation.verdicts import Freshness, RevocationState
 from relay.signing.seal import make_seal, verify_seal
 from relay.signing.trust import TrustStore, certificates_of

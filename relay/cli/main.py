@@ -20,10 +20,12 @@ from relay.cli import (
     audit,
     backup,
     carry,
+    cert,
     compare,
     directory,
     evidence,
     inbox,
+    judge,
     local,
     obligations,
     operate,
@@ -102,6 +104,7 @@ app.command("cancel")(operate.cancel)
 app.command("redirect")(operate.redirect)
 app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
+app.command("judge")(judge.judge)
 app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
 app.add_typer(evidence.app, name="evidence")
@@ -111,6 +114,7 @@ app.add_typer(system.app, name="system")
 app.add_typer(trust.app, name="trust")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")
+app.add_typer(cert.app, name="cert")
 app.add_typer(pki.app, name="pki")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

@@ -265,6 +265,22 @@ def issue_official(
         _print([made])
 
 
+@app.command("sign")
+def sign(
+    directory: Directory,
+    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="PKCS#10 request (PEM).")],
+    branch: Branch,
+    days: Days = 730,
+) -> None:
+    """Issue what a request asks for (`relay cert request` writes one); the certificate goes to stdout."""
+    from relay.signing import pki, pki_files  # noqa: PLC0415
+
+    with _refusals():
+        content = pki_files.read(request)
+        made = pki.sign_request(directory, content, branch, now=_now(), days=days)
+    typer.echo(made.decode("ascii"), nl=False)
+
+
 @app.command("show")
 def show(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")],

@@ -26,8 +26,9 @@ from relay.node.ground import Ground
 from relay.settings.revocation import RevocationSection
 from relay.settings.settings import Settings
 from relay.signing.certificates import Purpose, read_chain
+from relay.signing.revocation.aims import Plan
 from relay.signing.revocation.checking import OnUnknown, RevocationCheck
-from relay.signing.revocation.held import HeldStatements, Plan
+from relay.signing.revocation.held import HeldStatements
 from relay.signing.revocation.signers import KnownSigners, signed_by
 from relay.signing.revocation.verdicts import Freshness
 from relay.signing.trust import TrustStore

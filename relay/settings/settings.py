@@ -28,6 +28,7 @@ from relay.settings.sections import (
     SystemSection,
     TrustSection,
 )
+from relay.settings.signatures import SignaturesSection
 from relay.settings.timestamps import TimestampsSection
 
 
@@ -47,6 +48,7 @@ class Settings(Section):
     business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
     revocation: RevocationSection = RevocationSection()
+    signatures: SignaturesSection = SignaturesSection()
     timestamps: TimestampsSection = TimestampsSection()
     log: LogSection = LogSection()
 

@@ -29,6 +29,7 @@ from relay.signing.shape import (
     CERTIFICATE_LIMIT,
     DIGEST_METHOD,
     LIMIT_BYTES,
+    SIGNED_AT,
     info_template,
     properties_template,
     signature_template,
@@ -54,7 +55,7 @@ _FIELDS = {
     "properties_digest": re.compile(r"[A-Za-z0-9+/]{43}="),
     "value": re.compile(_BASE64),
     "certificates": re.compile(f"(?:{CERTIFICATE.format(_BASE64)}){{1,{CERTIFICATE_LIMIT}}}"),
-    "signed_at": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"),
+    "signed_at": re.compile(SIGNED_AT),
     "certificate_digest": re.compile(r"[A-Za-z0-9+/]{43}="),
     "role": re.compile(r"[a-z-]{1,32}"),
 }

@@ -131,6 +131,9 @@ def read_certificate(der: bytes) -> x509.Certificate:
         raise bad(f"the certificate cannot be read ({type(error).__name__})") from None
     if version is not x509.Version.v3:
         raise bad("the certificate is not of version 3")
+    if der[-len(certificate.signature) - 1] != 0:
+        # Its parser takes them, and anybody could write the same certificate in other bytes.
+        raise bad("the certificate's signature has unused bits")
     if certificate.serial_number <= 0:
         raise bad("the certificate's serial number is not positive")
     for extension in extensions:
@@ -148,9 +151,15 @@ def _touch(certificate: x509.Certificate) -> None:
 
 
 def _identity(certificate: x509.Certificate) -> Identity:
-    found = [_identity_of(uri) for uri in uris(certificate)]
-    if not found:
+    named = uris(certificate)
+    if not named:
         return Identity(purpose_without_name(certificate), None, frozenset())
+    return identity_named(named)
+
+
+def identity_named(uris: Sequence[str]) -> Identity:
+    """Whom these identities, one or more, stand for."""
+    found = [_identity_of(uri) for uri in uris]
     purpose = found[0].purpose
     if len(found) > 1 and any(one.purpose is not Purpose.AGENCY for one in found):
         raise bad("the certificate names more than one identity")

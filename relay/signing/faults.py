@@ -67,6 +67,8 @@ class Fault(StrEnum):
     """A CRL or OCSP response that proves nothing."""
     WRONG_AGENCY = "wrong-agency"
     """The seal's certificate does not name the sender."""
+    NOT_IN_BATCH = "not-in-batch"
+    """The path does not lead from the receipt to the root of the batch that was signed."""
     WRONG_NODE = "wrong-node"
     """The document names another node than its signer's certificate."""
     WRONG_BRANCH = "wrong-branch"

@@ -54,23 +54,30 @@ class ProvenSeal:
 
 def make_seal(digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
     """The seal over the bytes with this digest; the bytes themselves are not needed."""
-    if signer.identity.purpose is not _ROLES[kind.value]:
+    wanted, found = _ROLES[kind.value], signer.identity.purpose
+    if found is not wanted and (found, wanted) != (Purpose.OFFICIAL, Purpose.AGENCY):
         raise SignatureError(
             Fault.WRONG_PURPOSE,
-            f"a certificate for {signer.identity.purpose.value} cannot make a seal of kind "
-            f"{kind.value}",
+            f"a certificate for {found.value} cannot make a seal of kind {kind.value}",
         )
     return Seal(kind, build(DocumentName.ENVELOPE, digest, kind.value, signer, at))
 
 
 def verify_seal(
-    signature: bytes, digest: Digest, trust: TrustStore, at: datetime | None
+    signature: bytes,
+    digest: Digest,
+    trust: TrustStore,
+    at: datetime | None,
+    latest: datetime | None = None,
 ) -> ProvenSeal:
-    """Who sealed the bytes of this digest. `at` None judges certificates at the claimed time.
+    """Who sealed the bytes of this digest. `at` None judges certificates at the claimed time, and at
+    `latest` where that is later.
 
     Whether that agency is the sender is another question: require_sealed_by.
     """
-    proof = prove(signature, DocumentName.ENVELOPE, digest, trust, at=at, roles=_ROLES)
+    proof = prove(
+        signature, DocumentName.ENVELOPE, digest, trust, at=at, roles=_ROLES, latest=latest
+    )
     identity: Identity = proof.leaf.identity
     return ProvenSeal(
         kind=SealKind(proof.role),

@@ -101,6 +101,8 @@ SIGNED_PROPERTIES = properties_template(
 )
 SIGNATURE = signature_template(SIGNED_INFO, SIGNED_PROPERTIES)
 
+SIGNED_AT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z"
+"""Without the hour 24, of which one release of Python makes the next day and another nothing."""
 _BASE64 = r"[A-Za-z0-9+/=\n\t ]"
 _VALUES = {
     "method": f"(?:{re.escape(RSA_SHA256)}|{re.escape(ECDSA_SHA256)})",
@@ -109,7 +111,7 @@ _VALUES = {
     "properties_digest": _BASE64 + "{44,80}",
     "value": _BASE64 + "+",
     "certificates": f"(?:{CERTIFICATE.format(_BASE64 + '+')}){{1,{CERTIFICATE_LIMIT}}}",
-    "signed_at": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",
+    "signed_at": SIGNED_AT,
     "certificate_digest": _BASE64 + "{44,80}",
     "role": r"[a-z-]{1,32}",
 }
@@ -134,8 +136,10 @@ _SIGNED_INFO = _literals(SIGNED_INFO)
 _SIGNED_PROPERTIES = _literals(SIGNED_PROPERTIES)
 _SIGNATURE = _literals(SIGNATURE)
 _DECLARATION = re.compile(
-    rb"<\?xml version=(?:\"1\.0\"|'1\.0')(?: encoding=(?:\"UTF-8\"|'UTF-8'))?\?>\s*"
+    rb"<\?xml version=(?:\"1\.0\"|'1\.0')(?: encoding=(?:\"UTF-8\"|'UTF-8'))?\?>[ \t\r\n]*"
 )
+"""With the white space of XML behind it, which is less than that of Python: what is taken off here,
+no parser gets to refuse."""
 _local = threading.local()
 
 

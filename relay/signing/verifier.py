@@ -22,10 +22,14 @@ from relay.model import Digest
 from relay.signing import algorithms
 from relay.signing.certificates import Chain, Leaf, Purpose, public_key, read_chain, require_purpose
 from relay.signing.faults import Fault
+from relay.signing.proof_shape import signature_in
 from relay.signing.shape import read_parts
 from relay.signing.trust import Path, TrustStore
 from relay.signing.xades import DocumentName
 
+REMEMBERED_CHARACTERS = 16 * 1024
+"""Of a chain as text. A thousand of the longest that may come would be a hundred megabytes, and nobody has
+proven anything when they are read."""
 _CERTIFICATE = re.compile("<ds:X509Certificate>([^<]+)</ds:X509Certificate>")
 
 
@@ -51,10 +55,12 @@ def prove(
     *,
     at: datetime | None,
     roles: Mapping[str, Purpose],
+    latest: datetime | None = None,
 ) -> Proof:
     """Who signed the document of this digest, under this name, in one of these roles.
 
-    Certificates are judged at `at`, or at the claimed SigningTime where it is None.
+    Certificates are judged at `at`, or at the claimed SigningTime where it is None; where that lies
+    after `latest`, then too, or one that is not valid yet would do by a claim.
     """
     # 1. The signature has the one shape: nothing else can be in it.
     parts = read_parts(signature)
@@ -66,7 +72,7 @@ def prove(
     # 3. It signs these bytes.
     if not _same(parts.document_digest, bytes.fromhex(digest)):
         raise SignatureError(Fault.DIGEST_MISMATCH, "other bytes than these were signed")
-    return prove_parts(parts, name.value, trust, at=at, roles=roles)
+    return prove_parts(parts, name.value, trust, at=at, roles=roles, latest=latest)
 
 
 class Claims(Protocol):
@@ -97,6 +103,7 @@ def prove_parts(
     *,
     at: datetime | None,
     roles: Mapping[str, Purpose],
+    latest: datetime | None = None,
 ) -> Proof:
     """The steps after the shape and the documents' digests, which are the caller's."""
     signed_at = _time(parts.signed_at)
@@ -116,7 +123,10 @@ def prove_parts(
     # 8. Its key made the signature value.
     _check_value(parts, chain)
     # 9. A path of valid certificates leads to a root.
-    path = trust.path(chain, signed_at if at is None else at, purpose)
+    claimed = signed_at if at is None else at
+    path = trust.path(chain, claimed, purpose)
+    if latest is not None and claimed > latest:
+        path = trust.path(chain, latest, purpose)
     # 10. Nothing that is known revokes a certificate of it, as far as this node asks.
     trust.require_unrevoked(path, purpose)
     # 11. Whom the leaf speaks for is for the caller to compare with what the document says.
@@ -124,13 +134,13 @@ def prove_parts(
 
 
 def signer_of(signature: bytes) -> Digest:
-    """SHA-256 of the certificate that a signature commits to. Nothing is proven."""
-    return _chain(read_parts(signature).certificates).leaf.sha256
+    """SHA-256 of the certificate that a signature, or a batch's, commits to. Nothing is proven."""
+    return _chain(read_parts(signature_in(signature)).certificates).leaf.sha256
 
 
 def certificates_in(signature: bytes) -> list[bytes]:
-    """The certificates that lie in a signature, the signer's first. Nothing is proven."""
-    return certificates_among(read_parts(signature).certificates)
+    """The certificates that lie in a signature, or a batch's, the signer's first. Nothing is proven."""
+    return certificates_among(read_parts(signature_in(signature)).certificates)
 
 
 def claimed_time(signature: bytes) -> datetime:
@@ -178,10 +188,18 @@ def _decoded(text: str) -> bytes:
     return decoded
 
 
-@lru_cache(maxsize=1024)
 def _chain(certificates: str) -> Chain:
     """Parsed once for each signer: the same text comes with each of its signatures."""
+    if len(certificates) > REMEMBERED_CHARACTERS:
+        return _read_chain(certificates)
+    return _remembered_chain(certificates)
+
+
+def _read_chain(certificates: str) -> Chain:
     return read_chain(certificates_among(certificates))
+
+
+_remembered_chain = lru_cache(maxsize=1024)(_read_chain)
 
 
 def certificates_among(text: str) -> list[bytes]:

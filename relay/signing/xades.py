@@ -25,6 +25,7 @@ class DocumentName(StrEnum):
     RECEIPT = "receipt.xml"
     CARRY = "carry.xml"
     DIRECTORY = "directory.xml"
+    BATCH = "batch.xml"
 
 
 def build(name: DocumentName, digest: Digest, role: str, signer: Signer, at: datetime) -> bytes:

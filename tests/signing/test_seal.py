@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.errors import SignatureError
 from relay.model import AgencyCode, NodeId, Seal, SealKind, digest_of
+from relay.signing import verifier
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
-from relay.signing.shape import LIMIT_BYTES
+from relay.signing.shape import CERTIFICATE, LIMIT_BYTES
 
 ENVELOPE = b"<edXML>envelope</edXML>"
 DIGEST = digest_of(ENVELOPE)
@@ -139,7 +142,12 @@ def test_any_flipped_bit_of_the_signature_is_refused(
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_clearly(pki: Any, now: datetime, content: bytes) -> None:
     """Arbitrary bytes are a SignatureError and nothing else."""
-    assert _refused(content, DIGEST, pki.trust, now) in {"malformed", "doctype", "shape"}
+    assert _refused(content, DIGEST, pki.trust, now) in {
+        "malformed",
+        "doctype",
+        "shape",
+        "many-signatures",
+    }
 
 
 @given(data=st.data())
@@ -201,3 +209,17 @@ def test_a_node_seal_names_no_agency_to_compare(pki: Any, now: datetime, node_se
     proven = verify_seal(node_seal.signature, DIGEST, pki.trust, now)
 
     require_sealed_by(proven, AgencyCode("H99"), ())
+
+
+def test_long_chains_are_read_and_not_remembered(pki: Any, now: datetime, node_seal: Seal) -> None:
+    """They are read before anything is proven: what is kept of them must stay small."""
+    names = [x509.DNSName(f"{n}.mau.vn") for n in range(1050)]
+    long = base64.b64encode(pki.node("tw", names=names).der).decode()
+    stuffed = node_seal.signature.replace(
+        b"</ds:X509Data>", CERTIFICATE.format(long).encode() + b"</ds:X509Data>"
+    )
+    before = verifier._remembered_chain.cache_info().currsize
+
+    assert len(long) > verifier.REMEMBERED_CHARACTERS
+    assert verify_seal(stuffed, DIGEST, pki.trust, now).kind is SealKind.NODE
+    assert verifier._remembered_chain.cache_info().currsize == before

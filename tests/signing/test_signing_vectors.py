@@ -1,79 +1,148 @@
-"""The committed vectors: what was accepted stays accepted, what was refused stays refused."""
+"""The committed vectors: what was accepted stays accepted, what was refused stays refused.
+
+tests/vectors/signing/manifest.json says of each what it is, which entry of the verifier it is for, and the
+word of its refusal; judging.py has the entries.
+"""
 
 from __future__ import annotations
 
-import runpy
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from relay.errors import SignatureError
-from relay.model import NodeId, Signed, digest_of
-from relay.signing.evidence import verify_carry, verify_receipt, verify_transfer
+from relay.errors import RelayError
 from relay.signing.faults import Fault
-from relay.signing.seal import verify_seal
 from relay.signing.trust import TrustStore
+from tests.vectors.signing.compare import OTHERS
+from tests.vectors.signing.forging.originals import KINDS
+from tests.vectors.signing.judging import FOLDER, entries, usual_documents, word_of
+from tests.vectors.signing.make import make
 
-FOLDER = Path(__file__).parents[1] / "vectors" / "signing"
-ACCEPTED = sorted(FOLDER.glob("accepted/*.xml"))
-REFUSED = sorted(FOLDER.glob("refused/*.xml"))
-
-
-def _judge(path: Path) -> None:
-    """Verify the vector as its kind, at its own signing time."""
-    trust = TrustStore([(FOLDER / "root.pem").read_bytes()])
-    kind = path.stem.rpartition(".")[2]
-    signature, other = path.read_bytes(), path.with_suffix(".document")
-    if kind == "seal":
-        verify_seal(signature, digest_of((FOLDER / "envelope.edxml").read_bytes()), trust, None)
-        return
-    document = (other if other.exists() else FOLDER / f"{kind}.xml").read_bytes()
-    if kind == "transfer":
-        verify_transfer(Signed(document, signature), trust, None, NodeId("tinh-h01"))
-    elif kind == "carry":
-        verify_carry(Signed(document, signature), trust, None)
-    else:
-        verify_receipt(Signed(document, signature), trust, None)
+MANIFEST: dict[str, dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
+ACCEPTED, REFUSED = MANIFEST["accepted"], MANIFEST["refused"]
+USUAL = usual_documents()
+ENTRIES = entries(TrustStore([(FOLDER / "root.pem").read_bytes()]))
 
 
-@pytest.mark.parametrize("path", ACCEPTED, ids=lambda path: path.stem)
-def test_accepted_vectors_hold(path: Path) -> None:
+def _read(part: str, name: str) -> tuple[bytes, bytes]:
+    """The signature, and the document it is judged with."""
+    own = FOLDER / part / f"{name}.document"
+    entry = MANIFEST[part][name]["entry"]
+    document = own.read_bytes() if own.exists() else USUAL[entry]
+    return (FOLDER / part / f"{name}.xml").read_bytes(), document
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted_vectors_hold(name: str) -> None:
     """A signature made by an earlier version still verifies."""
-    _judge(path)
+    ENTRIES[ACCEPTED[name]["entry"]](*_read("accepted", name))
 
 
-@pytest.mark.parametrize("path", REFUSED, ids=lambda path: path.stem)
-def test_refused_vectors_are_refused_for_their_reason(path: Path) -> None:
-    """The word before the first `--` of the file's name is the reason of the refusal."""
-    with pytest.raises(SignatureError) as caught:
-        _judge(path)
+@pytest.mark.parametrize("fault", sorted({vector["fault"] for vector in REFUSED.values()}))
+def test_refused_vectors_are_refused_for_their_own_reason(fault: str) -> None:
+    """By the word before `--` of the name, and with the words that are said for it where there are any."""
+    vectors = {name: one for name, one in REFUSED.items() if name.partition("--")[0] == fault}
 
-    assert caught.value.reason == path.name.partition(".")[0].partition("--")[0]
+    words = {name: _refusal(name) for name in vectors}
+
+    assert {name: word for name, (word, _) in words.items()} == dict.fromkeys(vectors, fault)
+    assert [n for n, one in vectors.items() if one.get("says", "") not in words[n][1]] == []
 
 
-def test_every_fault_but_those_tested_elsewhere_has_a_vector() -> None:
+def _refusal(name: str) -> tuple[str, str]:
+    """The word and the message."""
+    try:
+        ENTRIES[REFUSED[name]["entry"]](*_read("refused", name))
+    except RelayError as error:
+        return word_of(error), str(error)
+    return "accepted", ""
+
+
+def test_every_refused_vector_has_a_control_that_holds() -> None:
+    """An accepted one for the same entry, or the refusal would show nothing."""
+    wrong = [
+        name
+        for name, vector in REFUSED.items()
+        if ACCEPTED.get(vector["control"], {}).get("entry") != vector["entry"]
+        or vector["fault"] != name.partition("--")[0]
+    ]
+
+    assert wrong == []
+
+
+def test_refused_vectors_are_refused_everywhere_else() -> None:
+    """By every other entry, with its own document and with theirs; but for good seals of others, which
+    an entry that binds no sender takes."""
+    taken = {name: _taken_by(*_read("refused", name)) for name in REFUSED}
+
+    assert taken == {name: set(vector.get("holds_as", ())) for name, vector in REFUSED.items()}
+
+
+def _taken_by(signature: bytes, document: bytes) -> set[str]:
+    return {
+        entry
+        for entry, judge in ENTRIES.items()
+        for other in {document, USUAL[entry]}
+        if _accepts(judge, signature, other)
+    }
+
+
+def _accepts(judge: Any, signature: bytes, document: bytes) -> bool:
+    try:
+        judge(signature, document)
+    except RelayError:
+        return False
+    return True
+
+
+def test_every_fault_has_a_vector() -> None:
     """A new fault needs a vector that shows it."""
-    shown = {path.name.partition(".")[0].partition("--")[0] for path in REFUSED}
+    shown = {vector["fault"] for vector in REFUSED.values()}
 
-    elsewhere = {Fault.TOO_LARGE, Fault.WRONG_AGENCY, Fault.WRONG_KIND, Fault.WRONG_BRANCH}
+    # They need statements of now (test_revocation_statements.py, tests/delivery/revocation).
+    elsewhere = {Fault.REVOKED_CERTIFICATE, Fault.REVOCATION_UNKNOWN, Fault.BAD_REVOCATION}
     elsewhere |= {Fault.UNCOVERED, Fault.MISSING_FILE, Fault.OTHER_MESSAGE}  # tests/evidence
     elsewhere |= {Fault.BAD_TIMESTAMP, Fault.WRONG_IMPRINT, Fault.WRONG_TIME, Fault.WRONG_NONCE}
     elsewhere |= {Fault.WRONG_POLICY}
-    # They need statements of now (test_revocation_statements.py, tests/delivery/revocation).
-    elsewhere |= {Fault.REVOKED_CERTIFICATE, Fault.REVOCATION_UNKNOWN, Fault.BAD_REVOCATION}
-    assert set(Fault) - elsewhere == {Fault(word) for word in shown}
+    assert set(Fault) - elsewhere - shown == set()
+
+
+def test_every_kind_of_document_is_wrapped_in_eight_ways() -> None:
+    """Another kind of signed document gets them by its row in KINDS."""
+    shown = {name.partition("--")[2] for name in REFUSED}
+
+    assert {f"xsw{n}.{kind}" for kind in KINDS for n in range(1, 9)} <= shown
 
 
 def test_the_script_writes_the_vectors_that_are_here(tmp_path: Path) -> None:
-    """Running make.py again leaves the working tree clean."""
-    make = runpy.run_path(str(FOLDER / "make.py"))["make"]
-
+    """Running it again leaves the working tree clean."""
     make(tmp_path)
 
-    written = {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    kept = {
-        p.relative_to(FOLDER): p.read_bytes()
-        for p in FOLDER.rglob("*")
-        if p.is_file() and p.suffix != ".pyc" and p.name != "make.py"
-    }
-    assert written == kept
+    assert dict(_files(tmp_path)) == dict(_files(FOLDER))
+
+
+def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """What the script writes, not itself."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix not in {".py", ".pyc"} and path != OTHERS:
+            yield str(path.relative_to(folder)), path.read_bytes()
+
+
+def test_the_vectors_that_the_security_page_names_are_here() -> None:
+    """In its table of what is refused: the words and the cases, `…` standing for the rest of a name."""
+    page = (FOLDER.parents[2] / "docs" / "security.md").read_text("utf-8")
+    chapter = page.partition("## What is refused")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in chapter.splitlines() if line.startswith("| ")][1:]
+    shown = {name.partition("--")[2].rpartition(".")[0] for name in REFUSED}
+
+    cases = {case for row in rows for case in re.findall(r"`([^`]+)`", row[2])}
+    words = {word for row in rows for word in row[1].split(", ")}
+    unknown = {c for c in cases if not any(s == c or s.startswith(c.rstrip("…")) for s in shown)}
+
+    assert len(rows) >= 20
+    assert unknown == set()
+    assert words <= {vector["fault"] for vector in REFUSED.values()}

@@ -1,6 +1,7 @@
 """The statements a node holds: proven, in memory, and asked on every document's way.
 
-A verdict holds until a newer statement comes (`generation`) or it runs out. What is asked of a certificate nobody has a statement of is UNKNOWN at once: it becomes a target, and is fetched beside.
+A verdict holds until a newer statement comes (`generation`) or it runs out. What is asked of a
+certificate nobody has a statement of is UNKNOWN at once: it becomes a target, and is fetched beside.
 
 Touches: nothing; called from several threads, under one lock where something changes.
 Trusts:  paths that a trust store proved.
@@ -14,21 +15,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.delivery.revocation.ports import Kind, Met, Proven, RevokedCertificate, Target
 from relay.errors import SignatureError
 from relay.model import Digest, digest_of
 from relay.signing.certificates import read_leaf
 from relay.signing.faults import Fault
-from relay.signing.revocation.crl import Crl, distribution_points, prove_crl
-from relay.signing.revocation.ocsp import OcspResponse, prove_response, request, responders
+from relay.signing.revocation.aims import Aims, Plan, issuer_id
+from relay.signing.revocation.crl import Crl, prove_crl
+from relay.signing.revocation.ocsp import OcspResponse, prove_response
 from relay.signing.revocation.verdicts import (
-    Freshness,
     Revocation,
     RevocationState,
     Statement,
@@ -39,45 +39,10 @@ from relay.signing.revocation.verdicts import (
 from relay.signing.trust.path import Path
 
 MOST_CERTIFICATES = 10_000
-MOST_AIMS = 2 * MOST_CERTIFICATES
 MOST_SCOPES = 64
 """CRLs of one issuer, each about another part of its certificates."""
-MOST_DUE = 64
-"""Targets of one round: between rounds what was learned is acted on."""
-FIRST_WAIT = timedelta(seconds=5)
-"""After a first failure; it doubles up to the refresh interval."""
 LASTS = timedelta(minutes=1)
 """What is not VALID is judged anew so often, though only a newer statement changes it."""
-IDLE = timedelta(days=7)
-"""Nothing is fetched of certificates that were not met for so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How statements are got: `allowed` says of a URL whether it may be called."""
-
-    allowed: Callable[[str], bool]
-    fresh: Freshness
-    refresh: timedelta
-    """The longest between two looks at a target."""
-    random: Callable[[], float]
-    crls: tuple[str, ...] = ()
-    """CRLs that the configuration names, for issuers whose certificates do not."""
-    prefer: Kind = Kind.CRL
-
-
-@dataclass(slots=True)
-class _Aim:
-    """A target as it stands. `backups` are asked only while it fails; asleep, nobody asks for it."""
-
-    target: Target
-    certificate: x509.Certificate
-    issuer: x509.Certificate
-    due_at: datetime
-    backups: set[tuple[Kind, str]] = field(default_factory=set)
-    asleep: bool = False
-    failures: int = 0
-    error: str = ""
 
 
 @dataclass(slots=True)
@@ -87,7 +52,6 @@ class _Known:
     met_at: datetime
 
 
-Key = tuple[Kind, str]
 Way = tuple[x509.Certificate, ...]
 """Leaf, its issuers, the anchor: of which nothing is asked."""
 
@@ -104,15 +68,32 @@ class HeldStatements:
     """By issuer and scope."""
     _responses: dict[Digest, OcspResponse] = field(default_factory=dict)
     _known: OrderedDict[Digest, _Known] = field(default_factory=OrderedDict)
-    _aims: dict[Key, _Aim] = field(default_factory=dict)
     _gone: dict[Digest, Revocation] = field(default_factory=dict)
-    """Revocations that cannot end."""
+    """Revocations that cannot end, as `_responses` by `_content` of the certificate; of those restored and
+    not met since, by its digest."""
     _met: list[Met] = field(default_factory=list)
     _used: set[Digest] = field(default_factory=set)
     _revoked: tuple[tuple[int, int, str], list[RevokedCertificate]] | None = None
     _newest: str = ""
     """Of the certificates met; with their number it tells when there are others."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    aims: Aims = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.aims = Aims(self.plan, self._met_at)
+
+    def due(self, now: datetime) -> list[Target]:
+        return self.aims.due(now)
+
+    def next_due(self, now: datetime) -> float:
+        return self.aims.next_due(now)
+
+    def failed(self, target: Target, error: str, now: datetime) -> None:
+        self.aims.failed(target, error, now)
+
+    def _met_at(self, certificate: Digest) -> datetime | None:
+        known = self._known.get(certificate)
+        return None if known is None else known.met_at
 
     # ------------------------------------------------------------ asked by verifiers
 
@@ -133,17 +114,20 @@ class HeldStatements:
         self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime
     ) -> Verdict:
         ends = certificate.not_valid_after_utc
-        known = self._gone.get(_digest(certificate))
+        known = self._gone_of(certificate)
         if known is not None and known.since <= at:  # whatever a newer CRL has forgotten of it
             return revoked_verdict(known)
         return judge(self._said_of(certificate, issuer), min(at, ends), ends, self.plan.fresh)
+
+    def _gone_of(self, certificate: x509.Certificate) -> Revocation | None:
+        return self._gone.get(_content(certificate)) or self._gone.get(_digest(certificate))
 
     def _said_of(
         self, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> Iterable[Statement]:
         crls = self._crls.get(issuer_id(issuer), {})
         found = [crl.statement(certificate) for crl in list(crls.values())]
-        if (response := self._responses.get(_digest(certificate))) is not None:
+        if (response := self._responses.get(_content(certificate))) is not None:
             found.append(response.statement(certificate))
         return [one for one in found if one is not None]
 
@@ -169,85 +153,19 @@ class HeldStatements:
         self._newest = digest
         self._met.append(Met(_der(certificate), _der(issuer)))
         if len(self._known) > MOST_CERTIFICATES:
-            oldest, _ = self._known.popitem(last=False)
-            self._responses.pop(oldest, None)
-            self._aims.pop((Kind.OCSP, oldest), None)
-        self._aim(certificate, issuer, now)
+            _, gone = self._known.popitem(last=False)
+            self._responses.pop(_content(gone.certificate), None)
+        self.aims.aim_at(certificate, issuer, now)
         return True
-
-    def _aim(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> None:
-        found = {one.kind: one for one in self._targets(certificate, issuer)}
-        order = sorted(found.values(), key=lambda one: one.kind is not self.plan.prefer)
-        keys = [(one.kind, one.about) for one in order]
-        for number, (key, target) in enumerate(zip(keys, order, strict=True)):
-            there = self._aims.get(key)
-            if there is None:
-                there = _Aim(target, certificate, issuer, now, asleep=number > 0)
-                self._aims[key] = there
-            there.asleep = there.asleep and number > 0
-            if number == 0:
-                there.backups.update(keys[1:])
-        while len(self._aims) > MOST_AIMS:
-            del self._aims[next(iter(self._aims))]
-
-    def _targets(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Iterable[Target]:
-        allowed = self.plan.allowed
-        crls = [url for url in sorted(distribution_points(certificate)) if allowed(url)]
-        urls = tuple([*crls, *(url for url in self.plan.crls if url not in crls)][:8])
-        if urls:
-            yield Target(Kind.CRL, digest_of(f"{issuer_id(issuer)} {urls}".encode()), urls, None)
-        urls = tuple(url for url in responders(certificate) if allowed(url))[:4]
-        if urls:
-            question = request(certificate, issuer)
-            yield Target(Kind.OCSP, _digest(certificate), urls, question)
-
-    def due(self, now: datetime) -> list[Target]:
-        with self._lock:
-            found = [aim for aim in self._wanted(now) if aim.due_at <= now]
-        return [aim.target for aim in sorted(found, key=lambda aim: aim.due_at)[:MOST_DUE]]
-
-    def next_due(self, now: datetime) -> float:
-        with self._lock:
-            found = [aim.due_at for aim in self._wanted(now)]
-        return max(0.0, (min(found) - now).total_seconds()) if found else float("inf")
-
-    def _wanted(self, now: datetime) -> Iterable[_Aim]:
-        return (aim for aim in self._aims.values() if not aim.asleep and not self._idle(aim, now))
-
-    def _idle(self, aim: _Aim, now: datetime) -> bool:
-        if aim.target.kind is Kind.CRL:
-            return False
-        known = self._known.get(Digest(aim.target.about))
-        return known is None or now - known.met_at > IDLE
-
-    def failed(self, target: Target, error: str, now: datetime) -> None:
-        with self._lock:
-            aim = self._aims.get((target.kind, target.about))
-            if aim is None:
-                return
-            aim.failures, aim.error = aim.failures + 1, error
-            wait = min(self.plan.refresh, FIRST_WAIT * 2 ** min(aim.failures - 1, 16))
-            aim.due_at = now + wait * (0.75 + self.plan.random() / 2)
-            for backup in self._backups(aim):
-                backup.asleep = False
-
-    def _backups(self, aim: _Aim) -> list[_Aim]:
-        return [self._aims[key] for key in aim.backups if key in self._aims]
 
     # ------------------------------------------------------------ statements
 
     def take(self, target: Target, content: bytes, now: datetime) -> Proven:
-        with self._lock:
-            aim = self._aims.get((target.kind, target.about))
+        aim = self.aims.of(target)
         if aim is None:
             raise SignatureError(Fault.BAD_REVOCATION, "nothing is known of this target any more")
         proven = self._prove(target.kind, content, aim.certificate, aim.issuer, now)
-        with self._lock:
-            aim.failures, aim.error = 0, ""
-            aim.due_at = self._again(proven, now)
-            for backup in self._backups(aim):
-                # A CRL that was woken serves others, too, whose responder may still be silent.
-                backup.asleep = backup.asleep or backup.target.kind is Kind.OCSP
+        self.aims.had(target, proven, now)
         return proven
 
     def take_about(self, path: Way, content: bytes, now: datetime) -> Proven:
@@ -265,33 +183,9 @@ class HeldStatements:
                     fault = error
                     continue
                 if proven.fresh:
-                    self._put_off(kind, certificate, issuer, proven, now)
+                    self.aims.put_off(kind, certificate, issuer, proven, now)
                 return proven
         raise fault
-
-    def _put_off(
-        self,
-        kind: Kind,
-        certificate: x509.Certificate,
-        issuer: x509.Certificate,
-        proven: Proven,
-        now: datetime,
-    ) -> None:
-        """What was had another way need not be fetched so soon."""
-        with self._lock:
-            for target in self._targets(certificate, issuer):
-                aim = self._aims.get((target.kind, target.about))
-                if aim is not None and target.kind is kind:
-                    aim.due_at, aim.failures = self._again(proven, now), 0
-
-    def _again(self, proven: Proven, now: datetime) -> datetime:
-        """Ahead of the next update, each node at another time."""
-        part = 0.5 + 0.3 * self.plan.random()
-        wait = self.plan.refresh * (0.8 + 0.2 * self.plan.random())
-        if proven.next_update is not None:
-            ahead = proven.this_update + (proven.next_update - proven.this_update) * part
-            wait = min(wait, max(ahead - now, FIRST_WAIT))
-        return now + wait
 
     def _prove(
         self,
@@ -328,11 +222,11 @@ class HeldStatements:
                     Fault.BAD_REVOCATION, "the OCSP response does not know this certificate"
                 )
             made, ends, digest = said.this_update, said.next_update, response.digest
-            held = self._responses.get(Digest(about))
+            held = self._responses.get(_content(certificate))
             older = None if held is None else held.statement(certificate)
             fresh = older is None or _age(older) < _age(said)
             if fresh:
-                self._responses[Digest(about)] = response
+                self._responses[_content(certificate)] = response
         if fresh:
             with self._lock:
                 self.generation += 1
@@ -356,7 +250,10 @@ class HeldStatements:
             if not entry.may_end:
                 self._gone[gone.certificate] = entry
         for one in met:
-            self._learn((_loaded(one.certificate), _loaded(one.issuer)), now)
+            certificate = _loaded(one.certificate)
+            if (known := self._gone.get(_digest(certificate))) is not None:
+                self._gone[_content(certificate)] = known
+            self._learn((certificate, _loaded(one.issuer)), now)
         self._met.clear()
         count = 0
         for proven in found:
@@ -366,7 +263,7 @@ class HeldStatements:
             except SignatureError:
                 continue
             count += 1
-            self._put_off(proven.kind, certificate, issuer, again, now)
+            self.aims.put_off(proven.kind, certificate, issuer, again, now)
         return count
 
     def met(self) -> Sequence[Met]:
@@ -393,12 +290,12 @@ class HeldStatements:
             if entry is not None:
                 found.append(_revoked(digest, one.certificate, entry))
             if own is not None and not own.may_end:
-                self._gone[digest] = own
+                self._gone[_content(one.certificate)] = own
         self._revoked = (seen, found)
         return found
 
     def _revocation_of(self, one: _Known) -> Revocation | None:
-        if (gone := self._gone.get(_digest(one.certificate))) is not None:
+        if (gone := self._gone_of(one.certificate)) is not None:
             return gone
         said = list(self._said_of(one.certificate, one.issuer))
         if all(statement.revocation is None for statement in said):
@@ -428,13 +325,6 @@ def worst(found: Sequence[Verdict], at: datetime) -> Verdict:
     return Verdict(RevocationState.VALID, why, None, rests, min(ends, default=at))
 
 
-@lru_cache(maxsize=4096)
-def issuer_id(issuer: x509.Certificate) -> str:
-    """The same for all certificates of one name and key: a renewed authority's CRL serves both."""
-    key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return digest_of(issuer.subject.public_bytes() + key)
-
-
 def _revoked(
     digest: Digest, certificate: x509.Certificate, entry: Revocation
 ) -> RevokedCertificate:
@@ -460,6 +350,12 @@ def _der(certificate: x509.Certificate) -> bytes:
 
 def _digest(certificate: x509.Certificate) -> Digest:
     return digest_of(_der(certificate))
+
+
+def _content(certificate: x509.Certificate) -> Digest:
+    """Of what its issuer signed. The signature itself has two values that anybody can exchange, and the
+    certificate then another digest: whoever is revoked must not escape so."""
+    return digest_of(certificate.tbs_certificate_bytes)
 
 
 def _loaded(der: bytes) -> x509.Certificate:

@@ -18,8 +18,9 @@ from relay.delivery.revocation.stapling import Resting
 from relay.errors import SignatureError
 from relay.model import Digest, digest_of
 from relay.signing.certificates import read_chain
+from relay.signing.revocation.aims import issuer_id
 from relay.signing.revocation.checking import RevocationCheck
-from relay.signing.revocation.held import issuer_id, way_of
+from relay.signing.revocation.held import way_of
 from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import certificates_in, claimed_time, signer_of
 from relay.wire.statements import Stapled

@@ -22,6 +22,7 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
 from relay.delivery.ports import (
@@ -44,6 +45,7 @@ from relay.errors import NotFoundError, PeerError, RelayError
 from relay.transport.native import (
     audit,
     carry,
+    certificates,
     deliveries,
     evidence,
     health,
@@ -103,6 +105,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/systems", systems.listing, Who.OPERATOR),
     Route("POST", "/v1/systems/rotate", systems.rotate, Who.OPERATOR),
     Route("POST", "/v1/systems/revoke", systems.revoke, Who.OPERATOR),
+    Route("GET", "/v1/certificates", certificates.show, Who.OPERATOR),
+    Route("POST", "/v1/certificates/reload", certificates.reload, Who.OPERATOR),
     Route("GET", "/v1/trust", trust_face.show, Who.OPERATOR),
     Route("POST", "/v1/trust/reload", trust_face.reload, Who.OPERATOR),
     Route("POST", "/v1/carry", carry.take, Who.OPERATOR),
@@ -148,6 +152,7 @@ def native_app(
     bundles: EvidenceDoor | None = None,
     stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
+    certificates_door: CertificateDoor | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -178,6 +183,7 @@ def native_app(
         evidence=bundles,
         stamps=stamps,
         trust=trust,
+        certificates=certificates_door,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -18,6 +18,7 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
 from relay.delivery.ports import (
@@ -71,6 +72,7 @@ class Inside:
     evidence: EvidenceDoor | None = None
     stamps: StampReader | None = None
     trust: TrustDoor | None = None
+    certificates: CertificateDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -21,8 +21,9 @@ from relay.model import NodeId
 from relay.signing import pki_revoking
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.pki_words import Reason
+from relay.signing.revocation.aims import Plan
 from relay.signing.revocation.checking import OnUnknown, RevocationCheck
-from relay.signing.revocation.held import HeldStatements, Plan, way_of
+from relay.signing.revocation.held import HeldStatements, way_of
 from relay.signing.revocation.verdicts import Freshness, Verdict
 from relay.signing.trust import Path, TrustStore, certificates_of
 from relay.transport.revocation.fetching import StatementFetcher, allowed

@@ -20,7 +20,8 @@ from relay.errors import SettingsError, SignatureError, TransportError
 from relay.signing import pki, pki_revoking
 from relay.signing.certificates import Purpose
 from relay.signing.pki_words import Reason
-from relay.signing.revocation.held import issuer_id, way_of
+from relay.signing.revocation.aims import issuer_id
+from relay.signing.revocation.held import way_of
 from relay.signing.revocation.verdicts import Freshness, RevocationState
 from relay.transport.revocation.fetching import StatementFetcher, allowed
 from tests.delivery.revocation.conftest import Authority, Learner

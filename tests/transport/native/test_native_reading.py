@@ -427,3 +427,19 @@ async def test_an_acknowledgement_must_be_json(http: Http) -> None:
     path = f"/v1/deliveries/{NOBODYS}/ack"
     async with http("recipient").post(path, data={"status": "done"}) as response:
         assert await refused(response) == (415, "Content-Type")
+
+
+async def test_what_was_said_of_revocation_comes_with_a_message(http: Http, letter: Letter) -> None:
+    """To those who may see it: certificates and statements, as bytes."""
+    accepted = await sent(http, letter())
+    path = f"/v1/messages/{accepted['message_id']}/statements"
+
+    found = await got(http(), path)
+
+    assert set(found) == set(SCHEMAS["Statements"]["properties"])
+    assert [base64.b64decode(one) for one in found["certificates"]] == [b"cert"]
+    (one,) = found["statements"]
+    assert set(one) == set(SCHEMAS["Statements"]["properties"]["statements"]["items"]["properties"])
+    assert base64.b64decode(one["content"]) == b"crl"
+    async with http().get(f"/v1/messages/{NOBODYS}/statements") as response:
+        assert response.status == 404

@@ -1,0 +1,118 @@
+"""A running node that may call no authority: what its neighbours bring along decides (W12)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from relay.demo.network import Network
+from relay.errors import PeerError, TransportError
+from relay.model import Event, NodeId, Reason
+from relay.node.node import Node
+from relay.settings.reading import load
+from relay.signing import pki_revoking
+from relay.signing.pki_words import Reason as Why
+from relay.signing.trust import certificates_of
+from relay.transport.nodes.statements import PATH
+from relay.transport.nodes.statements_client import StatementClient
+from relay.wire.statements import LIMIT_BYTES, Stapled, write_statements
+from tests.transport.nodes.conftest import EXTRA, PLANS
+
+HERE = NodeId("tinh")
+CHECKED = f"{EXTRA}\n[revocation]\ncheck = true\n"
+
+
+class Town:
+    def __init__(self, network: Network, url: str, play: Any, node: Node) -> None:
+        self.network, self.url, self.node = network, url, node
+        self.xa, self.xb = (play(network, name, url) for name in ("xa", "xb"))
+        self.pki = network.folder / "pki"
+
+    def statements(self, name: str) -> list[Stapled]:
+        """Both CRLs of a certificate's path, as of now."""
+        now = datetime.now(UTC)
+        chain = tuple(certificates_of((self.pki / name).read_bytes()))
+        return [
+            Stapled(chain, pki_revoking.crl(one, now=now, valid=timedelta(days=1)))
+            for one in pki_revoking.authorities(self.pki)
+            if one.name in {"root/root", "branches/tinh-h01/ca"}
+        ]
+
+    def revoke(self, name: str) -> None:
+        path, now = self.pki / name, datetime.now(UTC)
+        pki_revoking.revoke(self.pki, path, reason=Why.KEY_COMPROMISE, now=now)
+
+    async def tell(self, name: str) -> None:
+        await StatementClient(self.xa.client).tell_statements(HERE, self.statements(name))
+
+
+@pytest_asyncio.fixture
+async def town(tmp_path: Path, play: Any) -> AsyncIterator[Town]:
+    network = Network.build(tmp_path, PLANS, now=datetime.now(UTC), extra=CHECKED)
+    running = network.nodes[HERE]
+    node = Node(load(running.config))
+    await node.start()
+    found = Town(network, f"https://127.0.0.1:{running.nodes_port}", play, node)
+    yield found
+    for peer in (found.xa, found.xb):
+        await peer.client.close()
+    await node.stop()
+
+
+async def test_what_was_brought_along_decides(town: Town) -> None:
+    """Put off while nothing is known, taken once it is told, refused for its reason once revoked; a
+    neighbour whose own certificate is revoked is shown the door."""
+    assert await StatementClient(town.xa.client).knows_statements(HERE)
+    first = town.xa.transfer()
+    with pytest.raises(PeerError, match="come again"):
+        await town.xa.carry(first)
+
+    await town.tell("agencies/H01.15.pem")
+    taken = await town.xa.carry(first)
+    assert {one.event for one in taken.evidence} == {
+        Event.RELAY_ACCEPTANCE,
+        Event.CONTENT_CONSIGNMENT,
+    }
+
+    town.revoke("agencies/H01.15.pem")
+    town.revoke("nodes/xb/tls.pem")
+    await StatementClient(town.xb.client).tell_statements(
+        HERE, town.statements("agencies/H01.15.pem")
+    )
+    refused = await town.xa.carry(town.xa.transfer())
+    assert [one.reason for one in refused.evidence] == [Reason.REVOKED_CERTIFICATE]
+    again = await town.xa.carry(first)
+    assert again == taken
+    with pytest.raises((PeerError, TransportError)):
+        await StatementClient(town.xb.client).knows_statements(HERE)
+
+
+async def test_hostile_statements_change_nothing(town: Town) -> None:
+    """Bytes of no known form are refused; what proves nothing is left out, and a stranger is no teller."""
+    mine = town.statements("agencies/H01.15.pem")
+    forged = [Stapled(one.chain, one.content[:-1] + b"\0") for one in mine]
+    swapped = [Stapled(one.chain[1:], one.content) for one in mine]
+    bodies = [
+        (b"", 422),
+        (b"<Statements/>", 422),
+        (bytes(LIMIT_BYTES + 1), 422),
+        (write_statements(forged), 204),
+        (write_statements(swapped), 204),
+    ]
+    async with town.xa.session() as session:
+        for body, status in bodies:
+            async with session.post(f"{town.url}{PATH}", data=io.BytesIO(body)) as response:
+                assert response.status == status, await response.text()
+    with pytest.raises(PeerError, match="come again"):
+        await town.xa.carry(town.xa.transfer())
+    connector = aiohttp.TCPConnector(ssl=False)
+    async with aiohttp.ClientSession(connector=connector) as stranger:
+        with pytest.raises(aiohttp.ClientError):
+            await stranger.post(f"{town.url}{PATH}", data=write_statements(mine))
