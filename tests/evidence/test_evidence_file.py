@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,6 +19,7 @@ from signxml.xades.xades import XAdESSignatureConfiguration, XAdESVerifier
 from relay.delivery.ports import Caller
 from relay.errors import AccessError, GoneError, TakenBackError
 from relay.model import AgencyCode, DeliveryState, SealKind, digest_of
+from tests.evidence.conftest import MESSAGE, envelope
 
 KINDS = [SealKind.AGENCY, SealKind.NODE]
 
@@ -80,6 +83,23 @@ def test_the_same_inputs_give_the_same_bytes(office: Any, taken_apart: Callable[
     assert [name for name in before if before[name] != later[name]] == [
         "META-INF/signatures002.xml"
     ]
+
+
+def test_memory_holds_a_chunk_whatever_the_document(make_office: Callable[..., Any]) -> None:
+    """Neither planning nor writing gathers what the store gives piece by piece."""
+    office = make_office(content=envelope() + b" " * (8 << 20))
+    desk, operator = office.desk, Caller("operator", frozenset(), operator=True)
+
+    async def written() -> int:
+        file = await desk.export(operator, MESSAGE, "")
+        return sum([len(chunk) async for chunk in desk.write(file)])
+
+    tracemalloc.start()
+    try:
+        assert asyncio.run(written()) > 8 << 20
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_export_is_in_the_audit_log(office: Any) -> None:
