@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -25,7 +25,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from relay.errors import SignatureError
-from relay.model import Digest, digest_of
+from relay.model import UTC_NOW_TOLERANCE, Digest, digest_of
 from relay.signing.algorithms import CERTIFICATE_SIGNATURES, check_issuer_key
 from relay.signing.faults import Fault
 from relay.signing.revocation.crl import Crl
@@ -34,9 +34,6 @@ from relay.signing.revocation.verdicts import UNSPECIFIED, Revocation, Statement
 RESPONSE_LIMIT_BYTES = 64 << 10
 SINGLES_LIMIT = 100
 CERTIFICATES_LIMIT = 4
-CLOCK_TOLERANCE = timedelta(minutes=5)
-REQUEST_TYPE = "application/ocsp-request"
-RESPONSE_TYPE = "application/ocsp-response"
 _NAMING: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(),  # noqa: S303 - a name, no signature
     "sha256": hashes.SHA256(),
@@ -63,16 +60,6 @@ class OcspResponse:
         said = [one for one in found if one is not None]
         # Where it contradicts itself the worse counts.
         return min(said, key=lambda one: one.revocation is None, default=None)
-
-    @property
-    def next_update(self) -> datetime | None:
-        """When the first of what it says has an end."""
-        ends = [one.next_update_utc for one in self._singles if one.next_update_utc is not None]
-        return min(ends, default=None)
-
-    @property
-    def this_update(self) -> datetime:
-        return min(one.this_update_utc for one in self._singles)
 
 
 def request(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
@@ -112,7 +99,7 @@ def prove_response(
     _check_signature(response, signer)
     produced = response.produced_at_utc
     for instant in (produced, *(one.this_update_utc for one in singles)):
-        if instant > at + CLOCK_TOLERANCE:
+        if instant > at + UTC_NOW_TOLERANCE:
             raise _bad(f"the OCSP response is of {instant:%Y-%m-%dT%H:%M:%SZ}, in the future")
     return OcspResponse(digest_of(der), produced, issuer, singles)
 
