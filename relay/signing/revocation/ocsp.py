@@ -92,7 +92,9 @@ def prove_response(
     response, singles = _read(der)
     if response.signature_algorithm_oid not in CERTIFICATE_SIGNATURES:
         raise _bad("the OCSP response is signed with an algorithm that is not accepted")
-    _check_extensions(response)
+    _check_extensions(response.extensions)
+    if len(singles) == 1:  # of several the library shows none
+        _check_extensions(response.single_extensions)
     signer = _signer(response, issuer)
     if signer is not issuer:
         _check_delegate(signer, issuer, response.produced_at_utc, crl)
@@ -143,12 +145,14 @@ def _touch(response: ocsp.OCSPResponse, singles: tuple[ocsp.OCSPSingleResponse, 
         raise _bad(f"OCSP response with more than {CERTIFICATES_LIMIT} certificates")
     for one in singles:
         _ = one.this_update_utc, one.next_update_utc, one.certificate_status, one.serial_number
+        if len(singles) == 1:
+            _ = list(response.single_extensions)
         if one.certificate_status is _REVOKED:
             _ = one.revocation_time_utc, one.revocation_reason
 
 
-def _check_extensions(response: ocsp.OCSPResponse) -> None:
-    for extension in response.extensions:
+def _check_extensions(extensions: x509.Extensions) -> None:
+    for extension in extensions:
         if extension.critical and not isinstance(extension.value, x509.OCSPNonce):
             oid = extension.oid.dotted_string
             raise _bad(f"critical OCSP extension {oid} is not understood")
