@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: install demo test acceptance soak check bench lock format clean
+.PHONY: install demo test acceptance soak dss check bench lock format clean
 
 install: $(STAMP)
 
@@ -27,6 +27,10 @@ acceptance: install
 
 soak: install
 	@$(BIN)/python -m tests.acceptance.experiments --soak 10 $(ARGS)
+
+# EU DSS judges a few evidence files (needs Java 17 and Maven; fetches DSS once). ARGS may be files of yours.
+dss: install
+	@$(BIN)/python -m tests.evidence.dss $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .

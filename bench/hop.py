@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import observe
@@ -57,6 +57,8 @@ class Load:
     connections: int
     warm: float
     seconds: float
+    batches: bool = True
+    """False: each receipt is signed by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,15 @@ class Result:
     first_rss_mib: tuple[float, ...]
     """At the first, second and last third of the window, and the peak."""
     second_rss_mib: tuple[float, ...]
+    shared: tuple[float, float]
+    """Receipts for each signature that a node made for its receipts: the first node's, the second's."""
 
 
 async def run(folder: Path, load: Load, say: Callable[[str], None]) -> Result:
     """One run in a new folder below `folder`, which is removed afterwards."""
     say("certificates and nodes")
-    async with stage(folder, _PLANS, load.key) as network:
+    extra = "" if load.batches else '[keys]\nbatches = "never"\n'
+    async with stage(folder, _PLANS, load.key, extra) as network:
         first, second = network.nodes["province"], network.nodes["central"]
         await network.start()
         result = await _measure(network, first, second, load, say)
@@ -88,7 +93,8 @@ async def run(folder: Path, load: Load, say: Callable[[str], None]) -> Result:
         await down(first, second)
         if found := observe.faults(data(first), data(second), result.accepted):
             raise RuntimeError("; ".join(found))
-        return result
+        shared = observe.shared(data(first), "province"), observe.shared(data(second), "central")
+        return replace(result, shared=shared)
 
 
 async def _measure(
@@ -147,6 +153,7 @@ async def _measure(
         second_cpu_us=cpu[1],
         first_rss_mib=(*(m[0] for m in memory), after[0].rss_peak_mib),
         second_rss_mib=(*(m[1] for m in memory), after[1].rss_peak_mib),
+        shared=(0.0, 0.0),
     )
 
 

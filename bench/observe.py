@@ -44,6 +44,12 @@ def usage(pid: int) -> Usage:
     )
 
 
+def with_children(pid: int) -> float:
+    """Processor seconds of a process and of those that it started and saw end."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICK
+
+
 @dataclass(frozen=True, slots=True)
 class Turns:
     """Of the threads that live: processor seconds to the nanosecond, and how often one was given a
@@ -120,6 +126,18 @@ def faults(first: Path, second: Path, accepted: int) -> list[str]:
         if set(a.execute(held)) != set(b.execute(answers)):
             found.append("the first node's receipts are not those the second node gave")
     return found
+
+
+def shared(folder: Path, issuer: str) -> float:
+    """How many of a node's own receipts there are for each signature that it made for them."""
+    signatures = set()
+    count = 0
+    with journal(folder) as connection:
+        statement = "SELECT signature FROM receipts WHERE issuer = ?"
+        for (signature,) in connection.execute(statement, (issuer,)):
+            signatures.add(hash(signature[signature.find(b"<ds:Signature ") :]))
+            count += 1
+    return count / max(1, len(signatures))
 
 
 def quantile(ascending: Sequence[float], part: float) -> float:

@@ -17,9 +17,11 @@ from tempfile import TemporaryDirectory
 from bench import hop
 from bench.axis import Axis, axis
 from bench.backlog import Intake, Window, backlog
+from bench.directory import Listed, directory
 from bench.express import Express, express
 from bench.idle import Idle, idle
 from bench.line import Latency, latency, line
+from bench.pades import Pades, pades
 from bench.signing import Cost, signing
 from bench.start import Start, starts
 from bench.waiting import waiting
@@ -37,6 +39,8 @@ class Part(StrEnum):
     IDLE = "idle"
     AXIS = "axis"
     SIGNING = "signing"
+    DIRECTORY = "directory"
+    PADES = "pades"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,32 @@ class Effort:
     saturate: float
     latency: float
     idle: float
+    agencies: int
+    """In the directory that is imported."""
+    pades: float
+    """For each key and size."""
     signing: float = 2.0
     """For each kind of work."""
 
 
-QUICK = Effort(1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0, 0.2)
-FULL = Effort(3, Window(48, 3.0, 10.0), 1_000_000, 100_000, 20, 5, 1_000_000, 8.0, 30.0, 30.0, 2.0)
+QUICK = Effort(
+    1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0, 10_000, 1.0, 0.2
+)
+FULL = Effort(
+    3,
+    Window(48, 3.0, 10.0),
+    1_000_000,
+    100_000,
+    20,
+    5,
+    1_000_000,
+    8.0,
+    30.0,
+    30.0,
+    125_000,
+    10.0,
+    2.0,
+)
 
 
 @dataclass(slots=True)
@@ -85,6 +109,8 @@ class Results:
     axis: tuple[list[Axis], list[Axis]] | None = None
     """Alone, with many documents in the journal."""
     signing: list[Cost] = field(default_factory=list)
+    directory: Listed | None = None
+    pades: list[Pades] | None = None
 
 
 async def measure(
@@ -105,6 +131,10 @@ async def measure(
     await _queues(results, parts, effort, folder, say)
     if Part.AXIS in parts:
         results.axis = await axis(folder, effort.handed_over, effort.repeat, effort.window, say)
+    if Part.DIRECTORY in parts:
+        results.directory = await directory(folder, effort.agencies, say)
+    if Part.PADES in parts:
+        results.pades = await pades(folder, effort.pades, say)
     if not {Part.LATENCY, Part.IDLE}.isdisjoint(parts):
         async with line(folder) as four:
             if Part.LATENCY in parts:
@@ -123,7 +153,7 @@ async def _hops(
     results: list[list[hop.Result]] = [[] for _ in loads]
     for turn in range(repeat):
         for load, found in zip(loads, results, strict=True):
-            name = f"{load.size_bytes / 1000:g} KB {load.key.value}, {turn + 1} of {repeat}"
+            name = f"{load.size_bytes / 1000:g} KB {load.key.value}{'' if load.batches else ' single'}, {turn + 1} of {repeat}"
             found.append(await hop.run(folder, load, partial(_named, say, name)))
             say(f"{name}: {found[-1].settled_per_second:.0f} envelopes a second")
     return list(zip(loads, results, strict=True))

@@ -12,7 +12,15 @@ from typing import Any
 
 from rich.table import Table
 
-from bench import report_axis, report_hop, report_line, report_queue, report_signing
+from bench import (
+    report_axis,
+    report_directory,
+    report_hop,
+    report_line,
+    report_pades,
+    report_queue,
+    report_signing,
+)
 from bench.programme import Results
 
 
@@ -24,8 +32,10 @@ def shown(results: Results) -> Iterator[str | Table]:
         yield report_hop.table(results.runs)
     yield from report_queue.shown(results)
     yield from report_axis.shown(results)
+    yield from report_directory.shown(results)
     yield from report_line.shown(results)
     yield from report_signing.shown(results)
+    yield from report_pades.shown(results)
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -36,8 +46,10 @@ def as_json(results: Results) -> dict[str, Any]:
         "runs": report_hop.as_json(results.runs),
         **report_queue.as_json(results),
         **report_axis.as_json(results),
+        **report_directory.as_json(results),
         **report_line.as_json(results),
         **report_signing.as_json(results),
+        **report_pades.as_json(results),
     }
 
 

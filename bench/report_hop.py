@@ -15,9 +15,9 @@ from bench.hop import Load, Result
 
 EXPLAINED = """\
 One hop, every document another one, each signed and verified in full:
-  first node   signs   the acceptance receipt, the seal with the agency's key, the transfer header
+  first node   signs   the acceptance receipt (likewise), the seal with the agency's key, the transfer header
   second node  proves  the transfer header and the seal (certificates, path, digest of the bytes)
-               signs   one receipt for acceptance and consignment
+               signs   one receipt for acceptance and consignment; those that wait together in a batch
   first node   proves  that receipt, then settles
   both nodes   sign    the head of their audit log with Ed25519, once for each group commit
 Every answer waits for its commit with synchronous=FULL. TLS 1.2 or newer for the sender, mutual
@@ -25,13 +25,15 @@ TLS 1.3 between the nodes. Each run is checked: accepted = settled = available a
 the same receipts on both sides, both audit logs recomputed against their signed heads.
 "settled" counts answers verified and durable at the first node; "sent to settled" is from the
 acceptance to the proven answer. CPU is of the whole process, load generator not included; RSS at a
-third, two thirds and the end of the window, and the peak of the process."""
+third, two thirds and the end of the window, and the peak of the process. "receipts": how many of a
+node's receipts share one signature, first node, second node (W13); "single": batches switched off."""
 
 
 def table(runs: Sequence[tuple[Load, Sequence[Result]]]) -> Table:
     shown = Table(title="one hop")
     shown.add_column("envelope", justify="right")
     shown.add_column("key")
+    shown.add_column("receipts", justify="right")
     for name in (
         "settled/s",
         "accepted/s",
@@ -46,6 +48,7 @@ def table(runs: Sequence[tuple[Load, Sequence[Result]]]) -> Table:
         shown.add_row(
             _size(load.size_bytes),
             load.key.value,
+            _receipts(load, results),
             _spread([r.settled_per_second for r in results]),
             f"{_middle(results, lambda r: r.accepted_per_second):.0f}",
             _pair(results, lambda r: r.p50_ms, lambda r: r.p99_ms, 1),
@@ -63,6 +66,11 @@ def as_json(runs: Sequence[tuple[Load, Sequence[Result]]]) -> list[dict[str, Any
         {
             "size_bytes": load.size_bytes,
             "key": load.key.value,
+            "batches": load.batches,
+            "receipts_a_signature": [
+                round(_middle(r, lambda x: x.shared[0]), 1),
+                round(_middle(r, lambda x: x.shared[1]), 1),
+            ],
             "envelopes_per_second": round(_middle(r, lambda x: x.settled_per_second), 1),
             "cpu_us_per_envelope": round(_middle(r, lambda x: x.first_cpu_us)),
             "p50_ms": round(_middle(r, lambda x: x.p50_ms), 2),
@@ -78,6 +86,13 @@ def as_json(runs: Sequence[tuple[Load, Sequence[Result]]]) -> list[dict[str, Any
         }
         for load, r in runs
     ]
+
+
+def _receipts(load: Load, results: Sequence[Result]) -> str:
+    """How many share a signature."""
+    if not load.batches:
+        return "single"
+    return _pair(results, lambda r: r.shared[0], lambda r: r.shared[1], 1)
 
 
 def _size(size_bytes: int) -> str:

@@ -26,6 +26,7 @@ of these and stays an ordinary exception, loud.
     │   └── UnansweredError  sent, but no answer came: in doubt
     ├── JournalError       our own disk is in the way       stop accepting
     │   ├── OverloadError    more than the configured bound refuse for now
+    │   │   ├── KeyUnavailableError  a token is out or its module fails  sealing waits
     │   │   ├── ReserveError   the disk is nearly full        the rest is for what is queued
     │   │   └── QuotaError     the caller has too much waiting here
     │   └── InUseError       another process has the folder  come again when it has ended
@@ -209,6 +210,10 @@ class OverloadError(JournalError):
     def __init__(self, message: str, retry_after_seconds: int = 5) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)
+
+
+class KeyUnavailableError(OverloadError):
+    """The key that must sign cannot now: its token is out, locked, or its module fails."""
 
 
 class ReserveError(OverloadError):

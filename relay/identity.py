@@ -7,26 +7,30 @@ Raises:  SettingsError with every problem at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from relay.errors import SettingsError, SignatureError
-from relay.model import AgencyCode, NodeId
+from relay.errors import KeyUnavailableError, SettingsError, SignatureError
+from relay.model import AgencyCode, NodeId, digest_of
 from relay.routing.directory import Directory
-from relay.settings.sections import KeyPair, TrustSection
+from relay.settings.sections import KeyPair, SigningKey, TokenSection, TrustSection
 from relay.settings.settings import Settings
 from relay.settings.sound import Sound
 from relay.signing.binding import Binding
-from relay.signing.certificates import Purpose
+from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, Signer
+from relay.signing.pin import PinPlace
 from relay.signing.secrets import SecretBox
 from relay.signing.tls import client_certificate, face_context, tls_identity
-from relay.signing.trust import Anchors, TrustStore, read_anchors
+from relay.signing.token import TokenKey, TokenModule
+from relay.signing.trust import Anchors, TrustStore, certificates_of, read_anchors
 from relay.signing.trust import Role as TrustRole
 
 TRUST_FILE_LIMIT_BYTES = 4 << 20
 _Key = TypeVar("_Key")
+Tokens = tuple[TokenModule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,33 @@ class NodeKeys:
     trust: TrustStore
     box: SecretBox
     gateway: Signer | None = None
+    tokens: tuple[TokenModule, ...] = ()
+
+    def close(self) -> None:
+        """Let go of the tokens."""
+        for module in self.tokens:
+            module.close()
+
+
+@dataclass(slots=True)
+class _Tokens:
+    """One module is loaded once, whoever names it: only one hand may use it."""
+
+    modules: dict[Path, TokenModule] = field(default_factory=dict)
+
+    def signer(self, certificate: Path, section: TokenSection) -> Signer:
+        path = section.module.resolve()
+        module = self.modules.setdefault(path, TokenModule(path))
+        pin = PinPlace(section.pin_file, section.pin_env)
+        pin.read()  # a mistake in its place is told as one, before any token is asked
+        return Signer.on_token(
+            certificate, module, TokenKey(section.key, section.label, section.serial, pin)
+        )
+
+    def close(self, besides: Tokens = ()) -> None:
+        for module in self.modules.values():
+            if module not in besides:
+                module.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +79,46 @@ class _Found:
     trust: TrustStore | None
 
 
-def load_keys(settings: Settings, directory: Directory) -> NodeKeys:
-    """Load keys and roots; every key must belong to this node, or to an agency it serves."""
+def load_keys(settings: Settings, directory: Directory, held: Tokens = ()) -> NodeKeys:
+    """Load keys and roots; every key must belong to this node, or to an agency it serves. Tokens that
+    are `held` already are used as they are, and stay open whatever comes of it."""
     keys = settings.keys
     problems: list[str] = []
+    tokens = _Tokens({module.path: module for module in held})
     found = _look(
         NodeId(settings.node.id),
-        {"tls": keys.tls, "sign": keys.sign, "log": keys.log, "gateway": keys.gateway},
+        {"tls": keys.tls, "log": keys.log},
+        {"sign": keys.sign, "gateway": keys.gateway},
         tuple(enumerate(keys.agencies)),
         settings.trust,
         directory,
         problems,
+        tokens,
     )
     if problems or found.sign is None or found.log is None or found.trust is None:
+        tokens.close(besides=held)
         raise SettingsError(problems)
     box = SecretBox.load(NodeId(settings.node.id), keys.log.key, keys.log_before)
-    return NodeKeys(found.sign, found.log, found.agencies, found.trust, box, found.gateway)
+    modules = tuple(tokens.modules.values())
+    return NodeKeys(found.sign, found.log, found.agencies, found.trust, box, found.gateway, modules)
 
 
 def key_problems(sound: Sound) -> list[str]:
     """What load_keys would complain of, as far as the configuration can be read."""
     problems: list[str] = []
     directory = sound.make_directory()
-    _look(sound.node, sound.keys, sound.agencies, sound.trust, directory, problems)
+    tokens = _Tokens()
+    _look(
+        sound.node,
+        sound.keys,
+        sound.signing,
+        sound.agencies,
+        sound.trust,
+        directory,
+        problems,
+        tokens,
+    )
+    tokens.close()
     return [*problems, *_unfit_certificates(sound)]
 
 
@@ -86,10 +134,12 @@ def _unfit_certificates(sound: Sound) -> Iterator[str]:
 def _look(
     node: NodeId | None,
     pairs: Mapping[str, KeyPair | None],
-    agency_pairs: tuple[tuple[int, KeyPair], ...],
+    signing: Mapping[str, SigningKey | None],
+    agency_keys: tuple[tuple[int, SigningKey], ...],
     trust: TrustSection | None,
     directory: Directory | None,
     problems: list[str],
+    tokens: _Tokens,
 ) -> _Found:
     """All that can be loaded; what is wrong goes into `problems`. Without node or directory nothing is
     said of whose a key is."""
@@ -101,20 +151,34 @@ def _look(
             problems.append(f"{name}: {error}")
             return None
 
-    sign = load("keys.sign", Signer.load, pairs.get("sign"))
+    def load_signer(name: str, key: SigningKey | None) -> Signer | None:
+        try:
+            return None if key is None else _signer(key, tokens)
+        except (SettingsError, SignatureError, KeyUnavailableError) as error:
+            problems.append(f"{name}: {error}")
+            return None
+
+    sign = load_signer("keys.sign", signing.get("sign"))
     log = load("keys.log", LogSigner.load, pairs.get("log"))
     tls = load("keys.tls", _tls_node, pairs.get("tls"))
-    gateway = load("keys.gateway", Signer.load, pairs.get("gateway"))
+    gateway = load_signer("keys.gateway", signing.get("gateway"))
     if node is not None:
         problems += _not_its_own(node, sign, log, tls)
         problems += _no_gateway(node, gateway)
     agencies: dict[AgencyCode, Signer] = {}
-    for number, pair in agency_pairs:
+    for number, key in agency_keys:
         name = f"keys.agencies.{number}"
-        signer = load(name, Signer.load, pair)
+        signer = load_signer(name, key)
         if signer is not None and node is not None and directory is not None:
             problems += _add_agency(agencies, directory, node, name, signer)
     return _Found(sign, log, gateway, agencies, None if trust is None else _trust(trust, problems))
+
+
+def _signer(key: SigningKey, tokens: _Tokens) -> Signer:
+    if key.token is not None:
+        return tokens.signer(key.certificate, key.token)
+    assert key.key is not None  # noqa: S101  the section has one of the two
+    return Signer.load(key.certificate, key.key)
 
 
 def _not_its_own(
@@ -146,8 +210,12 @@ def _add_agency(
     name: str,
     signer: Signer,
 ) -> list[str]:
-    served = directory.served_by(node)
+    served, print_ = directory.served_by(node), digest_of(signer.chain[0])
     codes = {directory.resolve(code) for code in signer.identity.agencies} & served
+    for code in served:
+        agency = directory.find(code)
+        if agency is not None and print_ in agency.certificates:
+            codes.add(code)
     if not codes:
         return [f"{name}: the certificate names no agency served by {node}"]
     if again := sorted(codes & agencies.keys()):
@@ -176,6 +244,15 @@ def read_trust(trust: TrustSection) -> Anchors:
         )
     except OSError as error:
         raise SettingsError([f"{error.filename}: {error.strerror}"]) from None
+
+
+def require_trusted(trust: TrustSection, chain: bytes, at: datetime) -> None:
+    """Raise SettingsError unless neighbours with these anchors would take this certificate (PEM)."""
+    try:
+        found = read_chain(certificates_of(chain))
+        TrustStore(read_trust(trust)).judge(found, at, found.leaf.identity.purpose)
+    except SignatureError as error:
+        raise SettingsError([f"the new certificate would be refused: {error}"]) from None
 
 
 def _content(path: Path) -> bytes:

@@ -119,6 +119,12 @@ _GIVEN_UP: dict[Reason | None, DeliveryState] = {
 NEGATIVE = frozenset({S.REFUSED, S.EXPIRED, S.CANCELLED})
 """Ended without the recipient: a repeated submission starts anew for these recipients."""
 
+
+def never_arrived(state: DeliveryState, reason: Reason | None) -> bool:
+    """Certain that the recipient did not get it."""
+    return state in NEGATIVE and reason is not Reason.OUTCOME_UNKNOWN
+
+
 FINAL = frozenset({S.HANDED_OVER, S.REFUSED, S.EXPIRED, S.CANCELLED, S.TAKEN_BACK})
 
 
@@ -180,8 +186,12 @@ def verdict(state: ObligationState, proven: ObligationState) -> ObligationState:
     return max(state, proven, key=_PROVEN.__getitem__)
 
 
-def obliged(proven: ObligationState, answer: ObligationState | None) -> ObligationState:
+def obliged(
+    proven: ObligationState, answer: ObligationState | None, *, never_arrived: bool = False
+) -> ObligationState:
     """Where an obligation stands. A proof that the recipient never had it beats any answer."""
+    if never_arrived:
+        return ObligationState.NOT_DELIVERED
     if answer is None or proven is ObligationState.TAKEN_BACK:
         return proven
     return answer

@@ -241,6 +241,8 @@ class ObligationState(StrEnum):
     DECLINED = "declined"
     AGREED = "agreed"
     TAKEN_BACK = "taken-back"
+    NOT_DELIVERED = "not-delivered"
+    """There is nothing to do: the document ended before it reached the recipient."""
 
 
 # ---------------------------------------------------------------- what an envelope says

@@ -6,14 +6,16 @@ Raises:  SettingsError with every problem at once, AuditError, JournalError, InU
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from relay.audit.checkpoint import origin_of
 from relay.audit.epochs import verify_epochs
 from relay.audit.verify import LogKey, LogVerdict, Progress
 from relay.delivery.clock import Clock
-from relay.errors import AuditError, SettingsError
-from relay.identity import key_problems
+from relay.errors import AuditError, SettingsError, SignatureError
+from relay.identity import NodeKeys, binding_of, key_problems, load_keys
 from relay.journal import backup
 from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
@@ -22,7 +24,9 @@ from relay.routing.directory import Directory
 from relay.settings.reading import SAMPLES, load, read, unfit_data_dir
 from relay.settings.settings import Settings
 from relay.settings.sound import Sound
+from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, verify_log_signature
+from relay.signing.trust import certificates_of
 
 CONTROL_SOCKET = "control.sock"
 """In the data folder, while the node runs."""
@@ -47,7 +51,48 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
         problems += _unfit_speakers(reading.settings, reading.sound)
     if problems or reading.settings is None:
         raise SettingsError(problems, SAMPLES if reading.problems else "")
-    return reading.settings, reading.remarks
+    return reading.settings, (
+        *reading.remarks,
+        *_judging_remarks(reading.settings),
+        *_doubtful_certificates(reading.settings),
+    )
+
+
+def _doubtful_certificates(settings: Settings) -> Iterator[str]:
+    """Certificates of this node's own that neighbours with the same trust and directory would refuse; and,
+    said once, that an issuer may certify anyone. A node that is to finish what it has may start with both."""
+    directory = settings.make_directory()
+    keys, binding = load_keys(settings, directory), binding_of(settings, directory)
+    now, anyone = Clock().now(), []
+    for name, chain, purpose, code in _own_chains(settings, keys):
+        try:
+            path = keys.trust.path(read_chain(chain), now, purpose)
+            if code is None:
+                binding.require_node(path)
+            else:
+                binding.require_agency(path, code)
+        except SignatureError as error:
+            yield f"{name}: neighbours would refuse this certificate: {error.reason}: {error}"
+        else:
+            anyone += [] if path.branches else [name]
+    if anyone:
+        yield (
+            f"trust: the issuer of {anyone[0]} names no branch: it may certify any node and agency"
+            " (trust.issuers_without_branch)"
+        )
+
+
+def _own_chains(
+    settings: Settings, keys: NodeKeys
+) -> Iterator[tuple[str, Sequence[bytes], Purpose, AgencyCode | None]]:
+    tls = settings.keys.tls.certificate
+    yield "keys.tls", certificates_of(tls.read_bytes()), Purpose.TLS, None
+    yield "keys.sign", keys.sign.chain, Purpose.SIGN, None
+    yield "keys.log", keys.log.chain, Purpose.LOG, None
+    if keys.gateway is not None:
+        yield "keys.gateway", keys.gateway.chain, Purpose.GATEWAY, None
+    for code, signer in keys.agencies.items():
+        yield f"keys.agencies ({code})", signer.chain, Purpose.AGENCY, code
 
 
 def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
@@ -99,6 +144,23 @@ def spoken_for(settings: Settings, directory: Directory) -> frozenset[AgencyCode
             [f"business.arrived_status_for: {code} is not served by this node" for code in strange]
         )
     return frozenset(codes)
+
+
+def _judging_remarks(settings: Settings) -> Iterator[str]:
+    """No mistake: such a node works, and says of every signature that it cannot tell."""
+    section = settings.signatures
+    policies = {section.policy, *(rule.policy for rule in section.rules)}
+    if policies == {"off"}:
+        return
+    if any(find_spec(name) is None for name in ("pyhanko", "signxml")):
+        yield (
+            "signatures: the extra `pades` is not installed, so every signature made by others is"
+            " UNKNOWN (not-installed): pip install 'truc-relay[pades]'"
+        )
+    if "refuse" in policies and not section.crls:
+        yield (
+            "signatures: policy refuse without crls: what carries no revocation data of its own is UNKNOWN"
+        )
 
 
 def _unfit_speakers(settings: Settings, sound: Sound) -> list[str]:

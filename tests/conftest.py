@@ -28,6 +28,12 @@ def xmlsec1() -> str:
 
 
 @pytest.fixture(scope="session")
+def softhsm() -> str:
+    """The program that sets up SoftHSM's tokens."""
+    return needs("softhsm2-util")
+
+
+@pytest.fixture(scope="session")
 def openssl() -> str:
     return needs("openssl")
 

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from relay.errors import SettingsError
 from relay.identity import load_keys
-from relay.model import NodeId
+from relay.model import NodeId, digest_of
 from relay.offline import check, examine
 from relay.settings.contradictions import contradictions
 from relay.settings.reading import load
 from relay.settings.settings import Settings
 from relay.settings.sound import sound_sections
 from relay.signing import pki
+from relay.signing.trust import Role, certificates_of
 
 SECRET = "s3cret-of-the-dms"
 DIRECTORY = """
@@ -97,7 +98,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authority") / "pki"
     now, key = datetime.now(UTC), pki.KeyType.P256
     pki.init(folder, name="Mẫu", key=key, now=now, days=2)
-    pki.issue_branch(folder, "tinh", key=key, now=now, days=2)
+    pki.issue_branch(folder, "tinh", key=key, now=now, days=2, nodes=["tinh"])
     for node in ("xa", "tinh"):
         pki.issue_node(folder, NodeId(node), "tinh", key=key, now=now, days=2)
     pki.issue_agency(folder, ["H01.02", "000.00.02.H01"], "tinh", key=key, now=now, days=2)
@@ -533,6 +534,26 @@ def test_keys_of_another_are_refused_all_at_once(write: Write, home: Path) -> No
     assert starts == ["keys.log", "keys.sign", "keys.tls", "keys.agencies.0", "trust"]
 
 
+def test_a_key_may_be_of_a_certificate_that_the_directory_binds(write: Write, home: Path) -> None:
+    """One that names nobody seals for the agency whose record holds its digest, and for no other."""
+    now = datetime.now(UTC)
+    cert = pki.issue_official(home / "pki", "xa", "tinh", key=pki.KeyType.P256, now=now, days=2)
+    text = GOOD.replace("agencies/H01.02", "officials/xa")
+    with pytest.raises(SettingsError, match="names no agency served by xa"):
+        check(write(text))
+
+    print_ = digest_of(certificates_of(cert.read_bytes())[0])
+    bound = DIRECTORY.replace('node = "xa"', f'node = "xa"\ncertificates = ["{print_}"]', 1)
+    (home / "directory.toml").write_text(bound, encoding="utf-8")
+    settings = load(write(text))
+
+    assert set(load_keys(settings, settings.make_directory()).agencies) == {"H01.02"}
+    wrong = bound.replace(print_, print_.upper())
+    (home / "directory.toml").write_text(wrong, encoding="utf-8")
+    with pytest.raises(SettingsError, match="64 lower-case hex digits"):
+        check(write(text))
+
+
 def test_two_keys_for_one_agency_are_refused(write: Write) -> None:
     """Which of them would sign would depend on the order of the file."""
     row = GOOD[GOOD.index("[[keys.agencies]]") : GOOD.index("[trust]")]
@@ -731,3 +752,43 @@ def test_who_may_be_called_is_a_host(write: Write, host: str) -> None:
     """With a port where it has one, and nothing else."""
     text = f"{GOOD}\n[revocation]\nhosts = [{host!r}]\n"
     assert any("revocation.hosts" in one for one in problems_of(write(text)))
+
+
+def test_certificates_that_neighbours_would_refuse_are_remarked_on(
+    write: Write, home: Path, tmp_path: Path
+) -> None:
+    """By an issuer of another branch, and, said once, by one that names none; the node may start."""
+    now, key = datetime.now(UTC), pki.KeyType.P256
+    pki.issue_branch(home / "pki", "any", key=key, now=now, days=2)
+    pki.issue_branch(home / "pki", "of-xa", key=key, now=now, days=2, nodes=["khac"])
+    for kind, branch in (("sign", "of-xa"), ("tls", "any")):
+        shutil.rmtree(home / "pki" / "nodes" / "xa", ignore_errors=True)
+        pki.issue_node(home / "pki", NodeId("xa"), branch, key=key, now=now, days=2)
+        for end in (".pem", ".key.pem"):
+            made = home / "pki" / "nodes" / "xa" / f"{kind}{end}"
+            (tmp_path / made.name).write_bytes(made.read_bytes())
+    for file in ("sign.pem", "sign.key.pem"):
+        (home / "pki" / "nodes" / "xa" / file).write_bytes((tmp_path / file).read_bytes())
+    path = write(GOOD)
+    path.chmod(0o600)
+
+    refused, anyone = (one for one in examine(path)[1] if "revocation: off" not in one)
+
+    assert refused.startswith("keys.sign: neighbours would refuse this certificate: wrong-branch")
+    assert anyone.startswith("trust: the issuer of keys.tls names no branch")
+
+
+def test_anchors_may_be_pinned_for_a_role(write: Write, tmp_path: Path) -> None:
+    """In a list of its own; a file that holds no CA is a problem that names the list."""
+    other = pki.init(
+        tmp_path / "other", name="Khác", key=pki.KeyType.P256, now=datetime.now(UTC), days=2
+    )
+    roots = 'roots = ["pki/root/root.pem"]'
+    settings = load(write(changed(roots, f'{roots}\nagency = ["{other}"]')))
+
+    anchors = load_keys(settings, settings.make_directory()).trust.anchors
+
+    assert [name for name, _ in anchors.listed()] == ["roots", "agency"]
+    assert anchors.of(Role.AGENCY) != anchors.of(Role.NODE) == anchors.roots
+    with pytest.raises(SettingsError, match=r"trusted certificate \(node\)"):
+        check(write(changed(roots, f'{roots}\nnode = ["pki/nodes/xa/tls.pem"]')))

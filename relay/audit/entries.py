@@ -16,11 +16,12 @@ entries are equal bytes, so a leaf can be read, written again and compared. Ever
 and the fields of its event. The words for those are: message, delivery, transfer, entry (a
 message's own log entry), origin, peer, sender, recipient, recipients, digest (of the envelope),
 size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
-count, documents, transfers, receipts, missing and skipped (counts), face (of the node: axis, native,
+count, days, documents, transfers, receipts, missing and skipped (counts), face (of the node: axis, native,
 nodes), refusals, expires, deliveries (ids), by (token or
 local user), why (an operator's own words), holder, token, scopes, system (its systemid),
 certificate (digest), added and removed (digests by list), config (digest), release, issuer, version, agencies and successors (codes),
-nodes (ids), request (number). Never a subject, a name, an address or a secret.
+nodes (ids), request (number), verdict and flaws (words of relay/judgement.py), signatures (count), files
+(digests). Never a subject, a name, an address or a secret.
 """
 
 from __future__ import annotations
@@ -127,6 +128,10 @@ class AuditEvent(StrEnum):
     RECOVERY_FINISHED = "recovery-finished"
     """All neighbours have answered (but those `skipped`): `documents` of ours came back, `transfers` to
     us and `receipts` were sent again, so many are `missing`."""
+    CERTIFICATE_ENDS = "certificate-ends"
+    """One of the node's own (`type`: tls, sign, log, gateway, a code) ends in so many `days`."""
+    CERTIFICATE_RENEWED = "certificate-renewed"
+    """An operator (`by`) put another `certificate` in the `previous` one's place; used from now on."""
     CLOCK_JUMPED = "clock-jumped"
     """The system's clock went its own way by so many `seconds` (0: it is back); not followed."""
     CLOCK_DOUBTED = "clock-doubted"
@@ -162,6 +167,8 @@ class AuditEvent(StrEnum):
     """It was here already: nothing was delivered again."""
     BRIDGE_TURNED_AWAY = "bridge-turned-away"
     """It was refused, for `reason`."""
+    BRIDGE_REPEATED = "bridge-repeated"
+    """A package was sent that the remote may have already, for `reason`: not-listed, not-asked or restored."""
     BRIDGE_TOLD = "bridge-told"
     """The remote was told what became of it: `state` processing, done or fail."""
     DIRECTORY_CHANGED = "directory-changed"
@@ -178,6 +185,9 @@ class AuditEvent(StrEnum):
     """It was approved or rejected (`state`): `by`, `why`."""
     RECIPIENT_SUCCEEDED = "recipient-succeeded"
     """Deliveries for `recipients` that are closed go to these `successors`, in the same order."""
+    EVIDENCE_EXPORTED = "evidence-exported"
+    """An evidence file about a `message` was written: `digest` of its exporter's signature, `count` of
+    files, `size`, `by`, `why`. It holds the document."""
     OBLIGATION_ASKED = "obligation-asked"
     """A `message` asks `recipient` to do something (`type`) with an earlier `document`."""
     OBLIGATION_CHANGED = "obligation-changed"
@@ -190,6 +200,8 @@ class AuditEvent(StrEnum):
     """An authority says so of a `certificate` met here (`type`, `agencies` or `nodes`), for `reason`."""
     CERTIFICATE_RESTORED = "certificate-restored"
     """The same authority took a hold of it back."""
+    SIGNATURES_JUDGED = "signatures-judged"
+    """What was found about the `signatures` others made in a `message` and its `files`: `verdict`, `flaws`."""
     TRUST_CHANGED = "trust-changed"
     """Certificates were `added` to whom the node trusts or `removed`: digests, by the list they stand in;
     `by`, `why`. In force from the commit of this entry on."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import USAGE, CommandError, remark
-from relay.cli.show import printable, progress, show_json
+from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
+from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
 
 if TYPE_CHECKING:
     import aiohttp
@@ -44,6 +45,60 @@ def tail(
 ) -> None:
     """Print entries of the log, one a line."""
     asyncio.run(_tail(node, after, lines, follow, as_json))
+
+
+@app.command("timestamps")
+@reaching
+def timestamps(
+    node: Connection,
+    save: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep each head and its timestamp there.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="So many, the newest first.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Heads of the log with a timestamp: what is in it was there by then."""
+    found = asyncio.run(_timestamps(node, limit))
+    if save is not None:
+        for one in found["heads"]:
+            _save(save, one)
+        suggest(
+            f"to judge one: openssl ts -verify -data {save}/SIZE.note -in {save}/SIZE.tst"
+            " -token_in -CAfile ROOT.pem"
+        )
+    if as_json:
+        show_json(found)
+        return
+    show_table(
+        (f"AT ({ZONE})", "ENTRIES", "AUTHORITY", "LOG"),
+        [
+            (local(one["at"]), _lines(one)[1], one["authority"], _lines(one)[0])
+            for one in found["heads"]
+        ],
+    )
+
+
+async def _timestamps(node: Connection, limit: int) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        return await client.get("/v1/audit/timestamps", limit=limit)
+
+
+def _lines(one: dict[str, Any]) -> tuple[str, str]:
+    """The log's name and its size, as the note says."""
+    name, size, *_ = [*str(one["note"]).split("\n"), "", ""]
+    return name, size
+
+
+def _save(folder: Path, one: dict[str, Any]) -> None:
+    from relay.cli.send import write_new  # noqa: PLC0415
+
+    size = _lines(one)[1]
+    if not (size.isascii() and size.isdecimal()):
+        raise CommandError("the answer holds no head of a log", DATA)
+    write_new(folder / f"{size}.note", str(one["note"]).encode())
+    write_new(folder / f"{size}.tst", b64decode(one["token"]))
 
 
 @app.command("verify")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from relay.cli.outcome import (
     remark,
     suggest,
 )
+from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
 from relay.cli.show import Advance, printable, progress, show_json
 
@@ -151,7 +151,7 @@ async def _export(
         reach(node) as client,
         client.exchange(f"/v1/carry/{quote(neighbour, safe='')}", None, {}, **query) as response,
     ):
-        await _write(response, file)
+        await write_whole(response, file)
         return _told(response)
 
 
@@ -166,40 +166,13 @@ async def _take(
         client.exchange("/v1/carry", body, headers, why=why) as response,
     ):
         if written := response.status == 200:
-            await _write(response, target)
+            await write_whole(response, target)
         return _told(response), written
 
 
 def _told(response: aiohttp.ClientResponse) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(response.headers["Relay-Carry"])
     return told
-
-
-async def _write(response: aiohttp.ClientResponse, target: Path) -> None:
-    """Whole and on the disk before it has its name: a stick may be drawn at any moment."""
-    part = target.with_name(target.name + ".part")
-    total, done = response.content_length or 0, 0
-    try:
-        with progress(f"writing {target.name}") as advance, part.open("wb") as file:
-            async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-                file.write(chunk)
-                done += len(chunk)
-                advance(done, total)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    part.rename(target)
-    _fsync_folder(target.parent)
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 async def _read(source: BinaryIO, total: int, advance: Advance) -> AsyncIterator[bytes]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
+import io
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -24,7 +26,7 @@ from relay.cli.show import ZONE, local, moment, printable, progress, show_json, 
 app = typer.Typer(help="Agencies: their codes, who serves them, changes.", no_args_is_help=True)
 COLUMNS = (
     "code", "old_code", "name", "tier", "node", "parent", "mail", "centre",
-    "valid_from", "valid_to", "successors", "deleted",
+    "valid_from", "valid_to", "successors", "deleted", "certificates",
 )  # fmt: skip
 _PAGE = 500
 _TYPES = {".csv": "text/csv", ".json": "application/json"}
@@ -70,6 +72,50 @@ def export(
 ) -> None:
     """Write every agency to stdout, as `import` takes it."""
     asyncio.run(_export(node, as_json=as_json, living=living))
+
+
+@app.command("bind")
+@reaching
+def bind(
+    node: Connection,
+    code: Code,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Certificates (PEM); the first of each.")
+    ],
+    why: Reason,
+    remove: Annotated[bool, typer.Option("--remove", help="They may not any more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say in the directory that these certificates may seal for an agency that they do not name."""
+    prints = [_print_of(path) for path in files]
+    done = asyncio.run(_bind(node, code, prints, why, remove=remove))
+    if as_json:
+        show_json(done)
+        return
+    remark(f"{code} is {'no longer ' if remove else ''}bound to {' '.join(prints)}")
+
+
+def _print_of(path: Path) -> str:
+    from relay.signing.tls import client_certificate  # noqa: PLC0415
+
+    return hashlib.sha256(client_certificate(path)).hexdigest()
+
+
+async def _bind(
+    node: Connection, code: str, prints: list[str], why: str, *, remove: bool
+) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        found = await client.get(f"/v1/directory/{quote(code, safe='')}")
+        kept = [one for one in found["certificates"] if one not in prints]
+        row = {name: found[name] for name in COLUMNS}
+        row["certificates"] = kept if remove else [*kept, *prints]
+        content = io.BytesIO(json.dumps({"agencies": [row]}).encode())
+        headers = {"Content-Type": "application/json"}
+        async with client.exchange("/v1/directory/import", content, headers, why=why) as response:
+            done: dict[str, Any] = await response.json()
+            return done
 
 
 @app.command("show")

@@ -18,7 +18,9 @@ from relay.cli.show import moment
 from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import PeerError, SignatureError
-from relay.model import AgencyCode, Digest, Receipt, Signed
+from relay.model import AgencyCode, Digest, SealKind, Signed
+from relay.signing.batches import verify_batch
+from relay.signing.bundle_words import sentences
 from relay.signing.evidence import verify_receipt
 from relay.signing.revocation.asof import judge_signature
 from relay.signing.revocation.verdicts import RevocationState
@@ -28,6 +30,7 @@ from relay.wire.container import read_receipts
 
 _EVIDENCE_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 18
+_AGENCYS = (SealKind.AGENCY, SealKind.AGENCY_SUPPLIED)
 
 
 class Verdict(StrEnum):
@@ -100,7 +103,25 @@ def _judge_pair(
     if signature.role is Role.SEAL:
         return _judge_seal(names, signature.path, document, trust)
     signed = Signed(_evidence(document.path), _evidence(signature.path))
+    if signature.role is Role.BATCH_SIGNATURE:
+        return _judge_batch(names, signed, trust)
     return _judge_receipt(names, signed, trust, given)
+
+
+def _judge_batch(names: tuple[str, ...], signed: Signed, trust: TrustStore) -> Judgement:
+    """What the proofs of its receipts lead to; which those are, each proof says."""
+    try:
+        batch = verify_batch(signed, trust, None)
+    except PeerError as error:
+        return _refused("batch", names, error)
+    at = batch.at.isoformat()
+    return Judgement(
+        "batch",
+        names,
+        verdict=Verdict.VALID,
+        said=f"{batch.count} receipts by {batch.issuer} under one signature, {moment(at)}",
+        facts=(("by", batch.issuer), ("at", at), ("count", str(batch.count)), ("root", batch.root)),
+    )
 
 
 def _judge_seal(
@@ -131,6 +152,9 @@ def _judge_seal(
 
 def _sender_notes(proven: ProvenSeal, path: Path) -> Iterator[str]:
     """Whether the document says it is from whom the seal speaks for; codes may be old or new."""
+    if not proven.agencies and proven.kind in _AGENCYS:
+        yield "the certificate names no agency: only a signed directory says whose it is"
+        return
     if not proven.agencies:
         yield "the node vouches for who handed it in; no agency's key is involved"
         return
@@ -186,7 +210,7 @@ def _judge_receipt(
         receipt = verify_receipt(signed, trust, None)
     except PeerError as error:
         return _refused("receipt", names, error)
-    events = "; ".join(_sentences(receipt))
+    events = "; ".join(sentences(receipt))
     at = receipt.at.isoformat()
     said = f"{events}, by {receipt.issuer}, {moment(at)}, message {receipt.message_id}"
     strange = bool(given) and receipt.digest not in given
@@ -206,14 +230,6 @@ def _judge_receipt(
             ("receipt", signed.digest),
         ),
     )
-
-
-def _sentences(receipt: Receipt) -> Iterator[str]:
-    for one in receipt.evidence:
-        why = f" ({one.reason.value}: {one.detail})" if one.reason else ""
-        if not why and one.detail:
-            why = f" (the word of a remote that gives no evidence: {one.detail})"
-        yield f"{one.event.value} for {one.recipient}{why}"
 
 
 def _refused(what: str, names: tuple[str, ...], error: PeerError) -> Judgement:

@@ -20,9 +20,12 @@ from relay.cli import (
     audit,
     backup,
     carry,
+    cert,
     compare,
     directory,
+    evidence,
     inbox,
+    judge,
     local,
     obligations,
     operate,
@@ -101,14 +104,17 @@ app.command("cancel")(operate.cancel)
 app.command("redirect")(operate.redirect)
 app.command("flush")(operate.flush)
 app.command("verify")(verify.verify)
+app.command("judge")(judge.judge)
 app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
 app.add_typer(system.app, name="system")
 app.add_typer(trust.app, name="trust")
 app.add_typer(audit.app, name="audit")
 app.add_typer(local.config, name="config")
+app.add_typer(cert.app, name="cert")
 app.add_typer(pki.app, name="pki")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

@@ -38,6 +38,7 @@ class State(StrEnum):
     DECLINED = "declined"
     AGREED = "agreed"
     TAKEN_BACK = "taken-back"
+    NOT_DELIVERED = "not-delivered"
 
 
 @reaching
@@ -74,7 +75,7 @@ def _row(one: dict[str, Any]) -> tuple[object, ...]:
         one["cursor"],
         one["kind"],
         one["state"],
-        one["answer"] or ("overdue" if one["overdue"] else ""),
+        one["answer"] or one["reason"] or ("overdue" if one["overdue"] else ""),
         one["sender"],
         one["recipient"],
         one["document_id"] or one["notation"],
@@ -87,7 +88,9 @@ def _row(one: dict[str, Any]) -> tuple[object, ...]:
 def sentence(one: dict[str, Any]) -> str:
     """For `relay track`."""
     answer = f", answered {one['answer']}" if one["answer"] else ""
-    if not one["answer"] and one["state"] != State.TAKEN_BACK:
+    if one["state"] == State.NOT_DELIVERED:
+        answer = f", its document ended before it arrived: {one['reason'] or 'no reason given'}"
+    elif not one["answer"] and one["state"] != State.TAKEN_BACK:
         answer = f", {'overdue since' if one['overdue'] else 'answer due'} {moment(one['due_at'])}"
     return f"{one['kind']}: {one['state']}{answer} (asked by {printable(one['cause'])})"
 

@@ -161,6 +161,39 @@ def issue_gateway(
         _print([made])
 
 
+@issue.command("tsa")
+def issue_tsa(
+    directory: Directory,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Any label: tsa-1.")],
+    branch: Branch,
+    key: Key = KeyType.P256,
+    days: Days = 730,
+) -> None:
+    """Make the certificate of a timestamp authority."""
+    from relay.signing import pki  # noqa: PLC0415
+
+    with _refusals():
+        _print([pki.issue_tsa(directory, name, branch, key=key, now=_now(), days=days)])
+
+
+@app.command("tsa")
+def tsa(
+    certificate: Annotated[
+        Path, typer.Argument(metavar="CERT", help="From `relay pki issue tsa`, its key beside it.")
+    ],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1.")] = 3161,
+) -> None:
+    """Stamp on loopback (RFC 3161), until interrupted. For tests and the demo only."""
+    import asyncio  # noqa: PLC0415
+
+    from relay.demo.timestamping import serve_until_told  # noqa: PLC0415
+    from relay.signing.pki_tsa import TimestampResponder  # noqa: PLC0415
+
+    with _refusals():
+        responder = TimestampResponder.load(certificate, _now)
+        asyncio.run(serve_until_told(responder, "127.0.0.1", port))
+
+
 @app.command("revoke")
 def revoke(
     directory: Directory,
@@ -230,6 +263,22 @@ def issue_official(
             directory, label, branch, key=key, name=name, now=_now(), days=days
         )
         _print([made])
+
+
+@app.command("sign")
+def sign(
+    directory: Directory,
+    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="PKCS#10 request (PEM).")],
+    branch: Branch,
+    days: Days = 730,
+) -> None:
+    """Issue what a request asks for (`relay cert request` writes one); the certificate goes to stdout."""
+    from relay.signing import pki, pki_files  # noqa: PLC0415
+
+    with _refusals():
+        content = pki_files.read(request)
+        made = pki.sign_request(directory, content, branch, now=_now(), days=days)
+    typer.echo(made.decode("ascii"), nl=False)
 
 
 @app.command("show")

@@ -20,14 +20,17 @@ from relay.model import Digest
 
 _HEAD_BYTES = 64 << 10
 _ROOT = re.compile(rb"<(?:[\w.-]+:)?([\w.-]+)")
-_NAME = re.compile(rb'URI="(envelope\.edxml|receipt\.xml|transfer\.xml)"')
+_NAME = re.compile(rb'URI="(envelope\.edxml|receipt\.xml|transfer\.xml|batch\.xml)"')
 _DIGEST = re.compile(rb"DigestValue[^>]*>([^<]{1,200})<")
 
 
 class Role(StrEnum):
     SEAL = "seal"
     RECEIPT_SIGNATURE = "receipt signature"
+    RECEIPT_PROOF = "proof of a receipt in a batch"
     TRANSFER_SIGNATURE = "transfer signature"
+    BATCH_SIGNATURE = "batch signature"
+    BATCH = "batch"
     RECEIPT = "receipt"
     RECEIPTS = "receipts"
     ENVELOPE = "envelope"
@@ -43,14 +46,19 @@ class SortedFile:
     """For a signature: the digest it names, in hex, unproven; else empty."""
 
 
-SIGNS = {Role.SEAL: Role.ENVELOPE, Role.RECEIPT_SIGNATURE: Role.RECEIPT}
+SIGNS = {
+    Role.SEAL: Role.ENVELOPE,
+    Role.RECEIPT_SIGNATURE: Role.RECEIPT,
+    Role.RECEIPT_PROOF: Role.RECEIPT,
+    Role.BATCH_SIGNATURE: Role.BATCH,
+}
 
 
 def look(path: Path) -> SortedFile:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     role = _role(_root_name(head), head)
-    signs = _named_digest(head) if role in SIGNS else ""
+    signs = _named_digest(head) if role in SIGNS and role is not Role.RECEIPT_PROOF else ""
     return SortedFile(path, role, Digest(digest_of_file(path)), signs)
 
 
@@ -76,10 +84,18 @@ def _role(root: bytes, head: bytes) -> Role:
         return Role.RECEIPT
     if root == b"Receipts":
         return Role.RECEIPTS
+    if root == b"BatchProof":
+        return Role.RECEIPT_PROOF
+    if root == b"Batch":
+        return Role.BATCH
     if root != b"Signature":
         return Role.ENVELOPE
     match = _NAME.search(head)
-    names = {b"receipt.xml": Role.RECEIPT_SIGNATURE, b"transfer.xml": Role.TRANSFER_SIGNATURE}
+    names = {
+        b"receipt.xml": Role.RECEIPT_SIGNATURE,
+        b"transfer.xml": Role.TRANSFER_SIGNATURE,
+        b"batch.xml": Role.BATCH_SIGNATURE,
+    }
     return names.get(match[1] if match else b"", Role.SEAL)
 
 
@@ -98,11 +114,9 @@ def document_of(signature: SortedFile, files: Sequence[SortedFile]) -> SortedFil
     """
     candidates = [file for file in files if file.role is SIGNS[signature.role]]
     beside = [file for file in candidates if file.path.parent == signature.path.parent]
-    for group in (
-        [file for file in candidates if file.digest == signature.signs],
-        beside,
-        candidates,
-    ):
+    exact = [file for file in candidates if file.digest == signature.signs]
+    # A batch is kept with each of its receipts: the copy beside is meant.
+    for group in ([file for file in beside if file in exact], exact, beside, candidates):
         if len(group) == 1 or (group and group[0].digest == signature.signs):
             return group[0]
     return None

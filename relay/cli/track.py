@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relay.cli.connect import Connection, reaching
+from relay.cli.judged import show_signatures
 from relay.cli.obligations import sentence
 from relay.cli.outcome import DATA, CommandError, remark
 from relay.cli.show import ZONE, local, moment, printable, show_json, show_table
@@ -52,6 +53,7 @@ def track(
         f"from {printable(view['sender'])}, {_came(view)} {moment(view['accepted_at'])}, "
         f"seal: {view['seal_kind'] or 'not yet'}"
     )
+    show_signatures(view.get("signatures", {}))
     for delivery in view["deliveries"]:
         _show_delivery(delivery)
 
@@ -130,7 +132,7 @@ async def _save(client: NativeClient, view: dict[str, Any], folder: Path) -> Non
         (signed,) = read_receipts(container, _RECEIPT_BYTES)
         place = folder / f"{number:02d}-{issuer}"
         write_new(place / "receipt.xml", signed.document)
-        write_new(place / "signature.xml", signed.signature)
+        _save_signature(place, signed.signature)
     if view["seal_kind"] is not None:
         seal = await client.get_bytes(f"/v1/messages/{view['message_id']}/seal")
         write_new(folder / "seal.xml", seal)
@@ -150,6 +152,20 @@ async def _save_beside(client: NativeClient, view: dict[str, Any], folder: Path)
     for number, one in enumerate(found["statements"], start=1):
         kind = "ocsp" if one["kind"] == "ocsp" else "crl"
         write_new(folder / "statements" / f"{number:02d}-{kind}.der", b64decode(one["content"]))
+
+
+def _save_signature(place: Path, signature: bytes) -> None:
+    """The receipt's own; or its proof, with the batch beside it as anybody's XML-DSig software wants it."""
+    from relay.cli.send import write_new  # noqa: PLC0415
+    from relay.signing.proof_shape import is_batch_proof, split_proof  # noqa: PLC0415
+
+    if not is_batch_proof(signature):
+        write_new(place / "signature.xml", signature)
+        return
+    batch = split_proof(signature)
+    write_new(place / "proof.xml", signature)
+    write_new(place / "batch.xml", batch.document)
+    write_new(place / "batch-signature.xml", batch.signature)
 
 
 def _receipts(view: dict[str, Any]) -> list[tuple[str, str]]:

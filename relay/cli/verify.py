@@ -18,6 +18,7 @@ from relay.errors import SettingsError
 
 if TYPE_CHECKING:
     from relay.cli.judging import Judgement
+    from relay.signing.trust import TrustStore
 
 _MOST_FILES = 10_000
 _MOST_STATEMENTS = 1_000
@@ -51,11 +52,8 @@ def verify(
     """Verify seals and receipts offline: which kind, by whom, when. Exit code 0 only if all hold."""
     from relay.cli.judging import Verdict, judge  # noqa: PLC0415 - brings in cryptography
     from relay.signing.revocation.verdicts import RevocationState  # noqa: PLC0415
-    from relay.signing.trust import TrustStore  # noqa: PLC0415
 
-    for path in (*root, *(intermediate or [])):
-        _require_issuer(path)
-    trust = TrustStore(_read(root), _read(intermediate or []))
+    trust = trust_of(root, intermediate or [])
     judgements = judge(_expanded(files), trust, _statements(files, statement or []))
     if as_json:
         show_json([one.as_json() for one in judgements])
@@ -81,6 +79,19 @@ def _print(one: Judgement) -> None:
         typer.echo(f"        note: {printable(note)}")
     if one.revocation == "VALID":
         typer.echo("        not revoked as of that time, by the statements beside it")
+
+
+def trust_of(
+    roots: list[Path], intermediates: list[Path], authorities: list[Path] | None = None
+) -> TrustStore:
+    """From the certificates that were named, each of which must be able to issue. `authorities` are
+    the roots of timestamp authorities, where they are others."""
+    from relay.signing.trust import Role, TrustStore  # noqa: PLC0415
+
+    for path in (*roots, *intermediates, *(authorities or [])):
+        _require_issuer(path)
+    pinned = {Role.TIMESTAMP: _read(authorities or [])}
+    return TrustStore(_read(roots), _read(intermediates), pinned)
 
 
 def _require_issuer(path: Path) -> None:

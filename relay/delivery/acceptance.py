@@ -22,6 +22,8 @@ from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import findings_of, succeeded
+from relay.delivery.judging import JudgingDesk
+from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Accepted, Submission
@@ -35,7 +37,7 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
-from relay.delivery.requests import DEADLINES, Deadlines, requests_of
+from relay.delivery.requests import DEADLINES, Deadlines
 from relay.envelope.reader import recipients_finding
 from relay.errors import (
     AccessError,
@@ -43,6 +45,7 @@ from relay.errors import (
     OverloadError,
     RecipientError,
     RouteError,
+    SignatureError,
 )
 from relay.model import (
     AgencyCode,
@@ -55,6 +58,7 @@ from relay.model import (
     MessageId,
     MessageType,
     NodeId,
+    Reason,
     Receipt,
     Seal,
     TraceStep,
@@ -83,6 +87,8 @@ class IntakeDesk:
     deadlines: Deadlines = DEADLINES
     asked: Callable[[], None] = lambda: None
     """Told when something was asked of a recipient (verdicts.py)."""
+    judging: JudgingDesk | None = None
+    """Signatures made by others; None: not looked at here."""
 
     async def submit(self, submission: Submission) -> Accepted:
         """See delivery.ports.Intake.submit."""
@@ -93,22 +99,13 @@ class IntakeDesk:
             self.directory, self.journal, submission.envelope, sender, submission.declared_to
         )
         to = succeeded(self.directory, self.place, to)
-        hops = self._routes(to.recipients)
+        hops = await self._judged(submission, sender, to, self._routes(to.recipients))
         at = self.clock.now()
         seal = self._seal(submission, sender, at)
         recipients, follows = to.recipients, None
         while True:
-            admission, order = await aside(
-                len(recipients) > MANY_RECIPIENTS,
-                self._prepare,
-                submission,
-                sender,
-                to,
-                recipients,
-                hops,
-                seal,
-                follows,
-                at,
+            admission, order = await self._prepare(
+                submission, sender, to, recipients, hops, seal, follows, at
             )
             outcome = await self.journal.admit(admission)
             if isinstance(outcome, Admitted):
@@ -142,13 +139,34 @@ class IntakeDesk:
             raise _no_way(lost, tuple(hops))
         return hops
 
+    async def _judged(
+        self, submission: Submission, sender: AgencyCode, to: Address, hops: dict[AgencyCode, Hop]
+    ) -> dict[AgencyCode, Hop]:
+        """Without the way to those for whom policy refuses the document by its signatures.
+
+        Raises SignatureError where nobody is left; but a repeat of what was accepted gets its answer.
+        """
+        if self.judging is None:
+            return hops
+        envelope, codes = submission.envelope, [r.code for r in to.recipients]
+        refused = await self.judging.refused(envelope, submission.payload, sender, codes)
+        if not refused:
+            return hops
+        found = hops | {code: NoRoute(Reason.POLICY, why) for code, why in refused.items()}
+        if all(isinstance(hop, NoRoute) for hop in found.values()):
+            key = _submission_key(submission, sender, to.recipients)
+            if not await self.judging.was_accepted(key):
+                raise SignatureError("refused-by-policy", next(iter(refused.values())))
+        return found
+
     def _seal(self, submission: Submission, sender: AgencyCode, at: datetime) -> Seal | None:
         digest = submission.envelope.digest
         if submission.seal is not None:
             return self.notary.check_supplied_seal(submission.seal, digest, sender, at)
-        return self.notary.seal(digest, sender, at) if self.notary.seals_at_once else None
+        at_once = self.notary.sealed_at_once(sender)
+        return self.notary.seal(digest, sender, at) if at_once else None
 
-    def _prepare(
+    async def _prepare(
         self,
         submission: Submission,
         sender: AgencyCode,
@@ -159,27 +177,21 @@ class IntakeDesk:
         follows: MessageRow | None,
         at: datetime,
     ) -> tuple[Admission, tuple[NewDelivery, ...]]:
-        message_id = MessageId(self.clock.mint())
-        lane = Lane.of(to.priority)
-        deliveries = tuple(
-            new_delivery(
-                self.place.node, message_id, one, hops[one.code], lane, sealed=seal is not None
-            )
-            for one in recipients
-        )
-        receipt = self.notary.sign_receipt(
-            acceptance_receipt(
-                self.place.node,
-                message_id,
-                submission.envelope.digest,
-                submission.envelope.size_bytes,
-                deliveries,
-                at,
-            ),
+        message, deliveries, said = await aside(
+            len(recipients) > MANY_RECIPIENTS,
+            self._draft,
+            submission,
+            sender,
+            to,
+            recipients,
+            hops,
+            seal,
             at,
         )
+        # It never leaves this node, so whoever reads it knows batches.
+        receipt = await self.notary.issue_receipt(said, at, batched=True)
         admission = Admission(
-            message=self._message(submission, message_id, sender, to, seal, at),
+            message=message,
             deliveries=deliveries,
             receipt=receipt,
             trace=(TraceStep(self.place.node, at, receipt.digest),),
@@ -188,6 +200,36 @@ class IntakeDesk:
             follows=follows,
         )
         return admission, deliveries
+
+    def _draft(
+        self,
+        submission: Submission,
+        sender: AgencyCode,
+        to: Address,
+        recipients: tuple[Addressed, ...],
+        hops: dict[AgencyCode, Hop],
+        seal: Seal | None,
+        at: datetime,
+    ) -> tuple[NewMessage, tuple[NewDelivery, ...], Receipt]:
+        """The message, where its deliveries begin, and what the receipt says of it."""
+        message_id = MessageId(self.clock.mint())
+        lane = Lane.of(to.priority)
+        deliveries = tuple(
+            new_delivery(
+                self.place.node, message_id, one, hops[one.code], lane, sealed=seal is not None
+            )
+            for one in recipients
+        )
+        receipt = acceptance_receipt(
+            self.place.node,
+            message_id,
+            submission.envelope.digest,
+            submission.envelope.size_bytes,
+            deliveries,
+            at,
+        )
+        message = self._message(submission, message_id, sender, to, seal, at)
+        return message, deliveries, receipt
 
     def _message(
         self,
@@ -198,21 +240,17 @@ class IntakeDesk:
         seal: Seal | None,
         at: datetime,
     ) -> NewMessage:
-        envelope = submission.envelope
-        return NewMessage(
+        return message_of(
+            self,
+            submission.envelope,
+            submission.payload,
+            to.recipients,
             message_id=message_id,
             origin=self.place.node,
-            message_type=envelope.message_type,
             sender=sender,
-            sender_as=envelope.sender.organ_id,
-            payload=submission.payload,
             priority=to.priority,
             accepted_at=at,
             expires_at=at + self.policy.expiry(Lane.of(to.priority)),
-            subject=envelope.subject,
-            notation=envelope.notation,
-            document_id=envelope.document_id,
-            promulgation_date=envelope.promulgation_date,
             findings=(
                 *self._findings(submission),
                 *findings_of(to.recipients),
@@ -221,9 +259,6 @@ class IntakeDesk:
             submitted_by=submission.caller.holder,
             seal=seal,
             report=to.report,
-            requests=requests_of(
-                self.directory, self.deadlines, envelope, message_id, to.recipients, at
-            ),
         )
 
     def _findings(self, submission: Submission) -> tuple[Finding, ...]:
@@ -239,6 +274,8 @@ class IntakeDesk:
         """Tell the dispatcher at once, so that the way of a document needs no reading back."""
         if admission.message.requests:
             self.asked()
+        if self.judging is not None:
+            self.judging.wake()
         if admission.message.seal is None:
             self.unsealed()
             return
@@ -249,6 +286,7 @@ class IntakeDesk:
             admission.trace,
             order,
             admitted.rows,
+            batched=True,
         ):
             self.offer(neighbour, ready)
 

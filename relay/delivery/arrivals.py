@@ -27,6 +27,8 @@ from relay.delivery.addressing import Addressed, report_of
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import heir_of
+from relay.delivery.judging import JudgingDesk
+from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.standing import origin_fault, seal_fault, sender_fault
 from relay.delivery.records import (
@@ -39,7 +41,7 @@ from relay.delivery.records import (
     TakeIn,
     TakenIn,
 )
-from relay.delivery.requests import DEADLINES, Deadlines, requests_of
+from relay.delivery.requests import DEADLINES, Deadlines
 from relay.errors import (
     AccessError,
     EnvelopeError,
@@ -87,6 +89,8 @@ class Opened:
     neighbour: NodeId
     header: TransferHeader
     signed: Signed
+    batched: bool = False
+    """Whether its sender takes receipts signed in batches (W13.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,12 @@ class TransferDesk:
     deadlines: Deadlines = DEADLINES
     asked: Callable[[], None] = lambda: None
     """Told when something was asked of a recipient (verdicts.py)."""
+    judging: JudgingDesk | None = None
+    """Signatures made by others; None: not looked at here."""
 
-    async def open(self, neighbour: NodeId, signed: Signed) -> Opened | Signed:
+    async def open(
+        self, neighbour: NodeId, signed: Signed, *, batched: bool = False
+    ) -> Opened | Signed:
         """The proven header; or the answer it got before, where it can be judged no further."""
         if self.journal.waiting > MOST_WAITING:
             raise OverloadError(f"{self.journal.waiting} operations wait, limit {MOST_WAITING}")
@@ -136,7 +144,7 @@ class TransferDesk:
             raise AccessError(f"this transfer is for {header.sent_to}, not {self.place.node}")
         if header.created_at > now + self.tolerance:
             return await self._from_the_future(neighbour, signed, header, now)
-        return Opened(neighbour, header, signed)
+        return Opened(neighbour, header, signed, batched)
 
     async def _from_the_future(
         self, neighbour: NodeId, signed: Signed, header: TransferHeader, now: datetime
@@ -165,10 +173,11 @@ class TransferDesk:
         """The signed answer, durable."""
         now = self.clock.now()
         verdict = self._examine(opened, seal, envelope, payload, now)
+        unwanted = await self._judged(opened, verdict)
+        now = self.clock.now()
         known: frozenset[AgencyCode] = frozenset()
         while True:
-            many = len(opened.header.recipients) > MANY_RECIPIENTS
-            arrival = await aside(many, self._prepare, opened, verdict, known, now)
+            arrival = await self._prepare(opened, verdict, unwanted, known, now)
             outcome = await self.journal.take_in(arrival)
             if isinstance(outcome, TakenIn):
                 break
@@ -177,6 +186,21 @@ class TransferDesk:
             _tell(arrival, verdict)
             self._hand_on(arrival, outcome)
         return outcome.answer
+
+    async def _judged(
+        self, opened: Opened, verdict: _Content | _Refusal
+    ) -> Mapping[AgencyCode, _Refusal]:
+        """Recipients served here for whom policy refuses the document by its signatures."""
+        if self.judging is None or isinstance(verdict, _Refusal):
+            return {}
+        header = opened.header
+        here = [
+            code
+            for code in header.recipients
+            if isinstance(next_hop(self.directory, self.place, code), Here)
+        ]
+        found = await self.judging.refused(verdict.envelope, verdict.payload, header.sender, here)
+        return {code: _Refusal(Reason.POLICY, why) for code, why in found.items()}
 
     def _look_again(
         self, found: AlreadyHere, verdict: _Content | _Refusal
@@ -248,16 +272,18 @@ class TransferDesk:
         way = (self.directory, self.place.node, opened.neighbour, header)
         return sender_fault(*way, envelope)
 
-    def _prepare(
+    async def _prepare(
         self,
         opened: Opened,
         verdict: _Content | _Refusal,
+        unwanted: Mapping[AgencyCode, _Refusal],
         known: frozenset[AgencyCode],
         now: datetime,
     ) -> TakeIn:
         header = opened.header
-        hops = {code: self._hop(opened, verdict, code) for code in header.recipients}
-        answer = self._answer(header, hops, now)
+        many = len(header.recipients) > MANY_RECIPIENTS
+        hops, receipt = await aside(many, self._judge, opened, verdict, unwanted, now)
+        answer = await self.notary.issue_receipt(receipt, now, batched=opened.batched)
         trace = (*header.trace, TraceStep(self.place.node, now, answer.digest))
         message = None
         if isinstance(verdict, _Content) and any(
@@ -275,7 +301,23 @@ class TransferDesk:
             answer=answer,
             at=now,
             refused={code: hop.reason for code, hop in hops.items() if isinstance(hop, _Refusal)},
+            batched=opened.batched,
         )
+
+    def _judge(
+        self,
+        opened: Opened,
+        verdict: _Content | _Refusal,
+        unwanted: Mapping[AgencyCode, _Refusal],
+        now: datetime,
+    ) -> tuple[dict[AgencyCode, Hop | _Refusal], Receipt]:
+        """Where each recipient goes, and the receipt that says so."""
+        header = opened.header
+        hops = {
+            code: unwanted.get(code) or self._hop(opened, verdict, code)
+            for code in header.recipients
+        }
+        return hops, self._receipt(header, hops, now)
 
     def _hop(
         self, opened: Opened, verdict: _Content | _Refusal, code: AgencyCode
@@ -291,9 +333,9 @@ class TransferDesk:
             return _Refusal(Reason.UNREACHABLE, f"the way from here leads back to {hop.neighbour}")
         return hop
 
-    def _answer(
+    def _receipt(
         self, header: TransferHeader, hops: dict[AgencyCode, Hop | _Refusal], now: datetime
-    ) -> Signed:
+    ) -> Receipt:
         previous = header.trace[-1].receipt if header.trace else None
         evidence: list[Evidence] = []
         for code, hop in hops.items():
@@ -307,7 +349,7 @@ class TransferDesk:
             evidence.append(Evidence(Event.RELAY_ACCEPTANCE, code, previous))
             if isinstance(hop, Here):
                 evidence.append(Evidence(Event.CONTENT_CONSIGNMENT, code, previous))
-        receipt = Receipt(
+        return Receipt(
             issuer=self.place.node,
             origin=header.origin,
             message_id=header.message_id,
@@ -318,32 +360,25 @@ class TransferDesk:
             at=now,
             evidence=tuple(evidence),
         )
-        return self.notary.sign_receipt(receipt, now)
 
     def _message(self, header: TransferHeader, content: _Content, now: datetime) -> NewMessage:
         envelope = content.envelope
         to = [Addressed(code, code) for code in header.recipients]
-        return NewMessage(
+        return message_of(
+            self,
+            envelope,
+            content.payload,
+            to,
             message_id=header.message_id,
             origin=header.origin,
-            message_type=header.message_type,
             sender=header.sender,
-            sender_as=envelope.sender.organ_id,
-            payload=content.payload,
             priority=header.priority,
             accepted_at=now,
             expires_at=header.expires_at,
-            subject=envelope.subject,
-            notation=envelope.notation,
-            document_id=envelope.document_id,
-            promulgation_date=envelope.promulgation_date,
             findings=(*envelope.findings, *content.seal.findings),
             submitted_by=None,
             seal=content.seal,
             report=report_of(self.directory, envelope, header.sender, to),
-            requests=requests_of(
-                self.directory, self.deadlines, envelope, header.message_id, to, now
-            ),
         )
 
     def _deliveries(
@@ -377,6 +412,8 @@ class TransferDesk:
             return
         if arrival.message.requests:
             self.asked()
+        if self.judging is not None:
+            self.judging.wake()
         for neighbour, ready in ready_groups(
             arrival.message,
             taken.message_row,
@@ -384,6 +421,7 @@ class TransferDesk:
             arrival.trace,
             arrival.deliveries,
             taken.rows,
+            batched=arrival.batched,
         ):
             self.offer(neighbour, ready)
 

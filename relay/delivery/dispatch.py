@@ -24,7 +24,7 @@ from typing import Any
 
 import structlog
 
-from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
+from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
 from relay.delivery.clock import Clock
 from relay.delivery.neighbours.answers import require_answer, require_own_evidence
 from relay.delivery.neighbours.channel import Channel, Work
@@ -268,7 +268,7 @@ class Dispatcher:
     async def _carry(self, channel: Channel, batch: Sequence[Ready]) -> None:
         """Freeze new transfers and make their first attempt, all in one request."""
         now = self.clock.now()
-        freezes = [await self._sign(channel.neighbour, ready, now) for ready in batch]
+        freezes = await self._sign(channel.neighbour, batch, now)
         named = {freeze.transfer_id for freeze, _ in freezes}
         self._carrying |= named  # from the freeze on the journal shows them as open
         try:
@@ -286,16 +286,20 @@ class Dispatcher:
             self._carrying -= named
 
     async def _sign(
-        self, neighbour: NodeId, ready: Ready, now: datetime
-    ) -> tuple[Freeze, Outgoing]:
-        named = TransferId(self.clock.mint())
-        header = header_of(self.node, neighbour, ready, named, now)
-        many = len(ready.recipients) > MANY_RECIPIENTS
-        signed = await aside(many, self.notary.sign_transfer, header, now)
-        return (
-            Freeze(named, neighbour, ready, signed, now),
-            Outgoing(header, signed, ready.seal, ready.payload),
-        )
+        self, neighbour: NodeId, batch: Sequence[Ready], now: datetime
+    ) -> list[tuple[Freeze, Outgoing]]:
+        headers = [
+            header_of(self.node, neighbour, ready, TransferId(self.clock.mint()), now)
+            for ready in batch
+        ]
+        signed = await self.notary.issue_transfers(headers, now)
+        return [
+            (
+                Freeze(header.transfer_id, neighbour, ready, one, now),
+                Outgoing(header, one, ready.seal, ready.payload, batched=ready.batched),
+            )
+            for header, one, ready in zip(headers, signed, batch, strict=True)
+        ]
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
         """Another attempt, to the letter and by itself."""
@@ -306,7 +310,14 @@ class Dispatcher:
             if await self._was_frozen_wrongly(channel, transfer, header):
                 return
             if await self._may_go(transfer):
-                out = Outgoing(header, transfer.header, transfer.seal, None, transfer.attempts)
+                out = Outgoing(
+                    header,
+                    transfer.header,
+                    transfer.seal,
+                    None,
+                    transfer.attempts,
+                    transfer.batched,
+                )
                 await self._attempt(channel, out)
         finally:
             self.restore(transfer.transfer_id)
@@ -342,13 +353,14 @@ class Dispatcher:
     async def _attempt(self, channel: Channel, out: Outgoing) -> None:
         transfer_id = out.header.transfer_id
         try:
-            answer = await self.wire.carry(channel.neighbour, *await self._whole(out))
+            whole = await self._whole(out)
+            answer = await self.wire.carry(channel.neighbour, *whole, batched=out.batched)
             await self._answered(channel, out.header, answer)
         except (TransportError, PeerError) as error:
             await self._failed(channel, transfer_id, out.attempts, error)
 
     async def _answered(self, channel: Channel, header: TransferHeader, answer: Signed) -> None:
-        receipt = await self._prove(header, answer)
+        receipt = await self._prove(header, answer, self.notary.check_receipt)
         await self._succeeded(channel)
         back = await self.journal.settle(header.transfer_id, answer, receipt, self.clock.now())
         self.receipts_wait(back)
@@ -358,7 +370,9 @@ class Dispatcher:
         says what is wrong with it."""
         try:
             whole = [await self._whole(out) for out in batch]
-            answers = await self.wire.carry_several(channel.neighbour, whole)
+            # One of them that must be answered singly is enough: the request speaks for all.
+            batched = all(out.batched for out in batch)
+            answers = await self.wire.carry_several(channel.neighbour, whole, batched=batched)
         except (TransportError, PeerError) as error:
             for out in batch:
                 await self._failed(channel, out.header.transfer_id, out.attempts, error)
@@ -378,10 +392,11 @@ class Dispatcher:
         self, channel: Channel, batch: Sequence[Outgoing], answers: Sequence[Signed]
     ) -> list[Answered]:
         answered = []
+        check = self.notary.checker()
         for out, answer in zip(batch, answers, strict=False):
             transfer_id = out.header.transfer_id
             try:
-                receipt = await self._prove(out.header, answer)
+                receipt = await self._prove(out.header, answer, check)
             except PeerError as error:
                 await self._failed(channel, transfer_id, out.attempts, error)
             else:
@@ -389,11 +404,13 @@ class Dispatcher:
             await asyncio.sleep(0)
         return answered
 
-    async def _prove(self, header: TransferHeader, answer: Signed) -> Receipt:
+    async def _prove(
+        self, header: TransferHeader, answer: Signed, check: Callable[[Signed], Receipt]
+    ) -> Receipt:
         """Raises UnprovenError: whoever answers may have taken it, whatever the answer is worth."""
         long = len(answer.document) > LONG_DOCUMENT_BYTES
         try:
-            receipt = await aside(long, self.notary.check_receipt, answer)
+            receipt = await aside(long, check, answer)
             self.clock.seen(receipt.at)
             self.require_answer(receipt, header)
         except PeerError as error:

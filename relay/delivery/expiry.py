@@ -160,7 +160,7 @@ class ExpiryDesk:
 
     async def _give_up(self, waiting: Waiting, reason: Reason) -> None:
         receipt = self._receipt(waiting, reason)
-        signed = self.notary.sign_receipt(receipt, receipt.at)
+        signed = await self.notary.issue_receipt(receipt, receipt.at, patient=True)
         try:
             back = await self.journal.give_up(waiting, signed, receipt, receipt.at)
         except IllegalStepError:

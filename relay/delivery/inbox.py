@@ -89,7 +89,7 @@ class InboxDesk:
         if facts.item.acknowledgement not in {acknowledgement, Acknowledgement.DONE}:
             _refuse_taken_back(facts)
             at = self.clock.now()
-            proof = self._proof(facts, acknowledgement, reason, at)
+            proof = await self._proof(facts, acknowledgement, reason, at)
             back = await self.journal.acknowledge(
                 delivery_id, acknowledgement, proof, caller, at, why
             )
@@ -103,7 +103,7 @@ class InboxDesk:
             raise ConflictError(f"delivery {delivery_id} is already acknowledged done")
         return facts.item
 
-    def _proof(
+    async def _proof(
         self, facts: HandoverFacts, acknowledgement: Acknowledgement, reason: str, at: datetime
     ) -> tuple[Signed, Receipt] | None:
         event = _EVENTS.get(acknowledgement)
@@ -128,7 +128,8 @@ class InboxDesk:
             at=at,
             evidence=(evidence,),
         )
-        return self.notary.sign_receipt(receipt, at), receipt
+        signed = await self.notary.issue_receipt(receipt, at, batched=facts.batched)
+        return signed, receipt
 
     async def _facts(self, caller: Caller, delivery_id: DeliveryId) -> HandoverFacts:
         facts = await self.journal.inbox_item(delivery_id)

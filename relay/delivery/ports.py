@@ -5,12 +5,13 @@ Touches: nothing; values and Protocols only. relay/node joins the real parts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from relay.judgement import Judgement
 from relay.model import (
     AgencyCode,
     BusinessState,
@@ -233,8 +234,8 @@ class SentQuery:
     message_id: MessageId | None = None
     since: datetime | None = None
     until: datetime | None = None
-    states: frozenset[DeliveryState] | None = None
-    """Only deliveries in these; None: in any."""
+    states: Mapping[MessageType, frozenset[DeliveryState]] | None = None
+    """Only deliveries in these, by the kind of their message; None: in any."""
     skip: int = 0
     limit: int = 100
 
@@ -298,6 +299,8 @@ class ObligationView:
     asked_at: datetime
     due_at: datetime
     settled_at: datetime | None
+    reason: Reason | None = None
+    """Why the document never reached the recipient, where it did not."""
 
     def overdue(self, now: datetime) -> bool:
         return self.state in OPEN and self.due_at <= now
@@ -361,6 +364,10 @@ class MessageView:
     """The first message, where a repeat after a negative receipt started this one."""
     findings: tuple[Finding, ...]
     deliveries: tuple[DeliveryView, ...]
+    judgement: Judgement | None = None
+    """Of the signatures others made in it; None where none was judged here, or not yet."""
+    judging: bool = False
+    """It waits to be judged."""
 
 
 class StatementKind(StrEnum):

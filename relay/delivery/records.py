@@ -5,7 +5,7 @@ Touches: nothing; values and Protocols only. Rows are the journal's own integers
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType, Protocol
@@ -78,6 +78,10 @@ class Request:
     due_at: datetime
 
 
+Kin = Mapping[AgencyCode, frozenset[AgencyCode]]
+"""Of a code all that stand for one agency by succession, itself included; no row: nobody else."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewMessage:
     """An accepted envelope, about to become durable."""
@@ -100,6 +104,7 @@ class NewMessage:
     seal: Seal | None
     report: Report | None
     requests: tuple[Request, ...] = ()
+    kin: Kin = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,8 @@ class TakeIn:
     answer: Signed
     at: datetime
     refused: Mapping[AgencyCode, Reason] = field(default_factory=dict)
+    batched: bool = False
+    """Whether receipts signed in batches are understood all the way back (W13.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +221,8 @@ class Ready:
     trace: tuple[TraceStep, ...]
     seal: Seal
     payload: Payload | None
+    batched: bool = False
+    """Whether receipts about it may be signed in batches: as of the way it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +239,8 @@ class OpenTransfer:
     attempts: int
     in_doubt: bool
     expires_at: datetime
+    batched: bool = False
+    """Whether its answer may be signed in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +262,8 @@ class Outgoing:
     payload: Payload | None
     """None: to be read from the journal."""
     attempts: int = 0
+    batched: bool = False
+    """Whether its answer may be signed in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +329,8 @@ class HandoverFacts:
     previous: Digest
     transfer_id: TransferId | None
     sent_by: NodeId | None
+    batched: bool = False
+    """Whether the receipt may be signed in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +358,10 @@ class Journal(Protocol):
         """Raises ConflictError when it came with another header than this."""
         ...
 
-    async def unsealed(self, limit: int) -> list[Unsealed]: ...
+    async def unsealed(self, limit: int, without: Collection[AgencyCode] = ()) -> list[Unsealed]:
+        """The oldest that wait for their seal, those of these senders left out."""
+        ...
+
     async def store_seal(
         self,
         message_row: MessageRow,
@@ -460,31 +478,55 @@ class Journal(Protocol):
 class Notary(Protocol):
     """Keys and trust of this node, as delivery needs them. Verifiers raise SignatureError."""
 
-    @property
-    def seals_at_once(self) -> bool:
-        """False when the key is slow, so that sealing comes after acceptance."""
+    def sealed_at_once(self, sender: AgencyCode) -> bool:
+        """False when the agency's key is slow, so that sealing comes after acceptance."""
         ...
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal: ...
+    async def issue_seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
+        """The same beside the event loop, however long it takes. Raises KeyUnavailableError."""
+        ...
+
     def check_supplied_seal(
         self, signature: bytes, digest: Digest, sender: AgencyCode, at: datetime
     ) -> Seal: ...
     def check_carried_seal(
         self, seal: bytes, digest: Digest, sender: AgencyCode, origin: NodeId, at: datetime
     ) -> Seal: ...
-    def sign_transfer(self, header: TransferHeader, at: datetime) -> Signed: ...
+    async def issue_transfers(
+        self, headers: Sequence[TransferHeader], at: datetime
+    ) -> list[Signed]:
+        """Each signed by itself, in no time of the event loop's that counts; waits for a key that is
+        away."""
+        ...
+
     def check_transfer(self, signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader: ...
-    def sign_receipt(self, receipt: Receipt, at: datetime) -> Signed: ...
+    async def issue_receipt(
+        self, receipt: Receipt, at: datetime, *, batched: bool = False, patient: bool = False
+    ) -> Signed:
+        """Likewise; `batched` allows one signature for all that wait at the same time. Raises
+        KeyUnavailableError unless `patient`, which waits until the key is back."""
+        ...
+
     def check_receipt(self, signed: Signed) -> Receipt: ...
+    def checker(self) -> Callable[[Signed], Receipt]:
+        """check_receipt for receipts that came together: a batch that they share is proven once."""
+        ...
 
 
 class Wire(Protocol):
     """The way to neighbours (transport)."""
 
     async def carry(
-        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+        self,
+        neighbour: NodeId,
+        header: Signed,
+        seal: bytes,
+        payload: Payload,
+        *,
+        batched: bool = False,
     ) -> Signed:
-        """One attempt: the neighbour's signed answer.
+        """One attempt: the neighbour's signed answer, which may be signed in a batch where `batched`.
 
         Raises TransportError (nothing was taken), UnansweredError (in doubt), PeerError (it refuses
         this transfer without evidence).
@@ -496,7 +538,11 @@ class Wire(Protocol):
         ...
 
     async def carry_several(
-        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+        self,
+        neighbour: NodeId,
+        transfers: Sequence[tuple[Signed, bytes, Payload]],
+        *,
+        batched: bool = False,
     ) -> Sequence[Signed]:
         """One attempt for all, in one request: header, seal and payload of each. The answers to the
         first of them, in order, at least one. What it says nothing of is in doubt. Raises as `carry` does, of all."""

@@ -47,13 +47,16 @@ class ReturnDesk:
         different = {signed.digest: signed for signed in receipts}
         if len(different) > MOST_AT_ONCE:
             raise WireError(f"{len(different)} receipts, limit {MOST_AT_ONCE}")
-        proven = [(one, await self._prove(neighbour, one)) for one in different.values()]
+        check = self.notary.checker()
+        proven = [(one, await self._prove(neighbour, one, check)) for one in different.values()]
         self.waiting(await self.journal.record_receipts(neighbour, proven, self.clock.now()))
 
-    async def _prove(self, neighbour: NodeId, signed: Signed) -> Receipt:
+    async def _prove(
+        self, neighbour: NodeId, signed: Signed, check: Callable[[Signed], Receipt]
+    ) -> Receipt:
         long = len(signed.document) > LONG_DOCUMENT_BYTES
         try:
-            receipt = await aside(long, self.notary.check_receipt, signed)
+            receipt = await aside(long, check, signed)
         except UncertainError as error:  # refused it would be parked: it comes again
             raise TransportError(str(error)) from error
         require_issuer(self.directory, self.node, neighbour, receipt)

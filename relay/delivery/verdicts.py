@@ -88,7 +88,7 @@ class VerdictDesk:
         found = await self.book.unproven(AT_ONCE)
         for verdict in found:
             receipt = self._receipt(verdict)
-            signed = self.notary.sign_receipt(receipt, receipt.at)
+            signed = await self.notary.issue_receipt(receipt, receipt.at, patient=True)
             self.receipts_wait(await self.book.prove(verdict, signed, receipt))
         return len(found)
 

@@ -25,6 +25,11 @@ CodeHint = NewType("CodeHint", str)
 
 _OLD = re.compile(r"(?:(?:[0-9]{1,3}\.)?[0-9]{1,2}\.)?[0-9]{1,2}\.[A-Z][A-Z0-9][A-Z0-9]")
 _NEW = re.compile(r"[A-Z][A-Z0-9]+(?:\.[A-Z0-9]+)*")
+_CANONICAL = re.compile(
+    r"(?!W[0-9]{2}\Z|VXP\.)[A-Z][A-Z0-9]+(?:\.[A-Z0-9]+)*"
+    r"|[0-9]{3}\.[0-9]{2}\.[0-9]{2}\.(?!W[0-9]{2}\Z)[A-Z][A-Z0-9][A-Z0-9]"
+)
+"""What `normalise` leaves as it is, told without taking it apart."""
 _CENTRE = re.compile(r"(?:[0-9]{1,3}\.){1,3}W[0-9]{2}|W[0-9]{2}|VXP(?:\.[A-Z0-9]+)+")
 _OLD_WIDTHS = (2, 2, 3)  # of the groups CC, BB, AAA: from general to specific
 
@@ -106,6 +111,8 @@ def _quoted(text: str) -> str:
 
 def normalise(text: str) -> AgencyCode:
     """The canonical text of the same form; idempotent, at most 35 characters."""
+    if len(text) <= MAX_CHARACTERS and _CANONICAL.fullmatch(text):
+        return AgencyCode(text)
     return parse(text).text
 
 

@@ -42,6 +42,24 @@ _DECLARED: dict[str, frozenset[str]] = {
     "image/tiff": frozenset({"tiff"}),
     "application/rtf": frozenset({"rtf"}),
 }
+_NAMED: dict[str, frozenset[str]] = {
+    "pdf": frozenset({"pdf"}),
+    "doc": frozenset({"ole", "rtf", "zip"}),
+    "docx": frozenset({"zip"}),
+    "xls": frozenset({"ole", "zip"}),
+    "xlsx": frozenset({"zip"}),
+    "ppt": frozenset({"ole", "zip"}),
+    "pptx": frozenset({"zip"}),
+    "zip": frozenset({"zip"}),
+    "rtf": frozenset({"rtf"}),
+    "png": frozenset({"png"}),
+    "jpg": frozenset({"jpeg"}),
+    "jpeg": frozenset({"jpeg"}),
+    "gif": frozenset({"gif"}),
+    "tif": frozenset({"tiff"}),
+    "tiff": frozenset({"tiff"}),
+}
+"""By extension; office programs open either form of their files under the old extension."""
 _MISSPELT: dict[str, str] = {
     "application/doc": "application/msword",
     "application/docx": f"application/{_OOXML}wordprocessingml.document",
@@ -85,3 +103,8 @@ def is_misspelt(content_type: str) -> bool:
 def expected_kinds(content_type: str) -> frozenset[str] | None:
     """What the bytes of a declared content type begin like; None when nothing is known of it."""
     return _DECLARED.get(well_spelt(content_type))
+
+
+def named_kinds(extension: str) -> frozenset[str] | None:
+    """The same of a name's extension, in lower case."""
+    return _NAMED.get(extension)

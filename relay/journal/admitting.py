@@ -4,7 +4,7 @@ Each is a plain function of the open transaction and leaves either everything or
 it found instead, nothing.
 
 Touches: the tables of messages, deliveries, arrivals, payloads, receipts, submissions; what it says of
-         other documents through matching.py.
+         other documents through matching.py; what waits to be judged through judging.py.
 Raises:  ConflictError for other content under an idempotency key or a transfer id.
 """
 
@@ -31,6 +31,7 @@ from relay.delivery.records import (
 )
 from relay.errors import ConflictError, QuotaError
 from relay.journal import carrying, early, matching, retaining, waiting
+from relay.journal.judging import await_judgement
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -347,6 +348,7 @@ def _add_arrival(
             trace,
             receipt.digest,
             ms(message.accepted_at),
+            1,
         )
     elif arrival is not None:
         signed = arrival.signed_header
@@ -359,6 +361,7 @@ def _add_arrival(
             trace,
             receipt.digest,
             ms(arrival.at),
+            int(arrival.batched),
         )
     return ArrivalRow(tx.run(SQL["add_arrival"], *values).lastrowid or 0)
 
@@ -380,6 +383,8 @@ def _add_deliveries(
 ) -> tuple[DeliveryRow, ...]:
     at = ms(message.accepted_at)
     share_bytes = message.payload.size_bytes // max(1, len(deliveries))
+    # As the message itself has it: some of its deliveries may have come later, after a restore.
+    sent = tx.run(SQL["handed_in"], row).fetchone() or (None, None, None)
     rows = []
     cursor = None
     for delivery in deliveries:
@@ -406,10 +411,12 @@ def _add_deliveries(
             at,
             party,
             share_bytes,
+            *sent,
         )
         rows.append(DeliveryRow(added.lastrowid or 0))
     _record_reached(tx, node, message, deliveries)
     _record_successions(tx, node, message, deliveries)
+    await_judgement(tx, row, message, deliveries)
     return tuple(rows)
 
 

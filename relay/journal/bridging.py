@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from relay.audit.entries import AuditEvent, entry
+from relay.delivery.bridges.answering import Due
 from relay.delivery.bridges.ports import (
+    BROUGHT_BY,
     Answer,
     Before,
     Entered,
@@ -25,29 +27,39 @@ from relay.delivery.bridges.ports import (
     Package,
     ToTell,
     Turned,
+    Twice,
 )
 from relay.delivery.ports import Acknowledgement
 from relay.delivery.records import Admitted, MessageRow, NeighbourState
 from relay.errors import NotFoundError, QuotaError
 from relay.journal import admitting, carrying
-from relay.journal.rows import instant, ms
+from relay.journal.rows import findings_of, findings_text, instant, ms
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
 from relay.model import (
     AgencyCode,
+    DeliveryId,
     DeliveryState,
     Digest,
+    Finding,
     MessageId,
     MessageType,
     NodeId,
+    ObligationState,
     Signed,
     TransferId,
     digest_of,
+    minted_ms,
 )
 
 SQL = load("bridge")
 REFUSALS_KEPT = timedelta(days=90)
+_TWICE = {
+    Twice.NOT_LISTED: "an attempt had no answer, and its sent list does not show it",
+    Twice.NOT_ASKED: "it does not show what it was sent before",
+    Twice.RESTORED: "this node was restored from a backup, and its sent list does not show it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ class BridgeTable:
         found = await self.journal.rows(SQL["outgoing"], (transfer_id,))
         if not found:
             raise NotFoundError(f"no transfer {transfer_id}")
-        row, sender_as, subject, notation, attempts = found[0]
+        row, sender_as, subject, notation, attempts, accepted, message_id, recovered = found[0]
         addressed = await self.journal.rows(SQL["addressed"], (row, transfer_id))
         packages = await self.journal.rows(SQL["packages"], (transfer_id,))
         return Outgoing(
@@ -80,12 +92,57 @@ class BridgeTable:
             attempts,
             {AgencyCode(code): written for code, written in addressed},
             {one[0]: _package(one) for one in packages},
+            instant(accepted),
+            recovered is not None and minted_ms(message_id) < recovered,
         )
 
     async def asking(
-        self, bridge: NodeId, transfer_id: TransferId, part: str, row: MessageRow, at: datetime
+        self,
+        bridge: NodeId,
+        transfer_id: TransferId,
+        part: str,
+        row: MessageRow,
+        at: datetime,
+        twice: Twice | None,
     ) -> None:
-        await self._run(SQL["asking"], transfer_id, part, bridge, row, ms(at))
+        def noting(tx: Transaction) -> None:
+            tx.run(SQL["asking"], transfer_id, part, bridge, row, ms(at))
+            if twice is not None:
+                self._note_twice(tx, bridge, transfer_id, part, row, at, twice)
+
+        await self.journal.perform(noting)
+
+    def _note_twice(
+        self,
+        tx: Transaction,
+        bridge: NodeId,
+        transfer_id: TransferId,
+        part: str,
+        row: MessageRow,
+        at: datetime,
+        twice: Twice,
+    ) -> None:
+        """A finding of the message, one for each bridge and reason, and an entry for each attempt."""
+        message_id, text = tx.run(
+            "SELECT message_id, findings FROM messages WHERE message_row = ?", row
+        ).fetchone()
+        findings = findings_of(text)
+        found = Finding("perhaps-twice", f"{bridge} may have it twice: {_TWICE[twice]}", "To")
+        if found not in findings:
+            more = findings_text((*findings, found))
+            tx.run("UPDATE messages SET findings = ? WHERE message_row = ?", more, row)
+        tx.record(
+            entry(
+                AuditEvent.BRIDGE_REPEATED,
+                at,
+                self.node,
+                neighbour=bridge,
+                message=message_id,
+                transfer=transfer_id,
+                recipient=part,
+                reason=twice.value,
+            )
+        )
 
     async def not_taken(self, transfer_id: TransferId, part: str) -> None:
         await self._run(SQL["not_taken"], transfer_id, part)
@@ -101,7 +158,7 @@ class BridgeTable:
     ) -> None:
         def noting(tx: Transaction) -> None:
             text = json.dumps(dict(facts))
-            tx.run(SQL["has_it"], transfer_id, part, doc_id, text, answer.digest)
+            tx.run(SQL["has_it"], transfer_id, part, doc_id, text, answer.digest, ms(at))
             _keep(tx, answer, at)
             bridge = tx.run(
                 "SELECT neighbour FROM transfers WHERE transfer_id = ?", transfer_id
@@ -308,4 +365,32 @@ def _followed(row: Any) -> Followed:
         acknowledgement=Acknowledgement(row[11]),
         transfer_id=TransferId(row[13]),
         previous=None if row[14] is None else Digest(row[14]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersDue:
+    """delivery.bridges.answering.AnswerBook."""
+
+    journal: SqliteJournal
+
+    async def due(self, limit: int) -> list[Due]:
+        return [_due(row) for row in await self.journal.rows(SQL["answers_due"], (limit,))]
+
+    async def answered(self, row: int) -> None:
+        await self.journal.perform(lambda tx: tx.run(SQL["answered"], row))
+
+
+def _due(row: Any) -> Due:
+    return Due(
+        row=row[0],
+        state=ObligationState(row[1]),
+        bridge=row[2].removeprefix(BROUGHT_BY),
+        cause=MessageId(row[3]),
+        delivery_id=DeliveryId(row[4]),
+        recipient=AgencyCode(row[5]),
+        sender=row[6],
+        notation=row[7],
+        promulgation_date=row[8],
+        document_id=row[9],
     )

@@ -360,7 +360,7 @@ def apply_receipt(
         return set()
     for one in concerned:
         after = _move(tx, one, receipt, at)
-        obliging.proven(tx, node, one.row, after, one.said, at)
+        obliging.proven(tx, node, one.row, one.state, after, one.said, at)
     _record_receipt(tx, node, digest, receipt, at)
     return _send_back(tx, {one.came_from for one in concerned if one.came_from}, digest)
 

@@ -20,6 +20,9 @@ from relay.journal.writer import Transaction
 from relay.lifecycle import Happening
 from relay.model import DeliveryId, DeliveryState, NodeId, Receipt, Signed
 
+MOST_PUT_BACKS_TOLD = 5
+"""Receipts of put-backs for one delivery."""
+
 
 def mark_fetched(
     tx: Transaction, node: NodeId, delivery_id: DeliveryId, by: Caller, at: datetime
@@ -55,7 +58,11 @@ def acknowledge(
     at: datetime,
     why: str = "",
 ) -> set[NodeId]:
-    """What the recipient's system says of it. Once `done` it stays done; a repeat changes nothing."""
+    """What the recipient's system says of it. Once `done` it stays done; a repeat changes nothing.
+
+    A system that takes and fails without end has its sender told where the reason is a new one, and not
+    more than MOST_PUT_BACKS_TOLD times: each receipt is signed, kept, and carried back over all nodes.
+    """
     row, state, message, current = _delivery(tx, delivery_id)
     if current in {acknowledgement, Acknowledgement.DONE}:
         return set()
@@ -82,8 +89,16 @@ def acknowledge(
     )
     if proof is None:
         return set()
-    found = tx.run("SELECT message_row FROM deliveries WHERE delivery_row = ?", row).fetchone()
-    return apply_receipt(tx, node, found[0], *proof, at)
+    message_row, told, before = tx.run(
+        "SELECT message_row, put_backs, detail FROM deliveries WHERE delivery_row = ?", row
+    ).fetchone()
+    if acknowledgement is Acknowledgement.FAIL:
+        detail = proof[1].evidence[0].detail
+        if (told > 0 and before == detail) or told >= MOST_PUT_BACKS_TOLD:
+            tx.run("UPDATE deliveries SET detail = ? WHERE delivery_row = ?", detail, row)
+            return set()
+        tx.run("UPDATE deliveries SET put_backs = put_backs + 1 WHERE delivery_row = ?", row)
+    return apply_receipt(tx, node, message_row, *proof, at)
 
 
 def _refuse_taken_back(state: DeliveryState) -> None:

@@ -1,5 +1,6 @@
 """Statuses and requests joined with the documents they speak of, whichever came first.
 
+A code and its successor's are one agency here, whichever was named (`NewMessage.kin`).
 By the relay's own name of a delivery or message where a system writes that, else by DocumentId, else by
 From, number and date. What finds nothing is kept and joined in the transaction that brings its document.
 What a status says goes through lifecycle.advance here; it never moves a delivery.
@@ -17,7 +18,7 @@ from datetime import datetime
 
 from relay import lifecycle
 from relay.audit.entries import AuditEvent, entry
-from relay.delivery.records import MessageRow, NewMessage, Report
+from relay.delivery.records import Kin, MessageRow, NewMessage, Report
 from relay.envelope.statuses import Direction, find
 from relay.journal import obliging
 from relay.journal.obliging import Cause, Found, may_speak_of
@@ -50,7 +51,7 @@ def match(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) -
     """Join a new message with what is here, and what is here with it."""
     at = message.accepted_at
     if message.report is not None and _add_report(tx, row, message, message.report):
-        _match_report(tx, node, row, at)
+        _match_report(tx, node, row, message.kin, at)
     if message.message_type is MessageType.DOCUMENT:
         _match_early(tx, node, row, message, at)
     if message.requests:
@@ -59,7 +60,7 @@ def match(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) -
         )
         ours = message.submitted_by is not None
         for request in message.requests:
-            found = _of_request(tx, cause, request.recipient, request)
+            found = _of_request(tx, cause, _all(message.kin, [request.recipient]), request)
             obliging.oblige(tx, node, cause, request, found, at, ours=ours)
 
 
@@ -82,9 +83,9 @@ def _add_report(tx: Transaction, row: MessageRow, message: NewMessage, report: R
     return True
 
 
-def _match_report(tx: Transaction, node: NodeId, row: int, at: datetime) -> bool:
+def _match_report(tx: Transaction, node: NodeId, row: int, kin: Kin, at: datetime) -> bool:
     report = _reported(tx, row)
-    found = _of_report(tx, report)
+    found = _of_report(tx, report, kin)
     if not found:
         return False
     if report.code != _TAKE_BACK:  # it speaks of the newest; a take-back of all of that name
@@ -102,15 +103,18 @@ def _match_report(tx: Transaction, node: NodeId, row: int, at: datetime) -> bool
     )
     for one in found:
         tx.run(SQL["match_delivery"], row, one.delivery_row)
-        _say(tx, node, report, one, at)
+        _say(tx, node, report, kin, one, at)
     return True
 
 
-def _say(tx: Transaction, node: NodeId, report: _Reported, one: Found, at: datetime) -> None:
-    """What the document's own recipient says of it; from anybody else it is only kept."""
+def _say(
+    tx: Transaction, node: NodeId, report: _Reported, kin: Kin, one: Found, at: datetime
+) -> None:
+    """What the document's own recipient says of it, or who stands for it; from others it is only kept."""
     recipient, before = tx.run(SQL["state"], one.delivery_row).fetchone()
     row = find(report.code)
-    if row is None or row.direction is not Direction.TO_SENDER or report.sender != recipient:
+    itself = recipient in _all(kin, [report.sender])
+    if row is None or row.direction is not Direction.TO_SENDER or not itself:
         return
     if row.code in _ANSWERS:
         obliging.reckon(tx, node, one.delivery_row, at)
@@ -126,19 +130,31 @@ def _match_early(
     named = (message.document_id, message.notation, message.promulgation_date)
     if not tx.run(SQL["spoken_of"], row, *named, message.message_id, message.sender).fetchone()[0]:
         return
-    values = {
+    values: dict[str, object] = {
         "names": json.dumps(_names(tx, row, message)),
         "notation": message.notation,
         "date": message.promulgation_date,
     }
     for (early,) in tx.connection.execute(SQL["early"], values).fetchall():
-        _match_report(tx, node, early, at)
-    found = tx.connection.execute(
-        SQL["early_obligations"], {**values, "row": row, "sender": message.sender}
-    ).fetchall()
+        _match_report(tx, node, early, message.kin, at)
+    values = {**values, "row": row, "sender": message.sender, "kin": _pairs(message.kin)}
+    found = tx.connection.execute(SQL["early_obligations"], values).fetchall()
+    if message.kin:
+        found += tx.connection.execute(SQL["early_of_kin"], values).fetchall()
     for obligation, kind, cause_id, cause_origin, unmatched, delivery in found:
         if may_speak_of(kind, cause_id, cause_origin, message.message_id, message.origin):
             obliging.join(tx, node, obligation, delivery, at, unmatched=bool(unmatched))
+
+
+def _pairs(kin: Kin) -> str:
+    """Each code with each other that stands for the same agency."""
+    return json.dumps([[code, other] for code, all_ in kin.items() for other in all_ - {code}])
+
+
+def _all(kin: Kin, codes: Iterable[AgencyCode]) -> tuple[AgencyCode, ...]:
+    """These and who stands for them, each once, in order."""
+    several = ((code, *sorted(kin.get(code, ()))) for code in codes)
+    return tuple(dict.fromkeys(code for family in several for code in family))
 
 
 def _names(tx: Transaction, row: MessageRow, message: NewMessage) -> list[str]:
@@ -167,10 +183,11 @@ def _reported(tx: Transaction, row: int) -> _Reported:
     )
 
 
-def _of_report(tx: Transaction, report: _Reported) -> list[Found]:
+def _of_report(tx: Transaction, report: _Reported, kin: Kin) -> list[Found]:
     row = find(report.code)
     code = report.code if row is None else row.code
-    found = _search(tx, report.sender, report.others, report)
+    ones, others = _all(kin, [report.sender]), _all(kin, report.others)
+    found = _search(tx, report.sender, ones, others, report)
     if code != _TAKE_BACK:
         return found
     return [
@@ -181,12 +198,12 @@ def _of_report(tx: Transaction, report: _Reported) -> list[Found]:
 
 
 def _of_request(
-    tx: Transaction, cause: Cause, recipient: AgencyCode, named: obliging.Named
+    tx: Transaction, cause: Cause, recipients: Sequence[AgencyCode], named: obliging.Named
 ) -> list[Found]:
     """The documents the request speaks of, the newest first, sent by who asks to who is asked."""
     return [
         one
-        for one in _search(tx, cause.sender, (recipient,), named)
+        for one in _search(tx, cause.sender, (cause.sender,), recipients, named)
         if one.message_row != cause.row
         and may_speak_of("take-back", cause.message_id, cause.origin, one.message_id, one.origin)
         and tx.run("SELECT sender FROM messages WHERE message_row = ?", one.message_row).fetchone()[
@@ -197,10 +214,16 @@ def _of_request(
 
 
 def _search(
-    tx: Transaction, one: AgencyCode, others: Iterable[AgencyCode], named: obliging.Named
+    tx: Transaction,
+    one: AgencyCode,
+    ones: Sequence[AgencyCode],
+    others: Sequence[AgencyCode],
+    named: obliging.Named,
 ) -> list[Found]:
+    """Between `one` and the others; as a recipient `one` is any of `ones`, who stand for each other."""
     values = {
         "one": one,
+        "ones": json.dumps(list(ones)),
         "others": json.dumps(list(others)),
         "named": named.document_id,
         "notation": named.notation,

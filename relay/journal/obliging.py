@@ -3,7 +3,7 @@
 A take-back meets its document in one transaction, at whichever node the two meet. Where the recipient is
 served: not fetched yet, and it is taken back; fetched, and destruction is asked. On the way: taken back
 only where both still wait and were sent to nobody. Else both travel on, for further on the document may
-be had already. What is decided is proven by a receipt afterwards (delivery/verdicts.py); elsewhere the
+be had already. A document that was refused, expired or cancelled before it arrived has nothing to take back. What is decided is proven by a receipt afterwards (delivery/verdicts.py); elsewhere the
 obligation stands as `requested` until that receipt comes.
 
 Every state goes through lifecycle.py; all of it is a function of which messages came, in no order.
@@ -85,6 +85,7 @@ class _Spot:
 
     row: int
     state: DeliveryState
+    reason: Reason | None
     next_hop: str | None
     transfer_id: str | None
     delivery_id: str
@@ -104,10 +105,24 @@ class _Spot:
             DeliveryState.AVAILABLE,
         )
 
+    @property
+    def was_given_out(self) -> bool:
+        """At its recipient's node, whose system has had its bytes."""
+        return self.next_hop is None and self.state in _GIVEN_OUT
+
+    @property
+    def never_arrived(self) -> bool:
+        return lifecycle.never_arrived(self.state, self.reason)
+
+    @property
+    def is_over(self) -> bool:
+        """The recipient does not have it and will not get it."""
+        return self.state is DeliveryState.TAKEN_BACK or self.never_arrived
+
 
 def _spot(tx: Transaction, delivery: int) -> _Spot:
-    row, state, *rest = tx.run(SQL["spot"], delivery).fetchone()
-    return _Spot(row, DeliveryState(state), *rest)
+    row, state, reason, *rest = tx.run(SQL["spot"], delivery).fetchone()
+    return _Spot(row, DeliveryState(state), None if reason is None else Reason(reason), *rest)
 
 
 def may_speak_of(kind: str, cause: str, cause_origin: str, document: str, origin: str) -> bool:
@@ -140,8 +155,8 @@ def oblige(
         return
     take_back = request.kind is ObligationKind.TAKE_BACK
     about: list[int | None] = [one.delivery_row for one in found[: MOST_ASKED if take_back else 1]]
-    for delivery in about or [None]:
-        row = _add(tx, cause, request, to, delivery, ours=ours)
+    rows = [_add(tx, cause, request, to, delivery, ours=ours) for delivery in about or [None]]
+    for row, delivery in zip(rows, about or [None], strict=True):
         _record(tx, node, AuditEvent.OBLIGATION_ASKED, row, at)
         if delivery is not None:
             _decide(tx, node, row, delivery, at)
@@ -204,6 +219,8 @@ def _decide(tx: Transaction, node: NodeId, obligation: int, delivery: int, at: d
         document = _spot(tx, delivery)
         cause = None if cause_row is None else _spot(tx, cause_row)
         _race(tx, node, document, cause, at)
+        if cause is not None:
+            _spare(tx, node, cause.row, at)
     reckon(tx, node, delivery, at)
 
 
@@ -213,15 +230,24 @@ def _race(
     unsent = document.waits_unsent and cause is not None and cause.waits_unsent
     if document.is_here or unsent:
         _take_back(tx, node, document, at)
-    elif document.next_hop is None and document.state in _GIVEN_OUT and cause is not None:
-        if _prove(tx, cause.row, ObligationState.DESTRUCTION_ASKED):
+        _prove(tx, document.row, ObligationState.TAKEN_BACK)
+    elif document.state is DeliveryState.TAKEN_BACK:
+        _prove(tx, document.row, ObligationState.TAKEN_BACK)
+    elif cause is not None and document.was_given_out:
+        proof = ObligationState.DESTRUCTION_ASKED
+        if _prove(tx, cause.row, proof):
             tx.run(SQL["await_proof"], cause.row, Reason.DESTRUCTION_ASKED)
+
+
+def _spare(tx: Transaction, node: NodeId, cause_row: int, at: datetime) -> None:
+    """A take-back goes no further once nobody is left who would have to be asked: of all that it asks for
+    nothing is further on, or was given out."""
+    cause = _spot(tx, cause_row)
+    if not (cause.is_here or cause.waits_unsent):
         return
-    elif document.state is not DeliveryState.TAKEN_BACK:
-        return  # it is further on; so goes what asks for it
-    _prove(tx, document.row, ObligationState.TAKEN_BACK)
-    if cause is not None and (cause.is_here or cause.waits_unsent):
-        _take_back(tx, node, cause, at)  # nobody is left who would have to be asked
+    asked = tx.run(SQL["asked_by"], cause_row).fetchall()
+    if all(document is not None and _spot(tx, document).is_over for (document,) in asked):
+        _take_back(tx, node, cause, at)
 
 
 def _take_back(tx: Transaction, node: NodeId, spot: _Spot, at: datetime) -> None:
@@ -247,18 +273,22 @@ def proven(
     tx: Transaction,
     node: NodeId,
     delivery: int,
+    before: DeliveryState,
     state: DeliveryState,
     said: Iterable[Evidence],
     at: datetime,
 ) -> None:
     """A receipt moved this delivery to `state`, or said why a take-back was consigned."""
+    ended = state in lifecycle.NEGATIVE
     if state is DeliveryState.TAKEN_BACK:
         _prove(tx, delivery, ObligationState.TAKEN_BACK)
     elif any(one.reason is Reason.DESTRUCTION_ASKED for one in said):
         _prove(tx, delivery, ObligationState.DESTRUCTION_ASKED)
-    else:
+    elif not ended and before not in lifecycle.NEGATIVE:
         return
     reckon(tx, node, delivery, at)
+    for (cause,) in tx.run(SQL["causes_about"], delivery).fetchall() if ended else ():
+        _spare(tx, node, cause, at)
 
 
 def _prove(tx: Transaction, delivery: int, proof: ObligationState) -> bool:
@@ -309,9 +339,10 @@ def _reckon_document(
     open_ones = [one for one, said in zip(asked, direct, strict=True) if said is None]
     agreed, declined = (0, 0) if document is None else _said(tx, document)
     others = iter(lifecycle.answers(len(open_ones), declined, agreed=agreed > 0))
+    ended = document is not None and _spot(tx, document).never_arrived
     state = ObligationState.REQUESTED
     for one, said in zip(asked, direct, strict=True):
-        state = _keep(tx, node, one, said or next(others), at)
+        state = _keep(tx, node, one, said or next(others), at, never_arrived=ended)
     return state
 
 
@@ -330,9 +361,15 @@ def _said(tx: Transaction, delivery: int) -> tuple[int, int]:
 
 
 def _keep(
-    tx: Transaction, node: NodeId, one: _Standing, answer: ObligationState | None, at: datetime
+    tx: Transaction,
+    node: NodeId,
+    one: _Standing,
+    answer: ObligationState | None,
+    at: datetime,
+    *,
+    never_arrived: bool,
 ) -> ObligationState:
-    state = lifecycle.obliged(one.verdict, answer)
+    state = lifecycle.obliged(one.verdict, answer, never_arrived=never_arrived)
     code = {ObligationState.AGREED: "15", ObligationState.DECLINED: "16", None: None}[answer]
     if (code, state) != (one.answer, one.state):
         open_still = state in (ObligationState.REQUESTED, ObligationState.DESTRUCTION_ASKED)

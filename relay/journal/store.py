@@ -15,8 +15,9 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,16 @@ from relay.errors import (
     NotFoundError,
     QuotaError,
 )
-from relay.journal import admitting, carrying, epochs, handing, obliging, views
+from relay.journal import (
+    admitting,
+    carrying,
+    epochs,
+    handing,
+    judging,
+    lists,
+    obliging,
+    views,
+)
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
@@ -205,6 +215,10 @@ class SqliteJournal:
         """Operations that wait for the writer."""
         return self._writer.waiting
 
+    def before_next(self, work: Callable[[], None]) -> None:
+        """See Writer.before_next."""
+        self._writer.before_next(work)
+
     async def perform(self, operation: Callable[[Transaction], Any], rows: int = 1) -> Any:
         """`rows`: about how many deliveries it touches; many are no work for the event loop."""
         return await self._writer.perform(operation, long=rows > MANY_RECIPIENTS)
@@ -265,8 +279,8 @@ class SqliteJournal:
 
     # ------------------------------------------------------------ sealing and carrying
 
-    async def unsealed(self, limit: int) -> list[Unsealed]:
-        rows = await self.rows(carrying.SQL["unsealed"], (limit,))
+    async def unsealed(self, limit: int, without: Collection[AgencyCode] = ()) -> list[Unsealed]:
+        rows = await self.rows(carrying.SQL["unsealed"], (json.dumps(sorted(without)), limit))
         return [views.unsealed(row) for row in rows]
 
     async def store_seal(
@@ -439,10 +453,7 @@ class SqliteJournal:
     async def inbox(
         self, agencies: frozenset[AgencyCode] | None, query: InboxQuery
     ) -> list[InboxItem]:
-        rows = await self.rows(
-            views.inbox_statement(agencies, query), views.inbox_values(agencies, query)
-        )
-        return [views.inbox_item(row) for row in rows]
+        return await lists.inbox(self.rows, agencies, query)
 
     async def inbox_count(self, agencies: frozenset[AgencyCode], kind: MessageType) -> int:
         rows = await self.rows(
@@ -476,10 +487,7 @@ class SqliteJournal:
     async def sent(
         self, agencies: frozenset[AgencyCode] | None, query: SentQuery
     ) -> list[SentItem]:
-        rows = await self.rows(
-            views.sent_statement(agencies, query), views.sent_values(agencies, query)
-        )
-        return [views.sent_item(row) for row in rows]
+        return await lists.sent(self.rows, agencies, query)
 
     async def message(self, message_id: MessageId) -> MessageView | None:
         rows = await self.rows(VIEWS["message"], (message_id, self._node))
@@ -491,7 +499,9 @@ class SqliteJournal:
         reports = await self.rows(VIEWS["message_reports"], key)
         asked = await self.rows(obliging.SQL["of_message"], key)
         many = len(deliveries) > MANY_RECIPIENTS
-        return await aside(many, _message_view, rows[0], deliveries, receipts, reports, asked)
+        view = await aside(many, _message_view, rows[0], deliveries, receipts, reports, asked)
+        judgement, waits = await judging.judgement_of(self.rows, rows[0][0])
+        return replace(view, judgement=judgement, judging=waits)
 
     async def receipt(self, digest: Digest) -> tuple[Signed, frozenset[AgencyCode]] | None:
         rows = await self.rows(

@@ -1,6 +1,6 @@
 """Systems that operators added, and the sealed secrets of all.
 
-Touches: systems, system_secrets, the log. Trusts: its callers to seal secrets before they come here.
+Touches: systems, system_secrets, system_sites, the log. Trusts: its callers to seal secrets before they come here.
 Raises:  JournalError.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import pybase64
 
 from relay.audit.entries import AuditEvent, entry
-from relay.delivery.operators.systems import KnownSystem, StoredSecret
+from relay.delivery.operators.systems import KnownSystem, Site, StoredSecret
 from relay.journal.rows import instant, maybe_instant, ms
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
@@ -116,3 +116,28 @@ def _system(row: Sequence[Any]) -> KnownSystem:
         rest=bool(row[6]),
         created_at=instant(row[7]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTable:
+    """delivery.operators.systems.Sites."""
+
+    journal: SqliteJournal
+
+    async def load(self) -> list[Site]:
+        rows = await self.journal.rows(SQL["sites"])
+        return [
+            Site(name, site, bool(proven), maybe_instant(until))
+            for name, site, proven, until in rows
+        ]
+
+    async def store(self, sites: Sequence[Site]) -> None:
+        def operation(tx: Transaction) -> None:
+            for one in sites:
+                if not one.is_remembered:
+                    tx.run(SQL["forget_site"], one.systemid, one.site)
+                    continue
+                until = None if one.locked_until is None else ms(one.locked_until)
+                tx.run(SQL["keep_site"], one.systemid, one.site, int(one.proven), until)
+
+        await self.journal.perform(operation)

@@ -8,8 +8,7 @@ Touches: nothing but the rows it is given. Trusts: the journal's own rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from relay.delivery.ports import (
@@ -17,12 +16,10 @@ from relay.delivery.ports import (
     Answering,
     DeliveryView,
     InboxItem,
-    InboxQuery,
     MessageView,
     ObligationView,
     ReceiptView,
     SentItem,
-    SentQuery,
     StatusView,
 )
 from relay.delivery.records import (
@@ -35,9 +32,8 @@ from relay.delivery.records import (
     Unsealed,
     Waiting,
 )
-from relay.journal.rows import findings_of, instant, maybe_instant, ms, trace_of
+from relay.journal.rows import findings_of, instant, maybe_instant, trace_of
 from relay.journal.sql import load
-from relay.lifecycle import NEGATIVE, WAITING_OR_HELD
 from relay.model import (
     AgencyCode,
     BusinessState,
@@ -62,112 +58,6 @@ from relay.model import (
 Row = Sequence[Any]
 SQL = load("views")
 View = TypeVar("View")
-
-
-def inbox_values(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> dict[str, object]:
-    asked = query.acknowledgement
-    return {
-        "after": query.after,
-        "agencies": None if agencies is None else json.dumps(sorted(agencies)),
-        "kind": query.message_type,
-        "acknowledgement": asked,
-        "open": int(asked is None and not query.every_state),
-        "since": _ms(query.since),
-        "until": _ms(query.until),
-        "limit": query.limit,
-        "skip": query.skip,
-        "most": query.skip + query.limit,
-    }
-
-
-def inbox_statement(agencies: frozenset[AgencyCode] | None, query: InboxQuery) -> str:
-    """With only the conditions that are asked, so that an index serves each of them."""
-    if agencies is None:
-        return SQL["inbox"]
-    asked = ["inbox_listed"]
-    if query.acknowledgement is not None:
-        asked.append(_ASKED.get(query.acknowledgement, "inbox_acknowledged"))
-    elif not query.every_state:
-        asked.append("inbox_open")
-    if query.acknowledgement is Acknowledgement.DONE:
-        asked.remove("inbox_listed")  # it cannot be but handed over
-    asked += _bounds("inbox", query)
-    by_day = query.acknowledgement is Acknowledgement.DONE and not query.after
-    asked += [] if by_day else ["inbox_after"]
-    join = "" if query.message_type is None else SQL["inbox_kind_join"]
-    first = SQL["inbox_first"].replace("{join}", join)
-    first = first.replace(
-        "{inner}", "d.available_at, d.inbox_cursor" if by_day else "d.inbox_cursor"
-    )
-    return (
-        SQL["inbox_of"]
-        .replace("{first}", _of_each(first, agencies, asked))
-        .replace("{places}", "2, 1" if by_day else "1")
-        .replace("{order}", "w.at, w.cursor" if by_day else "w.cursor")
-    )
-
-
-def sent_statement(agencies: frozenset[AgencyCode] | None, query: SentQuery) -> str:
-    """The same for what was sent."""
-    if query.message_id is not None:
-        return SQL["sent_one"]
-    if agencies is None:
-        return SQL["sent"]
-    asked = _bounds("sent", query)
-    for name, states in (("sent_under_way", _UNDER_WAY), ("sent_failed", _FAILED)):
-        if query.states is not None and query.states <= states:
-            first = SQL["sent_by_state"].replace("{some}", SQL[name])
-            return SQL["sent_of"].replace("{first}", first.replace("{filters}", _joined(asked)))
-    if query.states is not None:
-        asked.append("sent_states")
-    return SQL["sent_of"].replace("{first}", _of_each(SQL["sent_first"], agencies, asked))
-
-
-def _bounds(which: str, query: InboxQuery | SentQuery) -> list[str]:
-    """Names of the conditions that are asked."""
-    given = {"kind": query.message_type, "since": query.since, "until": query.until}
-    return [f"{which}_{name}" for name, value in given.items() if value is not None]
-
-
-def _of_each(first: str, agencies: Collection[str], asked: Sequence[str]) -> str:
-    """One walk along an index for each agency. Codes are named by their place in :agencies, so no text
-    of theirs comes into the statement."""
-    filled = first.replace("{filters}", _joined(asked))
-    if len(agencies) > _MOST_WALKS:
-        return filled.replace("= {code}", "IN (SELECT value FROM json_each(:agencies))")
-    codes = (f":agencies ->> {place}" for place in range(len(agencies)))
-    return "\nUNION ALL ".join(filled.replace("{code}", f"({one})") for one in codes) or _NOTHING
-
-
-def _joined(names: Sequence[str]) -> str:
-    return " ".join(SQL[name] for name in names)
-
-
-_MOST_WALKS = 100
-"""SQLite joins five hundred; whoever speaks for more agencies has their rows sorted."""
-_NOTHING = "SELECT * FROM (SELECT NULL, NULL LIMIT 0)"
-_ASKED = {Acknowledgement.DONE: "inbox_done", Acknowledgement.INITIAL: "inbox_put_back"}
-"""What was put back waits again, as what was never taken."""
-_FAILED = frozenset({*NEGATIVE, DeliveryState.TAKEN_BACK})
-_UNDER_WAY = WAITING_OR_HELD | {DeliveryState.RELAYED}
-
-
-def sent_values(agencies: frozenset[AgencyCode] | None, query: SentQuery) -> dict[str, object]:
-    return {
-        "agencies": None if agencies is None else json.dumps(sorted(agencies)),
-        "kind": query.message_type,
-        "message": query.message_id,
-        "since": _ms(query.since),
-        "until": _ms(query.until),
-        "limit": query.limit,
-        "skip": query.skip,
-        "most": query.skip + query.limit,
-        "states": None if query.states is None else json.dumps(sorted(query.states)),
-    }
-
-
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else ms(at)
 
 
 def inbox_item(row: Row) -> InboxItem:
@@ -203,6 +93,7 @@ def handover_facts(row: Row) -> HandoverFacts:
         previous=Digest(row[25]),
         transfer_id=None if row[26] is None else TransferId(row[26]),
         sent_by=None if row[27] is None else NodeId(row[27]),
+        batched=bool(row[28]),
     )
 
 
@@ -254,6 +145,7 @@ def _ready(group: list[Row]) -> Ready:
         trace=trace_of(row[15]),
         seal=Seal(SealKind(row[13]), row[14]),
         payload=None,
+        batched=bool(row[16]),
     )
 
 
@@ -282,6 +174,7 @@ def open_transfer(row: Row) -> OpenTransfer:
         digest=Digest(row[9]),
         expires_at=instant(row[10]),
         in_doubt=bool(row[11]),
+        batched=bool(row[12]),
     )
 
 
@@ -323,7 +216,7 @@ def message_view(
 ) -> MessageView:
     by_recipient = _receipt_views(receipts)
     said = _by_delivery(reports, 7, _status)
-    asked = _by_delivery(obligations, 15, obligation_view)
+    asked = _by_delivery(obligations, 16, obligation_view)
     return MessageView(
         message_id=MessageId(row[1]),
         origin=NodeId(row[2]),
@@ -452,4 +345,10 @@ def obligation_view(row: Row) -> ObligationView:
         asked_at=instant(row[12]),
         due_at=instant(row[13]),
         settled_at=maybe_instant(row[14]),
+        reason=_reason(row),
     )
+
+
+def _reason(row: Row) -> Reason | None:
+    """Of a document that never arrived."""
+    return Reason(row[15]) if row[2] == ObligationState.NOT_DELIVERED and row[15] else None

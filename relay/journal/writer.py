@@ -126,6 +126,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Job] = deque()
         self._under_way = False
+        self._before: list[Callable[[], None]] = []
         self._stopped: BaseException | None = None
         self._frontier = self._load_frontier()
         self._to_commit: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
@@ -136,6 +137,14 @@ class Writer:
     def waiting(self) -> int:
         """Operations not yet begun."""
         return len(self._waiting)
+
+    def before_next(self, work: Callable[[], None]) -> None:
+        """Call it once, before the next batch begins: what it brings about in the loop's next turn can
+        be of that batch. While nothing is under way, that is at once."""
+        if self._under_way and self._stopped is None:
+            self._before.append(work)
+        else:
+            self._loop.call_soon(work)
 
     async def perform(self, operation: Operation, *, long: bool = False) -> Any:
         """Run in the next batch; return its result once durable, or raise what it raised.
@@ -214,6 +223,7 @@ class Writer:
         batch = _Batch([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))])
         if not batch.jobs:
             self._under_way = False
+            self._prepare_next()
             return
         if not any(job.long for job in batch.jobs):
             self._run(batch)
@@ -230,7 +240,15 @@ class Writer:
             self._frontier = batch.frontier
             self._on_commit(batch.frontier.size)
         _answer(batch.jobs)
-        self._loop.call_soon(self._begin)
+        try:
+            self._prepare_next()
+        finally:
+            self._loop.call_soon(self._begin)
+
+    def _prepare_next(self) -> None:
+        works, self._before = self._before, []
+        for work in works:
+            work()
 
     def _stop(self, batch: _Batch, error: BaseException) -> None:
         self._stopped = error
@@ -239,6 +257,7 @@ class Writer:
         for job in jobs:
             job.result, job.error = None, JournalError(f"the journal cannot write: {error}")
         _answer(jobs)
+        self._prepare_next()
         self._on_fatal(error)
 
     # ------------------------------------------------------------ in the thread

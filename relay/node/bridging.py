@@ -19,6 +19,7 @@ from relay.delivery.bridges.sending import Sender
 from relay.delivery.bridges.ways import Ways
 from relay.delivery.directory.succession import speaks_for, told_beyond
 from relay.delivery.dispatch import Dispatcher
+from relay.delivery.judging import JudgingDesk
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.quota import caller_party
 from relay.delivery.records import Wire
@@ -99,6 +100,7 @@ def join_ways(ground: Ground, wire: Wire, bridges: Bridges) -> Ways:
             ground.clock,
             partial(told_beyond, ground.directory, ground.place),
             one.unanswered == "repeat",
+            one.settles,
         )
         for one in ground.settings.bridges
     }
@@ -112,10 +114,11 @@ def make_pollers(
     pressure: Pressure,
     deadlines: Deadlines,
     asked: Callable[[], None],
+    judging: JudgingDesk | None = None,
 ) -> list[Poller]:
     """`asked` is told when what came in asks something of a recipient."""
     return [
-        _poller(ground, bridges, dispatcher, pressure, section, deadlines, asked)
+        _poller(ground, bridges, dispatcher, pressure, section, deadlines, asked, judging)
         for section in ground.settings.bridges
     ]
 
@@ -128,6 +131,7 @@ def _poller(
     section: BridgeSection,
     deadlines: Deadlines,
     asked: Callable[[], None],
+    judging: JudgingDesk | None,
 ) -> Poller:
     name, journal = NodeId(section.id), ground.journal
     remote, table = bridges.remotes[name], bridges.table
@@ -148,6 +152,7 @@ def _poller(
             dispatcher.offer,
             deadlines,
             asked,
+            judging,
         ),
         follower=Follower(
             name,

@@ -69,6 +69,7 @@ def make_wire(ground: Ground, connections: Connections, tls: ssl.SSLContext) -> 
         settings.delivery.transfers_at_once,
         settings.delivery.answer_within,
         ground.clock.seen,
+        settings.delivery.batched_receipts,
     )
 
 

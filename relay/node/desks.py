@@ -12,8 +12,11 @@ from functools import partial
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.arrived import ArrivalDesk
+from relay.delivery.bridges.answering import AnsweringDesk
 from relay.delivery.carry.courier import Courier
+from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.inbox import InboxDesk
+from relay.delivery.judging import JudgingDesk
 from relay.delivery.obligations import ObligationDesk
 from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.queue import QueueDesk
@@ -21,7 +24,10 @@ from relay.delivery.operators.tokens import TokenDesk
 from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
+from relay.delivery.saying import Speaker
+from relay.delivery.tracking import TrackingDesk
 from relay.delivery.verdicts import VerdictDesk
+from relay.journal.bridging import AnswersDue
 from relay.journal.business import Arrivals, ObligationTable, Verdicts
 from relay.journal.operating import OperatingTable
 from relay.journal.refusals import Refusals
@@ -31,6 +37,8 @@ from relay.journal.shelf import Shelf
 from relay.node.carrying import Carrying, deadlines
 from relay.node.directory import codes_of
 from relay.node.ground import Ground
+from relay.node.judging import Judging, make_judging
+from relay.node.stamping import make_gather
 from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
@@ -49,6 +57,9 @@ class Desks:
     verdicts: VerdictDesk
     obligations: ObligationDesk
     arrivals: ArrivalDesk
+    answering: AnsweringDesk
+    judging: Judging
+    evidence: EvidenceDesk
 
 
 def make_desks(ground: Ground, carrying: Carrying) -> Desks:
@@ -56,18 +67,13 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
     verdicts = VerdictDesk(
         node, Verdicts(journal, node), ground.notary, clock, carrying.dispatcher.receipts_wait
     )
-    intake = _intake(ground, carrying, verdicts)
-    transfers = _transfers(ground, carrying, verdicts)
+    judging = make_judging(ground)
+    intake = _intake(ground, carrying, verdicts, judging.desk)
+    transfers = _transfers(ground, carrying, verdicts, judging.desk)
+    speaks = Speaker(node, intake, journal, clock)
     return Desks(
         intake,
-        RefusalDesk(
-            node,
-            speaker(ground.settings, ground.directory),
-            Refusals(journal),
-            intake,
-            journal,
-            clock,
-        ),
+        RefusalDesk(speaker(ground.settings, ground.directory), Refusals(journal), speaks),
         InboxDesk(node, journal, ground.notary, clock, carrying.dispatcher.receipts_wait),
         TokenDesk(node, ground.directory, journal, clock, partial(codes_of, ground)),
         transfers,
@@ -81,23 +87,34 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             clock,
             carrying.wire.certificate,
             ground.notary.standing_of,
+            ground.notary.trouble,
         ),
         verdicts,
         ObligationDesk(
             ObligationTable(journal, node), clock, ground.policy.grace, ground.directory.resolve
         ),
-        ArrivalDesk(
+        ArrivalDesk(spoken_for(ground.settings, ground.directory), Arrivals(journal), speaks),
+        AnsweringDesk(
+            frozenset(one.id for one in ground.settings.bridges if one.answers_take_backs),
+            AnswersDue(journal),
+            speaks,
+        ),
+        judging,
+        EvidenceDesk(
             node,
-            spoken_for(ground.settings, ground.directory),
-            Arrivals(journal),
-            intake,
             journal,
+            TrackingDesk(journal),
+            journal,
+            ground.notary,
+            make_gather(ground),
             clock,
         ),
     )
 
 
-def _intake(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> GuardedIntake:
+def _intake(
+    ground: Ground, carrying: Carrying, verdicts: VerdictDesk, judging: JudgingDesk
+) -> GuardedIntake:
     desk = IntakeDesk(
         ground.place,
         ground.directory,
@@ -109,11 +126,14 @@ def _intake(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> Guarde
         carrying.sealing.wake,
         deadlines(ground.settings),
         verdicts.wake,
+        judging,
     )
     return GuardedIntake(desk, carrying.waits_for)
 
 
-def _transfers(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> TransferDesk:
+def _transfers(
+    ground: Ground, carrying: Carrying, verdicts: VerdictDesk, judging: JudgingDesk
+) -> TransferDesk:
     return TransferDesk(
         ground.place,
         ground.directory,
@@ -127,6 +147,7 @@ def _transfers(ground: Ground, carrying: Carrying, verdicts: VerdictDesk) -> Tra
         lambda: carrying.agreement.doubted,
         deadlines(ground.settings),
         verdicts.wake,
+        judging,
     )
 
 

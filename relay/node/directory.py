@@ -9,32 +9,42 @@ import random
 from collections.abc import Callable, Iterable
 
 from relay.delivery.directory.desk import DirectoryDesk
+from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.keeping import DirectoryKeeper
 from relay.delivery.directory.passing import DirectoryCourier
+from relay.delivery.directory.preparing import Seed
 from relay.delivery.directory.succession import speaks_for
-from relay.delivery.directory.viewing import Sources
 from relay.journal.directory import DirectoryTable
+from relay.journal.store import DATABASE
 from relay.model import AgencyCode
 from relay.node.ground import Ground
+from relay.node.workshop import NodeWorkshop
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.directory_client import DirectoryClient
 
 
 def make_directory_desk(ground: Ground, doubted: Callable[[], bool]) -> DirectoryDesk:
-    section = ground.settings.directory
-    table = DirectoryTable(ground.journal, ground.node)
+    section, journal = ground.settings.directory, ground.settings.node.data_dir / DATABASE
+    table = DirectoryTable(ground.journal, ground.node, journal)
+    workshop = NodeWorkshop(journal)
+    workshop.sweep()
     keeper = DirectoryKeeper(
+        ground.node,
         ground.directory,
+        Seed.of(ground.settings.make_seed()),
         table,
         ground.notary,
+        workshop,
         ground.clock,
-        Sources(ground.node, ground.settings.make_seed()),
-        ground.settings.delivery.clock_tolerance,
         section.valid_for,
-        section.grace,
         doubted,
     )
     return DirectoryDesk(keeper, table, ground.clock, section.registrations == "accept")
+
+
+def make_directory_ear(ground: Ground, desk: DirectoryDesk) -> DirectoryEar:
+    tolerance = ground.settings.delivery.clock_tolerance
+    return DirectoryEar(desk.keeper, tolerance, ground.settings.directory.grace)
 
 
 def make_directory_courier(
@@ -43,7 +53,7 @@ def make_directory_courier(
     courier = DirectoryCourier(
         ground.node,
         ground.neighbours,
-        desk.keeper,
+        make_directory_ear(ground, desk),
         DirectoryClient(wire),
         ground.policy,
         random.SystemRandom().random,

@@ -13,6 +13,7 @@ from aiohttp import web
 from relay import __version__
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
@@ -20,8 +21,10 @@ from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
+from relay.node.directory import make_directory_ear
 from relay.node.ground import Ground
 from relay.node.revocation import make_beside
+from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
@@ -49,6 +52,7 @@ class Faces:
     served: ServedSystems
     connections: Connections
     trust: TrustDesk
+    certificates: CertificateDoor
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -68,7 +72,7 @@ class Faces:
             refusals=self.turned_away,
             pressure=self.pressure,
             may_have_had=self.carrying.recovery.may_have_had,
-            directory=self.carrying.directory.keeper,
+            directory=make_directory_ear(self.ground, self.carrying.directory),
             stapler=self.carrying.stapler,
         )
         door = face.door()
@@ -123,11 +127,14 @@ class Faces:
             courier=desks.courier,
             systems=self.served.desk,
             obliged=desks.obligations,
+            bundles=desks.evidence,
+            stamps=make_stamp_table(self.ground),
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
+            certificates_door=self.certificates,
         )
 
     @property

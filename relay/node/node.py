@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -20,7 +21,9 @@ from relay.delivery.agreeing import Agreement
 from relay.delivery.clock import Clock
 from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.dispatch import Dispatcher
+from relay.delivery.operators.ageing import AgeWatch
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.renewing import CertificateDesk
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
 from relay.delivery.pressure.refused import RefusedCallersDesk
@@ -34,6 +37,7 @@ from relay.journal.waiting import WaitingCounts
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
+from relay.node.certificates import CertificateFiles, Taken, make_files
 from relay.node.desks import make_desks
 from relay.node.directory import make_directory_desk
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
@@ -41,11 +45,15 @@ from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, faces_tls
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
+from relay.node.stamping import make_stamp_desk
 from relay.node.systems import ServedSystems, serve_systems
 from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_trust_desk
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
 from relay.settings.settings import Settings
+from relay.signing.evidence import sign_receipts
+from relay.signing.gathering import Gathering
+from relay.signing.hand import Hand
 from relay.signing.keys import LogSigner
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
@@ -67,6 +75,8 @@ class Node:
     _connections: Connections
     _tls: NodesTls
     _trusting: TrustDesk
+    _pairs: CertificateFiles
+    _certificates: CertificateDesk[Taken]
 
     def __init__(
         self, settings: Settings, clock: Clock | None = None, steady: SteadyTime | None = None
@@ -105,7 +115,7 @@ class Node:
 
     async def _start(self) -> None:
         directory = self._settings.make_directory()
-        keys = load_keys(self._settings, directory)
+        keys = self._load_keys(directory)
         await self._open_journal(keys.log)
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
@@ -115,6 +125,7 @@ class Node:
         await directory_desk.keeper.start()
         await directory_desk.start()
         await self._trust(ground)
+        self._certify(ground, keys)
         if keeping is not None:
             self._background.run("revocation", keeping.keeper.run())
         carrying = self._carry(ground, directory_desk)
@@ -125,6 +136,13 @@ class Node:
         carrying.agreement.look()  # it can be reached by now: whoever is asked may send what waits for it
         shown = self._listeners.shown()
         log.info("node started", node=ground.node, release=__version__, **shown)
+
+    def _load_keys(self, directory: Directory) -> NodeKeys:
+        keys = load_keys(self._settings, directory)
+        self._exits.callback(keys.close)
+        if self._settings.keys.slow and keys.sign.hand is None:
+            keys = replace(keys, sign=replace(keys.sign, hand=Hand("slow-key")))
+        return keys
 
     async def _open_journal(self, signer: LogSigner) -> None:
         self._journal = journal = await open_journal(
@@ -153,6 +171,7 @@ class Node:
             binding=binding_of(settings, directory),
             revocation=make_check(settings, self._clock),
         )
+        notary.gathering = self._gathering(notary)
         keys.trust.check = notary.revocation
         return Ground(
             settings,
@@ -191,6 +210,29 @@ class Node:
         self._trusting = make_trust_desk(ground, self._connections, self._tls)
         await self._trusting.start()
         self._background.run("trust", self._trusting.run())
+
+    def _certify(self, ground: Ground, keys: NodeKeys) -> None:
+        """The node's own certificates can be renewed, and it is said when they grow old."""
+        check = ground.notary.revocation
+
+        def met(keys: NodeKeys) -> None:
+            if check is not None:
+                meet_own(keys, check, self._clock)
+
+        self._pairs = make_files(ground, keys, self._tls, met)
+        self._certificates = CertificateDesk(self._pairs, self._note)
+        watch = AgeWatch(self._pairs.in_use, self._clock.now, self._note)
+        self._background.run("certificates", watch.run())
+
+    def _gathering(self, notary: NodeNotary) -> Gathering | None:
+        if self._settings.keys.batches == "never":
+            return None
+        clock = self._clock
+        return Gathering(
+            lambda receipts: sign_receipts(receipts, notary.node, notary.signer, clock.now()),
+            self._journal.before_next,
+            notary.signer.hand,
+        )
 
     def _carry(self, ground: Ground, directory: DirectoryDesk) -> Carrying:
         wire = make_wire(ground, self._connections, self._tls.client)
@@ -251,18 +293,25 @@ class Node:
             serve_systems(ground, carrying.directory),
             self._connections,
             self._trusting,
+            self._certificates,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
-        await faces.served.desk.load()
+        await faces.served.load(ground.clock.now())
+        self._background.run("sites", faces.served.keep_sites())
         await carrying.recovery.start()
         self._background.run("recovery", carrying.recovery.run())
         if carrying.stapler is not None:
             self._background.run("statements", carrying.stapler.run())
         self._background.run("directories", carrying.passing.run())
         self._background.run("refusals", desks.refusals.run())
+        self._background.run("answers", desks.answering.run())
         self._background.run("verdicts", desks.verdicts.run())
         self._background.run("obligations", desks.obligations.run())
         self._background.run("arrivals", desks.arrivals.run())
+        self._exits.push_async_callback(desks.judging.process.close)
+        self._background.run("judging", desks.judging.desk.run())
+        if ground.settings.timestamps.authorities:
+            self._background.run("stamping", make_stamp_desk(ground).run())
         for poller in make_pollers(
             ground,
             carrying.bridges,
@@ -270,6 +319,7 @@ class Node:
             self._pressure,
             deadlines(self._settings),
             desks.verdicts.wake,
+            desks.judging.desk,
         ):
             self._background.run(f"bridge-{poller.bridge}", poller.run())
         await self._listen(nodes, native, axis, faces.served)
@@ -287,6 +337,7 @@ class Node:
         await listeners.listen("nodes", nodes, listen.nodes, self._tls.server)
         await listeners.listen("native", native, listen.native, tls)
         tls_of_axis = faces_tls(self._settings)
+        self._pairs.faces += [one for one in (tls, tls_of_axis) if one is not None]
         served.show_certificates(tls_of_axis)
         await listeners.listen("axis", axis, listen.axis, tls_of_axis)
 

@@ -9,13 +9,20 @@ import hashlib
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from ipaddress import ip_network
 
 from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.operators.system_desk import SystemDesk
-from relay.delivery.operators.systems import CONFIGURED, KnownSystem, Marks, SystemSecret
-from relay.journal.systems import SystemTable
+from relay.delivery.operators.systems import (
+    CONFIGURED,
+    KnownSystem,
+    Marks,
+    Sites,
+    SystemSecret,
+)
+from relay.journal.systems import SiteTable, SystemTable
 from relay.model import AgencyCode
 from relay.node.directory import codes_of_system
 from relay.node.ground import Ground
@@ -34,9 +41,20 @@ class ServedSystems:
     binding: Binding
     codes: Callable[[str, Iterable[str]], frozenset[AgencyCode]]
     """What a system (its systemid) with these agencies speaks for, by the directory as it is now."""
+    sites: Sites
+    """Where secrets held or were guessed at, over a start."""
     desk: SystemDesk = field(init=False)
     _known: dict[str, KnownSystem] = field(default_factory=dict)
     _tls: ssl.SSLContext | None = None
+
+    async def load(self, now: datetime) -> None:
+        """Before anything is served: the systems first, for their coming forgets what was known of others."""
+        await self.desk.load()
+        self.binding.lockout.restore(await self.sites.load(), now)
+
+    async def keep_sites(self) -> None:
+        """Until cancelled."""
+        await self.binding.lockout.keep(self.sites)
 
     def publish(self, known: Sequence[KnownSystem]) -> None:
         found = {one.systemid: one for one in known}
@@ -66,7 +84,12 @@ class ServedSystems:
 
 def serve_systems(ground: Ground, agencies: DirectoryDesk) -> ServedSystems:
     """Nothing is served before the desk has loaded."""
-    served = ServedSystems(Systems(()), Binding(), partial(codes_of_system, ground, agencies))
+    served = ServedSystems(
+        Systems(()),
+        Binding(),
+        partial(codes_of_system, ground, agencies),
+        SiteTable(ground.journal),
+    )
     agencies.keeper.listeners.append(served.renew)
     served.desk = SystemDesk(
         ground.node,

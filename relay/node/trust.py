@@ -10,7 +10,10 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from relay.delivery.operators.trusting import Candidate, TrustDesk, Trusted
+from relay.errors import SettingsError
 from relay.identity import read_trust
 from relay.journal.trusting import TrustTable
 from relay.model import digest_of
@@ -24,6 +27,8 @@ from relay.signing.trust import Anchors, TrustStore
 from relay.signing.trust.anchors import der_of
 from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.door import telling
+
+log = structlog.get_logger("relay.trust")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,14 @@ class NodesTls:
     make_client: Callable[[], ssl.SSLContext]
 
     def renew(self) -> None:
-        """For connections that begin from now on."""
-        self.server.now, self.client.now = self.make_server(), self.make_client()
+        """For connections that begin from now on. Where the node's own key files do not serve just now,
+        handshakes go on as before: who is believed is judged again all the same."""
+        try:
+            self.server.now, self.client.now = self.make_server(), self.make_client()
+        except SettingsError as error:
+            log.error(
+                "TLS between nodes is not renewed; then: relay trust reload", error=str(error)
+            )
 
 
 def make_connections(ground: Ground) -> Connections:

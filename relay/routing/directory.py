@@ -11,41 +11,33 @@ Raises:  SettingsError while it is built, with every contradiction at once.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
+from functools import lru_cache
+from itertools import islice
 
 from relay.agencies import Agency, NodeEntry, Stamp, Standing
-from relay.envelope.codes import Form, conversion_hint, normalise, parse
-from relay.errors import EnvelopeError, SettingsError
+from relay.envelope.codes import MAX_CHARACTERS, Form, conversion_hint, normalise, parse
+from relay.errors import EnvelopeError
 from relay.model import AgencyCode, NodeId
-from relay.routing.tree import loops
+from relay.routing.book import Book, bind, rows_of
+from relay.routing.tree import in_branch
 
 __all__ = ["Agency", "Directory", "NodeEntry"]
 
+REMEMBERED = 4096
+"""Agencies that are kept unpacked: whoever is asked about all day long."""
 
-@dataclass(frozen=True, slots=True)
-class _Book:
-    """All that the directory says at one time."""
 
-    nodes: Mapping[NodeId, NodeEntry]
-    forms: dict[str, Agency] = field(default_factory=dict)
-    listed: dict[AgencyCode, Agency] = field(default_factory=dict)
-    served: dict[NodeId, set[AgencyCode]] = field(default_factory=dict)
-    heirs: dict[str, list[AgencyCode]] = field(default_factory=dict)
-    """Of a successor's code as written: the codes it follows."""
-    stamps: Mapping[AgencyCode, Stamp] = field(default_factory=dict)
-    codes: list[AgencyCode] = field(default_factory=list)
-    versions: list[tuple[int, AgencyCode]] = field(default_factory=list)
+class _Open:
+    """A book, and what of it was asked for lately."""
 
-    def close(self) -> None:
-        """Once, when everything is in it."""
-        self.codes.extend(sorted(self.listed))
-        stamps = self.stamps
-        self.versions.extend(
-            sorted((stamps[code].version, code) for code in self.codes if code in stamps)
-        )
+    __slots__ = ("book", "look")
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.look: Callable[[str], tuple[Agency, int] | None] = lru_cache(REMEMBERED)(book.look)
+        """Never asked about more than a code's length: what strangers write is remembered, too."""
 
 
 class Directory:
@@ -57,31 +49,43 @@ class Directory:
         agencies: Iterable[Agency],
         stamps: Mapping[AgencyCode, Stamp] | None = None,
     ) -> None:
-        self._book = book = _Book({entry.node_id: entry for entry in nodes}, stamps=stamps or {})
-        problems = _tree_problems(book.nodes)
-        for agency in sorted(agencies, key=lambda one: one.deleted):  # the living first
-            problems += _add(book, agency)
-        if problems:
-            raise SettingsError(problems)
-        book.close()
+        self._open = _Open(bind(nodes, rows_of(agencies, stamps or {})))
 
-    def become(self, other: Directory) -> None:
-        """From now on this one says what the other says. Whoever walks through it goes on in the old."""
-        self._book = other._book
+    @classmethod
+    def of(cls, book: Book) -> Directory:
+        """What a book says that was bound before."""
+        made = cls((), ())
+        made.become(book)
+        return made
+
+    def become(self, book: Book) -> None:
+        """From now on this one says what the book says. Whoever walks through it goes on in the old."""
+        self._open = _Open(book)
+
+    @property
+    def book(self) -> Book:
+        """As it is now; it never changes."""
+        return self._open.book
 
     # ------------------------------------------------------------ agencies
 
     def find(self, code: str) -> Agency | None:
         """The agency of a code in any form a document may write it, closed ones and tombstones too;
         None for garbage."""
-        forms = self._book.forms
-        agency = forms.get(code)
+        agency = self._listed(code)
         if agency is not None:
             return agency  # written as it is listed, which it mostly is
         try:
-            return forms.get(normalise(code))
+            text = normalise(code)
         except EnvelopeError:
             return None
+        return None if text == code else self._listed(text)
+
+    def _listed(self, form: str) -> Agency | None:
+        if len(form) > MAX_CHARACTERS:
+            return None
+        found = self._open.look(form)
+        return None if found is None else found[0]
 
     def resolve(self, code: str) -> AgencyCode:
         """The directory's code for it; what is not listed keeps its own canonical text.
@@ -89,12 +93,12 @@ class Directory:
         Raises EnvelopeError for text that is no agency code.
         """
         text = normalise(code)
-        agency = self._book.forms.get(text)
+        agency = self._listed(text)
         return text if agency is None else agency.code
 
     def aliases(self, code: AgencyCode) -> frozenset[str]:
         """Every code that names the same agency."""
-        agency = self._book.forms.get(code)
+        agency = self._listed(code)
         return frozenset({code} if agency is None else agency.forms)
 
     def forms_of(self, codes: Iterable[str]) -> frozenset[AgencyCode]:
@@ -104,14 +108,21 @@ class Directory:
         )
 
     def served_by(self, node: NodeId) -> frozenset[AgencyCode]:
-        return frozenset(self._book.served.get(node, ()))
+        """The living; of a node that serves very many this is no quick question."""
+        return frozenset(map(AgencyCode, self.book.served.get(node, "").split()))
+
+    def forms_served_within(self, top: NodeId) -> set[str]:
+        """Every form that leads to a living agency in this branch; for whoever asks of very many."""
+        book = self.book
+        within = (codes for node, codes in book.served.items() if in_branch(book.nodes, top, node))
+        found = {code for codes in within for code in codes.split()}
+        return found.union(form for form, code in book.other_forms() if code in found)
 
     def nearest_above(self, code: str) -> Agency | None:
         """The first listed agency on the parent chain that the code itself spells."""
-        forms = self._book.forms
         try:
             for above in _parents(code):
-                agency = forms.get(above)
+                agency = self._listed(above)
                 if agency is not None:
                     return agency
         except EnvelopeError:
@@ -128,8 +139,9 @@ class Directory:
 
     def predecessors(self, agency: Agency) -> tuple[AgencyCode, ...]:
         """Who names it as a successor."""
-        heirs = self._book.heirs
-        return tuple(dict.fromkeys(code for form in agency.forms for code in heirs.get(form, ())))
+        book = self.book
+        found = (code for form in agency.forms for code in book.predecessors(form))
+        return tuple(map(AgencyCode, dict.fromkeys(found)))
 
     def heir(self, agency: Agency, on: date) -> Agency | None:
         """Who stands for it on that day: itself while open; after its closing the one successor, before
@@ -167,46 +179,44 @@ class Directory:
     @property
     def version(self) -> int:
         """Of the newest change."""
-        versions = self._book.versions
-        return versions[-1][0] if versions else 0
+        return self.book.version
 
     def __len__(self) -> int:
-        return len(self._book.codes)
+        return self.book.records.count
 
     def page(self, after: str, limit: int) -> list[Agency]:
         """Agencies in the order of their codes, tombstones too."""
-        book = self._book
-        start = bisect_right(book.codes, after)
-        return [book.listed[code] for code in book.codes[start : start + limit]]
+        return list(islice(self.book.after(after), limit))
 
     def walk(self, since: int = 0) -> Iterator[tuple[Agency, Stamp | None]]:
         """Every agency as of now, whatever is replaced meanwhile; with `since` those changed after that
         version, the longest ago first."""
-        book = self._book
-        codes: Sequence[AgencyCode] = book.codes
-        if since:
-            start = bisect_right(book.versions, since, key=lambda pair: pair[0])
-            codes = [code for _, code in book.versions[start:]]
-        return ((book.listed[code], book.stamps.get(code)) for code in codes)
+        return self.book.walk(since)
 
     def stamp(self, code: AgencyCode) -> Stamp | None:
-        return self._book.stamps.get(code)
+        """Of the record with this very code."""
+        now = self._open
+        found = now.look(code)
+        if found is not None and found[0].code == code:
+            return now.book.stamp(found[1])
+        place = now.book.place(code)
+        return None if place is None else now.book.stamp(place)
 
     # ------------------------------------------------------------ nodes
 
     @property
     def nodes(self) -> Mapping[NodeId, NodeEntry]:
-        return self._book.nodes
+        return self.book.nodes
 
     def knows_node(self, node: NodeId) -> bool:
-        return node in self._book.nodes
+        return node in self.book.nodes
 
     def entry(self, node: NodeId) -> NodeEntry | None:
-        return self._book.nodes.get(node)
+        return self.book.nodes.get(node)
 
     def child_towards(self, here: NodeId, target: NodeId) -> NodeId | None:
         """The child of `here` in whose branch `target` lies; None when it lies in none."""
-        nodes = self._book.nodes
+        nodes = self.book.nodes
         at: NodeId | None = target
         while at is not None and (entry := nodes.get(at)) is not None:
             if entry.parent == here:
@@ -216,9 +226,8 @@ class Directory:
 
     def in_branch_of(self, here: NodeId, code: AgencyCode) -> bool:
         """Whether an unlisted code lies under an agency that `here` or a node below it serves."""
-        forms = self._book.forms
         for above in _parents(code):
-            agency = forms.get(above)
+            agency = self._listed(above)
             if agency is not None and (
                 agency.node == here or self.child_towards(here, agency.node) is not None
             ):
@@ -238,41 +247,3 @@ def _parents(code: str) -> Iterator[str]:
     while at is not None:
         yield at.text
         at = at.parent
-
-
-def _add(book: _Book, agency: Agency) -> list[str]:
-    problems = []
-    if agency.node not in book.nodes:
-        problems.append(f"directory: agency {agency.code} is served by unknown node {agency.node}")
-    forms = book.forms
-    for form in agency.forms:
-        other = forms.setdefault(form, agency)
-        if other is not agency and not agency.deleted:
-            problems.append(f"directory: code {form} names two agencies")
-    if forms[agency.code] is agency or agency.deleted:
-        book.listed.setdefault(agency.code, agency)
-        if not agency.deleted:
-            book.served.setdefault(agency.node, set()).add(agency.code)
-        for code in agency.successors:
-            book.heirs.setdefault(code, []).append(agency.code)
-    return problems + _date_problems(agency)
-
-
-def _date_problems(agency: Agency) -> list[str]:
-    problems = []
-    opens, closes = agency.valid_from, agency.valid_to
-    if opens is not None and closes is not None and opens >= closes:
-        problems.append(f"directory: agency {agency.code} closes on {closes}, but opens on {opens}")
-    if agency.successors and set(agency.successors) & set(agency.forms):
-        problems.append(f"directory: agency {agency.code} is its own successor")
-    return problems
-
-
-def _tree_problems(nodes: Mapping[NodeId, NodeEntry]) -> list[str]:
-    problems = []
-    for entry in nodes.values():
-        if entry.parent is not None and entry.parent not in nodes:
-            problems.append(f"directory: node {entry.node_id} has unknown parent {entry.parent}")
-        elif loops(nodes, entry.node_id):
-            problems.append(f"directory: node {entry.node_id} is its own ancestor")
-    return problems

@@ -1,9 +1,9 @@
 """Agencies as tables: CSV and JSON, for files that people and other systems exchange.
 
-    code,old_code,name,tier,node,parent,mail,centre,valid_from,valid_to,successors,deleted
+    code,old_code,name,tier,node,parent,mail,centre,valid_from,valid_to,successors,deleted,certificates
 
 The first line names the columns; code, name, tier and node must be there. Codes are taken in any
-form a document may write; successors are separated by spaces. JSON has the same members in objects,
+form a document may write; successors and certificates (SHA-256) are separated by spaces. JSON has the same members in objects,
 in a list or under "agencies", beside "nodes" (id, tier, parent).
 
 Touches: nothing. Trusts: nothing; what is read comes from a stranger's table.
@@ -15,33 +15,38 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
 from relay.agencies import Agency, NodeEntry
-from relay.envelope.codes import normalise
-from relay.errors import DirectoryError, EnvelopeError
-from relay.model import AgencyCode, NodeId, Tier
-from relay.wire.values import NODE_ID, fit_detail
+from relay.errors import DirectoryError
+from relay.model import AgencyCode
+from relay.routing.rows import COLUMNS, KNOWN, NEEDED, agency_of, node_of, row_of
 
-COLUMNS = (
-    "code", "old_code", "name", "tier", "node", "parent", "mail", "centre",
-    "valid_from", "valid_to", "successors", "deleted",
-)  # fmt: skip
-NEEDED = ("code", "name", "tier", "node")
 MOST_PROBLEMS = 100
-NAME_LIMIT = 200
-SUCCESSOR_LIMIT = 64
-_TIERS = {tier.value: tier for tier in Tier}
-_TRUTH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     agencies: tuple[Agency, ...]
     nodes: tuple[NodeEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """As somebody handed it in."""
+
+    kind: str
+    """text/csv or application/json."""
+    content: bytes
+
+
+def read_table(table: Table) -> Listing:
+    try:
+        text = table.content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DirectoryError(["the table is not UTF-8"]) from None
+    return READERS[table.kind](text)
 
 
 def read_csv(text: str) -> Listing:
@@ -71,85 +76,15 @@ def read_json(text: str) -> Listing:
     )
 
 
+READERS = {"text/csv": read_csv, "application/json": read_json}
+
+
 def write_csv(agencies: Iterable[Agency]) -> Iterator[str]:
     """Line by line, with the line of the columns first."""
     yield _line(COLUMNS)
     for agency in agencies:
         row = row_of(agency)
-        successors = " ".join(row["successors"])
-        yield _line([successors if c == "successors" else _cell(row[c]) for c in COLUMNS])
-
-
-def row_of(agency: Agency) -> dict[str, Any]:
-    """As JSON has it; what is absent is null."""
-    return {
-        "code": agency.code,
-        "old_code": agency.old_code,
-        "name": agency.name,
-        "tier": agency.tier.value,
-        "node": agency.node,
-        "parent": agency.parent,
-        "mail": agency.mail,
-        "centre": agency.centre,
-        "valid_from": None if agency.valid_from is None else agency.valid_from.isoformat(),
-        "valid_to": None if agency.valid_to is None else agency.valid_to.isoformat(),
-        "successors": list(agency.successors),
-        "deleted": agency.deleted,
-    }
-
-
-def agency_of(row: Mapping[str, Any]) -> Agency:
-    """Raises ValueError that says what is wrong with which member."""
-    code = _code(row, "code")
-    if code is None:
-        raise ValueError("code is missing")
-    tier = _TIERS.get(_text(row, "tier", 20).lower())
-    if tier is None:
-        raise ValueError(f"tier must be one of: {', '.join(_TIERS)}")
-    name = _text(row, "name", NAME_LIMIT)
-    if not name:
-        raise ValueError("name is missing")
-    old_code = _code(row, "old_code")
-    return Agency(
-        code=code,
-        name=name,
-        tier=tier,
-        node=_node(row, "node"),
-        old_code=None if old_code == code else old_code,
-        parent=_code(row, "parent"),
-        mail=_text(row, "mail", NAME_LIMIT),
-        centre=_text(row, "centre", 64),
-        valid_from=_date(row, "valid_from"),
-        valid_to=_date(row, "valid_to"),
-        successors=_successors(row.get("successors")),
-        deleted=_truth(row.get("deleted")),
-    )
-
-
-def stored_text(agency: Agency) -> str:
-    """A record as the journal keeps it; equal records have equal texts."""
-    return json.dumps(
-        [
-            agency.code, agency.old_code, agency.name, agency.tier.value, agency.node, agency.parent,
-            agency.mail, agency.centre,
-            None if agency.valid_from is None else agency.valid_from.isoformat(),
-            None if agency.valid_to is None else agency.valid_to.isoformat(),
-            agency.successors, agency.deleted,
-        ],
-        ensure_ascii=False, separators=(",", ":"),
-    )  # fmt: skip
-
-
-def stored_agency(text: str) -> Agency:
-    """What stored_text was given; of the journal's own rows only, for nothing is judged."""
-    found = json.loads(text)
-    opens, closes = found[8], found[9]
-    return Agency(
-        found[0], found[2], _TIERS[found[3]], found[4], found[1], found[5], found[6], found[7],
-        None if opens is None else date.fromisoformat(opens),
-        None if closes is None else date.fromisoformat(closes),
-        tuple(found[10]), found[11],
-    )  # fmt: skip
+        yield _line([_cell(row[column]) for column in COLUMNS])
 
 
 def _require_columns(head: Sequence[str]) -> None:
@@ -168,7 +103,10 @@ def _csv_rows(rows: Iterator[list[str]], head: list[str]) -> Iterator[tuple[str,
         if len(row) != len(head):
             yield f"line {number}", f"{len(row)} cells, {len(head)} columns"
         else:
-            yield f"line {number}", dict(zip(head, row, strict=True))
+            yield (
+                f"line {number}",
+                {name: cell for name, cell in zip(head, row, strict=True) if cell},
+            )
 
 
 def _gathered(rows: Iterable[tuple[str, object]]) -> Iterator[Agency]:
@@ -179,9 +117,9 @@ def _gathered(rows: Iterable[tuple[str, object]]) -> Iterator[Agency]:
         try:
             if not isinstance(row, dict):
                 raise ValueError(row if isinstance(row, str) else "not an object")
-            unknown = [name for name in row if name not in COLUMNS]
-            if unknown:
-                raise ValueError(f"unknown member {unknown[0][:40]!r}")
+            if not row.keys() <= KNOWN:
+                unknown = next(name for name in row if name not in KNOWN)
+                raise ValueError(f"unknown member {unknown[:40]!r}")
             agency = agency_of(row)
             for form in agency.forms:
                 before = seen.setdefault(form, where)
@@ -201,88 +139,20 @@ def _nodes(rows: Sequence[object]) -> Iterator[NodeEntry]:
     problems = []
     for number, row in enumerate(rows, 1):
         try:
-            if not isinstance(row, dict) or not set(row) <= {"id", "tier", "parent"}:
+            if not isinstance(row, dict):
                 raise ValueError("an object of id, tier and parent")
-            tier = _TIERS.get(_text(row, "tier", 20).lower())
-            if tier is None:
-                raise ValueError(f"tier must be one of: {', '.join(_TIERS)}")
-            parent = None if row.get("parent") in (None, "") else _node(row, "parent")
-            yield NodeEntry(_node(row, "id"), tier, parent)
+            yield node_of(row)
         except ValueError as error:
             problems.append(f"node {number}: {error}")
     if problems:
         raise DirectoryError(problems[:MOST_PROBLEMS])
 
 
-def _text(row: Mapping[str, Any], name: str, limit: int) -> str:
-    value = row.get(name)
-    if not value and value in (None, ""):
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must be a text")
-    text = value.strip()
-    if len(text) > limit:
-        raise ValueError(f"{name} has {len(text)} characters, limit {limit}")
-    if not text.isprintable() and fit_detail(text) != text:
-        raise ValueError(f"{name} holds a control character")
-    return text
-
-
-def _code(row: Mapping[str, Any], name: str) -> AgencyCode | None:
-    text = _text(row, name, 64)
-    return None if not text else _normal(text, name)
-
-
-def _normal(text: str, name: str) -> AgencyCode:
-    try:
-        return normalise(text)
-    except EnvelopeError as error:
-        raise ValueError(f"{name}: {error}") from None
-
-
-def _node(row: Mapping[str, Any], name: str) -> NodeId:
-    text = _text(row, name, 64)
-    if NODE_ID.fullmatch(text) is None:
-        raise ValueError(f"{name} must be a node's id")
-    return NodeId(text)
-
-
-def _date(row: Mapping[str, Any], name: str) -> date | None:
-    text = _text(row, name, 20)
-    if not text:
-        return None
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.isoformat() != text:
-        raise ValueError(f"{name} must be a day such as 2025-07-01")
-    return found
-
-
-def _successors(value: object) -> tuple[AgencyCode, ...]:
-    texts = value.split() if isinstance(value, str) else value
-    if texts is None:
-        return ()
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("successors must be codes")
-    if len(texts) > SUCCESSOR_LIMIT:
-        raise ValueError(f"{len(texts)} successors, limit {SUCCESSOR_LIMIT}")
-    return tuple(dict.fromkeys(_normal(text, "successors") for text in texts))
-
-
-def _truth(value: object) -> bool:
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    found = _TRUTH.get(value.strip().lower()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("deleted must be true or false")
-    return found
-
-
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else ""
+    if isinstance(value, list):
+        return " ".join(value)
     return "" if value is None else str(value)
 
 

@@ -19,9 +19,10 @@ from relay.errors import EnvelopeError
 from relay.model import AgencyCode, NodeId
 from relay.routing.composing import Layer
 from relay.routing.directory import Directory
-from relay.routing.tree import in_branch, loops
+from relay.routing.tree import Nodes, in_branch, loops
 
 MOST = 5
+MANY = 1000
 
 
 def objections(directory: Directory, layer: Layer) -> tuple[str, ...]:
@@ -52,24 +53,40 @@ def _of_agencies(
     directory: Directory, issuer: NodeId, layer: Layer, nodes: dict[NodeId, NodeEntry]
 ) -> Iterator[str]:
     top = nodes[issuer].parent is None
+    below, ours = _Within(nodes, issuer), _Within(directory.nodes, issuer)
+    known = directory.forms_served_within(issuer) if len(layer.agencies) > MANY else set[str]()
     for agency in layer.agencies:
-        if not in_branch(nodes, issuer, agency.node):
+        if not below[agency.node]:
             yield f"agency {agency.code} is served by {agency.node}, outside the branch of {issuer}"
         else:
-            yield from _of_codes(directory, issuer, agency, top=top)
+            yield from _of_codes(directory, issuer, agency, known, None if top else ours)
 
 
-def _of_codes(directory: Directory, issuer: NodeId, agency: Agency, *, top: bool) -> Iterator[str]:
+class _Within(dict[NodeId, bool]):
+    """Of each node whether it lies in the branch: found out once, asked a hundred thousand times."""
+
+    def __init__(self, nodes: Nodes, top: NodeId) -> None:
+        super().__init__()
+        self._nodes, self._top = nodes, top
+
+    def __missing__(self, node: NodeId) -> bool:
+        found = self[node] = in_branch(self._nodes, self._top, node)
+        return found
+
+
+def _of_codes(
+    directory: Directory, issuer: NodeId, agency: Agency, known: set[str], ours: _Within | None
+) -> Iterator[str]:
+    """`known`: what is its own for sure. `ours` None for the top node, to whom every code is."""
     for form in agency.forms:
+        if form in known:
+            continue
         if not _canonical(form):
             yield f"code {form} is not in its canonical form"
-            continue
-        if top:
-            continue
-        listed = directory.find(form)
-        owner = listed or directory.nearest_above(form)
-        if owner is None or not in_branch(directory.nodes, issuer, owner.node):
-            yield _not_own(issuer, form, owner)
+        elif ours is not None:
+            owner = directory.find(form) or directory.nearest_above(form)
+            if owner is None or not ours[owner.node]:
+                yield _not_own(issuer, form, owner)
 
 
 def _canonical(code: AgencyCode) -> bool:

@@ -21,10 +21,10 @@ from relay.settings.sections import (
     SAMPLE_SECRET,
     Code,
     File,
-    KeyPair,
     NeighbourSection,
     NodeName,
     Section,
+    SigningKey,
     Span,
     secret_in,
 )
@@ -78,6 +78,10 @@ class BridgeSection(Section):
     answer_within: Span = timedelta(minutes=2)
     unanswered: Literal["repeat", "wait"] = "repeat"
     """What becomes of a package without an answer that the remote's sent list does not show."""
+    settles: Span = timedelta(minutes=2)
+    """How long such a package is looked for, each time, before it is sent again."""
+    answers_take_backs: bool = True
+    """Whether the sender of a take-back that succeeded is told so by a status 15 of the node's."""
 
     @model_validator(mode="after")
     def _whole(self) -> BridgeSection:
@@ -109,7 +113,7 @@ class BridgeSection(Section):
 def bridge_problems(
     bridges: Sequence[BridgeSection],
     neighbours: Sequence[NeighbourSection],
-    keys: Mapping[str, KeyPair],
+    keys: Mapping[str, SigningKey],
 ) -> Iterator[str]:
     """What is wrong between bridges, and between them and the rest."""
     names = [bridge.id for bridge in bridges]

@@ -27,7 +27,7 @@ def contradictions(sound: Sound) -> Iterator[str]:
     if sound.listen is not None:
         yield from _taken_twice(sound.listen)
         yield from _unprovable(sound.listen, sound)
-    yield from bridge_problems(sound.bridges, sound.neighbours, sound.keys)
+    yield from bridge_problems(sound.bridges, sound.neighbours, sound.signing)
     if sound.directory is None:
         return
     try:

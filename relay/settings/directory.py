@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from relay.agencies import Agency, NodeEntry
 from relay.errors import DirectoryError, NoFileError, SettingsError
-from relay.model import AgencyCode, NodeId
+from relay.model import AgencyCode, Digest, NodeId
 from relay.routing.composing import Layer
 from relay.routing.directory import Directory
 from relay.routing.listing import Listing, read_csv, read_json
@@ -89,6 +89,7 @@ def _agency(row: AgencyRow) -> Agency:
         valid_to=row.valid_to,
         successors=tuple(AgencyCode(code) for code in row.successors),
         deleted=row.deleted,
+        certificates=tuple(Digest(one) for one in row.certificates),
     )
 
 

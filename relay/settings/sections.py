@@ -28,7 +28,7 @@ from pydantic import (
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError
 from relay.model import AgencyCode, Tier
-from relay.settings.wording import NODE_NAME, REST_PREFIX, SYSTEMID, URL
+from relay.settings.wording import DIGEST_TEXT, NODE_NAME, REST_PREFIX, SYSTEMID, URL
 
 SECRET_FILE_LIMIT_BYTES = 4096
 SAMPLE_SECRET = b"replace-me"
@@ -144,17 +144,55 @@ class KeyPair(Section):
     key: File
 
 
+class TokenSection(Section):
+    """A key on a PKCS#11 token."""
+
+    module: File
+    """The vendor's shared library."""
+    label: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    serial: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    key: Annotated[str, Field(min_length=1, max_length=256)]
+    """The label of the private key on it."""
+    pin_file: File | None = None
+    pin_env: Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")] | None = None
+    """The name of an environment variable, never the PIN itself."""
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> TokenSection:
+        if (self.label is None) == (self.serial is None):
+            raise ValueError("give either label or serial")
+        if (self.pin_file is None) == (self.pin_env is None):
+            raise ValueError("give either pin_file or pin_env")
+        return self
+
+
+class SigningKey(Section):
+    """A key that signs documents: in a file or on a token."""
+
+    certificate: File
+    key: File | None = None
+    token: TokenSection | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> SigningKey:
+        if (self.key is None) == (self.token is None):
+            raise ValueError("give either key or token")
+        return self
+
+
 class KeysSection(Section):
     tls: KeyPair
-    sign: KeyPair
+    sign: SigningKey
     log: KeyPair
-    agencies: tuple[KeyPair, ...] = ()
+    agencies: tuple[SigningKey, ...] = ()
     log_before: tuple[File, ...] = ()
     """Key files of the log before this one: what they sealed is sealed anew at the start."""
-    gateway: KeyPair | None = None
+    gateway: SigningKey | None = None
     """Seals what enters over a bridge; needed where there is one."""
     slow: bool = False
     """The signing key is slow (a token): accept first, seal afterwards."""
+    batches: Literal["auto", "never"] = "auto"
+    """Whether receipts that wait at the same time share a signature where whoever gets them takes that."""
 
 
 class TrustSection(Section):
@@ -202,6 +240,10 @@ class AgencyRow(Section):
     valid_to: date | None = None
     successors: tuple[Code, ...] = Field(default=(), max_length=64)
     deleted: bool = False
+    certificates: tuple[Annotated[str, Field(pattern=DIGEST_TEXT)], ...] = Field(
+        default=(), max_length=16
+    )
+    """Certificates (SHA-256) that may seal for it although they do not name it."""
 
 
 class DirectoryFile(Section):
@@ -302,6 +344,8 @@ class DeliverySection(Section):
     answer_within: Span = timedelta(minutes=2)
     clock_tolerance: Span = timedelta(minutes=5)
     drain: Span = timedelta(seconds=20)
+    batched_receipts: bool = True
+    """False demands of neighbours that each receipt for this node is signed by itself."""
     refusal_status_from: Code | None = None
     """An agency served here, in whose name senders are told of a refusal by a status 02."""
 

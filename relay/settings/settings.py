@@ -28,6 +28,8 @@ from relay.settings.sections import (
     SystemSection,
     TrustSection,
 )
+from relay.settings.signatures import SignaturesSection
+from relay.settings.timestamps import TimestampsSection
 
 
 class Settings(Section):
@@ -46,6 +48,8 @@ class Settings(Section):
     business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
     revocation: RevocationSection = RevocationSection()
+    signatures: SignaturesSection = SignaturesSection()
+    timestamps: TimestampsSection = TimestampsSection()
     log: LogSection = LogSection()
 
     @field_validator("neighbours")

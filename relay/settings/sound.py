@@ -25,6 +25,7 @@ from relay.settings.sections import (
     NeighbourSection,
     NodeSection,
     RetentionSection,
+    SigningKey,
     SystemSection,
     TrustSection,
 )
@@ -40,8 +41,10 @@ class Sound:
     data_dir: Path | None
     listen: ListenSection | None
     keys: Mapping[str, KeyPair]
-    """Of tls, sign, log and gateway."""
-    agencies: tuple[tuple[int, KeyPair], ...]
+    """Of tls and log."""
+    signing: Mapping[str, SigningKey]
+    """Of sign and gateway."""
+    agencies: tuple[tuple[int, SigningKey], ...]
     """Of keys.agencies, with their numbers there."""
     trust: TrustSection | None
     directory: DirectorySection | None
@@ -64,14 +67,16 @@ def sound_sections(content: Mapping[str, Any]) -> Sound:
     named, keys = _table(content, "node"), _table(content, "keys")
     node = _sound(NodeSection, {"id": named.get("id"), "data_dir": "."})
     place = _sound(NodeSection, {"id": "any", "data_dir": named.get("data_dir")})
-    pairs = {name: _sound(KeyPair, keys.get(name)) for name in ("tls", "sign", "log", "gateway")}
+    pairs = {name: _sound(KeyPair, keys.get(name)) for name in ("tls", "log")}
+    signing = {name: _sound(SigningKey, keys.get(name)) for name in ("sign", "gateway")}
     rows = keys.get("agencies")
-    agencies = [_sound(KeyPair, row) for row in rows] if isinstance(rows, list | tuple) else []
+    agencies = [_sound(SigningKey, row) for row in rows] if isinstance(rows, list | tuple) else []
     return Sound(
         node=None if node is None else NodeId(node.id),
         data_dir=None if place is None else place.data_dir,
         listen=_sound(ListenSection, content.get("listen")),
         keys={name: pair for name, pair in pairs.items() if pair is not None},
+        signing={name: key for name, key in signing.items() if key is not None},
         agencies=tuple((n, pair) for n, pair in enumerate(agencies) if pair is not None),
         trust=_sound(TrustSection, content.get("trust")),
         directory=_sound(DirectorySection, content.get("directory")),

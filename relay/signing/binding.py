@@ -10,7 +10,7 @@ Raises:  SignatureError (wrong-branch).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from relay.errors import SignatureError
@@ -19,6 +19,9 @@ from relay.routing.directory import Directory
 from relay.routing.tree import in_branch
 from relay.signing.faults import Fault
 from relay.signing.trust import Path
+
+Bound = Callable[[Path], None]
+"""Raises SignatureError where a node's certificate is by an issuer of another branch."""
 
 
 @dataclass(frozen=True, slots=True)

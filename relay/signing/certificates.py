@@ -148,9 +148,15 @@ def _touch(certificate: x509.Certificate) -> None:
 
 
 def _identity(certificate: x509.Certificate) -> Identity:
-    found = [_identity_of(uri) for uri in uris(certificate)]
-    if not found:
+    named = uris(certificate)
+    if not named:
         return Identity(purpose_without_name(certificate), None, frozenset())
+    return identity_named(named)
+
+
+def identity_named(uris: Sequence[str]) -> Identity:
+    """Whom these identities, one or more, stand for."""
+    found = [_identity_of(uri) for uri in uris]
     purpose = found[0].purpose
     if len(found) > 1 and any(one.purpose is not Purpose.AGENCY for one in found):
         raise bad("the certificate names more than one identity")

@@ -10,24 +10,25 @@ A document is read only after its signature was proven, so a stranger's bytes ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime
 
 from relay.errors import SignatureError
 from relay.model import NodeId, Receipt, Signed, TransferHeader, digest_of
+from relay.signing.batches import ProvenBatches, prove_in_batch, sign_batch
+from relay.signing.binding import Bound
 from relay.signing.certificates import Identity, Purpose
 from relay.signing.faults import Fault
 from relay.signing.keys import Signer
-from relay.signing.trust import Path, TrustStore
+from relay.signing.proof_shape import is_batch_proof
+from relay.signing.trust import TrustStore
 from relay.signing.verifier import prove
 from relay.signing.xades import DocumentName, build
-from relay.wire.branch import Branch, read_branch, write_branch
+from relay.wire.branch import BranchHead, read_head
 from relay.wire.carry import Manifest, read_carry, write_carry
 from relay.wire.receipt import read_receipt, write_receipt
 from relay.wire.transfer import read_transfer, write_transfer
 
-Bound = Callable[[Path], None]
-"""Raises SignatureError where a node's certificate is by an issuer of another branch (binding.py)."""
 _ROLE = "node"
 _ROLES = {_ROLE: Purpose.SIGN}
 
@@ -53,16 +54,45 @@ def verify_transfer(
     return header
 
 
+def receipt_document(receipt: Receipt, signer: Signer) -> bytes:
+    """The receipt's canonical bytes, about to be signed; the signer must be the issuer."""
+    _require_node(signer.identity, receipt.issuer, "the receipt is issued by")
+    return write_receipt(receipt)
+
+
 def sign_receipt(receipt: Receipt, signer: Signer, at: datetime) -> Signed:
     """The receipt's canonical bytes and their signature; the signer must be the issuer."""
-    _require_node(signer.identity, receipt.issuer, "the receipt is issued by")
-    return _sign(write_receipt(receipt), DocumentName.RECEIPT, signer, at)
+    return _sign(receipt_document(receipt, signer), DocumentName.RECEIPT, signer, at)
+
+
+def sign_receipts(
+    documents: Sequence[bytes], issuer: NodeId, signer: Signer, at: datetime
+) -> list[Signed]:
+    """Receipts of one issuer, as receipt_document made them: one alone is signed by itself, several
+    share a batch."""
+    if len(documents) == 1:
+        return [_sign(documents[0], DocumentName.RECEIPT, signer, at)]
+    return sign_batch(documents, issuer, signer, at)
 
 
 def verify_receipt(
-    signed: Signed, trust: TrustStore, at: datetime | None, bound: Bound | None = None
+    signed: Signed,
+    trust: TrustStore,
+    at: datetime | None,
+    bound: Bound | None = None,
+    proven: ProvenBatches | None = None,
 ) -> Receipt:
-    """The receipt, proven to be its issuer's. `at` None judges certificates at the claimed time."""
+    """The receipt, proven to be its issuer's, signed by itself or in a batch. `at` None judges
+    certificates at the claimed time. Batches in `proven` were proven so a moment ago; new ones join."""
+    if is_batch_proof(signed.signature):
+        issuer = prove_in_batch(signed, trust, at, bound, {} if proven is None else proven)
+        receipt = read_receipt(signed.document)
+        if receipt.issuer != issuer:
+            raise SignatureError(
+                Fault.WRONG_NODE,
+                f"the receipt is issued by {receipt.issuer}, the batch by {issuer}",
+            )
+        return receipt
     identity = _prove(signed, DocumentName.RECEIPT, trust, at, bound)
     receipt = read_receipt(signed.document)
     _require_node(identity, receipt.issuer, "the receipt is issued by")
@@ -88,20 +118,21 @@ def verify_carry(
     return manifest
 
 
-def sign_branch(branch: Branch, signer: Signer, at: datetime) -> Signed:
-    """The directory's canonical bytes and their signature; the signer must be the issuer."""
-    _require_node(signer.identity, branch.issuer, "the directory is issued by")
-    return _sign(write_branch(branch), DocumentName.DIRECTORY, signer, at)
+def sign_branch(head: BranchHead, content: bytes, signer: Signer, at: datetime) -> Signed:
+    """The directory that `write_branch` wrote, with this head; the signer must be the issuer."""
+    _require_node(signer.identity, head.issuer, "the directory is issued by")
+    return _sign(content, DocumentName.DIRECTORY, signer, at)
 
 
 def verify_branch(
     signed: Signed, trust: TrustStore, at: datetime | None, bound: Bound | None = None
-) -> Branch:
-    """The directory, proven to be of the node that it says; what that may speak of is for the caller."""
+) -> BranchHead:
+    """The head of a directory whose every byte is proven to be of the node that it says. The records are
+    still to be read, and what they may speak of is for whoever reads them."""
     identity = _prove(signed, DocumentName.DIRECTORY, trust, at, bound)
-    branch = read_branch(signed.document)
-    _require_node(identity, branch.issuer, "the directory is issued by")
-    return branch
+    head = read_head(signed.document)
+    _require_node(identity, head.issuer, "the directory is issued by")
+    return head
 
 
 def _sign(document: bytes, name: DocumentName, signer: Signer, at: datetime) -> Signed:

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,10 +32,13 @@ from relay.model import NodeId
 from relay.signing import algorithms, shape
 from relay.signing.certificates import Identity, Leaf, Purpose, read_certificate, read_leaf
 from relay.signing.faults import Fault
+from relay.signing.hand import Hand
+from relay.signing.token import TokenKey, TokenModule
+from relay.signing.token_process import ECDSA, RSA
 from relay.signing.trust import certificates_of
 
 KEY_FILE_LIMIT_BYTES = 256 * 1024
-SIGNING_PURPOSES = frozenset({Purpose.SIGN, Purpose.AGENCY, Purpose.GATEWAY})
+SIGNING_PURPOSES = frozenset({Purpose.SIGN, Purpose.AGENCY, Purpose.GATEWAY, Purpose.OFFICIAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,10 @@ class Signer:
     """SHA-256 of the signer's certificate, in base64."""
     sign: Callable[[bytes], bytes] = field(repr=False)
     """The signature value of these bytes, as XML-DSig wants it."""
+    hand: Hand | None = field(default=None, repr=False, compare=False)
+    """Where it signs when that takes long; None: wherever it is asked."""
+    trouble: Callable[[], str | None] = field(default=lambda: None, repr=False, compare=False)
+    """Why it cannot sign now, as far as is known; None where nothing is in the way."""
 
     @staticmethod
     def load(certificate: Path, key: Path, password: bytes | None = None) -> Signer:
@@ -59,6 +67,12 @@ class Signer:
     @staticmethod
     def from_pem(certificates: bytes, key: bytes, password: bytes | None = None) -> Signer:
         return _signer(_certificates(certificates), _private_key(key, password))
+
+    @staticmethod
+    def on_token(certificate: Path, module: TokenModule, key: TokenKey) -> Signer:
+        """A key that never leaves its token; a signature made at once proves that it is the
+        certificate's. Raises KeyUnavailableError too."""
+        return _token_signer(_certificates(_read(certificate)), module, key)
 
     @staticmethod
     def load_pkcs12(path: Path, password: bytes | None) -> Signer:
@@ -142,17 +156,55 @@ def _read(path: Path) -> bytes:
 
 def _signer(chain: list[bytes], private: object) -> Signer:
     leaf = _leaf(chain[0], private)
-    if leaf.identity.purpose not in SIGNING_PURPOSES:
-        _refuse(f"a certificate for {leaf.identity.purpose.value} may not sign documents")
+    _require_signing(leaf)
     if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         _refuse("the key is neither RSA nor P-256")
+    method = algorithms.method_for(algorithms.verifying_key(private.public_key()))
+    return _made(leaf, chain, method, lambda content: algorithms.sign(private, content))
+
+
+_PROBE = b"relay: is this the key of the certificate?"
+
+
+def _token_signer(chain: list[bytes], module: TokenModule, key: TokenKey) -> Signer:
+    leaf = _read_leaf(chain[0])
+    _require_signing(leaf)
+    public = algorithms.verifying_key(leaf.certificate.public_key())
+    method = algorithms.method_for(public)
+    kind = RSA if method == algorithms.RSA_SHA256 else ECDSA
+
+    def sign(content: bytes) -> bytes:
+        return module.sign(key, kind, content)
+
+    try:
+        algorithms.verify(public, method, sign(_PROBE), _PROBE)
+    except SignatureError:
+        _refuse(f"the {key} does not belong to the first certificate")
+    return _made(leaf, chain, method, sign, module.hand, partial(module.trouble, key))
+
+
+def _require_signing(leaf: Leaf) -> None:
+    if leaf.identity.purpose not in SIGNING_PURPOSES:
+        _refuse(f"a certificate for {leaf.identity.purpose.value} may not sign documents")
+
+
+def _made(
+    leaf: Leaf,
+    chain: list[bytes],
+    method: str,
+    sign: Callable[[bytes], bytes],
+    hand: Hand | None = None,
+    trouble: Callable[[], str | None] = lambda: None,
+) -> Signer:
     return Signer(
         identity=leaf.identity,
-        method=algorithms.method_for(algorithms.verifying_key(private.public_key())),
+        method=method,
         chain=_without_root(chain),
         certificates_xml=_certificates_xml(_without_root(chain)),
         certificate_digest=pybase64.b64encode(bytes.fromhex(leaf.sha256)).decode(),
-        sign=lambda content: algorithms.sign(private, content),
+        sign=sign,
+        hand=hand,
+        trouble=trouble,
     )
 
 
@@ -162,11 +214,15 @@ def _certificates_xml(chain: Sequence[bytes]) -> str:
     return "".join(shape.CERTIFICATE.format(pybase64.b64encode(der).decode()) for der in chain)
 
 
-def _leaf(der: bytes, private: object) -> Leaf:
+def _read_leaf(der: bytes) -> Leaf:
     try:
-        leaf = read_leaf(der)
+        return read_leaf(der)
     except SignatureError as error:
         _refuse(f"the signer's certificate: {error}")
+
+
+def _leaf(der: bytes, private: object) -> Leaf:
+    leaf = _read_leaf(der)
     if not hasattr(private, "public_key") or private.public_key() != leaf.certificate.public_key():
         _refuse("the key does not belong to the first certificate")
     return leaf

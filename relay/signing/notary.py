@@ -9,12 +9,16 @@ Raises:  SignatureError, WireError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import ParamSpec, TypeVar
 
-from relay.errors import SignatureError
+from relay.delivery.aside import MANY_RECIPIENTS, aside
+from relay.delivery.evidence.ports import Gathered
+from relay.errors import KeyUnavailableError, SignatureError
 from relay.model import (
     AgencyCode,
     Digest,
@@ -25,9 +29,13 @@ from relay.model import (
     Signed,
     TransferHeader,
 )
+from relay.signing.algorithms import RSA_SHA256
 from relay.signing.binding import Binding
+from relay.signing.bundle_shape import CoveredFile
+from relay.signing.bundles import certificates_of_signature, sign_bundle
 from relay.signing.certificates import Chain, read_chain
 from relay.signing.evidence import (
+    receipt_document,
     sign_branch,
     sign_carry,
     sign_receipt,
@@ -38,19 +46,28 @@ from relay.signing.evidence import (
     verify_transfer,
 )
 from relay.signing.faults import Fault
+from relay.signing.gathering import Gathering
+from relay.signing.hand import Rank
 from relay.signing.keys import Signer
 from relay.signing.revocation.checking import RevocationCheck
 from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
+from relay.signing.stamped import VALUES_LIMIT, Unsigned, with_unsigned
 from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import signer_of
-from relay.wire.branch import Branch
+from relay.wire.branch import BranchHead
 from relay.wire.carry import Manifest
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class NodeNotary:
-    """delivery.records.Notary. `agencies` are the agency keys that live at this node."""
+    """delivery.records.Notary. `agencies` are the agency keys that live at this node.
+
+    One for a node's life; its keys alone may change (`renew`).
+    """
 
     node: NodeId
     signer: Signer
@@ -64,6 +81,73 @@ class NodeNotary:
     """Which branch an issuer may certify, and whose certificate is whose; None: nobody says."""
     revocation: RevocationCheck | None = None
     """None: nothing is checked."""
+    gathering: Gathering | None = None
+    """Where receipts meet that may share a signature; None: each gets its own."""
+
+    def renew(
+        self, signer: Signer, agencies: Mapping[AgencyCode, Signer], gateway: Signer | None
+    ) -> None:
+        """From now on these sign. What was signed before is judged by the certificate it came with."""
+        self.signer, self.agencies, self.gateway = signer, agencies, gateway
+
+    @property
+    def slow(self) -> bool:
+        """Whether a signature takes so long that nothing may be signed in the event loop."""
+        return self.signer.hand is not None
+
+    def sealed_at_once(self, sender: AgencyCode) -> bool:
+        """Whether what comes from this agency is sealed while its system waits."""
+        return self.seals_at_once and self._sealer(sender).hand is None
+
+    def trouble(self, sender: AgencyCode) -> str | None:
+        """Why the key that seals for this agency cannot sign now; None where nothing is known."""
+        return self._sealer(sender).trouble()
+
+    def _sealer(self, sender: AgencyCode) -> Signer:
+        return self.agencies.get(sender, self.signer)
+
+    async def issue_receipt(
+        self, receipt: Receipt, at: datetime, *, batched: bool = False, patient: bool = False
+    ) -> Signed:
+        """The receipt signed, in a batch where that is allowed and others wait as well. Who is not
+        `patient` is told when the key cannot sign."""
+        if patient:
+            return await _patiently(lambda: self._issued(receipt, at, batched=batched))
+        return await self._issued(receipt, at, batched=batched)
+
+    async def _issued(self, receipt: Receipt, at: datetime, *, batched: bool) -> Signed:
+        long = len(receipt.evidence) > MANY_RECIPIENTS
+        if batched and self.gathering is not None and (self.slow or not long):
+            document = await aside(long, receipt_document, receipt, self.signer)
+            return await self.gathering.signed(document)
+        return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+
+    async def issue_transfers(
+        self, headers: Sequence[TransferHeader], at: datetime
+    ) -> list[Signed]:
+        """The headers signed, whenever the key can; each by itself, always."""
+        if self.slow:  # one after the other: receipts go between
+            return [await _patiently(partial(self._issued_transfer, one, at)) for one in headers]
+        long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
+        # Sixteen RSA signatures would hold the loop for five milliseconds, and need no lock of Python's.
+        dear = len(headers) > 1 and self.signer.method == RSA_SHA256
+        return await aside(long or dear, self._sign_transfers, headers, at)
+
+    async def _issued_transfer(self, header: TransferHeader, at: datetime) -> Signed:
+        return await self._in_time(Rank.TRANSFER, False, sign_transfer, header, self.signer, at)
+
+    def _sign_transfers(self, headers: Sequence[TransferHeader], at: datetime) -> list[Signed]:
+        return [sign_transfer(header, self.signer, at) for header in headers]
+
+    async def _in_time(
+        self, rank: Rank, long: bool, work: Callable[P, T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """In the key's own hand where it has one, else here, or in a thread when it is `long`."""
+        if self.signer.hand is not None:
+            return await asyncio.wrap_future(
+                self.signer.hand.do(rank, partial(work, *args, **named))
+            )
+        return await aside(long, work, *args, **named)
 
     def seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
         """With the agency's key where it is here, else with the node's own."""
@@ -83,6 +167,14 @@ class NodeNotary:
                     f"the {signer.identity.purpose.value} certificate is {verdict.why}",
                 )
         return make_seal(digest, kind, signer, at)
+
+    async def issue_seal(self, digest: Digest, sender: AgencyCode, at: datetime) -> Seal:
+        """The same in the key's own hand; without one, in a thread."""
+        work = partial(self.seal, digest, sender, at)
+        hand = self._sealer(sender).hand
+        if hand is None:
+            return await asyncio.to_thread(work)
+        return await asyncio.wrap_future(hand.do(Rank.SEAL, work))
 
     def seal_entered(self, digest: Digest, at: datetime) -> Seal:
         """Vouches only for these being the bytes that a remote without evidence handed over."""
@@ -163,17 +255,48 @@ class NodeNotary:
     def check_receipt(self, signed: Signed) -> Receipt:
         return verify_receipt(signed, self.trust, None, self._require_node)
 
+    def checker(self) -> Callable[[Signed], Receipt]:
+        """check_receipt for receipts that came together: a batch that they share is proven once."""
+        return partial(
+            verify_receipt, trust=self.trust, at=None, bound=self._require_node, proven={}
+        )
+
     def sign_carry(self, manifest: Manifest, at: datetime) -> Signed:
         return sign_carry(manifest, self.signer, at)
 
     def check_carry(self, signed: Signed, at: datetime) -> Manifest:
         return verify_carry(signed, self.trust, at, self._require_node)
 
-    def sign_branch(self, branch: Branch, at: datetime) -> Signed:
-        return sign_branch(branch, self.signer, at)
+    def sign_branch(self, head: BranchHead, content: bytes, at: datetime) -> Signed:
+        return sign_branch(head, content, self.signer, at)
 
-    def check_branch(self, signed: Signed) -> Branch:
+    def check_branch(self, signed: Signed) -> BranchHead:
         return verify_branch(signed, self.trust, None, self._require_node)
+
+    def sign_bundle(self, files: Sequence[tuple[str, Digest]], at: datetime) -> bytes:
+        return sign_bundle([CoveredFile(*one) for one in files], self.signer, at)
+
+    def certificates_of(self, signature: bytes) -> tuple[bytes, ...]:
+        return certificates_of_signature(signature)
+
+    def own_certificates(self) -> tuple[bytes, ...]:
+        return self.signer.chain
+
+    def seal_for_export(self, seal: bytes, kept: Gathered) -> bytes:
+        unsigned = Unsigned(kept.seal_tokens)
+        values = (kept.certificates, kept.crls, kept.ocsps)
+        if (kept.crls or kept.ocsps) and all(len(one) <= VALUES_LIMIT for one in values):
+            unsigned = Unsigned(kept.seal_tokens, *values)
+        return with_unsigned(seal, unsigned)
+
+
+async def _patiently(sign: Callable[[], Awaitable[T]]) -> T:
+    """Again and again while the key cannot: for what nobody waits for but work that is to go on."""
+    while True:
+        try:
+            return await sign()
+        except KeyUnavailableError as error:
+            await asyncio.sleep(error.retry_after_seconds)
 
 
 @lru_cache(maxsize=1024)

@@ -13,6 +13,7 @@ Raises:  PkiError (a SettingsError with the kind of trouble and a hint).
     DIR/agencies/CODE.pem
     DIR/gateways/ID.pem
     DIR/officials/LABEL.pem
+    DIR/tsa/NAME.pem               a timestamp authority's
     DIR/publish                    where CRLs and the OCSP responder are, if anywhere
     DIR/root/root-ocsp.pem, DIR/branches/BRANCH/ca-ocsp.pem    the responders' certificates, then
 
@@ -29,6 +30,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.errors import SignatureError
 from relay.model import UTC_NOW_TOLERANCE, utc
@@ -36,6 +38,7 @@ from relay.signing import pki_files, pki_names, pki_profiles
 from relay.signing.certificates import check_issuer
 from relay.signing.pki_files import Issued
 from relay.signing.pki_profiles import Issuer, PrivateKey, Profile, Published, Span
+from relay.signing.pki_requests import read_request
 from relay.signing.pki_words import KeyType, PkiError, Trouble
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "issue_gateway",
     "issue_node",
     "issue_official",
+    "issue_tsa",
 ]
 
 DAYS_LIMIT: Final = 36_525
@@ -199,6 +203,30 @@ def issue_official(
     return _one(
         directory, path, Profile("Official", shown, (), vouches=True), branch, key, now, days
     )
+
+
+def sign_request(
+    directory: Path, request: bytes, branch: str, *, now: datetime, days: int
+) -> bytes:
+    """The certificate that a request (PKCS#10 in PEM) asks for, and its issuing CA's after it, in PEM.
+
+    Nothing is filed in the folder: the key is with whoever asked.
+    """
+    profile, key = read_request(request)
+    issuer = _branch_issuer(directory, branch, now)
+    published = _published(directory, _newest(directory, branch))
+    made = pki_profiles.end_entity(profile, key, issuer, _span(now, days, issuer), published)
+    return b"".join(one.public_bytes(Encoding.PEM) for one in (made, issuer.certificate))
+
+
+def issue_tsa(
+    directory: Path, name: str, branch: str, *, key: KeyType, now: datetime, days: int
+) -> Path:
+    """Make the certificate of a timestamp authority, which names nobody of the relay."""
+    pki_names.label(name, "timestamp authority")
+    path = directory / "tsa" / f"{name}.pem"
+    profile = Profile("Timestamp authority", name, (), vouches=True, stamps=True)
+    return _one(directory, path, profile, branch, key, now, days)
 
 
 def _one(

@@ -21,6 +21,7 @@ from relay.signing.pki_words import KeyType
 
 IssuerKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PrivateKey = IssuerKey | ed25519.Ed25519PrivateKey
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 ROOT_PATH_LENGTH: Final = 1
 ISSUING_PATH_LENGTH: Final = 0
@@ -47,7 +48,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where an issuer says which of its certificates are revoked (clause 1.8)."""
+    """Where an issuer says which of its certificates are revoked (clause 1.12)."""
 
     crl: str
     ocsp: str
@@ -66,6 +67,8 @@ class Profile:
     uris: tuple[str, ...]
     vouches: bool = False
     tls: bool = False
+    stamps: bool = False
+    """It is a timestamp authority, and nothing else."""
     dns: tuple[str, ...] = ()
     ips: tuple[IPv4Address | IPv6Address, ...] = ()
 
@@ -112,7 +115,7 @@ def responder(name: str, key: IssuerKey, issuer: Issuer, span: Span) -> x509.Cer
 
 def end_entity(
     profile: Profile,
-    key: PrivateKey,
+    key: PrivateKey | PublicKey,
     issuer: Issuer,
     span: Span,
     published: Published | None = None,
@@ -125,6 +128,9 @@ def end_entity(
     ).add_extension(_usage(signs=True, vouches=profile.vouches), critical=True)
     if names := _names(profile):
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if profile.stamps:  # RFC 3161 §2.3: alone, and critical
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+        builder = builder.add_extension(usage, critical=True)
     if profile.tls:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -153,7 +159,7 @@ def _authority(
 
 
 def _told(builder: x509.CertificateBuilder, published: Published | None) -> x509.CertificateBuilder:
-    """Where to ask about it (clause 1.8)."""
+    """Where to ask about it (clause 1.12)."""
     if published is None:
         return builder
     point = x509.DistributionPoint(
@@ -168,18 +174,23 @@ def _told(builder: x509.CertificateBuilder, published: Published | None) -> x509
 
 
 def _builder(
-    subject: x509.Name, above: x509.Name, key: PrivateKey, signing_key: IssuerKey, span: Span
+    subject: x509.Name,
+    above: x509.Name,
+    key: PrivateKey | PublicKey,
+    signing_key: IssuerKey,
+    span: Span,
 ) -> x509.CertificateBuilder:
     """Clause 1: what every certificate has."""
+    public = key if isinstance(key, PublicKey) else key.public_key()
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(above)
-        .public_key(key.public_key())
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(span.start)
         .not_valid_after(span.end)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()),
             critical=False,

@@ -105,7 +105,7 @@ def purpose_without_name(certificate: x509.Certificate) -> Purpose:
 
 
 def check_leaf(certificate: x509.Certificate, purpose: Purpose) -> None:
-    """Raise unless an end entity of this purpose may look like this (clauses 4 to 11)."""
+    """Raise unless an end entity of this purpose may look like this (clauses 4 to 8 and 10 to 12)."""
     constraints = extension(certificate, x509.BasicConstraints)
     if constraints is not None and constraints.value.ca:
         raise bad("an issuer's certificate may not sign documents")

@@ -54,11 +54,11 @@ class ProvenSeal:
 
 def make_seal(digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
     """The seal over the bytes with this digest; the bytes themselves are not needed."""
-    if signer.identity.purpose is not _ROLES[kind.value]:
+    wanted, found = _ROLES[kind.value], signer.identity.purpose
+    if found is not wanted and (found, wanted) != (Purpose.OFFICIAL, Purpose.AGENCY):
         raise SignatureError(
             Fault.WRONG_PURPOSE,
-            f"a certificate for {signer.identity.purpose.value} cannot make a seal of kind "
-            f"{kind.value}",
+            f"a certificate for {found.value} cannot make a seal of kind {kind.value}",
         )
     return Seal(kind, build(DocumentName.ENVELOPE, digest, kind.value, signer, at))
 

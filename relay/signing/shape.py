@@ -34,58 +34,72 @@ MARKUP_LIMIT = 256
 """Tags, and quotes of attributes, each; the shape has 70 and 32 at most. Canonicalising more would be
 slow: seconds for 64 KiB of nested namespace declarations."""
 
-_DS = ' xmlns:ds="http://www.w3.org/2000/09/xmldsig#"'
-_XADES = ' xmlns:xades="http://uri.etsi.org/01903/v1.3.2#"'
-_DIGEST_METHOD = f'DigestMethod Algorithm="{SHA256_DIGEST}"></ds:DigestMethod>'
-
-SIGNED_INFO = (
-    f"<ds:SignedInfo{_DS}>"
-    f'<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE_C14N}"></ds:CanonicalizationMethod>'
-    '<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
-    '<ds:Reference Id="document" URI="{name}">'
-    f"<ds:{_DIGEST_METHOD}<ds:DigestValue>{{document_digest}}</ds:DigestValue>"
-    "</ds:Reference>"
-    '<ds:Reference Type="http://uri.etsi.org/01903#SignedProperties" URI="#signed-properties">'
-    f'<ds:Transforms><ds:Transform Algorithm="{EXCLUSIVE_C14N}"></ds:Transform></ds:Transforms>'
-    f"<ds:{_DIGEST_METHOD}<ds:DigestValue>{{properties_digest}}</ds:DigestValue>"
-    "</ds:Reference>"
-    "</ds:SignedInfo>"
-)
-"""Standing alone, as exclusive canonicalisation leaves it: these bytes are signed."""
-
-SIGNED_PROPERTIES = (
-    f'<xades:SignedProperties{_XADES} Id="signed-properties">'
-    "<xades:SignedSignatureProperties>"
-    "<xades:SigningTime>{signed_at}</xades:SigningTime>"
-    "<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>"
-    f"<ds:{_DIGEST_METHOD.replace(' ', _DS + ' ', 1)}"
-    f"<ds:DigestValue{_DS}>{{certificate_digest}}</ds:DigestValue>"
-    "</xades:CertDigest></xades:Cert></xades:SigningCertificateV2>"
-    "<xades:SignerRoleV2><xades:ClaimedRoles>"
-    "<xades:ClaimedRole>{role}</xades:ClaimedRole>"
-    "</xades:ClaimedRoles></xades:SignerRoleV2>"
-    "</xades:SignedSignatureProperties>"
-    "<xades:SignedDataObjectProperties>"
-    '<xades:DataObjectFormat ObjectReference="#document">'
-    "<xades:MimeType>application/xml</xades:MimeType>"
-    "</xades:DataObjectFormat>"
-    "</xades:SignedDataObjectProperties>"
-    "</xades:SignedProperties>"
-)
-"""Standing alone, likewise: these bytes are digested into SignedInfo."""
+DS = ' xmlns:ds="http://www.w3.org/2000/09/xmldsig#"'
+XADES = ' xmlns:xades="http://uri.etsi.org/01903/v1.3.2#"'
+DIGEST_METHOD = f'DigestMethod Algorithm="{SHA256_DIGEST}"></ds:DigestMethod>'
 
 CERTIFICATE = "<ds:X509Certificate>{}</ds:X509Certificate>"
 
-SIGNATURE = (
-    f'<ds:Signature{_DS} Id="signature">'
-    + SIGNED_INFO.replace(_DS, "")
-    + "<ds:SignatureValue>{value}</ds:SignatureValue>"
-    "<ds:KeyInfo><ds:X509Data>{certificates}</ds:X509Data></ds:KeyInfo>"
-    f'<ds:Object><xades:QualifyingProperties{_XADES} Target="#signature">'
-    + SIGNED_PROPERTIES.replace(_DS, "").replace(_XADES, "")
-    + "</xades:QualifyingProperties></ds:Object>"
-    "</ds:Signature>"
+
+def info_template(references: str) -> str:
+    """SignedInfo over these references and the signed properties, standing alone, as exclusive
+    canonicalisation leaves it: these bytes are signed."""
+    return (
+        f"<ds:SignedInfo{DS}>"
+        f'<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE_C14N}"></ds:CanonicalizationMethod>'
+        '<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
+        f"{references}"
+        '<ds:Reference Type="http://uri.etsi.org/01903#SignedProperties" URI="#signed-properties">'
+        f'<ds:Transforms><ds:Transform Algorithm="{EXCLUSIVE_C14N}"></ds:Transform></ds:Transforms>'
+        f"<ds:{DIGEST_METHOD}<ds:DigestValue>{{properties_digest}}</ds:DigestValue>"
+        "</ds:Reference>"
+        "</ds:SignedInfo>"
+    )
+
+
+def properties_template(formats: str) -> str:
+    """SignedProperties with these DataObjectFormats, likewise: these bytes are digested into SignedInfo."""
+    return (
+        f'<xades:SignedProperties{XADES} Id="signed-properties">'
+        "<xades:SignedSignatureProperties>"
+        "<xades:SigningTime>{signed_at}</xades:SigningTime>"
+        "<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>"
+        f"<ds:{DIGEST_METHOD.replace(' ', DS + ' ', 1)}"
+        f"<ds:DigestValue{DS}>{{certificate_digest}}</ds:DigestValue>"
+        "</xades:CertDigest></xades:Cert></xades:SigningCertificateV2>"
+        "<xades:SignerRoleV2><xades:ClaimedRoles>"
+        "<xades:ClaimedRole>{role}</xades:ClaimedRole>"
+        "</xades:ClaimedRoles></xades:SignerRoleV2>"
+        "</xades:SignedSignatureProperties>"
+        f"<xades:SignedDataObjectProperties>{formats}</xades:SignedDataObjectProperties>"
+        "</xades:SignedProperties>"
+    )
+
+
+def signature_template(info: str, properties: str) -> str:
+    """The whole signature, with the two in the places where they lose their own declarations."""
+    return (
+        f'<ds:Signature{DS} Id="signature">{info.replace(DS, "")}'
+        "<ds:SignatureValue>{value}</ds:SignatureValue>"
+        "<ds:KeyInfo><ds:X509Data>{certificates}</ds:X509Data></ds:KeyInfo>"
+        f'<ds:Object><xades:QualifyingProperties{XADES} Target="#signature">'
+        f"{properties.replace(DS, '').replace(XADES, '')}"
+        "</xades:QualifyingProperties></ds:Object>"
+        "</ds:Signature>"
+    )
+
+
+SIGNED_INFO = info_template(
+    '<ds:Reference Id="document" URI="{name}">'
+    f"<ds:{DIGEST_METHOD}<ds:DigestValue>{{document_digest}}</ds:DigestValue>"
+    "</ds:Reference>"
 )
+SIGNED_PROPERTIES = properties_template(
+    '<xades:DataObjectFormat ObjectReference="#document">'
+    "<xades:MimeType>application/xml</xades:MimeType>"
+    "</xades:DataObjectFormat>"
+)
+SIGNATURE = signature_template(SIGNED_INFO, SIGNED_PROPERTIES)
 
 _BASE64 = r"[A-Za-z0-9+/=\n\t ]"
 _VALUES = {
@@ -193,6 +207,15 @@ def whole(
 
 def read_parts(signature: bytes) -> Parts:
     """The parts of a signature of exactly this shape."""
+    return Parts(*_matched(signature).groups())
+
+
+def written(signature: bytes) -> bytes:
+    """The same signature as the shape writes it: to the letter, if it is ours."""
+    return _matched(signature).string.encode()
+
+
+def _matched(signature: bytes) -> re.Match[str]:
     if len(signature) > LIMIT_BYTES:
         raise SignatureError(
             Fault.TOO_LARGE, f"signature of {len(signature)} bytes, limit {LIMIT_BYTES} bytes"
@@ -204,7 +227,7 @@ def read_parts(signature: bytes) -> Parts:
     match = _SHAPE.fullmatch(text) or _SHAPE.fullmatch(_canonical(signature))
     if match is None:
         raise diagnose(_parse(_undeclared(signature)))
-    return Parts(*match.groups())
+    return match
 
 
 def _canonical(signature: bytes) -> str:

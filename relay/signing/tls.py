@@ -16,13 +16,14 @@ import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from relay.errors import SettingsError, SignatureError
 from relay.model import NodeId
 from relay.signing.binding import Binding
-from relay.signing.certificates import Purpose, read_chain, read_leaf, require_purpose
+from relay.signing.certificates import Chain, Purpose, read_chain, read_leaf, require_purpose
 from relay.signing.faults import Fault
 from relay.signing.keys import read_key_file
 from relay.signing.trust import Anchors, Role, TrustStore, certificates_of
@@ -30,8 +31,6 @@ from relay.signing.trust.anchors import der_of
 
 Roots = Path | Anchors
 """A file of roots, or the anchors of which those for nodes count."""
-CHAIN_LIMIT = 8
-"""Certificates of a handshake that are looked at."""
 
 
 class FollowingContext(ssl.SSLContext):
@@ -79,6 +78,11 @@ def face_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+def renew_own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Serve with this pair from the next handshake on."""
+    _load_own(context, certificate, key)
+
+
 def ask_for_certificates(context: ssl.SSLContext, certificates: Iterable[bytes]) -> None:
     """Let clients of a face show one of these certificates (DER); none has to. May be repeated while
     the context serves. Each is trusted by itself: whose it is, the face compares."""
@@ -120,7 +124,7 @@ def peer_node(certificate_der: bytes) -> NodeId:
 
 @dataclass(frozen=True, slots=True)
 class NodePeers:
-    """Which node the chain of a handshake is of, judged as of now."""
+    """Which node the chain of a handshake is of, judged as of now; its length is bounded by the caller."""
 
     trust: TrustStore
     now: Callable[[], datetime]
@@ -128,7 +132,7 @@ class NodePeers:
 
     def __call__(self, chain: Sequence[bytes]) -> NodeId:
         """Raises SignatureError."""
-        path = self.trust.path(read_chain(chain[:CHAIN_LIMIT]), self.now(), Purpose.TLS)
+        path = self.trust.path(_read(tuple(chain)), self.now(), Purpose.TLS)
         self.trust.require_unrevoked(path, Purpose.TLS)
         if self.binding is not None:
             self.binding.require_node(path)
@@ -136,6 +140,12 @@ class NodePeers:
         if node is None:
             raise SignatureError(Fault.WRONG_NODE, "the certificate names no node")
         return node
+
+
+@lru_cache(maxsize=1024)
+def _read(chain: tuple[bytes, ...]) -> Chain:
+    """A neighbour's certificates are parsed once, however often they are judged."""
+    return read_chain(chain)
 
 
 def _mutual(context: ssl.SSLContext, certificate: Path, key: Path, roots: Roots) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Protocol
 
 import pybase64
 
@@ -21,7 +22,8 @@ from relay.model import Digest
 from relay.signing import algorithms
 from relay.signing.certificates import Chain, Leaf, Purpose, public_key, read_chain, require_purpose
 from relay.signing.faults import Fault
-from relay.signing.shape import Parts, read_parts
+from relay.signing.proof_shape import signature_in
+from relay.signing.shape import read_parts
 from relay.signing.trust import Path, TrustStore
 from relay.signing.xades import DocumentName
 
@@ -57,7 +59,6 @@ def prove(
     """
     # 1. The signature has the one shape: nothing else can be in it.
     parts = read_parts(signature)
-    signed_at = _time(parts.signed_at)
     # 2. It signs a document of this kind.
     if parts.name != name.value:
         raise SignatureError(
@@ -66,6 +67,40 @@ def prove(
     # 3. It signs these bytes.
     if not _same(parts.document_digest, bytes.fromhex(digest)):
         raise SignatureError(Fault.DIGEST_MISMATCH, "other bytes than these were signed")
+    return prove_parts(parts, name.value, trust, at=at, roles=roles)
+
+
+class Claims(Protocol):
+    """What a signature of either shape says of itself, texts as found."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def properties_digest(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def certificates(self) -> str: ...
+    @property
+    def signed_at(self) -> str: ...
+    @property
+    def certificate_digest(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    def signed_info(self) -> bytes: ...
+    def signed_properties_digest(self) -> str: ...
+
+
+def prove_parts(
+    parts: Claims,
+    what: str,
+    trust: TrustStore,
+    *,
+    at: datetime | None,
+    roles: Mapping[str, Purpose],
+) -> Proof:
+    """The steps after the shape and the documents' digests, which are the caller's."""
+    signed_at = _time(parts.signed_at)
     # 4. The signed properties are the ones SignedInfo speaks of.
     if _compact(parts.properties_digest) != parts.signed_properties_digest():
         raise SignatureError(Fault.PROPERTIES_MISMATCH, "the signed properties were changed")
@@ -77,7 +112,7 @@ def prove(
             Fault.WRONG_CERTIFICATE, "the first certificate is not the one that was signed for"
         )
     # 7. The claimed role is one this document may be signed in, and the certificate is for it.
-    purpose = _purpose(parts.role, name, roles)
+    purpose = _purpose(parts.role, what, roles)
     require_purpose(chain.leaf, purpose)
     # 8. Its key made the signature value.
     _check_value(parts, chain)
@@ -90,13 +125,13 @@ def prove(
 
 
 def signer_of(signature: bytes) -> Digest:
-    """SHA-256 of the certificate that a signature commits to. Nothing is proven."""
-    return _chain(read_parts(signature).certificates).leaf.sha256
+    """SHA-256 of the certificate that a signature, or a batch's, commits to. Nothing is proven."""
+    return _chain(read_parts(signature_in(signature)).certificates).leaf.sha256
 
 
 def certificates_in(signature: bytes) -> list[bytes]:
-    """The certificates that lie in a signature, the signer's first. Nothing is proven."""
-    return [_decoded(text) for text in _CERTIFICATE.findall(read_parts(signature).certificates)]
+    """The certificates that lie in a signature, or a batch's, the signer's first. Nothing is proven."""
+    return certificates_among(read_parts(signature_in(signature)).certificates)
 
 
 def claimed_time(signature: bytes) -> datetime:
@@ -104,14 +139,14 @@ def claimed_time(signature: bytes) -> datetime:
     return _time(read_parts(signature).signed_at)
 
 
-def _purpose(role: str, name: DocumentName, roles: Mapping[str, Purpose]) -> Purpose:
+def _purpose(role: str, what: str, roles: Mapping[str, Purpose]) -> Purpose:
     purpose = roles.get(role)
     if purpose is None:
-        raise SignatureError(Fault.WRONG_ROLE, f"{name.value} may not be signed as {role}")
+        raise SignatureError(Fault.WRONG_ROLE, f"{what} may not be signed as {role}")
     return purpose
 
 
-def _check_value(parts: Parts, chain: Chain) -> None:
+def _check_value(parts: Claims, chain: Chain) -> None:
     key = algorithms.verifying_key(public_key(chain.leaf.certificate))
     algorithms.verify(key, parts.method, _decoded(parts.value), parts.signed_info())
 
@@ -147,4 +182,9 @@ def _decoded(text: str) -> bytes:
 @lru_cache(maxsize=1024)
 def _chain(certificates: str) -> Chain:
     """Parsed once for each signer: the same text comes with each of its signatures."""
-    return read_chain([_decoded(text) for text in _CERTIFICATE.findall(certificates)])
+    return read_chain(certificates_among(certificates))
+
+
+def certificates_among(text: str) -> list[bytes]:
+    """DER, of the X509Certificate elements in a text."""
+    return [_decoded(one) for one in _CERTIFICATE.findall(text)]

@@ -25,11 +25,12 @@ class DocumentName(StrEnum):
     RECEIPT = "receipt.xml"
     CARRY = "carry.xml"
     DIRECTORY = "directory.xml"
+    BATCH = "batch.xml"
 
 
 def build(name: DocumentName, digest: Digest, role: str, signer: Signer, at: datetime) -> bytes:
     """The signature of the document with this digest; SigningTime is `at` in whole seconds."""
-    signed_at = utc(at).isoformat("T", "seconds")[:-6] + "Z"
+    signed_at = signing_time(at)
     properties_digest = signed_properties_digest(signed_at, signer.certificate_digest, role)
     document_digest = _base64(bytes.fromhex(digest))
     info = signed_info(signer.method, name.value, document_digest, properties_digest)
@@ -44,6 +45,10 @@ def build(name: DocumentName, digest: Digest, role: str, signer: Signer, at: dat
         certificate_digest=signer.certificate_digest,
         role=role,
     )
+
+
+def signing_time(at: datetime) -> str:
+    return utc(at).isoformat("T", "seconds")[:-6] + "Z"
 
 
 def _base64(content: bytes) -> str:

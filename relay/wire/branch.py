@@ -9,7 +9,7 @@ Raises:  WireError.
       <Nodes> ( <Node> <Id/> <Tier/> <Parent/> </Node> )* </Nodes>
       <Agencies>
         ( <Agency> <Code/> <OldCode/>? <Name/> <Tier/> <ServedBy/> <Parent/>? <Mail/>? <Centre/>?
-            <ValidFrom/>? <ValidTo/>? <Successor/>* <Deleted>true</Deleted>? </Agency> )*
+            <ValidFrom/>? <ValidTo/>? <Successor/>* <Certificate/>* <Deleted>true</Deleted>? </Agency> )*
       </Agencies>
     </Directory>
 
@@ -28,14 +28,16 @@ from itertools import pairwise
 
 from relay.agencies import Agency, NodeEntry
 from relay.errors import WireError
-from relay.model import AgencyCode, NodeId, Tier
+from relay.model import AgencyCode, Digest, NodeId, Tier
 from relay.wire import values
 from relay.wire.values import element, optional
 
 LIMIT_BYTES = 64 << 20
+HEAD_BYTES = 1024
 AGENCY_LIMIT = 200_000
 NODE_LIMIT = 20_000
 SUCCESSOR_LIMIT = 64
+CERTIFICATE_LIMIT = 16
 
 _TIERS = {tier.value: tier for tier in Tier}
 _TIER = re.compile("|".join(_TIERS))
@@ -57,6 +59,7 @@ _NODE = re.compile(
 )
 _BETWEEN = "</Nodes><Agencies>"
 _SUCCESSOR = re.compile(element("Successor", values.AGENCY_CODE))
+_CERTIFICATE = re.compile(element("Certificate", values.DIGEST))
 _AGENCY = re.compile(
     "<Agency>"
     + element("Code", values.AGENCY_CODE)
@@ -70,6 +73,7 @@ _AGENCY = re.compile(
     + optional("ValidFrom", _DAY)
     + optional("ValidTo", _DAY)
     + f"((?:<Successor>{values.AGENCY_CODE.pattern}</Successor>){{0,{SUCCESSOR_LIMIT}}})"
+    + f"((?:<Certificate>{values.DIGEST.pattern}</Certificate>){{0,{CERTIFICATE_LIMIT}}})"
     + "(?:<Deleted>(true)</Deleted>)?"
     + "</Agency>"
 )
@@ -86,6 +90,19 @@ class Branch:
     expires_at: datetime
     nodes: tuple[NodeEntry, ...]
     agencies: tuple[Agency, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchHead:
+    """What stands before the records: enough to judge whether the rest is to be read."""
+
+    issuer: NodeId
+    version: int
+    issued_at: datetime
+    expires_at: datetime
+
+    def parts(self) -> tuple[NodeId, int, datetime, datetime]:
+        return self.issuer, self.version, self.issued_at, self.expires_at
 
 
 def write_branch(branch: Branch) -> bytes:
@@ -114,13 +131,23 @@ def write_branch(branch: Branch) -> bytes:
     return content
 
 
-def head_of(content: bytes) -> Branch:
-    """Issuer, version and times alone, of a document that was read whole before."""
-    head = _HEAD.match(content[:1024].decode("utf-8", "replace"))
-    if head is None:
-        raise WireError("the stored Directory has no head")
-    issued, expires = values.instant(head[3], "Issued"), values.instant(head[4], "Expires")
-    return Branch(NodeId(head[1]), int(head[2]), issued, expires, (), ())
+def binds_certificates(content: bytes) -> bool:
+    """Whether a document that was read whole has what nodes of an older version refuse (W11.6)."""
+    return b"<Certificate>" in content
+
+
+def read_head(content: bytes) -> BranchHead:
+    """Of these bytes, whatever comes behind it."""
+    if len(content) > LIMIT_BYTES:
+        raise WireError(f"Directory of {len(content)} bytes, limit {LIMIT_BYTES} bytes")
+    return _head(_HEAD.match(content[:HEAD_BYTES].decode("utf-8", "replace")))
+
+
+def _head(found: re.Match[str] | None) -> BranchHead:
+    if found is None:
+        raise WireError(f"the root is not Directory of {values.NAMESPACE}, in canonical form")
+    issued, expires = values.instant(found[3], "Issued"), values.instant(found[4], "Expires")
+    return BranchHead(NodeId(found[1]), int(found[2]), issued, expires)
 
 
 def read_branch(content: bytes) -> Branch:
@@ -131,20 +158,19 @@ def read_branch(content: bytes) -> Branch:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise WireError("Directory is not UTF-8") from None
-    head = _HEAD.match(text)
-    if head is None:
-        raise WireError(f"the root is not Directory of {values.NAMESPACE}, in canonical form")
-    nodes, position = _all(_NODE, text, head.end(), NODE_LIMIT)
+    found = _HEAD.match(text)
+    head = _head(found)
+    nodes, position = _all(_NODE, text, found.end() if found else 0, NODE_LIMIT)
     if not text.startswith(_BETWEEN, position):
         raise WireError(f"no node in canonical form at character {position}")
     agencies, position = _all(_AGENCY, text, position + len(_BETWEEN), AGENCY_LIMIT)
     if not (text.startswith(_END, position) and position + len(_END) == len(text)):
         raise WireError(f"no agency in canonical form at character {position}")
     branch = Branch(
-        issuer=NodeId(head[1]),
-        version=int(head[2]),
-        issued_at=values.instant(head[3], "Issued"),
-        expires_at=values.instant(head[4], "Expires"),
+        issuer=head.issuer,
+        version=head.version,
+        issued_at=head.issued_at,
+        expires_at=head.expires_at,
         nodes=tuple(map(_read_node, nodes)),
         agencies=tuple(map(_read_agency, agencies)),
     )
@@ -172,7 +198,7 @@ def _read_node(found: tuple[str | None, ...]) -> NodeEntry:
 
 
 def _read_agency(found: tuple[str | None, ...]) -> Agency:
-    code, old, name, tier, node, parent, mail, centre, opens, closes, heirs, deleted = found
+    code, old, name, tier, node, parent, mail, centre, opens, closes, heirs, prints, deleted = found
     return Agency(
         code=AgencyCode(code or ""),
         name=values.unescaped(name or ""),
@@ -186,6 +212,7 @@ def _read_agency(found: tuple[str | None, ...]) -> Agency:
         valid_to=None if closes is None else _day(closes),
         successors=tuple(AgencyCode(heir) for heir in _SUCCESSOR.findall(heirs or "")),
         deleted=deleted is not None,
+        certificates=tuple(Digest(one) for one in _CERTIFICATE.findall(prints or "")),
     )
 
 
@@ -223,6 +250,10 @@ def _agency(one: Agency) -> str:
         values.agency(code, "Code")
     if len(one.successors) > SUCCESSOR_LIMIT:
         raise WireError(f"{len(one.successors)} successors, limit {SUCCESSOR_LIMIT}")
+    if len(one.certificates) > CERTIFICATE_LIMIT:
+        raise WireError(f"{len(one.certificates)} certificates, limit {CERTIFICATE_LIMIT}")
+    for print_ in one.certificates:
+        values.digest(print_, "Certificate")
     return "".join(_elements(one))
 
 
@@ -236,6 +267,7 @@ def _elements(one: Agency) -> Iterator[str]:
     yield from _if("ValidFrom", _day_text(one.valid_from))
     yield from _if("ValidTo", _day_text(one.valid_to))
     yield _successors(one.successors)
+    yield "".join(f"<Certificate>{print_}</Certificate>" for print_ in one.certificates)
     yield "<Deleted>true</Deleted></Agency>" if one.deleted else "</Agency>"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import sqlite3
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -180,30 +181,98 @@ def same(found: Any, expected: Any, where: str = "") -> None:
         assert found == expected, where
 
 
+LISTED = [
+    {
+        "id": "~[1-9][0-9]*",
+        "pid": "~[0-9]+",
+        "code": code,
+        "name": "Cơ quan Mẫu",
+        "mail": "",
+        "oldCode": old,
+    }
+    for code, old in ((SENDER, SENDER), (RECEIVER, RECEIVER), ("H13.01", ""))
+]
+CHANGED = [
+    {
+        "id": row["id"],
+        "pid": row["pid"],
+        "code": row["code"],
+        "name": row["name"],
+        "mail": "",
+        "version": "~[0-9]+",
+        "centerCode": "",
+        "deleted": "false",
+        "modifyDate": f"~{TIME}",
+        "isAgency": "true",
+    }
+    for row in LISTED
+]
+DAMAGED = {
+    "status": "FAIL",
+    "ErrorCode": "21",
+    "ErrorDesc": "~Tep bi thay doi tren duong truyen, hay gui lai / the file was damaged .*",
+    "DocId": "",
+}
+NO_CODE = {
+    "status": "FAIL",
+    "ErrorCode": "19",
+    "ErrorDesc": "Khong dang ky duoc don vi: ma don vi khong hop le / "
+    '"999.010.01.H22" is not an agency code',
+}
+STRANGE = {
+    "status": "FAIL",
+    "ErrorCode": "19",
+    "ErrorDesc": "Khong co don vi 99.99.99.G21 trong danh muc / "
+    "no agency 99.99.99.G21 in the directory",
+}
+NOT_FOUND_TEXT = {**NOT_FOUND, "data": ""}
 AS_RECORDED: dict[str, list[dict[str, Any]]] = {
     "getReceivedEdocList": [{**OK, "data": []}],
     "getSentEdocList": [{**OK, "data": []}],
-    "getEdoc": [{**NOT_FOUND, "data": ""}],
+    "getEdoc": [NOT_FOUND_TEXT],
     "downloadEdoc": [NOT_FOUND],
     "countReceiveEdoc": [{**OK, "count": 0}],
     "updateStatus": [NOT_FOUND],
-    "sendEdoc": [
-        {"status": "FAIL", "ErrorCode": "21", "ErrorDesc": "~Tep bi thay doi .*", "DocId": ""}
-    ]
-    * 2,
+    "sendEdoc": [DAMAGED, DAMAGED],
+    "getAgenciesList": [{**OK, "data": LISTED}],
+    "getSynchronizeUnit": [{**OK, "data": CHANGED}],
+    "registerAgency": [NO_CODE],
+    "deleteAgency": [STRANGE],
+    "one-long-lived-client": [
+        {**OK, "data": []},
+        {**OK, "data": []},
+        NOT_FOUND_TEXT,
+        NOT_FOUND,
+        DAMAGED,
+    ],
 }
+
+
+def recorded_body(head: list[str], name: str) -> bytes:
+    """As long as the recording says: the document file itself was not kept, so its digest differs."""
+    length = next((one.partition(": ")[2] for one in head if one.startswith("Content-Length")), "0")
+    if name == "registerAgency":
+        return (REQUESTS / f"{name}.http").read_bytes().partition(b"\n\n")[2].strip()
+    return b"{}" if length == "2" else b"x" * (int(length) - 2) + b"\r\n" if int(length) else b""
+
+
+async def test_every_recorded_file_is_replayed() -> None:
+    """None may be left out when another is recorded."""
+    assert {file.stem for file in REQUESTS.glob("*.http")} == AS_RECORDED.keys()
 
 
 @pytest.mark.parametrize("name", sorted(AS_RECORDED))
 async def test_a_recorded_request_is_answered_field_by_field(office: Office, name: str) -> None:
-    """Byte for byte as the Java client wrote it, with its signature of that day."""
+    """Byte for byte as the Java client wrote it, with its signature and its length of that day; several
+    of one file on one connection."""
+    reader, writer = await office.connect()
     for head, expected in zip(recorded(name), AS_RECORDED[name], strict=True):
-        reader, writer = await office.connect()
-        body = b"{}" if "Content-Length: 2" in head else b"x\r\n" if name == "sendEdoc" else b""
+        body = recorded_body(head, name)
+        assert f"Content-Length: {len(body)}" in head or head[0].startswith("GET ")
         status, content = await play(reader, writer, head, body)
-        writer.close()
         assert status == 200
         same(json.loads(content), expected)
+    writer.close()
 
 
 async def test_a_long_lived_client_goes_through_its_day(office: Office) -> None:
@@ -307,6 +376,29 @@ async def test_lists_of_what_was_sent_page_and_filter(office: Office) -> None:
     assert await asked(**one) == whole[-1:]
 
 
+async def test_the_client_of_the_package_knows_every_call_of_the_directory(office: Office) -> None:
+    """Lists in the three ways, and what a system asks to change."""
+    ours = office.dms("vxp.test.01", SECRET)
+    assert {row.code: row.oldCode for row in await ours.agencies()} == {
+        SENDER: SENDER,
+        RECEIVER: RECEIVER,
+        "H13.01": "",
+    }
+    assert [row.code for row in await ours.agencies_by_decision_20(2)] == ["H13.01"]
+    assert await ours.agencies_by_decision_20(1) == []
+    units = await ours.changed_agencies()
+    newest = max(int(unit.version) for unit in units)
+    assert len(units) == 3
+    assert await ours.changed_agencies(since=newest) == []
+    said = await ours.register("001.00.20.H13", "Phòng Mẫu", SENDER)
+    assert said.endswith("waits for an operator's approval")
+    with pytest.raises(AxisFailure, match="code 19"):
+        await ours.register("001.00.28.H17", "Phòng Mẫu", RECEIVER)
+    assert (await ours.unregister(SENDER)).endswith("waits for an operator's approval")
+    with pytest.raises(AxisFailure, match=r"no agency H99\.99 in the directory"):
+        await ours.unregister("H99.99")
+
+
 # ---------------------------------------------------------------- systems at the terminal
 
 
@@ -351,6 +443,28 @@ async def test_a_system_is_added_rotated_and_revoked_while_the_node_serves(offic
     code, _, said = await office.relay("system", "add", "vxp.x", "--agency", "H99")
     assert code != 0
     assert "not served" in said
+
+
+async def test_a_lock_outlives_a_kill(office: Office) -> None:
+    """Who can make a node start anew does not guess any faster; a new secret opens at once."""
+    _, secret, _ = await office.relay("system", "add", "vxp.guessed", "--agency", "H13.01")
+    true = office.dms("vxp.guessed", secret.strip().encode())
+    for number in range(10):
+        assert "Sai systemid" in await counted(office.dms("vxp.guessed", b"%d" % number))
+    assert "Tam khoa" in await counted(true)
+    with contextlib.closing(sqlite3.connect(office.node.folder / "data/journal.sqlite")) as journal:
+        for _ in range(100):
+            if journal.execute(
+                "SELECT 1 FROM system_sites WHERE systemid = 'vxp.guessed'"
+            ).fetchone():
+                break
+            await asyncio.sleep(0.05)
+    await office.network.kill(office.node)
+    await office.network.spawn(office.node)
+    await office.network.ready(office.node)
+    assert "Tam khoa" in await counted(true)
+    fresh = office.dms("vxp.guessed", (await _rotated(office, "vxp.guessed")).encode())
+    assert await counted(fresh) == "OK"
 
 
 def certificate(folder: Path, name: str) -> Path:

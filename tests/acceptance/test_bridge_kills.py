@@ -72,7 +72,7 @@ async def border(tmp_path: Path) -> AsyncIterator[Border]:
     start = text.index("[[bridges]]")
     section = (
         f'[[bridges]]\nid = "truc"\nurl = "{remote.url}"\nsystemid = "vxp.remote.01"\n'
-        'secret = "remote-secret"\nagencies = ["G22"]\npoll = 0.2\nanswer_within = 5\n'
+        'secret = "remote-secret"\nagencies = ["G22"]\npoll = 0.2\nanswer_within = 5\nsettles = 0.2\n'
     )
     node.config.write_text(text[:start] + section + text[text.index("\n\n", start) :], "utf-8")
     await network.start()

@@ -25,6 +25,8 @@ SMALL = Effort(
     saturate=1.5,
     latency=1.0,
     idle=1.0,
+    agencies=3000,
+    pades=0.3,
 )
 
 
@@ -49,6 +51,15 @@ async def test_the_axis_face_is_measured_and_checked(folder: Path) -> None:
     for (run,) in results.axis:
         assert run.polls_per_second > 0
         assert run.sends_per_second > 0
+
+
+async def test_pades_verdicts_are_measured_and_checked(folder: Path) -> None:
+    """Two keys, two sizes, every verdict VALID."""
+    results = await _measured({Part.PADES}, folder)
+
+    assert results.pades is not None
+    assert len(results.pades) == 4
+    assert all(one.verdicts > 0 for one in results.pades)
 
 
 async def test_a_backlog_is_measured_and_checked(folder: Path) -> None:

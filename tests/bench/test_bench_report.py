@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bench.axis import Axis
 from bench.backlog import Intake, Window
+from bench.directory import Listed, Step, Waits
 from bench.express import Express
 from bench.hop import Load, Result
 from bench.idle import Idle
@@ -36,7 +37,18 @@ def _start(queued: int, ready_ms: float) -> Start:
 def results() -> Results:
     nodes = ("commune", "district", "province", "central")
     hop = Result(
-        9, 9.0, 8.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, (7.0, 7.0, 7.0, 9.0), (1.0, 1.0, 1.0, 8.0)
+        9,
+        9.0,
+        8.0,
+        1.0,
+        2.0,
+        3.0,
+        4.0,
+        5.0,
+        6.0,
+        (7.0, 7.0, 7.0, 9.0),
+        (1.0, 1.0, 1.0, 8.0),
+        (20.8, 19.4),
     )
     return Results(
         load_average=(0.1, 0.2, 0.3),
@@ -57,6 +69,17 @@ def results() -> Results:
             dict.fromkeys(nodes, 90.0),
         ),
         axis=([_axis(1, 1300.0)], [_axis(1_000_000, 1200.0)]),
+        directory=Listed(
+            125_000,
+            15.0,
+            (
+                Step("import", 9.0, 8.0, Waits(1.0, 4.0, 12.0), 120.0, 190.0),
+                Step("start", 2.0, 1.5, None, 125.0, 130.0),
+            ),
+            90.0,
+            190.0,
+            {"next hop": 8.0},
+        ),
     )
 
 
@@ -85,6 +108,9 @@ def test_every_measurement_has_a_key_of_its_own(results: Results) -> None:
     assert (found["latency"]["p50_ms"], found["latency"]["p99_ms"]) == (60.0, 130.0)
     assert found["idle"]["cpu_seconds_per_second_one"] == 0.0004
     assert found["idle"]["cpu_seconds_per_second_four"] == 0.001
+    listed = found["directory"]
+    assert [one["wait_most_ms"] for one in listed["steps"]] == [12.0, None]
+    assert (listed["agencies"], listed["lookups_us"]) == (125_000, {"next hop": 8.0})
     alone, many = found["axis"]
     assert (alone["documents"], many["documents"]) == (1, 1_000_000)
     assert (alone["polls_per_second"], many["sends_per_second"]) == (1300.0, 300.0)
@@ -111,5 +137,6 @@ def test_every_measurement_is_shown_with_what_it_means(results: Results) -> None
         "four nodes",
         "all four",
         "empty polls",
+        "125,000 agencies",
     ):
         assert said in text

@@ -50,7 +50,7 @@ def pki_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root, a branch, a node and an agency; made when the tests run."""
     folder = tmp_path_factory.mktemp("pki") / "pki"
     pki.init(folder, name="Cơ quan Mẫu", key=KeyType.P256, now=ISSUED, days=3650)
-    pki.issue_branch(folder, "mau", key=KeyType.P256, now=ISSUED, days=3000)
+    pki.issue_branch(folder, "mau", key=KeyType.P256, now=ISSUED, days=3000, nodes=["tinh-h01"])
     pki.issue_node(folder, NodeId("tinh-h01"), "mau", key=KeyType.P256, now=ISSUED, days=700)
     pki.issue_agency(folder, ["000.00.20.H13"], "mau", key=KeyType.P256, now=ISSUED, days=700)
     return folder

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import Result
+
+from relay.signing import pki
 
 As = Callable[..., Result]
 Letter = Callable[..., Path]
@@ -91,6 +95,32 @@ def test_another_agencys_document_is_not_sealed_by_mistake(
     assert "From H13.20, the certificate speaks for 000.00.20.H13" in refused.stderr
     assert "--other-sender" in refused.stderr
     assert relay(*args, "--other-sender").exit_code == 0
+
+
+def test_a_certificate_that_names_no_agency_seals_and_is_judged_as_such(
+    relay: Callable[..., Result],
+    letter: Letter,
+    pki_folder: Path,
+    root: Path,
+    tmp_path: Path,
+) -> None:
+    """As the Government's authority issues them: offline nobody can say whose it is."""
+    folder = tmp_path / "pki"
+    shutil.copytree(pki_folder, folder)
+    now = datetime(2026, 11, 2, tzinfo=UTC)
+    cert = pki.issue_official(folder, "mau", "mau", key=pki.KeyType.P256, now=now, days=600)
+    file = letter()
+    args = ("seal", file, "--cert", cert, "--key", cert.with_suffix(".key.pem"))
+    assert relay(*args).exit_code == 65
+
+    made = relay(*args, "--other-sender")
+    judged = relay("verify", file, Path(made.stdout.strip()), "--root", root, "--json")
+
+    (verdict,) = data(judged)
+    assert (verdict["verdict"], verdict["by"]) == ("VALID", "")
+    assert verdict["notes"] == [
+        "the certificate names no agency: only a signed directory says whose it is"
+    ]
 
 
 def test_a_certificate_that_is_not_there_is_66(
@@ -408,6 +438,53 @@ def test_a_container_of_receipts_is_judged_one_by_one(
     result = relay("verify", file, "--root", root, "--json")
 
     assert [v["verdict"] for v in data(result)] == ["VALID", "VALID"]
+
+
+def test_receipts_of_a_batch_are_kept_as_others_software_wants_them(
+    relay: Callable[..., Result],
+    as_: As,
+    live: Any,
+    letter: Letter,
+    tmp_path: Path,
+    root: Path,
+    pki_folder: Path,
+    xmlsec1: str,
+) -> None:
+    """Receipt and proof for us, the batch with its signature for xmlsec1; a changed byte is found."""
+    from relay.model import NodeId
+    from relay.signing.batches import sign_batch
+    from relay.signing.keys import Signer
+
+    file, kept = letter(), tmp_path / "kept"
+    message = as_("sender", "send", file).stdout.strip()
+    folder = pki_folder / "nodes" / "tinh-h01"
+    signer = Signer.load(folder / "sign.pem", folder / "sign.key.pem")
+    documents = [signed.document for signed in live.world.receipts.values()]
+    for signed in sign_batch(documents, NodeId("tinh-h01"), signer, datetime.now(UTC)):
+        live.world.receipts[signed.digest] = signed
+    as_("sender", "track", message, "--save", kept)
+
+    (receipts,) = {len(list(one.iterdir())) for one in kept.iterdir() if one.is_dir()}
+    judged = data(relay("verify", kept, file, "--root", root, "--json"))
+    place = kept / "01-tinh-h01"
+    command = [xmlsec1, "--verify", "--trusted-pem", str(root), "batch-signature.xml"]
+    done = subprocess.run(command, cwd=place, capture_output=True, check=False)
+
+    assert receipts == len({"receipt.xml", "proof.xml", "batch.xml", "batch-signature.xml"})
+    assert {(v["what"], v["verdict"]) for v in judged} == {
+        ("seal", "VALID"),
+        ("receipt", "VALID"),
+        ("batch", "VALID"),
+    }
+    assert done.returncode == 0, done.stderr.decode()
+    changed = bytearray((place / "receipt.xml").read_bytes())
+    changed[-40] ^= 1
+    (place / "receipt.xml").write_bytes(changed)
+    again = relay("verify", place, "--root", root, "--json")
+    assert again.exit_code == 65
+    assert [
+        v["said"].partition(":")[0] for v in json.loads(again.stdout) if v["verdict"] == "INVALID"
+    ] == ["not-in-batch"]
 
 
 def test_nothing_a_document_says_steers_the_terminal(as_: As, letter: Letter) -> None:

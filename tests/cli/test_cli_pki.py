@@ -169,3 +169,25 @@ def test_a_name_from_a_hostile_certificate_cannot_steer_the_terminal(tmp_path: P
     assert row.startswith("other ")
     assert r"CN=a\x1b[2J\u202eb" in row
     assert "(expired)" in row
+
+
+def test_a_branch_is_named_by_its_nodes(made: Path) -> None:
+    """By default the branch's own name is its node's; --unlimited names none, --node others."""
+    run("issue", "branch", made, "xa", "--generation", "2", "--node", "h01", "--node", "h02")
+    run("issue", "branch", made, "all", "--unlimited")
+
+    def issues_for(path: str) -> list[str]:
+        (view,) = json.loads(run("show", made / path, "--json").stdout)
+        return list(view["speaks_for"])
+
+    assert issues_for("branches/tinh-h01/ca.pem") == ["tinh-h01"]
+    assert issues_for("branches/xa/ca-g2.pem") == ["h01", "h02"]
+    assert issues_for("branches/all/ca.pem") == []
+    refused(64, "issue", "branch", made, "b", "--unlimited", "--node", "h01")
+
+
+def test_an_official_is_issued_by_a_branch(made: Path) -> None:
+    """For signatures inside documents."""
+    result = run("issue", "official", made, "nvm", "--branch", "tinh-h01", "--key", "p256")
+
+    assert result.stdout.strip() == str(made / "officials/nvm.pem")

@@ -110,6 +110,8 @@ class PlayedWire:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     carried: list[TransferHeader] = field(default_factory=list)
     documents: list[bytes] = field(default_factory=list)
+    batched: list[bool] = field(default_factory=list)
+    """Of each carried: whether the answer may be signed in a batch."""
     answers: dict[TransferId, Signed] = field(default_factory=dict)
     asked: list[TransferId] = field(default_factory=list)
     asking: Exception | None = None
@@ -128,21 +130,32 @@ class PlayedWire:
         return self.a_request
 
     async def carry_several(
-        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+        self,
+        neighbour: NodeId,
+        transfers: Sequence[tuple[Signed, bytes, Payload]],
+        *,
+        batched: bool = False,
     ) -> Sequence[Signed]:
         self.requests.append(len(transfers))
         answers: list[Signed] = []
         for header, seal, payload in transfers:
             if answers and self.left_out(read_transfer(header.document)):
                 break
-            answers.append(await self.carry(neighbour, header, seal, payload))
+            answers.append(await self.carry(neighbour, header, seal, payload, batched=batched))
         return answers
 
     async def carry(
-        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+        self,
+        neighbour: NodeId,
+        header: Signed,
+        seal: bytes,
+        payload: Payload,
+        *,
+        batched: bool = False,
     ) -> Signed:
         read_header = read_transfer(header.document)
         self.carried.append(read_header)
+        self.batched.append(batched)
         self.documents.append(header.document)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)

@@ -13,6 +13,7 @@ from relay.delivery import refusals
 from relay.delivery.ports import Accepted, InboxQuery, Intake, Submission
 from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.refusals import RefusalDesk
+from relay.delivery.saying import Speaker
 from relay.envelope.reader import read
 from relay.errors import OverloadError, QuotaError, ReserveError, TransportError, UnansweredError
 from relay.journal.refusals import Refusals
@@ -29,14 +30,8 @@ def desk(world: Any) -> RefusalDesk:
 
 
 def _desk(world: Any) -> RefusalDesk:
-    return RefusalDesk(
-        NodeId("xa"),
-        SPEAKER,
-        Refusals(world.journal),
-        world.intake,
-        world.journal,
-        world.clock,
-    )
+    speaks = Speaker(NodeId("xa"), world.intake, world.journal, world.clock)
+    return RefusalDesk(SPEAKER, Refusals(world.journal), speaks)
 
 
 async def _statuses(world: Any) -> list[Any]:
@@ -146,7 +141,7 @@ async def test_what_finds_no_room_waits_and_is_told_once_there_is(
     for _ in range(3):
         await world.submit("H01", "H99.9")
     narrow = _Narrow(world.intake, 1, error)
-    waiting = replace(desk, intake=narrow)
+    waiting = replace(desk, speaker=replace(desk.speaker, intake=narrow))
 
     assert await waiting.sweep(SPEAKER) == 0
     assert len(await _statuses(world)) == 1
@@ -173,7 +168,9 @@ async def test_a_node_that_recovers_tells_nobody_until_it_is_done(
 
     await world.submit("H01", "H99.9")
     running = asyncio.create_task(
-        replace(desk, intake=GuardedIntake(world.intake, waits_for)).run()
+        replace(
+            desk, speaker=replace(desk.speaker, intake=GuardedIntake(world.intake, waits_for))
+        ).run()
     )
     await world.until(lambda: len(asked) > 2)
     assert len(asked) < 50
@@ -241,7 +238,7 @@ async def test_a_refusal_that_turned_out_otherwise_meanwhile_is_not_told(
 async def test_a_node_without_a_voice_forgets_what_it_would_tell(world: Any) -> None:
     """So that nothing old is told once it gets one."""
     await world.submit("H01", "H99.9")
-    desk = replace(_desk(world), speaker=None)
+    desk = replace(_desk(world), agency=None)
     running = asyncio.create_task(desk.run())
 
     async def forgotten() -> bool:

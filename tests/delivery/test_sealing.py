@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from relay.delivery.ports import InboxQuery
-from relay.errors import SignatureError
+from relay.errors import KeyUnavailableError, SignatureError
 from relay.model import AgencyCode, Event, Priority, SealKind, Signed
 
 HERE = frozenset({AgencyCode("H01.18")})
@@ -88,15 +88,23 @@ async def test_a_repeat_while_it_is_sealed_gets_the_first_answer(slow: Any) -> N
 class _Broken:
     """The notary of the node, whose key for one agency fails."""
 
-    def __init__(self, real: Any, agency: str) -> None:
+    def __init__(self, real: Any, agency: str, error: Exception | None = None) -> None:
         self._real = real
         self._agency = agency
-        self.seals_at_once = False
+        self.error = error or SignatureError("key-failed", "the token does not answer")
+        self.asked: list[str] = []
+        self.hung = asyncio.Event()
+        self.hung.set()
 
-    def seal(self, digest: Any, sender: str, at: Any) -> Any:
+    def sealed_at_once(self, sender: str) -> bool:
+        return False
+
+    async def issue_seal(self, digest: Any, sender: str, at: Any) -> Any:
+        self.asked.append(sender)
         if sender == self._agency:
-            raise SignatureError("key-failed", "the token does not answer")
-        return self._real.seal(digest, sender, at)
+            await self.hung.wait()
+            raise self.error
+        return await self._real.issue_seal(digest, sender, at)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -108,10 +116,48 @@ async def test_a_key_that_fails_holds_up_only_its_own(world: Any) -> None:
     stuck = [await world.submit("H01") for _ in range(40)]
     free = await world.submit("H01", sender="H01.18")
 
-    assert await world.sealing.sweep() == len(stuck)
+    assert await world.sealing.sweep() == 1
 
     assert await world.states(free.message_id) == {"queued"}
     assert await world.states(stuck[0].message_id) == {"sealing"}
     world.build()
     assert await world.sealing.sweep() == 0
     assert await world.states(stuck[-1].message_id) == {"queued"}
+
+
+async def test_while_a_token_is_out_documents_are_accepted_and_wait(world: Any) -> None:
+    """Nothing is asked of the sender; once the token is back, what waited goes on."""
+    world.build(notary=_Broken(world.keys["xa"], "H01.15", KeyUnavailableError("no-token")))
+    waiting = [await world.submit("H01") for _ in range(3)]
+
+    assert await world.sealing.sweep() == 1
+    assert [await world.states(one.message_id) for one in waiting] == [{"sealing"}] * 3
+
+    world.build()
+    assert await world.sealing.sweep() == 0
+    assert [await world.states(one.message_id) for one in waiting] == [{"queued"}] * 3
+
+
+async def test_a_key_that_fails_is_asked_once_a_sweep(world: Any) -> None:
+    """However many wait for it: a token that is out is not asked again for each."""
+    broken = _Broken(world.keys["xa"], "H01.15")
+    world.build(notary=broken)
+    for _ in range(40):
+        await world.submit("H01")
+
+    await world.sealing.sweep()
+
+    assert broken.asked == ["H01.15"]
+
+
+async def test_a_key_that_hangs_holds_up_nobody_else(world: Any) -> None:
+    """What comes for other agencies meanwhile is sealed and goes, though the key never answers."""
+    broken = _Broken(world.keys["xa"], "H01.15")
+    broken.hung.clear()
+    world.build(notary=broken)
+    stuck = await world.submit("H01")
+    async with _sealing(world):
+        await world.until(lambda: broken.asked)
+        free = await world.submit("H01", sender="H01.18")
+        await world.reach(free.message_id, "queued")
+        assert await world.states(stuck.message_id) == {"sealing"}

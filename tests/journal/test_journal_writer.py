@@ -190,3 +190,72 @@ async def test_a_cancelled_caller_of_a_writer_that_failed_is_let_go(tmp_path: Pa
         await asking
     assert failures
     await journal.close()
+
+
+# ---------------------------------------------------------------- what is done before a batch
+
+
+async def test_what_is_to_be_done_before_a_batch_is_done_at_once_when_none_is_under_way(
+    journal: SqliteJournal,
+) -> None:
+    """So a receipt that comes alone is signed in the loop's next turn."""
+    done: list[str] = []
+    journal.before_next(lambda: done.append("once"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert done == ["once"]
+    await journal.perform(_store("a"))
+    assert done == ["once"]
+
+
+async def test_what_it_brings_about_is_of_the_very_next_batch(journal: SqliteJournal) -> None:
+    """What is signed while a commit is under way is committed with the next: nothing was lost by
+    waiting for company."""
+    begun: list[list[str]] = []
+    real = journal._writer._run
+
+    def run(batch: Any) -> None:
+        begun.append([job.operation.__name__ for job in batch.jobs])
+        real(batch)
+
+    journal._writer._run = run  # type: ignore[method-assign]
+    first = asyncio.ensure_future(journal.perform(_store("first")))
+    await asyncio.sleep(0)
+    signed = asyncio.get_running_loop().create_future()
+
+    async def asks(name: str) -> None:
+        await signed
+        await journal.perform(_store(name))
+
+    waiting = [asyncio.ensure_future(asks(name)) for name in ("a", "b", "c")]
+    await asyncio.sleep(0)
+    journal.before_next(lambda: signed.set_result(None))
+    assert not signed.done()
+    await asyncio.gather(first, *waiting)
+
+    assert [len(batch) for batch in begun] == [1, 3]
+
+
+async def test_what_waits_for_a_writer_that_failed_is_done_all_the_same(tmp_path: Path) -> None:
+    """Whoever waits for it then hears from the journal that it has stopped."""
+    failures: list[BaseException] = []
+
+    def no_head(epoch: Epoch, size: int, root: bytes) -> bytes:
+        raise OSError("no signer")
+
+    journal = await SqliteJournal.open(tmp_path, NodeId("xa-a"), no_head, on_fatal=failures.append)
+    done: list[str] = []
+    asking = asyncio.ensure_future(journal.perform(_store("a")))
+    await asyncio.sleep(0)
+    journal.before_next(lambda: done.append("waiting"))
+    with pytest.raises(JournalError):
+        await asking
+    assert done == ["waiting"]
+
+    journal.before_next(lambda: done.append("later"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert done == ["waiting", "later"]
+    assert failures
+    await journal.close()

@@ -452,7 +452,7 @@ async def test_refused_transfers_are_forgotten_with_the_rest(
 
 
 def _add_refused(values: tuple[object, ...], tx: Transaction) -> None:
-    tx.run("INSERT INTO arrivals VALUES (?, NULL, 'tinh', ?, x'', x'', '[]', 'r', ?)", *values)
+    tx.run("INSERT INTO arrivals VALUES (?, NULL, 'tinh', ?, x'', x'', '[]', 'r', ?, 0)", *values)
 
 
 # ---------------------------------------------------------------- small steps, counted

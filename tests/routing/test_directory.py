@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
@@ -11,18 +12,17 @@ from hypothesis import strategies as st
 
 from relay.agencies import Agency, NodeEntry, Stamp, Standing
 from relay.errors import DirectoryError, SettingsError
-from relay.model import AgencyCode, NodeId, Reason, Tier
+from relay.model import AgencyCode, Digest, NodeId, Reason, Tier
 from relay.routing.composing import Layer, compose
 from relay.routing.directory import Directory
 from relay.routing.listing import (
-    COLUMNS,
     read_csv,
     read_json,
-    stored_agency,
-    stored_text,
     write_csv,
 )
 from relay.routing.next_hop import Here, NoRoute, Place, Via, next_hop
+from relay.routing.rows import COLUMNS
+from relay.routing.stored import stored_agency, stored_text
 
 N, C = NodeId, AgencyCode
 NODES = (
@@ -100,18 +100,18 @@ def test_a_walk_goes_on_in_what_it_began_with() -> None:
     directory = Directory(NODES, [PROVINCE, DISTRICT])
     walk = directory.walk()
     first = next(walk)
-    directory.become(Directory(NODES, [COMMUNE]))
+    directory.become(Directory(NODES, [COMMUNE]).book)
     assert [first[0].code, *(agency.code for agency, _ in walk)] == ["H01", "H01.15"]
     assert [agency.code for agency, _ in directory.walk()] == ["H01.151"]
 
 
 def test_a_delta_begins_behind_its_version() -> None:
     """In the order of changes."""
-    at = None
+    at = datetime(2026, 11, 23, tzinfo=UTC)
     stamps = {
-        C("H01"): Stamp(1, 3, at),  # type: ignore[arg-type]
-        C("H01.15"): Stamp(2, 1, at),  # type: ignore[arg-type]
-        C("H01.151"): Stamp(3, 2, at),  # type: ignore[arg-type]
+        C("H01"): Stamp(1, 3, at),
+        C("H01.15"): Stamp(2, 1, at),
+        C("H01.151"): Stamp(3, 2, at),
     }
     directory = Directory(NODES, [PROVINCE, DISTRICT, COMMUNE], stamps)
     assert directory.version == 3
@@ -176,6 +176,7 @@ def test_a_node_cannot_be_moved_by_those_below_it() -> None:
 
 
 CODES = st.from_regex(r"[A-K][0-9]{2}(\.[A-Z0-9]{1,4}){0,4}", fullmatch=True).map(AgencyCode)
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex).map(Digest)
 WORDS = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cf", "Zl", "Zp", "Cn", "Co")),
     min_size=1,
@@ -190,6 +191,7 @@ AGENCIES = st.builds(
     mail=st.just("") | WORDS,
     valid_to=st.none() | st.dates(date(1990, 1, 1), date(2090, 1, 1)),
     successors=st.lists(CODES, max_size=3, unique=True).map(tuple),
+    certificates=st.lists(DIGESTS, max_size=2, unique=True).map(tuple),
     deleted=st.booleans(),
 )
 
@@ -199,6 +201,17 @@ def test_csv_and_the_journals_text_give_back_what_they_were_given(agencies: list
     """Names with commas, quotes and any letter."""
     assert list(read_csv("".join(write_csv(agencies))).agencies) == agencies
     assert [stored_agency(stored_text(one)) for one in agencies] == agencies
+    for text in map(
+        stored_text, agencies
+    ):  # as earlier versions wrote it, or all would seem changed
+        assert text == json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+
+
+def test_a_record_without_certificates_has_the_text_it_always_had() -> None:
+    """Or the ledger would take every agency for changed when a node is upgraded."""
+    assert stored_text(DISTRICT).endswith(",false]")
+    bound = replace(DISTRICT, certificates=(Digest("0" * 64),))
+    assert stored_text(bound) != stored_text(DISTRICT)
 
 
 @given(st.text(max_size=200))

@@ -541,3 +541,56 @@ def test_describe_refuses_what_is_no_certificate(tmp_path: Path, content: bytes)
         describe(path)
 
     assert refused.value.trouble is Trouble.DATA
+
+
+# ---------------------------------------------------------------- branches, generations, officials
+
+
+def test_an_issuing_ca_says_for_which_nodes_branches(small: Path) -> None:
+    """Clause 3.4: by URIs of its own; none where it may certify anyone."""
+    path = pki.issue_branch(
+        small, "tinh-h01", key=KeyType.P256, now=NOW, days=5, nodes=["h01", "h02"]
+    )
+
+    (view,) = describe(path)
+    assert (view.profile, view.speaks_for) == ("issuing", ("h01", "h02"))
+    assert describe(small / "branches/b/ca.pem")[0].speaks_for == ()
+
+
+def test_two_generations_stand_side_by_side(small: Path) -> None:
+    """The newest issues; what the one before issued stays valid beside it."""
+    trust = TrustStore([(small / "root/root.pem").read_bytes()])
+    old = pki.issue_agency(small, ["H01"], "b", key=KeyType.P256, now=NOW, days=4)
+    second = pki.issue_branch(small, "b", key=KeyType.P256, now=NOW, days=5, generation=2)
+    new = pki.issue_agency(small, ["H02"], "b", key=KeyType.P256, now=NOW, days=4)
+
+    assert second == small / "branches/b/ca-g2.pem"
+    assert certificates(new)[1] == certificates(second)[0]
+    assert certificates(old)[1] != certificates(second)[0]
+    for path in (old, new):
+        ders = [one.public_bytes(Encoding.DER) for one in certificates(path)]
+        trust.judge(read_chain(ders), NOW, Purpose.AGENCY)
+
+
+@pytest.mark.parametrize("generation", [0, 10])
+def test_generations_are_few(small: Path, generation: int) -> None:
+    """One to nine."""
+    with pytest.raises(PkiError) as refused:
+        pki.issue_branch(small, "b", key=KeyType.P256, now=NOW, days=5, generation=generation)
+
+    assert refused.value.trouble is Trouble.USAGE
+
+
+def test_an_official_is_known_by_usage_and_names_nobody(small: Path) -> None:
+    """Clause 10: as the field's certificates are."""
+    path = pki.issue_official(
+        small, "nvm", "b", key=KeyType.RSA2048, name="Nguyễn Văn Mẫu", now=NOW, days=4
+    )
+    ders = [one.public_bytes(Encoding.DER) for one in certificates(path)]
+    trust = TrustStore([(small / "root/root.pem").read_bytes()])
+
+    leaf = trust.judge(read_chain(ders), NOW, Purpose.OFFICIAL)
+
+    assert (leaf.identity.purpose, leaf.identity.agencies) == (Purpose.OFFICIAL, frozenset())
+    assert describe(path)[0].profile == "official"
+    assert usage_words(certificates(path)[0]) == {"digital_signature", "content_commitment"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,16 @@ from cryptography import x509
 
 from relay.errors import SettingsError, SignatureError
 from relay.signing.tls import (
+    NodePeers,
     client_context,
     face_client_context,
     face_context,
+    following,
     peer_node,
     server_context,
 )
+from relay.signing.trust import Role, read_anchors
+from relay.transport.nodes.connections import shown_chain
 
 NAMES = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
 
@@ -165,3 +170,66 @@ def test_unserviceable_files_are_named(pki: Any, files: Any, tmp_path: Path) -> 
         server_context(good[0], other[1], good[2])
     with pytest.raises(SettingsError, match=r"none\.pem"):
         client_context(good[0], good[1], none)
+
+
+def test_a_following_context_begins_each_connection_under_what_holds_now(
+    pki: Any, make_pki: Any, files: Any
+) -> None:
+    """Roots cannot be taken out of a context, so the context is replaced; what is open stays open."""
+    other = make_pki("rsa2048")
+    paths = files(pki.node("tw", "tls", names=NAMES))
+    client = client_context(*files(pki.node("tinh-h01", "tls", names=NAMES)))
+    server = following(
+        lambda: server_context(paths[0], paths[1], pki.trust.anchors), ssl.PROTOCOL_TLS_SERVER
+    )
+    near, far = shake(server, client, "localhost")
+
+    server.now = server_context(paths[0], paths[1], other.trust.anchors)
+
+    with pytest.raises(ssl.SSLError):
+        shake(server, client, "localhost")
+    near.write(b"still here")
+    assert far.read(10) == b"still here"
+
+
+def test_anchors_pinned_for_nodes_are_those_of_tls(pki: Any, make_pki: Any, files: Any) -> None:
+    """And an intermediate opens no door by itself, nor does one that is its own issuer."""
+    other = make_pki("rsa2048")
+    paths = files(pki.node("tw", "tls", names=NAMES))
+    client = client_context(*files(pki.node("tinh-h01", "tls", names=NAMES)))
+    pinned = {Role.NODE: [pki.root.pem]}
+    shake(
+        server_context(paths[0], paths[1], read_anchors([other.root.pem], (), pinned)),
+        client,
+        "localhost",
+    )
+
+    helping = read_anchors([other.root.pem], [pki.issuing.pem, pki.root.pem])
+    with pytest.raises(ssl.SSLError):
+        shake(server_context(paths[0], paths[1], helping), client, "localhost")
+
+
+def test_an_issuing_ca_may_be_the_anchor(pki: Any, make_pki: Any, files: Any) -> None:
+    """Pinned below a root that is not trusted for anything else."""
+    paths = files(pki.node("tw", "tls", names=NAMES))
+    client = client_context(*files(pki.node("tinh-h01", "tls", names=NAMES)))
+
+    near, _ = shake(
+        server_context(paths[0], paths[1], read_anchors([pki.issuing.pem])), client, "localhost"
+    )
+
+    assert peer_node(near.getpeercert(True)) == "tw"
+
+
+def test_the_whole_chain_of_a_handshake_is_seen(pki: Any, files: Any) -> None:
+    """Either end's own certificate and its issuers: what NodePeers judges."""
+    server = server_context(*files(pki.node("tw", "tls", names=NAMES)))
+    client = client_context(*files(pki.node("tinh-h01", "tls", names=NAMES)))
+    ends = shake(server, client, "localhost")
+
+    judge = NodePeers(pki.trust, lambda: datetime.now(UTC))
+    chains = [shown_chain(end) for end in ends]
+
+    assert [len(chain) for chain in chains] == [2, 2]
+    assert [judge(chain) for chain in chains] == ["tw", "tinh-h01"]
+    assert shown_chain(None) == ()

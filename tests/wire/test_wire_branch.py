@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from relay.agencies import Agency, NodeEntry
 from relay.errors import WireError
-from relay.model import AgencyCode, NodeId, Tier
+from relay.model import AgencyCode, Digest, NodeId, Tier
 from relay.wire.branch import Branch, read_branch, write_branch
 
 AT = datetime(2026, 11, 23, 4, 5, 6, 123000, tzinfo=UTC)
 CODES = st.from_regex(r"[A-K][0-9]{2}(\.[A-Z0-9]{1,4}){0,4}", fullmatch=True).map(AgencyCode)
 NODES = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12).map(NodeId)
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex).map(Digest)
 WORDS = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cf", "Zl", "Zp", "Cn", "Co")),
     min_size=1,
@@ -36,6 +37,7 @@ AGENCIES = st.builds(
     valid_from=DAYS,
     valid_to=DAYS,
     successors=st.lists(CODES, max_size=3).map(tuple),
+    certificates=st.lists(DIGESTS, max_size=2).map(tuple),
     deleted=st.booleans(),
 )
 BRANCHES = st.builds(

@@ -11,6 +11,7 @@ Raises:  OverloadError, JournalError, SignatureError (no gateway key).
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Protocol
 from relay.delivery.acceptance import new_delivery
 from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.bridges.ports import (
+    BROUGHT_BY,
     BridgeJournal,
     Entered,
     Entering,
@@ -28,6 +30,8 @@ from relay.delivery.bridges.ports import (
 )
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import findings_of, succeeded
+from relay.delivery.judging import JudgingDesk
+from relay.delivery.messages import message_of
 from relay.delivery.neighbours.grouping import ready_groups
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.records import (
@@ -39,7 +43,8 @@ from relay.delivery.records import (
     Notary,
     Ready,
 )
-from relay.delivery.requests import DEADLINES, Deadlines, requests_of
+from relay.delivery.requests import DEADLINES, TAKE_BACK, Deadlines, spelt_out
+from relay.envelope.statuses import find
 from relay.errors import EnvelopeError, OverloadError, RouteError, SignatureError
 from relay.model import (
     AgencyCode,
@@ -104,6 +109,8 @@ class EntryDesk:
     deadlines: Deadlines = DEADLINES
     asked: Callable[[], None] = lambda: None
     """Told when something was asked of a recipient (verdicts.py)."""
+    judging: JudgingDesk | None = None
+    """Signatures made by others; None: not looked at here."""
 
     async def take(self, fetched: Fetched) -> Entered | Turned:
         """Durable when it returns, either way."""
@@ -111,12 +118,12 @@ class EntryDesk:
         try:
             sender = self._sender(fetched.envelope)
             to = succeeded(self.directory, self.place, await self._address(fetched, sender))
-            hops = self._hops(to.recipients)
+            hops = await self._judged(fetched, sender, self._hops(to.recipients))
         except RefusedHereError as why:
             return await self.turn_away(fetched.listed, why.reason, why.detail)
         recipients = tuple(one for one in to.recipients if one.code in hops)
         while True:
-            entering, deliveries = self._prepare(fetched, sender, to, recipients, hops, at)
+            entering, deliveries = await self._prepare(fetched, sender, to, recipients, hops, at)
             outcome = await self.bridges.enter(entering, at)
             if isinstance(outcome, Entered):
                 break
@@ -124,6 +131,19 @@ class EntryDesk:
         if outcome.admitted is not None:
             self._hand_on(entering.admission, outcome.admitted, deliveries)
         return outcome
+
+    async def overtakes(self, envelope: Envelope) -> bool:
+        """Whether it takes back a document that is not here."""
+        row = None if envelope.status is None else find(envelope.status.status_code)
+        if row is None or row.code != TAKE_BACK:
+            return False
+        about = spelt_out(envelope.response_for[0])
+        try:
+            sender = self.directory.resolve(envelope.sender.organ_id)
+        except EnvelopeError:
+            return False  # refused as that
+        named = (about.document_id, about.code, about.promulgation_date)
+        return await self.journal.parties(*named, sender) is None
 
     async def turn_away(self, listed: Listed, reason: Reason, detail: str) -> Turned:
         turned = Turned(self.bridge, listed, reason, fit_detail(detail), self.clock.now())
@@ -171,9 +191,21 @@ class EntryDesk:
             raise RefusedHereError(lost[0].reason, "; ".join(hop.detail for hop in lost[:3]))
         return ours
 
+    async def _judged(
+        self, fetched: Fetched, sender: AgencyCode, hops: dict[AgencyCode, Hop]
+    ) -> dict[AgencyCode, Hop]:
+        """Without the way to those for whom policy refuses the document by its signatures."""
+        if self.judging is None:
+            return hops
+        refused = await self.judging.refused(fetched.envelope, fetched.payload, sender, hops)
+        found = hops | {code: NoRoute(Reason.POLICY, why) for code, why in refused.items()}
+        if refused and all(isinstance(hop, NoRoute) for hop in found.values()):
+            raise RefusedHereError(Reason.POLICY, next(iter(refused.values())))
+        return found
+
     # ------------------------------------------------------------ the message
 
-    def _prepare(
+    async def _prepare(
         self,
         fetched: Fetched,
         sender: AgencyCode,
@@ -188,8 +220,10 @@ class EntryDesk:
             new_delivery(self.place.node, message_id, one, hops[one.code], lane, sealed=True)
             for one in recipients
         )
-        receipt = self.notary.sign_receipt(self._receipt(fetched, message_id, deliveries, at), at)
-        seal = self._sealed(fetched, at)
+        receipt = await self.notary.issue_receipt(
+            self._receipt(fetched, message_id, deliveries, at), at, batched=True
+        )
+        seal = await asyncio.to_thread(self._sealed, fetched, at)
         admission = Admission(
             message=self._message(fetched, message_id, sender, to, recipients, seal, at),
             deliveries=deliveries,
@@ -212,28 +246,21 @@ class EntryDesk:
         seal: Seal,
         at: datetime,
     ) -> NewMessage:
-        envelope = fetched.envelope
-        return NewMessage(
+        return message_of(
+            self,
+            fetched.envelope,
+            fetched.payload,
+            recipients,
             message_id=message_id,
             origin=self.place.node,
-            message_type=envelope.message_type,
             sender=sender,
-            sender_as=envelope.sender.organ_id,
-            payload=fetched.payload,
             priority=to.priority,
             accepted_at=at,
             expires_at=at + self.policy.expiry(Lane.of(to.priority)),
-            subject=envelope.subject,
-            notation=envelope.notation,
-            document_id=envelope.document_id,
-            promulgation_date=envelope.promulgation_date,
-            findings=(*envelope.findings, *findings_of(to.recipients)),
+            findings=(*fetched.envelope.findings, *findings_of(to.recipients)),
             submitted_by=holder(self.bridge),
             seal=seal,
             report=to.report,
-            requests=requests_of(
-                self.directory, self.deadlines, envelope, message_id, recipients, at
-            ),
         )
 
     def _sealed(self, fetched: Fetched, at: datetime) -> Seal:
@@ -285,6 +312,8 @@ class EntryDesk:
     ) -> None:
         if admission.message.requests:
             self.asked()
+        if self.judging is not None:
+            self.judging.wake()
         for neighbour, ready in ready_groups(
             admission.message,
             admitted.message_row,
@@ -292,10 +321,11 @@ class EntryDesk:
             admission.trace,
             deliveries,
             admitted.rows,
+            batched=True,
         ):
             self.offer(neighbour, ready)
 
 
 def holder(bridge: NodeId) -> str:
     """The name under which what a bridge brings in is counted and logged."""
-    return f"bridge:{bridge}"
+    return f"{BROUGHT_BY}{bridge}"

@@ -88,7 +88,7 @@ class Follower:
             at=at,
             evidence=(self._evidence(one, event, row, answer),),
         )
-        signed = self.notary.sign_receipt(receipt, at)
+        signed = await self.notary.issue_receipt(receipt, at, patient=True)
         heard = Heard(one, event, signed, receipt, answer)
         self.receipts_wait(await self.journal.hear(heard, at))
         return True

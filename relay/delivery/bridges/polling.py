@@ -15,7 +15,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -52,7 +53,10 @@ TOLD_AGAIN_AFTER = 5
 """Polls after which a package that was acknowledged and is listed all the same is acknowledged again."""
 UNREADABLE_TIMES = 3
 """Polls at which a package must be unreadable before it is refused: a cut body is no envelope either."""
-_MOST_UNREADABLE = 1000
+HELD_AT_MOST = timedelta(hours=1)
+"""How long a take-back waits for its document while documents are listed that are not here."""
+_MOST_KEPT = 1000
+"""DocIds remembered between polls, of each kind of trouble."""
 
 Receive = Callable[[AsyncIterator[bytes]], Awaitable[tuple[Envelope, Payload]]]
 Room = Callable[[], AbstractContextManager[None]]
@@ -83,6 +87,10 @@ class Poller:
     _failures: int = 0
     _suffering: bool = False
     _unreadable: dict[str, int] = field(default_factory=dict)
+    _held: dict[str, datetime] = field(default_factory=dict)
+    """Take-backs that are listed before their document, since when."""
+    _behind: bool = False
+    """Documents are listed that are not here."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -120,16 +128,24 @@ class Poller:
         a node that takes nothing in now (its disk is nearly full) still finishes what it took."""
         await self._tell()
         more, refused = False, list[RemoteRefusalError]()
-        for kind in self.kinds if self.closed() is None else ():
+        self._behind = False
+        for kind in self._in_order() if self.closed() is None else ():
             try:
-                more = await self._collect(kind) or more
+                found = await self._collect(kind)
+                more = more or found
+                self._behind = self._behind or found
             except RemoteRefusalError as error:
+                self._behind = True
                 refused.append(error)
         await self._tell()
         await self.follower.look()
         if refused:
             raise refused[0]
         return more
+
+    def _in_order(self) -> list[MessageType]:
+        """Documents first: what takes one back must not seem to be older than it."""
+        return sorted(self.kinds, key=lambda kind: kind is not MessageType.DOCUMENT)
 
     # ------------------------------------------------------------ fetching
 
@@ -157,6 +173,7 @@ class Poller:
             taken += sum(outcome is True for outcome in outcomes)
             for outcome in outcomes:
                 if isinstance(outcome, RemoteRefusalError):
+                    self._behind = True
                     log.warning("package-not-given", bridge=self.bridge, error=str(outcome))
                 elif isinstance(outcome, BaseException):
                     raise outcome
@@ -190,6 +207,9 @@ class Poller:
                 return await self._unfit(listed, error)
             answer = payload.digest if fetching.answer is None else fetching.answer.digest
         self._unreadable.pop(listed.doc_id, None)
+        if self._behind and await self._holds(listed, envelope):
+            await self.release(payload)
+            return False
         try:
             business = await business_hash(self.read(payload))
             fetched = Fetched(listed, envelope, payload, business, fetching.call, answer)
@@ -200,14 +220,25 @@ class Poller:
             self._say_refused(outcome)
         return True
 
+    async def _holds(self, listed: Listed, envelope: Envelope) -> bool:
+        """A take-back waits for its document, which may be on a later page."""
+        now = self.clock.now()
+        since = self._held.get(listed.doc_id, now)
+        if not await self.desk.overtakes(envelope) or since + HELD_AT_MOST <= now:
+            self._held.pop(listed.doc_id, None)
+            return False
+        if listed.doc_id not in self._held:
+            _keep(self._held, listed.doc_id, now)
+            log.info("take-back-waits", bridge=self.bridge)
+        return True
+
     async def _unfit(self, listed: Listed, error: EnvelopeError) -> bool:
         """Too large or secret at once; unreadable only when it stays so."""
         times = self._unreadable.pop(listed.doc_id, 0) + 1
         certain = isinstance(error, TooLargeError | SecretError)
         if not certain and times < UNREADABLE_TIMES:
-            while len(self._unreadable) >= _MOST_UNREADABLE:
-                del self._unreadable[next(iter(self._unreadable))]
-            self._unreadable[listed.doc_id] = times
+            _keep(self._unreadable, listed.doc_id, times)
+            self._behind = True
             log.warning("package-unreadable", bridge=self.bridge, error=str(error), times=times)
             return False
         reason = Reason.BAD_ENVELOPE
@@ -288,3 +319,9 @@ class Poller:
         await self.journal.store_poll_state(
             self.bridge, NeighbourState(self._failures, until, error[:500])
         )
+
+
+def _keep(table: dict[str, Any], doc_id: str, value: object) -> None:
+    while len(table) >= _MOST_KEPT and doc_id not in table:
+        del table[next(iter(table))]
+    table[doc_id] = value

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from relay.delivery.ports import Acknowledgement
@@ -29,6 +30,8 @@ from relay.model import (
     TransferId,
 )
 
+BROUGHT_BY = "bridge:"
+"""Begins the name under which what a bridge brings in is counted and logged."""
 WHOLE = ""
 """The part that is a whole transfer."""
 
@@ -89,6 +92,17 @@ class Fetching:
     """None where the bytes themselves are the answer."""
 
 
+class Twice(StrEnum):
+    """Why a remote may get a package that it has already."""
+
+    NOT_LISTED = "not-listed"
+    """An earlier attempt had no answer, and its sent list does not show it."""
+    NOT_ASKED = "not-asked"
+    """Likewise, or a restore may have forgotten one, and the remote does not show what it was sent."""
+    RESTORED = "restored"
+    """A restore may have forgotten that it was sent; the remote's sent list does not show it."""
+
+
 class Remote(Protocol):
     """One remote, by the dialect. Every call raises RemoteRefusalError for FAIL, UnansweredError for
     whatever is no usable answer, TransportError when the request never went out."""
@@ -133,6 +147,9 @@ class Outgoing:
     attempts: int
     addressed: Mapping[AgencyCode, str]
     packages: Mapping[str, Package]
+    accepted_at: datetime
+    unsure: bool
+    """This node was restored from a backup since: the remote may have it although nothing here says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +243,15 @@ class BridgeJournal(Protocol):
     async def header(self, transfer_id: TransferId) -> Signed: ...
     async def outgoing(self, transfer_id: TransferId) -> Outgoing: ...
     async def asking(
-        self, bridge: NodeId, transfer_id: TransferId, part: str, row: MessageRow, at: datetime
+        self,
+        bridge: NodeId,
+        transfer_id: TransferId,
+        part: str,
+        row: MessageRow,
+        at: datetime,
+        twice: Twice | None,
     ) -> None:
-        """Before an attempt: from now on the remote may have it."""
+        """Before an attempt: from now on the remote may have it; `twice`: it may have had it before."""
         ...
 
     async def not_taken(self, transfer_id: TransferId, part: str) -> None: ...

@@ -1,7 +1,8 @@
 """Hand a frozen transfer to a remote that gives no evidence, and sign our own of what it said.
 
 sendEdoc is not idempotent at foreign remotes, so "the remote may have it" is durable before each
-attempt, and an attempt without an answer is looked for before it is made again:
+attempt, and an attempt without an answer is looked for, for a while, before it is made again. So is what
+a restore may have forgotten. What may be there twice has a finding and an entry that say so:
 
     dies before `asking` commits     nothing was sent
     after it, before the DocId is    in doubt: looked for in the sent list, then repeated by policy
@@ -17,12 +18,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
 from relay.delivery.bridges.doubt import Found, Search, Sought
-from relay.delivery.bridges.ports import WHOLE, BridgeJournal, Outgoing, Remote, RemoteRefusalError
-from relay.delivery.bridges.refusals import OF_ONE_RECIPIENT, reason_of
+from relay.delivery.bridges.ports import (
+    WHOLE,
+    BridgeJournal,
+    Outgoing,
+    Package,
+    Remote,
+    RemoteRefusalError,
+    Twice,
+)
+from relay.delivery.bridges.refusals import BAD_SYSTEM, OF_ONE_RECIPIENT, reason_of
 from relay.delivery.clock import Clock
 from relay.delivery.records import Notary
 from relay.errors import PeerError, TransportError, UnansweredError
@@ -59,6 +69,8 @@ class Sender:
     """How the remote is told of a recipient, by its code and what the sender wrote."""
     repeats: bool
     """Whether a package that the sent list does not show is sent again."""
+    settles: timedelta
+    """How long after each attempt it is looked for before that."""
 
     async def carry(self, header: Signed, payload: Payload) -> Signed:
         """One attempt: our own evidence for each recipient."""
@@ -68,8 +80,10 @@ class Sender:
         if not outgoing.packages.keys() - {WHOLE}:
             outcome = await self._hand_over(transfer, outgoing, payload, WHOLE, whole)
             if len(whole) == 1 or not self._of_one(outcome):
-                return self._sign(transfer, [self._evidence(transfer, c, outcome) for c in whole])
-        return self._sign(transfer, await self._one_by_one(transfer, outgoing, payload))
+                return await self._sign(
+                    transfer, [self._evidence(transfer, c, outcome) for c in whole]
+                )
+        return await self._sign(transfer, await self._one_by_one(transfer, outgoing, payload))
 
     async def _one_by_one(
         self, transfer: TransferHeader, outgoing: Outgoing, payload: Payload
@@ -101,7 +115,7 @@ class Sender:
             return None
         if len(evidence) < len(transfer.recipients):
             raise UnansweredError("the remote has only some of its packages")
-        return self._sign(transfer, evidence)
+        return await self._sign(transfer, evidence)
 
     # ------------------------------------------------------------ one package
 
@@ -114,16 +128,38 @@ class Sender:
         recipients: Sequence[AgencyCode],
     ) -> RemoteWord | RemoteRefusalError:
         """What the remote says of it, now or earlier."""
-        known = await self._known(transfer, outgoing, payload, part, recipients)
-        if known is not None:
-            return known
         package = outgoing.packages.get(part)
         before = 0 if package is None else package.asked
-        if before and not self.repeats:
+        twice = self._perhaps_twice(outgoing, before)
+        try:
+            known = await self._known(transfer, outgoing, payload, part, recipients)
+        except RemoteRefusalError as refusal:
+            if refusal.passing or refusal.code == BAD_SYSTEM:
+                raise
+            known, twice = None, Twice.NOT_ASKED  # it does not offer its sent list
+        if known is not None:
+            return known
+        if package is not None and before:
+            self._may_repeat(package)
+        return await self._attempt(transfer, outgoing, payload, part, recipients, before, twice)
+
+    @staticmethod
+    def _perhaps_twice(outgoing: Outgoing, before: int) -> Twice | None:
+        if before:
+            return Twice.NOT_LISTED
+        return Twice.RESTORED if outgoing.unsure else None
+
+    def _may_repeat(self, package: Package) -> None:
+        """A remote may take a package long after we gave up waiting for its answer, and list it later still."""
+        if not self.repeats:
             raise PeerError(
                 f"{self.bridge} may have it, though its sent list does not show it; not repeated by policy"
             )
-        return await self._attempt(transfer, outgoing, payload, part, recipients, before)
+        due = package.asked_at + self.settles * package.asked
+        if self.clock.now() < due:
+            raise UnansweredError(
+                f"no answer, and not in the sent list; looked for until {due:%H:%M:%S}Z, then sent again"
+            )
 
     async def _attempt(
         self,
@@ -133,9 +169,10 @@ class Sender:
         part: str,
         recipients: Sequence[AgencyCode],
         before: int,
+        twice: Twice | None,
     ) -> RemoteWord | RemoteRefusalError:
-        named = transfer.transfer_id, part
-        await self.journal.asking(self.bridge, *named, outgoing.message_row, self.clock.now())
+        named, at = (transfer.transfer_id, part), self.clock.now()
+        await self.journal.asking(self.bridge, *named, outgoing.message_row, at, twice)
         written = [self.told(code, outgoing.addressed.get(code, code)) for code in recipients]
         try:
             doc_id, answer = await self.remote.send(
@@ -151,6 +188,8 @@ class Sender:
             await self.journal.not_taken(*named)
             raise
         facts = {"repeated": str(before)} if before else {}
+        if twice in (Twice.RESTORED, Twice.NOT_ASKED):
+            facts["unsure"] = twice.value
         await self.journal.has_it(*named, doc_id, facts, answer, self.clock.now())
         return RemoteWord(self.bridge, SEND, doc_id, answer.digest, facts)
 
@@ -164,7 +203,9 @@ class Sender:
     ) -> RemoteWord | None:
         package = outgoing.packages.get(part)
         if package is None or (package.doc_id is None and not package.asked):
-            return None
+            if not outgoing.unsure:
+                return None
+            package = Package(part, 0, outgoing.accepted_at, None, {}, None)
         if package.doc_id is not None:
             call = SENT if "found" in package.facts else SEND
             return RemoteWord(
@@ -200,7 +241,7 @@ class Sender:
         reason = reason_of(outcome, 1 << 30)
         return Evidence(Event.RELAY_TO_NON_ERDS_FAILURE, code, previous, reason, write_word(word))
 
-    def _sign(self, transfer: TransferHeader, evidence: Sequence[Evidence]) -> Signed:
+    async def _sign(self, transfer: TransferHeader, evidence: Sequence[Evidence]) -> Signed:
         at = self.clock.now()
         receipt = Receipt(
             issuer=self.node,
@@ -213,7 +254,7 @@ class Sender:
             at=at,
             evidence=tuple(evidence),
         )
-        return self.notary.sign_receipt(receipt, at)
+        return await self.notary.issue_receipt(receipt, at, patient=True)
 
 
 def _parts(

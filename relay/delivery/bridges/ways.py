@@ -27,21 +27,31 @@ class Ways:
     bridges: BridgeJournal
 
     async def carry(
-        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+        self,
+        neighbour: NodeId,
+        header: Signed,
+        seal: bytes,
+        payload: Payload,
+        *,
+        batched: bool = False,
     ) -> Signed:
         if (sender := self.senders.get(neighbour)) is not None:
             return await sender.carry(header, payload)
-        return await self.wire.carry(neighbour, header, seal, payload)
+        return await self.wire.carry(neighbour, header, seal, payload, batched=batched)
 
     def together(self, neighbour: NodeId) -> int:
         return 1 if neighbour in self.senders else self.wire.together(neighbour)
 
     async def carry_several(
-        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+        self,
+        neighbour: NodeId,
+        transfers: Sequence[tuple[Signed, bytes, Payload]],
+        *,
+        batched: bool = False,
     ) -> Sequence[Signed]:
         if neighbour in self.senders:
             return [await self.carry(neighbour, *transfers[0])]
-        return await self.wire.carry_several(neighbour, transfers)
+        return await self.wire.carry_several(neighbour, transfers, batched=batched)
 
     async def ask(self, neighbour: NodeId, transfer_id: TransferId) -> Signed | None:
         sender = self.senders.get(neighbour)

@@ -18,7 +18,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.carry.ports import Box, CarryFile, Shelf
 from relay.delivery.carry.writing import CarryWriter, Sizes
 from relay.delivery.clock import Clock
@@ -142,8 +141,7 @@ class CarryExporter:
     async def _signed(self, neighbour: NodeId, ready: Ready) -> Freeze:
         now = self.clock.now()
         header = header_of(self.node, neighbour, ready, TransferId(self.clock.mint()), now)
-        many = len(ready.recipients) > MANY_RECIPIENTS
-        signed = await aside(many, self.notary.sign_transfer, header, now)
+        (signed,) = await self.notary.issue_transfers([header], now)
         return Freeze(header.transfer_id, neighbour, ready, signed, now)
 
     async def _note(self, by: Caller, why: str, file: CarryFile) -> None:

@@ -72,6 +72,11 @@ class Imported:
 
 
 class CarryNotary(Protocol):
+    @property
+    def slow(self) -> bool:
+        """Whether nothing may be signed in the event loop."""
+        ...
+
     def sign_carry(self, manifest: Manifest, at: datetime) -> Signed: ...
     def check_carry(self, signed: Signed, at: datetime) -> Manifest: ...
 

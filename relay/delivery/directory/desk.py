@@ -9,10 +9,8 @@ Raises:  DirectoryError, AccessError, NotFoundError, NotPossibleError, QuotaErro
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from relay.agencies import Agency, day_of
 from relay.delivery.clock import Clock
@@ -25,16 +23,15 @@ from relay.delivery.directory.ports import (
     RequestKind,
     RequestState,
 )
+from relay.delivery.directory.sound import unsound
 from relay.delivery.ports import Caller
 from relay.errors import AccessError, DirectoryError, NotFoundError, PeerError
-from relay.model import AgencyCode, NodeId
-from relay.routing.directory import Directory, NodeEntry
-from relay.routing.listing import Listing
+from relay.model import AgencyCode
+from relay.routing.directory import Directory
+from relay.routing.listing import Listing, Table
 from relay.routing.next_hop import Place
-from relay.routing.tree import loops
 
 MOST_PENDING = 1000
-MOST_PROBLEMS = 100
 
 
 @dataclass(slots=True)
@@ -59,18 +56,15 @@ class DirectoryDesk:
     # ------------------------------------------------------------ operators
 
     async def take_over(
-        self, caller: Caller, listing: Listing, why: str, *, dry_run: bool = False
+        self, caller: Caller, table: Table, why: str, *, dry_run: bool = False
     ) -> Changed:
-        """Each record stands for its code from now on; what the listing does not name stays."""
+        """Each record stands for its code from now on; what the table does not name stays."""
         _require_operator(caller)
-        await asyncio.to_thread(self._require_sound, listing)
-        return await self.keeper.change(
-            caller.holder, why, listing.agencies, listing.nodes, dry_run=dry_run
-        )
+        return await self.keeper.change(caller.holder, why, table=table, dry_run=dry_run)
 
-    def _require_sound(self, listing: Listing) -> None:
-        found = _problems(self.directory, listing, self.keeper.sources.here)
-        if problems := list(islice(found, MOST_PROBLEMS)):
+    def _require_sound(self, agency: Agency) -> None:
+        found = unsound(self.directory, Listing((agency,)), self.keeper.here)
+        if problems := list(found):
             raise DirectoryError(problems)
 
     async def pending(self, after: int, limit: int) -> Sequence[Request]:
@@ -90,7 +84,7 @@ class DirectoryDesk:
         return await self.journal.request(request_id) or request
 
     async def _approve(self, request: Request, by: str, why: str) -> None:
-        self._require_sound(Listing((request.agency,)))
+        self._require_sound(request.agency)
         decision = Decision(request.request_id, RequestState.APPROVED)
         before = self.registered.get(request.systemid, frozenset())
         if request.kind is RequestKind.REGISTER:
@@ -107,7 +101,7 @@ class DirectoryDesk:
         self, caller: Caller, systemid: str, kind: RequestKind, agency: Agency
     ) -> Request:
         """Durable; in force at once only where no operator is asked."""
-        self._require_sound(Listing((agency,)))
+        self._require_sound(agency)
         request = await self.journal.ask(systemid, kind, agency, self.clock.now(), MOST_PENDING)
         if self.accepts and request.state is RequestState.PENDING:
             await self._approve(request, f"system:{systemid}", "directory.registrations = accept")
@@ -121,7 +115,7 @@ class DirectoryDesk:
 
         `above` is a parent's code, or a connection centre, which says nothing here.
         """
-        directory, here = self.directory, self.keeper.sources.here
+        directory, here = self.directory, self.keeper.here
         own = directory.resolve(code)
         known, parent = directory.find(own), directory.find(above)
         owner = parent or directory.nearest_above(own)
@@ -164,45 +158,3 @@ class DirectoryDoor:
 def _require_operator(caller: Caller) -> None:
     if not caller.operator:
         raise AccessError("only an operator may do that")
-
-
-def _problems(directory: Directory, listing: Listing, here: str) -> Iterator[str]:
-    """What of a listing cannot stand beside what is known, each in a sentence."""
-    nodes = {**directory.nodes, **{entry.node_id: entry for entry in listing.nodes}}
-    yield from _node_problems(directory, listing.nodes, nodes, here)
-    for agency in listing.agencies:
-        if agency.node not in nodes:
-            yield f"agency {agency.code}: no node {agency.node} is known"
-        opens, closes = agency.valid_from, agency.valid_to
-        if opens is not None and closes is not None and opens >= closes and not agency.deleted:
-            yield f"agency {agency.code}: closes on {closes}, but opens on {opens}"
-        if set(agency.successors) & set(agency.forms):
-            yield f"agency {agency.code}: is its own successor"
-        yield from _taken(directory.find, agency)
-
-
-def _taken(find: Callable[[str], Agency | None], agency: Agency) -> Iterator[str]:
-    """A code may change its agency only where the old code of one becomes the new code of the same."""
-    for form in agency.forms:
-        other = find(form)
-        if other is None or other.code == agency.code or other.deleted:
-            continue
-        if not (form == agency.old_code == other.code):
-            yield f"agency {agency.code}: code {form} is one of {other.code}"
-
-
-def _node_problems(
-    directory: Directory,
-    entries: Iterable[NodeEntry],
-    nodes: dict[NodeId, NodeEntry],
-    here: str,
-) -> Iterator[str]:
-    for entry in entries:
-        if entry.node_id == here and entry != directory.entry(entry.node_id):
-            yield f"node {here}: this node's own place is its configuration's to say"
-        elif entry.parent is None:
-            yield f"node {entry.node_id}: the top of the tree is the configuration's to say"
-        elif entry.parent not in nodes:
-            yield f"node {entry.node_id}: no node {entry.parent} is known"
-        elif loops(nodes, entry.node_id):
-            yield f"node {entry.node_id}: would be its own ancestor"

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from relay.delivery.directory.keeping import DirectoryKeeper
+from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import DirectoryWire
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.errors import AccessError, PeerError, TransportError
 from relay.model import Digest, NodeId
 from relay.routing.behind import lies_behind
+from relay.wire.branch import binds_certificates
 
 log = structlog.get_logger("relay.directory")
 LOOK_AGAIN_SECONDS = 3600.0
@@ -34,13 +35,14 @@ _PASSING = (TransportError, AccessError)
 class DirectoryCourier:
     node: NodeId
     neighbours: frozenset[NodeId]
-    keeper: DirectoryKeeper
+    ear: DirectoryEar
     wire: DirectoryWire
     policy: RetryPolicy
     random: Callable[[], float]
     _calls: dict[NodeId, asyncio.Event] = field(default_factory=dict)
     _failing: set[NodeId] = field(default_factory=set)
     _refused: set[tuple[NodeId, Digest]] = field(default_factory=set)
+    _kept_back: set[tuple[NodeId, Digest]] = field(default_factory=set)
 
     def look(self) -> None:
         """There is something new."""
@@ -85,8 +87,8 @@ class DirectoryCourier:
         if there is None:
             return  # of an older version: nothing of directories is said to it
         await self._regain(neighbour, there)
-        for held in self.keeper.held():
-            if lies_behind(self.keeper.directory, self.node, neighbour, held.issuer):
+        for held in self.ear.keeper.held():
+            if lies_behind(self.ear.keeper.directory, self.node, neighbour, held.issuer):
                 continue
             if there.get(held.issuer, -1) < held.version:
                 await self._tell(neighbour, held.issuer, held.digest)
@@ -94,8 +96,11 @@ class DirectoryCourier:
     async def _tell(self, neighbour: NodeId, issuer: NodeId, digest: Digest) -> None:
         if (neighbour, digest) in self._refused:
             return
-        signed = await self.keeper.document(issuer)
+        signed = await self.ear.keeper.document(issuer)
         if signed is None:
+            return
+        if binds_certificates(signed.document) and not self.wire.takes_certificates(neighbour):
+            self._keep_back(neighbour, issuer, digest)
             return
         try:
             await self.wire.tell(neighbour, signed)
@@ -109,13 +114,19 @@ class DirectoryCourier:
         else:
             log.info("directory-told", neighbour=neighbour, issuer=issuer)
 
+    def _keep_back(self, neighbour: NodeId, issuer: NodeId, digest: Digest) -> None:
+        """It would refuse the whole document (W11.6), and keeps the one it has until it is upgraded."""
+        if (neighbour, digest) not in self._kept_back:
+            self._kept_back.add((neighbour, digest))
+            log.warning("directory-kept-back", neighbour=neighbour, issuer=issuer)
+
     async def _regain(self, neighbour: NodeId, there: dict[NodeId, int]) -> None:
         newest = there.get(self.node, 0)
-        ours = next((one.version for one in self.keeper.held() if one.issuer == self.node), 0)
+        ours = next((one.version for one in self.ear.keeper.held() if one.issuer == self.node), 0)
         if newest <= ours:
             return
         try:
-            await self.keeper.regain(neighbour, await self.wire.ask_for(neighbour, self.node))
+            await self.ear.regain(neighbour, await self.wire.ask_for(neighbour, self.node))
         except _PASSING:
             raise
         except PeerError as error:

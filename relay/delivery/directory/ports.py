@@ -11,14 +11,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from relay.agencies import Agency, NodeEntry, Stamp
+from relay.agencies import Agency, Stamp
+from relay.delivery.directory.preparing import Made, Work
 from relay.delivery.ports import Caller
 from relay.model import AgencyCode, Digest, NodeId, Signed
-from relay.routing.listing import Listing
-from relay.wire.branch import Branch
+from relay.routing.book import Book
+from relay.routing.listing import Table
+from relay.wire.branch import BranchHead
 
 CAPABILITY = "directory"
 """In what a node tells of itself (docs/wire-format.md W9)."""
+CERTIFICATES_CAPABILITY = "directory-certificates"
+"""It reads documents that bind certificates to agencies (W11.6)."""
 
 
 class RequestKind(StrEnum):
@@ -56,17 +60,6 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """When an agency of the view last changed, and what it was then. `standing` is `gone` where it has
-    left the view."""
-
-    code: AgencyCode
-    stamp: Stamp
-    standing: str
-    record: str
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
     """The newest of what an owner signed, as it is told to neighbours."""
 
@@ -77,13 +70,15 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """All that the journal has."""
+class Document:
+    """Of a branch, signed and proven."""
 
-    own: tuple[Agency, ...]
-    nodes: tuple[NodeEntry, ...]
-    documents: tuple[Signed, ...]
-    ledger: tuple[LedgerRow, ...]
+    head: BranchHead
+    signed: Signed
+    digest: Digest
+    """Of tens of megabytes: found out once, beside the event loop."""
+    agencies: int
+    """How many it speaks of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +86,32 @@ class Written:
     """One change of the directory, about to become durable with its audit entries."""
 
     at: datetime
-    version: int
     by: str
-    why: str = ""
-    own: tuple[Agency, ...] = ()
-    nodes: tuple[NodeEntry, ...] = ()
-    documents: tuple[tuple[Branch, Signed], ...] = ()
+    why: str
+    made: Made
+    as_of: str
+    documents: tuple[Document, ...] = ()
     heard_from: NodeId | None = None
-    ledger: tuple[LedgerRow, ...] = ()
     decision: Decision | None = None
 
 
+class Workshop(Protocol):
+    """Where changes are prepared, beside the event loop."""
+
+    async def make(self, work: Work) -> Made:
+        """Raises DirectoryError, SignatureError, WireError; JournalError."""
+        ...
+
+
 class DirectoryJournal(Protocol):
-    async def load(self) -> Stored: ...
+    async def view(self, as_of: str) -> Book | None:
+        """What is in force, if it would be seen the same as of that."""
+        ...
+
+    async def held(self) -> list[Held]: ...
 
     async def write(self, written: Written) -> None:
-        """All of it in one transaction. Raises NotPossibleError for a request that is decided."""
+        """In force with its last transaction. Raises NotPossibleError for a request that is decided."""
         ...
 
     async def document(self, issuer: NodeId) -> Signed | None: ...
@@ -135,10 +140,10 @@ class DirectoryJournal(Protocol):
 
 
 class DirectoryNotary(Protocol):
-    def sign_branch(self, branch: Branch, at: datetime) -> Signed: ...
+    def sign_branch(self, head: BranchHead, content: bytes, at: datetime) -> Signed: ...
 
-    def check_branch(self, signed: Signed) -> Branch:
-        """Raises SignatureError, WireError."""
+    def check_branch(self, signed: Signed) -> BranchHead:
+        """Its signature and its head. Raises SignatureError, WireError."""
         ...
 
 
@@ -148,6 +153,10 @@ class DirectoryWire(Protocol):
 
         Raises TransportError, PeerError.
         """
+        ...
+
+    def takes_certificates(self, neighbour: NodeId) -> bool:
+        """Whether it said so when it was asked last."""
         ...
 
     async def tell(self, neighbour: NodeId, signed: Signed) -> None:
@@ -189,7 +198,7 @@ class Agencies(Protocol):
     """What the faces may change; see desk.py."""
 
     async def take_over(
-        self, caller: Caller, listing: Listing, why: str, *, dry_run: bool = False
+        self, caller: Caller, table: Table, why: str, *, dry_run: bool = False
     ) -> Changed: ...
 
     async def ask(

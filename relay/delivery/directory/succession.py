@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from relay.agencies import Standing
 from relay.delivery.addressing import Address, Addressed
+from relay.delivery.records import Kin
 from relay.model import AgencyCode, Finding
 from relay.routing.directory import Agency, Directory
 from relay.routing.next_hop import Place
@@ -44,6 +45,22 @@ def told_beyond(directory: Directory, place: Place, code: AgencyCode, written: s
     stands = heir_of(directory, place, code) or code
     named = directory.find(written)
     return stands if named is not None and named.code != stands else written
+
+
+def kin_of(directory: Directory, place: Place, codes: Iterable[AgencyCode]) -> Kin:
+    """Who is spoken of when one of these codes is named: a document came for a code that is closed by now,
+    and its take-back or its status names the successor, or the other way round. Whether documents go on
+    to successors does not matter here: it is about documents that went."""
+    found: dict[AgencyCode, frozenset[AgencyCode]] = {}
+    for code in codes:
+        agency = directory.find(code)
+        if agency is None or not (agency.dated or directory.predecessors(agency)):
+            continue
+        heir = directory.heir(agency, place.today())
+        if heir is not None and (kin := _represented(directory, place, heir)):
+            family = frozenset({*heir.forms, *kin})
+            found.update(dict.fromkeys(family, family))
+    return found
 
 
 def findings_of(recipients: Iterable[Addressed]) -> tuple[Finding, ...]:

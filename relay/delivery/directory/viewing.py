@@ -6,21 +6,17 @@ Raises:  SettingsError when they cannot stand together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from hashlib import blake2b
+from datetime import date
 
-from relay.agencies import Agency, NodeEntry, Stamp
-from relay.delivery.directory.ports import LedgerRow
+from relay.agencies import Agency, NodeEntry
 from relay.model import AgencyCode, NodeId
+from relay.routing.book import GONE, Book, Row, bind
 from relay.routing.composing import Layer, compose
-from relay.routing.directory import Directory
-from relay.routing.listing import stored_agency, stored_text
+from relay.routing.stored import stored_agency, stored_text
 from relay.routing.tree import in_branch
 from relay.wire.branch import Branch
-
-GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,101 +63,48 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What is remembered of one row of the ledger."""
-
-    stamp: Stamp
-    fingerprint: bytes
-    gone: Agency | None = None
-
-
-Ledger = dict[AgencyCode, Entry]
-
-
-@dataclass(frozen=True, slots=True)
 class Sight:
-    directory: Directory
-    ledger: Ledger
-    rows: tuple[LedgerRow, ...]
-    """What changed since the ledger before."""
-    version: int
+    book: Book
+    changed: int
+    """How many agencies look otherwise than before: those of the book's version."""
     remarks: tuple[str, ...]
 
 
-def ledger_of(rows: tuple[LedgerRow, ...]) -> Ledger:
-    """As it was stored."""
-    return {
-        row.code: Entry(
-            row.stamp,
-            _fingerprint(row.standing, row.record),
-            stored_agency(row.record) if row.standing == GONE else None,
-        )
-        for row in rows
-    }
-
-
-def see(
-    sources: Sources,
-    ledger: Ledger,
-    known: Mapping[AgencyCode, str],
-    now: Directory,
-    on: date,
-    at: datetime,
-) -> Sight:
-    """The view of today. `known` has the records of what may have left it since the last start; of what
-    leaves it later `now`, the view before, still has them."""
+def see(sources: Sources, ledger: Mapping[AgencyCode, Row], on: date, modified_ms: int) -> Sight:
+    """The view of that day. `ledger` is the view before, with what had left it."""
     others, ours = sources.split()
     layers = [Layer(b.issuer, b.nodes, b.agencies) for b in sources.branches.values()]
     found = compose(sources.here, sources.seed, others, [*layers, ours])
-    after, rows = _compare(found.agencies, ledger, known, now, on, at)
-    living = found.agencies.values()
-    gone = [entry.gone for entry in after.values() if entry.gone is not None]
-    stamps = {code: entry.stamp for code, entry in after.items()}
-    directory = Directory(found.nodes.values(), [*living, *gone], stamps)
-    version = max((entry.stamp.version for entry in after.values()), default=0)
-    return Sight(directory, after, rows, version, found.remarks)
+    version = 1 + max((row.version for row in ledger.values()), default=0)
+    rows = list(_compared(found.agencies, ledger, on, version, modified_ms))
+    changed = sum(row.version == version for row in rows)
+    return Sight(bind(found.nodes.values(), rows), changed, found.remarks)
 
 
-def _compare(
+def _compared(
     agencies: Mapping[AgencyCode, Agency],
-    ledger: Ledger,
-    known: Mapping[AgencyCode, str],
-    now: Directory,
+    ledger: Mapping[AgencyCode, Row],
     on: date,
-    at: datetime,
-) -> tuple[Ledger, tuple[LedgerRow, ...]]:
-    version = 1 + max((entry.stamp.version for entry in ledger.values()), default=0)
-    number = max((entry.stamp.number for entry in ledger.values()), default=0)
-    after, rows = dict(ledger), []
-    for code, agency in agencies.items():
-        standing, record = agency.standing(on).value, stored_text(agency)
-        fingerprint, before = _fingerprint(standing, record), ledger.get(code)
-        if before is not None and before.fingerprint == fingerprint:
+    version: int,
+    modified_ms: int,
+) -> Iterator[Row]:
+    """In the order of codes: what is as it was with its stamp, what is not with a new one."""
+    number = max((row.number for row in ledger.values()), default=0)
+    for code in sorted({*agencies, *ledger}):
+        agency, before = agencies.get(code), ledger.get(code)
+        if agency is not None:
+            standing, record = agency.standing(on).value, stored_text(agency)
+        elif before is not None:
+            standing, record = GONE, _tombstone(before)
+        if before is not None and (before.standing, before.record) == (standing, record):
+            yield before
             continue
         number += before is None
-        stamp = Stamp(number if before is None else before.stamp.number, version, at)
-        after[code] = Entry(stamp, fingerprint)
-        rows.append(LedgerRow(code, stamp, standing, record))
-    for code, entry in ledger.items():
-        if code in agencies or entry.gone is not None:
-            continue
-        row = _left(code, entry, known.get(code), now, Stamp(entry.stamp.number, version, at))
-        if row is not None:
-            after[code] = Entry(
-                row.stamp, _fingerprint(GONE, row.record), stored_agency(row.record)
-            )
-            rows.append(row)
-    return after, tuple(rows)
+        own = number if before is None else before.number
+        yield Row(code, record, own, version, modified_ms, standing)
 
 
-def _left(
-    code: AgencyCode, entry: Entry, record: str | None, now: Directory, stamp: Stamp
-) -> LedgerRow | None:
-    agency = stored_agency(record) if record is not None else now.find(code)
-    if agency is None or agency.code != code:
-        return None
-    return LedgerRow(code, stamp, GONE, stored_text(replace(agency, deleted=True)))
-
-
-def _fingerprint(standing: str, record: str) -> bytes:
-    return blake2b(f"{standing} {record}".encode(), digest_size=16).digest()
+def _tombstone(before: Row) -> str:
+    if before.standing == GONE:
+        return before.record
+    return stored_text(replace(stored_agency(before.record), deleted=True))

@@ -25,6 +25,8 @@ def ready_groups(
     trace: tuple[TraceStep, ...],
     deliveries: Sequence[NewDelivery],
     rows: Sequence[DeliveryRow],
+    *,
+    batched: bool,
 ) -> list[tuple[NodeId, Ready]]:
     """What each neighbour is now to get of a message just made durable and sealed."""
     groups: dict[NodeId, list[tuple[NewDelivery, DeliveryRow]]] = {}
@@ -53,6 +55,7 @@ def ready_groups(
                 trace=trace,
                 seal=message.seal,
                 payload=message.payload,
+                batched=batched,
             ),
         )
         for neighbour, group in groups.items()

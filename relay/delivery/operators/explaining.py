@@ -36,9 +36,11 @@ def sentences(
     neighbour: NeighbourView | None,
     now: datetime,
     revocation: str = "",
+    trouble: str | None = None,
 ) -> tuple[str, ...]:
-    """The answer first, then what it rests on. `revocation` is what is known of the seal's certificate."""
-    said = [*_state(delivery, facts, neighbour)]
+    """The answer first, then what it rests on. `revocation` is what is known of the seal's certificate,
+    `trouble` why the key that seals cannot."""
+    said = [*_state(delivery, facts, neighbour, trouble)]
     if delivery.state in {S.QUEUED, S.IN_DOUBT, S.IN_FLIGHT} and neighbour is not None:
         said += _neighbour(neighbour, now)
         said += _attempts(delivery, facts, now)
@@ -51,11 +53,16 @@ def sentences(
 
 
 def _state(
-    delivery: DeliveryView, facts: WayFacts, neighbour: NeighbourView | None
+    delivery: DeliveryView,
+    facts: WayFacts,
+    neighbour: NeighbourView | None,
+    trouble: str | None,
 ) -> Iterator[str]:
     hop = delivery.next_hop or "nobody"
     bridged = neighbour is not None and neighbour.bridge
     match delivery.state:
+        case S.SEALING if trouble is not None:
+            yield f"It waits for its seal, and the key that makes it cannot: {trouble}."
         case S.RELAYED if bridged:
             yield f"{hop} has it, by its own word and without evidence; its sent list is asked what became of it."
         case S.IN_DOUBT if bridged:

@@ -214,19 +214,19 @@ class Intervention:
             self.tally.moved(await self.operating.reroute(self.order, hops, freed))
             self.questions.dispatcher.resume(set(hops.values()), at_once=True)
         if here:
-            proof = self._receipt(here, Event.CONTENT_CONSIGNMENT, None)
+            proof = await self._receipt(here, Event.CONTENT_CONSIGNMENT, None)
             freed = None if hops else freed
             self._back(await self.operating.consign(self.order, here, proof, freed), here)
 
     async def _end(self, group: Sequence[Target], freed: Freed | None, reason: Reason) -> None:
-        proof = self._receipt(group, Event.RELAY_FAILURE, reason)
+        proof = await self._receipt(group, Event.RELAY_FAILURE, reason)
         self._back(await self.operating.end(self.order, group, proof, freed), group)
 
     def _back(self, neighbours: set[NodeId], group: Sequence[Target]) -> None:
         self.tally.acted += len(group)
         self.questions.dispatcher.receipts_wait(neighbours)
 
-    def _receipt(
+    async def _receipt(
         self, group: Sequence[Target], event: Event, reason: Reason | None
     ) -> tuple[Signed, Receipt]:
         """This node's word on deliveries of one message."""
@@ -246,4 +246,4 @@ class Intervention:
                 for one in group
             ),
         )
-        return self.questions.notary.sign_receipt(receipt, at), receipt
+        return await self.questions.notary.issue_receipt(receipt, at), receipt

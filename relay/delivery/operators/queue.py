@@ -33,7 +33,7 @@ from relay.delivery.operators.inspecting import (
 from relay.delivery.ports import DeliveryView, MessageView
 from relay.delivery.records import Journal
 from relay.errors import NotFoundError
-from relay.model import MessageId, NodeId
+from relay.model import AgencyCode, MessageId, NodeId
 
 MOST_EXPLAINED = 50
 """Deliveries of one message: a circular has thousands."""
@@ -51,6 +51,8 @@ class QueueDesk:
     certificate: CertificateOf
     revocation: Callable[[bytes], str] = lambda _: ""
     """What is known of the revocation of a seal's certificate; empty where nothing is checked."""
+    trouble: Callable[[AgencyCode], str | None] = lambda _: None
+    """Why the key that seals for an agency cannot sign now."""
 
     async def shape(self) -> Shape:
         now = self.clock.now()
@@ -92,7 +94,8 @@ class QueueDesk:
     ) -> Explanation:
         hop = delivery.next_hop
         neighbour = None if hop is None else self._view(hop, errors)
-        said = sentences(message, delivery, facts, neighbour, self.clock.now(), revocation)
+        trouble = self.trouble(message.sender)
+        said = sentences(message, delivery, facts, neighbour, self.clock.now(), revocation, trouble)
         return Explanation(delivery, facts, neighbour, said, revocation)
 
     async def _revocation(self, message: MessageId) -> str:

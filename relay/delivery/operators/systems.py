@@ -104,3 +104,26 @@ class SystemsDesk(Protocol):
         self, by: Caller, systemid: str, overlap: timedelta, secret: str | None
     ) -> tuple[KnownSystem, str]: ...
     async def revoke(self, by: Caller, systemid: str, why: str) -> KnownSystem: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """From where a system's secret held, or where it was guessed at too often."""
+
+    systemid: str
+    site: str
+    """An address, or the network of an IPv6 one."""
+    proven: bool
+    locked_until: datetime | None
+
+    @property
+    def is_remembered(self) -> bool:
+        """Else there is nothing to know of it any more."""
+        return self.proven or self.locked_until is not None
+
+
+class Sites(Protocol):
+    """What is known of sites, as stored. Durable when it returns."""
+
+    async def load(self) -> list[Site]: ...
+    async def store(self, sites: Sequence[Site]) -> None: ...

@@ -123,7 +123,7 @@ class TrustDesk:
     judge_again: Callable[[], Sequence[str]] = lambda: ()
     """Closes the connections that would not be opened now; whose they were."""
     listeners: list[Callable[[], None]] = field(default_factory=list)
-    """Told after each change, before connections are judged again."""
+    """Told after each reading that serves, before connections are judged again."""
     _problem: str | None = None
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -136,8 +136,9 @@ class TrustDesk:
             await self.journal.write(self.clock.now(), "node", "start", added, removed)
 
     async def run(self) -> None:
-        """Until cancelled. The clock alone can end a certificate, so connections are judged each time."""
-        taken = seen = await asyncio.to_thread(self.source.stamp)
+        """Until cancelled. The clock alone can end a certificate, so connections are judged each time. The
+        first look reads the files whatever they look like: they may have changed since the start."""
+        taken = seen = None
         while True:
             await asyncio.sleep(self.look_every.total_seconds())
             stamp = await asyncio.to_thread(self.source.stamp)
@@ -166,17 +167,13 @@ class TrustDesk:
             before = frozenset(one.entry for one in self.source.in_force())
             after = frozenset(one.entry for one in candidate.certificates)
             added, removed = tuple(sorted(after - before)), tuple(sorted(before - after))
-            if not (added or removed):
-                return TrustChange(closed=tuple(self.judge_again()))
-            await self.journal.write(self.clock.now(), by, why, added, removed)
-            self.source.put_in_force(candidate)
+            if added or removed:
+                await self.journal.write(self.clock.now(), by, why, added, removed)
+                self.source.put_in_force(candidate)
+                log.warning("trust changed", by=by, added=len(added), removed=len(removed))
             for listener in self.listeners:
                 listener()
-            closed = tuple(self.judge_again())
-        log.warning(
-            "trust changed", by=by, added=len(added), removed=len(removed), closed=len(closed)
-        )
-        return TrustChange(added, removed, closed)
+            return TrustChange(added, removed, tuple(self.judge_again()))
 
     async def _read(self, by: str) -> Candidate:
         try:

@@ -23,9 +23,10 @@ from relay.delivery.acceptance import acceptance_receipt, new_delivery, submissi
 from relay.delivery.addressing import Addressed, address, report_of
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import succeeded
+from relay.delivery.messages import message_of
 from relay.delivery.records import Admission, Journal, NewDelivery, NewMessage, Notary
 from relay.delivery.recovery.ports import Readmission, SentBack
-from relay.delivery.requests import DEADLINES, Deadlines, requests_of
+from relay.delivery.requests import DEADLINES, Deadlines
 from relay.errors import PeerError, WireError
 from relay.model import (
     Lane,
@@ -67,7 +68,9 @@ class Readmitter:
         named = await self._named(sent, header)
         recipients = self._accepted(header, named)
         deliveries = tuple(self._delivery(header, one) for one in recipients)
-        receipt = self.notary.sign_receipt(_receipt(header, deliveries), now)
+        receipt = await self.notary.issue_receipt(
+            _receipt(header, deliveries), now, batched=True, patient=True
+        )
         kind, digest = header.message_type, header.digest
         codes = [r.code for r in recipients]
         key = submission_key(header.sender, codes, kind, digest)
@@ -133,32 +136,22 @@ class Readmitter:
         recipients: Recipients,
     ) -> NewMessage:
         envelope = sent.envelope
-        return NewMessage(
+        return message_of(
+            self,
+            envelope,
+            sent.payload,
+            recipients,
             message_id=header.message_id,
             origin=header.origin,
-            message_type=header.message_type,
             sender=header.sender,
-            sender_as=envelope.sender.organ_id,
-            payload=sent.payload,
             priority=header.priority,
             accepted_at=header.trace[0].at,
             expires_at=header.expires_at,
-            subject=envelope.subject,
-            notation=envelope.notation,
-            document_id=envelope.document_id,
-            promulgation_date=envelope.promulgation_date,
             findings=envelope.findings,
             submitted_by=f"recovered:{neighbour}",
             seal=seal,
             report=report_of(self.directory, envelope, header.sender, recipients),
-            requests=requests_of(
-                self.directory,
-                self.deadlines,
-                envelope,
-                header.message_id,
-                recipients,
-                self.clock.now(),
-            ),
+            now=self.clock.now(),
         )
 
 

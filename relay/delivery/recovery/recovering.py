@@ -306,7 +306,8 @@ class RecoveryDesk:
 
     def _acknowledgements(self, receipts: Iterable[Signed]) -> list[tuple[Signed, Receipt]]:
         """What recipients said; nothing else of the past is put back into deliveries that come anew."""
-        proven = ((signed, self.notary.check_receipt(signed)) for signed in receipts)
+        check = self.notary.checker()
+        proven = ((signed, check(signed)) for signed in receipts)
         return [
             (signed, receipt)
             for signed, receipt in proven

@@ -189,20 +189,30 @@ class StapledWire:
     stapler: Stapler
 
     async def carry(
-        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+        self,
+        neighbour: NodeId,
+        header: Signed,
+        seal: bytes,
+        payload: Payload,
+        *,
+        batched: bool = False,
     ) -> Signed:
         await self.stapler.bring(neighbour, (header.signature, seal))
-        return await self.wire.carry(neighbour, header, seal, payload)
+        return await self.wire.carry(neighbour, header, seal, payload, batched=batched)
 
     def together(self, neighbour: NodeId) -> int:
         return self.wire.together(neighbour)
 
     async def carry_several(
-        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+        self,
+        neighbour: NodeId,
+        transfers: Sequence[tuple[Signed, bytes, Payload]],
+        *,
+        batched: bool = False,
     ) -> Sequence[Signed]:
         signatures = [one for header, seal, _ in transfers for one in (header.signature, seal)]
         await self.stapler.bring(neighbour, signatures)
-        return await self.wire.carry_several(neighbour, transfers)
+        return await self.wire.carry_several(neighbour, transfers, batched=batched)
 
     async def ask(self, neighbour: NodeId, transfer_id: TransferId) -> Signed | None:
         return await self.wire.ask(neighbour, transfer_id)

@@ -44,13 +44,17 @@ INSERT INTO messages (origin, message_id, message_type, sender, sender_as, diges
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_arrival
-INSERT INTO arrivals (message_row, neighbour, transfer_id, header, signature, trace, receipt, at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO arrivals (message_row, neighbour, transfer_id, header, signature, trace, receipt, at, batched)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_delivery
 INSERT INTO deliveries (delivery_id, message_row, arrival_row, recipient, addressed_as, state, lane, next_hop,
-    reason, detail, failed_at_node, expires_at, available_at, inbox_cursor, settled_at, updated_at, party, share_bytes)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    reason, detail, failed_at_node, expires_at, available_at, inbox_cursor, settled_at, updated_at, party, share_bytes,
+    sent_by, sent_kind, sent_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: handed_in
+SELECT sender, message_type, accepted_at FROM messages WHERE message_row = ? AND submitted_by IS NOT NULL
 
 -- name: next_cursor
 SELECT coalesce(max(inbox_cursor), 0) + 1 FROM deliveries WHERE inbox_cursor IS NOT NULL

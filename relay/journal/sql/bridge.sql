@@ -2,7 +2,9 @@
 SELECT header, signature FROM transfers WHERE transfer_id = ?
 
 -- name: outgoing
-SELECT m.message_row, m.sender_as, m.subject, m.notation, t.attempts
+SELECT m.message_row, m.sender_as, m.subject, m.notation, t.attempts, m.accepted_at, m.message_id,
+    (SELECT max(CAST(value AS INTEGER), iif(name = 'restored', 1 << 62, 0)) FROM meta
+     WHERE name IN ('restored', 'recovered') ORDER BY name DESC LIMIT 1)
 FROM transfers t JOIN messages m ON m.message_row = t.message_row WHERE t.transfer_id = ?
 
 -- name: addressed
@@ -21,7 +23,10 @@ SET asked = asked + 1, asked_at = iif(asked = 0, excluded.asked_at, asked_at)
 UPDATE bridge_sent SET asked = max(asked - 1, 0) WHERE transfer_id = ? AND part = ?
 
 -- name: has_it
-UPDATE bridge_sent SET doc_id = ?3, facts = ?4, answer = ?5 WHERE transfer_id = ?1 AND part = ?2
+INSERT INTO bridge_sent (transfer_id, part, bridge, message_row, asked, asked_at, doc_id, facts, answer)
+SELECT ?1, ?2, neighbour, message_row, 0, ?6, ?3, ?4, ?5 FROM transfers WHERE transfer_id = ?1
+ON CONFLICT (transfer_id, part) DO UPDATE
+SET doc_id = excluded.doc_id, facts = excluded.facts, answer = excluded.answer
 
 -- name: bound
 SELECT 1 FROM bridge_sent WHERE bridge = ? AND doc_id = ? LIMIT 1
@@ -71,6 +76,19 @@ WHERE b.bridge = ? AND b.business = ? AND d.state NOT IN ('refused', 'expired', 
 -- name: bind_document
 INSERT INTO bridge_documents VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (bridge, business, recipient) DO UPDATE SET message_row = excluded.message_row
+
+-- name: answers_due
+-- The document's own delivery and words; the state as it is now.
+SELECT a.obligation_row, o.state, c.submitted_by, o.cause_id, d.delivery_id, d.recipient, m.sender_as, m.notation,
+    m.promulgation_date, m.document_id
+FROM answers_due a JOIN obligations o ON o.obligation_row = a.obligation_row
+JOIN messages c ON c.message_row = o.cause_row
+JOIN deliveries d ON d.delivery_row = o.delivery_row
+JOIN messages m ON m.message_row = d.message_row
+ORDER BY a.obligation_row LIMIT ?
+
+-- name: answered
+DELETE FROM answers_due WHERE obligation_row = ?
 
 -- name: poll_state
 SELECT failures, retry_at, last_error FROM bridge_polls WHERE bridge = ?

@@ -8,13 +8,14 @@ WHERE d.delivery_row IN (
         WHERE o.message_id = :named)
   AND m.message_type = 'edoc'
   AND ((m.sender = :one AND d.recipient IN (SELECT value FROM json_each(:others)))
-       OR (d.recipient = :one AND m.sender IN (SELECT value FROM json_each(:others))))
+       OR (d.recipient IN (SELECT value FROM json_each(:ones)) AND m.sender IN (SELECT value FROM json_each(:others))))
 ORDER BY m.message_row DESC
 
 -- name: by_document_id
 -- Two ways round, so that a status about a circular looks at one of its deliveries and not at all.
 SELECT m.message_row, d.delivery_row, m.message_id, m.origin
-FROM messages m JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = :one
+FROM messages m JOIN deliveries d
+    ON d.message_row = m.message_row AND d.recipient IN (SELECT value FROM json_each(:ones))
 WHERE m.message_type = 'edoc' AND m.document_id = :named AND m.sender IN (SELECT value FROM json_each(:others))
 UNION ALL
 SELECT m.message_row, d.delivery_row, m.message_id, m.origin
@@ -25,7 +26,8 @@ ORDER BY 1 DESC LIMIT 5000
 
 -- name: by_notation
 SELECT m.message_row, d.delivery_row, m.message_id, m.origin
-FROM messages m JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = :one
+FROM messages m JOIN deliveries d
+    ON d.message_row = m.message_row AND d.recipient IN (SELECT value FROM json_each(:ones))
 WHERE m.message_type = 'edoc' AND m.notation = :notation AND m.promulgation_date = :date AND m.sender IN (SELECT value FROM json_each(:others))
 UNION ALL
 SELECT m.message_row, d.delivery_row, m.message_id, m.origin
@@ -121,8 +123,18 @@ WHERE o.notation = :notation AND o.notation <> '' AND o.promulgation_date = :dat
   AND (o.delivery_row IS NULL OR o.kind = 'take-back')
 ORDER BY 1 LIMIT 5000
 
+-- name: early_of_kin
+-- The same, asked of an agency that stands for the recipient by succession, or the other way round.
+SELECT DISTINCT o.obligation_row, o.kind, o.cause_id, o.cause_origin, o.delivery_row IS NULL, d.delivery_row
+FROM json_each(:kin) k CROSS JOIN deliveries d ON d.message_row = :row AND d.recipient = k.value ->> 0
+CROSS JOIN obligations o ON o.recipient = k.value ->> 1 AND o.sender = :sender
+    AND (o.document_id IN (SELECT value FROM json_each(:names))
+         OR (o.notation = :notation AND o.notation <> '' AND o.promulgation_date = :date))
+WHERE o.delivery_row IS NULL OR o.kind = 'take-back'
+ORDER BY 1 LIMIT 5000
+
 -- name: spot
-SELECT d.delivery_row, d.state, d.next_hop, d.transfer_id, d.delivery_id, m.message_id, d.recipient
+SELECT d.delivery_row, d.state, d.reason, d.next_hop, d.transfer_id, d.delivery_id, m.message_id, d.recipient
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row WHERE d.delivery_row = ?
 
 -- name: delivery_to
@@ -137,6 +149,15 @@ INSERT OR IGNORE INTO verdicts VALUES (?, ?)
 -- name: take_backs_of
 SELECT obligation_row, verdict FROM obligations WHERE kind = 'take-back' AND delivery_row = ?1
 UNION SELECT obligation_row, verdict FROM obligations WHERE kind = 'take-back' AND cause_delivery_row = ?1
+
+-- name: causes_about
+-- The take-backs that ask for a document, as they stand here.
+SELECT DISTINCT cause_delivery_row FROM obligations
+WHERE kind = 'take-back' AND delivery_row = ? AND cause_delivery_row IS NOT NULL
+
+-- name: asked_by
+-- The documents that a take-back asks for; NULL for one that is not here.
+SELECT delivery_row FROM obligations WHERE kind = 'take-back' AND cause_delivery_row = ?
 
 -- name: keep_verdict
 UPDATE obligations SET verdict = ?2 WHERE obligation_row = ?1
@@ -153,16 +174,19 @@ FROM obligations o WHERE o.obligation_row IN (
 ORDER BY o.cause_id, o.obligation_row
 
 -- name: answers_to
--- How many different 15 and 16 speak of a delivery; a repeat is the same bytes.
+-- How many different 15 and 16 speak of a delivery; a repeat is the same bytes. What was matched is from one
+-- of its two sides, and the recipient's may be a successor.
 SELECT count(DISTINCT iif(CAST(r.status_code AS INTEGER) = 15, m.digest, NULL)),
     count(DISTINCT iif(CAST(r.status_code AS INTEGER) = 16, m.digest, NULL))
 FROM report_matches x JOIN reports r ON r.message_row = x.report_row
 JOIN messages m ON m.message_row = r.message_row
 JOIN deliveries d ON d.delivery_row = x.delivery_row
-WHERE x.delivery_row = ? AND r.sender = d.recipient AND r.status_code IN ('15', '16')
+JOIN messages o ON o.message_row = d.message_row
+WHERE x.delivery_row = ? AND (r.sender = d.recipient OR r.sender <> o.sender) AND r.status_code IN ('15', '16')
 
 -- name: keep_answer
-UPDATE obligations SET answer = ?2, state = ?3, settled_at = coalesce(settled_at, ?4) WHERE obligation_row = ?1
+UPDATE obligations SET answer = ?2, state = ?3, settled_at = iif(?4 IS NULL, NULL, coalesce(settled_at, ?4))
+WHERE obligation_row = ?1
 
 -- name: unproven
 SELECT v.delivery_row, v.reason, m.message_row, m.message_id, m.origin, m.digest, m.size_bytes, d.recipient,
@@ -186,7 +210,7 @@ UPDATE obligations SET told = 1 WHERE obligation_row = ? AND told = 0
 
 -- name: list
 SELECT o.obligation_row, o.kind, o.state, o.answer, o.cause_id, m.message_id, d.delivery_id, o.sender, o.recipient,
-    o.document_id, o.notation, o.promulgation_date, o.asked_at, o.due_at, o.settled_at
+    o.document_id, o.notation, o.promulgation_date, o.asked_at, o.due_at, o.settled_at, d.reason
 FROM obligations o LEFT JOIN deliveries d ON d.delivery_row = o.delivery_row
 LEFT JOIN messages m ON m.message_row = d.message_row
 WHERE o.obligation_row > :after
@@ -200,13 +224,13 @@ ORDER BY o.obligation_row LIMIT :limit
 -- name: of_message
 -- What is asked about a document, and what a message itself asks; last, the delivery it is shown with.
 SELECT o.obligation_row, o.kind, o.state, o.answer, o.cause_id, m.message_id, d.delivery_id, o.sender, o.recipient,
-    o.document_id, o.notation, o.promulgation_date, o.asked_at, o.due_at, o.settled_at, d.delivery_id
+    o.document_id, o.notation, o.promulgation_date, o.asked_at, o.due_at, o.settled_at, d.reason, d.delivery_id
 FROM deliveries d JOIN obligations o ON o.delivery_row = d.delivery_row
 JOIN messages m ON m.message_row = d.message_row
 WHERE d.message_row = ?1
 UNION ALL
 SELECT o.obligation_row, o.kind, o.state, o.answer, o.cause_id, m.message_id, d.delivery_id, o.sender, o.recipient,
-    o.document_id, o.notation, o.promulgation_date, o.asked_at, o.due_at, o.settled_at, c.delivery_id
+    o.document_id, o.notation, o.promulgation_date, o.asked_at, o.due_at, o.settled_at, d.reason, c.delivery_id
 FROM obligations o JOIN deliveries c ON c.delivery_row = o.cause_delivery_row
 LEFT JOIN deliveries d ON d.delivery_row = o.delivery_row
 LEFT JOIN messages m ON m.message_row = d.message_row

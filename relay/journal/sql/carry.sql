@@ -81,7 +81,7 @@ INSERT INTO returns (neighbour, receipt) VALUES (?, ?) ON CONFLICT (neighbour, r
 -- name: ready
 -- The deliveries of one lane that wait for a neighbour, in order of arrival.
 SELECT d.delivery_row, d.recipient, d.lane, d.arrival_row, m.message_row, m.message_id, m.origin, m.message_type,
-    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace
+    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace, a.batched
 FROM deliveries d INDEXED BY deliveries_ready
 JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
@@ -92,7 +92,9 @@ ORDER BY d.delivery_row LIMIT ?
 SELECT t.transfer_id, t.neighbour, t.message_row, t.lane, t.header, t.signature, t.attempts,
     m.seal_kind, m.seal, m.digest, m.expires_at,
     EXISTS (SELECT 1 FROM deliveries d
-            WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-doubt')
+            WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-doubt'),
+    (SELECT min(a.batched) FROM deliveries d JOIN arrivals a ON a.arrival_row = d.arrival_row
+     WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id)
 FROM transfers t JOIN messages m ON m.message_row = t.message_row
 WHERE t.open = 1 AND t.neighbour = ? AND (t.not_before <= ? OR t.not_before > ?)
 ORDER BY t.lane DESC, t.not_before LIMIT ?
@@ -134,4 +136,5 @@ SELECT m.message_row, m.message_id, m.origin, m.sender, m.digest, m.size_bytes, 
     json_group_array(d.recipient) FILTER (WHERE d.next_hop IS NULL)
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE d.state = 'sealing' GROUP BY m.message_row ORDER BY m.message_row LIMIT ?
+WHERE d.state = 'sealing' AND m.sender NOT IN (SELECT value FROM json_each(?))
+GROUP BY m.message_row ORDER BY m.message_row LIMIT ?

@@ -1,20 +1,62 @@
+-- name: force
+SELECT change, as_of, tree FROM directory_force
+
+-- name: put_force
+UPDATE directory_force SET change = ?, as_of = ?, tree = ?
+
 -- name: own
-SELECT record FROM directory_own
+SELECT code, record FROM directory_own
+WHERE change <= (SELECT change FROM directory_force) ORDER BY code, change
 
 -- name: nodes
 SELECT node_id, tier, parent FROM directory_nodes
 
+-- name: held
+SELECT issuer, version, digest, expires_at FROM directory_documents
+
 -- name: documents
-SELECT issuer, document, signature FROM directory_documents
+SELECT issuer, version, document FROM directory_documents
 
 -- name: document
 SELECT document, signature FROM directory_documents WHERE issuer = ?
 
 -- name: ledger
-SELECT number, code, version, modified_at, standing, record FROM directory_ledger
+SELECT code, record, number, version, modified_at, standing FROM directory_ledger
+WHERE change <= (SELECT change FROM directory_force) ORDER BY code, change
+
+-- name: many
+SELECT EXISTS (SELECT 1 FROM directory_ledger LIMIT 1 OFFSET ?1)
+    OR EXISTS (SELECT 1 FROM directory_own LIMIT 1 OFFSET ?1)
+    OR EXISTS (SELECT 1 FROM directory_documents WHERE length(document) > 100 * ?1)
 
 -- name: put_own
-INSERT INTO directory_own VALUES (?1, ?2) ON CONFLICT (code) DO UPDATE SET record = ?2
+INSERT OR REPLACE INTO directory_own VALUES (?, ?, ?)
+
+-- name: put_ledger
+INSERT OR REPLACE INTO directory_ledger VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: any_own
+SELECT EXISTS (SELECT 1 FROM directory_own WHERE code BETWEEN ?1 AND ?2 AND change < ?3)
+
+-- name: any_ledger
+SELECT EXISTS (SELECT 1 FROM directory_ledger WHERE code BETWEEN ?1 AND ?2 AND change < ?3)
+
+-- name: forget_own
+DELETE FROM directory_own WHERE code BETWEEN ?1 AND ?2 AND change < ?3
+AND EXISTS (SELECT 1 FROM directory_own later WHERE later.code = directory_own.code AND later.change = ?3)
+
+-- name: forget_ledger
+DELETE FROM directory_ledger WHERE code BETWEEN ?1 AND ?2 AND change < ?3
+AND EXISTS (
+    SELECT 1 FROM directory_ledger later
+    WHERE later.code = directory_ledger.code AND later.change = ?3
+)
+
+-- name: undo_own
+DELETE FROM directory_own WHERE change > (SELECT change FROM directory_force)
+
+-- name: undo_ledger
+DELETE FROM directory_ledger WHERE change > (SELECT change FROM directory_force)
 
 -- name: put_node
 INSERT INTO directory_nodes VALUES (?1, ?2, ?3)
@@ -24,10 +66,6 @@ ON CONFLICT (node_id) DO UPDATE SET tier = ?2, parent = ?3
 INSERT INTO directory_documents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT (issuer) DO UPDATE SET
     version = ?2, digest = ?3, expires_at = ?4, taken_at = ?5, document = ?6, signature = ?7
-
--- name: put_ledger
-INSERT INTO directory_ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-ON CONFLICT (number) DO UPDATE SET version = ?3, modified_at = ?4, standing = ?5, record = ?6
 
 -- name: ask
 INSERT INTO directory_requests (systemid, kind, code, record, state, asked_at)

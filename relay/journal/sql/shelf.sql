@@ -1,7 +1,7 @@
 -- name: waiting
 -- The deliveries of one lane that wait for a neighbour, from a row on, in order of arrival.
 SELECT d.delivery_row, d.recipient, d.lane, d.arrival_row, m.message_row, m.message_id, m.origin, m.message_type,
-    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace
+    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace, a.batched
 FROM deliveries d INDEXED BY deliveries_ready
 JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
@@ -13,7 +13,9 @@ ORDER BY d.delivery_row LIMIT ?
 SELECT t.transfer_id, t.neighbour, t.message_row, t.lane, t.header, t.signature, t.attempts,
     m.seal_kind, m.seal, m.digest, m.expires_at,
     EXISTS (SELECT 1 FROM deliveries d
-            WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-doubt')
+            WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-doubt'),
+    (SELECT min(a.batched) FROM deliveries d JOIN arrivals a ON a.arrival_row = d.arrival_row
+     WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id)
 FROM transfers t JOIN messages m ON m.message_row = t.message_row
 WHERE t.open = 1 AND t.neighbour = ?1 AND t.lane = ?2 AND (t.last_error = ?3) = ?4 AND t.transfer_id > ?5
 ORDER BY t.transfer_id LIMIT ?6

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography import x509
 
 from relay.errors import SignatureError
 from relay.signing.certificates import read_chain
-from relay.signing.revocation.crl import prove_crl
+from relay.signing.revocation.crl import Crl, prove_crl
 from relay.signing.revocation.held import worst
-from relay.signing.revocation.ocsp import prove_response
+from relay.signing.revocation.ocsp import OcspResponse, prove_response
 from relay.signing.revocation.verdicts import (
     Freshness,
     RevocationState,
@@ -26,7 +27,7 @@ from relay.signing.revocation.verdicts import (
     Verdict,
     judge,
 )
-from relay.signing.trust import TrustStore
+from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import certificates_in
 
 _ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
@@ -48,6 +49,18 @@ def judge_signature(
     """
     chain = read_chain(certificates_in(signature))
     path = trust.path(chain, at, chain.leaf.identity.purpose)
+    return judge_path(path, statements, at, fresh, leaf_only=leaf_only)
+
+
+def judge_path(
+    path: Path,
+    statements: Sequence[bytes],
+    at: datetime,
+    fresh: Freshness | None = None,
+    *,
+    leaf_only: bool = False,
+) -> Verdict:
+    """The same of a path that was proven already."""
     pairs = list(path.steps())[: 1 if leaf_only else None]
     found = [
         judge(said(one, issuer, statements), at, one.not_valid_after_utc, fresh or Freshness())
@@ -74,11 +87,18 @@ def said(
 def _said(
     certificate: x509.Certificate, issuer: x509.Certificate, content: bytes
 ) -> Statement | None:
+    proven = _proven(content, issuer)
+    return None if proven is None else proven.statement(certificate)
+
+
+@lru_cache(maxsize=4096)
+def _proven(content: bytes, issuer: x509.Certificate) -> Crl | OcspResponse | None:
+    """Once for the thousands of receipts of one circular."""
     try:
-        return prove_crl(content, issuer, _ALWAYS).statement(certificate)
+        return prove_crl(content, issuer, _ALWAYS)
     except SignatureError:
         pass
     try:
-        return prove_response(content, issuer, _ALWAYS).statement(certificate)
+        return prove_response(content, issuer, _ALWAYS)
     except SignatureError:
         return None

@@ -86,9 +86,9 @@ def certificates_of(content: bytes) -> list[bytes]:
         return [content]
     try:
         loaded = x509.load_pem_x509_certificates(content)
-    except ValueError:
+        return [certificate.public_bytes(Encoding.DER) for certificate in loaded]
+    except Exception:  # noqa: BLE001 - anyone's PEM; what its parser raises is not documented
         raise SignatureError(Fault.BAD_CERTIFICATE, "no readable PEM certificates") from None
-    return [certificate.public_bytes(Encoding.DER) for certificate in loaded]
 
 
 def read_anchors(

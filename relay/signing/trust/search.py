@@ -44,7 +44,7 @@ class Search:
             if self._goes_on(way, anchor):
                 yield (*way, anchor)
         for helper in self.helpers:
-            if _seen(way, helper) or helper in self.anchors or not self._named(way, helper):
+            if not self._named(way, helper) or _seen(way, helper) or helper in self.anchors:
                 continue
             if len(way) >= ISSUER_LIMIT:
                 self._note(Fault.PATH_TOO_LONG, f"more than {ISSUER_LIMIT} issuers in the path")

@@ -65,7 +65,46 @@ class SentRow:
     receiveStatusDesc: str  # noqa: N815
 
 
-Row = TypeVar("Row", ReceivedRow, SentRow)
+@dataclass(frozen=True, slots=True)
+class AgencyRow:
+    """A row of the list of agencies, under the dialect's own names."""
+
+    id: str
+    pid: str
+    code: str
+    name: str
+    mail: str
+    oldCode: str  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True)
+class NewCodeRow:
+    """A row of the list by Decision 20."""
+
+    id: str
+    code: str
+    code102: str
+    name: str
+    mail: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRow:
+    """A row of the directory's delta."""
+
+    id: str
+    pid: str
+    code: str
+    name: str
+    mail: str
+    version: str
+    centerCode: str  # noqa: N815
+    deleted: str
+    modifyDate: str  # noqa: N815
+    isAgency: str  # noqa: N815
+
+
+Row = TypeVar("Row", ReceivedRow, SentRow, AgencyRow, NewCodeRow, UnitRow)
 
 
 def read_answer(call: Call, content: bytes) -> dict[str, Any]:
@@ -99,15 +138,8 @@ def count_of(answer: dict[str, Any]) -> int:
     return value
 
 
-def received_rows(answer: dict[str, Any]) -> list[ReceivedRow]:
-    return _rows(answer, ReceivedRow)
-
-
-def sent_rows(answer: dict[str, Any]) -> list[SentRow]:
-    return _rows(answer, SentRow)
-
-
-def _rows(answer: dict[str, Any], kind: type[Row]) -> list[Row]:
+def rows_of(answer: dict[str, Any], kind: type[Row]) -> list[Row]:
+    """Each whole; a list with half a row is no answer."""
     rows = answer.get("data")
     if not isinstance(rows, list):
         raise UnansweredError("the answer has no list")

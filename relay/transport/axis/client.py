@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -22,14 +23,16 @@ from relay.delivery.ports import Acknowledgement
 from relay.errors import TransportError, UnansweredError, WireError
 from relay.model import MessageType
 from relay.transport.axis.answered import (
+    AgencyRow,
     AxisFailure,
+    NewCodeRow,
     ReceivedRow,
     SentRow,
+    UnitRow,
     count_of,
     field_of,
     read_answer,
-    received_rows,
-    sent_rows,
+    rows_of,
 )
 from relay.transport.axis.dialect import Call
 from relay.transport.axis.signature import sign
@@ -124,13 +127,13 @@ class AxisClient:
     ) -> list[ReceivedRow]:
         """`filters` are fromDate, toDate, status, pageSize, pageIndex, as the dialect has them."""
         parameters = [*_kind(message_type), *filters.items()]
-        return received_rows(await self._ask(Call.RECEIVED, parameters))
+        return rows_of(await self._ask(Call.RECEIVED, parameters), ReceivedRow)
 
     async def sent_list(
         self, message_type: MessageType = MessageType.DOCUMENT, doc_id: str | None = None
     ) -> list[SentRow]:
         parameters = [*_kind(message_type), *([("docId", doc_id)] if doc_id else [])]
-        return sent_rows(await self._ask(Call.SENT, parameters))
+        return rows_of(await self._ask(Call.SENT, parameters), SentRow)
 
     async def get(self, doc_id: str) -> bytes:
         text = field_of(await self._ask(Call.GET, [("docId", doc_id)], b"{}"), "data")
@@ -158,6 +161,28 @@ class AxisClient:
 
     async def count_statuses(self) -> int:
         return count_of(await self._ask(Call.COUNT_STATUSES, [], b"{}"))
+
+    async def agencies(self) -> list[AgencyRow]:
+        return rows_of(await self._ask(Call.AGENCIES, []), AgencyRow)
+
+    async def agencies_by_decision_20(self, level: int | None = None) -> list[NewCodeRow]:
+        parameters = [] if level is None else [("level", str(level))]
+        return rows_of(await self._ask(Call.AGENCIES_QD20, parameters), NewCodeRow)
+
+    async def changed_agencies(self, since: int | None = None) -> list[UnitRow]:
+        """All, or what changed after a version: a header that only relays of this kind know."""
+        parameters = [] if since is None else [("sinceVersion", str(since))]
+        return rows_of(await self._ask(Call.SYNCHRONIZE, parameters), UnitRow)
+
+    async def register(self, code: str, name: str, parent: str, mail: str = "") -> str:
+        """What the other side says of it: it may be in force, or wait for somebody's yes."""
+        said = {"id": "", "pcode": parent, "code": code, "name": name, "mail": mail}
+        content = json.dumps({**said, "mobile": "", "fax": ""}).encode()
+        return field_of(await self._ask(Call.REGISTER, [], content), "ErrorDesc")
+
+    async def unregister(self, code: str) -> str:
+        parameters = [("AgencyCode", code)]
+        return field_of(await self._ask(Call.UNREGISTER, parameters, b"{}"), "ErrorDesc")
 
     async def _ask(
         self,

@@ -59,6 +59,8 @@ USES: Mapping[Call, frozenset[str]] = {
 MAX_DOC_ID = 64
 MAX_CODE = 64
 MAX_PAGE_INDEX = 1_000_000
+MAX_PAGE_SIZE = (1 << 31) - 1
+"""What clients write that want everything; a page has no more than one answer may hold."""
 MOST_SKIPPED = 20_000
 """Rows before a page: each is walked again for every page."""
 
@@ -165,13 +167,22 @@ def bound(call: AxisCall, name: str) -> datetime | None:
     return instant
 
 
+def period(call: AxisCall) -> tuple[datetime | None, datetime | None]:
+    """`fromdate` and `todate` of a list. The wrong way round they would find nothing, for ever where one of
+    them is left over from an earlier call: that must not look like an empty inbox."""
+    since, until = bound(call, "fromdate"), bound(call, "todate")
+    if since is not None and until is not None and since > until:
+        raise _unusable("todate", "no earlier than fromdate")
+    return since, until
+
+
 def page(call: AxisCall, largest: int) -> tuple[int, int]:
     """(skip, limit) of a list; no pageSize asks for as much as one answer may hold.
 
     Nobody says whether the first page is 0 or 1. Taking both for the first one can only show a
     page twice; the other reading would hide the first page from half of the clients.
     """
-    size = _number(call, "pagesize", largest)
+    size = _number(call, "pagesize", largest, most=MAX_PAGE_SIZE)
     index = _number(call, "pageindex", 1)
     size = min(size or largest, largest)
     skip = max(index - 1, 0) * size
@@ -218,12 +229,12 @@ def declared_recipients(call: AxisCall, most: int) -> tuple[str, ...] | None:
     return cleaned or None
 
 
-def _number(call: AxisCall, name: str, otherwise: int) -> int:
+def _number(call: AxisCall, name: str, otherwise: int, most: int = MAX_PAGE_INDEX) -> int:
     text = call.values.get(name)
     if text is None:
         return otherwise
-    if not (text.isascii() and text.isdecimal() and len(text) <= 7 and int(text) <= MAX_PAGE_INDEX):
-        raise _unusable(name, f"a number from 0 to {MAX_PAGE_INDEX}")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= most):
+        raise _unusable(name, f"a number from 0 to {most}")
     return int(text)
 
 

@@ -12,7 +12,7 @@ fetched into one that empties its sent list: either would look like "nothing the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -43,11 +43,12 @@ _COUNTED = {
 async def received(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
     """What is not yet acknowledged `done`, the oldest first; with `status`, what has that one."""
     skip, limit = dialect.page(call, face.bounds.list_rows)
+    since, until = dialect.period(call)
     query = InboxQuery(
         message_type=dialect.message_type(call),
         acknowledgement=_filter(call),
-        since=dialect.bound(call, "fromdate"),
-        until=dialect.bound(call, "todate"),
+        since=since,
+        until=until,
         skip=skip,
         limit=limit,
     )
@@ -106,15 +107,19 @@ async def _sent_query(face: Face, call: AxisCall) -> SentQuery:
     if message_id is not None:
         return SentQuery(kind, message_id, limit=face.bounds.list_rows)
     skip, limit = dialect.page(call, face.bounds.list_rows)
-    since, until = dialect.bound(call, "fromdate"), dialect.bound(call, "todate")
+    since, until = dialect.period(call)
     return SentQuery(kind, None, since, until, _states(call, kind), skip, limit)
 
 
-def _states(call: AxisCall, kind: MessageType | None) -> frozenset[DeliveryState] | None:
+def _states(
+    call: AxisCall, kind: MessageType | None
+) -> Mapping[MessageType, frozenset[DeliveryState]] | None:
     """Of the wanted sendStatus. One that comes with a docId is left over from updateStatus."""
     wanted = None if "docid" in call.values else dialect.acknowledgement(call)
-    table = answers.STATES_OF[kind or MessageType.DOCUMENT]
-    return None if wanted is None else table[wanted.value]
+    if wanted is None:
+        return None
+    kinds = list(MessageType) if kind is None else [kind]
+    return {one: answers.STATES_OF[one].get(wanted.value, frozenset()) for one in kinds}
 
 
 def _filter(call: AxisCall) -> Acknowledgement | None:

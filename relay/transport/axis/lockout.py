@@ -3,7 +3,8 @@
 Failures are counted by address and system, so whoever guesses locks out only its own address, for
 that system (adr/0013). A system that is bound to addresses or a certificate is never locked out where
 it is bound to, and an address from which its signature held before is not locked out by what others
-behind the same address do.
+behind the same address do. Locks and proven addresses outlive a start, a second or so after they came to be
+(`keep`); failures that locked nothing yet do not.
 
 Touches: nothing; memory is bounded, the tally longest untouched goes first.
 Trusts:  the address of the connection, no header. Raises: nothing.
@@ -11,16 +12,21 @@ Trusts:  the address of the connection, no header. Raises: nothing.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
+from relay.delivery.operators.systems import Site, Sites
+
 MOST_FAILURES: Final = 10
 WITHIN: Final = timedelta(minutes=10)
 LOCKED: Final = timedelta(minutes=15)
 MOST_TALLIES: Final = 10_000
+KEPT_EVERY_SECONDS: Final = 1.0
 _V6_SITE = 64
 """Bits: whoever has one IPv6 address has the rest of its network, too."""
 
@@ -42,6 +48,8 @@ class Lockout:
     most_tallies: int = MOST_TALLIES
     _tallies: OrderedDict[Pair, _Tally] = field(default_factory=OrderedDict)
     _proven: OrderedDict[Pair, None] = field(default_factory=OrderedDict)
+    _changed: dict[Pair, None] = field(default_factory=dict)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def failed(self, systemid: str, address: str, now: datetime) -> bool:
         """True when this failure is the one that locks."""
@@ -55,7 +63,9 @@ class Lockout:
         if tally.count != self.most:
             return False
         tally.until = now + self.locked
-        return self._bounded(self._tallies)
+        self._bounded(self._tallies)
+        self._note(pair)
+        return True
 
     def until(self, systemid: str, address: str, now: datetime) -> datetime | None:
         """When the lock ends; None where there is none, or the address is a proven one."""
@@ -68,6 +78,8 @@ class Lockout:
     def held(self, systemid: str, address: str) -> None:
         """Its signature held, and it was let in from there."""
         pair = (site_of(address), systemid)
+        if pair not in self._proven:
+            self._note(pair)
         self._proven[pair] = None
         self._proven.move_to_end(pair)
         self._bounded(self._proven)
@@ -75,14 +87,53 @@ class Lockout:
     def forget(self, systemids: frozenset[str]) -> None:
         """These systems' secrets changed: what was proven by an old one counts no more, nor do failures."""
         for pair in [one for one in self._tallies if one[1] in systemids]:
-            del self._tallies[pair]
+            if self._tallies.pop(pair).until is not None:
+                self._note(pair)
         for pair in [one for one in self._proven if one[1] in systemids]:
             del self._proven[pair]
+            self._note(pair)
 
-    def _bounded(self, table: OrderedDict[Pair, Any]) -> bool:
+    # ------------------------------------------------------------ over a start
+
+    def restore(self, sites: Iterable[Site], now: datetime) -> None:
+        """What was known before; locks that are over by now are not."""
+        for one in sites:
+            pair = (one.site, one.systemid)
+            if one.proven:
+                self._proven[pair] = None
+            if one.locked_until is not None and one.locked_until > now:
+                self._tallies[pair] = _Tally(
+                    now, self.most, min(one.locked_until, now + self.locked)
+                )
+        self._bounded(self._proven)
+        self._bounded(self._tallies)
+
+    async def keep(self, book: Sites) -> None:
+        """Store what changes, until cancelled; not more than once in a while."""
+        while True:
+            await self._woken.wait()
+            await book.store(self.changes())
+            await asyncio.sleep(KEPT_EVERY_SECONDS)
+
+    def changes(self) -> list[Site]:
+        """What is to be stored anew, once."""
+        self._woken.clear()
+        changed, self._changed = self._changed, {}
+        return [self._site(pair) for pair in changed]
+
+    def _site(self, pair: Pair) -> Site:
+        tally = self._tallies.get(pair)
+        return Site(pair[1], pair[0], pair in self._proven, None if tally is None else tally.until)
+
+    def _note(self, pair: Pair) -> None:
+        self._changed[pair] = None
+        self._woken.set()
+
+    def _bounded(self, table: OrderedDict[Pair, Any]) -> None:
         while len(table) > self.most_tallies:
-            table.popitem(last=False)
-        return True
+            pair, _ = table.popitem(last=False)
+            if table is self._proven:
+                self._note(pair)
 
 
 def site_of(address: str) -> str:

@@ -26,7 +26,16 @@ from relay.delivery.pressure.refused import UNNOTED
 from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, PeerError, RelayError
 from relay.model import AgencyCode
-from relay.transport.axis import agencies, answers, documents, expect, listing, rest, sending
+from relay.transport.axis import (
+    agencies,
+    answers,
+    documents,
+    expect,
+    listing,
+    registering,
+    rest,
+    sending,
+)
 from relay.transport.axis.binding import Binding, Peer
 from relay.transport.axis.dialect import AxisCall, Call, read_call
 from relay.transport.axis.face import Bounds, Face
@@ -49,8 +58,8 @@ HANDLERS: Mapping[Call, Handler] = {
     Call.AGENCIES: agencies.listing,
     Call.AGENCIES_QD20: agencies.listing,
     Call.SYNCHRONIZE: agencies.listing,
-    Call.REGISTER: agencies.register,
-    Call.UNREGISTER: agencies.unregister,
+    Call.REGISTER: registering.register,
+    Call.UNREGISTER: registering.unregister,
 }
 _WITH_BODY = frozenset({Call.SEND, Call.REGISTER})
 _SYSTEM = web.RequestKey("system", str)

@@ -16,7 +16,11 @@ from relay.transport.axis.systems import Freshness, FreshnessPolicy
 LOCAL = timezone(timedelta(hours=7))
 
 _STAMP = re.compile(r"(\d\d)(\d\d)(\d{4})T(\d\d)(\d\d)(\d\d)\+(\d{4})", re.ASCII)
-_BOUND = re.compile(r"([0-9]{2}/[0-9]{2}/[0-9]{4})(?: ([0-9]{2}:[0-9]{2}:[0-9]{2}))?")
+_BOUND = re.compile(
+    r"(?:(?P<d>\d{1,2})([/.-])(?P<m>\d{1,2})\2(?P<y>\d{4})|(?P<Y>\d{4})([/-])(?P<M>\d{1,2})\6(?P<D>\d{1,2}))"
+    r"(?:[ T](?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d{1,9})?)?)?",
+    re.ASCII,
+)
 
 
 def parse_stamp(text: str) -> datetime | None:
@@ -39,14 +43,23 @@ def write_stamp(instant: datetime) -> str:
 
 
 def parse_bound(text: str, *, end: bool) -> datetime | None:
-    """A list's fromDate or toDate: dd/MM/yyyy HH:mm:ss; the whole day where the hour is left out."""
-    match = _BOUND.fullmatch(text.strip())
-    if match is None:
+    """A list's fromDate or toDate: dd/MM/yyyy HH:mm:ss, and as vendors write it else: the day or the year
+    first, with / or -, seconds left out; the whole day where the hour is left out."""
+    found = _BOUND.fullmatch(text.strip())
+    if found is None:
         return None
-    hour = match[2] or (time.max if end else time.min).strftime("%H:%M:%S")
+    last = time.max if end else time.min
+    year, month, day = (int(found[big] or found[small]) for big, small in ("Yy", "Mm", "Dd"))
+    bare = found["hour"] is None
+    hour, minute = (last.hour, last.minute) if bare else (int(found["hour"]), int(found["minute"]))
+    second = last.second if found["second"] is None else int(found["second"])
     # The client counts whole seconds: what came within the last one belongs to it.
     rest = timedelta(seconds=1, microseconds=-1) if end else timedelta()
-    return _local(f"{match[1]} {hour}", "%d/%m/%Y %H:%M:%S", rest)
+    try:
+        local = datetime(year, month, day, hour, minute, second, tzinfo=LOCAL)
+        return (local + rest).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def write_time(instant: datetime | None) -> str:
@@ -68,10 +81,3 @@ def judge(text: str | None, freshness: Freshness, now: datetime) -> Finding | No
         word = "old" if age > timedelta() else "in the future"
         return Finding("stale-timestamp", f"timestamp {abs(age)} {word}, limit {freshness.window}")
     return None
-
-
-def _local(text: str, form: str, rest: timedelta) -> datetime | None:
-    try:
-        return (datetime.strptime(text, form).replace(tzinfo=LOCAL) + rest).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

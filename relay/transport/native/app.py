@@ -19,8 +19,10 @@ from aiohttp.typedefs import Handler, Middleware
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
 from relay.delivery.ports import (
@@ -37,18 +39,22 @@ from relay.delivery.ports import (
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
+from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.transport.native import (
     audit,
     carry,
+    certificates,
     deliveries,
+    evidence,
     health,
     messages,
     obligations,
     operating,
     submit,
     systems,
+    timestamps,
     tokens,
 )
 from relay.transport.native import directory as directory_face
@@ -66,6 +72,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
     Route("GET", "/v1/messages/{id}", messages.message),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
+    Route("GET", "/v1/messages/{id}/evidence", evidence.export),
     Route("GET", "/v1/messages/{id}/statements", messages.statements),
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
@@ -90,6 +97,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
+    Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
@@ -97,6 +105,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/systems", systems.listing, Who.OPERATOR),
     Route("POST", "/v1/systems/rotate", systems.rotate, Who.OPERATOR),
     Route("POST", "/v1/systems/revoke", systems.revoke, Who.OPERATOR),
+    Route("GET", "/v1/certificates", certificates.show, Who.OPERATOR),
+    Route("POST", "/v1/certificates/reload", certificates.reload, Who.OPERATOR),
     Route("GET", "/v1/trust", trust_face.show, Who.OPERATOR),
     Route("POST", "/v1/trust/reload", trust_face.reload, Who.OPERATOR),
     Route("POST", "/v1/carry", carry.take, Who.OPERATOR),
@@ -109,6 +119,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/directory/requests/{id}/reject", directory_face.reject, Who.OPERATOR),
     Route("GET", "/v1/directory/{code}", directory_face.show),
     Route("GET", "/v1/directory/{code}/explain", directory_face.explained),
+    Route("GET", "/v1/timestamps", timestamps.standing, Who.OPERATOR),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
     Route("GET", "/readyz", health.ready, Who.ANYONE),
@@ -138,7 +149,10 @@ def native_app(
     refusals: Refusals = UNNOTED,
     directory: DirectoryDoor | None = None,
     obliged: Obligations | None = None,
+    bundles: EvidenceDoor | None = None,
+    stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
+    certificates_door: CertificateDoor | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -166,7 +180,10 @@ def native_app(
         refusals=refusals,
         directory=directory,
         obligations=obliged,
+        evidence=bundles,
+        stamps=stamps,
         trust=trust,
+        certificates=certificates_door,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -23,16 +23,14 @@ from relay.delivery.carry.ports import CarryDesk, CarryFile, Imported
 from relay.delivery.ports import Caller
 from relay.errors import NotFoundError, TransportError
 from relay.model import NodeId
-from relay.transport.native.asking import number, one, only, refuse_coding
+from relay.transport.native.asking import number, only, operators_words, refuse_coding
 from relay.transport.native.inside import REQUEST_ID, Inside
 from relay.transport.native.proceed import proceed
 from relay.transport.native.sending import send_stream
-from relay.transport.problems import RequestError
 
 LEAST_BYTES, MOST_BYTES = 1 << 20, 1 << 53
 DEFAULT_BYTES = 4_000_000_000
 """What the file system of most USB sticks takes as one file, with a little to spare."""
-WHY_CHARACTERS = 500
 CONTENT_TYPE = "application/vnd.truc-relay.carry+zip"
 IDLE = timedelta(minutes=2)
 
@@ -43,7 +41,7 @@ async def export(inside: Inside, caller: Caller, request: web.Request) -> web.St
     limit = number(request, "limit_bytes", DEFAULT_BYTES, LEAST_BYTES, MOST_BYTES)
     neighbour = NodeId(request.match_info["neighbour"])
     desk = _desk(inside)
-    file = await desk.export(caller, neighbour, limit, _why(request))
+    file = await desk.export(caller, neighbour, limit, operators_words(request))
     return await _send(request, desk, file, _written(file))
 
 
@@ -51,7 +49,7 @@ async def take(inside: Inside, caller: Caller, request: web.Request) -> web.Stre
     """200 with the file to bring back, 204 when there is nothing to say; both say what was taken."""
     only(request, "why")
     refuse_coding(request)
-    why = _why(request)
+    why = operators_words(request)
     desk = _desk(inside)
     await proceed(request)
     told, file = await desk.take(caller, why, _body(request))
@@ -65,14 +63,6 @@ def _desk(inside: Inside) -> CarryDesk:
     if inside.carry is None:
         raise NotFoundError("this face takes no carry files")
     return inside.carry
-
-
-def _why(request: web.Request) -> str:
-    why = one(request, "why") or ""
-    if len(why) > WHY_CHARACTERS or not why.isprintable():
-        said = f"must be up to {WHY_CHARACTERS} printable characters"
-        raise RequestError(said, parameter="why")
-    return why
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:

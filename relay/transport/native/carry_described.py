@@ -10,15 +10,11 @@ from relay.transport.native.carry import (
     DEFAULT_BYTES,
     LEAST_BYTES,
     MOST_BYTES,
-    WHY_CHARACTERS,
 )
-from relay.transport.native.fragments import Json, content, in_path, in_query, operation
+from relay.transport.native.fragments import WHY, Json, content, in_path, in_query, operation
 from relay.transport.native.schemas import TEXT
 
 _BINARY: Json = {"type": "string", "contentMediaType": "application/zip"}
-_WHY = in_query(
-    "why", {"type": "string", "maxLength": WHY_CHARACTERS}, "The operator's words for the audit log"
-)
 
 
 def carry_paths() -> Json:
@@ -43,7 +39,7 @@ def _export() -> Json:
             {"200": _file("The carry file", told)},
             (400, 401, 403, 404, 503),
         ),
-        "parameters": [in_query("limit_bytes", limit, "The most the file may be of"), _WHY],
+        "parameters": [in_query("limit_bytes", limit, "The most the file may be of"), WHY],
     }
 
 
@@ -60,7 +56,7 @@ def _take() -> Json:
             {"200": _file("The carry file to bring back", told), "204": nothing},
             (400, 401, 403, 415, 422, 503),
         ),
-        "parameters": [_WHY],
+        "parameters": [WHY],
         "requestBody": {"required": True, "content": {CONTENT_TYPE: {"schema": _BINARY}}},
     }
 

@@ -7,9 +7,6 @@ Raises:  RequestError, NotFoundError, DirectoryError (422 with all problems), an
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 from aiohttp import web
 
 from relay.agencies import Agency, Stamp
@@ -17,8 +14,9 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.directory.explaining import explain
 from relay.delivery.directory.ports import Changed, Explained, Request, RequestState
 from relay.delivery.ports import Caller
-from relay.errors import DirectoryError, EnvelopeError, NotFoundError
-from relay.routing.listing import Listing, read_csv, read_json, row_of
+from relay.errors import EnvelopeError, NotFoundError
+from relay.routing.listing import READERS, Table
+from relay.routing.rows import row_of
 from relay.transport.native.asking import (
     LARGEST,
     body,
@@ -40,10 +38,6 @@ IMPORT_BYTES = 64 << 20
 WHY_CHARACTERS = 500
 CODE_CHARACTERS = 64
 _BODY_BYTES = 1 << 14
-_READERS: dict[str, Callable[[str], Listing]] = {
-    "text/csv": read_csv,
-    "application/json": read_json,
-}
 
 
 async def listing(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
@@ -94,12 +88,10 @@ async def take_over(inside: Inside, caller: Caller, request: web.Request) -> web
     only(request, "why", "dry_run")
     why = _why(one(request, "why") or "")
     dry_run = word(request, "dry_run", ("true", "false")) == "true"
-    reader = _READERS.get(request.content_type)
-    if reader is None:
+    if request.content_type not in READERS:
         raise MediaTypeError("the table is text/csv or application/json", parameter="Content-Type")
     await proceed(request)
-    content = await body(request, IMPORT_BYTES)
-    table = await asyncio.to_thread(_read, reader, content)
+    table = Table(request.content_type, await body(request, IMPORT_BYTES))
     done = await _door(inside).desk.take_over(caller, table, why, dry_run=dry_run)
     return json_response(_changed(done))
 
@@ -167,13 +159,6 @@ def _explained(inside: Inside, request: web.Request) -> Explained:
         return explain(door.desk.directory, door.place, code)
     except EnvelopeError as error:
         raise RequestError(str(error), parameter="code") from None
-
-
-def _read(reader: Callable[[str], Listing], content: bytes) -> Listing:
-    try:
-        return reader(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise DirectoryError(["the table is not UTF-8"]) from None
 
 
 def _why(text: str) -> str:

@@ -95,7 +95,7 @@ def _import() -> Json:
     csv: Schema = {
         "type": "string",
         "description": "Columns code, old_code, name, tier, node, parent, mail, centre, valid_from, "
-        "valid_to (the first day closed), successors (separated by spaces), deleted",
+        "valid_to (the first day closed), successors and certificates (separated by spaces), deleted",
     }
     return {
         **operation(
@@ -133,6 +133,10 @@ _ROW: dict[str, Schema] = {
     "valid_to": or_null(_DAY),
     "successors": list_of(TEXT),
     "deleted": {"type": "boolean"},
+    "certificates": {
+        **list_of(DIGEST),
+        "description": "SHA-256 of certificates that may seal for it although they do not name it",
+    },
 }
 _ENTRY = record("A node and its place.", id=TEXT, tier=word(Tier), parent=TEXT)
 _TABLE_ROW: Schema = {

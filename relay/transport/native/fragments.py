@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from relay.transport.native.asking import WHY_CHARACTERS
 from relay.transport.native.schemas import TEXT, Schema, reference
 
 Json = dict[str, Any]
@@ -60,6 +61,10 @@ def in_query(name: str, schema: Schema, description: str) -> Json:
 
 LIMIT = in_query(
     "limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "A page"
+)
+
+WHY = in_query(
+    "why", {"type": "string", "maxLength": WHY_CHARACTERS}, "The caller's words for the audit log"
 )
 
 

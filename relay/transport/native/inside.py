@@ -15,8 +15,10 @@ from aiohttp import web
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
 from relay.delivery.ports import (
@@ -34,6 +36,7 @@ from relay.delivery.ports import (
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
+from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
 
 
@@ -66,7 +69,10 @@ class Inside:
     gate: Gate = OPEN
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None
+    evidence: EvidenceDoor | None = None
+    stamps: StampReader | None = None
     trust: TrustDoor | None = None
+    certificates: CertificateDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

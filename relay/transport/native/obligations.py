@@ -12,7 +12,7 @@ from aiohttp import web
 from relay.delivery.ports import Caller, ObligationQuery
 from relay.envelope.codes import normalise
 from relay.errors import EnvelopeError, NotFoundError
-from relay.model import AgencyCode, ObligationKind, ObligationState
+from relay.model import AgencyCode, ObligationKind, ObligationState, Reason
 from relay.transport.native.asking import LARGEST, number, one, only, word
 from relay.transport.native.fragments import Json as Described
 from relay.transport.native.fragments import cursor, in_query, json_answer, operation
@@ -103,6 +103,7 @@ OBLIGATION_SCHEMAS: dict[str, Schema] = {
         asked_at=INSTANT,
         due_at=INSTANT,
         settled_at=or_null(INSTANT),
+        reason=or_null(words(Reason)),
     ),
     "Obligations": record(
         "A page; ask again with `after` set to `next`.",

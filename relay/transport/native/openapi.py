@@ -9,8 +9,10 @@ from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
 from relay.transport.native.carry_described import carry_paths
+from relay.transport.native.certificates import CERTIFICATE_SCHEMAS, certificate_paths
 from relay.transport.native.digests import FIELDS
 from relay.transport.native.directory_described import DIRECTORY_SCHEMAS, directory_paths
+from relay.transport.native.evidence import evidence_paths
 from relay.transport.native.fragments import (
     LIMIT,
     Json,
@@ -27,6 +29,7 @@ from relay.transport.native.fragments import (
     seal_answer,
     xml_answer,
 )
+from relay.transport.native.judged import JUDGED_SCHEMAS
 from relay.transport.native.messages import MOST_SKIPPED
 from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
@@ -34,6 +37,7 @@ from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
+from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
 
 _TITLES = {
@@ -75,11 +79,14 @@ def document() -> Json:
             "schemas": {
                 **SCHEMAS,
                 **OBLIGATION_SCHEMAS,
+                **JUDGED_SCHEMAS,
                 **OPERATING_SCHEMAS,
                 **RECOVERY_SCHEMAS,
                 **SYSTEM_SCHEMAS,
+                **CERTIFICATE_SCHEMAS,
                 **TRUST_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
+                **TIMESTAMP_SCHEMAS,
             },
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
@@ -104,6 +111,8 @@ def _paths() -> Json:
             "get": reading("getMessageSeal", "The seal over the envelope", seal_answer()),
             "parameters": one_message,
         },
+        **evidence_paths(),
+        **timestamp_paths(),
         "/v1/messages/{id}/statements": {
             "get": reading(
                 "getMessageStatements",
@@ -115,7 +124,9 @@ def _paths() -> Json:
         "/v1/sent": {"get": _sent()},
         "/v1/receipts/{digest}": {
             "get": reading(
-                "getReceipt", "One signed receipt, in a container", xml_answer("The container")
+                "getReceipt",
+                "One signed receipt in a container, with its signature or its proof in a batch",
+                xml_answer("The container"),
             ),
             "parameters": [in_path("digest", DIGEST)],
         },
@@ -147,6 +158,7 @@ def _paths() -> Json:
             "parameters": [in_path("id", TEXT)],
         },
         **system_paths(),
+        **certificate_paths(),
         **trust_paths(),
         **carry_paths(),
         "/v1/openapi.json": {

@@ -163,6 +163,7 @@ SCHEMAS: dict[str, Schema] = {
         linked_to=_or_null(UUID),
         findings=list_of(reference("Finding")),
         deliveries=list_of(reference("DeliveryView")),
+        signatures=reference("JudgedSignatures"),
     ),
     "Delivery": _record(
         "A document at its recipient's disposal.",

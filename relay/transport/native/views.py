@@ -25,6 +25,7 @@ from relay.delivery.ports import (
     TokenView,
 )
 from relay.model import Event, Finding
+from relay.transport.native.judged import signatures_view
 from relay.wire.remote_word import read_word
 
 Json = dict[str, Any]
@@ -68,6 +69,7 @@ def message_view(view: MessageView, now: datetime) -> Json:
         "linked_to": view.linked_to,
         "findings": [_finding(finding) for finding in view.findings],
         "deliveries": [_delivery(delivery, now) for delivery in view.deliveries],
+        "signatures": signatures_view(view),
     }
 
 
@@ -186,6 +188,7 @@ def obligation(view: ObligationView, now: datetime) -> Json:
         "asked_at": stamp(view.asked_at),
         "due_at": stamp(view.due_at),
         "settled_at": _stamp_or_none(view.settled_at),
+        "reason": view.reason,
     }
 
 

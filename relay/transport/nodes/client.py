@@ -48,6 +48,8 @@ from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.moving import PIECE_BYTES, Patience, make_socket
 from relay.transport.nodes.server import (
     AHEAD_BYTES,
+    BATCHES_HEADER,
+    BATCHES_TAKEN,
     RECEIPTS_LIMIT_BYTES,
     RECEIPTS_TYPE,
     TRANSFERS_HEADER,
@@ -83,6 +85,8 @@ class NodesClient:
     answer_within: timedelta
     seen: Callable[[datetime], None] = lambda _: None
     """Told what time a neighbour says it is when it refuses: it may be our clock that is wrong."""
+    batches: bool = True
+    """Whether neighbours may sign receipts for this node in batches (W13.6)."""
     _sessions: dict[NodeId, ClientSession] = field(default_factory=dict)
     _certificates: dict[NodeId, PeerCertificate] = field(default_factory=dict)
     _together: dict[NodeId, int] = field(default_factory=dict)
@@ -92,13 +96,22 @@ class NodesClient:
         return self._certificates.get(neighbour)
 
     async def carry(
-        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+        self,
+        neighbour: NodeId,
+        header: Signed,
+        seal: bytes,
+        payload: Payload,
+        *,
+        batched: bool = False,
     ) -> Signed:
         """One attempt; the neighbour's signed answer."""
         if payload.size_bytes > AHEAD_BYTES:
-            return await self._carry_ahead(neighbour, header, seal, payload)
+            return await self._carry_ahead(neighbour, header, seal, payload, batched=batched)
         return await self._post_transfer(
-            neighbour, parts.preamble(header, seal, payload.size_bytes), payload
+            neighbour,
+            parts.preamble(header, seal, payload.size_bytes),
+            payload,
+            batched=batched,
         )
 
     def together(self, neighbour: NodeId) -> int:
@@ -106,18 +119,29 @@ class NodesClient:
         return self._together.get(neighbour, 1)
 
     async def carry_several(
-        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+        self,
+        neighbour: NodeId,
+        transfers: Sequence[tuple[Signed, bytes, Payload]],
+        *,
+        batched: bool = False,
     ) -> Sequence[Signed]:
         """One attempt for all; the answers to the first of them."""
         whole = [
             (header, seal, await self._content(payload)) for header, seal, payload in transfers
         ]
-        headers = {"Content-Type": parts.CONTENT_TYPE}
+        headers = self._headers(batched=batched)
         try:
             return await self._post(neighbour, parts.several(whole), headers, len(whole))
         except RelayError:
             self._together.pop(neighbour, None)  # whoever answers next may be another version
             raise
+
+    def _headers(self, *, batched: bool) -> dict[str, str]:
+        """Of a request with transfers; it asks for no batches where this node demands single ones."""
+        headers = {"Content-Type": parts.CONTENT_TYPE}
+        if batched and self.batches:
+            headers[BATCHES_HEADER] = BATCHES_TAKEN
+        return headers
 
     async def _content(self, payload: Payload) -> bytes:
         if payload.content is not None:
@@ -125,20 +149,20 @@ class NodesClient:
         return b"".join([chunk async for chunk in self.store.read(payload)])
 
     async def _carry_ahead(
-        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload, *, batched: bool
     ) -> Signed:
         """A repeat is answered without its envelope; otherwise that goes first."""
         body = parts.preamble(header, seal, None)
         try:
-            return await self._post_transfer(neighbour, body, None)
+            return await self._post_transfer(neighbour, body, None, batched=batched)
         except _NotAheadError:
             await self._upload(neighbour, payload)
-            return await self._post_transfer(neighbour, body, None)
+            return await self._post_transfer(neighbour, body, None, batched=batched)
 
     async def _post_transfer(
-        self, neighbour: NodeId, preamble: bytes, payload: Payload | None
+        self, neighbour: NodeId, preamble: bytes, payload: Payload | None, *, batched: bool
     ) -> Signed:
-        headers = {"Content-Type": parts.CONTENT_TYPE}
+        headers = self._headers(batched=batched)
         data: _Body = preamble
         if payload is not None:
             size = len(preamble) + payload.size_bytes + len(parts.ending)
@@ -208,9 +232,19 @@ class NodesClient:
             if response.status != 204:
                 raise TransportError(f"receipts answered with HTTP {response.status}")
 
-    async def put(self, neighbour: NodeId, path: str, body: bytes, content_type: str) -> None:
-        """Any other document that is durable there once it was answered with 204."""
+    async def put(
+        self,
+        neighbour: NodeId,
+        path: str,
+        body: _Body,
+        content_type: str,
+        size_bytes: int | None = None,
+    ) -> None:
+        """Any other document that is durable there once it was answered with 204. Of a body that comes
+        in pieces the size is to be told."""
         headers = {"Content-Type": content_type}
+        if size_bytes is not None:
+            headers["Content-Length"] = str(size_bytes)
         async with self._ask(neighbour, "POST", path, body, headers) as response:
             if response.status != 204:
                 raise TransportError(f"{path} answered with HTTP {response.status}")

@@ -6,12 +6,13 @@ Raises:  WireError, NotFoundError, OverloadError, and what the keeper raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from relay.delivery.directory.keeping import DirectoryKeeper
+from relay.delivery.directory.hearing import DirectoryEar
 from relay.errors import NotFoundError, OverloadError, WireError
 from relay.model import NodeId, Signed
 from relay.transport.intake_stream import while_moving
@@ -21,25 +22,53 @@ PATH = "/axis/v1/directory"
 CONTENT_TYPE = "application/vnd.truc-relay.directory"
 SIGNATURE_LIMIT_BYTES = 64 << 10
 BODY_LIMIT_BYTES = 4 + SIGNATURE_LIMIT_BYTES + LIMIT_BYTES
+PIECE_BYTES = 1 << 16
 AT_ONCE = 2
 """Directories that are read in at the same time, each whole in memory."""
 
 
-def body_of(signed: Signed) -> bytes:
-    """The length of the signature in four bytes, the signature, the document (W9.3)."""
-    return len(signed.signature).to_bytes(4, "big") + signed.signature + signed.document
+async def body_of(signed: Signed) -> AsyncIterator[bytes]:
+    """The length of the signature in four bytes, the signature, the document (W9.3); in pieces, since
+    to encrypt thirty megabytes at once takes as long as a hundred documents."""
+    yield len(signed.signature).to_bytes(4, "big") + signed.signature
+    for start in range(0, len(signed.document), PIECE_BYTES):
+        yield signed.document[start : start + PIECE_BYTES]
 
 
-def signed_of(body: bytes) -> Signed:
-    size = int.from_bytes(body[:4], "big")
-    if not 0 < size <= SIGNATURE_LIMIT_BYTES or len(body) <= 4 + size:
-        raise WireError(f"a directory of {len(body)} bytes with a signature of {size}")
-    return Signed(body[4 + size :], body[4 : 4 + size])
+def size_of(signed: Signed) -> int:
+    return 4 + len(signed.signature) + len(signed.document)
+
+
+async def read_signed(chunks: AsyncIterator[bytes]) -> Signed:
+    """What body_of wrote; each byte is moved once."""
+    head, rest = await _signature(chunks)
+    document = io.BytesIO()
+    document.write(rest)
+    async for chunk in chunks:
+        document.write(chunk)
+        if document.tell() > LIMIT_BYTES:
+            raise WireError(f"a directory over {LIMIT_BYTES} bytes")
+    if not document.tell():
+        raise WireError("a signature without a directory")
+    return Signed(document.getvalue(), head)
+
+
+async def _signature(chunks: AsyncIterator[bytes]) -> tuple[bytes, bytes]:
+    """The signature, and what came with it of the document."""
+    found = b""
+    async for chunk in chunks:
+        found += chunk
+        size = int.from_bytes(found[:4], "big")
+        if len(found) >= 4 and not 0 < size <= SIGNATURE_LIMIT_BYTES:
+            break
+        if len(found) >= 4 + size and len(found) >= 4:
+            return found[4 : 4 + size], found[4 + size :]
+    raise WireError(f"a directory of {len(found)} bytes whose signature has no length or no end")
 
 
 @dataclass(slots=True)
 class DirectoryFace:
-    keeper: DirectoryKeeper
+    ear: DirectoryEar
     neighbour: Callable[[web.Request], NodeId]
     reading: int = 0
 
@@ -54,17 +83,23 @@ class DirectoryFace:
             {
                 "documents": [
                     {"issuer": one.issuer, "version": one.version, "digest": one.digest}
-                    for one in self.keeper.held()
+                    for one in self.ear.keeper.held()
                 ]
             }
         )
 
-    async def document(self, request: web.Request) -> web.Response:
+    async def document(self, request: web.Request) -> web.StreamResponse:
         self.neighbour(request)
-        signed = await self.keeper.document(NodeId(request.match_info["issuer"]))
+        signed = await self.ear.keeper.document(NodeId(request.match_info["issuer"]))
         if signed is None:
             raise NotFoundError("nothing of this issuer is held here")
-        return web.Response(body=body_of(signed), content_type=CONTENT_TYPE)
+        response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE})
+        response.content_length = size_of(signed)
+        await response.prepare(request)
+        async for piece in body_of(signed):
+            await response.write(piece)
+        await response.write_eof()
+        return response
 
     async def take(self, request: web.Request) -> web.Response:
         """204 means durable, and in force."""
@@ -73,18 +108,9 @@ class DirectoryFace:
             raise OverloadError(f"{self.reading} directories are being read, limit {AT_ONCE}")
         self.reading += 1
         try:
-            await self.keeper.take(neighbour, signed_of(await _body(request)))
+            if (request.content_length or 0) > BODY_LIMIT_BYTES:
+                raise WireError(f"a directory over {BODY_LIMIT_BYTES} bytes")
+            await self.ear.take(neighbour, await read_signed(while_moving(request.content)))
         finally:
             self.reading -= 1
         return web.Response(status=204)
-
-
-async def _body(request: web.Request) -> bytes:
-    if (request.content_length or 0) > BODY_LIMIT_BYTES:
-        raise WireError(f"a directory over {BODY_LIMIT_BYTES} bytes")
-    body = bytearray()
-    async for chunk in while_moving(request.content):
-        body += chunk
-        if len(body) > BODY_LIMIT_BYTES:
-            raise WireError(f"a directory over {BODY_LIMIT_BYTES} bytes")
-    return bytes(body)

@@ -7,21 +7,21 @@ Raises:  TransportError, UnansweredError, PeerError.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import ClientResponse
 
-from relay.delivery.directory.ports import CAPABILITY
+from relay.delivery.directory.ports import CAPABILITY, CERTIFICATES_CAPABILITY
 from relay.errors import TransportError, WireError
 from relay.model import NodeId, Signed
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.directory import (
-    BODY_LIMIT_BYTES,
     CONTENT_TYPE,
     PATH,
     body_of,
-    signed_of,
+    read_signed,
+    size_of,
 )
 from relay.wire import values
 
@@ -34,6 +34,7 @@ class DirectoryClient:
     """delivery.directory.ports.DirectoryWire."""
 
     nodes: NodesClient
+    _take_certificates: set[NodeId] = field(default_factory=set)
 
     async def held(self, neighbour: NodeId) -> dict[NodeId, int] | None:
         async with self.nodes.call(neighbour, "GET", "/axis/v1/node") as response:
@@ -41,18 +42,25 @@ class DirectoryClient:
         words = told.get("capabilities")
         if not isinstance(words, list) or CAPABILITY not in words:
             return None
+        if CERTIFICATES_CAPABILITY in words:
+            self._take_certificates.add(neighbour)
+        else:
+            self._take_certificates.discard(neighbour)
         async with self.nodes.call(neighbour, "GET", PATH) as response:
             listed = (await _object(response)).get("documents")
         if not isinstance(listed, list) or len(listed) > MOST_LISTED:
             raise WireError("the neighbour lists no directories")
         return dict(map(_listed, listed))
 
+    def takes_certificates(self, neighbour: NodeId) -> bool:
+        return neighbour in self._take_certificates
+
     async def tell(self, neighbour: NodeId, signed: Signed) -> None:
-        await self.nodes.put(neighbour, PATH, body_of(signed), CONTENT_TYPE)
+        await self.nodes.put(neighbour, PATH, body_of(signed), CONTENT_TYPE, size_of(signed))
 
     async def ask_for(self, neighbour: NodeId, issuer: NodeId) -> Signed:
         async with self.nodes.call(neighbour, "GET", f"{PATH}/{issuer}") as response:
-            return signed_of(await _whole(response, BODY_LIMIT_BYTES))
+            return await read_signed(response.content.iter_any())
 
 
 def _listed(one: object) -> tuple[NodeId, int]:

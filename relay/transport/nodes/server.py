@@ -16,8 +16,9 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.directory.keeping import DirectoryKeeper
+from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
+from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.quota import neighbour_party
@@ -57,6 +58,10 @@ AHEAD_BYTES = 1 << 20
 """Envelopes over this size go ahead of their transfer."""
 TRANSFERS_HEADER = "Relay-Transfers-A-Request"
 """In the answer to transfers: how many the next request may carry (W4.13)."""
+BATCHES_HEADER = "Relay-Batched-Receipts"
+BATCHES_TAKEN = "1"
+"""In a request with transfers: whoever their receipts travel back to understands batches (W13.6)."""
+BATCHES_CAPABILITY = "batched-receipts"
 WIRE_VERSION = 1
 ASK_LATER = 60
 """Seconds. What is repeated meanwhile is answered."""
@@ -85,16 +90,17 @@ class NodeFace:
     """Asked before a transfer or an upload is read."""
     may_have_had: Callable[[TransferId], bool] = lambda _: False
     """Of a transfer that is unknown here: whether a restore may have lost it."""
-    directory: DirectoryKeeper | None = None
+    directory: DirectoryEar | None = None
     stapler: Stapler | None = None
     """None where nothing is checked for revocation."""
 
     @property
     def capabilities(self) -> list[str]:
         """By these a neighbour of another version knows what it may ask."""
-        more = [] if self.directory is None else [DIRECTORY_CAPABILITY]
+        directory = [DIRECTORY_CAPABILITY, CERTIFICATES_CAPABILITY]
+        more = [] if self.directory is None else directory
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
-        return ["transfers", "receipts", "payloads-ahead", CAPABILITY, *more]
+        return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
     def door(self) -> Door:
         return Door(self.node, self.neighbours, self.connections, self.contact)
@@ -195,7 +201,8 @@ class _Handlers:
         neighbour = self._door.neighbour(request)
         with self._face.pressure.body(neighbour_party(neighbour), request.content_length):
             body = Body(request.content, request.headers.get("Content-Type", ""))
-            response = _signed(await self._taking.take(neighbour, body))
+            batched = request.headers.get(BATCHES_HEADER) == BATCHES_TAKEN
+            response = _signed(await self._taking.take(neighbour, body, batched=batched))
             response.headers[TRANSFERS_HEADER] = str(TRANSFERS_A_REQUEST)
             return response
 

@@ -54,12 +54,12 @@ class Taking:
     def under_way(self, neighbour: NodeId, transfer_id: TransferId) -> bool:
         return (neighbour, transfer_id) in self._under_way
 
-    async def take(self, neighbour: NodeId, body: Body) -> list[Signed]:
-        """The answers, in the order of the transfers; at least one."""
+    async def take(self, neighbour: NodeId, body: Body, *, batched: bool = False) -> list[Signed]:
+        """The answers, in the order of the transfers; at least one. `batched` allows batches."""
         taken: list[asyncio.Future[Signed]] = []
         try:
             while not taken or (body.more and len(taken) < TRANSFERS_A_REQUEST):
-                taken.append(await self._read(neighbour, body))
+                taken.append(await self._read(neighbour, body, batched=batched))
         except RelayError:
             if not taken:
                 raise
@@ -74,10 +74,12 @@ class Taking:
             answers.append(outcome)
         return answers
 
-    async def _read(self, neighbour: NodeId, body: Body) -> asyncio.Future[Signed]:
+    async def _read(
+        self, neighbour: NodeId, body: Body, *, batched: bool
+    ) -> asyncio.Future[Signed]:
         """Read one transfer to its end; what remains to be done goes on by itself."""
         parts = await read_parts(body)
-        opened = await self._desk.open(neighbour, parts.header)
+        opened = await self._desk.open(neighbour, parts.header, batched=batched)
         if isinstance(opened, Signed):
             known = asyncio.get_running_loop().create_future()
             known.set_result(opened)

@@ -241,9 +241,10 @@ def _config(text: str, remote: Any, request: pytest.FixtureRequest) -> str:
     start = text.index("[[bridges]]")
     end = text.index("\n\n", start)
     more = getattr(request, "param", "")
+    settles = "" if "settles" in more else "\nsettles = 0.2\n"
     section = (
         f'[[bridges]]\nid = "{BRIDGE}"\nurl = "{remote.url}"\nsystemid = "{fake_remote.SYSTEMID}"\n'
         f'secret = "{fake_remote.SECRET.decode()}"\nagencies = ["G22", "G05"]\npoll = 0.1\n'
-        f"answer_within = 2.0\n{more}"
+        f"answer_within = 2.0\n{more}{settles}"
     )
     return text[:start] + section + text[end:]

@@ -66,6 +66,10 @@ class FakeRemote:
         self.reserialises = False
         self.lists_twice = False
         self.never_shrinks = False
+        self.lists_after = timedelta()
+        """How long a package it took is not in its sent list yet."""
+        self.pages = False
+        """Whether its lists have pages."""
         self.gives_sent = True
         """Whether a sender may fetch what it sent."""
         self.unknown: set[str] = set()
@@ -182,6 +186,9 @@ class FakeRemote:
             for one in self.waiting
             if one.kind == values["messagetype"] and (self.never_shrinks or one.status != "done")
         ]
+        if self.pages:
+            size, index = int(values["pagesize"]), int(values["pageindex"])
+            rows = rows[(index - 1) * size : index * size]
         if fault == "bad-row" and rows:
             del rows[0]["docId"]
         return _ok({"data": rows * (2 if self.lists_twice else 1)})
@@ -194,6 +201,7 @@ class FakeRemote:
             for one in self.taken
             for recipient in one.to
             if one.kind == values["messagetype"] and values.get("docid", one.doc_id) == one.doc_id
+            if one.at + self.lists_after <= datetime.now(UTC)
         ]
         return _ok({"data": rows})
 

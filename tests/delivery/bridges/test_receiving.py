@@ -117,6 +117,18 @@ async def test_what_is_for_nobody_here_or_from_nobody_there_is_refused(
     assert await crossing.listed() == []
 
 
+async def test_what_policy_refuses_by_its_signatures_is_turned_away(crossing: Any) -> None:
+    """A PDF that nobody can read is UNKNOWN; told by the node's own worker before anything is delivered."""
+    config = crossing.running.config
+    strict = '\n[signatures]\npolicy = "refuse"\nunknown = "refuse"\n'
+    config.write_text(config.read_text("utf-8") + strict, "utf-8")
+    package = crossing.remote.offer(crossing.document(G22, (H01,)), G22, H01)
+    await crossing.start()
+    await crossing.until(lambda: _told(package, ["fail"]))
+    assert _refusals(crossing) == [("policy",)]
+    assert await crossing.listed() == []
+
+
 async def test_the_same_document_under_other_bytes_and_docids_is_delivered_once(
     crossing: Any,
 ) -> None:

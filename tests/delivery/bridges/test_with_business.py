@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import Any
 
 import aiohttp
 import pytest
 
+from relay.delivery.bridges import answering
 from relay.delivery.ports import Acknowledgement
+from relay.envelope.reader import read
 from relay.errors import RelayError
 from relay.model import MessageType
 
@@ -134,3 +137,77 @@ async def test_a_take_back_follows_its_document_over_a_bridge(crossing: Any) -> 
     answer = crossing.status(G22, H01, f"{H01},1", "15")
     crossing.remote.offer(answer, G22, H01, kind="status")
     await _until_obliged(crossing, "agreed")
+
+
+@pytest.mark.parametrize("crossing", ["page = 2"], indirect=True)
+async def test_a_take_back_that_is_listed_before_its_document_waits_for_it(crossing: Any) -> None:
+    """Its document is on the second page of documents; the 13 alone on the first of statuses."""
+    crossing.remote.pages = True
+    for _ in range(3):
+        crossing.remote.offer(crossing.document(G22, (H01,)), G22, H01)
+    about = crossing.status(G22, G22, f"{G22},3", "13").replace(b"1/VP-TH", b"3/VP-TH")
+    crossing.remote.offer(about, G22, H01, kind="status")
+    await crossing.start()
+    await _until_obliged(crossing, "taken-back")
+    rows = await crossing.until_listed(2)
+    assert {row.docId for row in rows} == {row.docId for row in await crossing.listed()}
+    assert await crossing.dms.received_list(MessageType.STATUS) == []
+
+
+async def test_a_take_back_of_a_document_that_never_comes_is_taken_in_all_the_same(
+    crossing: Any,
+) -> None:
+    """Nothing else is listed: it is kept for its document, and offered."""
+    crossing.remote.offer(crossing.status(G22, G22, f"{G22},1", "13"), G22, H01, kind="status")
+    await crossing.start()
+    await crossing.until_listed(1, MessageType.STATUS)
+    await _until_obliged(crossing, "requested")
+
+
+async def test_who_is_beyond_is_told_that_its_take_back_succeeded(
+    crossing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a status 15 about its document, marked as the node's, once."""
+    monkeypatch.setattr(answering, "LOOK_SECONDS", 0.1)
+    crossing.remote.offer(crossing.document(G22, (H01,)), G22, H01)
+    await crossing.start()
+    await crossing.until_listed(1)
+    taken_back = crossing.status(G22, G22, f"{G22},1", "13")
+    crossing.remote.offer(taken_back, G22, H01, kind="status")
+
+    async def told() -> Any:
+        assert len(crossing.remote.taken) == 1
+        return crossing.remote.taken[0]
+
+    one = await crossing.until(told)
+    said = read(one.content)
+    assert said.status is not None
+    assert (one.kind, one.sender, one.to) == ("status", "H01", [G22])
+    assert said.status.status_code == "15"
+    assert said.status.description.startswith("[Trục liên thông tự động thông báo")
+    assert "taken back before the recipient had it" in said.status.description
+    assert said.response_for[0].document_id == f"{G22},1"
+    await _until_obliged(crossing, "taken-back")
+    await crossing.restart()
+    await crossing.stop()
+    assert len(crossing.remote.taken) == 1
+
+
+@pytest.mark.parametrize("crossing", ["answers_take_backs = false"], indirect=True)
+async def test_nobody_is_told_where_the_bridge_is_set_not_to(
+    crossing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The take-back itself is decided all the same."""
+    monkeypatch.setattr(answering, "LOOK_SECONDS", 0.1)
+    crossing.remote.offer(crossing.document(G22, (H01,)), G22, H01)
+    await crossing.start()
+    await crossing.until_listed(1)
+    crossing.remote.offer(crossing.status(G22, G22, f"{G22},1", "13"), G22, H01, kind="status")
+    await _until_obliged(crossing, "taken-back")
+
+    async def looked_at() -> None:
+        with sqlite3.connect(crossing.running.folder / "data" / "journal.sqlite") as journal:
+            assert journal.execute("SELECT count(*) FROM answers_due").fetchone() == (0,)
+
+    await crossing.until(looked_at)
+    assert crossing.remote.taken == []

@@ -8,6 +8,7 @@ import pytest
 
 from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.ports import Acknowledgement, Caller
+from relay.delivery.saying import Speaker
 from relay.journal.business import Arrivals
 from relay.model import AgencyCode, NodeId
 
@@ -17,12 +18,9 @@ SENDER, RECIPIENT = "H01.16", "H01"
 def _desk(row: Any, *agencies: str) -> ArrivalDesk:
     post = row.tinh
     return ArrivalDesk(
-        NodeId("tinh"),
         frozenset(map(AgencyCode, agencies)),
         Arrivals(post.journal),
-        post.intake,
-        post.journal,
-        post.clock,
+        Speaker(NodeId("tinh"), post.intake, post.journal, post.clock),
     )
 
 

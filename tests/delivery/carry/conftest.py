@@ -76,12 +76,22 @@ class NoLink:
         return 1
 
     async def carry_several(
-        self, neighbour: NodeId, transfers: Sequence[tuple[Signed, bytes, Payload]]
+        self,
+        neighbour: NodeId,
+        transfers: Sequence[tuple[Signed, bytes, Payload]],
+        *,
+        batched: bool = False,
     ) -> Sequence[Signed]:
         return [await self.carry(neighbour, *one) for one in transfers]
 
     async def carry(
-        self, neighbour: NodeId, header: Signed, seal: bytes, payload: Payload
+        self,
+        neighbour: NodeId,
+        header: Signed,
+        seal: bytes,
+        payload: Payload,
+        *,
+        batched: bool = False,
     ) -> Signed:
         other = self._other()
         self.carried.append(header.document)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
+
+from typer.testing import CliRunner
+
+from relay.cli.main import app
 
 CLOSED_DISTRICT = {
     "code": "H01.15",
@@ -272,3 +280,24 @@ async def test_a_new_form_of_a_code_reaches_systems_without_a_restart(village: A
     await village.until_known("tinh", "H01.16", old_code="H01.16")
     await village.send("tinh", "H01", "H01.16")
     assert await village.until(lambda: village.inbox("xa"))
+
+
+async def test_a_certificate_is_bound_at_the_terminal_and_known_everywhere(village: Any) -> None:
+    """`relay directory bind` adds to the record, the owner's signed word carries it, `--remove` ends it."""
+    pem = village.network.folder / "pki" / "nodes" / "xa" / "sign.pem"
+    print_ = hashlib.sha256(ssl.PEM_cert_to_DER_cert(_first(pem))).hexdigest()
+    words = ["directory", "bind", "H01.16", str(pem), "--why", "thay khoá"]
+    config = ["--config", str(village.plan("xa").config)]
+
+    bound = await asyncio.to_thread(CliRunner().invoke, app, [*words, *config])
+    await village.until_known("tw", "H01.16", certificates=[print_])
+    removed = await asyncio.to_thread(CliRunner().invoke, app, [*words, "--remove", *config])
+    await village.until_known("tw", "H01.16", certificates=[])
+
+    assert (bound.exit_code, removed.exit_code) == (0, 0)
+    assert print_ in bound.stderr
+
+
+def _first(pem: Path) -> str:
+    end = "-----END CERTIFICATE-----\n"
+    return pem.read_text(encoding="ascii").partition(end)[0] + end

@@ -332,3 +332,17 @@ async def test_an_unknown_id_is_an_error(seen: Seen) -> None:
 )
 def test_a_length_of_time_is_told_in_its_two_largest_units(seconds: float, words: str) -> None:
     assert span(timedelta(seconds=seconds)) == words
+
+
+async def test_why_says_which_key_a_seal_waits_for(world: Any, seen: Seen) -> None:
+    """And what is the matter with it, as far as the node knows."""
+    world.slow_key = True
+    world.build()
+    accepted = await world.submit("H01")
+    assert "It waits for its seal: the signing key is slow" in (await seen.why(accepted))[1]
+
+    out = "key H01.15 on token relay cannot sign: no-token (NoSuchToken)"
+    desk = replace(seen.desk, trouble={"H01.15": out}.get)
+    (found,) = (await desk.why(accepted.message_id)).deliveries
+
+    assert found.sentences[0] == f"It waits for its seal, and the key that makes it cannot: {out}."

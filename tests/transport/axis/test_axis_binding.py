@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -13,6 +13,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.delivery.operators.systems import Site
 from relay.model import AgencyCode
 from relay.transport.axis.binding import Binding, Peer
 from relay.transport.axis.lockout import LOCKED, MOST_FAILURES, Lockout, site_of
@@ -201,3 +202,70 @@ def test_a_secret_with_an_end_works_until_then() -> None:
         working = {key for key, counts in systems.keys(system, now) if counts}
         assert working == ({b"new", b"old"} if old else {b"new"})
         assert len(systems.keys(None, now)) == 2
+
+
+class Book:
+    """Sites as a table keeps them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], Site] = {}
+
+    async def load(self) -> list[Site]:
+        return list(self.kept.values())
+
+    async def store(self, sites: Sequence[Site]) -> None:
+        for one in sites:
+            self.kept[one.systemid, one.site] = one
+            if not one.is_remembered:
+                del self.kept[one.systemid, one.site]
+
+
+async def restarted(before: Binding, book: Book, now: datetime) -> Binding:
+    """A node that stops and starts."""
+    await book.store(before.lockout.changes())
+    after = Binding()
+    after.lockout.restore(await book.load(), now)
+    return after
+
+
+async def test_a_lock_and_a_proven_address_outlive_a_start() -> None:
+    """Who can make a node start anew guesses no faster, and the true client behind a guesser's address is let in."""
+    binding, book, shared = Binding(), Book(), Peer("192.0.2.1")
+    guess(binding, ELSEWHERE, MOST_FAILURES)
+    binding.admit(SYSTEM, shared, NOW)
+    after = await restarted(binding, book, NOW + timedelta(minutes=1))
+    refused(after, SYSTEM, ELSEWHERE, NOW + timedelta(minutes=1))
+    guess(after, shared, MOST_FAILURES, NOW + timedelta(minutes=1))
+    after.admit(SYSTEM, shared, NOW + timedelta(minutes=1))
+    later = await restarted(after, book, NOW + LOCKED)
+    later.admit(SYSTEM, ELSEWHERE, NOW + LOCKED)
+
+
+async def test_failures_that_locked_nothing_yet_do_not_outlive_a_start() -> None:
+    """Nine of ten: what a start gives a guesser is nine more. Each of them would cost a write to remember."""
+    binding, book = Binding(), Book()
+    guess(binding, ELSEWHERE, MOST_FAILURES - 1)
+    after = await restarted(binding, book, NOW)
+    assert book.kept == {}
+    guess(after, ELSEWHERE, MOST_FAILURES - 1)
+    after.admit(SYSTEM, ELSEWHERE, NOW)
+
+
+async def test_a_changed_secret_forgets_its_sites_for_good() -> None:
+    """What was proven by an old one, or locked for it, is not known again after a start either."""
+    binding, book = Binding(), Book()
+    guess(binding, ELSEWHERE, MOST_FAILURES)
+    binding.admit(SYSTEM, HOME, NOW)
+    assert len((await restarted(binding, book, NOW)).lockout._proven) == 1
+    binding.lockout.forget(frozenset({NAME}))
+    await restarted(binding, book, NOW)
+    assert book.kept == {}
+
+
+async def test_a_clock_that_was_wrong_locks_for_no_longer_than_a_lock_lasts() -> None:
+    """A lock that was stored by a clock years ahead."""
+    after = Binding()
+    far = Site(NAME, site_of(ELSEWHERE.address), False, NOW + timedelta(days=4000))
+    after.lockout.restore([far], NOW)
+    refused(after, SYSTEM, ELSEWHERE)
+    after.admit(SYSTEM, ELSEWHERE, NOW + LOCKED)

@@ -172,8 +172,9 @@ def test_the_shape_of_a_sign_header_is_judged_after_its_hmac() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("pagesize", "many", "header pagesize must be a number from 0 to 1000000"),
-        ("fromdate", "2026-11-23", "header fromdate must be dd/MM/yyyy HH:mm:ss"),
+        ("pagesize", "many", "header pagesize must be a number from 0 to 2147483647"),
+        ("pageindex", "many", "header pageindex must be a number from 0 to 1000000"),
+        ("fromdate", "23 Nov 2026", "header fromdate must be dd/MM/yyyy HH:mm:ss"),
         ("messagetype", "fax", "header messagetype must be one of: edoc, status"),
         ("status", "lost", "header status must be one of: initial, processing, done, fail"),
     ],
@@ -183,6 +184,7 @@ def test_a_bad_parameter_is_refused_with_what_is_allowed(name: str, value: str, 
     call = AxisCall(Call.RECEIVED, SYSTEM, {name: value}, frozenset(), "", None)
     readers: dict[str, Callable[[], object]] = {
         "pagesize": lambda: dialect.page(call, 100),
+        "pageindex": lambda: dialect.page(call, 100),
         "fromdate": lambda: dialect.bound(call, "fromdate"),
         "messagetype": lambda: dialect.message_type(call),
         "status": lambda: dialect.acknowledgement(call),
@@ -335,6 +337,8 @@ def test_words_are_read_in_any_case_and_others_refused() -> None:
         ({"pagesize": "10", "pageindex": "1"}, (0, 10)),
         ({"pagesize": "10", "pageindex": "3"}, (20, 10)),
         ({"pagesize": "999999"}, (0, 50)),
+        ({"pagesize": "2147483647"}, (0, 50)),
+        ({"pagesize": "2147483648"}, None),
         ({"pagesize": "0"}, (0, 50)),
         ({"pagesize": "-1"}, None),
         ({"pagesize": "٣"}, None),
@@ -391,6 +395,46 @@ def test_bounds_of_a_list_take_in_their_last_second() -> None:
     day = parse_bound("22/11/2026", end=True)
     assert day is not None
     assert write_time(day) == "22/11/2026 23:59:59"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "22/11/2026 10:05:25",
+        "22-11-2026 10:05:25",
+        "22.11.2026 10:05:25",
+        "2026/11/22 10:05:25",
+        "2026-11-22 10:05:25",
+        "2026-11-22T10:05:25",
+        "2026-11-22 10:05:25.123",
+        " 22/11/2026 10:05:25 ",
+    ],
+)
+def test_a_time_is_read_as_vendors_write_it(text: str) -> None:
+    """The day or the year first; each of them unlike any other."""
+    assert parse_bound(text, end=False) == datetime(2026, 11, 22, 3, 5, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["11/22/2026", "22/11/26", "30/02/2026", "22/11-2026", "2026-22-11", "22/11/2026 24:00:00",
+     "22/11/2026 10:05:60", "22/11/2026 10", "22/11/2026T", "0000-00-00", "22112026", "+2026-11-22"],
+)  # fmt: skip
+def test_a_time_that_could_mean_another_is_none(text: str) -> None:
+    """Refused with what is allowed, never guessed."""
+    assert parse_bound(text, end=False) is None
+
+
+def test_a_period_the_wrong_way_round_is_refused() -> None:
+    """One of the two may be left over from an earlier call: an empty list would hide documents for ever."""
+    values = {"fromdate": "23/11/2026", "todate": "22/11/2026"}
+    with pytest.raises(AxisRefusal, match="todate must be no earlier than fromdate"):
+        dialect.period(AxisCall(Call.RECEIVED, SYSTEM, values, frozenset(), "", None))
+    same = {"fromdate": "22/11/2026", "todate": "22/11/2026"}
+    since, until = dialect.period(AxisCall(Call.RECEIVED, SYSTEM, same, frozenset(), "", None))
+    assert since is not None
+    assert until is not None
+    assert since < until
 
 
 @pytest.mark.parametrize(

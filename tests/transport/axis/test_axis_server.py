@@ -393,7 +393,7 @@ async def test_lists_are_filtered_by_status_type_time_and_page(face: Any, edxml:
     assert await listed(toDate="22/11/2026 10:05:25") == []
     assert await listed(fromDate="22/11/2026 10:05:26", toDate="22/11/2026") == ids[1:]
     assert await receiver.received_list(MessageType.STATUS) == []
-    for wrong in ({"fromDate": "2026-11-22"}, {"status": "lost"}, {"pageSize": "many"}):
+    for wrong in ({"fromDate": "22 Nov 2026"}, {"status": "lost"}, {"pageSize": "many"}):
         with pytest.raises(AxisFailure) as caught:
             await receiver.received_list(**wrong)
         assert caught.value.code == "20"

@@ -93,7 +93,7 @@ async def test_a_large_body_goes_to_a_file(store: Any, edxml: Callable[..., byte
     assert payload.path.read_bytes() == document
 
 
-@pytest.mark.parametrize("extra", [b"", b"\r\n", b"\n", b"\r\n\r\n", b" "])
+@pytest.mark.parametrize("extra", [b"", b"\r\n", b"\n\n", b"\r\n\r\n", b" "])
 async def test_a_body_its_digest_does_not_name_leaves_nothing(
     store: Any, edxml: Callable[..., bytes], extra: bytes
 ) -> None:

@@ -317,3 +317,14 @@ async def hub(network: Network) -> AsyncIterator[Hub]:
         for peer in peers.values():
             await peer.client.close()
         await node.stop()
+
+
+@pytest.fixture
+def hub_of() -> Any:
+    """The look into a node that a test started itself."""
+
+    def look(network: Network, running: RunningNode, node: Node) -> Hub:
+        url = f"https://127.0.0.1:{running.nodes_port}"
+        return Hub(network, running, url, {}, node)
+
+    return look

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from relay.agencies import Agency, NodeEntry
 from relay.errors import ConflictError, PeerError, TransportError
 from relay.model import AgencyCode, NodeId, Signed, Tier
 from relay.transport.nodes.directory import CONTENT_TYPE, PATH, body_of
-from relay.wire.branch import Branch, write_branch
+from relay.wire.branch import Branch, BranchHead, write_branch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 C, N = AgencyCode, NodeId
@@ -36,7 +36,12 @@ def _branch(
 
 
 def _signed(peer: Any, branch: Branch) -> Signed:
-    return peer.notary.sign_branch(branch, branch.issued_at)  # type: ignore[no-any-return]
+    return _signed_at(peer, branch, branch.issued_at)
+
+
+def _signed_at(peer: Any, branch: Branch, at: datetime) -> Signed:
+    head = BranchHead(branch.issuer, branch.version, branch.issued_at, branch.expires_at)
+    return peer.notary.sign_branch(head, write_branch(branch), at)  # type: ignore[no-any-return]
 
 
 async def _tell(peer: Any, signed: Signed) -> None:
@@ -51,7 +56,7 @@ def _found(hub: Any, code: str) -> Agency | None:
     desk = hub.running._journal  # the directory itself is asked through the node's own parts
     assert desk is not None
     rows = hub.rows("SELECT record FROM directory_ledger WHERE code = ?", code)
-    from relay.routing.listing import stored_agency
+    from relay.routing.stored import stored_agency
 
     return stored_agency(rows[0][0]) if rows else None
 
@@ -177,10 +182,10 @@ async def test_an_expired_document_is_taken_within_the_grace_only(hub: Any) -> N
     late = _branch(xa, _unit("H01.15", "xa"), age=36 * DAY)
     too_late = _branch(xa, _unit("H01.15", "xa"), age=38 * DAY)
     # Certificates of this network begin now: of the two, the document's own time is what is judged.
-    signed = xa.notary.sign_branch(late, xa.clock.now())
+    signed = _signed_at(xa, late, xa.clock.now())
     await _tell(xa, signed)
     with pytest.raises(PeerError, match="expired"):
-        await _tell(xa, xa.notary.sign_branch(too_late, xa.clock.now()))
+        await _tell(xa, _signed_at(xa, too_late, xa.clock.now()))
 
 
 async def test_a_document_of_the_future_is_put_off(hub: Any) -> None:
@@ -188,7 +193,7 @@ async def test_a_document_of_the_future_is_put_off(hub: Any) -> None:
     xa = hub.peers["xa"]
     branch = _branch(xa, _unit("H01.15", "xa"), age=-DAY)
     with pytest.raises(TransportError):
-        await _tell(xa, xa.notary.sign_branch(branch, xa.clock.now()))
+        await _tell(xa, _signed_at(xa, branch, xa.clock.now()))
 
 
 async def test_a_node_that_doubts_its_clock_judges_no_date(
@@ -202,7 +207,7 @@ async def test_a_node_that_doubts_its_clock_judges_no_date(
     for age in (timedelta(), 38 * DAY):
         branch = _branch(xa, _unit("H01.15", "xa"), age=age)
         with pytest.raises(TransportError, match="503"):
-            await _tell(xa, xa.notary.sign_branch(branch, xa.clock.now()))
+            await _tell(xa, _signed_at(xa, branch, xa.clock.now()))
     assert _refusals(hub) == before
     monkeypatch.setattr(agreement, "off", None)
     await _tell(xa, _signed(xa, _branch(xa, _unit("H01.15", "xa"))))

@@ -9,12 +9,15 @@ written beside the vectors must never be trusted anywhere else.
     accepted/<case>.<kind>.xml    a signature that holds; kind is seal, receipt, transfer or carry
     refused/<reason>[--<case>].<kind>.xml       one that must be refused for that reason
     refused/<reason>--<case>.<kind>.document    the document of that case, where it is another one
+
+What is signed in batches is in batches.py.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import runpy
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -541,6 +544,11 @@ def others() -> Iterator[tuple[str, bytes, bytes]]:
     yield "wrong-node--other-writer.carry", signature, another
 
 
+def batches(which: str) -> Iterator[Any]:
+    script = runpy.run_path(str(Path(__file__).parent / "batches.py"))
+    yield from script[which](globals())
+
+
 def make(folder: Path) -> None:
     """Write every vector under `folder`."""
     for name in ("accepted", "refused"):
@@ -553,10 +561,13 @@ def make(folder: Path) -> None:
     (folder / "carry.xml").write_bytes(write_carry(CARRY))
     for case, signature in accepted():
         (folder / "accepted" / f"{case}.xml").write_bytes(signature)
-    for cases in (changed_text, resigned, certified):
+    for case, signature, document in batches("accepted"):
+        (folder / "accepted" / f"{case}.xml").write_bytes(signature)
+        (folder / "accepted" / f"{case}.document").write_bytes(document)
+    for cases in (changed_text, resigned, certified, lambda: batches("refused")):
         for case, signature in cases():
             (folder / "refused" / f"{case}.xml").write_bytes(signature)
-    for case, signature, document in others():
+    for case, signature, document in (*others(), *batches("hidden")):
         (folder / "refused" / f"{case}.xml").write_bytes(signature)
         (folder / "refused" / f"{case}.document").write_bytes(document)
 

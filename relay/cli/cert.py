@@ -1,0 +1,148 @@
+"""`relay cert`: the node's own certificates: how long they last, a request for the next, its installation.
+
+Touches: the certificate and key files of a configuration; the running node, to take up what is new.
+Raises:  SettingsError, CommandError, and what the node answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from relay.cli.connect import Connection
+from relay.cli.local import Config
+from relay.cli.outcome import NO_INPUT, CommandError, remark
+from relay.cli.show import ZONE, local, show_json, show_table
+
+if TYPE_CHECKING:
+    from relay.pairs import Pair
+
+app = typer.Typer(help="Look at and renew the node's own certificates.", no_args_is_help=True)
+_LIMIT_BYTES = 256 * 1024
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="tls, sign, log, gateway, or an agency's code.")
+]
+
+
+@app.command("status")
+def status(path: Config, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Say which certificates the node has, for whom, and how long each lasts."""
+    from relay import pairs  # noqa: PLC0415
+    from relay.settings.reading import load  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    found = pairs.pairs_of(load(path).keys)
+    if as_json:
+        show_json([_view(one, now) for one in found])
+        return
+    columns = ("NAME", "SPEAKS FOR", f"ENDS ({ZONE})", "DAYS", "STATE", "SHA-256", "FILE")
+    show_table(columns, [_row(one, now) for one in found])
+
+
+@app.command("request")
+def request(path: Config, name: Name) -> None:
+    """Write a request (PKCS#10) for the next certificate, for a new key beside the old one.
+
+    The log's certificate is asked for with the key it has: its verifiers know that key.
+    """
+    from relay import pairs  # noqa: PLC0415
+    from relay.settings.reading import load  # noqa: PLC0415
+    from relay.signing import renewal  # noqa: PLC0415
+
+    pair = pairs.pair_named(load(path).keys, name)
+    typer.echo(renewal.request(pair.place, same_key=pair.name == "log"))
+    remark(f"when the certificate has come: relay cert install {path} {pair.name} FILE")
+
+
+@app.command("install")
+def install(
+    path: Config,
+    name: Name,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The certificate, its issuers after it (PEM).")
+    ],
+) -> None:
+    """Put a renewed certificate in place of the old one; a running node takes it up at once."""
+    from relay import pairs  # noqa: PLC0415
+    from relay.identity import require_trusted  # noqa: PLC0415
+    from relay.settings.reading import load  # noqa: PLC0415
+    from relay.signing import renewal  # noqa: PLC0415
+
+    settings, now = load(path), datetime.now(UTC)
+    pair, content = pairs.pair_named(settings.keys, name), _content(file)
+    require_trusted(settings.trust, content, now)
+    made = renewal.install(pair.place, content, now)
+    if made.before is None:
+        remark(f"{pair.name}: this certificate is in place already")
+    else:
+        remark(f"{pair.name}: in place; the old certificate is {made.before}")
+    socket = settings.node.data_dir / "control.sock"
+    if not socket.exists():
+        remark("the node does not run: its next start takes it up")
+        return
+    asyncio.run(_take_up(Connection("http://localhost", socket)))
+    remark("the running node signs and serves with it now")
+
+
+async def _take_up(node: Connection) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        return await client.post("/v1/certificates/reload", {})
+
+
+def _content(file: Path) -> bytes:
+    with file.open("rb") if str(file) != "-" else sys.stdin.buffer as stream:
+        content = stream.read(_LIMIT_BYTES + 1)
+    if len(content) > _LIMIT_BYTES:
+        raise CommandError(f"{file} is over {_LIMIT_BYTES} bytes", NO_INPUT)
+    return content
+
+
+def _state(pair: Pair, now: datetime) -> str:
+    certificate = pair.leaf.certificate
+    if now < certificate.not_valid_before_utc:
+        return "not yet valid"
+    if now > certificate.not_valid_after_utc:
+        return "ended"
+    ending = "ends soon" if pair.aged.step(now) is not None else "valid"
+    return f"{ending}, next asked for" if pair.asked_for else ending
+
+
+def _row(pair: Pair, now: datetime) -> tuple[object, ...]:
+    ends = pair.leaf.certificate.not_valid_after_utc
+    return (
+        pair.name,
+        ", ".join(pair.speaks_for),
+        local(ends.isoformat()),
+        pair.aged.days_left(now),
+        _state(pair, now),
+        pair.leaf.sha256[:16],
+        pair.place.certificate,
+    )
+
+
+def _view(pair: Pair, now: datetime) -> dict[str, object]:
+    certificate = pair.leaf.certificate
+    return {
+        "name": pair.name,
+        "purpose": pair.leaf.identity.purpose.value,
+        "speaks_for": list(pair.speaks_for),
+        "subject": pair.leaf.subject,
+        "issuer": certificate.issuer.rfc4514_string(),
+        "serial": f"{certificate.serial_number:x}",
+        "not_before": f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
+        "not_after": f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
+        "days_left": pair.aged.days_left(now),
+        "state": _state(pair, now),
+        "sha256": pair.leaf.sha256,
+        "certificate": str(pair.place.certificate),
+        "key": str(pair.place.key),
+        "request": str(pair.place.request) if pair.asked_for else None,
+    }

@@ -1,0 +1,142 @@
+"""`relay evidence`: everything about one document in one file, and the judging of such a file.
+
+Touches: the file named; `export` the node, `verify` no network.
+Trusts:  `verify` the root certificates given, nothing else.
+Raises:  CommandError, OSError, and what the node answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from relay.cli.connect import Connection, reaching
+from relay.cli.outcome import DATA, complain, remark, suggest
+from relay.cli.receiving import write_whole
+from relay.cli.send import refuse_existing
+from relay.cli.show import ZONE, local, printable, show_json, show_table
+from relay.cli.verify import trust_of
+
+if TYPE_CHECKING:
+    from relay.signing.bundle_words import Step
+
+app = typer.Typer(
+    help="Everything about one document in one file that a stranger can judge.",
+    no_args_is_help=True,
+)
+
+
+@app.command("export")
+@reaching
+def export(
+    node: Connection,
+    message: Annotated[str, typer.Argument(metavar="ID", help="The message's id.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Default: ID.asice in this folder.")
+    ] = None,
+    why: Annotated[str, typer.Option(metavar="WORDS", help="Why, for the audit log.")] = "",
+) -> None:
+    """Write document, seal, receipts and certificates to one ASiC-E file, signed by the node."""
+    target = out or Path(f"{message}.asice")
+    refuse_existing(target)
+    asyncio.run(_export(node, message, target, why))
+    suggest(f"to judge it, here or anywhere: relay evidence verify {target} --root ROOT.pem")
+    typer.echo(target)
+
+
+async def _export(node: Connection, message: str, target: Path, why: str) -> None:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    path = f"/v1/messages/{quote(message, safe='')}/evidence"
+    query = {"why": why} if why else {}
+    async with reach(node) as client, client.open(path, {}, **query) as response:
+        await write_whole(response, target)
+
+
+@app.command("timestamps")
+@reaching
+def timestamps(node: Connection, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """What waits for a timestamp and why, and the newest that came."""
+    found = asyncio.run(_timestamps(node))
+    if as_json:
+        show_json(found)
+        return
+    show_table(
+        ("KIND", "STAMPED", f"NEWEST ({ZONE})", "WAITING", f"SINCE ({ZONE})", "ERROR"),
+        [
+            (
+                one["kind"],
+                one["stamped"],
+                local(one["newest"]),
+                one["waiting"],
+                local(one["oldest_waiting"]),
+                one["last_error"],
+            )
+            for one in found["kinds"]
+        ],
+    )
+
+
+async def _timestamps(node: Connection) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        return await client.get("/v1/timestamps")
+
+
+@app.command("verify")
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An evidence file (.asice).")],
+    root: Annotated[
+        list[Path], typer.Option(metavar="CERT", help="Trusted root; may be repeated.")
+    ],
+    tsa_root: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="CERT", help="Root of timestamp authorities. Default: --root."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Every step, as JSON.")] = False,
+) -> None:
+    """Judge an evidence file offline, step by step. Exit code 0 only if all it claims holds."""
+    from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
+    from relay.signing.bundle_words import Outcome  # noqa: PLC0415
+
+    trust = trust_of(root, [], tsa_root or [])
+    done: list[Step] = []
+    with file.open("rb") as opened:
+        for step in BundleJudge(opened, trust).steps():
+            done.append(step)
+            if not as_json:
+                _print(step)
+    if as_json:
+        show_json([_as_json(one) for one in done])
+    refused = [one for one in done if one.outcome is Outcome.REFUSED]
+    if refused:
+        complain(f"{file.name} does not hold: {', '.join(sorted({r.reason for r in refused}))}")
+        raise typer.Exit(DATA)
+    unknown = sum(one.outcome is Outcome.UNKNOWN for one in done)
+    remark(f"all that is claimed holds; of {len(done)} steps {unknown} are unknown")
+
+
+def _print(step: Step) -> None:
+    colour = {"holds": "green", "refused": "red", "unknown": "yellow"}[step.outcome.value]
+    said = f"{step.reason}: {step.said}" if step.reason else step.said
+    typer.secho(f"{step.number:>3}  {step.outcome.value:<8}", fg=colour, nl=False)
+    typer.echo(f"{step.what}: {printable(said)}")
+    for note in step.notes:
+        typer.echo(f"              note: {printable(note)}")
+
+
+def _as_json(step: Step) -> dict[str, Any]:
+    return {
+        "number": step.number,
+        "what": step.what,
+        "outcome": step.outcome.value,
+        "said": step.said,
+        "reason": step.reason or None,
+        **dict(step.facts),
+        "notes": list(step.notes),
+    }

@@ -1,0 +1,45 @@
+"""Write what a node answers to a file: whole and on the disk before it has its name.
+
+Touches: the file named, and the one beside it with `.part`.
+Raises:  OSError, and what reading the answer raises.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relay.cli.show import progress
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CHUNK_BYTES = 1 << 18
+
+
+async def write_whole(response: aiohttp.ClientResponse, target: Path) -> None:
+    """Whole and on the disk before it has its name: a stick may be drawn at any moment."""
+    part = target.with_name(target.name + ".part")
+    total, done = response.content_length or 0, 0
+    try:
+        with progress(f"writing {target.name}") as advance, part.open("wb") as file:
+            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                file.write(chunk)
+                done += len(chunk)
+                advance(done, total)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.rename(target)
+    _fsync_folder(target.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

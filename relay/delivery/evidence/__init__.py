@@ -1,0 +1,1 @@
+"""Everything about one message in one file that a stranger can judge."""

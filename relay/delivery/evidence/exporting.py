@@ -1,0 +1,210 @@
+"""Put a message's evidence into one ASiC-E container that a stranger can judge (wire format W14).
+
+Planned first, so that the exporter's signature covers every file and the length is known; then written
+as a stream. Large parts are read once for their checksum and once to be written, and are stored for good
+under their digest, so both readings give the same.
+
+Touches: the journal, reading, but for one audit entry; the notary.
+Raises:  NotFoundError, AccessError, GoneError, TakenBackError, JournalError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
+from relay.delivery.clock import Clock
+from relay.delivery.evidence.ports import (
+    EvidenceFile,
+    EvidenceNotary,
+    Gather,
+    Gathered,
+    PlannedFile,
+    ReceiptPart,
+)
+from relay.delivery.ports import Caller, MessageView, PayloadStore, Tracking
+from relay.delivery.records import Journal
+from relay.errors import (
+    TAKEN_BACK,
+    AccessError,
+    JournalError,
+    NotPossibleError,
+    TakenBackError,
+)
+from relay.model import DeliveryState, Digest, MessageId, NodeId, Payload, Seal, Signed, digest_of
+from relay.wire import bundle
+from relay.wire.archive import Archive, Head
+
+_HAD_IT = frozenset({DeliveryState.FETCHED, DeliveryState.HANDED_OVER})
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceDesk:
+    """evidence.EvidenceDoor."""
+
+    node: NodeId
+    journal: Journal
+    tracking: Tracking
+    store: PayloadStore
+    notary: EvidenceNotary
+    gather: Gather
+    clock: Clock
+
+    async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
+        view = await self.tracking.message(caller, message_id)
+        _require_had(caller, view)
+        await aside(len(view.deliveries) > MANY_RECIPIENTS, _require_room, view)
+        seal = await self.tracking.seal(caller, message_id)
+        payload = await self.journal.payload(view.digest)
+        at = self.clock.now()
+        kept = _few(await self.gather(view, at))
+        files = [file async for file in self._files(payload, seal, view, kept)]
+        pairs = [(one.name, one.digest) for one in files]
+        many = len(pairs) > MANY_RECIPIENTS
+        signature = await asyncio.to_thread(self.notary.sign_bundle, pairs, at)  # maybe by a token
+        files.append(await aside(many, _small, bundle.EXPORT, bundle.wrapped(signature)))
+        size = await aside(many, _size, files)
+        file = EvidenceFile(message_id, at, tuple(files), size)
+        await self._note(caller, why, view, file, digest_of(signature))
+        return file
+
+    async def write(self, file: EvidenceFile) -> AsyncIterator[bytes]:
+        archive = Archive()
+        for one in file.files:
+            yield archive.head(one.name, Head(one.size_bytes, one.crc))
+            async for chunk in self._content(one):
+                yield chunk
+        yield await aside(len(file.files) > MANY_RECIPIENTS, archive.ending)
+
+    # ------------------------------------------------------------ what is in it
+
+    async def _files(
+        self, payload: Payload, seal: Seal, view: MessageView, kept: Gathered
+    ) -> AsyncIterator[PlannedFile]:
+        """All but the exporter's signature, in the order of the container."""
+        names: list[str] = []
+        certificates = {*self.notary.own_certificates(), *kept.certificates}
+        certificates.update(self.notary.certificates_of(seal.signature))
+        async for file in self._stored(payload, view, certificates):
+            names.append(file.name)
+            yield file
+        for file in _beside(certificates, kept):
+            names.append(file.name)
+            yield file
+        manifest = await aside(len(names) > MANY_RECIPIENTS, bundle.write_manifest, names)
+        yield _small(bundle.MANIFEST, manifest)
+        stamped = self.notary.seal_for_export(
+            seal.signature, replace(kept, certificates=tuple(sorted(certificates)))
+        )
+        yield _small(bundle.SEAL, bundle.wrapped(stamped))
+
+    async def _stored(
+        self, payload: Payload, view: MessageView, certificates: set[bytes]
+    ) -> AsyncIterator[PlannedFile]:
+        """The envelope and the receipts; `certificates` gets those of the receipts' signers."""
+        yield _small(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT)
+        crc = 0
+        async for chunk in self.store.read(payload):
+            crc = zlib.crc32(chunk, crc)
+        yield PlannedFile(bundle.ENVELOPE, payload.digest, payload.size_bytes, crc, payload)
+        receipts = await aside(len(view.deliveries) > MANY_RECIPIENTS, _receipts, view)
+        for number, digest in enumerate(receipts, start=1):
+            signed = await self._receipt(digest)
+            certificates.update(self.notary.certificates_of(signed.signature))
+            document, signature = bundle.receipt_names(number)
+            part = ReceiptPart(digest, signature=False)
+            large = len(signed.document) > LONG_DOCUMENT_BYTES
+            yield await aside(large, _planned, document, signed.document, part)
+            yield _planned(signature, signed.signature, ReceiptPart(digest, signature=True))
+
+    async def _receipt(self, digest: Digest) -> Signed:
+        found = await self.journal.receipt(digest)
+        if found is None:
+            raise JournalError(f"receipt {digest} is gone from the journal")
+        return found[0]
+
+    async def _content(self, file: PlannedFile) -> AsyncIterator[bytes]:
+        source = file.source
+        if isinstance(source, bytes):
+            yield source
+        elif isinstance(source, Payload):
+            async for chunk in self.store.read(source):
+                yield chunk
+        else:
+            signed = await self._receipt(source.receipt)
+            yield signed.signature if source.signature else signed.document
+
+    async def _note(
+        self, by: Caller, why: str, view: MessageView, file: EvidenceFile, digest: Digest
+    ) -> None:
+        fields: dict[str, str | int] = {
+            "message": view.message_id,
+            "origin": view.origin,
+            "digest": digest,
+            "size": file.size_bytes,
+            "count": len(file.files),
+            "by": by.holder,
+            "why": why,
+        }
+        await self.journal.note("evidence-exported", file.exported_at, fields)
+
+
+def _require_had(caller: Caller, view: MessageView) -> None:
+    """An evidence file holds the document: it must not be a way round fetching it."""
+    if caller.operator or view.sender in caller.agencies:
+        return
+    own = [one for one in view.deliveries if one.recipient in caller.agencies]
+    if any(one.state in _HAD_IT for one in own):
+        return
+    if any(one.state is DeliveryState.TAKEN_BACK for one in own):
+        raise TakenBackError(TAKEN_BACK)
+    raise AccessError("evidence holds the document: it is for its sender, and for who fetched it")
+
+
+def _few(kept: Gathered) -> Gathered:
+    """No more statements than a reader takes."""
+    crls = kept.crls[: bundle.MOST_STATEMENTS]
+    return replace(kept, crls=crls, ocsps=kept.ocsps[: bundle.MOST_STATEMENTS - len(crls)])
+
+
+def _require_room(view: MessageView) -> None:
+    """What no reader would take is not begun."""
+    count = len(_receipts(view))
+    if count > bundle.MOST_RECEIPTS:
+        raise NotPossibleError(f"{count} receipts, an evidence file holds {bundle.MOST_RECEIPTS}")
+
+
+def _receipts(view: MessageView) -> list[Digest]:
+    """Each receipt once, the oldest first: one may speak of several deliveries."""
+    found = {one.digest: one for delivery in view.deliveries for one in delivery.receipts}
+    ordered = sorted(found.values(), key=lambda one: (one.at, one.digest))
+    return [one.digest for one in ordered]
+
+
+def _beside(certificates: Iterable[bytes], kept: Gathered) -> Iterator[PlannedFile]:
+    for folder, suffix, contents in (
+        ("certificates", "cer", certificates),
+        ("revocation", "crl", kept.crls),
+        ("revocation", "ocsp", kept.ocsps),
+    ):
+        named = {f"{folder}/{digest_of(one)}.{suffix}": one for one in contents}
+        for name in sorted(named):
+            yield _small(name, named[name])
+
+
+def _small(name: str, content: bytes) -> PlannedFile:
+    return _planned(name, content, content)
+
+
+def _planned(name: str, content: bytes, source: bytes | ReceiptPart) -> PlannedFile:
+    return PlannedFile(name, digest_of(content), len(content), zlib.crc32(content), source)
+
+
+def _size(files: Iterable[PlannedFile]) -> int:
+    archive = Archive()
+    for one in files:
+        archive.head(one.name, Head(one.size_bytes, one.crc))
+    return archive.position + len(archive.ending())

@@ -1,0 +1,96 @@
+"""An evidence file as delivery sees it, and the doors that making one needs.
+
+Touches: nothing; values and Protocols only. exporting.py plans and writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from relay.delivery.ports import Caller, MessageView
+from relay.model import Digest, MessageId, Payload
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptPart:
+    """A stored receipt's document, or its signature: read again when it is written."""
+
+    receipt: Digest
+    signature: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file of the container, decided on but not read into memory where it may be large."""
+
+    name: str
+    digest: Digest
+    size_bytes: int
+    crc: int
+    source: bytes | Payload | ReceiptPart
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFile:
+    """About to be written: its signature covers every file of it."""
+
+    message_id: MessageId
+    exported_at: datetime
+    files: tuple[PlannedFile, ...]
+    size_bytes: int
+
+
+class EvidenceNotary(Protocol):
+    """This node's hand, and what it can read of others' signatures."""
+
+    def sign_bundle(self, files: Sequence[tuple[str, Digest]], at: datetime) -> bytes:
+        """The exporter's signature over these files, by name and digest, in this order."""
+        ...
+
+    def certificates_of(self, signature: bytes) -> tuple[bytes, ...]:
+        """DER; those that a seal or a receipt's signature brings along."""
+        ...
+
+    def own_certificates(self) -> tuple[bytes, ...]:
+        """DER; those the exporter's signature brings along."""
+        ...
+
+    def seal_for_export(self, seal: bytes, kept: Gathered) -> bytes:
+        """With its timestamps, where there are any, and then the certificates and revocation data."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was obtained after the fact and is stored beside: tokens and revocation data, DER.
+
+    `seal_tokens` go into the seal's own file; the others become files named by their digests.
+    """
+
+    seal_tokens: tuple[bytes, ...] = ()
+    certificates: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+    ocsps: tuple[bytes, ...] = ()
+
+
+Gather = Callable[[MessageView, datetime], Awaitable[Gathered]]
+"""What is there by that instant; raises JournalError."""
+
+
+class EvidenceDoor(Protocol):
+    """What the native face asks."""
+
+    async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
+        """Decide on a file and sign it. It holds the document, so it is for who has it already: its
+        sender, a recipient that fetched it here, an operator.
+
+        Raises NotFoundError, AccessError, GoneError, TakenBackError.
+        """
+        ...
+
+    def write(self, file: EvidenceFile) -> AsyncIterator[bytes]:
+        """The file's bytes, `size_bytes` of them; memory holds one chunk or receipt."""
+        ...

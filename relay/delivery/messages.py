@@ -1,0 +1,93 @@
+"""A message as the journal is given it: what its envelope says, what it asks, whom it speaks of.
+
+One maker for all four ways in: handed in (acceptance.py), carried here (arrivals.py), over a bridge
+(bridges/entering.py), given back after a restore (recovery/readmitting.py).
+
+Touches: nothing. Trusts: the directory; the envelope is hearsay. Raises: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from relay.delivery.addressing import Addressed
+from relay.delivery.directory.succession import kin_of
+from relay.delivery.records import Kin, NewMessage, Report
+from relay.delivery.requests import Deadlines, requests_of
+from relay.model import (
+    AgencyCode,
+    Envelope,
+    Finding,
+    MessageId,
+    NodeId,
+    Payload,
+    Priority,
+    Seal,
+)
+from relay.routing.directory import Directory
+from relay.routing.next_hop import Place
+
+
+class Reading(Protocol):
+    """By what an envelope is read; every desk that takes one in has it."""
+
+    @property
+    def directory(self) -> Directory: ...
+    @property
+    def place(self) -> Place: ...
+    @property
+    def deadlines(self) -> Deadlines: ...
+
+
+def message_of(
+    desk: Reading,
+    envelope: Envelope,
+    payload: Payload,
+    recipients: Sequence[Addressed],
+    *,
+    message_id: MessageId,
+    origin: NodeId,
+    sender: AgencyCode,
+    priority: Priority,
+    accepted_at: datetime,
+    expires_at: datetime,
+    findings: Iterable[Finding],
+    submitted_by: str | None,
+    seal: Seal | None,
+    report: Report | None,
+    now: datetime | None = None,
+) -> NewMessage:
+    """`now` where it is not when it was accepted."""
+    at = now or accepted_at
+    return NewMessage(
+        message_id=message_id,
+        origin=origin,
+        message_type=envelope.message_type,
+        sender=sender,
+        sender_as=envelope.sender.organ_id,
+        payload=payload,
+        priority=priority,
+        accepted_at=accepted_at,
+        expires_at=expires_at,
+        subject=envelope.subject,
+        notation=envelope.notation,
+        document_id=envelope.document_id,
+        promulgation_date=envelope.promulgation_date,
+        findings=tuple(findings),
+        submitted_by=submitted_by,
+        seal=seal,
+        report=report,
+        requests=requests_of(desk.directory, desk.deadlines, envelope, message_id, recipients, at),
+        kin=_kin(desk, sender, recipients, report),
+    )
+
+
+def _kin(
+    desk: Reading, sender: AgencyCode, recipients: Iterable[Addressed], report: Report | None
+) -> Kin:
+    named = [sender, *(one.code for one in recipients)]
+    if report is not None:
+        named.append(AgencyCode(report.organ_id))
+    return kin_of(desk.directory, desk.place, named)

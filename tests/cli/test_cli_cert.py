@@ -1,0 +1,223 @@
+"""`relay cert` against a running node: what it signs and serves with changes without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.documents import template
+from relay.demo.native import NativeClient, at_socket, over_tls
+from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
+from relay.model import Tier, digest_of
+from relay.node.node import Node
+from relay.settings.reading import load
+from relay.signing import pki
+from relay.signing.evidence import verify_receipt
+from relay.signing.seal import verify_seal
+from relay.signing.trust import TrustStore, certificates_of
+from relay.signing.verifier import certificates_in
+from relay.wire.container import read_receipts
+
+PLAN = NodePlan(
+    "tinh",
+    Tier.PROVINCE,
+    None,
+    "tinh-h01",
+    (
+        AgencyPlan("H01", "UBND tỉnh", Tier.PROVINCE, "000.00.00.H01", own_key=True),
+        AgencyPlan("H01.15", "Sở Mẫu", Tier.PROVINCE, "000.00.15.H01"),
+    ),
+)
+LETTERS = template(3000, "000.00.00.H01", "000.00.15.H01")
+
+
+@dataclass
+class Place:
+    network: Network
+    node: RunningNode
+    office: NativeClient
+    operator: NativeClient
+
+    @property
+    def trust(self) -> TrustStore:
+        return TrustStore([self.network.root.read_bytes()])
+
+    async def send(self, number: int) -> tuple[bytes, bytes, bytes]:
+        """A new document: its receipt's container, its seal, and its bytes."""
+        content = LETTERS.numbered(number)
+        url = f"{self.office.base_url}/v1/envelopes"
+        async with self.office.session.post(url, data=content) as answer:
+            assert answer.status == 202, await answer.text()
+            message = (await answer.json())["message_id"]
+        view = await self.operator.message(message)
+        accepted = view["deliveries"][0]["receipts"][0]
+        receipt = await self.operator.receipt(accepted["digest"])
+        return receipt, await self.operator.message_seal(message), content
+
+    async def told(self, event: str) -> list[dict[str, Any]]:
+        """The entries of this event in the node's log."""
+        entries = (await self._get("/v1/audit?limit=200"))["entries"]
+        return [one["entry"] for one in entries if one["entry"]["event"] == event]
+
+    async def certificates(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self._get("/v1/certificates"))["certificates"]
+        return found
+
+    async def _get(self, path: str) -> Any:
+        async with self.operator.session.get(self.operator.base_url + path) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
+    async def install(self, name: str) -> tuple[int, str]:
+        """Ask, have it certified and install it, as an operator does."""
+        code, asked, _ = await relay("cert", "request", str(self.node.config), name)
+        assert code == 0
+        made = pki.sign_request(
+            self.network.folder / "pki",
+            Path(asked.strip()).read_bytes(),
+            "tinh-h01",
+            now=datetime.now(UTC),
+            days=20,
+        )
+        new = self.network.folder / f"{name}.new.pem"
+        new.write_bytes(made)
+        code, _, err = await relay("cert", "install", str(self.node.config), name, str(new))
+        return code, err
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    network = Network.build(
+        tmp_path / "n", (PLAN,), now=datetime.now(UTC), extra="[delivery]\ndrain = 1\n"
+    )
+    running = network.nodes["tinh"]
+    node = Node(load(running.config))
+    await node.start()
+    async with at_socket(running.control) as operator:
+        secret = await operator.issue_token("office", ["agency:000.00.00.H01"])
+        async with over_tls(running.native_url, network.root, secret) as office:
+            yield Place(network, running, office, operator)
+    await node.stop()
+
+
+async def relay(*arguments: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "relay", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def test_after_an_installation_receipts_seals_and_handshakes_are_the_new_certificates(
+    place: Place,
+) -> None:
+    folder = place.network.folder / "pki"
+    before = await place.send(1)
+    old = {name: served(path) for name, path in _files(folder).items()}
+    for name in ("sign", "000.00.00.H01", "tls"):
+        assert (await place.install(name))[0] == 0
+    after = await place.send(2)
+    new = {name: served(path) for name, path in _files(folder).items()}
+
+    assert signer(before[0]) == old["sign"] != new["sign"] == signer(after[0])
+    assert certificates_in(before[1])[0] == old["agency"]
+    assert certificates_in(after[1])[0] == new["agency"] != old["agency"]
+    for receipt, seal, content in (before, after):  # both stay what they were
+        verify_receipt(read_receipts(receipt, 1 << 20)[0], place.trust, None)
+        verify_seal(seal, digest_of(content), place.trust, None)
+    assert await shaken(place.node.native_port, place.network.root) == new["tls"] != old["tls"]
+    assert await shaken(place.node.axis_port, place.network.root) == new["tls"]
+
+    told = await place.told("certificate-renewed")
+    assert [one["type"] for one in told] == ["sign", "000.00.00.H01", "tls"]
+    assert told[0]["certificate"] == digest_of(new["sign"])
+    assert told[0]["previous"] == digest_of(old["sign"])
+    assert told[0]["by"].startswith("local:")
+
+
+async def test_a_certificate_that_neighbours_would_refuse_is_not_installed(
+    place: Place, tmp_path: Path
+) -> None:
+    config = str(place.node.config)
+    before = served(_files(place.network.folder / "pki")["sign"])
+    _, asked, _ = await relay("cert", "request", config, "sign")
+    now = datetime.now(UTC)
+    stranger = tmp_path / "other"
+    pki.init(stranger, name="Khác", key=pki.KeyType.P256, now=now, days=9)
+    pki.issue_branch(stranger, "b", key=pki.KeyType.P256, now=now, days=9)
+    file = tmp_path / "new.pem"
+    file.write_bytes(
+        pki.sign_request(stranger, Path(asked.strip()).read_bytes(), "b", now=now, days=5)
+    )
+    code, out, err = await relay("cert", "install", config, "sign", str(file))
+    assert (code, out) == (78, "")
+    assert "would be refused: no path" in err
+    assert served(_files(place.network.folder / "pki")["sign"]) == before
+    assert signer((await place.send(3))[0]) == before
+
+
+async def test_status_says_for_whom_until_when_and_what_is_asked_for(place: Place) -> None:
+    config = str(place.node.config)
+    await relay("cert", "request", config, "gateway")  # there is none: says so, changes nothing
+    await relay("cert", "request", config, "sign")
+    code, out, _ = await relay("cert", "status", config, "--json")
+    found: list[dict[str, Any]] = json.loads(out)
+    assert code == 0
+    assert [(one["name"], one["speaks_for"]) for one in found] == [
+        ("tls", ["tinh"]),
+        ("sign", ["tinh"]),
+        ("log", ["tinh"]),
+        ("000.00.00.H01", ["000.00.00.H01", "H01"]),
+    ]
+    assert [one["days_left"] for one in found] == [29] * 4
+    assert [one["state"] for one in found][1] == "ends soon, next asked for"
+    assert Path(found[1]["request"]).exists()
+    running = await place.certificates()
+    assert [one["sha256"] for one in running] == [one["sha256"] for one in found]
+    code, _, err = await relay("cert", "request", config, "seal")
+    assert (code, "no certificate 'seal'" in err) == (78, True)
+
+
+async def test_a_node_whose_certificates_end_within_thirty_days_says_so_when_it_starts(
+    place: Place,
+) -> None:
+    told = await place.told("certificate-ends")
+    assert {(one["type"], one["days"]) for one in told} == {
+        (name, 29) for name in ("tls", "sign", "log", "000.00.00.H01")
+    }
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {
+        "tls": folder / "nodes" / "tinh" / "tls.pem",
+        "sign": folder / "nodes" / "tinh" / "sign.pem",
+        "agency": folder / "agencies" / "H01.pem",
+    }
+
+
+def served(path: Path) -> bytes:
+    """The first certificate of a file, DER."""
+    return certificates_of(path.read_bytes())[0]
+
+
+def signer(container: bytes) -> bytes:
+    return certificates_in(read_receipts(container, 1 << 20)[0].signature)[0]
+
+
+async def shaken(port: int, root: Path) -> bytes:
+    """What a new connection is shown."""
+    context = ssl.create_default_context(cafile=str(root))
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    found: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return found
