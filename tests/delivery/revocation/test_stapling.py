@@ -13,10 +13,14 @@ import pytest
 from relay.delivery.revocation.beside import BesideDesk
 from relay.delivery.revocation.ports import Kind
 from relay.delivery.revocation.stapling import StapledWire, Stapler
+from relay.demo.network import AgencyPlan, Network, NodePlan
 from relay.errors import PeerError, TransportError
+from relay.identity import load_keys
 from relay.journal.revocation import RevocationTable
 from relay.journal.store import SqliteJournal
-from relay.model import NodeId
+from relay.model import NodeId, Tier
+from relay.node.revocation import meet_own
+from relay.settings.reading import load
 from relay.signing.batches import sign_batch
 from relay.signing.certificates import Purpose
 from relay.signing.revocation.asof import judge_signature
@@ -265,3 +269,23 @@ async def test_a_receipt_out_of_a_batch_has_its_signers_statements_too(
     assert beside is not None
     assert beside.at == at.replace(microsecond=0)
     assert (Kind.OCSP, path.leaf.sha256) in beside.about
+
+
+def test_a_node_wants_to_know_of_all_its_own(world: Any, tmp_path: Path) -> None:
+    """Sign, log, the agencies whose keys are here, and what neighbours are shown in a handshake."""
+    plan = NodePlan(
+        "a", Tier.PROVINCE, None, "b", (AgencyPlan("H01", "x", Tier.PROVINCE, own_key=True),)
+    )
+    network = Network.build(tmp_path, (plan,), now=world.clock.now())
+    settings = load(network.nodes["a"].config)
+    keys, check = load_keys(settings, settings.make_directory()), Learner(world).check
+
+    meet_own(keys, check, world.clock, settings.keys.tls.certificate)
+
+    paths = [check.path_of(one) for one in check.ours]
+    assert {path.leaf.identity.purpose for path in paths if path is not None} == {
+        Purpose.SIGN,
+        Purpose.LOG,
+        Purpose.AGENCY,
+        Purpose.TLS,
+    }
