@@ -197,7 +197,7 @@ class Node:
         )
         self._exits.push_async_callback(keeping.fetcher.close)
         await keeping.keeper.start()
-        meet_own(keys, check, self._clock)
+        meet_own(keys, check, self._clock, self._settings.keys.tls.certificate)
         return keeping
 
     async def _trust(self, ground: Ground) -> None:
@@ -217,7 +217,7 @@ class Node:
 
         def met(keys: NodeKeys) -> None:
             if check is not None:
-                meet_own(keys, check, self._clock)
+                meet_own(keys, check, self._clock, self._settings.keys.tls.certificate)
 
         self._pairs = make_files(ground, keys, self._tls, met)
         self._certificates = CertificateDesk(self._pairs, self._note)

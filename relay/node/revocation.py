@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -31,7 +32,7 @@ from relay.signing.revocation.checking import OnUnknown, RevocationCheck
 from relay.signing.revocation.held import HeldStatements
 from relay.signing.revocation.signers import KnownSigners, signed_by
 from relay.signing.revocation.verdicts import Freshness
-from relay.signing.trust import TrustStore
+from relay.signing.trust import TrustStore, certificates_of
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.statements_client import StatementClient
 from relay.transport.revocation.fetching import StatementFetcher, allowed
@@ -99,9 +100,11 @@ def make_beside(ground: Ground) -> BesideDesk:
     return BesideDesk(table, lambda signature: signed_by(signature, trust))
 
 
-def meet_own(keys: NodeKeys, check: RevocationCheck, clock: Clock) -> None:
-    """The node's own certificates and its agencies': their statements are wanted from the start."""
+def meet_own(keys: NodeKeys, check: RevocationCheck, clock: Clock, tls: Path) -> None:
+    """The node's own certificates and its agencies': their statements are wanted from the start. `tls` is
+    the file of the one that neighbours are shown."""
     chains = [(keys.sign.chain, Purpose.SIGN), (keys.log.chain, Purpose.LOG)]
+    chains.append((tuple(certificates_of(tls.read_bytes())), Purpose.TLS))
     chains += [(one.chain, Purpose.AGENCY) for one in keys.agencies.values()]
     if keys.gateway is not None:
         chains.append((keys.gateway.chain, Purpose.GATEWAY))

@@ -144,8 +144,8 @@ def certificates_in(signature: bytes) -> list[bytes]:
 
 
 def claimed_time(signature: bytes) -> datetime:
-    """When a signature says it was made. Nothing is proven."""
-    return _time(read_parts(signature).signed_at)
+    """When a signature, or a batch's, says it was made. Nothing is proven."""
+    return _time(read_parts(signature_in(signature)).signed_at)
 
 
 def _purpose(role: str, what: str, roles: Mapping[str, Purpose]) -> Purpose:

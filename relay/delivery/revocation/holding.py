@@ -25,6 +25,7 @@ from relay.model import Digest
 PAGE = 500
 LATE = timedelta(minutes=2)
 """How long after it became known a revocation is looked for again in the queue."""
+LOOK_AGAIN = timedelta(seconds=30)
 log = structlog.get_logger("relay.revocation")
 
 
@@ -36,8 +37,8 @@ class HoldingDesk:
     revoked: Callable[[Digest], object] = lambda _: None
     """Told of each certificate that is newly known to be revoked: connections that stand on it end."""
     _noted: dict[Digest, Noted] | None = None
-    _looked: set[Digest] = field(default_factory=set)
-    """Since the start; `_seen` are those that statements in memory called revoked since then."""
+    _looked: dict[Digest, datetime] = field(default_factory=dict)
+    """When it was last looked for in the queue, since the start; `_seen` are those that statements in memory called revoked since then."""
     _seen: set[Digest] = field(default_factory=set)
 
     async def look(self, revoked: Sequence[RevokedCertificate]) -> int:
@@ -54,10 +55,14 @@ class HoldingDesk:
         await self._lift({one.certificate for one in revoked}, now)
         for noted in self._noted.values():
             certificate = noted.revoked.certificate
-            if certificate not in self._looked or now - noted.at <= LATE:
-                self._looked.add(certificate)
+            if self._is_due(noted, self._looked.get(certificate), now):
+                self._looked[certificate] = now
                 held += await self._hold(noted, now)
         return held
+
+    def _is_due(self, noted: Noted, looked: datetime | None, now: datetime) -> bool:
+        """A long queue is not gone through with every round."""
+        return looked is None or (now - noted.at <= LATE and now - looked >= LOOK_AGAIN)
 
     async def _hold(self, noted: Noted, now: datetime) -> int:
         why = str(noted.revoked)
@@ -79,6 +84,6 @@ class HoldingDesk:
         for certificate in [one for one in noted if one in self._seen and one not in revoked]:
             await self.journal.note_restored(noted[certificate].revoked, now)
             del noted[certificate]
-            self._looked.discard(certificate)
+            self._looked.pop(certificate, None)
             log.warning("certificate-no-longer-revoked", certificate=certificate)
         self._seen |= revoked

@@ -71,5 +71,5 @@ WITH page AS MATERIALIZED (
 SELECT p.expires_at, p.delivery_row,
     p.state = 'queued' AND instr(m.seal, CAST(?4 AS BLOB)) > 0 AND NOT EXISTS
         (SELECT 1 FROM interventions i WHERE i.delivery_row = p.delivery_row
-           AND i.action = 'release' AND i.at >= ?5)
+           AND i.action IN ('release', 'requeue', 'redirect') AND i.at >= ?5)
 FROM page p JOIN messages m ON m.message_row = p.message_row ORDER BY p.expires_at, p.delivery_row

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from relay.errors import SignatureError
-from relay.model import Digest, digest_of
+from relay.model import UTC_NOW_TOLERANCE, Digest, digest_of
 from relay.signing.algorithms import CERTIFICATE_SIGNATURES, check_issuer_key
 from relay.signing.faults import Fault
 from relay.signing.revocation.verdicts import UNSPECIFIED, Revocation, Statement
 
 CRL_LIMIT_BYTES = 16 << 20
 ENTRY_LIMIT = 250_000
-CLOCK_TOLERANCE = timedelta(minutes=5)
 _UNDERSTOOD = frozenset(
     {
         ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
@@ -92,7 +91,7 @@ def prove_crl(der: bytes, issuer: x509.Certificate, at: datetime) -> Crl:
     made, ends = crl.last_update_utc, crl.next_update_utc
     if ends is None or ends < made:
         raise _bad("the CRL says no next update")
-    if made > at + CLOCK_TOLERANCE:
+    if made > at + UTC_NOW_TOLERANCE:
         raise _bad(f"the CRL is of {made:%Y-%m-%dT%H:%M:%SZ}, judged at {at:%Y-%m-%dT%H:%M:%SZ}")
     return Crl(digest_of(der), crl.issuer, made, ends, _entries(crl), scope)
 
@@ -217,9 +216,3 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 def _bad(message: str) -> SignatureError:
     return SignatureError(Fault.BAD_REVOCATION, message)
-
-
-def read_when(der: bytes) -> tuple[datetime, datetime | None]:
-    """When a CRL says it was made and ends; unproven. Raises SignatureError."""
-    crl = _read(der)
-    return crl.last_update_utc.astimezone(UTC), crl.next_update_utc

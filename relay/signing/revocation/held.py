@@ -71,6 +71,8 @@ class HeldStatements:
     _gone: dict[Digest, Revocation] = field(default_factory=dict)
     """Revocations that cannot end, as `_responses` by `_content` of the certificate; of those restored and
     not met since, by its digest."""
+    _before_its_end: dict[Digest, tuple[Statement, ...]] = field(default_factory=dict)
+    """The last one of each certificate that was made before it expired."""
     _met: list[Met] = field(default_factory=list)
     _used: set[Digest] = field(default_factory=set)
     _revoked: tuple[tuple[int, int, str], list[RevokedCertificate]] | None = None
@@ -117,14 +119,26 @@ class HeldStatements:
         known = self._gone_of(certificate)
         if known is not None and known.since <= at:  # whatever a newer CRL has forgotten of it
             return revoked_verdict(known)
-        return judge(self._said_of(certificate, issuer), min(at, ends), ends, self.plan.fresh)
+        said = self._said_of(certificate, issuer)
+        if at > ends:
+            said += self._before_its_end.get(_content(certificate), ())
+        else:
+            self._note(certificate, said)
+        return judge(said, min(at, ends), ends, self.plan.fresh)
 
     def _gone_of(self, certificate: x509.Certificate) -> Revocation | None:
         return self._gone.get(_content(certificate)) or self._gone.get(_digest(certificate))
 
-    def _said_of(
-        self, certificate: x509.Certificate, issuer: x509.Certificate
-    ) -> Iterable[Statement]:
+    def _note(self, certificate: x509.Certificate, said: Iterable[Statement]) -> None:
+        """Newer ones take its place, and those that are made after a certificate expired say nothing of it:
+        what it signed may still be on its way."""
+        before = self._before_its_end.get(_content(certificate), ())
+        timely = [one for one in said if one.this_update <= certificate.not_valid_after_utc]
+        if timely:
+            newest = max((*before, *timely), key=lambda one: one.this_update)
+            self._before_its_end[_content(certificate)] = (newest,)
+
+    def _said_of(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[Statement]:
         crls = self._crls.get(issuer_id(issuer), {})
         found = [crl.statement(certificate) for crl in list(crls.values())]
         if (response := self._responses.get(_content(certificate))) is not None:
@@ -155,6 +169,7 @@ class HeldStatements:
         if len(self._known) > MOST_CERTIFICATES:
             _, gone = self._known.popitem(last=False)
             self._responses.pop(_content(gone.certificate), None)
+            self._before_its_end.pop(_content(gone.certificate), None)
         self.aims.aim_at(certificate, issuer, now)
         return True
 
@@ -200,9 +215,10 @@ class HeldStatements:
         ends: datetime | None
         if kind is Kind.CRL:
             crl = prove_crl(content, issuer, now)
-            if crl.statement(certificate) is None:
+            if (told := crl.statement(certificate)) is None:
                 raise SignatureError(Fault.BAD_REVOCATION, "the CRL is not about this certificate")
             about = issuer_id(issuer) + (f":{crl.scope}" if crl.scope else "")
+            self._note(certificate, [told])
             made, ends, digest = crl.this_update, crl.next_update, crl.digest
             crls = self._crls.setdefault(issuer_id(issuer), {})
             before = crls.get(crl.scope)
@@ -221,6 +237,7 @@ class HeldStatements:
                 raise SignatureError(
                     Fault.BAD_REVOCATION, "the OCSP response does not know this certificate"
                 )
+            self._note(certificate, [said])
             made, ends, digest = said.this_update, said.next_update, response.digest
             held = self._responses.get(_content(certificate))
             older = None if held is None else held.statement(certificate)

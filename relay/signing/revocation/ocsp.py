@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -25,7 +25,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from relay.errors import SignatureError
-from relay.model import Digest, digest_of
+from relay.model import UTC_NOW_TOLERANCE, Digest, digest_of
 from relay.signing.algorithms import CERTIFICATE_SIGNATURES, check_issuer_key
 from relay.signing.faults import Fault
 from relay.signing.revocation.crl import Crl
@@ -34,9 +34,6 @@ from relay.signing.revocation.verdicts import UNSPECIFIED, Revocation, Statement
 RESPONSE_LIMIT_BYTES = 64 << 10
 SINGLES_LIMIT = 100
 CERTIFICATES_LIMIT = 4
-CLOCK_TOLERANCE = timedelta(minutes=5)
-REQUEST_TYPE = "application/ocsp-request"
-RESPONSE_TYPE = "application/ocsp-response"
 _NAMING: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(),  # noqa: S303 - a name, no signature
     "sha256": hashes.SHA256(),
@@ -63,16 +60,6 @@ class OcspResponse:
         said = [one for one in found if one is not None]
         # Where it contradicts itself the worse counts.
         return min(said, key=lambda one: one.revocation is None, default=None)
-
-    @property
-    def next_update(self) -> datetime | None:
-        """When the first of what it says has an end."""
-        ends = [one.next_update_utc for one in self._singles if one.next_update_utc is not None]
-        return min(ends, default=None)
-
-    @property
-    def this_update(self) -> datetime:
-        return min(one.this_update_utc for one in self._singles)
 
 
 def request(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
@@ -105,14 +92,16 @@ def prove_response(
     response, singles = _read(der)
     if response.signature_algorithm_oid not in CERTIFICATE_SIGNATURES:
         raise _bad("the OCSP response is signed with an algorithm that is not accepted")
-    _check_extensions(response)
+    _check_extensions(response.extensions)
+    if len(singles) == 1:  # of several the library shows none
+        _check_extensions(response.single_extensions)
     signer = _signer(response, issuer)
     if signer is not issuer:
         _check_delegate(signer, issuer, response.produced_at_utc, crl)
     _check_signature(response, signer)
     produced = response.produced_at_utc
     for instant in (produced, *(one.this_update_utc for one in singles)):
-        if instant > at + CLOCK_TOLERANCE:
+        if instant > at + UTC_NOW_TOLERANCE:
             raise _bad(f"the OCSP response is of {instant:%Y-%m-%dT%H:%M:%SZ}, in the future")
     return OcspResponse(digest_of(der), produced, issuer, singles)
 
@@ -156,12 +145,14 @@ def _touch(response: ocsp.OCSPResponse, singles: tuple[ocsp.OCSPSingleResponse, 
         raise _bad(f"OCSP response with more than {CERTIFICATES_LIMIT} certificates")
     for one in singles:
         _ = one.this_update_utc, one.next_update_utc, one.certificate_status, one.serial_number
+        if len(singles) == 1:
+            _ = list(response.single_extensions)
         if one.certificate_status is _REVOKED:
             _ = one.revocation_time_utc, one.revocation_reason
 
 
-def _check_extensions(response: ocsp.OCSPResponse) -> None:
-    for extension in response.extensions:
+def _check_extensions(extensions: x509.Extensions) -> None:
+    for extension in extensions:
         if extension.critical and not isinstance(extension.value, x509.OCSPNonce):
             oid = extension.oid.dotted_string
             raise _bad(f"critical OCSP extension {oid} is not understood")

@@ -11,11 +11,17 @@ from typing import Any
 import pytest
 
 from relay.delivery.revocation.beside import BesideDesk
+from relay.delivery.revocation.ports import Kind
 from relay.delivery.revocation.stapling import StapledWire, Stapler
+from relay.demo.network import AgencyPlan, Network, NodePlan
 from relay.errors import PeerError, TransportError
+from relay.identity import load_keys
 from relay.journal.revocation import RevocationTable
 from relay.journal.store import SqliteJournal
-from relay.model import NodeId
+from relay.model import NodeId, Tier
+from relay.node.revocation import meet_own
+from relay.settings.reading import load
+from relay.signing.batches import sign_batch
 from relay.signing.certificates import Purpose
 from relay.signing.revocation.asof import judge_signature
 from relay.signing.revocation.signers import KnownSigners, signed_by
@@ -244,3 +250,42 @@ async def test_a_neighbour_that_could_not_be_told_is_told_once_it_shows_life(
     await here.stapler.bring(UP, [seal])
 
     assert there.learner.verdict(path).state is RevocationState.VALID
+
+
+async def test_a_receipt_out_of_a_batch_has_its_signers_statements_too(
+    world: Any, sides: tuple[Side, Side], copied: Authority
+) -> None:
+    """Told ahead, and filed under the same certificates, as of the batch's time."""
+    here, there = sides
+    path = await _learns(here, copied, "nodes/xa/sign.pem")
+    at, notary = world.clock.now(), world.keys["xa"]
+    signed = sign_batch([b"one", b"two"], HERE, notary.signer, at)
+    first, second = (one.signature for one in signed)
+
+    await here.stapler.bring(UP, [first, second])
+    beside = signed_by(second, notary.trust)
+
+    assert there.learner.verdict(path).state is RevocationState.VALID
+    assert beside is not None
+    assert beside.at == at.replace(microsecond=0)
+    assert (Kind.OCSP, path.leaf.sha256) in beside.about
+
+
+def test_a_node_wants_to_know_of_all_its_own(world: Any, tmp_path: Path) -> None:
+    """Sign, log, the agencies whose keys are here, and what neighbours are shown in a handshake."""
+    plan = NodePlan(
+        "a", Tier.PROVINCE, None, "b", (AgencyPlan("H01", "x", Tier.PROVINCE, own_key=True),)
+    )
+    network = Network.build(tmp_path, (plan,), now=world.clock.now())
+    settings = load(network.nodes["a"].config)
+    keys, check = load_keys(settings, settings.make_directory()), Learner(world).check
+
+    meet_own(keys, check, world.clock, settings.keys.tls.certificate)
+
+    paths = [check.path_of(one) for one in check.ours]
+    assert {path.leaf.identity.purpose for path in paths if path is not None} == {
+        Purpose.SIGN,
+        Purpose.LOG,
+        Purpose.AGENCY,
+        Purpose.TLS,
+    }

@@ -384,3 +384,22 @@ async def test_an_issuer_may_publish_several_crls(world: Any, copied: Authority)
     found = await learner.table.as_of(Kind.CRL, issuer_id(path.anchor), now)
     assert [one.digest for one in found] == [proven.digest]
     assert await learner.table.as_of(Kind.CRL, issuer_id(issuing), now) == []
+
+
+async def test_an_expired_certificate_is_judged_by_what_was_said_before(
+    world: Any, published: Published
+) -> None:
+    """What it signed may be on its way still; authorities say nothing of it any more."""
+    early, late = Learner(world), Learner(world)
+    world.late = timedelta(days=8, hours=23)
+    for branch in ("root/root", "branches/b/ca"):
+        early.tell(published.authority, branch, path=published.path)
+    assert early.verdict(published.path).state is S.VALID
+
+    world.late = timedelta(days=9, hours=1)
+    for learner in (early, late):
+        for branch in ("root/root", "branches/b/ca"):
+            learner.tell(published.authority, branch, path=published.path)
+
+    assert early.verdict(published.path).state is S.VALID
+    assert late.verdict(published.path).state is S.UNKNOWN

@@ -100,6 +100,20 @@ async def test_what_an_operator_released_stays_released(
     assert await world.states(accepted.message_id) == {"queued"}
 
 
+async def test_what_came_to_the_queue_just_behind_the_news_is_held_too(
+    world: Any, learner: Learner, copied: Authority
+) -> None:
+    """It was judged before: shortly after, the queue is looked through once more, and not with each round."""
+    _revoke(learner, copied)
+    await _look(learner)
+    late = await world.submit("H01")
+
+    assert await _look(learner) == 0
+    world.late += timedelta(seconds=31)
+    assert await _look(learner) == 1
+    assert await world.states(late.message_id) == {"held"}
+
+
 async def test_a_restart_finishes_what_a_crash_left(
     world: Any, learner: Learner, copied: Authority
 ) -> None:
