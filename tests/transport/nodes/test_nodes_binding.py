@@ -32,7 +32,7 @@ from relay.signing.seal import make_seal
 from relay.signing.tls import client_context
 from relay.signing.xades import DocumentName, build
 from relay.transport.nodes.directory import CONTENT_TYPE, PATH, body_of
-from relay.wire.branch import Branch
+from relay.wire.branch import Branch, read_head, write_branch
 from relay.wire.receipt import write_receipt
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -130,7 +130,8 @@ async def test_a_certificate_that_names_nobody_seals_where_the_directory_binds_i
 async def _tell(peer: Any, version: int, agency: Any) -> None:
     now = peer.clock.now()
     branch = Branch(peer.name, version, now, now + timedelta(days=30), (), (agency,))
-    signed = peer.notary.sign_branch(branch, now)
+    content = write_branch(branch)
+    signed = peer.notary.sign_branch(read_head(content), content, now)
     await peer.client.put(HERE, PATH, body_of(signed), CONTENT_TYPE)
 
 
