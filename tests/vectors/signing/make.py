@@ -33,6 +33,7 @@ from tests.vectors.signing.forging.accepted import Good, accepted
 from tests.vectors.signing.forging.batched import batched
 from tests.vectors.signing.forging.bound import bound
 from tests.vectors.signing.forging.certified import certified
+from tests.vectors.signing.forging.exported import exports
 from tests.vectors.signing.forging.originals import KINDS, ROOT
 from tests.vectors.signing.forging.paths import AGENCIES_ROOT, paths
 from tests.vectors.signing.forging.replayed import log_verifier, replayed
@@ -58,6 +59,7 @@ def refused() -> Vectors:
         bound(),
         replayed(),
         batched(),
+        exports(),
     )
 
 

@@ -15,6 +15,7 @@ from relay.wire.receipt import write_receipt
 from tests.vectors.signing.forging.batched import good_batches
 from tests.vectors.signing.forging.certified import by
 from tests.vectors.signing.forging.certified import high_s as high_s_certificate
+from tests.vectors.signing.forging.exported import good_exports
 from tests.vectors.signing.forging.keys import certificate, derived, derived_rsa
 from tests.vectors.signing.forging.originals import (
     AGENCY,
@@ -87,6 +88,7 @@ def accepted() -> Iterator[Good]:
     for name, proof, receipt in good_batches():
         yield Good(name, "a receipt that shares its signature with others", proof, receipt)
     yield Good("node.head", "the head of a node's log", head())
+    yield from (Good(*one) for one in good_exports())
     yield from _written_otherwise()
 
 
