@@ -58,7 +58,7 @@ def standing(statements: bytes, seal: bytes, trust: TrustStore) -> object:
     signers = KnownSigners(checked, check)
     for one in read_statements(statements):
         signers.take(one)
-    return verify_seal(seal, digest_of(ENVELOPE), checked)
+    return verify_seal(seal, digest_of(ENVELOPE), checked, None)
 
 
 def as_of(statements: bytes, seal: bytes, trust: TrustStore) -> object:

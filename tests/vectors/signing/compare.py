@@ -21,7 +21,7 @@ from tests.vectors.signing.others import XmlSec1, signxml_accepts
 Verifier = Callable[[bytes, str, bytes], bool]
 """Of the signature, the document's name and the document."""
 OTHERS = FOLDER / "others.json"
-NOT_ASKED = frozenset({"head", "pinned", "export"})
+NOT_ASKED = frozenset({"head", "pinned", "export", "crl", "ocsp", "standing", "asof"})
 
 
 def verifiers(program: str, folder: Path) -> dict[str, Verifier]:

@@ -38,6 +38,7 @@ from tests.vectors.signing.forging.originals import KINDS, ROOT
 from tests.vectors.signing.forging.paths import AGENCIES_ROOT, paths
 from tests.vectors.signing.forging.replayed import log_verifier, replayed
 from tests.vectors.signing.forging.resigned import resigned
+from tests.vectors.signing.forging.revoked import revoked
 from tests.vectors.signing.forging.shapes import shapes
 from tests.vectors.signing.forging.table import readme
 from tests.vectors.signing.forging.values import values
@@ -60,6 +61,7 @@ def refused() -> Vectors:
         replayed(),
         batched(),
         exports(),
+        revoked(),
     )
 
 

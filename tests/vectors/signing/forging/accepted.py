@@ -38,6 +38,7 @@ from tests.vectors.signing.forging.paths import (
     permitted_name,
 )
 from tests.vectors.signing.forging.replayed import HANDED_OVER, head
+from tests.vectors.signing.forging.revoked import good_statements
 from tests.vectors.signing.forging.values import high_s
 
 
@@ -88,7 +89,8 @@ def accepted() -> Iterator[Good]:
     for name, proof, receipt in good_batches():
         yield Good(name, "a receipt that shares its signature with others", proof, receipt)
     yield Good("node.head", "the head of a node's log", head())
-    yield from (Good(*one) for one in good_exports())
+    for found in (good_exports(), good_statements()):
+        yield from (Good(*one) for one in found)
     yield from _written_otherwise()
 
 

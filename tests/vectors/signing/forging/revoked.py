@@ -29,6 +29,7 @@ from tests.vectors.signing.forging.statements import (
     reason,
     scope,
     serial_of,
+    signature_of,
     unsuccessful,
 )
 from tests.vectors.signing.forging.vector import Vector, Vectors
@@ -38,6 +39,7 @@ from tests.vectors.signing.forging.vector import Vector, Vectors
 
 PEM = Encoding.PEM
 NODE_SERIAL = serial_of(NODE_DER).to_bytes(8, "big")
+OTHER_SERIAL = NODE_SERIAL[:-1] + bytes((NODE_SERIAL[-1] ^ 1,))
 UNABLE = certificate("Unable", "Root", ca=True, pathlen=0, usage=x509.KeyUsage(False, False, False, False, False, True, False, False, False))
 NAMESAKE = certificate("Issuing", "Root", ca=True, pathlen=0, key=derived("namesake"))
 OCSP = [ExtendedKeyUsageOID.OCSP_SIGNING]
@@ -168,7 +170,7 @@ def _bad_crls() -> Vectors:
     yield bad("byte-behind", "a byte behind it", NOBODY + b"\0", "cannot be read")
     yield bad("flipped", "one bit of its signature", NOBODY[:-1] + bytes((NOBODY[-1] ^ 1,)), "signature does not hold")
     yield bad("pem", "PEM", x509.load_der_x509_crl(NOBODY).public_bytes(PEM), "cannot be read")
-    released = crl("Issuing", GONE).replace(NODE_SERIAL, bytes(7) + b"\1")
+    released = crl("Issuing", GONE).replace(NODE_SERIAL, OTHER_SERIAL)
     yield bad("serial-put-in", "the revoked serial exchanged for another", released, "signature does not hold")
 
 
@@ -200,13 +202,8 @@ def _bad_answers() -> Vectors:
     yield bad("try-later", "no answer: try later", unsuccessful("try_later"), "try later")
     yield bad("unauthorized", "no answer: not authorized", unsuccessful("unauthorized"), "unauthorized")
     yield bad("cut", "cut off", answer()[:-1], "cannot be read")
-    good = answer("revoked")
-    yield bad("good-put-in", "another status put in", _as_good(good), "signature does not hold")
-
-
-def _as_good(revoked_answer: bytes) -> bytes:
-    """The serial of the revoked one exchanged, so that it says nothing bad of it."""
-    return revoked_answer.replace(NODE_SERIAL, bytes(7) + b"\1")
+    yield bad("serial-put-in", "the serial that it is about put in", answer("revoked").replace(NODE_SERIAL, OTHER_SERIAL), "signature does not hold")
+    yield bad("status-put-in", "the status good under the signature of an answer that revokes", answer(value=signature_of(answer("revoked"))), "signature does not hold")
 
 
 def _bad_beside() -> Vectors:

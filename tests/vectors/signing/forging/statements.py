@@ -15,6 +15,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import ocsp as x509_ocsp
 from cryptography.x509.oid import NameOID
 
 from relay.wire.statements import Stapled, write_statements
@@ -92,6 +93,7 @@ def answer(
     revoked_at: datetime = NOW - DAY,
     serial: int = 0,
     critical: bool = False,
+    value: bytes = b"",
 ) -> bytes:
     """An OCSP response by the holder of the certificate `by`; cryptography's builder knows no other time
     than now."""
@@ -115,7 +117,7 @@ def answer(
     if critical:
         unknown = {"extn_id": "1.3.6.1.4.1.99999.1", "critical": True, "extn_value": b"\x05\x00"}
         data["response_extensions"] = [unknown]
-    return _signed(ocsp.ResponseData(data), key or derived("Issuing"), beside)
+    return _signed(ocsp.ResponseData(data), key or derived("Issuing"), beside, value)
 
 
 def _status(word: str, at: datetime) -> ocsp.CertStatus:
@@ -125,12 +127,15 @@ def _status(word: str, at: datetime) -> ocsp.CertStatus:
     return ocsp.CertStatus(word, core.Null())
 
 
-def _signed(data: ocsp.ResponseData, key: ec.EllipticCurvePrivateKey, beside: Any) -> bytes:
+def _signed(
+    data: ocsp.ResponseData, key: ec.EllipticCurvePrivateKey, beside: Any, value: bytes
+) -> bytes:
+    """With another signature's value, where one is given."""
     ecdsa = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
     basic = {
         "tbs_response_data": data,
         "signature_algorithm": {"algorithm": "sha256_ecdsa"},
-        "signature": key.sign(data.dump(), ecdsa),
+        "signature": value or key.sign(data.dump(), ecdsa),
     }
     if beside:
         basic["certs"] = [asn1_x509.Certificate.load(one) for one in beside]
@@ -140,6 +145,10 @@ def _signed(data: ocsp.ResponseData, key: ec.EllipticCurvePrivateKey, beside: An
     }
     whole = {"response_status": "successful", "response_bytes": body}
     return bytes(ocsp.OCSPResponse(whole).dump())
+
+
+def signature_of(response: bytes) -> bytes:
+    return x509_ocsp.load_der_ocsp_response(response).signature
 
 
 def unsuccessful(word: str) -> bytes:
