@@ -5,6 +5,7 @@ Touches: nothing. Trusts: the anchors it is given. Raises: what the entry raises
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from cryptography import x509
@@ -22,13 +23,17 @@ from relay.signing.revocation.ocsp import prove_response
 from relay.signing.revocation.signers import KnownSigners
 from relay.signing.revocation.verdicts import Freshness, RevocationState
 from relay.signing.seal import verify_seal
-from relay.signing.trust import TrustStore
+from relay.signing.stamped import imprint_of, parted
+from relay.signing.timestamps import TimestampRequest, TimestampTrust
+from relay.signing.trust import Role, TrustStore, read_anchors
 from relay.wire.statements import read_statements
 from tests.vectors.signing.forging.keys import AT
-from tests.vectors.signing.forging.originals import ENVELOPE, ISSUING
+from tests.vectors.signing.forging.originals import ENVELOPE, ISSUING, ROOT
 from tests.vectors.signing.forging.revoked import UNABLE
+from tests.vectors.signing.forging.stamps import NONCE, TSA_ROOT
 
 _AUTHORITIES = {der: x509.load_der_x509_certificate(der) for der in (ISSUING, UNABLE)}
+_PINNED = read_anchors([ROOT], (), {Role.TIMESTAMP: [TSA_ROOT]}).pinned
 _REFUSING = dict.fromkeys(Purpose, OnUnknown.REFUSE)
 
 
@@ -70,3 +75,25 @@ def as_of(statements: bytes, seal: bytes, trust: TrustStore) -> object:
     if verdict.state is RevocationState.UNKNOWN:
         raise SignatureError(Fault.REVOCATION_UNKNOWN, verdict.why)
     return verdict.state
+
+
+def stamped(content: bytes, document: bytes, trust: TrustStore) -> object:
+    """As an evidence file's seal is judged, by its timestamps, of which there must be one."""
+    by_role, (seal, unsigned) = _stamping(trust), parted(content)
+    if not unsigned.tokens:
+        raise SignatureError(Fault.BAD_TIMESTAMP, "the seal has no timestamp")
+    times = [by_role.verify(one, imprint_of(seal)) for one in unsigned.tokens]
+    latest = min(one.latest for one in times)
+    proven = verify_seal(seal, digest_of(document), trust, latest)
+    for one in times:
+        one.require_not_before(proven.signed_at)
+    return proven, [one.gen_time for one in times]
+
+
+def answered(answer: bytes, content: bytes, trust: TrustStore) -> object:
+    """An authority's answer to the request for a timestamp of this content."""
+    return _stamping(trust).answered(answer, TimestampRequest(b"", digest_of(content), NONCE))[1]
+
+
+def _stamping(trust: TrustStore) -> TimestampTrust:
+    return TimestampTrust(TrustStore(replace(trust.anchors, pinned=_PINNED)))

@@ -21,7 +21,9 @@ from tests.vectors.signing.others import XmlSec1, signxml_accepts
 Verifier = Callable[[bytes, str, bytes], bool]
 """Of the signature, the document's name and the document."""
 OTHERS = FOLDER / "others.json"
-NOT_ASKED = frozenset({"head", "pinned", "export", "crl", "ocsp", "standing", "asof"})
+NOT_ASKED = frozenset(
+    {"head", "pinned", "export", "crl", "ocsp", "standing", "asof", "stamped", "answered"}
+)
 
 
 def verifiers(program: str, folder: Path) -> dict[str, Verifier]:

@@ -25,7 +25,7 @@ from relay.signing.notary import NodeNotary
 from relay.signing.seal import verify_seal
 from relay.signing.trust import Role, TrustStore, read_anchors
 from relay.wire.receipt import write_receipt
-from tests.vectors.signing.beside import as_of, standing, whole_answer, whole_crl
+from tests.vectors.signing.beside import answered, as_of, stamped, standing, whole_answer, whole_crl
 from tests.vectors.signing.forging.exported import FILES, listed, listing
 from tests.vectors.signing.forging.keys import AT
 from tests.vectors.signing.forging.originals import (
@@ -39,6 +39,7 @@ from tests.vectors.signing.forging.originals import (
     signed,
 )
 from tests.vectors.signing.forging.replayed import DIRECTORY, HANDED_OVER, QUESTION
+from tests.vectors.signing.forging.stamps import WHAT
 
 FOLDER = Path(__file__).parent
 Entry = Callable[[bytes, bytes], object]
@@ -86,6 +87,8 @@ def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry
         "ocsp": whole_answer,
         "standing": lambda s, d: standing(s, d, trust),
         "asof": lambda s, d: as_of(s, d, trust),
+        "stamped": lambda s, d: stamped(s, d, trust),
+        "answered": lambda s, d: answered(s, d, trust),
         "export": lambda s, d: verify_bundle(s, listed(d), trust, at),
     }
 
@@ -104,7 +107,8 @@ def usual_documents() -> dict[str, bytes]:
     answers |= {"returned": write_receipt(HANDED_OVER)}
     authorities = dict.fromkeys(("crl", "ocsp"), ISSUING)
     seals = dict.fromkeys(("standing", "asof"), signed("seal"))
-    others = authorities | seals | {"letter": LETTER, "head": b"", "export": listing(FILES)}
+    stamps = {"stamped": documents["seal"], "answered": WHAT}
+    others = stamps | authorities | seals | {"letter": LETTER, "head": b"", "export": listing(FILES)}
     return documents | beside | answers | others
 
 

@@ -40,6 +40,7 @@ from tests.vectors.signing.forging.replayed import log_verifier, replayed
 from tests.vectors.signing.forging.resigned import resigned
 from tests.vectors.signing.forging.revoked import revoked
 from tests.vectors.signing.forging.shapes import shapes
+from tests.vectors.signing.forging.stamps import stamps
 from tests.vectors.signing.forging.table import readme
 from tests.vectors.signing.forging.values import values
 from tests.vectors.signing.forging.vector import Vector, Vectors
@@ -62,6 +63,7 @@ def refused() -> Vectors:
         batched(),
         exports(),
         revoked(),
+        stamps(),
     )
 
 

@@ -39,6 +39,7 @@ from tests.vectors.signing.forging.paths import (
 )
 from tests.vectors.signing.forging.replayed import HANDED_OVER, head
 from tests.vectors.signing.forging.revoked import good_statements
+from tests.vectors.signing.forging.stamps import good_stamps
 from tests.vectors.signing.forging.values import high_s
 
 
@@ -89,7 +90,7 @@ def accepted() -> Iterator[Good]:
     for name, proof, receipt in good_batches():
         yield Good(name, "a receipt that shares its signature with others", proof, receipt)
     yield Good("node.head", "the head of a node's log", head())
-    for found in (good_exports(), good_statements()):
+    for found in (good_exports(), good_statements(), good_stamps()):
         yield from (Good(*one) for one in found)
     yield from _written_otherwise()
 
