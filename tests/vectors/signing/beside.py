@@ -28,23 +28,25 @@ from relay.signing.timestamps import TimestampRequest, TimestampTrust
 from relay.signing.trust import Role, TrustStore, read_anchors
 from relay.wire.statements import read_statements
 from tests.vectors.signing.forging.keys import AT
-from tests.vectors.signing.forging.originals import ENVELOPE, ISSUING, ROOT
+from tests.vectors.signing.forging.originals import ENVELOPE, ISSUING, NODE_DER, ROOT
 from tests.vectors.signing.forging.revoked import UNABLE
 from tests.vectors.signing.forging.stamps import NONCE, TSA_ROOT
 
 _AUTHORITIES = {der: x509.load_der_x509_certificate(der) for der in (ISSUING, UNABLE)}
+_NODE = x509.load_der_x509_certificate(NODE_DER)
 _PINNED = read_anchors([ROOT], (), {Role.TIMESTAMP: [TSA_ROOT]}).pinned
 _REFUSING = dict.fromkeys(Purpose, OnUnknown.REFUSE)
 
 
 def whole_crl(statement: bytes, issuer: bytes) -> object:
-    """A CRL proven to be of this authority."""
-    return prove_crl(statement, _authority(issuer), AT)
+    """Whom a CRL revokes that is proven to be of this authority."""
+    return dict(prove_crl(statement, _authority(issuer), AT).entries)
 
 
 def whole_answer(statement: bytes, issuer: bytes) -> object:
-    """An OCSP response proven to be of this authority's responder: what it is about."""
-    return prove_response(statement, _authority(issuer), AT).produced_at
+    """An OCSP response proven to be of this authority's responder: what it says of the node."""
+    said = prove_response(statement, _authority(issuer), AT).statement(_NODE)
+    return said and (said.this_update, said.revocation)
 
 
 def _authority(der: bytes) -> x509.Certificate:
@@ -87,7 +89,7 @@ def stamped(content: bytes, document: bytes, trust: TrustStore) -> object:
     proven = verify_seal(seal, digest_of(document), trust, latest)
     for one in times:
         one.require_not_before(proven.signed_at)
-    return proven, [one.gen_time for one in times]
+    return proven, latest
 
 
 def answered(answer: bytes, content: bytes, trust: TrustStore) -> object:

@@ -15,15 +15,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.vectors.signing.forging.vector import NOT_ASKED
 from tests.vectors.signing.judging import FOLDER, file_name, usual_documents
 from tests.vectors.signing.others import XmlSec1, signxml_accepts
 
 Verifier = Callable[[bytes, str, bytes], bool]
 """Of the signature, the document's name and the document."""
 OTHERS = FOLDER / "others.json"
-NOT_ASKED = frozenset(
-    {"head", "pinned", "export", "crl", "ocsp", "standing", "asof", "stamped", "answered"}
-)
 
 
 def verifiers(program: str, folder: Path) -> dict[str, Verifier]:
@@ -53,8 +51,7 @@ def comparable(part: str) -> list[str]:
     return [
         name
         for name, one in manifest[part].items()
-        if one["entry"] not in NOT_ASKED
-        and not vector(part, name)[0].startswith(b"<BatchProof")
+        if one["entry"] not in NOT_ASKED and not vector(part, name)[0].startswith(b"<BatchProof")
     ]
 
 

@@ -108,7 +108,9 @@ def usual_documents() -> dict[str, bytes]:
     authorities = dict.fromkeys(("crl", "ocsp"), ISSUING)
     seals = dict.fromkeys(("standing", "asof"), signed("seal"))
     stamps = {"stamped": documents["seal"], "answered": WHAT}
-    others = stamps | authorities | seals | {"letter": LETTER, "head": b"", "export": listing(FILES)}
+    others = (
+        stamps | authorities | seals | {"letter": LETTER, "head": b"", "export": listing(FILES)}
+    )
     return documents | beside | answers | others
 
 

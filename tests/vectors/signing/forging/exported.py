@@ -61,7 +61,8 @@ def listed(content: bytes) -> list[CoveredFile]:
     lines = content.decode(errors="replace").splitlines()
     pairs = [line.partition("  ") for line in lines]
     whole_digests = all(len(digest) == 64 and set(digest) <= set("0123456789abcdef") for digest, _, _ in pairs)
-    return [CoveredFile(name, Digest(digest)) for digest, _, name in pairs] if whole_digests else []
+    files = [CoveredFile(name, Digest(digest)) for digest, _, name in pairs] if whole_digests else []
+    return files if listing(files) == content else []
 
 
 def exported(files: Sequence[CoveredFile] = FILES, by: Signer = NODE, role: str = "exporter") -> bytes:

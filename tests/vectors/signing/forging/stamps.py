@@ -50,7 +50,7 @@ WHAT = stamped_bytes(SEAL)
 
 
 def _authority(label: str = "TSA", issuer: str = "TSA Root", **options: Any) -> bytes:
-    given = {"extra": x509.ExtendedKeyUsage(STAMPING), "vouching": False} | options
+    given: dict[str, Any] = {"extra": x509.ExtendedKeyUsage(STAMPING), "vouching": False} | options
     return certificate(label, issuer, **given)
 
 
@@ -112,6 +112,7 @@ def good_stamps() -> Iterator[tuple[str, str, bytes]]:
     agency = seal(AGENCY, SealKind.AGENCY)
     yield "agency.stamped", "an agency's", stamped(token(stamped_bytes(agency)), on=agency)
     yield "two.stamped", "two timestamps, one by another authority", stamped(token(), token(by=_authority("TSA 2"), label="TSA 2", at=NOW + DAY))
+    yield "another.stamped", "the other of them alone", stamped(token(by=_authority("TSA 2"), label="TSA 2", at=NOW + DAY))
     yield "late.stamped", "stamped ten days later", stamped(token(at=NOW + 10 * DAY))
     short = _ended(20)
     yield "in-time.stamped", "stamped before the seal's certificate ended", stamped(token(stamped_bytes(short), at=NOW + 10 * DAY), on=short)
