@@ -10,6 +10,8 @@ written beside the vectors must never be trusted anywhere else.
     accepted/<case>.<kind>.xml    a signature that holds; kind is an entry of judging.py
     refused/<fault>--<case>.<kind>.xml       one that must be refused with that word
     …/<name>.document             the document of that case, where it is another one
+                                  (of crl, ocsp, standing, asof, answered it is what stands beside one, in DER
+                                  or as it travels; of head a note)
     manifest.json                 of each: what it is, its entry, its word, its control
     README.md                     the same as tables, and what others say (others.json, compare.py)
 

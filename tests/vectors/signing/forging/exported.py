@@ -125,6 +125,7 @@ def _other_shapes() -> Vectors:
     yield edited("shape", "formats-exchanged", "the types of two files exchanged", "#file-1", "#file-2")
     yield edited("shape", "comment", "a comment in SignedInfo", "<ds:SignedInfo>", "<ds:SignedInfo><!---->")
     yield edited("shape", "unsigned-properties", "unsigned properties, which only a seal has", "</xades:SignedProperties>", "</xades:SignedProperties><xades:UnsignedProperties></xades:UnsignedProperties>")
+    yield Vector("shape", "text-behind", "export", "text behind the root", (good + "more").encode())
     yield edited("properties-mismatch", "earlier", "an earlier time put in", ">2026-11-23T", ">2026-11-22T")
     yield edited("bad-signature", "value-longer", "another value", "<ds:SignatureValue>", "<ds:SignatureValue>AAAA")
     value = cut(good, "<ds:SignatureValue>", "</ds:SignatureValue>")[1]

@@ -221,6 +221,7 @@ def _other_layouts() -> Vectors:
     yield edited("shape", "properties-twice", "unsigned properties twice", b"</xades:UnsignedProperties>", b"</xades:UnsignedProperties><xades:UnsignedProperties></xades:UnsignedProperties>")
     yield edited("shape", "counter-signature", "a counter-signature among them", b"</xades:UnsignedSignatureProperties>", b"<xades:CounterSignature></xades:CounterSignature></xades:UnsignedSignatureProperties>")
     yield edited("shape", "archive-timestamp", "a timestamp of another kind", b"xades:EncapsulatedTimeStamp>", b"xades:XMLTimeStamp>")
+    yield Vector("shape", "text-behind", "stamped", "text behind the root", good + b"more", control="node.stamped")
     yield _with("shape", "nine", "nine timestamps", *[token()] * 9)
 
 
