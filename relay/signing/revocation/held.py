@@ -117,9 +117,10 @@ class HeldStatements:
     ) -> Verdict:
         ends = certificate.not_valid_after_utc
         known = self._gone_of(certificate)
-        if known is not None and known.since <= at:  # whatever a newer CRL has forgotten of it
-            return revoked_verdict(known)
         said = self._said_of(certificate, issuer)
+        if known is not None and known.since <= at:  # whatever a newer CRL has forgotten of it
+            telling = (one.digest for one in said if one.revocation is not None)
+            return revoked_verdict(known, *telling)
         if at > ends:
             said += self._before_its_end.get(_content(certificate), ())
         else:
@@ -219,6 +220,7 @@ class HeldStatements:
                 raise SignatureError(Fault.BAD_REVOCATION, "the CRL is not about this certificate")
             about = issuer_id(issuer) + (f":{crl.scope}" if crl.scope else "")
             self._note(certificate, [told])
+            for_good = self._keep_gone(crl, issuer_id(issuer))
             made, ends, digest = crl.this_update, crl.next_update, crl.digest
             crls = self._crls.setdefault(issuer_id(issuer), {})
             before = crls.get(crl.scope)
@@ -238,17 +240,36 @@ class HeldStatements:
                     Fault.BAD_REVOCATION, "the OCSP response does not know this certificate"
                 )
             self._note(certificate, [said])
+            for_good = self._keep(certificate, said.revocation)
             made, ends, digest = said.this_update, said.next_update, response.digest
             held = self._responses.get(_content(certificate))
             older = None if held is None else held.statement(certificate)
             fresh = older is None or _age(older) < _age(said)
             if fresh:
                 self._responses[_content(certificate)] = response
-        if fresh:
+        if fresh or for_good:
             with self._lock:
                 self.generation += 1
         der = _der(certificate), _der(issuer)
         return Proven(digest, kind, about, content, *der, made, ends, fresh)
+
+    def _keep_gone(self, crl: Crl, by: str) -> bool:
+        """What the CRL revokes of its issuer's certificates met so far, before a newer one forgets it."""
+        with self._lock:
+            known = list(self._known.values())
+        listed = [one for one in known if one.certificate.serial_number in crl.entries]
+        found = [one.certificate for one in listed if issuer_id(one.issuer) == by]
+        said = [(one, crl.statement(one)) for one in found]
+        news = [self._keep(one, told.revocation) for one, told in said if told is not None]
+        return any(news)
+
+    def _keep(self, certificate: x509.Certificate, entry: Revocation | None) -> bool:
+        """A revocation that cannot end counts for good. Whether it is news."""
+        content = _content(certificate)
+        if entry is None or entry.may_end or content in self._gone:
+            return False
+        self._gone[content] = entry
+        return True
 
     def _whole(self, issuer: x509.Certificate) -> Crl | None:
         """The CRL about all of an issuer's certificates, which may clear its responder's."""

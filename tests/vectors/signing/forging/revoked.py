@@ -113,7 +113,7 @@ def _revoked() -> Vectors:
     yield from gone("authority", "the authority above the signer is revoked", NOBODY, authority, says="its issuer")
     yield from gone("crl-against-answer", "a newer answer says good of what a CRL revoked", crl("Issuing", GONE, at=NOW - 2 * HOUR), answer(), CLEAR)
     forgotten = (crl("Issuing", GONE, at=NOW - 2 * HOUR), NOBODY, CLEAR)
-    yield from gone("forgotten", "a newer CRL has forgotten it, the one before was kept", *forgotten, kinds=("asof",), also=("standing",))
+    yield from gone("forgotten", "a newer CRL has forgotten it, the one before was kept", *forgotten)
     lost = (x509.InvalidityDate(NOW - DAY), False)
     yield from gone("lost-before", "revoked later, the key lost before", crl("Issuing", entry(NODE_DER, NOW + 5 * DAY, lost), at=NOW + 10 * DAY), CLEAR, control="later", kinds=("asof",))
     late = crl("Issuing", GONE, at=NOW + 10 * DAY)
