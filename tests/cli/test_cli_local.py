@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -204,8 +206,13 @@ def operators(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def asking(config: Path, operators: Path) -> int:
-    """The configuration asks clients of `native` for certificates; its port."""
+def asking(config: Path, operators: Path, pki_folder: Path) -> int:
+    """The configuration asks clients of `native` for certificates, with a TLS pair of its own; its port."""
+    node = pki_folder / "nodes" / "tinh-h01"
+    for name in ("tls.pem", "tls.key.pem"):
+        shutil.copy(node / name, config.parent)
+        own = config.read_text(encoding="utf-8").replace(f"{node}/{name}", name)
+        config.write_text(own, encoding="utf-8")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -218,7 +225,8 @@ def asking(config: Path, operators: Path) -> int:
 def test_a_node_that_asks_for_certificates_serves_nobody_without(
     relay: Relay, asking: int, served: Path, operators: Path, pki_folder: Path
 ) -> None:
-    """A certificate under its roots and a token, both: neither stands for the other."""
+    """A certificate under its roots and a token, both: neither stands for the other, also once the node
+    has renewed its own."""
     issued = relay("token", "issue", "--holder", "Mẫu", "--scope", "auditor", "--config", served)
     url = f"https://127.0.0.1:{asking}"
     connection = ["audit", "tail", "--url", url, "--ca", pki_folder / "root" / "root.pem"]
@@ -234,6 +242,23 @@ def test_a_node_that_asks_for_certificates_serves_nobody_without(
     for refused in (relay(*connection, *token), relay(*connection, *token, *foreign)):
         assert refused.exit_code == 75
         assert "--client-certificate" in refused.stderr
+
+    before = ssl.get_server_certificate(("127.0.0.1", asking))
+    _renew(pki_folder, served.parent)
+    assert relay("cert", "reload", served).exit_code == 0
+    assert ssl.get_server_certificate(("127.0.0.1", asking)) != before
+    assert relay(*connection, *token, *own).exit_code == 0
+    assert relay(*connection, *token).exit_code == 75
+
+
+def _renew(authority: Path, keys: Path) -> None:
+    """Another TLS pair of the node's, by the same authority, in place of the one it serves with."""
+    copy = keys / "authority"
+    shutil.copytree(authority, copy)
+    shutil.rmtree(copy / "nodes")
+    pki.issue_node(copy, "tinh-h01", "mau", key=KeyType.P256, now=datetime.now(UTC), days=30)
+    for name in ("tls.pem", "tls.key.pem"):
+        shutil.copy(copy / "nodes" / "tinh-h01" / name, keys)
 
 
 def test_asking_for_certificates_without_tls_is_a_contradiction(
