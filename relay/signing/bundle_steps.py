@@ -267,6 +267,8 @@ class BundleJudge:
 
     def _batches_beside(self, pairs: list[tuple[str, str]]) -> _Found:
         """What others' software judges must be what the receipts rest on, to the byte."""
+        if len(pairs) > bundle.MOST_BATCHES:
+            raise WireError(f"{len(pairs)} batches of receipts, limit {bundle.MOST_BATCHES}")
         for document, signature in pairs:
             if signature not in self._entries:
                 raise SignatureError(Fault.MISSING_FILE, f"it holds no {signature}")

@@ -41,7 +41,7 @@ MOST_STATEMENTS = 1_000
 """Of revocation; the others are left out, and what they say is unknown to who judges."""
 MOST_BATCHES = 250
 """Of receipts; the others stand in their proofs alone."""
-MOST_RECEIPTS = 29_000
+MOST_RECEIPTS = 28_750
 """With room for everything else."""
 NAME_LIMIT = 120
 

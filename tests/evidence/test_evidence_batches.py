@@ -152,3 +152,5 @@ def test_no_more_batches_lie_beside_than_a_file_has_room_for(
         SIGNATURE,
     ]
     assert judge(content).refused == []
+    monkeypatch.setattr("relay.wire.bundle.MOST_BATCHES", 0)
+    assert judge(content).refused == [("batches", "bad-batches")]
