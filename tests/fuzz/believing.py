@@ -140,6 +140,23 @@ def handshakes() -> Try:
     return attempt
 
 
+def standings(originals: Originals) -> Try:
+    """A seal whose certificate is revoked stays refused, whatever becomes of the statements that say so."""
+    seal = originals.of("seal")[0].signature
+
+    def attempt(m: Mutator) -> str:
+        one = m.random.choice(originals.revoking)  # parts of two of them could clear it rightly
+        statements = spoilt(m, one, one)
+        judge = m.random.choice(list(originals.by_statements.values()))
+        try:
+            judge(statements, seal)
+        except RelayError as error:
+            return word_of(error)
+        raise AssertionError("a revoked certificate is taken for one that is not")
+
+    return attempt
+
+
 def heads() -> Try:
     """A signed head of the log; nobody else's key makes one, and nothing in it may change."""
     key = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

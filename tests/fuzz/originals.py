@@ -37,12 +37,22 @@ class Originals:
         trust = TrustStore([(FOLDER / "root.pem").read_bytes()])
         self.entries: dict[str, Entry] = dict(entries(trust))
         del self.entries["head"]  # it has no document beside it; a target of its own
+        # Nor do these prove anything of the document that stands beside them; two other targets.
+        self.by_statements = {kind: self.entries.pop(kind) for kind in ("standing", "asof")}
         found = [_original("accepted", name, usual) for name in manifest["accepted"]]
         self.all = [one for one in found if one.entry in self.entries]
         good_elsewhere = [
             _original("refused", name, usual)
             for name, vector in manifest["refused"].items()
             if "holds_as" in vector
+        ]
+        self.revoking = [
+            (FOLDER / "refused" / f"revoked-certificate--{case}.asof.xml").read_bytes()
+            for case in ("by-crl", "by-ocsp", "by-delegate", "on-hold", "authority")
+        ]
+        """Of which no part, for itself, clears anybody."""
+        self.statements = [
+            path.read_bytes() for path in sorted(FOLDER.glob("accepted/*.standing.xml"))
         ]
         self.spoilt = [
             path.read_bytes()

@@ -22,6 +22,7 @@ from relay.wire.branch import read_branch, write_branch
 from relay.wire.carry import read_carry, write_carry
 from relay.wire.container import read_receipts, write_receipts
 from relay.wire.receipt import read_receipt, write_receipt
+from relay.wire.statements import read_statements, write_statements
 from relay.wire.transfer import read_transfer, write_transfer
 from tests.fuzz.attempt import ACCEPTED, Try, require
 from tests.fuzz.mutator import Mutator
@@ -105,6 +106,22 @@ def containers(originals: Originals) -> Try:
         except WireError:
             return "wire"
         require(write_receipts(receipts) == content, "it is not what would be written")
+        return ACCEPTED
+
+    return attempt
+
+
+def statements(originals: Originals) -> Try:
+    """Likewise of what travels beside a signature."""
+    good = [*originals.statements, *originals.revoking]
+
+    def attempt(m: Mutator) -> str:
+        content = spoilt(m, m.random.choice(good), m.random.choice(good))
+        try:
+            found = read_statements(content)
+        except WireError:
+            return "wire"
+        require(write_statements(found) == content, "it is not what would be written")
         return ACCEPTED
 
     return attempt

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.fuzz.attempt import Try
-from tests.fuzz.believing import certificates, handshakes, heads, insider, signatures
+from tests.fuzz.believing import certificates, handshakes, heads, insider, signatures, standings
 from tests.fuzz.originals import Originals
-from tests.fuzz.reading import READERS, bodies, containers, documents, envelopes
+from tests.fuzz.reading import READERS, bodies, containers, documents, envelopes, statements
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ def targets() -> list[Target]:
         Target("envelope", 4, envelopes()),
         *(Target(f"{kind}-document", 1, documents(kind)) for kind in READERS),
         Target("container", 1, containers(originals)),
+        Target("statements", 1, statements(originals)),
+        Target("standing", 2, standings(originals)),
         Target("parts", 1, bodies(originals)),
         Target("log-head", 1, heads()),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from asn1crypto import tsp
@@ -19,7 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from relay.errors import SignatureError
 from relay.model import digest_of
-from relay.signing.pki_tsa import TimestampResponder
+from relay.node.stamping import PinnedAuthority
+from relay.signing.pki_tsa import POLICY, TimestampResponder
 from relay.signing.timestamps import TimestampTrust, ask
 from relay.signing.trust import Role, TrustStore
 from tests.conftest import needs
@@ -246,6 +249,23 @@ def test_one_that_is_not_exact_enough(trust: TimestampTrust, pki: Any, now: date
     vague = Vague(exact.chain, exact.key, exact.now)
 
     assert _refused(lambda: trust.answered(vague.answer(request.content), request)) == "wrong-time"
+
+
+@pytest.mark.parametrize(
+    ("policy", "word"), [(None, ""), (POLICY, ""), ("1.2.3.4", "wrong-policy")]
+)
+def test_a_timestamp_under_another_policy_than_asked_for(
+    pki: Any, trust: TimestampTrust, now: datetime, policy: str | None, word: str
+) -> None:
+    """wrong-policy; without one in the settings any will do."""
+    responder = _responder(_authority(pki), now)
+    client = Mock(post=AsyncMock(side_effect=responder.answer))
+    authority = PinnedAuthority("tsa-1", client, trust, policy)
+
+    if word:
+        assert _refused(lambda: asyncio.run(authority(CONTENT))) == word
+    else:
+        assert asyncio.run(authority(CONTENT)).authority == "tsa-1"
 
 
 def test_before_what_it_stamps(

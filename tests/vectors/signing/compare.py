@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.vectors.signing.forging.vector import NOT_ASKED
 from tests.vectors.signing.judging import FOLDER, file_name, usual_documents
 from tests.vectors.signing.others import XmlSec1, signxml_accepts
 
@@ -44,14 +45,13 @@ def refused() -> list[str]:
 
 
 def comparable(part: str) -> list[str]:
-    """All but the heads of logs, which are no XML, proofs of batches, which are no signatures, and what is
-    judged by the root of one role."""
+    """All but the heads of logs, which are no XML, proofs of batches, which are no signatures, what is judged
+    by the root of one role, and what is judged by more than a signature and one document."""
     manifest: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
     return [
         name
         for name, one in manifest[part].items()
-        if one["entry"] not in ("head", "pinned")
-        and not vector(part, name)[0].startswith(b"<BatchProof")
+        if one["entry"] not in NOT_ASKED and not vector(part, name)[0].startswith(b"<BatchProof")
     ]
 
 

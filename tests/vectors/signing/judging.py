@@ -18,15 +18,28 @@ from relay.errors import AuditError, EnvelopeError, RelayError, SignatureError, 
 from relay.model import AgencyCode, Signed, digest_of
 from relay.signing.batches import verify_batch
 from relay.signing.binding import Binding
+from relay.signing.bundles import verify_bundle
 from relay.signing.evidence import verify_branch, verify_carry, verify_receipt
 from relay.signing.keys import verify_log_signature
 from relay.signing.notary import NodeNotary
 from relay.signing.seal import verify_seal
 from relay.signing.trust import Role, TrustStore, read_anchors
 from relay.wire.receipt import write_receipt
+from tests.vectors.signing.beside import answered, as_of, stamped, standing, whole_answer, whole_crl
+from tests.vectors.signing.forging.exported import FILES, listed, listing
 from tests.vectors.signing.forging.keys import AT
-from tests.vectors.signing.forging.originals import KINDS, LETTER, NODE, ROOT, TINH, TW
+from tests.vectors.signing.forging.originals import (
+    ISSUING,
+    KINDS,
+    LETTER,
+    NODE,
+    ROOT,
+    TINH,
+    TW,
+    signed,
+)
 from tests.vectors.signing.forging.replayed import DIRECTORY, HANDED_OVER, QUESTION
+from tests.vectors.signing.forging.stamps import WHAT
 
 FOLDER = Path(__file__).parent
 Entry = Callable[[bytes, bytes], object]
@@ -70,6 +83,13 @@ def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry
         "believed": lambda s, d: believing.check_receipt(Signed(d, s)),
         "pinned": lambda s, d: verify_seal(s, digest_of(d), by_roles, at),
         "head": lambda note, _: _head(note),
+        "crl": whole_crl,
+        "ocsp": whole_answer,
+        "standing": lambda s, d: standing(s, d, trust),
+        "asof": lambda s, d: as_of(s, d, trust),
+        "stamped": lambda s, d: stamped(s, d, trust),
+        "answered": lambda s, d: answered(s, d, trust),
+        "export": lambda s, d: verify_bundle(s, listed(d), trust, at),
     }
 
 
@@ -85,7 +105,13 @@ def usual_documents() -> dict[str, bytes]:
     beside["pinned"] = documents["seal"]
     answers = {"answer": documents["receipt"], "believed": documents["receipt"]}
     answers |= {"returned": write_receipt(HANDED_OVER)}
-    return documents | beside | answers | {"letter": LETTER, "head": b""}
+    authorities = dict.fromkeys(("crl", "ocsp"), ISSUING)
+    seals = dict.fromkeys(("standing", "asof"), signed("seal"))
+    stamps = {"stamped": documents["seal"], "answered": WHAT}
+    others = (
+        stamps | authorities | seals | {"letter": LETTER, "head": b"", "export": listing(FILES)}
+    )
+    return documents | beside | answers | others
 
 
 def file_name(kind: str) -> str:

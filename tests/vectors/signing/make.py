@@ -10,6 +10,8 @@ written beside the vectors must never be trusted anywhere else.
     accepted/<case>.<kind>.xml    a signature that holds; kind is an entry of judging.py
     refused/<fault>--<case>.<kind>.xml       one that must be refused with that word
     …/<name>.document             the document of that case, where it is another one
+                                  (of crl, ocsp, standing, asof, answered it is what stands beside one, in DER
+                                  or as it travels; of head a note)
     manifest.json                 of each: what it is, its entry, its word, its control
     README.md                     the same as tables, and what others say (others.json, compare.py)
 
@@ -33,11 +35,14 @@ from tests.vectors.signing.forging.accepted import Good, accepted
 from tests.vectors.signing.forging.batched import batched
 from tests.vectors.signing.forging.bound import bound
 from tests.vectors.signing.forging.certified import certified
+from tests.vectors.signing.forging.exported import exports
 from tests.vectors.signing.forging.originals import KINDS, ROOT
 from tests.vectors.signing.forging.paths import AGENCIES_ROOT, paths
 from tests.vectors.signing.forging.replayed import log_verifier, replayed
 from tests.vectors.signing.forging.resigned import resigned
+from tests.vectors.signing.forging.revoked import revoked
 from tests.vectors.signing.forging.shapes import shapes
+from tests.vectors.signing.forging.stamps import stamps
 from tests.vectors.signing.forging.table import readme
 from tests.vectors.signing.forging.values import values
 from tests.vectors.signing.forging.vector import Vector, Vectors
@@ -58,6 +63,9 @@ def refused() -> Vectors:
         bound(),
         replayed(),
         batched(),
+        exports(),
+        revoked(),
+        stamps(),
     )
 
 

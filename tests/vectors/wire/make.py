@@ -13,7 +13,6 @@ that decides, the ending says what the bytes are:
 
 from __future__ import annotations
 
-import runpy
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,9 +38,10 @@ from relay.transport.nodes import parts
 from relay.wire.branch import Branch, BranchHead, write_branch
 from relay.wire.receipt import write_receipt
 from relay.wire.remote_word import RemoteWord, write_word
+from tests.vectors.signing.forging import originals
 
 Cases = Iterator[tuple[str, bytes]]
-SIGNING: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "signing" / "make.py"))
+SIGNING: dict[str, Any] = vars(originals)
 NODE, AT, ENVELOPE, HEADER = (SIGNING[name] for name in ("NODE", "AT", "ENVELOPE", "HEADER"))
 C, N = AgencyCode, NodeId
 WORD = RemoteWord("truc-qg", "sendEdoc", "DOC-77", digest_of(b"an answer"), {"found": "sent-list"})

@@ -15,6 +15,7 @@ from relay.wire.receipt import write_receipt
 from tests.vectors.signing.forging.batched import good_batches
 from tests.vectors.signing.forging.certified import by
 from tests.vectors.signing.forging.certified import high_s as high_s_certificate
+from tests.vectors.signing.forging.exported import good_exports
 from tests.vectors.signing.forging.keys import certificate, derived, derived_rsa
 from tests.vectors.signing.forging.originals import (
     AGENCY,
@@ -37,6 +38,8 @@ from tests.vectors.signing.forging.paths import (
     permitted_name,
 )
 from tests.vectors.signing.forging.replayed import HANDED_OVER, head
+from tests.vectors.signing.forging.revoked import good_statements
+from tests.vectors.signing.forging.stamps import good_stamps
 from tests.vectors.signing.forging.values import high_s
 
 
@@ -87,6 +90,8 @@ def accepted() -> Iterator[Good]:
     for name, proof, receipt in good_batches():
         yield Good(name, "a receipt that shares its signature with others", proof, receipt)
     yield Good("node.head", "the head of a node's log", head())
+    for found in (good_exports(), good_statements(), good_stamps()):
+        yield from (Good(*one) for one in found)
     yield from _written_otherwise()
 
 

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from relay.signing.faults import Fault
+from tests.vectors.signing.forging.vector import NOT_ASKED
 
 _HEAD = """\
 # Vectors of signatures
@@ -29,7 +30,9 @@ What other people's verifiers say, from `others.json` (`python -m tests.vectors.
   same document and beside it. It knows nothing of XAdES, of who may speak for whom, or of our one shape.
 - **signxml** 5.2.0: `XAdESVerifier` with two references, RSA or ECDSA with SHA-256, a path to the root as of now.
 
-Heads of logs are no XML, and xmlsec1 and signxml have no roots by role (`pinned`): these are not asked of them. There is no vector and no fuzzed input that ours accepts and one of them refuses, `permitted-name.seal` aside:
+Heads of logs, CRLs, OCSP responses and timestamps (`crl`, `ocsp`, `standing`, `asof`, `answered`) are no XML signatures,
+and xmlsec1 and signxml have no roots by role (`pinned`), look at no timestamp (`stamped`) and know of no other files
+(`export`): these are not asked of them, and stand with **–** below. There is no vector and no fuzzed input that ours accepts and one of them refuses, `permitted-name.seal` aside:
 cryptography, by which signxml finds its paths, takes no issuer with constraints on directory names. xmlsec1 was
 also asked pinned to the signer's certificate. The other way round, **yes** in the tables below is a signature that they accept and
 ours refuses.
@@ -63,8 +66,15 @@ def _section(
     yield f"\n## {fault}\n\n| vector | what it is | xmlsec1 | signxml |\n|---|---|---|---|\n"
     for name, vector in found:
         case = name.removeprefix(f"{fault}--")
-        xmlsec1, signxml = ("**yes**" if name in theirs else "no" for theirs in _sets(others))
+        asked = vector["entry"] not in NOT_ASKED
+        xmlsec1, signxml = (_said(name in theirs, asked) for theirs in _sets(others))
         yield f"| `{case}` | {vector['what']} | {xmlsec1} | {signxml} |\n"
+
+
+def _said(accepted: bool, asked: bool) -> str:
+    if not asked:
+        return "–"
+    return "**yes**" if accepted else "no"
 
 
 def _sets(others: Mapping[str, list[str]]) -> tuple[set[str], set[str]]:

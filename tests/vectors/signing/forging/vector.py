@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+NOT_ASKED = frozenset(
+    {"head", "pinned", "export", "crl", "ocsp", "standing", "asof", "stamped", "answered"}
+)
+"""Entries of which other people's verifiers are not asked: what is judged there they do not know."""
+
 
 @dataclass(frozen=True)
 class Vector:

@@ -49,8 +49,7 @@ class Pieces:
         return f"<ds:Object>{free}</ds:Object>"
 
 
-def _pieces(kind: str) -> Pieces:
-    whole = signed(kind).decode()
+def pieces_of(whole: str) -> Pieces:
     head, _, _ = whole.partition("<ds:Object>")
     _, properties, _ = cut(whole, 'Target="#signature">', "</xades:QualifyingProperties>")
     evil = properties.replace("2026-11-23T04:05:06Z", "2027-12-24T00:00:00Z")
@@ -61,7 +60,7 @@ def _evil_signature(p: Pieces) -> str:
     return p.put_together(p.evil)
 
 
-_WRAPPINGS: dict[str, tuple[str, str, Callable[[Pieces], str]]] = {
+WRAPPINGS: dict[str, tuple[str, str, Callable[[Pieces], str]]] = {
     "xsw1": (
         "many-signatures",
         "the original signature inside the Object of an evil one",
@@ -116,6 +115,6 @@ _WRAPPINGS: dict[str, tuple[str, str, Callable[[Pieces], str]]] = {
 
 def wrapped() -> Vectors:
     for kind in KINDS:
-        pieces = _pieces(kind)
-        for case, (fault, what, wrap) in _WRAPPINGS.items():
+        pieces = pieces_of(signed(kind).decode())
+        for case, (fault, what, wrap) in WRAPPINGS.items():
             yield Vector(fault, case, kind, what, wrap(pieces).encode())
