@@ -1,6 +1,7 @@
-"""What signing and proving cost by themselves, in one thread: seals, paths, revocation.
+"""What signing and proving cost by themselves, in one thread: seals, with keys in files and on a token,
+paths, revocation.
 
-Touches: one folder, for a PKI; no node and no network take part.
+Touches: one folder, for a PKI and a token; no node and no network take part.
 Raises:  RuntimeError when something that was measured did not hold.
 """
 
@@ -16,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from bench.softhsm import missing, softhsm
 from relay.model import SealKind, digest_of
 from relay.signing import pki, pki_files
 from relay.signing.certificates import Purpose, read_chain
@@ -53,11 +55,16 @@ def signing(folder: Path, seconds: float, say: Callable[[str], None]) -> list[Co
     pki.init(authority, name="bench", key=pki.KeyType.P256, now=now, days=2)
     pki.issue_branch(authority, "b", key=pki.KeyType.P256, now=now, days=2)
     found: list[Cost] = []
+    paths: dict[str, Path] = {}
     for kind in (pki.KeyType.P256, pki.KeyType.RSA2048):
-        path = pki.issue_agency(
+        path = paths[kind.value] = pki.issue_agency(
             authority, [f"H01.{len(found) + 1}"], "b", key=kind, now=now, days=2
         )
         found += _seals(authority, path, kind.value, now, seconds)
+    if (lacking := missing()) is None:
+        found += _seals_on_token(folder / "softhsm", paths, now, seconds)
+    else:
+        say(f"seals on SoftHSM: not measured, needs {lacking}")
     found += _revocation(authority, path, now, seconds)
     for one in found:
         say(f"{one.what}: {one.microseconds:,.1f} µs")
@@ -89,6 +96,24 @@ def _seals(
         _cost(f"path, {kind}, remembered", lambda: trust.path(chain, now, Purpose.AGENCY), seconds),
         _cost(f"path, {kind}, anew", cold, seconds),
     ]
+
+
+def _seals_on_token(
+    folder: Path, certificates: dict[str, Path], now: datetime, seconds: float
+) -> list[Cost]:
+    """Through the module's own process and its hand, as a node has them."""
+    with softhsm(folder) as token:
+        return [
+            _seal_on_token(token.signer(path, f"{number:02}"), kind, now, seconds)
+            for number, (kind, path) in enumerate(certificates.items(), start=1)
+        ]
+
+
+def _seal_on_token(signer: Signer, kind: str, now: datetime, seconds: float) -> Cost:
+    def seal() -> None:
+        make_seal(_DOCUMENT, SealKind.AGENCY, signer, now)
+
+    return _cost(f"seal, {kind}, key on SoftHSM", seal, seconds)
 
 
 def _revocation(authority: Path, certificate: Path, now: datetime, seconds: float) -> list[Cost]:

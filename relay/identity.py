@@ -23,7 +23,7 @@ from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, Signer
 from relay.signing.pin import PinPlace
 from relay.signing.secrets import SecretBox
-from relay.signing.tls import client_certificate, face_context, tls_identity
+from relay.signing.tls import client_certificate, face_context, require_roots, tls_identity
 from relay.signing.token import TokenKey, TokenModule
 from relay.signing.trust import Anchors, TrustStore, certificates_of, read_anchors
 from relay.signing.trust import Role as TrustRole
@@ -123,6 +123,11 @@ def key_problems(sound: Sound) -> list[str]:
 
 
 def _unfit_certificates(sound: Sound) -> Iterator[str]:
+    for path in sound.listen.native_clients if sound.listen is not None else ():
+        try:
+            require_roots(path)
+        except SettingsError as error:
+            yield from (f"listen.native_clients: {one}" for one in error.problems)
     for system in sound.systems:
         for path in system.certificates:
             try:

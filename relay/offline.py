@@ -157,7 +157,7 @@ def _judging_remarks(settings: Settings) -> Iterator[str]:
             "signatures: the extra `pades` is not installed, so every signature made by others is"
             " UNKNOWN (not-installed): pip install 'truc-relay[pades]'"
         )
-    if "refuse" in policies and not section.crls:
+    if "refuse" in policies and not section.crls and not settings.revocation.check:
         yield (
             "signatures: policy refuse without crls: what carries no revocation data of its own is UNKNOWN"
         )

@@ -45,6 +45,10 @@ _PERHAPS_TLS = (
     "does the node serve TLS there? then the address begins with https://; "
     "else the same command again is safe"
 )
+_PERHAPS_CERTIFICATE = (
+    "does the node ask for client certificates? then --client-certificate and --client-key of one "
+    "that it takes; else the same command again is safe"
+)
 
 
 class NativeClient:
@@ -127,6 +131,8 @@ class NativeClient:
             said = f"no answer from the node: {error or 'silence'}"
             if self._connection.socket is None and self._connection.url.startswith("http:"):
                 raise CommandError(said, TEMPORARY, _PERHAPS_TLS) from None
+            if self._connection.socket is None and _broke_off(error):
+                raise CommandError(said, TEMPORARY, _PERHAPS_CERTIFICATE) from None
             raise UnansweredError(said) from None
 
 
@@ -153,6 +159,12 @@ def _connector(connection: Connection) -> aiohttp.BaseConnector:
     return aiohttp.TCPConnector(ssl=_tls(connection))
 
 
+def _broke_off(error: BaseException) -> bool:
+    """All that a client sees by TLS 1.3 when its certificate, or that it had none, is refused."""
+    ended = isinstance(error, aiohttp.ClientConnectionError | ConnectionError)
+    return ended and not isinstance(error, TimeoutError)
+
+
 def _about_roots(connection: Connection) -> str:
     if connection.ca is None:
         return "give the root that the node's certificate comes from: --ca root.pem (or RELAY_CA)"
@@ -176,6 +188,10 @@ def _tls(connection: Connection) -> ssl.SSLContext:
             raise CommandError(said, NO_INPUT) from None
         raise CommandError(f"{connection.ca} holds no certificate", CONFIG) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if connection.certificate is not None and connection.key is not None:
+        from relay.signing.tls import renew_own  # noqa: PLC0415 - slow to import, seldom needed
+
+        renew_own(context, connection.certificate, connection.key)
     return context
 
 

@@ -29,6 +29,9 @@ class Connection:
     socket: Path | None = None
     token: str | None = field(default=None, repr=False)
     ca: Path | None = None
+    certificate: Path | None = None
+    """What the terminal shows to a node that asks for it, with its key's file."""
+    key: Path | None = None
 
 
 def _options(
@@ -56,6 +59,20 @@ def _options(
             envvar="RELAY_CA", help="Root certificate of the node's TLS.", rich_help_panel=_PANEL
         ),
     ] = None,
+    client_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RELAY_CLIENT_CERTIFICATE",
+            help="Shown to a node that asks for one (PEM, issuers after it).",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    client_key: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RELAY_CLIENT_KEY", help="The file of its key.", rich_help_panel=_PANEL
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -71,15 +88,23 @@ def _options(
         raise CommandError("--token and --token-file cannot both be given", USAGE)
     secret = token if token_file is None else _token_in(token_file)
     if config is not None:
-        for name, value in (("url", url), ("ca", ca)):
+        for name, value in (
+            ("url", url),
+            ("ca", ca),
+            ("client_certificate", client_certificate),
+            ("client_key", client_key),
+        ):
             if _typed(context, name, value) is not None:
-                raise CommandError(f"--config and --{name} cannot both be given", USAGE)
+                option = name.replace("_", "-")
+                raise CommandError(f"--config and --{option} cannot both be given", USAGE)
         return Connection("http://localhost", _control_socket(config), secret)
     if url is None:
         raise CommandError(
             "no node named", USAGE, "give --url (or RELAY_URL), or --config for a local node"
         )
-    return Connection(url.rstrip("/"), None, secret, ca)
+    if (client_certificate is None) != (client_key is None):
+        raise CommandError("--client-certificate and --client-key go together", USAGE)
+    return Connection(url.rstrip("/"), None, secret, ca, client_certificate, client_key)
 
 
 def _typed(context: typer.Context, name: str, value: _Value | None) -> _Value | None:

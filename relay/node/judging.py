@@ -6,7 +6,7 @@ Raises:  SettingsError for files that hold no certificates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,10 +25,14 @@ from relay.settings.signatures import SignaturesSection
 from relay.signing.others.limits import JudgingLimits
 from relay.signing.others.process import JudgingProcess
 from relay.signing.others.protocol import Heading, Terms
+from relay.signing.revocation.checking import RevocationCheck
 from relay.signing.trust import Anchors, Role, TrustStore
 from relay.signing.trust.anchors import der_of
 
 log = structlog.get_logger("relay.judging")
+HELD_CRLS_BYTES = 24 << 20
+"""The worker takes 64 MiB of terms, in which each byte is four thirds; the files come first."""
+Crls = Callable[[], tuple[bytes, ...]]
 _WORTH_A_LOOK = (b"ContentTransferEncoded", b"SignedInfo")
 """A document without attachments and without a Signature needs no worker: no element of theirs is named."""
 
@@ -67,7 +71,7 @@ class CurrentTerms:
 
     trust: TrustStore
     section: SignaturesSection
-    crls: Callable[[], tuple[bytes, ...]]
+    crls: Crls
     """Equal, and the same object, as long as nothing is known anew."""
     _from: tuple[Anchors, tuple[bytes, ...]] | None = None
     _terms: Terms | None = None
@@ -107,10 +111,48 @@ class CrlFiles:
         return self._read
 
 
+@dataclass(slots=True)
+class JoinedCrls:
+    """Those of the files first; then, as far as there is room, those the node holds for itself."""
+
+    files: Crls
+    held: Crls
+    most_bytes: int = HELD_CRLS_BYTES
+    _from: tuple[tuple[bytes, ...], tuple[bytes, ...]] | None = None
+    _joined: tuple[bytes, ...] = ()
+
+    def __call__(self) -> tuple[bytes, ...]:
+        """The same object as long as both give theirs."""
+        files, held = self.files(), self.held()
+        before = self._from
+        if before is None or before[0] is not files or before[1] is not held:
+            self._from, self._joined = (files, held), (*files, *self._room_for(held, {*files}))
+        return self._joined
+
+    def _room_for(self, held: tuple[bytes, ...], had: set[bytes]) -> Iterator[bytes]:
+        left, out = self.most_bytes, 0
+        for one in held:
+            if one in had:
+                continue
+            if len(one) > left:
+                out += 1
+                continue
+            left -= len(one)
+            yield one
+        if out:
+            log.warning("revocation lists left out", count=out, limit_bytes=self.most_bytes)
+
+
+def crls_of(section: SignaturesSection, check: RevocationCheck | None) -> Crls:
+    """Of the files named; where revocation is checked, what the node fetched and proved counts as well."""
+    files = CrlFiles(section.crls)
+    return files if check is None else JoinedCrls(files, check.held.crls)
+
+
 def make_judging(ground: Ground) -> Judging:
     settings = ground.settings
     section = settings.signatures
-    terms = CurrentTerms(ground.notary.trust, section, CrlFiles(section.crls))
+    terms = CurrentTerms(ground.notary.trust, section, crls_of(section, ground.notary.revocation))
     process = JudgingProcess(terms, settings.node.data_dir)
     desk = JudgingDesk(
         policies_of(section, ground.directory),

@@ -88,9 +88,16 @@ def neighbours_tls(settings: Settings, anchors: Anchors) -> ssl.SSLContext:
     return client_context(*_pair(settings), anchors, check_hostname=False)
 
 
-def faces_tls(settings: Settings) -> ssl.SSLContext | None:
-    """For systems and people; None where the settings say plain HTTP."""
+def axis_tls(settings: Settings) -> ssl.SSLContext | None:
+    """For systems; None where the settings say plain HTTP."""
     return None if settings.listen.plain_http else face_context(*_pair(settings))
+
+
+def native_tls(settings: Settings) -> ssl.SSLContext | None:
+    """For people and programs, who may have to show certificates; None as above."""
+    if settings.listen.plain_http:
+        return None
+    return face_context(*_pair(settings), settings.listen.native_clients)
 
 
 def _clear(path: Path) -> None:

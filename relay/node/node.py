@@ -43,7 +43,7 @@ from relay.node.directory import make_directory_desk
 from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweeper, open_journal
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
-from relay.node.listeners import Listeners, faces_tls
+from relay.node.listeners import Listeners, axis_tls, native_tls
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
 from relay.node.systems import ServedSystems, serve_systems
@@ -333,10 +333,10 @@ class Node:
         axis: web.AppRunner,
         served: ServedSystems,
     ) -> None:
-        listen, listeners, tls = self._settings.listen, self._listeners, faces_tls(self._settings)
+        listen, listeners, tls = self._settings.listen, self._listeners, native_tls(self._settings)
         await listeners.listen("nodes", nodes, listen.nodes, self._tls.server)
         await listeners.listen("native", native, listen.native, tls)
-        tls_of_axis = faces_tls(self._settings)
+        tls_of_axis = axis_tls(self._settings)
         self._pairs.faces += [one for one in (tls, tls_of_axis) if one is not None]
         served.show_certificates(tls_of_axis)
         await listeners.listen("axis", axis, listen.axis, tls_of_axis)

@@ -58,6 +58,8 @@ def _taken_twice(listen: ListenSection) -> Iterator[str]:
 def _unprovable(listen: ListenSection, sound: Sound) -> Iterator[str]:
     """A client certificate is shown in a TLS handshake, or never."""
     if listen.plain_http:
+        if listen.native_clients:
+            yield "listen: native_clients asks for certificates, plain_http shows none"
         for system in sound.systems:
             if system.certificates:
                 yield f"systems: {system.systemid} is bound to a certificate, plain_http shows none"

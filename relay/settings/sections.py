@@ -122,6 +122,8 @@ class ListenSection(Section):
     axis: tuple[Address, ...] = ()
     native: tuple[Address, ...] = ()
     nodes: tuple[Address, ...] = ()
+    native_clients: tuple[File, ...] = ()
+    """Roots: whoever comes to `native` must show a certificate that one of them vouches for."""
     plain_http: bool = False
     """Serve `axis` and `native` without TLS; only loopback addresses may."""
     plain_http_beyond_loopback: bool = False

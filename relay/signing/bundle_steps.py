@@ -19,16 +19,18 @@ from typing import BinaryIO
 
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import DamagedError, EnvelopeError, PeerError, SignatureError, WireError
-from relay.model import AgencyCode, Digest, Envelope, Receipt, Signed
+from relay.model import AgencyCode, Digest, Envelope, Receipt, Signed, digest_of
 from relay.signing.bundle_shape import CoveredFile
 from relay.signing.bundle_words import VOUCHES, Outcome, Step, sentences
 from relay.signing.bundles import certificates_of_signature, verify_bundle
 from relay.signing.certificates import Chain, read_chain
 from relay.signing.evidence import verify_receipt
 from relay.signing.faults import Fault
+from relay.signing.proof_shape import batch_in
 from relay.signing.revocation.asof import judge_path
 from relay.signing.revocation.verdicts import RevocationState
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
+from relay.signing.shape import LIMIT_BYTES
 from relay.signing.stamped import Unsigned, imprint_of, parted
 from relay.signing.timestamps import ProvenTimestamp, TimestampTrust
 from relay.signing.trust import Path, TrustStore
@@ -62,6 +64,7 @@ class BundleJudge:
         self._envelope: Envelope | None = None
         self._about: Receipt | None = None
         self._known: set[Digest] = set()
+        self._batches: set[Digest] = set()
         self._statements: list[bytes] = []
         self._states: Counter[RevocationState] = Counter()
         self._number = 0
@@ -85,6 +88,8 @@ class BundleJudge:
         self._known = {self._digests[document] for document, _ in pairs}
         for document, signature in pairs:
             yield self._step("receipt", partial(self._receipt, document, signature))
+        if batches := bundle.batches_among(self._entries):
+            yield self._step("batches", partial(self._batches_beside, batches))
         yield self._step("message", self._message)
         yield self._step("revocation", self._revocation)
 
@@ -235,6 +240,8 @@ class BundleJudge:
     def _receipt(self, document: str, signature: str) -> _Found:
         signed = Signed(self._small(document, _SMALL_BYTES), self._small(signature, _SMALL_BYTES))
         receipt = verify_receipt(signed, self._trust, None)
+        if (batch := batch_in(signed.signature)) is not None:
+            self._batches.add(digest_of(batch.document + batch.signature))
         if receipt.digest != self._digests[bundle.ENVELOPE]:
             raise SignatureError(Fault.OTHER_MESSAGE, f"{document} is about another document")
         self._require_signer_not_revoked(signed.signature, receipt.at)
@@ -257,6 +264,20 @@ class BundleJudge:
         missing = {one.previous for one in receipt.evidence if one.previous} - self._known
         for digest in sorted(missing):
             yield f"follows on a receipt that is not in the file: {digest}"
+
+    def _batches_beside(self, pairs: list[tuple[str, str]]) -> _Found:
+        """What others' software judges must be what the receipts rest on, to the byte."""
+        if len(pairs) > bundle.MOST_BATCHES:
+            raise WireError(f"{len(pairs)} batches of receipts, limit {bundle.MOST_BATCHES}")
+        for document, signature in pairs:
+            if signature not in self._entries:
+                raise SignatureError(Fault.MISSING_FILE, f"it holds no {signature}")
+            parts = (self._small(one, LIMIT_BYTES) for one in (document, signature))
+            if digest_of(b"".join(parts)) not in self._batches:
+                raise SignatureError(Fault.NOT_IN_BATCH, f"{document} is of no receipt that holds")
+        return _Found(
+            f"{len(pairs)} with their signatures, as they stand in proofs of the receipts"
+        )
 
     def _message(self) -> _Found:
         if self._about is None:

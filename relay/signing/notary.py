@@ -50,6 +50,7 @@ from relay.signing.faults import Fault
 from relay.signing.gathering import Gathering
 from relay.signing.hand import Rank
 from relay.signing.keys import Signer
+from relay.signing.proof_shape import batch_in
 from relay.signing.revocation.checking import RevocationCheck
 from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
@@ -280,6 +281,9 @@ class NodeNotary:
 
     def certificates_of(self, signature: bytes) -> tuple[bytes, ...]:
         return certificates_of_signature(signature)
+
+    def batch_of(self, signature: bytes) -> Signed | None:
+        return batch_in(signature)
 
     def own_certificates(self) -> tuple[bytes, ...]:
         return self.signer.chain

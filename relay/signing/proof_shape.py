@@ -38,6 +38,11 @@ def signature_in(container: bytes) -> bytes:
     return split_proof(container).signature if is_batch_proof(container) else container
 
 
+def batch_in(signature: bytes) -> Signed | None:
+    """The batch and its signature, where a receipt has a proof; None where it was signed by itself."""
+    return split_proof(signature) if is_batch_proof(signature) else None
+
+
 def split_proof(proof: bytes) -> Signed:
     """The batch and its signature that a proof holds, for others' software. Raises SignatureError."""
     return Signed(*parts_of(read_proof(proof)[2]))

@@ -68,18 +68,32 @@ def client_context(
     return context
 
 
-def face_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """The faces: TLS 1.2 or newer, no client certificate (old Java clients have none)."""
+def face_context(certificate: Path, key: Path, clients: Sequence[Path] = ()) -> ssl.SSLContext:
+    """The faces: TLS 1.2 or newer, no client certificate (old Java clients have none); or, with roots for
+    `clients`, TLS 1.3 for those alone whose certificate one of these roots vouches for."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.verify_mode = ssl.CERT_NONE
     _load_own(context, certificate, key)
+    if clients:
+        _require_clients(context, clients)
     return context
 
 
+def _require_clients(context: ssl.SSLContext, roots: Iterable[Path]) -> None:
+    """No session is taken up again, so that each connection's certificate is judged by itself. An issuing
+    CA may be a root here."""
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    for path in roots:
+        _load_roots(context, path)
+
+
 def renew_own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Serve with this pair from the next handshake on."""
+    """Show this pair from the next handshake on; whom the context asks for theirs stays as it is."""
     _load_own(context, certificate, key)
 
 
@@ -103,6 +117,11 @@ def client_certificate(path: Path) -> bytes:
         raise SettingsError([f"certificate file {path}: {error.strerror}"]) from None
     except SignatureError as error:
         raise SettingsError([f"certificate file {path}: {error}"]) from None
+
+
+def require_roots(path: Path) -> None:
+    """Raise SettingsError unless a PEM file holds roots that face_context takes."""
+    _load_roots(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), path)
 
 
 def face_client_context(roots: Path) -> ssl.SSLContext:
@@ -186,7 +205,8 @@ def _load_roots(context: ssl.SSLContext, roots: Path) -> None:
     try:
         context.load_verify_locations(cafile=roots)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError([f"TLS roots {roots}: {error.strerror or 'unreadable'}"]) from None
+        said = getattr(error, "reason", None) or error.strerror or "unreadable"
+        raise SettingsError([f"TLS roots {roots}: {said.replace('_', ' ').lower()}"]) from None
 
 
 def tls_identity(certificate: Path) -> NodeId:

@@ -7,6 +7,7 @@ Raises:  WireError.
     mimetype                         first, so that a look at the head tells what it is
     envelope.edxml
     receipts/0001/receipt.xml        and signature.xml beside it; the oldest first
+    batches/0001/batch.xml           and signature.xml beside it; those that proofs among the receipts hold
     certificates/<sha256>.cer        DER, of everyone who signed anything in it
     revocation/<sha256>.crl, .ocsp   DER, as found when it was signed
     META-INF/manifest.xml            an OpenDocument manifest of all but META-INF
@@ -30,6 +31,7 @@ MANIFEST = "META-INF/manifest.xml"
 SEAL = "META-INF/signatures001.xml"
 EXPORT = "META-INF/signatures002.xml"
 
+BATCHES = "batches/"
 REVOCATION = "revocation/"
 NAMED_BY_DIGEST = ("certificates/", REVOCATION)
 
@@ -37,12 +39,15 @@ FILES_LIMIT = 60_000
 """Two for each receipt of a circular to 5,000 agencies over six steps; a ZIP without Zip64 has 65,535."""
 MOST_STATEMENTS = 1_000
 """Of revocation; the others are left out, and what they say is unknown to who judges."""
-MOST_RECEIPTS = 29_000
+MOST_BATCHES = 250
+"""Of receipts; the others stand in their proofs alone."""
+MOST_RECEIPTS = 28_750
 """With room for everything else."""
 NAME_LIMIT = 120
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*", re.ASCII)
 _RECEIPT = re.compile(r"receipts/[0-9]{4,5}/receipt\.xml", re.ASCII)
+_BATCH = re.compile(r"batches/[0-9]{4}/batch\.xml", re.ASCII)
 _MEDIA_TYPES = {
     "edxml": "application/xml",
     "xml": "application/xml",
@@ -91,6 +96,17 @@ def receipts_among(names: Iterable[str]) -> list[tuple[str, str]]:
     """The receipts of these, each with the name that its signature must have."""
     found = [name for name in names if _RECEIPT.fullmatch(name)]
     return [(name, name.replace("/receipt.xml", "/signature.xml")) for name in found]
+
+
+def batch_names(number: int) -> tuple[str, str]:
+    """Of a batch of receipts and its signature; the first is 1."""
+    return f"{BATCHES}{number:04}/batch.xml", f"{BATCHES}{number:04}/signature.xml"
+
+
+def batches_among(names: Iterable[str]) -> list[tuple[str, str]]:
+    """The batches of these, each with the name that its signature must have."""
+    found = [name for name in names if _BATCH.fullmatch(name)]
+    return [(name, name.replace("/batch.xml", "/signature.xml")) for name in found]
 
 
 def write_manifest(names: Iterable[str]) -> bytes:

@@ -162,8 +162,8 @@ Relay = Callable[..., Result]
 @pytest.fixture
 def relay(monkeypatch: pytest.MonkeyPatch) -> Relay:
     """Run `relay …` in this process, with none of the caller's own RELAY_* settings."""
-    for name in ("RELAY_URL", "RELAY_TOKEN", "RELAY_CA"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("URL", "TOKEN", "CA", "CLIENT_CERTIFICATE", "CLIENT_KEY"):
+        monkeypatch.delenv(f"RELAY_{name}", raising=False)
 
     def run(*args: object, env: dict[str, str] | None = None) -> Result:
         return CliRunner().invoke(app, [str(arg) for arg in args], env=env, catch_exceptions=False)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import Result
+
+from relay.signing import pki
+from relay.signing.pki_words import KeyType
 
 Relay = Callable[..., Result]
 
@@ -186,3 +192,86 @@ def test_a_served_node_is_operated_and_its_log_verified(relay: Relay, served: Pa
     assert relay("audit", "verify", "--config", served).stdout.startswith("ok, ")
     assert relay("audit", "verify", served, "--config", served).exit_code == 64
     assert relay("audit", "verify").exit_code == 64
+
+
+@pytest.fixture
+def operators(tmp_path: Path) -> Path:
+    """Another authority, and a client that it certified."""
+    folder = tmp_path / "operators"
+    days: Any = {"now": datetime.now(UTC), "days": 30}
+    pki.init(folder, name="Mẫu", key=KeyType.P256, **days)
+    pki.issue_branch(folder, "mau", key=KeyType.P256, **days)
+    pki.issue_node(folder, "van-thu", "mau", key=KeyType.P256, **days)
+    return folder
+
+
+@pytest.fixture
+def asking(config: Path, operators: Path, pki_folder: Path) -> int:
+    """The configuration asks clients of `native` for certificates, with a TLS pair of its own; its port."""
+    node = pki_folder / "nodes" / "tinh-h01"
+    for name in ("tls.pem", "tls.key.pem"):
+        shutil.copy(node / name, config.parent)
+        own = config.read_text(encoding="utf-8").replace(f"{node}/{name}", name)
+        config.write_text(own, encoding="utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    asks = f'native_clients = ["{operators}/root/root.pem"]'
+    text = config.read_text(encoding="utf-8").replace("127.0.0.1:0", f"127.0.0.1:{port}")
+    config.write_text(text.replace("plain_http = true", asks), encoding="utf-8")
+    return port
+
+
+def test_a_node_that_asks_for_certificates_serves_nobody_without(
+    relay: Relay, asking: int, served: Path, operators: Path, pki_folder: Path
+) -> None:
+    """A certificate under its roots and a token, both: neither stands for the other, also once the node
+    has renewed its own."""
+    issued = relay("token", "issue", "--holder", "Mẫu", "--scope", "auditor", "--config", served)
+    url = f"https://127.0.0.1:{asking}"
+    connection = ["audit", "tail", "--url", url, "--ca", pki_folder / "root" / "root.pem"]
+    token = ["--token", issued.stdout.strip()]
+
+    def shown(node: Path) -> list[object]:
+        return ["--client-certificate", node / "tls.pem", "--client-key", node / "tls.key.pem"]
+
+    own, foreign = shown(operators / "nodes" / "van-thu"), shown(pki_folder / "nodes" / "tinh-h01")
+    assert relay(*connection, *token, *own).exit_code == 0
+    assert relay(*connection, *own).exit_code == 77
+    assert relay(*connection, *own[:2], *token).exit_code == 64
+    for refused in (relay(*connection, *token), relay(*connection, *token, *foreign)):
+        assert refused.exit_code == 75
+        assert "--client-certificate" in refused.stderr
+
+    before = ssl.get_server_certificate(("127.0.0.1", asking))
+    _renew(pki_folder, served.parent)
+    assert relay("cert", "reload", served).exit_code == 0
+    assert ssl.get_server_certificate(("127.0.0.1", asking)) != before
+    assert relay(*connection, *token, *own).exit_code == 0
+    assert relay(*connection, *token).exit_code == 75
+
+
+def _renew(authority: Path, keys: Path) -> None:
+    """Another TLS pair of the node's, by the same authority, in place of the one it serves with."""
+    copy = keys / "authority"
+    shutil.copytree(authority, copy)
+    shutil.rmtree(copy / "nodes")
+    pki.issue_node(copy, "tinh-h01", "mau", key=KeyType.P256, now=datetime.now(UTC), days=30)
+    for name in ("tls.pem", "tls.key.pem"):
+        shutil.copy(copy / "nodes" / "tinh-h01" / name, keys)
+
+
+def test_asking_for_certificates_without_tls_is_a_contradiction(
+    relay: Relay, config: Path, operators: Path
+) -> None:
+    """And a file without any is named."""
+    (operators / "empty.pem").write_text("")
+    named = f'native_clients = ["{operators}/empty.pem"]\nplain_http = true'
+    text = config.read_text(encoding="utf-8").replace("plain_http = true", named)
+    config.write_text(text, encoding="utf-8")
+
+    checked = relay("config", "check", config)
+
+    assert checked.exit_code == 78
+    assert "listen: native_clients asks for certificates" in checked.stderr
+    assert f"listen.native_clients: TLS roots {operators}/empty.pem" in checked.stderr

@@ -19,10 +19,12 @@ from relay.signing.tls import (
     face_context,
     following,
     peer_node,
+    renew_own,
     server_context,
 )
 from relay.signing.trust import Role, read_anchors
 from relay.transport.nodes.connections import shown_chain
+from tests.signing.conftest import TLS_USES
 
 NAMES = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
 
@@ -130,6 +132,74 @@ def test_a_face_takes_old_clients(pki: Any, files: Any, version: ssl.TLSVersion)
 
     assert near.version() == version.name.replace("_", ".")
     assert far.getpeercert(True) is None
+
+
+def _asking(pki: Any, files: Any, roots: Path) -> ssl.SSLContext:
+    certificate, key, _ = files(pki.node("tw", "tls", names=NAMES))
+    return face_context(certificate, key, (roots,))
+
+
+def test_a_face_that_asks_for_certificates_takes_only_clients_under_its_roots(
+    pki: Any, make_pki: Any, files: Any, tmp_path: Path
+) -> None:
+    """None, another authority's, and one that is not for clients are refused."""
+    operators = make_pki("rsa2048")
+    (tmp_path / "operators.pem").write_bytes(operators.root.pem)
+    server = _asking(pki, files, tmp_path / "operators.pem")
+    roots = files(pki.node("tw", "tls"))[2]
+
+    def client(entity: Any = None) -> ssl.SSLContext:
+        context = face_client_context(roots)
+        if entity is not None:
+            renew_own(context, *files(entity)[:2])
+        return context
+
+    own = operators.node("van-thu", "tls", kind="p256")
+    near, far = shake(server, client(own), "localhost")
+    assert near.version() == "TLSv1.3"
+    assert far.getpeercert(True) == own.der
+    server_only = operators.node("van-thu", "tls", kind="p256", uses=TLS_USES[:1])
+    for stranger in (None, pki.node("van-thu", "tls"), server_only):
+        with pytest.raises(ssl.SSLError):
+            shake(server, client(stranger), "localhost")
+
+
+def test_a_face_that_asks_for_certificates_takes_up_no_session(pki: Any, files: Any) -> None:
+    """Or whoever came while the certificate was good would come for ever."""
+    own = files(pki.node("van-thu", "tls"))
+    client = face_client_context(own[2])
+    renew_own(client, *own[:2])
+
+    near, _ = shake(_asking(pki, files, own[2]), client, "localhost")
+
+    assert near.session is None or not near.session.has_ticket
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError):
+        shake(_asking(pki, files, own[2]), client, "localhost")
+
+
+def test_a_face_still_asks_once_its_own_certificate_was_renewed(pki: Any, files: Any) -> None:
+    own = files(pki.node("van-thu", "tls"))
+    client, stranger = face_client_context(own[2]), face_client_context(own[2])
+    renew_own(client, *own[:2])
+    server = _asking(pki, files, own[2])
+    before = shake(server, client, "localhost")[0].getpeercert(True)
+    renewed = pki.node("tw", "tls", names=NAMES)
+
+    renew_own(server, *files(renewed)[:2])
+
+    assert shake(server, client, "localhost")[0].getpeercert(True) == renewed.der != before
+    with pytest.raises(ssl.SSLError):
+        shake(server, stranger, "localhost")
+
+
+def test_roots_for_clients_that_are_none_are_the_operators_to_mend(
+    pki: Any, files: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "roots.pem").write_text("nothing")
+
+    with pytest.raises(SettingsError, match=r"roots\.pem"):
+        _asking(pki, files, tmp_path / "roots.pem")
 
 
 @pytest.mark.parametrize("other", ["sign", "log"])

@@ -104,21 +104,27 @@ class EvidenceDesk:
     async def _stored(
         self, payload: Payload, view: MessageView, certificates: set[bytes]
     ) -> AsyncIterator[PlannedFile]:
-        """The envelope and the receipts; `certificates` gets those of the receipts' signers."""
+        """The envelope, the receipts, their batches; `certificates` gets those of the receipts' signers."""
         yield _small(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT)
         crc = 0
         async for chunk in self.store.read(payload):
             crc = zlib.crc32(chunk, crc)
         yield PlannedFile(bundle.ENVELOPE, payload.digest, payload.size_bytes, crc, payload)
         receipts = await aside(len(view.deliveries) > MANY_RECIPIENTS, _receipts, view)
+        batches: dict[Digest, Signed] = {}
         for number, digest in enumerate(receipts, start=1):
             signed = await self._receipt(digest)
             certificates.update(self.notary.certificates_of(signed.signature))
             document, signature = bundle.receipt_names(number)
+            batch = self.notary.batch_of(signed.signature)
+            if batch is not None and len(batches) < bundle.MOST_BATCHES:
+                batches[digest_of(batch.document + batch.signature)] = batch
             part = ReceiptPart(digest, signature=False)
             large = len(signed.document) > LONG_DOCUMENT_BYTES
             yield await aside(large, _planned, document, signed.document, part)
             yield _planned(signature, signed.signature, ReceiptPart(digest, signature=True))
+        for file in _batches(batches.values()):
+            yield file
 
     async def _receipt(self, digest: Digest) -> Signed:
         found = await self.journal.receipt(digest)
@@ -182,6 +188,14 @@ def _receipts(view: MessageView) -> list[Digest]:
     found = {one.digest: one for delivery in view.deliveries for one in delivery.receipts}
     ordered = sorted(found.values(), key=lambda one: (one.at, one.digest))
     return [one.digest for one in ordered]
+
+
+def _batches(batches: Iterable[Signed]) -> Iterator[PlannedFile]:
+    """Each once, so that software of others finds what was signed and its signature as files."""
+    for number, batch in enumerate(batches, start=1):
+        document, signature = bundle.batch_names(number)
+        yield _small(document, batch.document)
+        yield _small(signature, batch.signature)
 
 
 def _beside(certificates: Iterable[bytes], kept: Gathered) -> Iterator[PlannedFile]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from relay.delivery.ports import Caller, MessageView
-from relay.model import Digest, MessageId, Payload
+from relay.model import Digest, MessageId, Payload, Signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,11 @@ class EvidenceNotary(Protocol):
 
     def certificates_of(self, signature: bytes) -> tuple[bytes, ...]:
         """DER; those that a seal or a receipt's signature brings along."""
+        ...
+
+    def batch_of(self, signature: bytes) -> Signed | None:
+        """The batch with its own signature that a receipt's proof holds; None where a receipt was signed
+        by itself."""
         ...
 
     def own_certificates(self) -> tuple[bytes, ...]:

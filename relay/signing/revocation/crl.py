@@ -11,7 +11,7 @@ reasons only are refused: a base CRL is whole by itself, and nothing is missed b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
@@ -57,6 +57,7 @@ class Crl:
     next_update: datetime
     entries: Mapping[int, Revocation]
     _scope: _Scope
+    der: bytes = field(repr=False)
 
     @property
     def scope(self) -> str:
@@ -93,7 +94,7 @@ def prove_crl(der: bytes, issuer: x509.Certificate, at: datetime) -> Crl:
         raise _bad("the CRL says no next update")
     if made > at + UTC_NOW_TOLERANCE:
         raise _bad(f"the CRL is of {made:%Y-%m-%dT%H:%M:%SZ}, judged at {at:%Y-%m-%dT%H:%M:%SZ}")
-    return Crl(digest_of(der), crl.issuer, made, ends, _entries(crl), scope)
+    return Crl(digest_of(der), crl.issuer, made, ends, _entries(crl), scope, der)
 
 
 def distribution_points(certificate: x509.Certificate) -> frozenset[str]:

@@ -78,6 +78,8 @@ class HeldStatements:
     _revoked: tuple[tuple[int, int, str], list[RevokedCertificate]] | None = None
     _newest: str = ""
     """Of the certificates met; with their number it tells when there are others."""
+    _ders: tuple[int, tuple[bytes, ...]] = (-1, ())
+    """By what generation, and the CRLs then."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     aims: Aims = field(init=False)
 
@@ -145,6 +147,16 @@ class HeldStatements:
         if (response := self._responses.get(_content(certificate))) is not None:
             found.append(response.statement(certificate))
         return [one for one in found if one is not None]
+
+    def crls(self) -> tuple[bytes, ...]:
+        """DER, in one order; equal, and the same object, as long as none of them is another."""
+        generation, before = self.generation, self._ders[1]
+        if generation != self._ders[0]:
+            scopes = [(issuer, list(crls.items())) for issuer, crls in list(self._crls.items())]
+            found = sorted((issuer, *one) for issuer, several in scopes for one in several)
+            ders = tuple(crl.der for _, _, crl in found)
+            self._ders = generation, before if ders == before else ders
+        return self._ders[1]
 
     # ------------------------------------------------------------ targets
 
