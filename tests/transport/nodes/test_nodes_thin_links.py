@@ -19,6 +19,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HERE = NodeId("tinh")
 
+LOST_AT_A_CUT = 160 << 10
+"""What the other side may have read and not taken when its connection breaks: aiohttp lets a body's buffer
+fill to 128 KiB while a busy machine is elsewhere, and drops it with the connection; and each handshake."""
+
 
 @pytest.fixture
 def over(hub: Any, thin_link: Any) -> Callable[..., Any]:
@@ -66,7 +70,7 @@ async def test_an_upload_makes_progress_across_cuts(over: Any) -> None:
 
     assert receipt.evidence[0].event is Event.RELAY_ACCEPTANCE
     assert link.cuts >= 6
-    assert link.up_bytes < 1.5 * len(transfer.content)
+    assert link.up_bytes - len(transfer.content) < link.cuts * LOST_AT_A_CUT
 
 
 async def test_a_link_on_which_nothing_gets_through_is_a_failure(over: Any) -> None:
