@@ -135,6 +135,7 @@ class Faces:
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
             certificates_door=self.certificates,
+            followers=self.ground.settings.log.followers,
         )
 
     @property

@@ -96,6 +96,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/redirect", operating.redirect, Who.OPERATOR),
     Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
+    Route("GET", "/v1/audit/entries/{index}", audit.entry, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
@@ -153,6 +154,7 @@ def native_app(
     stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
     certificates_door: CertificateDoor | None = None,
+    followers: int = 64,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -184,6 +186,7 @@ def native_app(
         stamps=stamps,
         trust=trust,
         certificates=certificates_door,
+        followers=followers,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:
