@@ -52,7 +52,7 @@ class _Page:
     limit: int
     entries: list[LogEntry] = field(default_factory=list)
     size_bytes: int = 0
-    work: int = PAGE_ROWS
+    work: int = field(default_factory=lambda: PAGE_ROWS)
 
     @property
     def full(self) -> bool:

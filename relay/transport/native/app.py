@@ -96,7 +96,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/redirect", operating.redirect, Who.OPERATOR),
     Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
-    Route("GET", "/v1/audit/entries/{index}", audit.entry, Who.READER),
+    Route("GET", "/v1/audit/entries/{id}", audit.entry, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),

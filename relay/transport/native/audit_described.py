@@ -58,14 +58,14 @@ _VALUES: Schema = {"type": "array", "items": TEXT, "maxItems": MOST_VALUES}
 def audit_paths() -> Json:
     return {
         "/v1/audit": {"get": _audit()},
-        "/v1/audit/entries/{index}": {
+        "/v1/audit/entries/{id}": {
             "get": operation(
                 "getAuditEntry",
                 "One entry with its leaf hash, its epoch and its neighbours",
                 {"200": json_answer("AuditEntryWhole")},
                 (400, 401, 403, 404, 503),
             ),
-            "parameters": [in_path("index", WHOLE)],
+            "parameters": [in_path("id", WHOLE)],
         },
         "/v1/audit/head": {
             "get": operation(
