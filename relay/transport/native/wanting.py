@@ -5,7 +5,7 @@ Touches: the request's query. Trusts: nothing. Raises: RequestError naming the p
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
 
@@ -52,13 +52,13 @@ def since(request: web.Request) -> datetime | None:
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text) if len(text) <= _CHARACTERS else None
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        said = "must be an RFC 3339 instant with its zone (its + sent as %2B)"
-        raise RequestError(said, parameter="since")
-    return found
+        if len(text) <= _CHARACTERS and (found := datetime.fromisoformat(text)).tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise RequestError(
+        "must be an RFC 3339 instant with its zone (its + sent as %2B)", parameter="since"
+    )
 
 
 def _values(request: web.Request, name: str) -> list[str]:

@@ -524,6 +524,10 @@ class MemoryLog:
         self.leaves: list[bytes] = []
         self._key = Ed25519PrivateKey.generate()
         self._grown = asyncio.Condition()
+        self.looked: list[int] = []
+        """From where each page was asked for."""
+        self.waiting = 0
+        """Followers at the log's end."""
 
     async def append(self, event: str, at: datetime, **fields: str) -> None:
         document = {
@@ -537,6 +541,7 @@ class MemoryLog:
             self._grown.notify_all()
 
     async def page(self, wanted: Wanted, after: int, limit: int) -> LogPage:
+        self.looked.append(after)
         found: list[LogEntry] = []
         while after < len(self.leaves) and len(found) < limit:
             if wanted.takes(self.leaves[after]):
@@ -565,7 +570,9 @@ class MemoryLog:
         while True:
             async with self._grown:
                 while len(self.leaves) <= after:
+                    self.waiting += 1
                     await self._grown.wait()
+                    self.waiting -= 1
             page = await self.page(wanted, after, limit)
             yield page
             after = page.next
