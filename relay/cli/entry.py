@@ -93,7 +93,8 @@ def _value(value: object) -> str:
 
 def _around(found: Found) -> Iterator[str]:
     from relay.audit.tail import line  # noqa: PLC0415
+    from relay.audit.words import replaced  # noqa: PLC0415
 
     for mark, one in (("  ", found["before"]), ("> ", found), ("  ", found["after"])):
         if one is not None:
-            yield f"{mark}{one['index']:>8}  {line(one['entry'], colour=False)}"
+            yield f"{mark}{one['index']:>8}  {line(replaced(one['entry'], one.get('words', {})), colour=False)}"

@@ -114,10 +114,12 @@ class Printer:
 
     def _line(self, one: Entry) -> str:
         from relay.audit.tail import line  # noqa: PLC0415
+        from relay.audit.words import replaced  # noqa: PLC0415
 
         if self.as_json:
             return json.dumps(one, ensure_ascii=False)
-        return f"{one['index']:>8}  {line(one['entry'], self.colour)}"
+        shown = replaced(one["entry"], one.get("words", {}))
+        return f"{one['index']:>8}  {line(shown, self.colour)}"
 
 
 async def _tail(
@@ -212,6 +214,7 @@ async def _arrived(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[list
     """What came together: entries, and where to go on after them."""
     waiting, index = b"", -1
     entries: list[Entry] = []
+    beside: Entry = {}
     async for chunk in response.content.iter_any():
         *complete, waiting = (waiting + chunk).split(b"\n\n")
         if len(waiting) > _EVENT_BYTES:
@@ -220,8 +223,11 @@ async def _arrived(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[list
             fields = dict(line.partition(b": ")[::2] for line in event.split(b"\n"))
             if b"id" in fields:
                 index = int(fields[b"id"])
-            if b"data" in fields:
-                entries.append({"index": index, "entry": json.loads(fields[b"data"])})
+            if fields.get(b"event") == b"words":
+                beside = json.loads(fields[b"data"])
+            elif b"data" in fields:
+                entries.append({**beside, "index": index, "entry": json.loads(fields[b"data"])})
+                beside = {}
         if index >= 0:
             yield entries, index + 1
             entries = []

@@ -25,6 +25,7 @@ from relay.delivery.aside import aside
 from relay.delivery.ports import LogEntry, LogEntryWhole, LogPage
 from relay.delivery.wanted import EVERYTHING, Wanted
 from relay.errors import NotFoundError
+from relay.journal.wording import log_entry
 
 Rows = Callable[[str, Sequence[object]], Awaitable[list[Any]]]
 
@@ -40,7 +41,11 @@ PAGE_BYTES: Final = 1 << 20
 LONG_READ_BYTES: Final = 1 << 18
 """Of leaves whose JSON is read: more than that would hold up the loop."""
 
-_COLUMNS = "SELECT entry_index, leaf FROM entries"
+_COLUMNS = (
+    "SELECT e.entry_index, e.leaf, w.salt, w.words FROM entries e"
+    " LEFT JOIN entry_words w ON w.entry_index = e.entry_index"
+)
+_NEWEST_UNDER = "SELECT max(entry_index) FROM entries WHERE entry_index < ?"
 _END = "SELECT coalesce(max(entry_index) + 1, 0) FROM entries"
 
 
@@ -71,14 +76,14 @@ class _Page:
         return min(CHUNK_ROWS, self.limit - len(self.entries))
 
     async def take(self, rows: Sequence[Any], looked_at: int) -> None:
-        size_bytes = sum(len(leaf) for _, leaf in rows)
+        size_bytes = sum(len(row[1]) for row in rows)
         self.size_bytes += size_bytes
         self.work -= looked_at * max(1, len(self.signs))
         self.entries += await aside(size_bytes > LONG_READ_BYTES, _taken, self.wanted, rows)
 
 
 def _taken(wanted: Wanted, rows: Sequence[Any]) -> list[LogEntry]:
-    return [LogEntry(index, leaf) for index, leaf in rows if wanted.takes(leaf)]
+    return [log_entry(*row) for row in rows if wanted.takes(row[1])]
 
 
 async def page(rows: Rows, wanted: Wanted, after: int, limit: int) -> LogPage:
@@ -101,9 +106,7 @@ async def last(rows: Rows, wanted: Wanted, limit: int) -> LogPage:
     end = (await rows(_END, ()))[0][0]
     made, at = _Page(wanted, limit), end
     while not made.full:
-        before = (await rows("SELECT max(entry_index) FROM entries WHERE entry_index < ?", (at,)))[
-            0
-        ][0]
+        before = (await rows(_NEWEST_UNDER, (at,)))[0][0]
         if before is None:
             break
         start = max(0, before + 1 - made.slice_rows)
@@ -122,9 +125,8 @@ async def since(rows: Rows, at: datetime, after: int) -> int:
     low, high = after, max(after, (await rows(_END, ()))[0][0])
     middle = low  # a reader who goes on from a cursor is mostly past it already
     while low < high:
-        index, leaf = (
-            await rows(f"{_COLUMNS} WHERE entry_index >= ? ORDER BY entry_index LIMIT 1", (middle,))
-        )[0]
+        statement = f"{_COLUMNS} WHERE e.entry_index >= ? ORDER BY e.entry_index LIMIT 1"
+        index, leaf, *_ = (await rows(statement, (middle,)))[0]
         if _time(leaf) >= wanted:
             high = middle
         else:
@@ -135,19 +137,22 @@ async def since(rows: Rows, at: datetime, after: int) -> int:
 
 async def whole(rows: Rows, index: int) -> LogEntryWhole:
     """One entry with all that is known of it here; NotFoundError where there is none."""
-    found = await rows("SELECT leaf, leaf_hash FROM entries WHERE entry_index = ?", (index,))
+    found = await rows(f"{_COLUMNS} WHERE e.entry_index = ?", (index,))
+    hashed = await rows("SELECT leaf_hash FROM entries WHERE entry_index = ?", (index,))
     if not found:
         raise NotFoundError(f"no entry of the log has the index {index}")
     before = await rows(
-        f"{_COLUMNS} WHERE entry_index < ? ORDER BY entry_index DESC LIMIT 1", (index,)
+        f"{_COLUMNS} WHERE e.entry_index < ? ORDER BY e.entry_index DESC LIMIT 1", (index,)
     )
-    after = await rows(f"{_COLUMNS} WHERE entry_index > ? ORDER BY entry_index LIMIT 1", (index,))
+    after = await rows(
+        f"{_COLUMNS} WHERE e.entry_index > ? ORDER BY e.entry_index LIMIT 1", (index,)
+    )
     return LogEntryWhole(
-        LogEntry(index, found[0][0]),
-        found[0][1].hex(),
+        log_entry(*found[0]),
+        hashed[0][0].hex(),
         await _log_of(rows, index // SPAN),
-        LogEntry(*before[0]) if before else None,
-        LogEntry(*after[0]) if after else None,
+        log_entry(*before[0]) if before else None,
+        log_entry(*after[0]) if after else None,
     )
 
 
@@ -159,10 +164,10 @@ async def _first_from(rows: Rows, at: int) -> int:
 
 async def _slice(rows: Rows, made: _Page, start: int, stop: int, order: str) -> list[Any]:
     groups = made.wanted.signs()
-    signs = "".join(f" AND ({' OR '.join('instr(leaf, ?)' for _ in group)})" for group in groups)
+    signs = "".join(f" AND ({' OR '.join('instr(e.leaf, ?)' for _ in group)})" for group in groups)
     statement = (
-        f"{_COLUMNS} WHERE entry_index >= ? AND entry_index < ?{signs}"
-        f" ORDER BY entry_index {order} LIMIT ?"
+        f"{_COLUMNS} WHERE e.entry_index >= ? AND e.entry_index < ?{signs}"
+        f" ORDER BY e.entry_index {order} LIMIT ?"
     )
     return await rows(statement, (start, stop, *made.signs, made.chunk_rows))
 

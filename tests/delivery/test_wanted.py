@@ -34,7 +34,7 @@ ASKED = st.builds(
 
 
 def leaf(event: AuditEvent = AuditEvent.DELIVERY_FAILED, **fields: Any) -> bytes:
-    return entry(event, AT, NODE, **fields)
+    return entry(event, AT, NODE, **fields).leaf
 
 
 @given(ASKED, EVENTS, FIELDS)

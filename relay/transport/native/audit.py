@@ -13,10 +13,11 @@ from base64 import b64encode
 from aiohttp import web
 
 from relay.audit.epochs import epoch_of
-from relay.delivery.ports import Caller, LogEntry, LogPage
+from relay.delivery.ports import Caller, LogPage
 from relay.transport.native.asking import LARGEST, index_in_path, number, one, only
 from relay.transport.native.following import awaited, stream
 from relay.transport.native.inside import Inside
+from relay.transport.native.leaves import member
 from relay.transport.native.views import json_bytes
 from relay.transport.native.wanting import FILTERS, since, wanted
 from relay.transport.problems import RequestError
@@ -53,10 +54,10 @@ async def entry(inside: Inside, _: Caller, request: web.Request) -> web.StreamRe
         "epoch": epoch_of(found.log).number,
     }
     members = [
-        _member(found.entry)[1:-1],
+        member(found.entry)[1:-1],
         json_bytes(rest)[1:-1],
-        b'"before":' + (b"null" if found.before is None else _member(found.before)),
-        b'"after":' + (b"null" if found.after is None else _member(found.after)),
+        b'"before":' + (b"null" if found.before is None else member(found.before)),
+        b'"after":' + (b"null" if found.after is None else member(found.after)),
     ]
     return web.Response(body=b"{%s}" % b",".join(members), content_type="application/json")
 
@@ -76,13 +77,9 @@ def _last(request: web.Request) -> int:
 
 
 def _page(page: LogPage) -> web.Response:
-    lines = b",".join(map(_member, page.entries))
+    lines = b",".join(map(member, page.entries))
     more = b"true" if page.more else b"false"
     return web.Response(
         body=b'{"entries":[%s],"next":%d,"more":%s}' % (lines, page.next, more),
         content_type="application/json",
     )
-
-
-def _member(entry: LogEntry) -> bytes:
-    return b'{"index":%d,"entry":%s}' % (entry.index, entry.leaf)

@@ -28,10 +28,34 @@ from relay.transport.native.schemas import (
 )
 from relay.transport.native.wanting import MOST_VALUES
 
+_BESIDE: dict[str, Schema] = {
+    "salt": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    "words": {"type": "object", "additionalProperties": TEXT},
+}
+_WHOLE = record(
+    "One entry, and what stands around it.",
+    index=WHOLE,
+    entry={"type": "object"},
+    **_BESIDE,
+    leaf={"type": "string", "contentEncoding": "base64", "description": "Its exact bytes"},
+    leaf_hash={**DIGEST, "description": "RFC 6962: SHA-256(0x00 || leaf)"},
+    log={**TEXT, "description": "The log's name in this epoch: the origin of its checkpoints"},
+    epoch=WHOLE,
+    before=or_null(reference("AuditEntry")),
+    after=or_null(reference("AuditEntry")),
+)
 AUDIT_SCHEMAS: dict[str, Schema] = {
-    "AuditEntry": record(
-        "The exact bytes of `entry` are the leaf.", index=WHOLE, entry={"type": "object"}
-    ),
+    "AuditEntry": {
+        **record(
+            "The exact bytes of `entry` are the leaf. Where it holds salted digests of who and why, `words`"
+            " has the text for each place in the leaf and `salt` what the digests were made with, until"
+            " removed.",
+            index=WHOLE,
+            entry={"type": "object"},
+            **_BESIDE,
+        ),
+        "required": ["index", "entry"],
+    },
     "AuditPage": record(
         "Entries of the audit log; ask again with `after` set to `next`, which has passed over what was not "
         "wanted. A page looks at a bounded part of the log: it may be empty although `more` is there.",
@@ -39,17 +63,7 @@ AUDIT_SCHEMAS: dict[str, Schema] = {
         next=WHOLE,
         more={"type": "boolean", "description": "Whether there were entries from `next` on."},
     ),
-    "AuditEntryWhole": record(
-        "One entry, and what stands around it.",
-        index=WHOLE,
-        entry={"type": "object"},
-        leaf={"type": "string", "contentEncoding": "base64", "description": "Its exact bytes"},
-        leaf_hash={**DIGEST, "description": "RFC 6962: SHA-256(0x00 || leaf)"},
-        log={**TEXT, "description": "The log's name in this epoch: the origin of its checkpoints"},
-        epoch=WHOLE,
-        before=or_null(reference("AuditEntry")),
-        after=or_null(reference("AuditEntry")),
-    ),
+    "AuditEntryWhole": {**_WHOLE, "required": [n for n in _WHOLE["required"] if n not in _BESIDE]},
 }
 
 _VALUES: Schema = {"type": "array", "items": TEXT, "maxItems": MOST_VALUES}

@@ -19,10 +19,11 @@ from contextlib import aclosing, contextmanager
 import structlog
 from aiohttp import web
 
-from relay.delivery.ports import LogEntry, LogPage
+from relay.delivery.ports import LogPage
 from relay.delivery.wanted import Wanted
 from relay.errors import OverloadError
 from relay.transport.native.inside import REQUEST_ID, Inside
+from relay.transport.native.leaves import event as event_of
 from relay.transport.problems import RequestError
 
 PAGE = 100
@@ -135,15 +136,11 @@ async def _events(pages: AsyncIterator[LogPage | None]) -> AsyncGenerator[bytes,
         at = at if page is None else page.next
         if page is not None and page.entries:
             said = page.entries[-1].index + 1
-            yield b"".join(map(_event, page.entries))
+            yield b"".join(map(event_of, page.entries))
         elif page is None:
             moved = b"id: %d\n" % (at - 1) if at > said else b""
             said = max(said, at)
             yield b": still here\n%s\n" % moved
-
-
-def _event(entry: LogEntry) -> bytes:
-    return b"id: %d\ndata: %s\n\n" % (entry.index, entry.leaf)
 
 
 async def _pages(
