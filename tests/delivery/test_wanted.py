@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.audit.entries import AuditEvent, entry
@@ -37,6 +37,7 @@ def leaf(event: AuditEvent = AuditEvent.DELIVERY_FAILED, **fields: Any) -> bytes
     return entry(event, AT, NODE, **fields).leaf
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(ASKED, EVENTS, FIELDS)
 def test_a_wanted_leaf_bears_a_sign_of_every_group(
     wanted: Wanted, event: AuditEvent, fields: dict[str, Any]
