@@ -62,11 +62,10 @@ class AuditEvent(StrEnum):
     """What an entry says happened, durable in the same transaction as the entry."""
 
     NODE_STARTED = "node-started"
-    """The process opened its journal; `release`, `config`."""
+    """The process opened its journal; `release`, and `config`, the digest of its settings: they are read
+    at a start only."""
     NODE_STOPPED = "node-stopped"
     """It drained and closed in order. A start without a stop before it was a crash."""
-    CONFIG_LOADED = "config-loaded"
-    """Settings or directory were read; `config` is their digest."""
     MESSAGE_ACCEPTED = "message-accepted"
     """An envelope was handed in by a DMS and is durable."""
     MESSAGE_SEALED = "message-sealed"
@@ -215,6 +214,8 @@ class AuditEvent(StrEnum):
     `by`, `why`. In force from the commit of this entry on."""
     TRUST_REFUSED = "trust-refused"
     """What lies in the files of trusted certificates does not serve (`count` problems); nothing changed."""
+    WORDS_FORGOTTEN = "words-forgotten"
+    """An operator had the words beside `count` entries removed, of a holder or of an age (`type`)."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from relay import __version__
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
@@ -19,6 +20,7 @@ from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
+from relay.journal.wording import WordsTable
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
@@ -134,6 +136,7 @@ class Faces:
             refusals=self.turned_away,
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
+            words=ForgettingDesk(WordsTable(journal, self.ground.node), self.ground.clock.now),
             certificates_door=self.certificates,
             followers=self.ground.settings.log.followers,
         )

@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
+from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.renewing import CertificateDoor
@@ -48,6 +49,7 @@ from relay.transport.native import (
     certificates,
     deliveries,
     evidence,
+    forgetting,
     health,
     messages,
     obligations,
@@ -98,6 +100,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/audit", audit.entries, Who.READER),
     Route("GET", "/v1/audit/entries/{id}", audit.entry, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
+    Route("POST", "/v1/audit/forget", forgetting.forget, Who.OPERATOR),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
@@ -153,6 +156,7 @@ def native_app(
     bundles: EvidenceDoor | None = None,
     stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
+    words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
     followers: int = 64,
 ) -> web.Application:
@@ -185,6 +189,7 @@ def native_app(
         evidence=bundles,
         stamps=stamps,
         trust=trust,
+        words=words,
         certificates=certificates_door,
         followers=followers,
     )
