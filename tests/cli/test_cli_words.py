@@ -166,7 +166,7 @@ async def test_no_leaf_holds_a_word_of_anybody_and_those_beside_it_may_go(place:
     leaves = [leaf.decode() for (leaf,) in place.rows("SELECT leaf FROM entries")]
     events = {one["event"] for one in place.leaves()}
     assert events >= {
-        "message-accepted", "message-sealed", "delivery-available", "delivery-fetched",
+        "message-accepted", "delivery-available", "delivery-fetched",
         "delivery-acknowledged", "evidence-exported", "token-issued", "trust-changed",
         "token-revoked", "peer-refused", "directory-changed", "node-started",
     }  # fmt: skip
