@@ -51,7 +51,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 async def grow(log: SqliteJournal, *events: AuditEvent, seconds: int = 0, **fields: Any) -> None:
     """An entry each, a second apart."""
     leaves = [
-        entry(event, AT + timedelta(seconds=seconds + n), NODE, count=n, **fields)
+        entry(event, AT + timedelta(seconds=seconds + n), NODE, **fields)
         for n, event in enumerate(events)
     ]
     await log.perform(lambda tx: tx.record(*leaves))
