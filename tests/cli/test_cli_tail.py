@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.epochs import SPAN, Epoch, log_name
 from relay.audit.meanings import MEANINGS
 from relay.audit.tail import VIETNAM
+from relay.cli import tail
 from relay.cli.cursor import Cursor, found_again, moved, read_cursor
 from relay.cli.instants import instant_of
 from relay.cli.outcome import CommandError
+from relay.errors import AccessError, TransportError, UnansweredError
 from relay.model import NodeId
 from tests.documented_events import documented
 
@@ -43,17 +46,17 @@ def indexes(result: Any) -> list[int]:
 def test_only_what_is_wanted_is_printed(as_: As, live: Any) -> None:
     """By event or its family, by agency; the last ones wanted, not those among the last ones."""
     grow(live, "delivery-failed", "delivery-expired", *["node-started"] * 30)
-    tail = ("operator", "audit", "tail", "--json")
+    command = ("operator", "audit", "tail", "--json")
 
-    assert indexes(as_(*tail, "--event", "delivery")) == [0, 1]
-    assert indexes(as_(*tail, "--event", "delivery-failed", "--agency", "H01.1")) == [0]
-    assert indexes(as_(*tail, "--agency", "H02.1")) == []
+    assert indexes(as_(*command, "--event", "delivery")) == [0, 1]
+    assert indexes(as_(*command, "--event", "delivery-failed", "--agency", "H01.1")) == [0]
+    assert indexes(as_(*command, "--agency", "H02.1")) == []
     since = (AT + timedelta(seconds=9)).isoformat()
-    assert indexes(as_(*tail, "--since", since)) == list(range(9, 32))
-    refused = as_(*tail, "--event", "delivery-faild")
+    assert indexes(as_(*command, "--since", since)) == list(range(9, 32))
+    refused = as_(*command, "--event", "delivery-faild")
     assert refused.exit_code == 65
     assert "nearest: delivery-failed" in refused.stderr
-    assert as_(*tail, "--since", "2h", "--after", "1").exit_code == 64
+    assert as_(*command, "--since", "2h", "--after", "1").exit_code == 64
 
 
 def test_a_cursor_goes_on_where_the_last_run_ended(as_: As, live: Any, tmp_path: Path) -> None:
@@ -200,3 +203,55 @@ def test_every_field_that_is_documented_is_explained_in_a_line() -> None:
 
     assert {*known, "v", "at", "event", "node"} <= set(MEANINGS)
     assert max(map(len, MEANINGS.values())) <= 80
+
+
+# ---------------------------------------------------------------- a connection that is lost
+
+
+class Cuts(Logs):
+    """A node whose streams each bring two entries and break, and that is away twice in between."""
+
+    def __init__(self, streams: int) -> None:
+        super().__init__(Epoch(), 2 * streams)
+        self.opened: list[int] = []
+        self.away = 0
+        self.streams = streams
+
+    @asynccontextmanager
+    async def open(self, _: str, __: Any, after: int) -> AsyncIterator[Any]:
+        if self.away:
+            self.away -= 1
+            raise TransportError("cannot reach the node: connection refused")
+        if len(self.opened) == self.streams:
+            raise AccessError("the token was revoked")
+        self.opened.append(after)
+        self.away = 2
+        yield self
+        raise UnansweredError("no answer from the node: silence")
+
+    @property
+    def content(self) -> Any:
+        return self
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        at = self.opened[-1]
+        whole = b"".join(b'id: %d\ndata: {"v":1}\n\n' % n for n in (at, at + 1))
+        yield whole[:9]
+        yield whole[9:] + b": still here\n\nid: %d\nda" % (at + 1)
+
+
+def test_a_lost_connection_is_made_again_from_the_cursor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told once each time, however often the node stays away; what no waiting helps ends it."""
+    monkeypatch.setattr(tail, "_again_after", lambda _: 0.0)
+    node = Cuts(streams=3)
+    asked, printer = tail.Asked({}, 0, None, 20), tail.Printer(as_json=True, colour=False)
+    reading = tail.Reading(node, asked, printer, None, Cursor(FIRST, 0))  # type: ignore[arg-type]
+    with pytest.raises(AccessError):
+        asyncio.run(reading.follow())
+    shown = capsys.readouterr()
+
+    assert node.opened == [0, 2, 4]
+    assert [json.loads(line)["index"] for line in shown.out.splitlines()] == [0, 1, 2, 3, 4, 5]
+    assert shown.err.count("the connection is lost") == 3
