@@ -7,10 +7,7 @@ Raises:  AuditError naming the entry, JournalError, SettingsError, and what the 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from base64 import b64decode
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,33 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relay.cli.connect import Connection, reaching
+from relay.cli.entry import entry
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
 from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
+from relay.cli.tail import tail
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from relay.audit.verify import LogVerdict
-    from relay.cli.client import NativeClient
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 
-_PAGE = 1000
-
-
-@app.command("tail")
-@reaching
-def tail(
-    node: Connection,
-    after: Annotated[
-        int | None, typer.Option(min=0, help="Index of the first entry wanted; else the last ones.")
-    ] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=_PAGE)] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new entries.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
-    """Print entries of the log, one a line."""
-    asyncio.run(_tail(node, after, lines, follow, as_json))
+app.command("tail")(tail)
+app.command("show")(entry)
+_MOST_HEADS = 1000
 
 
 @app.command("forget")
@@ -82,7 +65,9 @@ def timestamps(
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep each head and its timestamp there.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="So many, the newest first.")] = 10,
+    limit: Annotated[
+        int, typer.Option(min=1, max=_MOST_HEADS, help="So many, the newest first.")
+    ] = 10,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Heads of the log with a timestamp: what is in it was there by then."""
@@ -166,69 +151,3 @@ def _verdict(verdict: LogVerdict) -> dict[str, Any]:
         "root": checkpoint.root.hex(),
         "findings": [asdict(finding) for finding in verdict.findings],
     }
-
-
-async def _tail(
-    node: Connection, after: int | None, lines: int, follow: bool, as_json: bool
-) -> None:
-    from relay.cli.client import reach  # noqa: PLC0415
-
-    async with reach(node) as client:
-        start = max(0, await _size(client) - lines) if after is None else after
-        while True:
-            page = await client.get("/v1/audit", after=start, limit=_PAGE)
-            for one in page["entries"]:
-                _print(one["index"], one["entry"], one.get("words", {}), as_json)
-            start = page["next"]
-            if len(page["entries"]) < _PAGE:
-                break
-        if follow:
-            await _follow(client, start, as_json)
-
-
-async def _size(client: NativeClient) -> int:
-    """Where the next entry will stand. A running node always has a head: it logs its start."""
-    from relay.audit.epochs import size_of  # noqa: PLC0415
-
-    return size_of(await client.get_bytes("/v1/audit/head"))
-
-
-async def _follow(client: NativeClient, after: int, as_json: bool) -> None:
-    events = {"Accept": "text/event-stream"}
-    async with client.open("/v1/audit", events, after=after) as response:
-        async for index, entry, words in _events(response):
-            _print(index, entry, words, as_json)
-
-
-async def _events(
-    response: aiohttp.ClientResponse,
-) -> AsyncIterator[tuple[int, dict[str, Any], dict[str, str]]]:
-    """Each entry with its words, which come as an event of their own just before it."""
-    waiting, index, words, kind = b"", 0, {}, b""
-    async for chunk in response.content.iter_any():
-        waiting += chunk
-        *complete, waiting = waiting.split(b"\n")
-        for one in complete:
-            if one.startswith(b"id: "):
-                index = int(one[4:])
-            elif one.startswith(b"event: "):
-                kind = one[7:]
-            elif one.startswith(b"data: ") and kind == b"words":
-                words = json.loads(one[6:])["words"]
-            elif one.startswith(b"data: "):
-                yield index, json.loads(one[6:]), words
-                words = {}
-            elif not one:
-                kind = b""
-
-
-def _print(index: int, entry: dict[str, Any], words: dict[str, str], as_json: bool) -> None:
-    from relay.audit.tail import line  # noqa: PLC0415
-    from relay.audit.words import replaced  # noqa: PLC0415
-
-    if as_json:
-        beside = {"words": words} if words else {}
-        typer.echo(json.dumps({"index": index, "entry": entry, **beside}, ensure_ascii=False))
-    else:
-        typer.echo(f"{index:>8}  {line(replaced(entry, words), sys.stdout.isatty())}")
-    sys.stdout.flush()

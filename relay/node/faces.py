@@ -138,6 +138,7 @@ class Faces:
             trust=self.trust,
             words=ForgettingDesk(WordsTable(journal, self.ground.node), self.ground.clock.now),
             certificates_door=self.certificates,
+            followers=self.ground.settings.log.followers,
         )
 
     @property

@@ -412,3 +412,5 @@ class RetentionSection(Section):
 class LogSection(Section):
     format: Literal["console", "json"] = "console"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    followers: int = Field(default=64, ge=1, le=1024)
+    """Who may wait for new entries of the audit log at the same time, by stream or long poll."""

@@ -98,6 +98,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/redirect", operating.redirect, Who.OPERATOR),
     Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
+    Route("GET", "/v1/audit/entries/{id}", audit.entry, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("POST", "/v1/audit/forget", forgetting.forget, Who.OPERATOR),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
@@ -157,6 +158,7 @@ def native_app(
     trust: TrustDoor | None = None,
     words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
+    followers: int = 64,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -189,6 +191,7 @@ def native_app(
         trust=trust,
         words=words,
         certificates=certificates_door,
+        followers=followers,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -64,8 +64,10 @@ class Inside:
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
-    streams: set[str] = field(default_factory=set)
-    """Request ids of the live streams, to bound their number."""
+    following: set[object] = field(default_factory=set)
+    """Who waits for new entries of the log, to bound their number."""
+    followers: int = 64
+    """The most of them."""
     obligations: Obligations | None = None
     gate: Gate = OPEN
     """Asked before an envelope is read."""

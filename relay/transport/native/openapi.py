@@ -8,6 +8,7 @@ from __future__ import annotations
 from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
+from relay.transport.native.audit_described import AUDIT_SCHEMAS, audit_paths
 from relay.transport.native.carry_described import carry_paths
 from relay.transport.native.certificates import CERTIFICATE_SCHEMAS, certificate_paths
 from relay.transport.native.digests import FIELDS
@@ -79,6 +80,7 @@ def document() -> Json:
             },
             "schemas": {
                 **SCHEMAS,
+                **AUDIT_SCHEMAS,
                 **OBLIGATION_SCHEMAS,
                 **JUDGED_SCHEMAS,
                 **OPERATING_SCHEMAS,
@@ -143,15 +145,7 @@ def _paths() -> Json:
         **recovery_paths(),
         **operating_paths(),
         **directory_paths(),
-        "/v1/audit": {"get": _audit()},
-        "/v1/audit/head": {
-            "get": operation(
-                "getAuditHead",
-                "The latest signed head, a C2SP checkpoint",
-                {"200": content("The note", "text/plain", TEXT)},
-                (401, 403, 503),
-            )
-        },
+        **audit_paths(),
         "/v1/tokens": {"get": _tokens(), "post": _issue()},
         "/v1/tokens/{id}": {
             "delete": operation(
@@ -326,25 +320,6 @@ def _acknowledge() -> Json:
             (400, 401, 404, 409, 413, 415, 503),
         ),
         "requestBody": json_body("Acknowledge"),
-    }
-
-
-def _audit() -> Json:
-    page = json_answer("AuditPage", "A page, or a live stream with the index as event id")
-    page["content"]["text/event-stream"] = {"schema": TEXT}
-    return {
-        **operation("readAudit", "Entries of the audit log", {"200": page}, (400, 401, 403, 503)),
-        "parameters": [
-            *cursor(
-                "Index of the first entry wanted, that one included; `next` of a page is the one to go on with"
-            ),
-            {
-                "name": "Last-Event-ID",
-                "in": "header",
-                "schema": TEXT,
-                "description": "Where a broken stream goes on",
-            },
-        ],
     }
 
 

@@ -61,18 +61,6 @@ record, or_null, word = _record, _or_null, _word
 _PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": 4}
 _SCOPES = list_of({"type": "string", "pattern": "^(operator|auditor|agency:[A-Za-z0-9.]{1,35})$"})
 
-_ENTRY: Schema = {
-    **_record(
-        "The exact bytes of `entry` are the leaf. Where it holds salted digests of who and why, `words` has"
-        " the text for each place in the leaf and `salt` what the digests were made with, until removed.",
-        index=WHOLE,
-        entry={"type": "object"},
-        salt={"type": "string", "pattern": "^[0-9a-f]{32}$"},
-        words={"type": "object", "additionalProperties": TEXT},
-    ),
-    "required": ["index", "entry"],
-}
-
 SCHEMAS: dict[str, Schema] = {
     "Statements": _record(
         "What lies beside a message's seal and receipts: the certificates that signed, with their "
@@ -233,11 +221,6 @@ SCHEMAS: dict[str, Schema] = {
     "Sent": _record(
         "The newest message first; ask again with `skip` raised by the rows that came.",
         sent=list_of(reference("SentDelivery")),
-    ),
-    "AuditPage": _record(
-        "Entries of the audit log; ask again with `after` set to `next`.",
-        entries=list_of(_ENTRY),
-        next=WHOLE,
     ),
     "Token": _record(
         "A bearer token, without its secret.",
