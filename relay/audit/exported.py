@@ -69,6 +69,34 @@ class ListedFile:
     digest: Digest
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A line of words.jsonl: what stands beside the entry of this index."""
+
+    index: int
+    salt: bytes
+    words: dict[str, str]
+
+
+def write_words(beside: Words) -> bytes:
+    """The line, without its end."""
+    members = {"index": beside.index, "salt": beside.salt.hex(), "words": beside.words}
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def read_words(line: bytes) -> Words:
+    """What write_words was given, if these bytes are exactly what it would write."""
+    try:
+        found = json.loads(line)
+        words = {str(place): _text(text, 65_535) for place, text in found["words"].items()}
+        beside = Words(_number(found["index"]), bytes.fromhex(found["salt"]), words)
+        if write_words(beside) == line:
+            return beside
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    raise AuditError("a line of words is none, or not in its one form")
+
+
 def checkpoint_name(epoch: int) -> str:
     return f"epochs/{epoch:04}/checkpoint"
 
@@ -154,8 +182,8 @@ def _read_part(found: dict[str, Any]) -> Part:
     return Part(_number(found["number"]), _text(found["log"]), proof)
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value or len(value) > 500:
+def _text(value: object, limit: int = 500) -> str:
+    if not isinstance(value, str) or not value or len(value) > limit:
         raise ValueError("no text")
     return value
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from relay.audit.checkpoint import NOTE_LIMIT_BYTES, head_of
+from relay.audit.exported import Words, write_words
 from relay.errors import AuditError, JournalError
 from relay.journal import epochs
 from relay.journal.inspect import read_only
@@ -61,9 +62,11 @@ class JournalLog:
         if not self._has("entry_words"):
             return
         for index, salt, words in self._pages(_WORDS, first, end):
-            beside = {"index": index, "salt": _bytes(index, salt).hex(), "words": json.loads(words)}
-            line = json.dumps(beside, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-            yield line.encode() + b"\n"
+            try:
+                beside = Words(index, _bytes(index, salt), dict(json.loads(words)))
+            except (ValueError, TypeError) as error:
+                raise AuditError("the words beside the leaf were edited", index) from error
+            yield write_words(beside) + b"\n"
 
     def kept_heads(self) -> Iterable[tuple[bytes, bytes]]:
         """Timestamped ones, and those that were published with the cosignatures they got."""

@@ -30,17 +30,20 @@ from relay.audit.exported import (
     About,
     ListedFile,
     Part,
+    Words,
     checkpoint_name,
     head_named,
     head_names,
     leaves_name,
     read_about,
+    read_words,
     words_name,
     write_files,
 )
 from relay.audit.lines import leaves_in
 from relay.audit.ranges import RangeCheck
 from relay.audit.tree import leaf_hash
+from relay.audit.words import check as check_words
 from relay.errors import AuditError, DamagedError, PeerError, SignatureError, WireError
 from relay.model import Digest, digest_of
 from relay.signing.bundle_shape import CoveredFile
@@ -251,9 +254,14 @@ class ExportJudge:
     def _leaves(self, part: Part) -> str:
         check, low = RangeCheck(part.proof), first_index(part.number)
         sizes = {head[1] for head in map(head_named, self._entries) if head and head[0] == part.number}
+        words = self._words(part)
+        beside = next(words, None)
         read: _Read | None = None
         for leaf in leaves_in(contents(self._file, self._entries[leaves_name(part.number)])):
             fields = self._parsed(low + check.next_index, leaf)
+            if beside is not None and beside.index == low + check.next_index:
+                _check_words(fields, beside)
+                beside = next(words, None)
             check.append(leaf_hash(leaf))
             read = read or _Read(fields, fields)
             read.last = fields
@@ -262,9 +270,16 @@ class ExportJudge:
         check.close(self._heads[part.number].root)
         if read is None:
             raise AuditError("no entries")
+        if beside is not None:
+            raise AuditError("words beside an entry that is not there", beside.index)
         self._read[part.number] = read
         first, end = low + part.proof.first, low + part.proof.end
         return f"entries {first} to {end - 1} stand in that head's tree, in their order"
+
+    def _words(self, part: Part) -> Iterator[Words]:
+        name = words_name(part.number)
+        if self._about.words:
+            yield from map(read_words, leaves_in(contents(self._file, self._entries[name])))
 
     def _parsed(self, index: int, leaf: bytes) -> dict[str, Any]:
         try:
@@ -334,6 +349,13 @@ class ExportJudge:
 
     def _small(self, name: str, limit_bytes: int) -> bytes:
         return content_of(self._file, self._entries[name], limit_bytes)
+
+
+def _check_words(fields: dict[str, Any], beside: Words) -> None:
+    try:
+        check_words(fields, beside.salt, beside.words)
+    except AuditError as error:
+        raise AuditError(error.what, beside.index) from error
 
 
 def _word(what: str, error: PeerError | AuditError) -> str:
