@@ -121,9 +121,7 @@ def head_named(name: str) -> tuple[int, int] | None:
 
 
 def write_files(files: Sequence[ListedFile]) -> bytes:
-    rows = [
-        {"name": one.name, "sha256": one.digest, "size_bytes": one.size_bytes} for one in files
-    ]
+    rows = [{"name": one.name, "sha256": one.digest, "size_bytes": one.size_bytes} for one in files]
     return _written({"files": rows})
 
 

@@ -205,9 +205,7 @@ def _at(index: int, leaf: bytes) -> bytes:
 class _Epoch:
     """The part of one epoch: its range, proven to fit its head."""
 
-    def __init__(
-        self, source: LogSource, number: int, first: int, last: int, head: bytes
-    ) -> None:
+    def __init__(self, source: LogSource, number: int, first: int, last: int, head: bytes) -> None:
         self._source, self._low, self._head = source, first_index(number), head
         checkpoint = head_of(head)
         low, high = self._low, self._low + checkpoint.size

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from relay.cli.audit_diff import diff
+from relay.cli.audit_export import check_export, export
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
 from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from relay.cli.client import NativeClient
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
+
+app.command("export")(export)
+app.command("check-export")(check_export)
+app.command("diff")(diff)
 
 _PAGE = 1000
 

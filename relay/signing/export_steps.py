@@ -107,11 +107,7 @@ class ExportJudge:
 
     def leaves(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Every entry in the file with its index, those beside the period, too. Read it once proven."""
-        for part in self.proven.about.parts:
-            index = first_index(part.number) + part.proof.first
-            for leaf in leaves_in(contents(self._file, self._entries[leaves_name(part.number)])):
-                yield index, parse(leaf)
-                index += 1
+        return _entries_in(self._file, self._entries, self.proven.about)
 
     def steps(self) -> Iterator[Step]:
         """Each as soon as it is finished; a refusal is the last."""
@@ -253,7 +249,9 @@ class ExportJudge:
 
     def _leaves(self, part: Part) -> str:
         check, low = RangeCheck(part.proof), first_index(part.number)
-        sizes = {head[1] for head in map(head_named, self._entries) if head and head[0] == part.number}
+        sizes = {
+            head[1] for head in map(head_named, self._entries) if head and head[0] == part.number
+        }
         words = self._words(part)
         beside = next(words, None)
         read: _Read | None = None
@@ -351,6 +349,28 @@ class ExportJudge:
         return content_of(self._file, self._entries[name], limit_bytes)
 
 
+def unproven_leaves(file: BinaryIO) -> tuple[About, Iterator[tuple[int, dict[str, Any]]]]:
+    """What the file says, with nothing of it judged but its shape."""
+    entries = {one.name: one for one in read_packed(file, _BOUNDS)}
+    if ABOUT not in entries:
+        raise SignatureError(Fault.MISSING_FILE, f"it holds no {ABOUT}")
+    about = read_about(content_of(file, entries[ABOUT], DOCUMENT_LIMIT_BYTES))
+    return about, _entries_in(file, entries, about)
+
+
+def _entries_in(
+    file: BinaryIO, entries: dict[str, PackedFile], about: About
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    for part in about.parts:
+        name = leaves_name(part.number)
+        if name not in entries:
+            raise SignatureError(Fault.MISSING_FILE, f"it holds no {name}")
+        index = first_index(part.number) + part.proof.first
+        for leaf in leaves_in(contents(file, entries[name])):
+            yield index, parse(leaf)
+            index += 1
+
+
 def _check_words(fields: dict[str, Any], beside: Words) -> None:
     try:
         check_words(fields, beside.salt, beside.words)
@@ -362,5 +382,3 @@ def _word(what: str, error: PeerError | AuditError) -> str:
     if isinstance(error, SignatureError):
         return error.reason
     return "damaged" if isinstance(error, DamagedError) else f"bad-{what}"
-
-

@@ -49,6 +49,7 @@ from relay.transport.native import (
     deliveries,
     evidence,
     health,
+    log_export,
     messages,
     obligations,
     operating,
@@ -62,6 +63,7 @@ from relay.transport.native import recovery as recovery_face
 from relay.transport.native import trust as trust_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
+from relay.transport.native.log_export import LogExporter
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
 
 _log = structlog.get_logger("relay.native")
@@ -96,6 +98,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/redirect", operating.redirect, Who.OPERATOR),
     Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
+    Route("GET", "/v1/audit/export", log_export.export, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
@@ -151,6 +154,7 @@ def native_app(
     obliged: Obligations | None = None,
     bundles: EvidenceDoor | None = None,
     stamps: StampReader | None = None,
+    log_exports: LogExporter | None = None,
     trust: TrustDoor | None = None,
     certificates_door: CertificateDoor | None = None,
 ) -> web.Application:
@@ -182,6 +186,7 @@ def native_app(
         obligations=obliged,
         evidence=bundles,
         stamps=stamps,
+        log_exports=log_exports,
         trust=trust,
         certificates=certificates_door,
     )
