@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -291,7 +292,7 @@ class ExportJudge:
     def _epochs(self) -> str:
         """One follows on the other, each naming the head of the one before."""
         parts = self._about.parts
-        for before, after in zip(parts, parts[1:], strict=False):
+        for before, after in pairwise(parts):
             opening = self._read[after.number].first
             named = named_head(self._heads[before.number])
             if (

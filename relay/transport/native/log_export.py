@@ -70,11 +70,11 @@ def _instant(request: web.Request, name: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
-        found = datetime.min
-    if found.tzinfo is None:
-        raise RequestError("must be an RFC 3339 instant with its offset", parameter=name)
-    return found.astimezone(UTC)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise RequestError("must be an RFC 3339 instant with its offset", parameter=name)
 
 
 def log_export_paths() -> Json:
