@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from relay.audit.entries import AuditEvent, instant
 from relay.cli.main import app
-from relay.journal.comparing import Comparison, Difference, Kind, Side, comparing
+from relay.journal.comparing import Difference, Kind, Side, comparing
 from relay.model import NodeId
 from tests.export.conftest import NODE, START, Authority, Exporter, MemoryLog
 
@@ -56,7 +56,6 @@ def _compared(
 ) -> list[Difference]:
     one, other = _side(A, ours, later), _side(B, theirs, later, **period)
     with comparing(GRACE) as comparison:
-        comparison: Comparison
         comparison.load(one, B)
         comparison.load(other, A)
         return list(comparison.differences())
@@ -171,9 +170,7 @@ def test_an_export_that_does_not_hold_is_not_compared(
     assert _diff(*files, "--root", authority.root).exit_code == 65
 
 
-def test_a_file_is_judged_at_the_terminal(
-    files: tuple[Path, Path], authority: Authority
-) -> None:
+def test_a_file_is_judged_at_the_terminal(files: tuple[Path, Path], authority: Authority) -> None:
     command = ["audit", "check-export", str(files[0]), "--root", str(authority.root)]
     assert CliRunner().invoke(app, command).exit_code == 0
     files[0].write_bytes(files[0].read_bytes()[:-1])

@@ -124,9 +124,7 @@ def test_a_period_without_entries_is_not_found(log: MemoryLog, export: Exporter)
         export(log, since=START + timedelta(days=300))
 
 
-def test_a_log_that_does_not_fit_its_head_is_not_exported(
-    log: MemoryLog, export: Exporter
-) -> None:
+def test_a_log_that_does_not_fit_its_head_is_not_exported(log: MemoryLog, export: Exporter) -> None:
     log.entries[3], log.entries[4] = log.entries[4], log.entries[3]
     with pytest.raises(AuditError, match="do not give the root"):
         export(log)
