@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MISSING, UNVERIFIED = 1, 2
 """Exit codes beside 0 (they agree) and 65 (they contradict one another)."""
+MOST_SHOWN = 10_000
+"""Differences that are told one by one; all are counted."""
 _NODE = typer.Argument(help="A configuration (.toml), an exported log, or a node's address.")
 
 
@@ -79,8 +81,12 @@ def diff(
         comparison: Comparison = open_files.enter_context(comparing(timedelta(seconds=grace)))
         for side, other in (sides, reversed(sides)):
             comparison.load(side, other.node)
-        found = list(comparison.differences())
-        _tell(found, comparison.counts(), sides, as_json=as_json, verified=not unverified)
+        kinds: Counter[str] = Counter()
+        found: list[Difference] = []
+        for one in comparison.differences():
+            kinds[one.kind.value] += 1
+            found += [one] if len(found) < MOST_SHOWN else []
+        _tell(found, kinds, comparison.counts(), sides, as_json=as_json, verified=not unverified)
 
 
 def _side(named: str, asked: _Asked, token: Path | None, open_files: ExitStack) -> Side:
@@ -153,13 +159,13 @@ def _moment(text: str) -> datetime | None:
 
 def _tell(
     found: list[Difference],
+    kinds: Counter[str],
     counts: tuple[int, int],
     sides: list[Side],
     *,
     as_json: bool,
     verified: bool,
 ) -> None:
-    kinds = Counter(one.kind.value for one in found)
     verdict, code = _verdict(kinds, verified=verified)
     names = [side.node for side in sides]
     if as_json:

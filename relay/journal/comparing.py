@@ -115,7 +115,9 @@ class Comparison:
         return count
 
     def _put(self, facts: list[tuple[Any, ...]]) -> None:
+        self._run("BEGIN")
         self._many(SQL["add"], facts)
+        self._run("COMMIT")
         facts.clear()
 
     def differences(self) -> Iterator[Difference]:
