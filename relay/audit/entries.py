@@ -195,6 +195,9 @@ class AuditEvent(StrEnum):
     EVIDENCE_EXPORTED = "evidence-exported"
     """An evidence file about a `message` was written: `digest` of its exporter's signature, `count` of
     files, `size`, `by`, `why`. It holds the document."""
+    LOG_EXPORTED = "log-exported"
+    """A range of this log was written to an archive: `first` index and `last`, `count` of entries,
+    `digest` of its exporter's signature, `size`, `type` (leaves, words), `by`, `why`."""
     OBLIGATION_ASKED = "obligation-asked"
     """A `message` asks `recipient` to do something (`type`) with an earlier `document`."""
     OBLIGATION_CHANGED = "obligation-changed"

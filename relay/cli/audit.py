@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from relay.cli.audit_diff import diff
+from relay.cli.audit_export import check_export, export
 from relay.cli.connect import Connection, reaching
 from relay.cli.entry import entry
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
@@ -28,6 +30,9 @@ app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 app.command("tail")(tail)
 app.command("show")(entry)
 _MOST_HEADS = 1000
+app.command("export")(export)
+app.command("check-export")(check_export)
+app.command("diff")(diff)
 
 
 @app.command("forget")

@@ -111,10 +111,12 @@ def _words(connection: sqlite3.Connection, last: int | None) -> Iterator[WordsRo
         after = page[-1][0]
 
 
-def read_only(path: Path) -> sqlite3.Connection:
+def read_only(path: Path, *, across_threads: bool = False) -> sqlite3.Connection:
     """A connection that writes nothing. Without the WAL's own files (a copied journal) SQLite must be
     told that nobody writes."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     if not path.with_name(path.name + "-wal").exists():
         uri += "&immutable=1"
-    return sqlite3.connect(uri, uri=True, isolation_level=None)
+    return sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=not across_threads
+    )

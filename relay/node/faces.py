@@ -25,6 +25,7 @@ from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
 from relay.node.ground import Ground
+from relay.node.log_export import LogExportDesk
 from relay.node.revocation import make_beside
 from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
@@ -131,6 +132,7 @@ class Faces:
             obliged=desks.obligations,
             bundles=desks.evidence,
             stamps=make_stamp_table(self.ground),
+            log_exports=self._log_exports(),
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,
@@ -140,6 +142,12 @@ class Faces:
             certificates_door=self.certificates,
             followers=self.ground.settings.log.followers,
         )
+
+    def _log_exports(self) -> LogExportDesk:
+        ground, settings = self.ground, self.ground.settings
+        certificate = settings.keys.log.certificate
+        folder = settings.node.data_dir
+        return LogExportDesk(folder, ground.journal, ground.notary, certificate, ground.clock)
 
     @property
     def _patience(self) -> float:

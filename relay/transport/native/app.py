@@ -51,6 +51,7 @@ from relay.transport.native import (
     evidence,
     forgetting,
     health,
+    log_export,
     messages,
     obligations,
     operating,
@@ -64,6 +65,7 @@ from relay.transport.native import recovery as recovery_face
 from relay.transport.native import trust as trust_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
+from relay.transport.native.log_export import LogExporter
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
 
 _log = structlog.get_logger("relay.native")
@@ -99,6 +101,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
     Route("GET", "/v1/audit/entries/{id}", audit.entry, Who.READER),
+    Route("GET", "/v1/audit/export", log_export.export, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("POST", "/v1/audit/forget", forgetting.forget, Who.OPERATOR),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
@@ -155,6 +158,7 @@ def native_app(
     obliged: Obligations | None = None,
     bundles: EvidenceDoor | None = None,
     stamps: StampReader | None = None,
+    log_exports: LogExporter | None = None,
     trust: TrustDoor | None = None,
     words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
@@ -188,6 +192,7 @@ def native_app(
         obligations=obliged,
         evidence=bundles,
         stamps=stamps,
+        log_exports=log_exports,
         trust=trust,
         words=words,
         certificates=certificates_door,

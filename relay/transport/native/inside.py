@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -39,6 +40,9 @@ from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
+
+if TYPE_CHECKING:
+    from relay.transport.native.log_export import LogExporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,9 @@ class Inside:
     trust: TrustDoor | None = None
     words: ForgettingDesk | None = None
     certificates: CertificateDoor | None = None
+    log_exports: LogExporter | None = None
+    exporting: int = 0
+    """Exports of the log under way."""
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

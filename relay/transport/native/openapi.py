@@ -32,6 +32,7 @@ from relay.transport.native.fragments import (
     xml_answer,
 )
 from relay.transport.native.judged import JUDGED_SCHEMAS
+from relay.transport.native.log_export import log_export_paths
 from relay.transport.native.messages import MOST_SKIPPED
 from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
@@ -116,6 +117,7 @@ def _paths() -> Json:
             "parameters": one_message,
         },
         **evidence_paths(),
+        **log_export_paths(),
         **timestamp_paths(),
         "/v1/messages/{id}/statements": {
             "get": reading(
