@@ -82,7 +82,7 @@ class Inside:
     words: ForgettingDesk | None = None
     certificates: CertificateDoor | None = None
     log_exports: LogExporter | None = None
-    exporting: int = 0
+    exporting: set[object] = field(default_factory=set)
     """Exports of the log under way."""
 
 
