@@ -127,7 +127,7 @@ def _split(note: bytes) -> tuple[bytes, list[str]]:
 def _signature(line: str) -> tuple[str, bytes, bytes]:
     """The key name, key id and signature of one line."""
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
-    raw = _unbase64(encoded, "signature")
+    raw = unbase64(encoded, "signature")
     if not line.startswith(_DASH) or not space or not name or "+" in name or len(raw) <= 4:
         raise AuditError("signature line is malformed")
     return name, raw[:4], raw[4:]
@@ -151,7 +151,7 @@ def _checkpoint(body: bytes) -> Checkpoint:
         raise AuditError("size of the head is not a plain number")
     if int(size) > SIZE_LIMIT:
         raise AuditError(f"size of the head is {size}, limit {SIZE_LIMIT}")
-    hashed = _unbase64(root, "root")
+    hashed = unbase64(root, "root")
     if len(hashed) != HASH_BYTES:
         raise AuditError(f"root of {len(hashed)} bytes, not {HASH_BYTES}")
     return Checkpoint(origin, int(size), hashed)
@@ -171,7 +171,7 @@ def parse_vkey(text: str) -> tuple[str, bytes]:
     """The key name and Ed25519 public key of a verifier key."""
     name, _, rest = text.partition("+")
     identifier, _, encoded = rest.partition("+")
-    raw = _unbase64(encoded, "verifier key")
+    raw = unbase64(encoded, "verifier key")
     if not name or raw[:1] != ED25519 or len(raw) != 1 + KEY_BYTES:
         raise AuditError("verifier key is not name+id+Ed25519 key")
     if identifier != key_id(name, raw[1:]).hex():
@@ -184,7 +184,7 @@ def _check_name(name: str) -> None:
         raise ValueError(f"{name!r} cannot name a log or key")
 
 
-def _unbase64(text: str, what: str) -> bytes:
+def unbase64(text: str, what: str) -> bytes:
     """Strict base64: one text for each value, so no second writing of a signature exists."""
     try:
         raw = base64.b64decode(text, validate=True)
