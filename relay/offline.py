@@ -12,7 +12,7 @@ from pathlib import Path
 
 from relay.audit.checkpoint import origin_of
 from relay.audit.epochs import verify_epochs
-from relay.audit.verify import LogKey, LogVerdict, Progress
+from relay.audit.verify import LogKey, LogVerdict, Progress, verify_words
 from relay.delivery.clock import Clock
 from relay.errors import AuditError, SettingsError, SignatureError
 from relay.identity import NodeKeys, binding_of, key_problems, load_keys
@@ -109,7 +109,9 @@ def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVe
     with stored_log(settings.node.data_dir) as stored:
         if stored.node != node:
             raise AuditError(f"the journal says it is of {stored.node}, not {node}")
-        return verify_epochs(node, stored.epochs, log_key, progress)
+        verdicts = verify_epochs(node, stored.epochs, log_key, progress)
+        verify_words(stored.words)
+        return verdicts
 
 
 def back_up(config: Path, target: Path, progress: Progress) -> Backup:

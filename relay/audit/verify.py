@@ -12,6 +12,8 @@ Steps:
     5  the root over the first n leaves is the root of every kept head of size n
     6  there are as many entries as the head says, and step 5 holds for it
     7  the stored right edge of the tree, where one is given, is that of these entries
+and `verify_words`, of rows beside leaves that hold:
+    8  the words that stand beside a leaf are those it holds the digests of; missing ones are no fault
 What is odd but proves no edit (a clock that stepped back, an event of a newer release) is a finding.
 """
 
@@ -25,6 +27,7 @@ from typing import Any, Final
 from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, Verify, verify_note
 from relay.audit.entries import AuditEvent, moment, parse
 from relay.audit.tree import Frontier, leaf_hash
+from relay.audit.words import WordsRow, proven
 from relay.errors import AuditError
 from relay.model import UTC_NOW_TOLERANCE, Finding
 
@@ -112,6 +115,22 @@ def verify_log(
     )
 
 
+def verify_words(rows: Iterable[WordsRow]) -> int:
+    """Step 8: how many leaves have their words beside them. `rows` are in the leaves' order, and the
+    leaves are of a log that holds. Raises AuditError."""
+    count = 0
+    for index, leaf, salt, words in rows:
+        where = index if isinstance(index, int) else None
+        if not isinstance(leaf, bytes):
+            raise AuditError("there are words beside an entry that does not exist", where)
+        try:
+            proven(parse(leaf), salt, words)
+        except AuditError as error:
+            raise AuditError(error.what, where) from error
+        count += 1
+    return count
+
+
 def _heads(
     head: bytes, kept_heads: Sequence[bytes], key: LogKey
 ) -> tuple[Checkpoint, list[Checkpoint]]:
@@ -171,7 +190,9 @@ def _compare(frontier: Frontier, pending: list[Checkpoint]) -> None:
 
 
 class _Diary:
-    """What is odd but proves no edit: findings, bounded, and the span of time."""
+    """and `verify_words`, of rows beside leaves that hold:
+        8  the words that stand beside a leaf are those it holds the digests of; missing ones are no fault
+    What is odd but proves no edit: findings, bounded, and the span of time."""
 
     def __init__(self, origin: str, tolerance: timedelta) -> None:
         self._node = origin.removeprefix(ORIGIN_PREFIX).partition("/")[0]

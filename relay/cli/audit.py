@@ -150,7 +150,7 @@ async def _tail(
         while True:
             page = await client.get("/v1/audit", after=start, limit=_PAGE)
             for one in page["entries"]:
-                _print(one["index"], one["entry"], as_json)
+                _print(one["index"], one["entry"], one.get("words", {}), as_json)
             start = page["next"]
             if len(page["entries"]) < _PAGE:
                 break
@@ -168,27 +168,39 @@ async def _size(client: NativeClient) -> int:
 async def _follow(client: NativeClient, after: int, as_json: bool) -> None:
     events = {"Accept": "text/event-stream"}
     async with client.open("/v1/audit", events, after=after) as response:
-        async for index, entry in _events(response):
-            _print(index, entry, as_json)
+        async for index, entry, words in _events(response):
+            _print(index, entry, words, as_json)
 
 
-async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-    waiting, index = b"", 0
+async def _events(
+    response: aiohttp.ClientResponse,
+) -> AsyncIterator[tuple[int, dict[str, Any], dict[str, str]]]:
+    """Each entry with its words, which come as an event of their own just before it."""
+    waiting, index, words, kind = b"", 0, {}, b""
     async for chunk in response.content.iter_any():
         waiting += chunk
         *complete, waiting = waiting.split(b"\n")
         for one in complete:
             if one.startswith(b"id: "):
                 index = int(one[4:])
+            elif one.startswith(b"event: "):
+                kind = one[7:]
+            elif one.startswith(b"data: ") and kind == b"words":
+                words = json.loads(one[6:])["words"]
             elif one.startswith(b"data: "):
-                yield index, json.loads(one[6:])
+                yield index, json.loads(one[6:]), words
+                words = {}
+            elif not one:
+                kind = b""
 
 
-def _print(index: int, entry: dict[str, Any], as_json: bool) -> None:
+def _print(index: int, entry: dict[str, Any], words: dict[str, str], as_json: bool) -> None:
     from relay.audit.tail import line  # noqa: PLC0415
+    from relay.audit.words import replaced  # noqa: PLC0415
 
     if as_json:
-        typer.echo(json.dumps({"index": index, "entry": entry}, ensure_ascii=False))
+        beside = {"words": words} if words else {}
+        typer.echo(json.dumps({"index": index, "entry": entry, **beside}, ensure_ascii=False))
     else:
-        typer.echo(f"{index:>8}  {line(entry, sys.stdout.isatty())}")
+        typer.echo(f"{index:>8}  {line(replaced(entry, words), sys.stdout.isatty())}")
     sys.stdout.flush()

@@ -6,7 +6,7 @@ Touches: nothing; values and Protocols only. relay/node joins the real parts.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -414,6 +414,10 @@ class LogEntry:
     index: int
     leaf: bytes
     """The exact leaf bytes: canonical JSON (audit/entries.py)."""
+    salt: bytes = b""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What stands beside it, place in the leaf → text (audit/words.py), checked against the leaf; empty
+    where nothing does, or no longer."""
 
 
 class LogReader(Protocol):

@@ -8,13 +8,14 @@ Raises:  JournalError when there is none, or it cannot be read; AuditError where
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from relay.audit.epochs import EpochRows, first_index
 from relay.audit.verify import Row
+from relay.audit.words import WordsRow
 from relay.errors import AuditError, JournalError
 from relay.journal import epochs
 from relay.journal.store import DATABASE
@@ -33,6 +34,8 @@ class StoredLog:
 
     node: NodeId
     epochs: tuple[EpochRows, ...]
+    words: Iterable[WordsRow] = ()
+    """What stands beside the leaves, in their order."""
 
 
 @contextmanager
@@ -70,6 +73,7 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
                     )
                     for epoch, note in heads.items()
                 ),
+                _words(connection, last),
             )
     except sqlite3.Error as error:
         raise JournalError(f"the journal in {folder} cannot be read: {error}") from error
@@ -86,6 +90,22 @@ def _rows(
         "SELECT entry_index, leaf, coalesce(leaf_hash, x'') FROM entries"
         " WHERE entry_index > ? AND entry_index <= ? ORDER BY entry_index LIMIT ?",
         (after, high, PAGE),
+    ).fetchall():
+        yield from page
+        after = page[-1][0]
+
+
+def _words(connection: sqlite3.Connection, last: int | None) -> Iterator[WordsRow]:
+    """Each row beside a leaf with that leaf, None where there is none. A journal of an older release has
+    no such rows."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entry_words'").fetchone():
+        return
+    after = _LOWEST
+    while page := connection.execute(
+        "SELECT w.entry_index, e.leaf, w.salt, w.words FROM entry_words w"
+        " LEFT JOIN entries e ON e.entry_index = w.entry_index"
+        " WHERE w.entry_index > ? AND w.entry_index <= ? ORDER BY w.entry_index LIMIT ?",
+        (after, last, PAGE),
     ).fetchall():
         yield from page
         after = page[-1][0]

@@ -75,6 +75,7 @@ from relay.journal import (
     lists,
     obliging,
     views,
+    wording,
 )
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
@@ -521,11 +522,7 @@ class SqliteJournal:
     # ------------------------------------------------------------ the log
 
     async def entries(self, after: int, limit: int) -> list[LogEntry]:
-        rows = await self.rows(
-            "SELECT entry_index, leaf FROM entries WHERE entry_index >= ? ORDER BY entry_index LIMIT ?",
-            (after, limit),
-        )
-        return [LogEntry(row[0], row[1]) for row in rows]
+        return [wording.log_entry(*row) for row in await self.rows(wording.PAGE, (after, limit))]
 
     async def head(self) -> bytes:
         rows = await self.rows("SELECT note FROM log_head WHERE one = 1")

@@ -28,7 +28,7 @@ START = datetime(2026, 11, 23, 4, 53, tzinfo=UTC)
 def at(seconds: int) -> bytes:
     return entry(
         AuditEvent.MESSAGE_ACCEPTED, START + timedelta(seconds=seconds), NODE, attempts=seconds
-    )
+    ).leaf
 
 
 LEAVES = [at(seconds) for seconds in range(20)]

@@ -9,6 +9,7 @@ Raises:  RequestError, OverloadError.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -38,10 +39,22 @@ async def entries(inside: Inside, caller: Caller, request: web.Request) -> web.S
         return await _stream(inside, request, _resume(request, after))
     found = await inside.log.entries(after, limit)
     following = found[-1].index + 1 if found else after
-    lines = b",".join(b'{"index":%d,"entry":%s}' % (entry.index, entry.leaf) for entry in found)
+    lines = b",".join(map(_member, found))
     return web.Response(
         body=b'{"entries":[%s],"next":%d}' % (lines, following), content_type="application/json"
     )
+
+
+def _member(entry: LogEntry) -> bytes:
+    return b'{"index":%d,"entry":%s%s}' % (entry.index, entry.leaf, _beside(entry, b","))
+
+
+def _beside(entry: LogEntry, before: bytes = b"") -> bytes:
+    """The members `salt` and `words`, of an entry that has any: the leaf's own bytes stay what they are."""
+    if not entry.words:
+        return b""
+    words = json.dumps(dict(entry.words), ensure_ascii=False).encode()
+    return b'%s"salt":"%s","words":%s' % (before, entry.salt.hex().encode(), words)
 
 
 async def head(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
@@ -114,12 +127,21 @@ async def _events(
             entry = coming.result()
             if entry is None:
                 return
-            yield b"id: %d\ndata: %s\n\n" % (entry.index, entry.leaf)
+            yield _event(entry)
             coming = _next(followed)
     finally:
         closed.cancel()
         coming.cancel()
         await asyncio.gather(closed, coming, return_exceptions=True)
+
+
+def _event(entry: LogEntry) -> bytes:
+    """The leaf as data. Words beside it come just before, as an event of their own that moves no cursor:
+    a connection that breaks between the two brings both again."""
+    event = b"id: %d\ndata: %s\n\n" % (entry.index, entry.leaf)
+    if not entry.words:
+        return event
+    return b'event: words\ndata: {"index":%d,%s}\n\n%s' % (entry.index, _beside(entry), event)
 
 
 def _next(followed: AsyncIterator[LogEntry]) -> asyncio.Task[LogEntry | None]:

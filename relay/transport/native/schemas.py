@@ -61,6 +61,18 @@ record, or_null, word = _record, _or_null, _word
 _PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": 4}
 _SCOPES = list_of({"type": "string", "pattern": "^(operator|auditor|agency:[A-Za-z0-9.]{1,35})$"})
 
+_ENTRY: Schema = {
+    **_record(
+        "The exact bytes of `entry` are the leaf. Where it holds salted digests of who and why, `words` has"
+        " the text for each place in the leaf and `salt` what the digests were made with, until removed.",
+        index=WHOLE,
+        entry={"type": "object"},
+        salt={"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        words={"type": "object", "additionalProperties": TEXT},
+    ),
+    "required": ["index", "entry"],
+}
+
 SCHEMAS: dict[str, Schema] = {
     "Statements": _record(
         "What lies beside a message's seal and receipts: the certificates that signed, with their "
@@ -224,11 +236,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "AuditPage": _record(
         "Entries of the audit log; ask again with `after` set to `next`.",
-        entries=list_of(
-            _record(
-                "The exact bytes of `entry` are the leaf.", index=WHOLE, entry={"type": "object"}
-            )
-        ),
+        entries=list_of(_ENTRY),
         next=WHOLE,
     ),
     "Token": _record(
