@@ -24,6 +24,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from relay.audit.entries import LEAF_LIMIT_BYTES
+from relay.audit.proofs import (
+    consistency_proof,
+    inclusion_proof,
+    verify_consistency,
+    verify_inclusion,
+)
 from relay.audit.tree import EMPTY_ROOT, HASH_BYTES, SIZE_LIMIT, Frontier, leaf_hash, node_hash
 from relay.errors import AuditError
 
@@ -185,11 +191,11 @@ def leaves_of(content: bytes, tile: Tile) -> list[bytes]:
 
 
 def narrowed(content: bytes, tile: Tile) -> bytes:
-    """The file of the partial `tile`, which is how the full one of its place begins."""
+    """The file of the partial `tile`, which is how every wider one of its place begins."""
     if tile.level == ENTRIES:
         return content[: _take(content, tile)[1]]
-    if len(content) != TILE_BYTES:
-        raise AuditError(f"{tile.full.path} of {len(content)} bytes, not {TILE_BYTES}")
+    if len(content) < tile.width * HASH_BYTES:
+        raise AuditError(f"{len(content)} bytes hold no {tile.path}")
     return content[: tile.width * HASH_BYTES]
 
 
@@ -241,6 +247,32 @@ class TileNodes:
         hashes = self._hashes(row, first >> HEIGHT)
         start = first % WIDTH
         return subtree_root(hashes[start : start + (1 << height)])
+
+    def root_at(self, size: int) -> bytes:
+        """The root over the first so many entries."""
+        edge, start, left = [], 0, size
+        if not 0 <= size <= self.size:
+            raise ValueError(f"no tree of {size} in one of {self.size}")
+        while left:
+            bit = left.bit_length() - 1
+            edge.append(self(bit, start >> bit))
+            start, left = start + (1 << bit), left - (1 << bit)
+        root = edge.pop() if edge else EMPTY_ROOT
+        for subtree in reversed(edge):
+            root = node_hash(subtree, root)
+        return root
+
+    def inclusion(self, index: int) -> list[bytes]:
+        """The proof of entry `index` under the checkpoint, checked."""
+        proof = inclusion_proof(index, self.size, self)
+        verify_inclusion(self(0, index), index, self.size, proof, self.root)
+        return proof
+
+    def consistency(self, old: int) -> list[bytes]:
+        """The proof that the first `old` entries begin the checkpoint's, checked."""
+        proof = consistency_proof(old, self.size, self)
+        verify_consistency(old, self.root_at(old), self.size, self.root, proof)
+        return proof
 
     def leaves(self, number: int) -> list[bytes]:
         """The entries of bundle `number`, each proven: entry 256 * number and those after it."""

@@ -13,6 +13,7 @@ from aiohttp import web
 from relay import __version__
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure
@@ -47,6 +48,7 @@ class Faces:
     turned_away: RefusedCallersDesk
     ahead: AheadFiles
     logbook: Logbook
+    published: LogFiles
     ready: Callable[[], str | None]
     """Why the node takes nothing, or None."""
     served: ServedSystems
@@ -74,6 +76,7 @@ class Faces:
             may_have_had=self.carrying.recovery.may_have_had,
             directory=make_directory_ear(self.ground, self.carrying.directory),
             stapler=self.carrying.stapler,
+            published=self.published,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -135,6 +138,8 @@ class Faces:
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
             certificates_door=self.certificates,
+            published=self.published,
+            public_log=self.ground.settings.log.public,
         )
 
     @property

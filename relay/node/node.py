@@ -44,6 +44,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, axis_tls, native_tls
+from relay.node.publishing import LogPublisher, make_publisher
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
 from relay.node.systems import ServedSystems, serve_systems
@@ -70,6 +71,7 @@ class Node:
     _reserve: Reserve
     _pressure: Pressure
     _logbook: Logbook
+    _publisher: LogPublisher
     _turned_away: RefusedCallersDesk
     _agreement: Agreement
     _connections: Connections
@@ -119,6 +121,7 @@ class Node:
         await self._open_journal(keys.log)
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
+        self._background.run("publishing", self._publisher.run())
         ground = self._ground(directory, keys)
         keeping = await self._check_revocation(ground, keys)
         directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
@@ -148,14 +151,20 @@ class Node:
         self._journal = journal = await open_journal(
             self._settings,
             signer,
-            grown=lambda: self._logbook.grown(),  # noqa: PLW0108  made next
+            grown=lambda: self._grown(),  # noqa: PLW0108  made next
             room=lambda size_bytes: self._reserve.require(size_bytes),  # noqa: PLW0108  made next
         )
         self._reserve = make_reserve(self._settings)
         self._pressure = make_pressure(self._settings.limits, self._reserve, journal)
         self._logbook = Logbook(journal)
+        self._publisher = make_publisher(self._settings, signer, self._reserve.require)
         self._exits.push_async_callback(journal.close)
+        self._exits.push_async_callback(self._publisher.last)
         self._exits.push_async_callback(self._note, "node-stopped")
+
+    def _grown(self) -> None:
+        self._logbook.grown()
+        self._publisher.grown()
 
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
         settings = self._settings
@@ -289,6 +298,7 @@ class Node:
             self._turned_away,
             ahead,
             self._logbook,
+            self._publisher,
             self._ready,
             serve_systems(ground, carrying.directory),
             self._connections,

@@ -22,6 +22,7 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
@@ -52,6 +53,7 @@ from relay.transport.native import (
     messages,
     obligations,
     operating,
+    published,
     submit,
     systems,
     timestamps,
@@ -98,6 +100,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/audit", audit.entries, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
+    Route("GET", published.INDEX, published.index, Who.LOG_READER),
+    Route("HEAD", published.INDEX, published.index, Who.LOG_READER),
+    Route("GET", published.FILES, published.file, Who.LOG_READER),
+    Route("HEAD", published.FILES, published.file, Who.LOG_READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
@@ -153,6 +159,8 @@ def native_app(
     stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
     certificates_door: CertificateDoor | None = None,
+    published: LogFiles | None = None,
+    public_log: bool = False,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -184,6 +192,8 @@ def native_app(
         stamps=stamps,
         trust=trust,
         certificates=certificates_door,
+        published=published,
+        public_log=public_log,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -19,6 +19,7 @@ from relay.delivery.arrivals import TransferDesk
 from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
 from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.quota import neighbour_party
@@ -44,6 +45,8 @@ from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.directory import DirectoryFace
 from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body
+from relay.transport.nodes.published import CAPABILITY as TILES_CAPABILITY
+from relay.transport.nodes.published import PublishedFace
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
 from relay.transport.nodes.statements import StatementFace
 from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
@@ -93,6 +96,7 @@ class NodeFace:
     directory: DirectoryEar | None = None
     stapler: Stapler | None = None
     """None where nothing is checked for revocation."""
+    published: LogFiles | None = None
 
     @property
     def capabilities(self) -> list[str]:
@@ -100,6 +104,7 @@ class NodeFace:
         directory = [DIRECTORY_CAPABILITY, CERTIFICATES_CAPABILITY]
         more = [] if self.directory is None else directory
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
+        more += [] if self.published is None else [TILES_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
     def door(self) -> Door:
@@ -121,6 +126,8 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
         DirectoryFace(face.directory, door.neighbour).add_to(app.router)
     if face.stapler is not None:
         StatementFace(face.stapler, door.neighbour).add_to(app.router)
+    if face.published is not None:
+        PublishedFace(face.published).add_to(app.router)
     return app
 
 
