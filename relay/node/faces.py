@@ -5,7 +5,7 @@ Touches: nothing yet; listeners.py opens their sockets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -26,6 +26,7 @@ from relay.node.ground import Ground
 from relay.node.revocation import make_beside
 from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
+from relay.node.witnessing import Witnessing
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
@@ -53,6 +54,8 @@ class Faces:
     connections: Connections
     trust: TrustDesk
     certificates: CertificateDoor
+    witnessing: Witnessing
+    log_certificates: Sequence[bytes]
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -74,6 +77,8 @@ class Faces:
             may_have_had=self.carrying.recovery.may_have_had,
             directory=make_directory_ear(self.ground, self.carrying.directory),
             stapler=self.carrying.stapler,
+            witness=self.witnessing.desk,
+            log_certificates=self.log_certificates,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -135,6 +140,7 @@ class Faces:
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
             certificates_door=self.certificates,
+            witnesses=self.witnessing.overview,
         )
 
     @property

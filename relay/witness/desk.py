@@ -25,7 +25,14 @@ from relay.audit.add_checkpoint import SIZE_TYPE, AddCheckpoint, read_request, w
 from relay.audit.checkpoint import Checkpoint, head_of, verify_note
 from relay.audit.cosignature import cosign
 from relay.delivery.clock import Clock
-from relay.errors import AuditError, OverloadError, PeerError, TransportError
+from relay.errors import (
+    AuditError,
+    OverloadError,
+    PeerError,
+    SignatureError,
+    TransportError,
+    UncertainError,
+)
 from relay.model import NodeId
 from relay.witness.judging import ALARMS, Opening, Verdict, Word, node_of
 from relay.witness.ports import LogKeyOf, LogKeys, OwnKey, Presented, WitnessAnswer, WitnessBook
@@ -82,7 +89,11 @@ class WitnessDesk:
             return _refusal(Verdict(Word.UNKNOWN, why="no log of this name is known here"))
         try:
             head = await self._proven(asked, said, node, keys)
-        except AuditError as error:
+        except (AuditError, SignatureError) as error:
+            if isinstance(error, UncertainError):
+                raise OverloadError(
+                    f"the log's certificate cannot be judged now: {error}"[:200], 30
+                ) from None
             return _refusal(Verdict(Word.UNSIGNED, why=str(error)))
         except (TransportError, PeerError) as error:
             raise OverloadError(f"the log's key cannot be had now: {error}"[:200], 30) from error

@@ -38,6 +38,7 @@ from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
+from relay.witness.ports import WitnessDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Inside:
     stamps: StampReader | None = None
     trust: TrustDoor | None = None
     certificates: CertificateDoor | None = None
+    witnesses: WitnessDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)
