@@ -37,7 +37,7 @@ MISFITS_LIMIT: Final = 100
 MISSING: Final = "is missing"
 
 
-class LogFiles(Protocol):
+class EpochFiles(Protocol):
     """One epoch's folder, reading."""
 
     def found(self, tile: Tile) -> bytes | None:
@@ -71,7 +71,7 @@ class Misfit:
 class TileCheck:
     """Fed every entry in order, compares each file as soon as all that it must hold is known."""
 
-    def __init__(self, size: int, files: LogFiles) -> None:
+    def __init__(self, size: int, files: EpochFiles) -> None:
         """`size` is the published checkpoint's: its tiles must be there."""
         self.size = size
         self.misfits: list[Misfit] = []
@@ -215,7 +215,7 @@ def _first_difference(found: bytes, expected: bytes, tile: Tile) -> int:
 
 
 def verify_published(
-    files: LogFiles,
+    files: EpochFiles,
     checkpoint: Checkpoint,
     *,
     kept: Iterable[Checkpoint] = (),
@@ -255,7 +255,7 @@ def _in_its_file(error: AuditError, index: int, first_index: int) -> AuditError:
     return AuditError(error.what if named else f"{path}: {error.what}", index)
 
 
-def _bundled(files: LogFiles, size: int, first_index: int) -> Iterator[Row]:
+def _bundled(files: EpochFiles, size: int, first_index: int) -> Iterator[Row]:
     for number in range((size + WIDTH - 1) // WIDTH):
         width = min(size - number * WIDTH, WIDTH)
         tile = Tile(ENTRIES, number, width)
@@ -268,7 +268,7 @@ def _bundled(files: LogFiles, size: int, first_index: int) -> Iterator[Row]:
             yield start + place, leaf, None
 
 
-def read_tile(files: LogFiles, tile: Tile) -> bytes:
+def read_tile(files: EpochFiles, tile: Tile) -> bytes:
     """tiles.ReadTile over these files: a partial tile that is gone is how a wider one begins."""
     found = files.found(tile)
     if found is None and tile.partial:
@@ -288,7 +288,7 @@ def _narrowed(content: bytes, tile: Tile) -> bytes:
     return content[: tile.width * HASH_BYTES]
 
 
-def _locate(files: LogFiles, checkpoint: Checkpoint, first_index: int) -> None:
+def _locate(files: EpochFiles, checkpoint: Checkpoint, first_index: int) -> None:
     """The hash tiles, where they give the checkpoint's root, say which bundle does not fit."""
 
     def read(tile: Tile) -> bytes:

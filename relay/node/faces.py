@@ -5,7 +5,7 @@ Touches: nothing yet; listeners.py opens their sockets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -27,6 +27,7 @@ from relay.node.ground import Ground
 from relay.node.revocation import make_beside
 from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
+from relay.node.witnessing import Witnessing
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
@@ -55,6 +56,8 @@ class Faces:
     connections: Connections
     trust: TrustDesk
     certificates: CertificateDoor
+    witnessing: Witnessing
+    log_certificates: Sequence[bytes]
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -77,6 +80,8 @@ class Faces:
             directory=make_directory_ear(self.ground, self.carrying.directory),
             stapler=self.carrying.stapler,
             published=self.published,
+            witness=self.witnessing.desk,
+            log_certificates=self.log_certificates,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -140,6 +145,7 @@ class Faces:
             certificates_door=self.certificates,
             published=self.published,
             public_log=self.ground.settings.log.public,
+            witnesses=self.witnessing.overview,
         )
 
     @property

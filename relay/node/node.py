@@ -49,6 +49,7 @@ from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
 from relay.node.systems import ServedSystems, serve_systems
 from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_trust_desk
+from relay.node.witnessing import make_witnessing
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
 from relay.settings.settings import Settings
@@ -60,8 +61,11 @@ from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.recovering import RecoveryClient
+from relay.witness.showing import HeadShower
 
 log = structlog.get_logger("relay.node")
+SHOW_EVERY_SECONDS = 5.0
+"""How often at most a new head of the log is shown to witnesses."""
 
 
 class Node:
@@ -134,7 +138,7 @@ class Node:
         carrying = self._carry(ground, directory_desk)
         ahead = self._watch_over_disk(ground, carrying)
         self._exits.push_async_callback(self._drain, carrying.dispatcher)
-        await self._serve(ground, carrying, ahead)
+        await self._serve(ground, carrying, ahead, keys.log)
         self._accepting = True
         carrying.agreement.look()  # it can be reached by now: whoever is asked may send what waits for it
         shown = self._listeners.shown()
@@ -288,8 +292,12 @@ class Node:
         self._background.run("sweep", sweeper.run())
         return ahead
 
-    async def _serve(self, ground: Ground, carrying: Carrying, ahead: AheadFiles) -> None:
+    async def _serve(
+        self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
+    ) -> None:
         desks = make_desks(ground, carrying)
+        witnessing = make_witnessing(ground, carrying.wire, signer)
+        self._exits.push_async_callback(witnessing.cosigners.close)
         faces = Faces(
             ground,
             carrying,
@@ -304,6 +312,8 @@ class Node:
             self._connections,
             self._trusting,
             self._certificates,
+            witnessing,
+            signer.chain,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())
@@ -332,6 +342,8 @@ class Node:
             desks.judging.desk,
         ):
             self._background.run(f"bridge-{poller.bridge}", poller.run())
+        shower = HeadShower(ground.journal, witnessing.cosigners, SHOW_EVERY_SECONDS)
+        self._background.run("witnesses", shower.run())
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET
         await self._listeners.control(control, control_socket)

@@ -41,6 +41,10 @@ log = structlog.get_logger("relay.witness")
 
 
 class OwnBook(CosignedBook, Protocol):
+    async def own_head(self) -> Checkpoint | None:
+        """The newest of this node's log, durable."""
+        ...
+
     async def refused_by(self, witness: str, reason: str, size: int, at: datetime) -> None: ...
 
 
@@ -174,8 +178,27 @@ class Cosigners:
             if answer.status == 200:
                 found = await asyncio.to_thread(answered, note, answer.body, cosigner)
                 return Got(witness.name, head.origin, head.size, note, found.line, found.at)
-            size = _size_told(answer, size, head)
+            size = await self._size_told(answer, size, head)
         raise TransportError(f"the witness named {ATTEMPTS} sizes in a row")
+
+    async def _size_told(self, answer: WitnessAnswer, asked_from: int, head: Checkpoint) -> int:
+        """The size that the witness holds, where that is what it answered and `head` can be proven from it."""
+        if answer.status != 409 or answer.content_type != SIZE_TYPE:
+            raise _refused(answer)
+        size = read_size(answer.body)
+        if size > head.size:
+            await self._require_grown(size, head)
+            raise TransportError(f"it holds a later head already, of {size} entries")
+        if size == asked_from:
+            raise _DisputedError("forked", f"it cosigned another head of {size} entries")
+        return size
+
+    async def _require_grown(self, size: int, head: Checkpoint) -> None:
+        """Somebody may have shown it a later head of ours, but none that this log has not reached."""
+        own = await self.book.own_head()
+        if own is None or own.origin != head.origin or own.size < size:
+            there = head.size if own is None else own.size
+            raise _DisputedError("shrunk", f"it cosigned {size} entries, this log has {there}")
 
     async def _opening(self, head: Checkpoint, consistency: Consistency) -> Opening | None:
         """How a later epoch begins; the proof from one entry on is the path of the first."""
@@ -206,19 +229,11 @@ class Cosigners:
         pace.not_before = self.clock.monotonic() + wait.total_seconds()
 
 
-def _size_told(answer: WitnessAnswer, asked_from: int, head: Checkpoint) -> int:
-    """The size that the witness holds, where that is what it answered and ours can be proven from it."""
-    if answer.status == 409 and answer.content_type == SIZE_TYPE:
-        size = read_size(answer.body)
-        if size > head.size:
-            raise _DisputedError("shrunk", f"it cosigned {size} entries, this log has {head.size}")
-        if size == asked_from:
-            raise _DisputedError("forked", f"it cosigned another head of {size} entries")
-        return size
+def _refused(answer: WitnessAnswer) -> Exception:
     said = answer.body[:_SHOWN].decode("utf-8", "replace")
     shown = "".join(one if one.isprintable() else " " for one in said).strip()
     if answer.status == 422:
-        raise _DisputedError("unproven", f"it says: {shown}")
+        return _DisputedError("unproven", f"it says: {shown}")
     if answer.status == 403 and answer.content_type == STOPPED_TYPE:
-        raise _DisputedError("stopped", f"it says: {shown}")
-    raise TransportError(f"HTTP {answer.status}: {shown}")
+        return _DisputedError("stopped", f"it says: {shown}")
+    return TransportError(f"HTTP {answer.status}: {shown}")

@@ -22,10 +22,17 @@ from dataclasses import dataclass, field
 import structlog
 
 from relay.audit.add_checkpoint import SIZE_TYPE, AddCheckpoint, read_request, write_size
-from relay.audit.checkpoint import Checkpoint, head_of, verify_note
+from relay.audit.checkpoint import Checkpoint, head_of, read_signature, split_note, verify_note
 from relay.audit.cosignature import cosign
 from relay.delivery.clock import Clock
-from relay.errors import AuditError, OverloadError, PeerError, TransportError
+from relay.errors import (
+    AuditError,
+    OverloadError,
+    PeerError,
+    SignatureError,
+    TransportError,
+    UncertainError,
+)
 from relay.model import NodeId
 from relay.witness.judging import ALARMS, Opening, Verdict, Word, node_of
 from relay.witness.ports import LogKeyOf, LogKeys, OwnKey, Presented, WitnessAnswer, WitnessBook
@@ -70,7 +77,7 @@ class WitnessDesk:
     ) -> WitnessAnswer:
         try:
             asked = read_request(body)
-            said = head_of(asked.note)
+            said = _said(asked.note)
         except AuditError as error:
             return _refusal(Verdict(Word.MALFORMED, why=str(error)))
         node = node_of(said.origin)
@@ -82,7 +89,11 @@ class WitnessDesk:
             return _refusal(Verdict(Word.UNKNOWN, why="no log of this name is known here"))
         try:
             head = await self._proven(asked, said, node, keys)
-        except AuditError as error:
+        except (AuditError, SignatureError) as error:
+            if isinstance(error, UncertainError):
+                raise OverloadError(
+                    f"the log's certificate cannot be judged now: {error}"[:200], 30
+                ) from None
             return _refusal(Verdict(Word.UNSIGNED, why=str(error)))
         except (TransportError, PeerError) as error:
             raise OverloadError(f"the log's key cannot be had now: {error}"[:200], 30) from error
@@ -123,6 +134,13 @@ class WitnessDesk:
         own = self.own
         line = cosign(presented.asked.note, own.name, own.public_key, own.sign, self.clock.now())
         return WitnessAnswer(200, line, "text/plain")
+
+
+def _said(note: bytes) -> Checkpoint:
+    """What the note says, once all of it has the form of one. Raises AuditError."""
+    for line in split_note(note)[1]:
+        read_signature(line)
+    return head_of(note)
 
 
 async def _signed(note: bytes, origin: str, key: LogKeyOf) -> Checkpoint:

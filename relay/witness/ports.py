@@ -166,8 +166,9 @@ class WitnessStanding:
 @dataclass(frozen=True, slots=True)
 class Overview:
     at: datetime
+    origin: str
     size: int
-    """Of this node's log."""
+    """Of this node's log, in its present epoch."""
     witnesses: Sequence[WitnessStanding]
     watched: Sequence[Watched]
     alarms: Sequence[Alarm]

@@ -62,9 +62,11 @@ from relay.transport.native import (
 from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
 from relay.transport.native import trust as trust_face
+from relay.transport.native import witnesses as witness_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
+from relay.witness.ports import WitnessDoor
 
 _log = structlog.get_logger("relay.native")
 _SHOWN_PATH = 100
@@ -104,6 +106,10 @@ ROUTES: tuple[Route, ...] = (
     Route("HEAD", published.INDEX, published.index, Who.LOG_READER),
     Route("GET", published.FILES, published.file, Who.LOG_READER),
     Route("HEAD", published.FILES, published.file, Who.LOG_READER),
+    Route("GET", "/v1/audit/checkpoint", witness_face.checkpoint, Who.READER),
+    Route("GET", "/v1/audit/witnesses", witness_face.overview, Who.READER),
+    Route("POST", "/v1/audit/witnesses/clear", witness_face.clear, Who.OPERATOR),
+    Route("POST", "/v1/witness/add-checkpoint", witness_face.add_checkpoint, Who.ANYONE),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
@@ -161,6 +167,7 @@ def native_app(
     certificates_door: CertificateDoor | None = None,
     published: LogFiles | None = None,
     public_log: bool = False,
+    witnesses: WitnessDoor | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -194,6 +201,7 @@ def native_app(
         certificates=certificates_door,
         published=published,
         public_log=public_log,
+        witnesses=witnesses,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -39,6 +39,7 @@ from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
+from relay.witness.ports import WitnessDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Inside:
     published: LogFiles | None = None
     public_log: bool = False
     """Whether the published log is open to anyone."""
+    witnesses: WitnessDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

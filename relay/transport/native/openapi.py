@@ -40,6 +40,7 @@ from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, referenc
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
+from relay.transport.native.witnesses_described import WITNESS_SCHEMAS, witness_paths
 
 _TITLES = {
     400: "The request is malformed",
@@ -86,6 +87,7 @@ def document() -> Json:
                 **SYSTEM_SCHEMAS,
                 **CERTIFICATE_SCHEMAS,
                 **TRUST_SCHEMAS,
+                **WITNESS_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
                 **PUBLISHED_SCHEMAS,
@@ -163,6 +165,7 @@ def _paths() -> Json:
         **system_paths(),
         **certificate_paths(),
         **trust_paths(),
+        **witness_paths(),
         **carry_paths(),
         "/v1/openapi.json": {
             "get": open_to_all(

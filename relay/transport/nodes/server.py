@@ -50,9 +50,12 @@ from relay.transport.nodes.published import PublishedFace
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
 from relay.transport.nodes.statements import StatementFace
 from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
+from relay.transport.nodes.witnessing import LogFace
 from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
 from relay.wire.values import instant_text
+from relay.witness.desk import WitnessDesk
+from relay.witness.ports import CAPABILITY as WITNESS_CAPABILITY
 
 log = structlog.get_logger("relay.nodes")
 RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
@@ -97,6 +100,10 @@ class NodeFace:
     stapler: Stapler | None = None
     """None where nothing is checked for revocation."""
     published: LogFiles | None = None
+    witness: WitnessDesk | None = None
+    """None where no logs are cosigned."""
+    log_certificates: Sequence[bytes] = ()
+    """Of the key of this node's log, DER, its own first."""
 
     @property
     def capabilities(self) -> list[str]:
@@ -105,6 +112,7 @@ class NodeFace:
         more = [] if self.directory is None else directory
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
         more += [] if self.published is None else [TILES_CAPABILITY]
+        more += [] if self.witness is None else [WITNESS_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
     def door(self) -> Door:
@@ -128,6 +136,8 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
         StatementFace(face.stapler, door.neighbour).add_to(app.router)
     if face.published is not None:
         PublishedFace(face.published).add_to(app.router)
+    log_face = LogFace(face.log_certificates, face.witness, door.neighbour, face.refusals)
+    log_face.add_to(app.router)
     return app
 
 
