@@ -142,8 +142,8 @@ class TileCheck:
         if due is None or whole or due in widths:
             return
         tile = Tile(full.level, full.index, due)
-        if width < WIDTH and self._files.found(full) is not None:
-            return  # published meanwhile
+        if any(one > due for one in widths) or self._files.found(full) is not None:
+            return  # a wider one took its place; what it holds of these entries was compared, or will be
         # A partial tile may be gone once a wider one is there: only the newest checkpoint's counts.
         self._note(tile.path, MISSING, _entry_of(full, 0))
 

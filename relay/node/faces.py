@@ -13,6 +13,7 @@ from aiohttp import web
 from relay import __version__
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.proving import Proofs
 from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
@@ -58,6 +59,7 @@ class Faces:
     certificates: CertificateDoor
     witnessing: Witnessing
     log_certificates: Sequence[bytes]
+    prover: Proofs
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -143,6 +145,7 @@ class Faces:
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
             certificates_door=self.certificates,
+            prover=self.prover,
             published=self.published,
             public_log=self.ground.settings.log.public,
             witnesses=self.witnessing.overview,

@@ -44,6 +44,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, axis_tls, native_tls
+from relay.node.proving import make_proof_desk
 from relay.node.publishing import LogPublisher, make_publisher
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
@@ -314,6 +315,7 @@ class Node:
             self._certificates,
             witnessing,
             signer.chain,
+            make_proof_desk(self._settings, signer),
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())

@@ -22,6 +22,7 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.proving import Proofs
 from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
@@ -53,6 +54,7 @@ from relay.transport.native import (
     messages,
     obligations,
     operating,
+    proofs,
     published,
     submit,
     systems,
@@ -101,6 +103,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
+    Route("GET", "/v1/audit/entries/{index}/proof", proofs.entry, Who.READER),
+    Route("GET", "/v1/receipts/{digest}/proof", proofs.receipt),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
     Route("GET", published.INDEX, published.index, Who.LOG_READER),
     Route("HEAD", published.INDEX, published.index, Who.LOG_READER),
@@ -165,6 +169,7 @@ def native_app(
     stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
     certificates_door: CertificateDoor | None = None,
+    prover: Proofs | None = None,
     published: LogFiles | None = None,
     public_log: bool = False,
     witnesses: WitnessDoor | None = None,
@@ -199,6 +204,7 @@ def native_app(
         stamps=stamps,
         trust=trust,
         certificates=certificates_door,
+        proofs=prover,
         published=published,
         public_log=public_log,
         witnesses=witnesses,

@@ -18,6 +18,7 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.proving import Proofs
 from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
@@ -75,6 +76,7 @@ class Inside:
     stamps: StampReader | None = None
     trust: TrustDoor | None = None
     certificates: CertificateDoor | None = None
+    proofs: Proofs | None = None
     published: LogFiles | None = None
     public_log: bool = False
     """Whether the published log is open to anyone."""

@@ -34,6 +34,7 @@ from relay.transport.native.messages import MOST_SKIPPED
 from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
+from relay.transport.native.proofs import proof_paths
 from relay.transport.native.published import PUBLISHED_SCHEMAS, published_paths
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
@@ -146,6 +147,7 @@ def _paths() -> Json:
         **operating_paths(),
         **directory_paths(),
         "/v1/audit": {"get": _audit()},
+        **proof_paths(),
         "/v1/audit/head": {
             "get": operation(
                 "getAuditHead",
