@@ -10,14 +10,16 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from relay.audit.checkpoint import origin_of
+from relay.audit.checkpoint import ORIGIN_PREFIX, origin_of, parse_vkey
+from relay.audit.epochs import epoch_of, log_name
 from relay.audit.proof_file import FILE_LIMIT_BYTES, FIRST_LINE, read_proof
 from relay.audit.verify import KeptHead, LogKey, LogVerdict, Progress
 from relay.delivery.clock import Clock
-from relay.errors import SettingsError, SignatureError
+from relay.errors import AuditError, SettingsError, SignatureError
 from relay.identity import NodeKeys, binding_of, key_problems, load_keys
 from relay.journal import backup
 from relay.journal.backup import Backup
+from relay.journal.fsck import Known, StoreState, fsck
 from relay.journal.verifying import LogReport, verify_folder
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
@@ -111,6 +113,26 @@ def verify_whole_log(
     return verify_folder(
         settings.node.data_dir, node, key, verify_log_signature, kept=kept, progress=progress
     )
+
+
+def check_log_files(place: Path, vkey: str, progress: Progress | None = None) -> list[StoreState]:
+    """The condition of every store of a log: in a folder, judged by a verifier key where one is given, or in
+    the data folder of a stopped node's configuration."""
+    if place.is_dir():
+        node, key = (None, None) if not vkey else _named_key(vkey)
+        return fsck(place, Known(node, key, verify_log_signature, progress))
+    settings = load(place)
+    node, key = own_log_key(settings)
+    return fsck(settings.node.data_dir, Known(node, key, verify_log_signature, progress))
+
+
+def _named_key(vkey: str) -> tuple[NodeId, LogKey]:
+    """Of any epoch of a node's log: they share a key."""
+    name, public_key = parse_vkey(vkey)
+    node = NodeId(name.removeprefix(ORIGIN_PREFIX).partition("/")[0])
+    if name != log_name(node, epoch_of(name)):
+        raise AuditError(f"{name[:100]} names no log of a node")
+    return node, log_key_of(node, public_key)
 
 
 def own_log_key(settings: Settings) -> tuple[NodeId, LogKey]:

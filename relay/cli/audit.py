@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relay.cli.connect import Connection, reaching
+from relay.cli.fsck import fsck
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
 from relay.cli.proofs import check_proof, prove
 from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
@@ -33,6 +34,7 @@ app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 
 app.command("prove")(prove)
 app.command("check-proof")(check_proof)
+app.command("fsck")(fsck)
 
 _PAGE = 1000
 
