@@ -245,14 +245,15 @@ def verify_published(
         if error.index is None:
             _locate(files, checkpoint, first_index)
             raise
-        raise _in_its_file(error, error.index, first_index) from error
+        raise _in_its_file(error, error.index - first_index, first_index, checkpoint.size) from error
     return verdict, check.finish()
 
 
-def _in_its_file(error: AuditError, index: int, first_index: int) -> AuditError:
-    path = Tile(ENTRIES, (index - first_index) // WIDTH).path
+def _in_its_file(error: AuditError, place: int, first_index: int, size: int) -> AuditError:
+    number = place // WIDTH
+    path = Tile(ENTRIES, number, min(max(size - number * WIDTH, 1), WIDTH)).path
     named = error.what.startswith(path)
-    return AuditError(error.what if named else f"{path}: {error.what}", index)
+    return AuditError(error.what if named else f"{path}: {error.what}", first_index + place)
 
 
 def _bundled(files: EpochFiles, size: int, first_index: int) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from relay.audit.beside import Proves, check_watched, cosigned_heads, keys_of, stamped_heads
+from relay.audit.beside import Proves, check_cosigned, check_watched, cosigned_heads, keys_of, stamped_heads
 from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, head_of, verify_note
 from relay.audit.epochs import (
     Epoch,
@@ -236,6 +236,21 @@ def _judge_stored(
     yield from _judge_strays(stored, places)
     yield _tried("words beside the entries", _KEEP, lambda: _judge_words(stored))
     yield from _judge_kept(stored, known)
+    for published in places:
+        if published.checkpoint is not None:
+            name = f"cosignatures on {published.name}/{CHECKPOINT}"
+            yield _tried(name, _KEEP, lambda: _judge_lines(stored, known, published))  # noqa: B023
+
+
+def _judge_lines(stored: StoredLog, known: Known, place: _Place) -> StoreState:
+    """Those of the witnesses whose keys the journal has proven."""
+    assert place.note is not None  # noqa: S101  asked for only then
+    proven, others = check_cosigned(place.note, keys_of(stored.keys), known.proves)
+    name = f"cosignatures on {place.name}/{CHECKPOINT}"
+    if others:
+        said = f"{proven} proven, {others} by keys that are not known here"
+        return StoreState(name, Condition.UNKNOWN, said)
+    return StoreState(name, Condition.HOLDS, f"{proven} proven")
 
 
 def _place_of(places: Sequence[_Place], one: EpochRows) -> _Place | None:
