@@ -95,9 +95,10 @@ def published_paths() -> Json:
         (400, 401, 403, 404, 503),
     )
     return {
-        INDEX: {"get": listed},
+        INDEX: {"get": listed, "head": {**listed, "operationId": "headPublishedLogs"}},
         "/log/{epoch}/{path}": {
             "get": one,
+            "head": {**one, "operationId": "headPublishedFile"},
             "parameters": [in_path("epoch", TEXT), in_path("path", TEXT)],
         },
     }
