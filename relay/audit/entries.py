@@ -63,11 +63,10 @@ class AuditEvent(StrEnum):
     """What an entry says happened, durable in the same transaction as the entry."""
 
     NODE_STARTED = "node-started"
-    """The process opened its journal; `release`, `config`."""
+    """The process opened its journal; `release`, and `config`, the digest of its settings: they are read
+    at a start only."""
     NODE_STOPPED = "node-stopped"
     """It drained and closed in order. A start without a stop before it was a crash."""
-    CONFIG_LOADED = "config-loaded"
-    """Settings or directory were read; `config` is their digest."""
     MESSAGE_ACCEPTED = "message-accepted"
     """An envelope was handed in by a DMS and is durable."""
     MESSAGE_SEALED = "message-sealed"
@@ -228,6 +227,8 @@ class AuditEvent(StrEnum):
     """An operator looked: so many alarms (`count`) of a `log` end, and it is cosigned again; `by`, `why`."""
     WITNESS_REFUSED = "witness-refused"
     """A `witness` finds this node's log, `size` entries long, not to be the one it cosigned, for `reason`."""
+    WORDS_FORGOTTEN = "words-forgotten"
+    """An operator had the words beside `count` entries removed, of a holder or of an age (`type`)."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
 

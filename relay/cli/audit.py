@@ -54,6 +54,34 @@ def tail(
     asyncio.run(_tail(node, after, lines, follow, as_json))
 
 
+@app.command("forget")
+@reaching
+def forget(
+    node: Connection,
+    why: Annotated[str, typer.Option(help="The reason; an entry of its own keeps it, and who.")],
+    holder: Annotated[
+        str | None, typer.Option(help="Of this token holder or local user.", show_default=False)
+    ] = None,
+    older_than_days: Annotated[
+        int | None, typer.Option("--older-than-days", min=0, help="Of entries older than that.")
+    ] = None,
+) -> None:
+    """Remove who and why from beside the log; every entry stays, and the log still verifies."""
+    if (holder is None) == (older_than_days is None):
+        raise CommandError("give one of --holder and --older-than-days", USAGE)
+    chosen = {"holder": holder, "older_than_days": older_than_days}
+    asked = {name: value for name, value in chosen.items() if value is not None}
+    done = asyncio.run(_forget(node, {"why": why, **asked}))
+    typer.echo(f"{done['forgotten']} entries have no words beside them any more")
+
+
+async def _forget(node: Connection, document: dict[str, object]) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        return await client.post("/v1/audit/forget", document)
+
+
 @app.command("timestamps")
 @reaching
 def timestamps(

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from relay import __version__
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.operators.proving import Proofs
 from relay.delivery.operators.published import LogFiles
@@ -21,6 +22,7 @@ from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
+from relay.journal.wording import WordsTable
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
@@ -144,6 +146,7 @@ class Faces:
             refusals=self.turned_away,
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
+            words=ForgettingDesk(WordsTable(journal, self.ground.node), self.ground.clock.now),
             certificates_door=self.certificates,
             prover=self.prover,
             published=self.published,

@@ -53,6 +53,7 @@ from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_tr
 from relay.node.witnessing import make_witnessing
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
+from relay.settings.fingerprint import fingerprint
 from relay.settings.settings import Settings
 from relay.signing.evidence import sign_receipts
 from relay.signing.gathering import Gathering
@@ -125,7 +126,7 @@ class Node:
         keys = self._load_keys(directory)
         await self._open_journal(keys.log)
         await self._journal.recover(self._clock.now())
-        await self._note("node-started", release=__version__)
+        await self._note("node-started", release=__version__, config=fingerprint(self._settings))
         self._background.run("publishing", self._publisher.run())
         ground = self._ground(directory, keys)
         keeping = await self._check_revocation(ground, keys)

@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
+from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.proving import Proofs
@@ -50,6 +51,7 @@ from relay.transport.native import (
     certificates,
     deliveries,
     evidence,
+    forgetting,
     health,
     messages,
     obligations,
@@ -105,6 +107,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
     Route("GET", "/v1/audit/entries/{index}/proof", proofs.entry, Who.READER),
     Route("GET", "/v1/receipts/{digest}/proof", proofs.receipt),
+    Route("POST", "/v1/audit/forget", forgetting.forget, Who.OPERATOR),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
     Route("GET", published.INDEX, published.index, Who.LOG_READER),
     Route("HEAD", published.INDEX, published.index, Who.LOG_READER),
@@ -168,6 +171,7 @@ def native_app(
     bundles: EvidenceDoor | None = None,
     stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
+    words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
     prover: Proofs | None = None,
     published: LogFiles | None = None,
@@ -203,6 +207,7 @@ def native_app(
         evidence=bundles,
         stamps=stamps,
         trust=trust,
+        words=words,
         certificates=certificates_door,
         proofs=prover,
         published=published,

@@ -16,6 +16,7 @@ from aiohttp import web
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
+from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
 from relay.delivery.operators.proving import Proofs
@@ -75,6 +76,7 @@ class Inside:
     evidence: EvidenceDoor | None = None
     stamps: StampReader | None = None
     trust: TrustDoor | None = None
+    words: ForgettingDesk | None = None
     certificates: CertificateDoor | None = None
     proofs: Proofs | None = None
     published: LogFiles | None = None

@@ -13,6 +13,7 @@ from relay.transport.native.certificates import CERTIFICATE_SCHEMAS, certificate
 from relay.transport.native.digests import FIELDS
 from relay.transport.native.directory_described import DIRECTORY_SCHEMAS, directory_paths
 from relay.transport.native.evidence import evidence_paths
+from relay.transport.native.forgetting import FORGETTING_SCHEMAS, forgetting_paths
 from relay.transport.native.fragments import (
     LIMIT,
     Json,
@@ -87,6 +88,7 @@ def document() -> Json:
                 **RECOVERY_SCHEMAS,
                 **SYSTEM_SCHEMAS,
                 **CERTIFICATE_SCHEMAS,
+                **FORGETTING_SCHEMAS,
                 **TRUST_SCHEMAS,
                 **WITNESS_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
@@ -168,6 +170,7 @@ def _paths() -> Json:
         **certificate_paths(),
         **trust_paths(),
         **witness_paths(),
+        **forgetting_paths(),
         **carry_paths(),
         "/v1/openapi.json": {
             "get": open_to_all(
