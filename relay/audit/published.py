@@ -245,7 +245,9 @@ def verify_published(
         if error.index is None:
             _locate(files, checkpoint, first_index)
             raise
-        raise _in_its_file(error, error.index - first_index, first_index, checkpoint.size) from error
+        raise _in_its_file(
+            error, error.index - first_index, first_index, checkpoint.size
+        ) from error
     return verdict, check.finish()
 
 

@@ -15,7 +15,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from relay.audit.beside import Proves, check_cosigned, check_watched, cosigned_heads, keys_of, stamped_heads
+from relay.audit.beside import (
+    Proves,
+    check_cosigned,
+    check_watched,
+    cosigned_heads,
+    keys_of,
+    stamped_heads,
+)
 from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, head_of, verify_note
 from relay.audit.epochs import (
     Epoch,

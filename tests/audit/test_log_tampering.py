@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -60,7 +60,7 @@ async def _write(folder: Path, count: int) -> None:
             journal.note(
                 "delivery-held",
                 AT + timedelta(seconds=n),
-                {"by": f"local:can-bo-{n}", "why": "sai nơi nhận", "count": n},
+                {"by": f"local:can-bo-{n}", "why": "sai nơi nhận", "deliveries": [f"d-{n}-"]},
             )
             for n in range(count)
         )
@@ -130,9 +130,7 @@ def _verify(folder: Path, *kept: bytes) -> LogReport:
 
 def _wrong(states: list[StoreState]) -> dict[str, StoreState]:
     return {
-        one.store: one
-        for one in states
-        if one.condition in {Condition.DAMAGED, Condition.MISSING}
+        one.store: one for one in states if one.condition in {Condition.DAMAGED, Condition.MISSING}
     }
 
 
@@ -144,7 +142,7 @@ def test_an_untouched_log_holds_in_every_store(folder: Path) -> None:
     """Otherwise the rest proves nothing."""
     report = _verify(folder)
 
-    assert [verdict.checkpoint.size for verdict in report.verdicts][0] == FIRST
+    assert report.verdicts[0].checkpoint.size == FIRST
     assert set(report.published.values()) == {one.checkpoint.size for one in report.verdicts}
     assert (report.words, report.cosignatures, report.unjudged) == (FIRST + SECOND, 3, 0)
     assert report.watched == 1
@@ -281,7 +279,7 @@ def test_a_cosignature_that_was_edited_in_the_checkpoint_is_named(folder: Path) 
     swapped = line[:-9] + (b"A" if line[-9:-8] != b"A" else b"B") + line[-8:]
     path.write_bytes(head + b"\n" + swapped + b"\n")
 
-    with pytest.raises(AuditError, match="cosignature by truc-relay.example/witness/tinh-h01"):
+    with pytest.raises(AuditError, match=r"cosignature by truc-relay.example/witness/tinh-h01"):
         _verify(folder)
     assert list(_wrong(fsck(folder, KNOWN))) == ["cosignatures on log/0/checkpoint"]
 
@@ -292,7 +290,7 @@ def test_a_cosignature_that_was_edited_in_the_checkpoint_is_named(folder: Path) 
 @pytest.mark.parametrize(
     ("statement", "said", "store"),
     [
-        ("UPDATE entries SET leaf = CAST(replace(leaf, '\"count\":5', '\"count\":6') AS BLOB) WHERE entry_index = 5",
+        ("UPDATE entries SET leaf = CAST(replace(leaf, 'd-5-', 'd-6-') AS BLOB) WHERE entry_index = 5",
          "entry 5: the row was edited", "journal, epoch 0"),
         ("UPDATE entries SET leaf_hash = zeroblob(32) WHERE entry_index = 270", "entry 270: ", "journal, epoch 0"),
         ("DELETE FROM entries WHERE entry_index = 5", "entry 5: index 6 where 5 is due", "journal, epoch 0"),
@@ -352,7 +350,7 @@ def _rewritten(folder: Path, change: Callable[[list[bytes]], None]) -> None:
 
 
 def _other(leaves: list[bytes]) -> None:
-    leaves[7] = entry(AuditEvent.MESSAGE_ACCEPTED, AT, NODE, count=1).leaf
+    leaves[7] = entry(AuditEvent.MESSAGE_ACCEPTED, AT, NODE, digest="00").leaf
 
 
 def _swapped(leaves: list[bytes]) -> None:
@@ -383,9 +381,11 @@ def test_a_history_rewritten_with_the_key_contradicts_what_is_kept(
 
 
 @pytest.mark.parametrize("name", ["other", "swapped"])
-def test_an_edit_that_mends_its_hash_is_placed_by_the_published_copy(folder: Path, name: str) -> None:
+def test_an_edit_that_mends_its_hash_is_placed_by_the_published_copy(
+    folder: Path, name: str
+) -> None:
     """The root alone says only that some entry is another."""
-    leaf = entry(AuditEvent.MESSAGE_ACCEPTED, AT, NODE, count=1).leaf
+    leaf = entry(AuditEvent.MESSAGE_ACCEPTED, AT, NODE, digest="00").leaf
     with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
         rows = dict(connection.execute("SELECT entry_index, leaf FROM entries").fetchall())
         new = {7: leaf} if name == "other" else {7: rows[8], 8: rows[7]}
@@ -395,7 +395,9 @@ def test_an_edit_that_mends_its_hash_is_placed_by_the_published_copy(folder: Pat
                 (content, leaf_hash(content), index),
             )
 
-    with pytest.raises(AuditError, match="entry 7: .*the published copy is another: log/0/tile/entries/000") as refused:
+    with pytest.raises(
+        AuditError, match=r"entry 7: .*the published copy is another: log/0/tile/entries/000"
+    ) as refused:
         _verify(folder)
     assert refused.value.index == 7
 
@@ -408,9 +410,9 @@ def test_a_published_log_alone_is_verified_as_a_stranger_would(folder: Path) -> 
     states = fsck(folder / "log" / "0", KNOWN)
 
     assert [one.condition for one in states] == [Condition.HOLDS, Condition.HOLDS]
-    assert {one.condition for one in fsck(folder / "log" / "0", Known(None, None, verify_log_signature))} == {
-        Condition.UNKNOWN
-    }
+    assert {
+        one.condition for one in fsck(folder / "log" / "0", Known(None, None, verify_log_signature))
+    } == {Condition.UNKNOWN}
 
 
 @pytest.mark.parametrize("damage", [delete, cut, flip(0), lambda path: path.write_bytes(b"")])
@@ -429,7 +431,7 @@ def test_without_its_journal_the_rest_is_judged(folder: Path, damage: Edit) -> N
 def test_an_entry_bundle_that_was_edited_is_placed_by_the_tiles(folder: Path) -> None:
     """Without a journal, too: the tiles give the checkpoint's root, so the bundle is wrong."""
     place = folder / "log" / "0"
-    content = (place / "tile/entries/000").read_bytes().replace(b'"count":77', b'"count":78')
+    content = (place / "tile/entries/000").read_bytes().replace(b"d-77-", b"d-78-")
     (place / "tile/entries/000").write_bytes(content)
 
     told = fsck(place, KNOWN)[1]
@@ -477,20 +479,25 @@ def test_a_random_flip_anywhere_is_never_ok(folder: Path, seed: int) -> None:
     else:
         table, column = _CELLS[seed // 2 % len(_CELLS)]
         with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
-            rows = connection.execute(f"SELECT rowid, {column} FROM {table}" if table not in (
-                "cosignatures", "witness_logs") else f"SELECT 0, {column} FROM {table}").fetchall()
+            rows = connection.execute(
+                f"SELECT rowid, {column} FROM {table}"
+                if table not in ("cosignatures", "witness_logs")
+                else f"SELECT 0, {column} FROM {table}"
+            ).fetchall()
             row, cell = random.choice(rows)
             text = isinstance(cell, str)
             content = bytearray(cell.encode() if text else cell)
             content[random.randrange(len(content))] ^= 1 << random.randrange(7 if text else 8)
             value = content.decode("utf-8", "replace") if text else bytes(content)
-            where = "" if row == 0 and table in ("cosignatures", "witness_logs") else f"WHERE rowid = {row}"
+            where = (
+                ""
+                if row == 0 and table in ("cosignatures", "witness_logs")
+                else f"WHERE rowid = {row}"
+            )
             connection.execute(f"UPDATE {table} SET {column} = ? {where}", (value,))
 
-    try:
+    with suppress(AuditError, JournalError):
         # A line that names another key is another witness's, whom nobody here knows: told as not judged.
         assert _verify(folder).unjudged
-    except (AuditError, JournalError):
-        pass
     states = fsck(folder, KNOWN)
     assert _wrong(states) or any(one.condition is Condition.UNKNOWN for one in states)
