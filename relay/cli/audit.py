@@ -20,6 +20,7 @@ import typer
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
 from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
+from relay.cli.witnesses import witnesses
 
 if TYPE_CHECKING:
     import aiohttp
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from relay.cli.client import NativeClient
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
+app.command("witnesses")(witnesses)
 
 _PAGE = 1000
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay import __version__
+from relay.audit.cosignature import cosigner_name
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.operators.renewing import CertificateDoor
@@ -19,6 +20,7 @@ from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
+from relay.model import NodeId
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
@@ -59,6 +61,11 @@ class Faces:
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
+
+        def contact(neighbour: NodeId) -> None:
+            dispatcher.contact(neighbour)
+            self.witnessing.cosigners.met(cosigner_name(neighbour))
+
         face = NodeFace(
             node=ground.node,
             version=__version__,
@@ -69,7 +76,7 @@ class Faces:
             store=ground.journal,
             ahead=self.ahead,
             limits=ground.limits,
-            contact=dispatcher.contact,
+            contact=contact,
             mint=ground.clock.mint,
             connections=self.connections,
             refusals=self.turned_away,

@@ -45,6 +45,10 @@ class OwnBook(CosignedBook, Protocol):
         """The newest of this node's log, durable."""
         ...
 
+    async def newest_cosigned(self, origin: str) -> list[Got]:
+        """All of the largest size that anybody cosigned."""
+        ...
+
     async def refused_by(self, witness: str, reason: str, size: int, at: datetime) -> None: ...
 
 
@@ -65,12 +69,15 @@ class _Pace:
     trouble: str = ""
     disputed: str = ""
     """The reason of the dispute that was told."""
+    away: bool = False
+    """Whether the network was in the way, and no answer of its own."""
     under_way: asyncio.Task[bytes | None] | None = None
 
 
 @dataclass(slots=True)
 class Cosigners:
-    """The port of whoever publishes heads: `cosign`."""
+    """The port of whoever publishes heads: `cosign`, again for the same head while lines are missing: who
+    has cosigned it is not asked again, and who is not due is left alone."""
 
     witnesses: Sequence[AskWitness]
     book: OwnBook
@@ -86,19 +93,25 @@ class Cosigners:
         """The signature lines that came within the wait, each proven and kept. `note` is durable."""
         head = head_of(note)
         sizes = await self.book.cosigned_sizes(head.origin)
+        newest = await self.book.newest_cosigned(head.origin)
+        kept = {one.witness: one.line for one in newest if head_of(one.note) == head}
         asked = [
             self._ask(witness, note, head, sizes.get(witness.name, 0), consistency)
             for witness in self.witnesses
-            if self._is_due(witness)
+            if witness.name not in kept and self._is_due(witness)
         ]
         if not asked:
-            return ()
+            return tuple(kept.values())
         done, _ = await asyncio.wait(asked, timeout=self.wait.total_seconds())
-        for one in done:
-            if isinstance(error := one.exception(), BaseException):
-                raise error
         lines = [one.result() for one in asked if one in done]
-        return tuple(line for line in lines if line is not None)
+        return (*kept.values(), *(line for line in lines if line is not None))
+
+    def met(self, witness: str) -> None:
+        """It shows life: where only the network was in the way it is asked with the next head. What it
+        refused, it would refuse again, and either refusal is an entry that makes both logs grow."""
+        pace = self._paces.get(witness)
+        if pace is not None and pace.away:
+            pace.not_before = 0.0
 
     async def close(self) -> None:
         """What is under way ends; a witness that had taken the head tells its size the next time."""
@@ -153,7 +166,7 @@ class Cosigners:
         except (TransportError, PeerError, AuditError) as error:
             if pace.failures == 0:
                 log.info("witness-failed", witness=witness.name, error=str(error)[:_SHOWN])
-            self._put_off(pace, str(error))
+            self._put_off(pace, str(error), away=isinstance(error, TransportError))
         else:
             await self.book.keep(got)
             self._paces[witness.name] = _Pace(under_way=pace.under_way)
@@ -222,8 +235,9 @@ class Cosigners:
             await self.book.refused_by(witness, error.reason, head.size, self.clock.now())
         self._put_off(pace, str(error))
 
-    def _put_off(self, pace: _Pace, trouble: str) -> None:
+    def _put_off(self, pace: _Pace, trouble: str, *, away: bool = False) -> None:
         pace.failures += 1
+        pace.away = away
         pace.trouble = trouble[:_SHOWN]
         wait = RETRY.wait(pace.failures, self.random())
         pace.not_before = self.clock.monotonic() + wait.total_seconds()
@@ -236,4 +250,4 @@ def _refused(answer: WitnessAnswer) -> Exception:
         return _DisputedError("unproven", f"it says: {shown}")
     if answer.status == 403 and answer.content_type == STOPPED_TYPE:
         return _DisputedError("stopped", f"it says: {shown}")
-    return TransportError(f"HTTP {answer.status}: {shown}")
+    return PeerError(f"HTTP {answer.status}: {shown}")
