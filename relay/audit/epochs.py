@@ -58,6 +58,11 @@ def epoch_of(log: str) -> Epoch:
     return Epoch() if found is None else Epoch(int(found[1]), found[2] or "")
 
 
+def folder_of(epoch: Epoch) -> str:
+    """How the folder and the path of its published files are named."""
+    return f"{epoch.number}-{epoch.tag}" if epoch.tag else str(epoch.number)
+
+
 def size_of(head: bytes) -> int:
     """The index after the last entry that a signed head covers. Raises AuditError."""
     checkpoint = head_of(head)

@@ -14,6 +14,7 @@ from relay import __version__
 from relay.audit.cosignature import cosigner_name
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure
@@ -50,6 +51,7 @@ class Faces:
     turned_away: RefusedCallersDesk
     ahead: AheadFiles
     logbook: Logbook
+    published: LogFiles
     ready: Callable[[], str | None]
     """Why the node takes nothing, or None."""
     served: ServedSystems
@@ -86,6 +88,7 @@ class Faces:
             stapler=self.carrying.stapler,
             witness=self.witnessing.desk,
             log_certificates=self.log_certificates,
+            published=self.published,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -148,6 +151,8 @@ class Faces:
             trust=self.trust,
             certificates_door=self.certificates,
             witnesses=self.witnessing.overview,
+            published=self.published,
+            public_log=self.ground.settings.log.public,
         )
 
     @property

@@ -44,6 +44,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, axis_tls, native_tls
+from relay.node.publishing import LogPublisher, make_publisher
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
 from relay.node.systems import ServedSystems, serve_systems
@@ -60,11 +61,8 @@ from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.recovering import RecoveryClient
-from relay.witness.showing import HeadShower
 
 log = structlog.get_logger("relay.node")
-SHOW_EVERY_SECONDS = 5.0
-"""How often at most a new head of the log is shown to witnesses."""
 
 
 class Node:
@@ -74,6 +72,7 @@ class Node:
     _reserve: Reserve
     _pressure: Pressure
     _logbook: Logbook
+    _publisher: LogPublisher
     _turned_away: RefusedCallersDesk
     _agreement: Agreement
     _connections: Connections
@@ -123,6 +122,7 @@ class Node:
         await self._open_journal(keys.log)
         await self._journal.recover(self._clock.now())
         await self._note("node-started", release=__version__)
+        self._background.run("publishing", self._publisher.run())
         ground = self._ground(directory, keys)
         keeping = await self._check_revocation(ground, keys)
         directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
@@ -152,14 +152,20 @@ class Node:
         self._journal = journal = await open_journal(
             self._settings,
             signer,
-            grown=lambda: self._logbook.grown(),  # noqa: PLW0108  made next
+            grown=lambda: self._grown(),  # noqa: PLW0108  made next
             room=lambda size_bytes: self._reserve.require(size_bytes),  # noqa: PLW0108  made next
         )
         self._reserve = make_reserve(self._settings)
         self._pressure = make_pressure(self._settings.limits, self._reserve, journal)
         self._logbook = Logbook(journal)
+        self._publisher = make_publisher(self._settings, signer, self._reserve.require)
         self._exits.push_async_callback(journal.close)
+        self._exits.push_async_callback(self._publisher.last)
         self._exits.push_async_callback(self._note, "node-stopped")
+
+    def _grown(self) -> None:
+        self._logbook.grown()
+        self._publisher.grown()
 
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
         settings = self._settings
@@ -297,6 +303,7 @@ class Node:
             self._turned_away,
             ahead,
             self._logbook,
+            self._publisher,
             self._ready,
             serve_systems(ground, carrying.directory),
             self._connections,
@@ -332,8 +339,9 @@ class Node:
             desks.judging.desk,
         ):
             self._background.run(f"bridge-{poller.bridge}", poller.run())
-        shower = HeadShower(ground.journal, witnessing.cosigners, SHOW_EVERY_SECONDS)
-        self._background.run("witnesses", shower.run())
+        witnessing.cosigners.wake = self._publisher.grown
+        self._publisher.witnesses = witnessing.cosigners
+        self._publisher.grown()
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET
         await self._listeners.control(control, control_socket)

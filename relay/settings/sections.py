@@ -412,3 +412,9 @@ class RetentionSection(Section):
 class LogSection(Section):
     format: Literal["console", "json"] = "console"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    publish_every: Span = timedelta(seconds=5)
+    """How long the audit log may grow before its tiles and checkpoint are published."""
+    public: bool = False
+    """Whether /log/ is open without a token."""
+    witnesses_answer_within: Span = timedelta(seconds=5)
+    """How long a checkpoint waits for cosignatures."""

@@ -28,10 +28,11 @@ from relay.audit.cosignature import Cosigner, answered
 from relay.audit.epochs import epoch_of
 from relay.delivery.clock import Clock
 from relay.delivery.neighbours.retry import RetryPolicy
+from relay.delivery.operators.published import Consistency
 from relay.errors import AuditError, PeerError, TransportError
 from relay.witness.desk import STOPPED_TYPE
 from relay.witness.judging import Opening
-from relay.witness.ports import AskWitness, Consistency, CosignedBook, Got, WitnessAnswer
+from relay.witness.ports import AskWitness, CosignedBook, Got, WitnessAnswer
 
 ATTEMPTS: Final = 4
 """Sizes a witness may name in a row for one head; it moves on only if somebody else presents ours."""
@@ -87,6 +88,8 @@ class Cosigners:
     random: Callable[[], float]
     """In [0, 1)."""
     wait: timedelta
+    wake: Callable[[], None] = lambda: None
+    """Told when a witness that was away shows life: the newest head may be asked for again."""
     _paces: dict[str, _Pace] = field(default_factory=dict)
 
     async def cosign(self, note: bytes, consistency: Consistency) -> tuple[bytes, ...]:
@@ -111,7 +114,8 @@ class Cosigners:
         refused, it would refuse again, and either refusal is an entry that makes both logs grow."""
         pace = self._paces.get(witness)
         if pace is not None and pace.away:
-            pace.not_before = 0.0
+            pace.away, pace.not_before = False, 0.0
+            self.wake()
 
     async def close(self) -> None:
         """What is under way ends; a witness that had taken the head tells its size the next time."""
@@ -144,6 +148,7 @@ class Cosigners:
     ) -> asyncio.Task[bytes | None]:
         task = asyncio.create_task(self._asked(witness, note, head, size, consistency))
         self._pace(witness.name).under_way = task
+        task.add_done_callback(_look_at)
         return task
 
     async def _asked(
@@ -163,7 +168,7 @@ class Cosigners:
             got = await self._cosigned(witness, cosigner, note, head, size, consistency)
         except _DisputedError as error:
             await self._dispute(witness.name, head, error)
-        except (TransportError, PeerError, AuditError) as error:
+        except (TransportError, PeerError, AuditError, OSError) as error:
             if pace.failures == 0:
                 log.info("witness-failed", witness=witness.name, error=str(error)[:_SHOWN])
             self._put_off(pace, str(error), away=isinstance(error, TransportError))
@@ -241,6 +246,12 @@ class Cosigners:
         pace.trouble = trouble[:_SHOWN]
         wait = RETRY.wait(pace.failures, self.random())
         pace.not_before = self.clock.monotonic() + wait.total_seconds()
+
+
+def _look_at(task: asyncio.Task[bytes | None]) -> None:
+    """Nobody may be waiting for it any more. A journal that failed has ended the node by itself."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("witness-not-asked", error=f"{type(error).__name__}: {error}"[:_SHOWN])
 
 
 def _refused(answer: WitnessAnswer) -> Exception:

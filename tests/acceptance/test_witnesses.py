@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from relay.audit.checkpoint import head_of, origin_of, verify_note
+from relay.audit.checkpoint import origin_of, verify_note
 from relay.audit.cosignature import Cosigner, cosignatures, cosigner_name
 from relay.model import NodeId
 from relay.offline import CONTROL_SOCKET
@@ -20,11 +20,12 @@ from relay.signing.keys import LogSigner, verify_log_signature
 from tests.acceptance.pair import Pair, founded
 
 pytestmark = [pytest.mark.slow]
+EXTRA = "[log]\npublish_every = 0.2\n"
 
 
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
-    async with founded(tmp_path, "") as found:
+    async with founded(tmp_path, EXTRA) as found:
         yield found
 
 
@@ -71,18 +72,25 @@ async def test_two_nodes_cosign_each_other(pair: Pair) -> None:
 
 
 async def _cosigned(pair: Pair, name: str, other: str) -> bool:
-    async def there() -> bool:
-        return (await _ask(pair, name, "/v1/audit/checkpoint"))[0] == 200
-
-    await pair.until(there)
-    note = (await _ask(pair, name, "/v1/audit/checkpoint"))[1]
+    """In the published checkpoint, and as the API gives the newest cosigned head."""
     own, its = _key(pair, name), _key(pair, other)
-    origin = origin_of(NodeId(name))
-    checked = partial(verify_log_signature, own.public_key)
-    assert verify_note(note, origin, own.public_key, checked).size == head_of(note).size
     cosigner = Cosigner(
         cosigner_name(NodeId(other)),
         its.public_key,
         partial(verify_log_signature, its.public_key),
     )
+
+    async def there() -> bool:
+        return _signed_by(cosigner, await _ask(pair, name, "/log/0/checkpoint")) and _signed_by(
+            cosigner, await _ask(pair, name, "/v1/audit/checkpoint")
+        )
+
+    await pair.until(there)
+    note = (await _ask(pair, name, "/log/0/checkpoint"))[1]
+    checked = partial(verify_log_signature, own.public_key)
+    verify_note(note, origin_of(NodeId(name)), own.public_key, checked)
     return len(cosignatures(note, cosigner)) == 1
+
+
+def _signed_by(cosigner: Cosigner, answer: tuple[int, bytes]) -> bool:
+    return answer[0] == 200 and len(cosignatures(answer[1], cosigner)) == 1

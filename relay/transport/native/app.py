@@ -22,6 +22,7 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
@@ -52,6 +53,7 @@ from relay.transport.native import (
     messages,
     obligations,
     operating,
+    published,
     submit,
     systems,
     timestamps,
@@ -104,6 +106,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/audit/witnesses", witness_face.overview, Who.READER),
     Route("POST", "/v1/audit/witnesses/clear", witness_face.clear, Who.OPERATOR),
     Route("POST", "/v1/witness/add-checkpoint", witness_face.add_checkpoint, Who.ANYONE),
+    Route("GET", published.INDEX, published.index, Who.LOG_READER),
+    Route("HEAD", published.INDEX, published.index, Who.LOG_READER),
+    Route("GET", published.FILES, published.file, Who.LOG_READER),
+    Route("HEAD", published.FILES, published.file, Who.LOG_READER),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
@@ -160,6 +166,8 @@ def native_app(
     trust: TrustDoor | None = None,
     certificates_door: CertificateDoor | None = None,
     witnesses: WitnessDoor | None = None,
+    published: LogFiles | None = None,
+    public_log: bool = False,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -192,6 +200,8 @@ def native_app(
         trust=trust,
         certificates=certificates_door,
         witnesses=witnesses,
+        published=published,
+        public_log=public_log,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -18,6 +18,7 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
@@ -75,6 +76,9 @@ class Inside:
     trust: TrustDoor | None = None
     certificates: CertificateDoor | None = None
     witnesses: WitnessDoor | None = None
+    published: LogFiles | None = None
+    public_log: bool = False
+    """Whether the published log is open to anyone."""
 
 
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -89,6 +93,8 @@ class Who(Enum):
     CALLER = auto()
     READER = auto()
     OPERATOR = auto()
+    LOG_READER = auto()
+    """As READER, or anyone where the log is public."""
 
 
 NOBODY = Caller(holder="", agencies=frozenset())

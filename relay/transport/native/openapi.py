@@ -34,6 +34,7 @@ from relay.transport.native.messages import MOST_SKIPPED
 from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
+from relay.transport.native.published import PUBLISHED_SCHEMAS, published_paths
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
@@ -89,6 +90,7 @@ def document() -> Json:
                 **WITNESS_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
+                **PUBLISHED_SCHEMAS,
             },
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
@@ -152,6 +154,7 @@ def _paths() -> Json:
                 (401, 403, 503),
             )
         },
+        **published_paths(),
         "/v1/tokens": {"get": _tokens(), "post": _issue()},
         "/v1/tokens/{id}": {
             "delete": operation(

@@ -19,6 +19,7 @@ from relay.delivery.arrivals import TransferDesk
 from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
 from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.quota import neighbour_party
@@ -44,6 +45,8 @@ from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.directory import DirectoryFace
 from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body
+from relay.transport.nodes.published import CAPABILITY as TILES_CAPABILITY
+from relay.transport.nodes.published import PublishedFace
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
 from relay.transport.nodes.statements import StatementFace
 from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
@@ -100,6 +103,7 @@ class NodeFace:
     """None where no logs are cosigned."""
     log_certificates: Sequence[bytes] = ()
     """Of the key of this node's log, DER, its own first."""
+    published: LogFiles | None = None
 
     @property
     def capabilities(self) -> list[str]:
@@ -108,6 +112,7 @@ class NodeFace:
         more = [] if self.directory is None else directory
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
         more += [] if self.witness is None else [WITNESS_CAPABILITY]
+        more += [] if self.published is None else [TILES_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
     def door(self) -> Door:
@@ -131,6 +136,8 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
         StatementFace(face.stapler, door.neighbour).add_to(app.router)
     log_face = LogFace(face.log_certificates, face.witness, door.neighbour, face.refusals)
     log_face.add_to(app.router)
+    if face.published is not None:
+        PublishedFace(face.published).add_to(app.router)
     return app
 
 
