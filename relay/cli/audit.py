@@ -22,6 +22,7 @@ from relay.cli.fsck import fsck
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
 from relay.cli.proofs import check_proof, prove
 from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
+from relay.cli.witnesses import witnesses
 
 if TYPE_CHECKING:
     import aiohttp
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from relay.journal.verifying import LogReport
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
+app.command("witnesses")(witnesses)
 
 app.command("prove")(prove)
 app.command("check-proof")(check_proof)

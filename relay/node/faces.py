@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay import __version__
+from relay.audit.cosignature import cosigner_name
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.logbook import Logbook
@@ -23,6 +24,7 @@ from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
 from relay.journal.wording import WordsTable
+from relay.model import NodeId
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
@@ -65,6 +67,11 @@ class Faces:
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
+
+        def contact(neighbour: NodeId) -> None:
+            dispatcher.contact(neighbour)
+            self.witnessing.cosigners.met(cosigner_name(neighbour))
+
         face = NodeFace(
             node=ground.node,
             version=__version__,
@@ -75,7 +82,7 @@ class Faces:
             store=ground.journal,
             ahead=self.ahead,
             limits=ground.limits,
-            contact=dispatcher.contact,
+            contact=contact,
             mint=ground.clock.mint,
             connections=self.connections,
             refusals=self.turned_away,

@@ -63,11 +63,8 @@ from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.recovering import RecoveryClient
-from relay.witness.showing import HeadShower
 
 log = structlog.get_logger("relay.node")
-SHOW_EVERY_SECONDS = 5.0
-"""How often at most a new head of the log is shown to witnesses."""
 
 
 class Node:
@@ -345,8 +342,9 @@ class Node:
             desks.judging.desk,
         ):
             self._background.run(f"bridge-{poller.bridge}", poller.run())
-        shower = HeadShower(ground.journal, witnessing.cosigners, SHOW_EVERY_SECONDS)
-        self._background.run("witnesses", shower.run())
+        witnessing.cosigners.wake = self._publisher.grown
+        self._publisher.witnesses = witnessing.cosigners
+        self._publisher.grown()
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET
         await self._listeners.control(control, control_socket)

@@ -42,6 +42,10 @@ T = TypeVar("T")
 FOLDER: Final = "log"
 _LONGEST_PAUSE: Final = timedelta(minutes=1)
 _LAST_SECONDS: Final = 5.0
+_BACKSTOP: Final = timedelta(seconds=5)
+"""Beyond what the witnesses themselves keep to: nothing that asks may hold a checkpoint for good."""
+_LOOK_AGAIN_SECONDS: Final = 30.0
+"""How soon at the latest witnesses are asked again about a checkpoint that some have not cosigned."""
 _EPOCH: Final = re.compile(r"(0|[1-9][0-9]{0,3})(-[0-9a-f]{16})?", re.ASCII)
 
 
@@ -85,6 +89,8 @@ class LogPublisher:
         self._stopping = False
         self._epochs: dict[str, EpochPublisher] = {}
         self._dues: list[Due] = []
+        self._lines: dict[Checkpoint, frozenset[bytes]] = {}
+        """Cosignatures in the present checkpoint, as this process wrote it."""
         self._trouble: dict[str, Trouble] = {}
 
     def grown(self) -> None:
@@ -107,7 +113,9 @@ class LogPublisher:
                 pause = self._every if well else min(2 * pause, _LONGEST_PAUSE)
                 await asyncio.sleep(pause.total_seconds())
                 if well:
-                    await self._grown.wait()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                            await self._grown.wait()
         finally:
             self._stopping = True
 
@@ -148,6 +156,8 @@ class LogPublisher:
     async def _publish(self, due: Due, slices: int | None, *, asking: bool) -> bool:
         publisher = self._publisher(due.head.origin)
         if publisher.published == due.head and not publisher.doubted:
+            if asking and due.present:
+                await self._cosigned_since(publisher, due)
             return True
         mended = 0
         while True:
@@ -163,7 +173,16 @@ class LogPublisher:
         if wrote.done and publisher.published != due.head:
             lines = await self._cosigned(publisher, due) if asking and due.present else ()
             await self._aside(publisher.publish, due.note + b"".join(lines))
+            if due.present:
+                self._lines = {due.head: frozenset(lines)}
         return wrote.done
+
+    async def _cosigned_since(self, publisher: EpochPublisher, due: Due) -> None:
+        """The same checkpoint once more, where a witness cosigned it that was away or slow before."""
+        lines = await self._cosigned(publisher, due)
+        if frozenset(lines) > self._lines.get(due.head, frozenset()):
+            await self._aside(publisher.publish, due.note + b"".join(lines))
+            self._lines = {due.head: frozenset(lines)}
 
     def _publisher(self, origin: str) -> EpochPublisher:
         if origin not in self._epochs:
@@ -275,6 +294,6 @@ def make_publisher(
         settings.node.data_dir,
         LogHand(signer.public_key),
         every=settings.log.publish_every,
-        patience=settings.log.witnesses_answer_within,
+        patience=settings.log.witnesses_answer_within + _BACKSTOP,
         room=room,
     )

@@ -117,7 +117,7 @@ def _cosigners(
         first_entry,
         ground.clock,
         random.SystemRandom().random,
-        section.witness_wait,
+        section.witnesses_answer_within,
     )
 
 

@@ -65,7 +65,5 @@ class WitnessedSection(Section):
 class AuditLogSection(LogSection):
     witness: bool = True
     """Whether this node cosigns its neighbours' heads."""
-    witness_wait: Span = timedelta(seconds=2)
-    """How long a head waits for cosignatures before it is published with those that came."""
     witnesses: tuple[WitnessSection, ...] = Field(default=(), max_length=16)
     witnessed: tuple[WitnessedSection, ...] = Field(default=(), max_length=1000)

@@ -28,10 +28,11 @@ from relay.audit.cosignature import Cosigner, answered
 from relay.audit.epochs import epoch_of
 from relay.delivery.clock import Clock
 from relay.delivery.neighbours.retry import RetryPolicy
+from relay.delivery.operators.published import Consistency
 from relay.errors import AuditError, PeerError, TransportError
 from relay.witness.desk import STOPPED_TYPE
 from relay.witness.judging import Opening
-from relay.witness.ports import AskWitness, Consistency, CosignedBook, Got, WitnessAnswer
+from relay.witness.ports import AskWitness, CosignedBook, Got, WitnessAnswer
 
 ATTEMPTS: Final = 4
 """Sizes a witness may name in a row for one head; it moves on only if somebody else presents ours."""
@@ -43,6 +44,10 @@ log = structlog.get_logger("relay.witness")
 class OwnBook(CosignedBook, Protocol):
     async def own_head(self) -> Checkpoint | None:
         """The newest of this node's log, durable."""
+        ...
+
+    async def newest_cosigned(self, origin: str) -> list[Got]:
+        """All of the largest size that anybody cosigned."""
         ...
 
     async def refused_by(self, witness: str, reason: str, size: int, at: datetime) -> None: ...
@@ -65,12 +70,15 @@ class _Pace:
     trouble: str = ""
     disputed: str = ""
     """The reason of the dispute that was told."""
+    away: bool = False
+    """Whether the network was in the way, and no answer of its own."""
     under_way: asyncio.Task[bytes | None] | None = None
 
 
 @dataclass(slots=True)
 class Cosigners:
-    """The port of whoever publishes heads: `cosign`."""
+    """The port of whoever publishes heads: `cosign`, again for the same head while lines are missing: who
+    has cosigned it is not asked again, and who is not due is left alone."""
 
     witnesses: Sequence[AskWitness]
     book: OwnBook
@@ -80,25 +88,34 @@ class Cosigners:
     random: Callable[[], float]
     """In [0, 1)."""
     wait: timedelta
+    wake: Callable[[], None] = lambda: None
+    """Told when a witness that was away shows life: the newest head may be asked for again."""
     _paces: dict[str, _Pace] = field(default_factory=dict)
 
     async def cosign(self, note: bytes, consistency: Consistency) -> tuple[bytes, ...]:
         """The signature lines that came within the wait, each proven and kept. `note` is durable."""
         head = head_of(note)
         sizes = await self.book.cosigned_sizes(head.origin)
+        newest = await self.book.newest_cosigned(head.origin)
+        kept = {one.witness: one.line for one in newest if head_of(one.note) == head}
         asked = [
             self._ask(witness, note, head, sizes.get(witness.name, 0), consistency)
             for witness in self.witnesses
-            if self._is_due(witness)
+            if witness.name not in kept and self._is_due(witness)
         ]
         if not asked:
-            return ()
+            return tuple(kept.values())
         done, _ = await asyncio.wait(asked, timeout=self.wait.total_seconds())
-        for one in done:
-            if isinstance(error := one.exception(), BaseException):
-                raise error
         lines = [one.result() for one in asked if one in done]
-        return tuple(line for line in lines if line is not None)
+        return (*kept.values(), *(line for line in lines if line is not None))
+
+    def met(self, witness: str) -> None:
+        """It shows life: where only the network was in the way it is asked with the next head. What it
+        refused, it would refuse again, and either refusal is an entry that makes both logs grow."""
+        pace = self._paces.get(witness)
+        if pace is not None and pace.away:
+            pace.away, pace.not_before = False, 0.0
+            self.wake()
 
     async def close(self) -> None:
         """What is under way ends; a witness that had taken the head tells its size the next time."""
@@ -131,6 +148,7 @@ class Cosigners:
     ) -> asyncio.Task[bytes | None]:
         task = asyncio.create_task(self._asked(witness, note, head, size, consistency))
         self._pace(witness.name).under_way = task
+        task.add_done_callback(_look_at)
         return task
 
     async def _asked(
@@ -150,10 +168,10 @@ class Cosigners:
             got = await self._cosigned(witness, cosigner, note, head, size, consistency)
         except _DisputedError as error:
             await self._dispute(witness.name, head, error)
-        except (TransportError, PeerError, AuditError) as error:
+        except (TransportError, PeerError, AuditError, OSError) as error:
             if pace.failures == 0:
                 log.info("witness-failed", witness=witness.name, error=str(error)[:_SHOWN])
-            self._put_off(pace, str(error))
+            self._put_off(pace, str(error), away=isinstance(error, TransportError))
         else:
             await self.book.keep(got)
             self._paces[witness.name] = _Pace(under_way=pace.under_way)
@@ -222,11 +240,18 @@ class Cosigners:
             await self.book.refused_by(witness, error.reason, head.size, self.clock.now())
         self._put_off(pace, str(error))
 
-    def _put_off(self, pace: _Pace, trouble: str) -> None:
+    def _put_off(self, pace: _Pace, trouble: str, *, away: bool = False) -> None:
         pace.failures += 1
+        pace.away = away
         pace.trouble = trouble[:_SHOWN]
         wait = RETRY.wait(pace.failures, self.random())
         pace.not_before = self.clock.monotonic() + wait.total_seconds()
+
+
+def _look_at(task: asyncio.Task[bytes | None]) -> None:
+    """Nobody may be waiting for it any more. A journal that failed has ended the node by itself."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("witness-not-asked", error=f"{type(error).__name__}: {error}"[:_SHOWN])
 
 
 def _refused(answer: WitnessAnswer) -> Exception:
@@ -236,4 +261,4 @@ def _refused(answer: WitnessAnswer) -> Exception:
         return _DisputedError("unproven", f"it says: {shown}")
     if answer.status == 403 and answer.content_type == STOPPED_TYPE:
         return _DisputedError("stopped", f"it says: {shown}")
-    return TransportError(f"HTTP {answer.status}: {shown}")
+    return PeerError(f"HTTP {answer.status}: {shown}")

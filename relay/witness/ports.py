@@ -5,7 +5,7 @@ Touches: nothing; values and Protocols only.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -18,8 +18,6 @@ from relay.witness.judging import Opening, Verdict
 
 CAPABILITY = "log-witness"
 """In a node's capabilities: it cosigns its neighbours' heads."""
-Consistency = Callable[[int], Awaitable[list[bytes]]]
-"""The proof from so many entries of our log to the head at hand; of 1 the path of its first entry."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Log:
 
     node: str = "xa"
     key: Key = field(default_factory=Key)
-    epoch: Epoch = Epoch()
+    epoch: Epoch = field(default_factory=Epoch)
     leaves: list[bytes] = field(default_factory=list)
     name: str = ""
 

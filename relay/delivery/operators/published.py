@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Protocol
 
 Consistency = Callable[[int], Awaitable[list[bytes]]]
-"""The proof that the first so many entries begin the tree of the checkpoint at hand."""
+"""The proof that the first so many entries begin the tree of the checkpoint at hand; of 1 it is the path of
+its first entry."""
 
 
 class Witnesses(Protocol):
     async def cosign(self, note: bytes, consistency: Consistency) -> tuple[bytes, ...]:
         """Signature lines for a signed checkpoint whose tiles are written. It may take its time: who
-        asks waits only so long. Raises whatever it likes: then the checkpoint goes without."""
+        asks waits only so long. Raises whatever it likes: then the checkpoint goes without. Asked again
+        about the same checkpoint it gives the lines it has, and those that came since."""
         ...
 
 
