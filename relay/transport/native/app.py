@@ -105,7 +105,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
-    Route("GET", "/v1/audit/entries/{index}/proof", proofs.entry, Who.READER),
+    Route("GET", "/v1/audit/entries/{id}/proof", proofs.entry, Who.READER),
     Route("GET", "/v1/receipts/{digest}/proof", proofs.receipt),
     Route("POST", "/v1/audit/forget", forgetting.forget, Who.OPERATOR),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),

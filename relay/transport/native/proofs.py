@@ -23,7 +23,7 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,15}")
 
 async def entry(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
     only(request, "newer")
-    index = request.match_info["index"]
+    index = request.match_info["id"]
     if not _INDEX.fullmatch(index):
         raise NotFoundError("no entry has that index")
     return _file(await _prover(inside).entry(int(index), newer=_newer(request)))
@@ -69,9 +69,9 @@ def proof_paths() -> Json:
         (400, 401, 404, 503),
     )
     return {
-        "/v1/audit/entries/{index}/proof": {
+        "/v1/audit/entries/{id}/proof": {
             "get": {**described, "parameters": [newer]},
-            "parameters": [in_path("index", WHOLE)],
+            "parameters": [in_path("id", WHOLE)],
         },
         "/v1/receipts/{digest}/proof": {
             "get": {**of_receipt, "parameters": [newer]},
