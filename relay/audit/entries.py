@@ -17,7 +17,8 @@ nodes), refusals, expires, deliveries (ids), by (token,
 local user, system or node), why (an operator's own words), holder, token, scopes, system (its systemid),
 certificate (digest), added and removed (digests by list), config (digest), release, issuer, version, agencies and successors (codes),
 nodes (ids), request (number), verdict and flaws (words of relay/judgement.py), signatures (count), files
-(digests). Never a subject, a name, an address or a secret: in a leaf of version 2 by, why and holder are
+(digests), log (the name of one), witness (the name of one), previous_log and previous_size (of a head).
+Never a subject, a name, an address or a secret: in a leaf of version 2 by, why and holder are
 salted digests of the words that stand beside it (words.py); in one of version 1 they are the words.
 An entry without any needs no salt, and nothing stands beside it.
 
@@ -217,6 +218,18 @@ class AuditEvent(StrEnum):
     `by`, `why`. In force from the commit of this entry on."""
     TRUST_REFUSED = "trust-refused"
     """What lies in the files of trusted certificates does not serve (`count` problems); nothing changed."""
+    LOG_EPOCH = "log-epoch"
+    """A neighbour's `log` began a new epoch, whose first entry names `previous_log` and `previous_size`; so
+    many entries (`count`) that this node had cosigned are not in it."""
+    LOG_FORKED = "log-forked"
+    """An alarm: a `log` signed a head (`digest` of its note, handed in by `peer`) that contradicts another
+    (`previous`), `reason` forked or twin. Both are kept; nothing of it is cosigned until an operator clears it."""
+    LOG_KEY_CHANGED = "log-key-changed"
+    """A `neighbour`'s log is signed with another key from now on, proven by its `certificate`."""
+    LOG_ALARM_CLEARED = "log-alarm-cleared"
+    """An operator looked: so many alarms (`count`) of a `log` end, and it is cosigned again; `by`, `why`."""
+    WITNESS_REFUSED = "witness-refused"
+    """A `witness` finds this node's log, `size` entries long, not to be the one it cosigned, for `reason`."""
     WORDS_FORGOTTEN = "words-forgotten"
     """An operator had the words beside `count` entries removed, of a holder or of an age (`type`)."""
     LATE_RECEIPT = "late-receipt"

@@ -37,6 +37,8 @@ PROGRESS_EVERY: Final = 1024
 
 Progress = Callable[[int, int], None]
 """Entries checked, entries in all."""
+EachEntry = Callable[[int, bytes, bytes], None]
+"""Index, leaf and leaf hash of an entry that fits so far."""
 Row = tuple[object, object, object]
 """Index, leaf, and the leaf hash stored beside it, None where none is stored: an int and two bytes,
 but a stored row may hold anything."""
@@ -51,6 +53,14 @@ class LogKey:
     name: str
     public_key: bytes
     verify: Verify
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHead:
+    """An older signed head of a log, and how it is called when it does not fit."""
+
+    note: bytes
+    what: str = "a kept head"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +80,46 @@ def verify_log(
     head: bytes,
     key: LogKey,
     *,
-    kept_heads: Sequence[bytes] = (),
+    kept_heads: Sequence[KeptHead] = (),
     edge: bytes | None = None,
     tolerance: timedelta = UTC_NOW_TOLERANCE,
     first_index: int = 0,
     progress: Progress | None = None,
+    each: EachEntry | None = None,
 ) -> LogVerdict:
     """The verdict on a log that holds in every step, or AuditError.
 
     `kept_heads` are older signed heads of the same log, from its journal or from anyone who kept
     one: each must fit, and the more there are the narrower an edit is placed. `edge` is the stored
     frontier, which the next entry would be appended to. `first_index` is where the log's indexes start
-    (epochs.py). `progress` is called every now and then.
+    (epochs.py). `progress` is called every now and then, `each` with every entry that fits so far.
     """
-    checkpoint, pending = _heads(head, kept_heads, key)
+    checkpoint, kept = _heads(head, kept_heads, key)
+    return verify_entries(
+        rows,
+        checkpoint,
+        kept=kept,
+        edge=edge,
+        tolerance=tolerance,
+        first_index=first_index,
+        progress=progress,
+        each=each,
+    )
+
+
+def verify_entries(
+    rows: Iterable[Row],
+    checkpoint: Checkpoint,
+    *,
+    kept: Sequence[Checkpoint] = (),
+    edge: bytes | None = None,
+    tolerance: timedelta = UTC_NOW_TOLERANCE,
+    first_index: int = 0,
+    progress: Progress | None = None,
+    each: EachEntry | None = None,
+) -> LogVerdict:
+    """Steps 2 to 7, under heads whose signatures were judged."""
+    pending = sorted([checkpoint, *kept], key=lambda one: one.size, reverse=True)
     heads_checked = len(pending)
     frontier = Frontier()
     diary = _Diary(checkpoint.origin, tolerance)
@@ -92,8 +128,11 @@ def verify_log(
         index, leaf, stored_hash = _typed(row, first_index + frontier.size)
         if frontier.size >= checkpoint.size:
             raise AuditError(f"beyond the head, which covers {checkpoint.size} entries", index)
-        frontier.append(_checked_hash(index, leaf, stored_hash))
+        hashed = _checked_hash(index, leaf, stored_hash)
+        frontier.append(hashed)
         diary.note(index, _parsed(index, leaf))
+        if each is not None:
+            each(index, leaf, hashed)
         if pending[-1].size == frontier.size:
             _compare(frontier, pending)
         if progress is not None and frontier.size % PROGRESS_EVERY == 0:
@@ -132,18 +171,23 @@ def verify_words(rows: Iterable[WordsRow]) -> int:
 
 
 def _heads(
-    head: bytes, kept_heads: Sequence[bytes], key: LogKey
+    head: bytes, kept_heads: Sequence[KeptHead], key: LogKey
 ) -> tuple[Checkpoint, list[Checkpoint]]:
-    """Step 1: the log's head, and every head to compare with, the smallest last."""
+    """Step 1: the log's head, and every other one to compare with."""
     checkpoint = verify_note(head, key.name, key.public_key, key.verify)
-    kept = [verify_note(note, key.name, key.public_key, key.verify) for note in kept_heads]
-    for older in kept:
+    found = []
+    for one in kept_heads:
+        try:
+            older = verify_note(one.note, key.name, key.public_key, key.verify)
+        except AuditError as error:
+            raise AuditError(f"{one.what}: {error}") from error
         if older.size > checkpoint.size:
             raise AuditError(
-                f"a kept head covers {older.size} entries, the log's head {checkpoint.size}:"
+                f"{one.what} covers {older.size} entries, the log's head {checkpoint.size}:"
                 " the log was cut back"
             )
-    return checkpoint, sorted([checkpoint, *kept], key=lambda each: each.size, reverse=True)
+        found.append(older)
+    return checkpoint, found
 
 
 def _typed(row: Row, due: int) -> tuple[int, bytes, bytes | None]:

@@ -18,21 +18,29 @@ from relay.cli.audit_diff import diff
 from relay.cli.audit_export import check_export, export
 from relay.cli.connect import Connection, reaching
 from relay.cli.entry import entry
+from relay.cli.fsck import fsck
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
+from relay.cli.proofs import check_proof, prove
 from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
 from relay.cli.tail import tail
+from relay.cli.witnesses import witnesses
 
 if TYPE_CHECKING:
     from relay.audit.verify import LogVerdict
+    from relay.journal.verifying import LogReport
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
-
 app.command("tail")(tail)
 app.command("show")(entry)
-_MOST_HEADS = 1000
+app.command("prove")(prove)
+app.command("check-proof")(check_proof)
+app.command("fsck")(fsck)
+app.command("witnesses")(witnesses)
 app.command("export")(export)
 app.command("check-export")(check_export)
 app.command("diff")(diff)
+
+_MOST_HEADS = 1000
 
 
 @app.command("forget")
@@ -127,25 +135,52 @@ def verify(
     config: Annotated[
         Path | None, typer.Option(help="The same, as other commands take it.")
     ] = None,
+    from_checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A checkpoint or proof file somebody kept: the log must continue it. May be repeated.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Recompute the whole log of a node, running or not, against its signed head."""
-    from relay.offline import verify_own_log  # noqa: PLC0415
+    """Recompute the whole log of a node, running or not: journal, published files, what is kept beside."""
+    from relay.offline import verify_whole_log  # noqa: PLC0415
 
     chosen = path or config
     if chosen is None or (path and config):
         raise CommandError("name one configuration", USAGE, "relay audit verify CONFIG")
     with progress("verifying") as advance:
-        verdicts = verify_own_log(chosen, advance)
+        report = verify_whole_log(chosen, advance, from_checkpoint or [])
     if as_json:
-        *earlier, present = [_verdict(verdict) for verdict in verdicts]
-        show_json({"verdict": "VALID", **present, "earlier": earlier})
+        *earlier, present = [_verdict(verdict) for verdict in report.verdicts]
+        show_json({"verdict": "VALID", **present, "earlier": earlier, **_beside(report)})
         return
-    for verdict in verdicts:
+    for one in from_checkpoint or []:
+        remark(f"continues the checkpoint in {one.name}")
+    for folder, size in report.published.items():
+        remark(f"published as log/{folder}: {size} entries" if size else _unpublished(folder))
+    if report.unjudged:
+        remark(f"{report.unjudged} cosignatures by witnesses whose key is not known here")
+    for verdict in report.verdicts:
         for finding in verdict.findings:
             remark(f"finding {finding.code}: {printable(finding.detail)}")
         checkpoint = verdict.checkpoint
         typer.echo(f"ok, {checkpoint.size} entries, root {checkpoint.root.hex()}")
+
+
+def _unpublished(folder: str) -> str:
+    return f"log/{folder} has no checkpoint: a node publishes one soon after its start"
+
+
+def _beside(report: LogReport) -> dict[str, Any]:
+    return {
+        "published": dict(report.published),
+        "words": report.words,
+        "cosignatures": report.cosignatures,
+        "cosignatures_unjudged": report.unjudged,
+        "heads_of_others": report.watched,
+    }
 
 
 def _verdict(verdict: LogVerdict) -> dict[str, Any]:

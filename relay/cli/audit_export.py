@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.evidence import as_json_step, print_step
+from relay.cli.evidence import print_step, step_as_json
 from relay.cli.outcome import DATA, USAGE, CommandError, complain, remark, suggest
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
@@ -99,7 +99,7 @@ def check_export(
             if not as_json:
                 print_step(step)
     if as_json:
-        show_json([as_json_step(one) for one in done])
+        show_json([step_as_json(one) for one in done])
     if done[-1].outcome is Outcome.REFUSED:
         complain(f"{file.name} does not hold: {done[-1].reason}")
         raise typer.Exit(DATA)

@@ -112,7 +112,7 @@ def verify(
             if not as_json:
                 print_step(step)
     if as_json:
-        show_json([as_json_step(one) for one in done])
+        show_json([step_as_json(one) for one in done])
     refused = [one for one in done if one.outcome is Outcome.REFUSED]
     if refused:
         complain(f"{file.name} does not hold: {', '.join(sorted({r.reason for r in refused}))}")
@@ -130,7 +130,7 @@ def print_step(step: Step) -> None:
         typer.echo(f"              note: {printable(note)}")
 
 
-def as_json_step(step: Step) -> dict[str, Any]:
+def step_as_json(step: Step) -> dict[str, Any]:
     return {
         "number": step.number,
         "what": step.what,

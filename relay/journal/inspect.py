@@ -8,10 +8,11 @@ Raises:  JournalError when there is none, or it cannot be read; AuditError where
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from relay.audit.epochs import EpochRows, first_index
 from relay.audit.verify import Row
@@ -36,6 +37,16 @@ class StoredLog:
     epochs: tuple[EpochRows, ...]
     words: Iterable[WordsRow] = ()
     """What stands beside the leaves, in their order."""
+    stamped: tuple[tuple[object, object], ...] = ()
+    """Name and note of each head that has, or waits for, a timestamp."""
+    cosigned: tuple[tuple[object, ...], ...] = ()
+    """Witness, origin, size, note and line of each cosignature that is kept."""
+    watched: tuple[tuple[object, ...], ...] = ()
+    """Origin, size, root and note of each head of others that this node holds."""
+    keys: tuple[tuple[object, object], ...] = ()
+    """Node and Ed25519 key of each witness whose log key was proven."""
+    reach: Callable[[], Sequence[bytes]] = tuple
+    """The signed heads as they are by now, each epoch's."""
 
 
 @contextmanager
@@ -61,6 +72,7 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
                 raise AuditError("the journal no longer says whose log it holds")
             last = connection.execute("SELECT max(entry_index) FROM entries").fetchone()[0]
             edges = {epoch: epochs.edge(connection, epoch) for epoch in heads}
+            beside = {name: _beside(connection, name) for name in _BESIDE}
             connection.execute("COMMIT")
             yield StoredLog(
                 NodeId(str(node[0])),
@@ -74,6 +86,8 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
                     for epoch, note in heads.items()
                 ),
                 _words(connection, last),
+                **beside,
+                reach=lambda: tuple(epochs.heads(connection).values()),
             )
     except sqlite3.Error as error:
         raise JournalError(f"the journal in {folder} cannot be read: {error}") from error
@@ -93,6 +107,33 @@ def _rows(
     ).fetchall():
         yield from page
         after = page[-1][0]
+
+
+_BESIDE: Final[dict[str, tuple[str, str]]] = {
+    "stamped": (
+        "stamps",
+        "SELECT name, content FROM stamps WHERE kind = 'head' ORDER BY stamp_row",
+    ),
+    "cosigned": (
+        "cosignatures",
+        "SELECT witness, origin, size, note, line FROM cosignatures ORDER BY witness, origin",
+    ),
+    "watched": (
+        "witness_logs",
+        """SELECT origin, size, root, note FROM witness_logs WHERE size > 0
+           UNION SELECT origin, size, root, note FROM witness_seen ORDER BY origin, size""",
+    ),
+    "keys": ("witness_keys", "SELECT node, public_key FROM witness_keys"),
+}
+"""What is kept beside the log, and the table that a journal of an older release does not have."""
+
+
+def _beside(connection: sqlite3.Connection, name: str) -> tuple[Any, ...]:
+    table, statement = _BESIDE[name]
+    there = "SELECT 1 FROM sqlite_master WHERE name = ?"
+    if not connection.execute(there, (table,)).fetchone():
+        return ()
+    return tuple(connection.execute(statement).fetchall())
 
 
 def _words(connection: sqlite3.Connection, last: int | None) -> Iterator[WordsRow]:

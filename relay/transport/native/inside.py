@@ -20,6 +20,8 @@ from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.proving import Proofs
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
@@ -40,6 +42,7 @@ from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
+from relay.witness.ports import WitnessDoor
 
 if TYPE_CHECKING:
     from relay.transport.native.log_export import LogExporter
@@ -84,6 +87,11 @@ class Inside:
     log_exports: LogExporter | None = None
     exporting: set[object] = field(default_factory=set)
     """Exports of the log under way."""
+    proofs: Proofs | None = None
+    published: LogFiles | None = None
+    public_log: bool = False
+    """Whether the published log is open to anyone."""
+    witnesses: WitnessDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -98,6 +106,8 @@ class Who(Enum):
     CALLER = auto()
     READER = auto()
     OPERATOR = auto()
+    LOG_READER = auto()
+    """As READER, or anyone where the log is public."""
 
 
 NOBODY = Caller(holder="", agencies=frozenset())

@@ -37,11 +37,14 @@ from relay.transport.native.messages import MOST_SKIPPED
 from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
+from relay.transport.native.proofs import proof_paths
+from relay.transport.native.published import PUBLISHED_SCHEMAS, published_paths
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
+from relay.transport.native.witnesses_described import WITNESS_SCHEMAS, witness_paths
 
 _TITLES = {
     400: "The request is malformed",
@@ -90,8 +93,10 @@ def document() -> Json:
                 **CERTIFICATE_SCHEMAS,
                 **FORGETTING_SCHEMAS,
                 **TRUST_SCHEMAS,
+                **WITNESS_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
+                **PUBLISHED_SCHEMAS,
             },
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
@@ -148,6 +153,8 @@ def _paths() -> Json:
         **operating_paths(),
         **directory_paths(),
         **audit_paths(),
+        **proof_paths(),
+        **published_paths(),
         "/v1/tokens": {"get": _tokens(), "post": _issue()},
         "/v1/tokens/{id}": {
             "delete": operation(
@@ -158,6 +165,7 @@ def _paths() -> Json:
         **system_paths(),
         **certificate_paths(),
         **trust_paths(),
+        **witness_paths(),
         **forgetting_paths(),
         **carry_paths(),
         "/v1/openapi.json": {
