@@ -10,6 +10,7 @@ import pytest
 from relay.audit.checkpoint import head_of
 from relay.audit.tiles import Tile, hashes_of, right_edge, root_of
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 PREFIX = "/axis/v1/log"
 
 
