@@ -13,7 +13,7 @@ _FRAME = {"v", "at", "event", "node"}
 
 def documented() -> dict[str, frozenset[str]]:
     """The fields of each event."""
-    events = PAGE.read_text("utf-8").partition("\n## Events\n")[2]
+    events = PAGE.read_text("utf-8").partition("\n## Events\n")[2].partition("\n## ")[0]
     found = [_ROW.fullmatch(line) for line in events.splitlines()]
     return {one[1]: frozenset(re.findall("`([a-z_]+)`", one[3])) for one in found if one}
 
