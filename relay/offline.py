@@ -19,6 +19,7 @@ from relay.identity import NodeKeys, binding_of, key_problems, load_keys
 from relay.journal import backup
 from relay.journal.backup import Backup
 from relay.journal.inspect import stored_log
+from relay.logs import unfit_outputs
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 from relay.settings.reading import SAMPLES, load, read, unfit_data_dir
@@ -49,6 +50,7 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
     problems += (one for one in key_problems(reading.sound) if one not in problems)
     if reading.settings is not None:
         problems += _unfit_speakers(reading.settings, reading.sound)
+        problems += unfit_outputs(reading.settings)
     if problems or reading.settings is None:
         raise SettingsError(problems, SAMPLES if reading.problems else "")
     return reading.settings, (

@@ -51,6 +51,7 @@ from relay.errors import (
     TransportError,
     UncertainError,
 )
+from relay.lines import Line
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -431,7 +432,7 @@ def _tell(arrival: TakeIn, verdict: _Content | _Refusal) -> None:
     if not arrival.refused:
         return
     log.warning(
-        "transfer refused",
+        Line.TRANSFER_REFUSED,
         neighbour=arrival.neighbour,
         message=arrival.header.message_id,
         reason=" ".join(sorted(set(arrival.refused.values()))),

@@ -44,6 +44,7 @@ from relay.delivery.records import (
 from relay.delivery.returns import ReturnDesk
 from relay.errors import PeerError, TransportError, UnansweredError, UnprovenError
 from relay.lifecycle import IllegalStepError
+from relay.lines import Line
 from relay.model import (
     NodeId,
     Payload,
@@ -131,7 +132,7 @@ class Dispatcher:
         self.met(neighbour)
         channel = self.channels.get(neighbour)
         if channel is not None and channel.contacted(self.clock.monotonic()):
-            log.info("neighbour-is-back", neighbour=neighbour)
+            log.info(Line.NEIGHBOUR_IS_BACK, neighbour=neighbour)
 
     def blocked_for(self, neighbour: NodeId) -> float:
         """Seconds for which it is left alone from now on."""
@@ -339,7 +340,9 @@ class Dispatcher:
             await self.journal.thaw(transfer.transfer_id, now, never_seen=transfer.in_doubt)
         except (TransportError, PeerError, IllegalStepError):
             return False  # as any other repeat: it is still due
-        log.warning("transfer-thawed", neighbour=channel.neighbour, transfer=transfer.transfer_id)
+        log.warning(
+            Line.TRANSFER_THAWED, neighbour=channel.neighbour, transfer=transfer.transfer_id
+        )
         channel.lanes.look_again()
         return True
 
@@ -437,7 +440,7 @@ class Dispatcher:
             wait = self.policy.wait(attempts + 1, self.random())
             not_before = now + wait
         log.warning(
-            "transfer-postponed",
+            Line.TRANSFER_POSTPONED,
             neighbour=channel.neighbour,
             transfer=transfer_id,
             error=str(error),
@@ -479,7 +482,7 @@ class Dispatcher:
             channel.returns_waiting = True
             wait = await self._block(channel, error, self.clock.now())
             log.warning(
-                "receipts-postponed",
+                Line.RECEIPTS_POSTPONED,
                 neighbour=channel.neighbour,
                 error=str(error),
                 seconds=round(wait.total_seconds(), 1),

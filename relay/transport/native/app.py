@@ -42,6 +42,7 @@ from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
+from relay.lines import Line
 from relay.transport.native import (
     audit,
     carry,
@@ -235,11 +236,10 @@ async def _refusal(inside: Inside, request: web.Request, error: Exception) -> we
         detail = f"no route of the API is at {_shown(request)}; /v1/openapi.json lists them"
         problem = replace(problem, detail=detail)
     if not is_expected(error):
-        _log.error("failed", method=request.method, path=request.path, exc_info=error)
+        _log.error(Line.REQUEST_FAILED, method=request.method, path=request.path, exc_info=error)
     elif await _told(inside.refusals, request, error):
         _log.info(
-            "refused",
-            by=request[CALLER].holder,
+            Line.REQUEST_REFUSED,
             method=request.method,
             path=request.path,
             status=problem.kind.status,
@@ -254,7 +254,7 @@ async def _note_gone(refusals: Refusals, request: web.Request) -> None:
     if caller is None:
         refusals.stranger("native", "broke-off")
     elif await refusals.known("native", caller.holder, "broke-off", entry=False):
-        _log.info("client broke off", by=caller.holder, method=request.method, path=request.path)
+        _log.info(Line.CLIENT_BROKE_OFF, method=request.method, path=request.path)
 
 
 async def _told(refusals: Refusals, request: web.Request, error: Exception) -> bool:

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from relay.delivery.ports import Caller, LogEntry
 from relay.errors import OverloadError
+from relay.lines import Line
 from relay.transport.native.asking import LARGEST, number, only
 from relay.transport.native.inside import REQUEST_ID, Inside
 from relay.transport.problems import RequestError
@@ -89,7 +90,7 @@ async def _send(
     except ConnectionError:
         raise
     except Exception as error:
-        _log.exception("live log broke off")
+        _log.exception(Line.LIVE_LOG_BROKE_OFF)
         raise ConnectionResetError from error
     return response
 

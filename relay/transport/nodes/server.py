@@ -9,6 +9,7 @@ Raises:  nothing: every failure leaves as a problem document. 4xx: do not repeat
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ from relay.errors import (
     TransportError,
     WireError,
 )
+from relay.lines import Line
 from relay.model import NodeId, Signed, TransferId
 from relay.transport.intake_stream import while_moving
 from relay.transport.nodes.connections import Connections
@@ -144,12 +146,12 @@ class _Handlers:
             return await self._refuse(request, error)
         except ConnectionError:
             log.info(
-                "neighbour broke off", neighbour=request.get(NEIGHBOUR, "?"), path=request.path
+                Line.NEIGHBOUR_BROKE_OFF, neighbour=request.get(NEIGHBOUR, "?"), path=request.path
             )
             # Left to aiohttp it would be a traceback in the log for each line that is cut.
             return self._problem(TransportError("the neighbour went away before its request ended"))
         except Exception as error:
-            log.exception("node call failed", path=request.path)
+            log.exception(Line.NODE_CALL_FAILED, path=request.path)
             return self._problem(error)
 
     async def _refuse(
@@ -158,9 +160,14 @@ class _Handlers:
         if await self._told(request.get(NEIGHBOUR), error):
             # Asking for what is not here is how a neighbour learns that it must send it; and
             # back-pressure tells of itself once, not with each that is turned away.
-            say = log.debug if isinstance(error, NotFoundError | OverloadError) else log.warning
-            neighbour = request.get(NEIGHBOUR)
-            say("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
+            quiet = isinstance(error, NotFoundError | OverloadError)
+            log.log(
+                logging.DEBUG if quiet else logging.WARNING,
+                Line.NEIGHBOUR_REFUSED,
+                neighbour=request.get(NEIGHBOUR),
+                path=request.path,
+                error=str(error),
+            )
         response = self._problem(error)
         if isinstance(error, JournalError) and not isinstance(error, OverloadError):
             response.set_status(500)  # it may be durable all the same: the neighbour is in doubt
