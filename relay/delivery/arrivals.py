@@ -172,6 +172,21 @@ class TransferDesk:
         payload: Payload | None,
     ) -> Signed:
         """The signed answer, durable."""
+        header = opened.header
+        with structlog.contextvars.bound_contextvars(
+            message=header.message_id, transfer=header.transfer_id
+        ):
+            answer = await self._take(opened, seal, envelope, payload)
+            log.debug(Line.TRANSFER_RECEIVED, recipients=len(header.recipients))
+            return answer
+
+    async def _take(
+        self,
+        opened: Opened,
+        seal: bytes,
+        envelope: Envelope | EnvelopeError,
+        payload: Payload | None,
+    ) -> Signed:
         now = self.clock.now()
         verdict = self._examine(opened, seal, envelope, payload, now)
         unwanted = await self._judged(opened, verdict)

@@ -341,7 +341,10 @@ class Dispatcher:
         except (TransportError, PeerError, IllegalStepError):
             return False  # as any other repeat: it is still due
         log.warning(
-            Line.TRANSFER_THAWED, neighbour=channel.neighbour, transfer=transfer.transfer_id
+            Line.TRANSFER_THAWED,
+            neighbour=channel.neighbour,
+            transfer=header.transfer_id,
+            message=header.message_id,
         )
         channel.lanes.look_again()
         return True
@@ -354,13 +357,12 @@ class Dispatcher:
         return True
 
     async def _attempt(self, channel: Channel, out: Outgoing) -> None:
-        transfer_id = out.header.transfer_id
         try:
             whole = await self._whole(out)
             answer = await self.wire.carry(channel.neighbour, *whole, batched=out.batched)
             await self._answered(channel, out.header, answer)
         except (TransportError, PeerError) as error:
-            await self._failed(channel, transfer_id, out.attempts, error)
+            await self._failed(channel, out.header, out.attempts, error)
 
     async def _answered(self, channel: Channel, header: TransferHeader, answer: Signed) -> None:
         receipt = await self._prove(header, answer, self.notary.check_receipt)
@@ -378,7 +380,7 @@ class Dispatcher:
             answers = await self.wire.carry_several(channel.neighbour, whole, batched=batched)
         except (TransportError, PeerError) as error:
             for out in batch:
-                await self._failed(channel, out.header.transfer_id, out.attempts, error)
+                await self._failed(channel, out.header, out.attempts, error)
             return
         await self._succeeded(channel, len(answers))
         answered = await self._proven(channel, batch, answers)
@@ -401,7 +403,7 @@ class Dispatcher:
             try:
                 receipt = await self._prove(out.header, answer, check)
             except PeerError as error:
-                await self._failed(channel, transfer_id, out.attempts, error)
+                await self._failed(channel, out.header, out.attempts, error)
             else:
                 answered.append(Answered(transfer_id, answer, receipt))
             await asyncio.sleep(0)
@@ -412,6 +414,12 @@ class Dispatcher:
     ) -> Receipt:
         """Raises UnprovenError: whoever answers may have taken it, whatever the answer is worth."""
         long = len(answer.document) > LONG_DOCUMENT_BYTES
+        log.debug(
+            Line.TRANSFER_ANSWERED,
+            neighbour=header.sent_to,
+            transfer=header.transfer_id,
+            message=header.message_id,
+        )
         try:
             receipt = await aside(long, check, answer)
             self.clock.seen(receipt.at)
@@ -427,7 +435,7 @@ class Dispatcher:
         await self.journal.postpone(transfer_id, in_doubt=True, error=error, not_before=now, at=now)
 
     async def _failed(
-        self, channel: Channel, transfer_id: TransferId, attempts: int, error: Exception
+        self, channel: Channel, header: TransferHeader, attempts: int, error: Exception
     ) -> None:
         """Unreachable: the channel waits. Refused without evidence: only this transfer waits."""
         now = self.clock.now()
@@ -442,13 +450,18 @@ class Dispatcher:
         log.warning(
             Line.TRANSFER_POSTPONED,
             neighbour=channel.neighbour,
-            transfer=transfer_id,
+            transfer=header.transfer_id,
+            message=header.message_id,
             error=str(error),
             in_doubt=in_doubt,
             seconds=round(wait.total_seconds(), 1),
         )
         await self.journal.postpone(
-            transfer_id, in_doubt=in_doubt, error=str(error)[:500], not_before=not_before, at=now
+            header.transfer_id,
+            in_doubt=in_doubt,
+            error=str(error)[:500],
+            not_before=not_before,
+            at=now,
         )
 
     async def _block(self, channel: Channel, error: Exception, now: datetime) -> timedelta:

@@ -87,7 +87,8 @@ class SealingDesk:
         and is asked once for all that wait for it."""
         try:
             for one in waiting:
-                await self._seal(one)
+                with structlog.contextvars.bound_contextvars(message=one.message_id):
+                    await self._seal(one)
         except (SignatureError, KeyUnavailableError) as error:
             self._failed[sender] = self.clock.monotonic() + TRY_AGAIN_SECONDS
             log.error(

@@ -66,7 +66,7 @@ def _output(one: OutputSection, settings: Settings) -> Output:
 
 
 def _sink(one: OutputSection) -> Sink:
-    if one.kind == "stdout" or one.kind == "stderr":
+    if one.kind in {"stdout", "stderr"}:
         return Stream(sys.stdout.fileno() if one.kind == "stdout" else sys.stderr.fileno())
     if one.path is not None:
         age = one.rotate_every.total_seconds()

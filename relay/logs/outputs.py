@@ -91,6 +91,9 @@ class _Slice:
     done: asyncio.Future[None]
 
 
+_Item = Record | _Slice | Callable[[], None]
+
+
 class Output:
     def __init__(
         self, name: str, sink: Sink, form: Form, *, level: int, limit: int, cursor: Cursor | None
@@ -107,7 +110,7 @@ class Output:
         self._sink = sink
         self._form = form
         self._limit = limit
-        self._queue: queue.SimpleQueue[Record | _Slice | Callable[[], None]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._unsettled: deque[tuple[float, int]] = deque()
         self._failures = 0
         self._again = 0.0
@@ -159,7 +162,7 @@ class Output:
     def _run(self) -> None:
         while not self._stopping:
             try:
-                item = self._queue.get(timeout=LOOK_SECONDS)
+                item: _Item | None = self._queue.get(timeout=LOOK_SECONDS)
             except queue.Empty:
                 self._look()
                 continue
@@ -167,9 +170,7 @@ class Output:
                 item = self._take(item)
             self._settle()
 
-    def _take(
-        self, item: Record | _Slice | Callable[[], None]
-    ) -> Record | _Slice | Callable[[], None] | None:
+    def _take(self, item: _Item) -> _Item | None:
         """What came after the lines that were joined, if anything did."""
         if isinstance(item, _Slice):
             self._write_slice(item)
@@ -180,7 +181,7 @@ class Output:
                 item()
         return None
 
-    def _write_lines(self, first: Record) -> Record | _Slice | Callable[[], None] | None:
+    def _write_lines(self, first: Record) -> _Item | None:
         lines, after = [self._form.record(first)], None
         while len(lines) < AT_ONCE and after is None and self._queue.qsize():
             found = self._queue.get()

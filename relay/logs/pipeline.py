@@ -16,6 +16,8 @@ from relay.lines import Line
 from relay.logs.outputs import Outputs
 from relay.logs.record import EXCEPTION_LIMIT, Record, plain, text
 
+_NUMBERS = logging.getLevelNamesMapping()
+
 
 class _Exit:
     """What structlog calls a logger: knows its name, takes records."""
@@ -46,7 +48,7 @@ def _record(logger: Any, method: str, found: Any) -> tuple[tuple[Record], dict[s
     record = Record(
         time.time_ns(),
         level,
-        structlog.stdlib.NAME_TO_LEVEL[level],
+        _NUMBERS[level.upper()],
         str(event),
         logger.name,
         {name: plain(value) for name, value in found.items()},

@@ -67,7 +67,6 @@ class Faces:
             ahead=self.ahead,
             limits=ground.limits,
             contact=dispatcher.contact,
-            mint=ground.clock.mint,
             connections=self.connections,
             refusals=self.turned_away,
             pressure=self.pressure,

@@ -27,6 +27,7 @@ from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, PeerError, RelayError
 from relay.lines import Line
 from relay.model import AgencyCode
+from relay.transport import requests
 from relay.transport.axis import (
     agencies,
     answers,
@@ -107,6 +108,7 @@ def axis_app(
     )
     door = _Door(face, refusals)
     app = web.Application(middlewares=[door.guard])
+    app.on_response_prepare.append(requests.name)
     app.router.add_route("*", "/{path:.*}", door.answer, expect_handler=expect.later)
     return app
 
@@ -156,6 +158,7 @@ class _Door:
 
         def known(system: System) -> None:
             request[_SYSTEM] = system.systemid
+            requests.adopt(request)
             binding.admit(system, peer, now)
 
         def failed(system: System) -> None:
@@ -170,6 +173,7 @@ class _Door:
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
+        requests.begin(request)
         try:
             return await handler(request)
         except ConnectionError:

@@ -20,7 +20,7 @@ from relay.delivery.ports import Caller, LogEntry
 from relay.errors import OverloadError
 from relay.lines import Line
 from relay.transport.native.asking import LARGEST, number, only
-from relay.transport.native.inside import REQUEST_ID, Inside
+from relay.transport.native.inside import Inside
 from relay.transport.problems import RequestError
 
 _log = structlog.get_logger("relay.native")
@@ -78,7 +78,6 @@ async def _send(
         headers={
             "Content-Type": "text/event-stream",
             "Cache-Control": "no-store",
-            "X-Request-ID": request[REQUEST_ID],
         }
     )
     await response.prepare(request)

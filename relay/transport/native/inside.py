@@ -75,7 +75,6 @@ class Inside:
     certificates: CertificateDoor | None = None
 
 
-REQUEST_ID = web.RequestKey("request_id", str)
 CALLER = web.RequestKey("caller", Caller)
 """Set once the caller is known."""
 

@@ -19,7 +19,6 @@ from relay.delivery.ports import PayloadStore
 from relay.lines import Line
 from relay.model import Payload
 from relay.transport.intake_stream import IDLE, hold_little
-from relay.transport.native.inside import REQUEST_ID
 from relay.transport.problems import RangeError
 
 _log = structlog.get_logger("relay.native")
@@ -50,7 +49,6 @@ def _headers(request: web.Request, payload: Payload) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "ETag": _etag(payload),
         "Repr-Digest": f"sha-256=:{digest}:",  # RFC 9530: of the whole, also beside a range
-        "X-Request-ID": request[REQUEST_ID],
     }
 
 
