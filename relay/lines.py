@@ -34,6 +34,8 @@ class Line(StrEnum):
     CLOCK_AGREED = "clock-agreed"
     CLOCK_DOUBTED = "clock-doubted"
     CLOCK_FOLLOWED = "clock-followed"
+    CLOCK_JUMPED = "clock-jumped"
+    CLOCK_STEADY = "clock-steady"
     CONFIGURATION_REMARK = "configuration-remark"
     CONNECTION_CLOSED = "connection-closed"
     DELIVERIES_HELD = "deliveries-held"

@@ -75,7 +75,9 @@ class SteadyTime:
             jump = self.compare()
             if jump is not None:
                 seconds = round(jump.total_seconds())
-                say = log.warning if jump else log.info
-                say("clock-jumped" if jump else "clock-agrees", seconds=seconds)
+                if jump:
+                    log.warning(Line.CLOCK_JUMPED, seconds=seconds)
+                else:
+                    log.info(Line.CLOCK_STEADY)
                 await jumped(seconds)
             await asyncio.sleep(LOOK_SECONDS)

@@ -21,7 +21,8 @@ from relay.logs import configure, make_outputs
 from relay.model import Party, Tier
 from relay.node.node import Node
 from relay.settings.reading import load
-from relay.transport.axis.client import AxisClient
+from relay.signing.tls import face_client_context
+from relay.transport.axis.client import AxisClient, AxisFailure
 
 PLANS = (
     NodePlan(
@@ -85,15 +86,17 @@ async def _sent(network: Network, request: str) -> str:
             subject="V/v DAU-TRICH-YEU",
             content="DAU-NOI-DUNG",
             traces=(Stamp("H01.15.02", datetime.now(UTC)),),
-            attachments=(AttachmentContent("DAU-TEN-TEP.txt", b"DAU-NOI-DUNG"),),
+            attachments=(AttachmentContent("DAU-TEN-TEP.txt", "text/plain", b"DAU-NOI-DUNG"),),
         )
     )
-    async with aiohttp.ClientSession(headers={"X-Request-ID": request}) as session:
+    connector = aiohttp.TCPConnector(ssl=face_client_context(network.root), force_close=True)
+    headers = {"X-Request-ID": request}
+    async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
         dms = AxisClient(
             node.axis_url, node.systemid, node.secret.encode(), session, now=datetime.now(UTC)
         )
         await dms.send(content, sender="H01.15.02")
-        with pytest.raises(Exception, match=r".+"):
+        with pytest.raises(AxisFailure):
             await dms.send(content.replace(b"H01.15.02", b"H01.99.99"), sender="H01.15.02")
         async with session.get(
             f"{node.native_url}/v1/sent", headers={"Authorization": "Bearer DAU-NGUOI"}

@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -338,10 +339,11 @@ async def test_entries_go_on_where_they_were_after_a_restart(
     """The cursor is written behind the entries: none is left out, in whatever moment the process dies."""
     for known in (entries[:200], entries):
         sink = RotatedFile(tmp_path / "log", 1 << 30, 1e9, 3, compress=False)
-        one = output(sink, cursor=Cursor(tmp_path / "outputs" / "one"))
+        cursor = Cursor(tmp_path / "outputs" / "one")
+        one = output(sink, cursor=cursor)
         one.start()
         task = asyncio.create_task(EntryPump(one, _reader(known), _size).run())
-        await until_so(lambda one=one, known=known: one.cursor.next == len(known))
+        await until_so(partial(_reached, cursor, len(known)))
         task.cancel()
         one.end()
         one.ended(5)
@@ -400,6 +402,10 @@ def _reader(known: Sequence[LogEntry]) -> Any:
         return [one for one in known if one.index >= after][:limit]
 
     return read
+
+
+def _reached(cursor: Cursor, index: int) -> bool:
+    return cursor.next == index
 
 
 async def _size() -> int:

@@ -43,7 +43,7 @@ def test_rsyslog_reads_lines_and_entries(
             key=certificates.key,
         )
     )
-    command = [rsyslogd, "-n", "-f", tmp_path / "conf", "-i", tmp_path / "pid"]
+    command = [rsyslogd, "-n", "-f", str(tmp_path / "conf"), "-i", str(tmp_path / "pid")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         try:
             form = syslog_form("tinh-h01", "relay.example", 3)
@@ -70,13 +70,16 @@ def test_rsyslog_reads_lines_and_entries(
 
 def _send(collector: Collector, said: list[bytes]) -> None:
     end = time.monotonic() + 20
-    while True:
-        try:
-            collector.write(said, durable=False)
-            return
-        except ConnectionRefusedError:
-            assert time.monotonic() < end, "rsyslogd does not listen"
-            time.sleep(0.05)
+    try:
+        while True:
+            try:
+                collector.write(said, durable=False)
+                return
+            except ConnectionRefusedError:
+                assert time.monotonic() < end, "rsyslogd does not listen"
+                time.sleep(0.05)
+    finally:
+        collector.close()
 
 
 def _taken(path: Path, count: int) -> list[str]:
