@@ -149,14 +149,12 @@ def entries() -> list[LogEntry]:
     return [
         LogEntry(
             index,
-            bytes(
-                entry(
-                    AuditEvent.MESSAGE_ACCEPTED,
-                    AT + timedelta(seconds=index),
-                    NodeId("tinh-h01"),
-                    message=f"0190f0a0-0000-7000-8000-{index:012}",
-                )
-            ),
+            entry(
+                AuditEvent.MESSAGE_ACCEPTED,
+                AT + timedelta(seconds=index),
+                NodeId("tinh-h01"),
+                message=f"0190f0a0-0000-7000-8000-{index:012}",
+            ).leaf,
         )
         for index in range(600)
     ]
