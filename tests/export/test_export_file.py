@@ -265,13 +265,16 @@ LIES = (
     Lie("another log", _about(lambda a: a["epochs"][0].update(log="x")), "head", "no name"),
     Lie(
         "numbers beyond any log",
-        lambda f: _about(lambda a: [one.update(end=10**4300 - 1) for one in a["epochs"]])(f),
+        _about(lambda a: [one.update(end=10**4300 - 1) for one in a["epochs"]]),
         "export",
         "not one of an exported log",
     ),
     Lie(
         "half a character",
-        lambda f: {**f, "export.json": f["export.json"].replace(b'"log": "truc-', rb'"log": "\ud800', 1)},
+        lambda f: {
+            **f,
+            "export.json": f["export.json"].replace(b'"log": "truc-', rb'"log": "\ud800', 1),
+        },
         "export",
         "not one of an exported log",
     ),
