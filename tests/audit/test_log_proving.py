@@ -196,7 +196,8 @@ def test_certificates_of_no_log_are_refused_and_crash_nothing(
     pki.init(authority, name="Mẫu", key=KeyType.P256, now=AT, days=100)
     pki.issue_branch(authority, "mau", key=KeyType.P256, now=AT, days=90)
     pki.issue_node(authority, NODE, "mau", key=KeyType.P256, now=AT, days=50)
-    chain = Signer.load(*(authority / "nodes" / NODE / f"sign{e}.pem" for e in ("", ".key"))).chain
+    keys = authority / "nodes" / NODE
+    chain = Signer.load(keys / "sign.pem", keys / "sign.key.pem").chain
     proof = replace(read_proof(prover.entry(300)), chain=tuple(chain))
     trust = TrustStore([(authority / "root" / "root.pem").read_bytes()])
 

@@ -265,7 +265,7 @@ LIES = (
     Lie("another log", _about(lambda a: a["epochs"][0].update(log="x")), "head", "no name"),
     Lie(
         "numbers beyond any log",
-        _about(lambda a: [one.update(end=10**4300 - 1) for one in a["epochs"]]),
+        _about(lambda a: a.update(epochs=[{**one, "end": 10**4300 - 1} for one in a["epochs"]])),
         "export",
         "not one of an exported log",
     ),
