@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from base64 import b64decode
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,8 +28,12 @@ from relay.journal.proving import Prover
 from relay.journal.publishing import EpochPublisher, heads_due
 from relay.journal.store import DATABASE, SqliteJournal
 from relay.model import NodeId, Signed, digest_of
-from relay.signing.bundle_words import Outcome
+from relay.signing import pki
+from relay.signing.bundle_words import Outcome, Step
+from relay.signing.keys import Signer
 from relay.signing.log_proof import ProofJudge
+from relay.signing.pki_words import KeyType
+from relay.signing.trust import TrustStore
 
 NODE = NodeId("xa-a")
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -168,6 +173,36 @@ def test_without_tiles_the_journal_gives_the_same_proof(folder: Path, tmp_path: 
     alone = read_proof(Prover(tmp_path, NODE, KEY, ()).entry(300))
 
     assert prove_entry(alone, KEY).size == ENTRIES
+
+
+def test_the_key_given_is_one_nodes_word(prover: Prover) -> None:
+    """Of every epoch of its log; but whoever believes it of another node learns nothing of this one."""
+    content = prover.entry(300)
+
+    def key_step(name: str) -> Step:
+        return list(ProofJudge(content, None, vkey=vkey_of(name, PUBLIC)).steps())[2]
+
+    assert key_step(log_name(NODE, Epoch(2, "00112233aabbccdd"))).outcome is Outcome.HOLDS
+    refused = key_step(origin_of(NodeId("xa-b")))
+    assert refused.outcome is Outcome.REFUSED
+    assert "xa-b" in refused.said
+
+
+def test_certificates_of_no_log_are_refused_and_crash_nothing(
+    prover: Prover, tmp_path: Path
+) -> None:
+    """A chain of another purpose has a key that is not Ed25519."""
+    authority = tmp_path / "pki"
+    pki.init(authority, name="Mẫu", key=KeyType.P256, now=AT, days=100)
+    pki.issue_branch(authority, "mau", key=KeyType.P256, now=AT, days=90)
+    pki.issue_node(authority, NODE, "mau", key=KeyType.P256, now=AT, days=50)
+    keys = authority / "nodes" / NODE
+    chain = Signer.load(keys / "sign.pem", keys / "sign.key.pem").chain
+    proof = replace(read_proof(prover.entry(300)), chain=tuple(chain))
+    trust = TrustStore([(authority / "root" / "root.pem").read_bytes()])
+
+    last = list(ProofJudge(write_proof(proof), trust).steps())[-1]
+    assert (last.what, last.outcome, last.reason) == ("key", Outcome.REFUSED, "wrong-purpose")
 
 
 @given(st.data())

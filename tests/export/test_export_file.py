@@ -83,6 +83,20 @@ def test_a_period_has_its_entries_and_one_more_at_either_side(
     assert [index for index, _ in judge.leaves()] == list(range(4, 13))
 
 
+def test_what_came_after_the_newest_head_in_a_file_is_not_said_to_be_complete(
+    log: MemoryLog, export: Exporter, authority: Authority
+) -> None:
+    """A node may sign an old head into a file of today: it then shows nothing of the time since."""
+    until = START + timedelta(days=1)
+    period = next(s for s in _judged(export(log, until=until), authority) if s.what == "period")
+    closed = export(log, until=START + timedelta(minutes=12))
+    shown = next(s for s in _judged(closed, authority) if s.what == "period")
+
+    assert until.isoformat() not in period.said
+    assert "head of 10 entries, the last of 2026-11-23T04:29:00.000Z" in period.said
+    assert shown.said.endswith("to 2026-11-23T04:12:00+00:00")
+
+
 def test_a_period_over_two_epochs_follows_their_chain(
     log: MemoryLog, export: Exporter, authority: Authority
 ) -> None:
@@ -249,6 +263,27 @@ LIES = (
     Lie("another node", _about(lambda a: a.update(node="xa")), "export", "xa"),
     Lie("another range", _about(lambda a: a["epochs"][0].update(end=19)), "entries", ""),
     Lie("another log", _about(lambda a: a["epochs"][0].update(log="x")), "head", "no name"),
+    Lie(
+        "numbers beyond any log",
+        _about(lambda a: a.update(epochs=[{**one, "end": 10**4300 - 1} for one in a["epochs"]])),
+        "export",
+        "not one of an exported log",
+    ),
+    Lie(
+        "half a character",
+        lambda f: {
+            **f,
+            "export.json": f["export.json"].replace(b'"log": "truc-', rb'"log": "\ud800', 1),
+        },
+        "export",
+        "not one of an exported log",
+    ),
+    Lie(
+        "an epoch again and again",
+        _about(lambda a: a.update(epochs=[*a["epochs"][:1] * 900, *a["epochs"]])),
+        "export",
+        "follow one another",
+    ),
     Lie("no format", _about(lambda a: a.update(format="x")), "export", "one form"),
     Lie(
         "a later beginning",
