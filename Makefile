@@ -19,7 +19,7 @@ demo: install
 	@$(BIN)/relay demo $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 # Nine experiments with faults, a line each; tests/acceptance/experiments says what they do.
 acceptance: install

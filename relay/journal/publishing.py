@@ -99,32 +99,37 @@ class EpochPublisher:
         self._believed = believed
         self._stopping = stopping
         self._growth: TileGrowth | None = None
+        self._doubted = False
+        """The next call proves the journal first, and then begins to compare every file."""
         self._mending = False
+        """Proven; files that hold something else are written anew until the head is reached."""
 
     def doubt(self) -> None:
         """Somebody found a file that does not hold what it must: the next call looks at every one."""
-        self._mending = True
+        self._doubted = True
 
     @property
     def doubted(self) -> bool:
-        return self._mending
+        return self._doubted or self._mending
 
     def write(self, head: Checkpoint, most: int = SLICE) -> Round:
         """The tiles of the next entries below the head, durable on return."""
-        mending = self._mending
         with self._leaves:
             # Until this call has ended well, the next one looks anew at what is on the disk.
             growth, self._growth = self._growth, None
-            if growth is None or mending:
+            if growth is None or self._doubted:
                 growth = self._load(head)
             try:
                 done = self._write(growth, head, most)
             except AuditError:
-                if mending:
+                self._doubted = True
+                if self._mending:
                     raise
-                self._mending = True
                 self.files.forget(PROGRESS)
                 return Round(done=False)
+            except BaseException:
+                self._doubted = self._mending
+                raise
             self._growth = growth
             return done
 
@@ -146,6 +151,7 @@ class EpochPublisher:
     # ------------------------------------------------------------ where to go on
 
     def _load(self, head: Checkpoint) -> TileGrowth:
+        self._mending = False
         self.files.prepare()
         published = self.published = self._read_published()
         if published is not None and published.size > head.size:
@@ -153,7 +159,7 @@ class EpochPublisher:
                 f"a checkpoint of {published.size} entries is published, the journal's log has"
                 f" {head.size}: it was cut back"
             )
-        if not self._mending:
+        if not self._doubted:
             claims = [claim for claim in (published, self._progress()) if claim is not None]
             for claim in sorted(claims, key=lambda one: one.size, reverse=True):
                 if claim.size <= head.size and (found := self._fitting(claim)) is not None:
@@ -161,7 +167,7 @@ class EpochPublisher:
             if published is None:
                 return TileGrowth()
         self._prove(head, published)
-        self._mending = True
+        self._doubted, self._mending = False, True
         return TileGrowth()
 
     def _read_published(self) -> Checkpoint | None:
@@ -170,7 +176,7 @@ class EpochPublisher:
             note = self.files.note()
             return None if note is None else self._believed(note, self.origin)
         except AuditError:
-            self._mending = True
+            self._doubted = True
             return None
 
     def _progress(self) -> Checkpoint | None:

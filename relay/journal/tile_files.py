@@ -56,16 +56,31 @@ class TileFiles:
         """The full tile, or else the widest there is that holds this partial one."""
         if self.path(tile.full).is_file():
             return tile.full
-        widths = [width for width in self._widths(tile) if width > tile.width]
+        widths = [width for width in self.widths(tile) if width > tile.width]
         return Tile(tile.level, tile.index, max(widths)) if widths else None
 
-    def _widths(self, tile: Tile) -> list[int]:
+    def widths(self, tile: Tile) -> list[int]:
         """Of the partial tiles that are there."""
         try:
             names = [one.name for one in Path(f"{self.path(tile.full)}.p").iterdir()]
         except (FileNotFoundError, NotADirectoryError):
             return []
         return [int(name) for name in names if name.isascii() and name.isdigit()]
+
+    def found(self, tile: Tile) -> bytes | None:
+        """The content of the very file; None where there is none."""
+        return self._content(self.path(tile), _limit(tile))
+
+    def names(self) -> Iterator[str]:
+        """Every file but the checkpoint and what the writer keeps for itself, by its path from here."""
+        for place, folders, files in os.walk(self.folder):
+            top = Path(place) == self.folder
+            if top and _COMING in folders:
+                folders.remove(_COMING)
+            links = [name for name in folders if (Path(place) / name).is_symlink()]
+            for name in (*files, *links):
+                if not (top and name in {CHECKPOINT, PROGRESS}):
+                    yield (Path(place) / name).relative_to(self.folder).as_posix()
 
     def note(self, name: str = CHECKPOINT) -> bytes | None:
         """The published checkpoint as it stands, or how far its tiles are."""
@@ -99,7 +114,7 @@ class TileFiles:
 
     def _forget_narrower(self, tile: Tile) -> None:
         """Nobody looks at those of older checkpoints again; what this one holds is proven."""
-        for width in self._widths(tile):
+        for width in self.widths(tile):
             if width < tile.width:
                 self.path(Tile(tile.level, tile.index, width)).unlink(missing_ok=True)
 

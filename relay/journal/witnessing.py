@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from relay.audit.checkpoint import Checkpoint, head_of
-from relay.audit.entries import AuditEvent, entry
+from relay.audit.entries import AuditEvent, Entry, entry
 from relay.audit.epochs import epoch_of
 from relay.audit.tree import EMPTY_ROOT, SIZE_LIMIT
 from relay.errors import NotFoundError
@@ -208,7 +208,7 @@ def _hashes(presented: Presented) -> tuple[bytes, ...]:
     return presented.asked.proof if presented.opening is None else presented.opening.path
 
 
-def _told(node: NodeId, presented: Presented, verdict: Verdict, at: datetime) -> list[bytes]:
+def _told(node: NodeId, presented: Presented, verdict: Verdict, at: datetime) -> list[Entry]:
     """Entries: of alarms and of new epochs. A head that is cosigned is none: two nodes would never come to
     rest, each cosigning what the other wrote about it."""
     fields: dict[str, object] = {

@@ -44,6 +44,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, axis_tls, native_tls
+from relay.node.proving import make_proof_desk
 from relay.node.publishing import LogPublisher, make_publisher
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
@@ -52,6 +53,7 @@ from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_tr
 from relay.node.witnessing import make_witnessing
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
+from relay.settings.fingerprint import fingerprint
 from relay.settings.settings import Settings
 from relay.signing.evidence import sign_receipts
 from relay.signing.gathering import Gathering
@@ -121,7 +123,7 @@ class Node:
         keys = self._load_keys(directory)
         await self._open_journal(keys.log)
         await self._journal.recover(self._clock.now())
-        await self._note("node-started", release=__version__)
+        await self._note("node-started", release=__version__, config=fingerprint(self._settings))
         self._background.run("publishing", self._publisher.run())
         ground = self._ground(directory, keys)
         keeping = await self._check_revocation(ground, keys)
@@ -311,6 +313,7 @@ class Node:
             self._certificates,
             witnessing,
             signer.chain,
+            make_proof_desk(self._settings, signer),
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())

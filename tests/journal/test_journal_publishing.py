@@ -155,6 +155,17 @@ def test_a_file_that_was_changed_is_found_and_mended(log: Log, hurt: str) -> Non
         assert path.read_bytes() == content
 
 
+def test_a_large_log_is_mended_in_slices_too(log: Log) -> None:
+    note = log.grow(3000)
+    publish(log.publisher(), note)
+    (log.folder / "0/tile/0/009").write_bytes(bytes(8192))
+    publisher = log.publisher()
+    publisher.doubt()
+    assert publish(publisher, note, 1024) == 1
+    assert log.check_published() == 3000
+    assert not publisher.doubted
+
+
 def test_a_damaged_right_edge_is_never_built_on(log: Log) -> None:
     publish(log.publisher(), log.grow(1000))
     edge = log.folder / "0/tile/1/000.p/3"

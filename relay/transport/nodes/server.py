@@ -99,11 +99,11 @@ class NodeFace:
     directory: DirectoryEar | None = None
     stapler: Stapler | None = None
     """None where nothing is checked for revocation."""
+    published: LogFiles | None = None
     witness: WitnessDesk | None = None
     """None where no logs are cosigned."""
     log_certificates: Sequence[bytes] = ()
     """Of the key of this node's log, DER, its own first."""
-    published: LogFiles | None = None
 
     @property
     def capabilities(self) -> list[str]:
@@ -111,8 +111,8 @@ class NodeFace:
         directory = [DIRECTORY_CAPABILITY, CERTIFICATES_CAPABILITY]
         more = [] if self.directory is None else directory
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
-        more += [] if self.witness is None else [WITNESS_CAPABILITY]
         more += [] if self.published is None else [TILES_CAPABILITY]
+        more += [] if self.witness is None else [WITNESS_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
     def door(self) -> Door:
@@ -134,10 +134,10 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
         DirectoryFace(face.directory, door.neighbour).add_to(app.router)
     if face.stapler is not None:
         StatementFace(face.stapler, door.neighbour).add_to(app.router)
-    log_face = LogFace(face.log_certificates, face.witness, door.neighbour, face.refusals)
-    log_face.add_to(app.router)
     if face.published is not None:
         PublishedFace(face.published).add_to(app.router)
+    log_face = LogFace(face.log_certificates, face.witness, door.neighbour, face.refusals)
+    log_face.add_to(app.router)
     return app
 
 
