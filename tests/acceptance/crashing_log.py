@@ -48,7 +48,7 @@ def arm_log(at: At, folder: Path) -> None:
     _after(witnessing, "_hold", at, "hold:uncommitted")
     _after_coroutine(WitnessTable, "keep", at, "keep:committed")
     _after_coroutine(WitnessTable, "decide", at, "decide:committed")
-    desk.cosign = _cosign(at, folder, desk.cosign)
+    desk.cosign = _cosign(at, folder, desk.cosign)  # type: ignore[attr-defined]
 
 
 def _after(owner: Any, name: str, at: At, point: str) -> None:
