@@ -32,8 +32,8 @@ from relay.journal.writer import Transaction
 from relay.model import NodeId
 
 NODE = NodeId("ward")
-PER_HOP = 7
-"""Entries that an envelope leaves at the two nodes of a hop, from the hand-in to the receipt."""
+PER_HOP = 10
+"""Entries that an envelope leaves where it is handed in (6) and where it is fetched (4), receipts included."""
 _BATCH = 50
 """Operations of a group commit, about what a busy node has."""
 _LOAD_BATCH = 2_000
@@ -129,12 +129,13 @@ def _record(tx: Transaction, first: int, many: int = PER_HOP) -> None:
 
 def _entry(index: int) -> Entry:
     return entry(
-        AuditEvent.DELIVERY_AVAILABLE,
+        AuditEvent.RECEIPT_ISSUED,
         datetime.now(UTC),
         NODE,
         message=f"0190f0a0-0000-7000-8000-{index:012x}",
         recipients=["000.00.15.H51"],
-        digest=f"{index:064x}",
+        issuer=NODE,
+        type="delivery",
         receipt=f"{index:064x}",
     )
 
