@@ -21,6 +21,9 @@ from relay.logs.syslog import FACILITIES, Collector, syslog_form, tls_context
 from relay.settings.outputs import OutputSection
 from relay.settings.settings import Settings
 
+STDOUT, STDERR = 1, 2
+"""The process's own descriptors, whatever stands in for sys.stdout."""
+
 CURSORS: Final = "outputs"
 """In the data folder: which entry each output gets next."""
 FLUSH_SECONDS: Final = 2.0
@@ -67,7 +70,7 @@ def _output(one: OutputSection, settings: Settings) -> Output:
 
 def _sink(one: OutputSection) -> Sink:
     if one.kind in {"stdout", "stderr"}:
-        return Stream(sys.stdout.fileno() if one.kind == "stdout" else sys.stderr.fileno())
+        return Stream(STDOUT if one.kind == "stdout" else STDERR)
     if one.path is not None:
         age = one.rotate_every.total_seconds()
         return RotatedFile(one.path, one.rotate_bytes, age, one.keep, one.compress)
