@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from relay.audit.checkpoint import Checkpoint, note_body, origin_of, sign_note, verify_note
 from relay.audit.checkpoint import vkey as vkey_of
 from relay.audit.cosignature import COSIGNATURE, cosign, cosigner_name
+from relay.audit.entries import AuditEvent, entry
 from relay.audit.epochs import Epoch, log_name
 from relay.audit.proof_file import LogProof, prove_entry, read_proof, write_proof
 from relay.audit.proofs import verify_inclusion
@@ -30,7 +31,7 @@ from relay.journal.store import DATABASE, SqliteJournal
 from relay.model import NodeId, Signed, digest_of
 from relay.signing import pki
 from relay.signing.bundle_words import Outcome, Step
-from relay.signing.keys import Signer
+from relay.signing.keys import LogSigner, Signer
 from relay.signing.log_proof import ProofJudge
 from relay.signing.pki_words import KeyType
 from relay.signing.trust import TrustStore
@@ -203,6 +204,35 @@ def test_certificates_of_no_log_are_refused_and_crash_nothing(
 
     last = list(ProofJudge(write_proof(proof), trust).steps())[-1]
     assert (last.what, last.outcome, last.reason) == ("key", Outcome.REFUSED, "wrong-purpose")
+
+
+@pytest.mark.parametrize(
+    ("entry_of", "named", "said"),
+    [
+        (NODE, NODE, "the certificate is of node xa-b, the entry of xa-a"),
+        (NodeId("xa-b"), NODE, "the entry names node xa-b, the log is"),
+    ],
+)
+def test_a_node_proves_nothing_in_the_name_of_another(
+    tmp_path: Path, entry_of: NodeId, named: NodeId, said: str
+) -> None:
+    """Its own trusted log key signs another node's entry under the other's name, or its own entry so."""
+    authority = tmp_path / "pki"
+    pki.init(authority, name="Mẫu", key=KeyType.P256, now=AT, days=100)
+    pki.issue_branch(authority, "mau", key=KeyType.P256, now=AT, days=90)
+    pki.issue_node(authority, "xa-b", "mau", key=KeyType.P256, now=AT, days=50)
+    place = authority / "nodes" / "xa-b"
+    liar = LogSigner.load(place / "log.pem", place / "log.key.pem")
+    leaf = entry(AuditEvent.NODE_STOPPED, AT, entry_of).leaf
+    name = origin_of(named)
+    note = sign_note(note_body(name, 1, leaf_hash(leaf)), name, liar.public_key, liar.sign)
+    vkey = vkey_of(name, liar.public_key)
+    proof = LogProof(0, (), note, leaf, vkey, tuple(liar.chain))
+    trust = TrustStore([(authority / "root" / "root.pem").read_bytes()])
+
+    last = list(ProofJudge(write_proof(proof), trust).steps())[-1]
+    assert (last.what, last.outcome) == ("key", Outcome.REFUSED)
+    assert said in last.said
 
 
 @given(st.data())

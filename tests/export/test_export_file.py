@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from relay.audit.checkpoint import head_of
 from relay.audit.entries import AuditEvent
-from relay.audit.epochs import first_index
+from relay.audit.epochs import first_index, named_head
 from relay.audit.exported import ListedFile, write_files
 from relay.errors import AuditError, NotFoundError
 from relay.model import digest_of
@@ -106,6 +107,26 @@ def test_a_period_over_two_epochs_follows_their_chain(
     assert {one.outcome for one in judge.steps()} == {Outcome.HOLDS}
     second = first_index(1)
     assert [i for i, _ in judge.leaves()] == [17, 18, 19, second, second + 1, second + 2]
+
+
+@pytest.mark.parametrize(
+    "lie", [{"previous_root": "00" * 32}, {"previous_size": 2}, {"previous_log": "another"}]
+)
+def test_an_epoch_that_names_another_head_than_the_one_before_is_refused(
+    authority: Authority, export: Exporter, lie: dict[str, Any]
+) -> None:
+    log = MemoryLog(authority.log())
+    for _ in range(3):
+        log.add()
+    named = named_head(head_of(log.notes[0])) | lie
+    log.epoch = 1
+    log.add(AuditEvent.EPOCH_STARTED, **named)
+
+    refused = _refusal(export(log), authority)
+    assert (refused.what, refused.said) == (
+        "epochs",
+        f"entry {first_index(1)}: epoch 1 does not begin with the head of the one before",
+    )
 
 
 def test_the_same_input_gives_the_same_bytes_but_for_the_signature(
