@@ -17,8 +17,10 @@ from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
+from relay.delivery.timeline.desk import TimelineDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
+from relay.journal.timeline import TimelineTable
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
@@ -26,6 +28,7 @@ from relay.node.ground import Ground
 from relay.node.revocation import make_beside
 from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
+from relay.signing.verifier import signer_named
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
@@ -110,10 +113,11 @@ class Faces:
 
     def _native(self, *, local: bool) -> web.Application:
         journal, desks = self.ground.journal, self.desks
+        tracking = TrackingDesk(journal, make_beside(self.ground).beside)
         return native_app(
             desks.intake,
             desks.inbox,
-            TrackingDesk(journal, make_beside(self.ground).beside),
+            tracking,
             self.logbook,
             desks.tokens,
             journal,
@@ -135,6 +139,9 @@ class Faces:
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
             certificates_door=self.certificates,
+            timelines=TimelineDesk(
+                self.ground.node, tracking, TimelineTable(journal), signer_named
+            ),
         )
 
     @property

@@ -40,6 +40,7 @@ from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.transport.native import (
@@ -54,6 +55,7 @@ from relay.transport.native import (
     operating,
     submit,
     systems,
+    timeline,
     timestamps,
     tokens,
 )
@@ -71,6 +73,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
     Route("GET", "/v1/messages/{id}", messages.message),
+    Route("GET", "/v1/messages/{id}/trace", timeline.timeline),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
     Route("GET", "/v1/messages/{id}/evidence", evidence.export),
     Route("GET", "/v1/messages/{id}/statements", messages.statements),
@@ -153,6 +156,7 @@ def native_app(
     stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
     certificates_door: CertificateDoor | None = None,
+    timelines: TimelineDoor | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -184,6 +188,7 @@ def native_app(
         stamps=stamps,
         trust=trust,
         certificates=certificates_door,
+        timelines=timelines,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

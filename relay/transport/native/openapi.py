@@ -37,6 +37,7 @@ from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
+from relay.transport.native.timeline_described import TIMELINE_SCHEMAS, timeline_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
 
@@ -87,6 +88,7 @@ def document() -> Json:
                 **TRUST_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
+                **TIMELINE_SCHEMAS,
             },
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
@@ -111,6 +113,7 @@ def _paths() -> Json:
             "get": reading("getMessageSeal", "The seal over the envelope", seal_answer()),
             "parameters": one_message,
         },
+        **timeline_paths(),
         **evidence_paths(),
         **timestamp_paths(),
         "/v1/messages/{id}/statements": {
