@@ -20,7 +20,6 @@ from relay.settings.sections import (
     KeysSection,
     LimitsSection,
     ListenSection,
-    LogSection,
     NeighbourSection,
     NodeSection,
     RetentionSection,
@@ -30,6 +29,7 @@ from relay.settings.sections import (
 )
 from relay.settings.signatures import SignaturesSection
 from relay.settings.timestamps import TimestampsSection
+from relay.settings.witnesses import AuditLogSection
 
 
 class Settings(Section):
@@ -50,7 +50,7 @@ class Settings(Section):
     revocation: RevocationSection = RevocationSection()
     signatures: SignaturesSection = SignaturesSection()
     timestamps: TimestampsSection = TimestampsSection()
-    log: LogSection = LogSection()
+    log: AuditLogSection = AuditLogSection()
 
     @field_validator("neighbours")
     @classmethod
