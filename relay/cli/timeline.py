@@ -130,7 +130,7 @@ def _by(line: Json) -> str:
     entry = "" if source["entry"] is None else f"entry {source['entry']}"
     match source["kind"]:
         case "receipt":
-            signed = f"receipt of {source['issuer']}"
+            signed = f"{line['event']} of {source['issuer']}"
             return f"{signed}, {entry}" if entry else signed
         case "log":
             return f"own log, {entry}"

@@ -124,6 +124,8 @@ async def _tell(
 ) -> None:
     said, spoke = b"", time.monotonic()
     async for found, cost in looks:
+        if request.transport is None or request.transport.is_closing():
+            raise ConnectionResetError("the reader is gone")
         shown = await _shown(found)
         if shown != said:
             said, spoke = shown, time.monotonic()

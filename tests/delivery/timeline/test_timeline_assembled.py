@@ -57,9 +57,7 @@ def said(
     fields: dict[str, Any] = {"previous": None, "reason": None, "detail": "", "recipient": TO}
     fields.update(more)
     at = AT + timedelta(minutes=minutes)
-    return ReceiptView(
-        name, event, issuer, at=at, transfer_id=transfer, sent_by=sent_by, **fields
-    )
+    return ReceiptView(name, event, issuer, at=at, transfer_id=transfer, sent_by=sent_by, **fields)
 
 
 def going(
@@ -140,7 +138,11 @@ def test_each_line_names_the_receipt_it_stands_on() -> None:
     found = told(going(WAY, S.HANDED_OVER))
     (arrived,) = lines(found, TINH, Step.ARRIVED)
     (left,) = lines(found, TINH, Step.LEFT)
-    assert (arrived.source, arrived.receipt, arrived.issuer) == (Source.RECEIPT, WAY[2].digest, TINH)
+    assert (arrived.source, arrived.receipt, arrived.issuer) == (
+        Source.RECEIPT,
+        WAY[2].digest,
+        TINH,
+    )
     assert (left.source, left.receipt, left.issuer) == (Source.RECEIPT, WAY[3].digest, TW)
     assert left.lasted == timedelta(minutes=4)
     assert [one.receipt for one in lines(found, TW, Step.DELIVERED)] == [
@@ -243,7 +245,12 @@ def test_expired_and_taken_back_have_their_words() -> None:
 def test_a_remote_without_evidence_is_never_proof() -> None:
     """Its word stands under its own name, with whom it was told; the gateway's own act is signed."""
     words = [
-        said(event, TW, minutes, detail=write_word(RemoteWord("truc-qg", call, "77", digest_of(b"a"))))
+        said(
+            event,
+            TW,
+            minutes,
+            detail=write_word(RemoteWord("truc-qg", call, "77", digest_of(b"a"))),
+        )
         for event, minutes, call in (
             (E.RELAY_TO_NON_ERDS, 10, "sendEdoc"),
             (E.CONTENT_HANDOVER, 20, "getSentEdocList"),
