@@ -32,11 +32,12 @@ MOST_OF_ONE = 8
 """Of one caller: nobody takes the places of all."""
 LEAST_PAUSE_SECONDS = 1.0
 COST = 20
-"""A look takes at most one part in so many of a stream's time, as far as the heartbeat lets it."""
+"""A look takes at most one part in so many of a stream's time."""
 HEARTBEAT_SECONDS = 15.0
 """Under the half minute after which proxies give up on a silent connection."""
 SLOW_SECONDS = 30.0
 """How long a write may wait for the reader."""
+_STILL_HERE = b": still here\n\n"
 _log = structlog.get_logger("relay.native")
 
 
@@ -132,17 +133,30 @@ async def _tell(
             await _written(request, response, b"event: timeline\ndata: %s\n\n" % shown)
         elif time.monotonic() - spoke >= HEARTBEAT_SECONDS:
             spoke = time.monotonic()
-            await _written(request, response, b": still here\n\n")
+            await _written(request, response, _STILL_HERE)
         if found.final:
             await _written(request, response, b"event: end\ndata: {}\n\n")
-        elif await _closing(inside, max(LEAST_PAUSE_SECONDS, COST * cost)):
+        elif await _paused(inside, request, response, max(LEAST_PAUSE_SECONDS, COST * cost)):
             return
 
 
+async def _paused(
+    inside: Inside, request: web.Request, response: web.StreamResponse, seconds: float
+) -> bool:
+    """Whether the node stops within the pause, however long it is."""
+    while seconds > 0:
+        part = min(seconds, HEARTBEAT_SECONDS)
+        if await _closing(inside, part):
+            return True
+        seconds -= part
+        if seconds > 0:
+            await _written(request, response, _STILL_HERE)
+    return False
+
+
 async def _closing(inside: Inside, seconds: float) -> bool:
-    """Whether the node stops within the pause."""
     try:
-        async with asyncio.timeout(min(seconds, HEARTBEAT_SECONDS)):
+        async with asyncio.timeout(seconds):
             await inside.closing.wait()
     except TimeoutError:
         return False
