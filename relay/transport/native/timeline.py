@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 
-import structlog
 from aiohttp import web
 
 from relay.delivery.aside import MANY_RECIPIENTS, aside
@@ -23,7 +22,8 @@ from relay.delivery.timeline.ports import Timeline, TimelineDoor
 from relay.errors import NotFoundError, OverloadError
 from relay.model import MessageId
 from relay.transport.native.asking import message_id, only
-from relay.transport.native.inside import REQUEST_ID, Inside
+from relay.transport.native.inside import Inside
+from relay.transport.native.live import HEARTBEAT_SECONDS, TYPE, live
 from relay.transport.native.timeline_described import timeline_view
 from relay.transport.native.views import json_bytes
 
@@ -33,12 +33,7 @@ MOST_OF_ONE = 8
 LEAST_PAUSE_SECONDS = 1.0
 COST = 20
 """A look takes at most one part in so many of a stream's time."""
-HEARTBEAT_SECONDS = 15.0
-"""Under the half minute after which proxies give up on a silent connection."""
-SLOW_SECONDS = 30.0
-"""How long a write may wait for the reader."""
 _STILL_HERE = b": still here\n\n"
-_log = structlog.get_logger("relay.native")
 
 
 async def timeline(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
@@ -47,10 +42,10 @@ async def timeline(inside: Inside, caller: Caller, request: web.Request) -> web.
         raise NotFoundError("this face tells no timelines")
     message = message_id(request)
     found = await inside.timelines.timeline(caller, message)
-    if "text/event-stream" in request.headers.get("Accept", ""):
+    if TYPE in request.headers.get("Accept", ""):
         with _place(inside, caller):
             looks = _looks(inside.timelines, caller, message, found)
-            return await _stream(inside, request, looks)
+            return await live(request, _events(inside, request, looks))
     return web.Response(body=await _shown(found), content_type="application/json")
 
 
@@ -95,34 +90,9 @@ async def _looks(
         cost = time.monotonic() - began
 
 
-async def _stream(
+async def _events(
     inside: Inside, request: web.Request, looks: AsyncIterator[tuple[Timeline, float]]
-) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "text/event-stream",
-            "Cache-Control": "no-store",
-            "X-Request-ID": request[REQUEST_ID],
-        }
-    )
-    await response.prepare(request)
-    try:
-        await _tell(inside, request, response, looks)
-        await response.write_eof()
-    except ConnectionError:
-        raise
-    except Exception as error:
-        _log.exception("live timeline broke off")
-        raise ConnectionResetError from error
-    return response
-
-
-async def _tell(
-    inside: Inside,
-    request: web.Request,
-    response: web.StreamResponse,
-    looks: AsyncIterator[tuple[Timeline, float]],
-) -> None:
+) -> AsyncGenerator[bytes, None]:
     said, spoke = b"", time.monotonic()
     async for found, cost in looks:
         if request.transport is None or request.transport.is_closing():
@@ -130,28 +100,21 @@ async def _tell(
         shown = await _shown(found)
         if shown != said:
             said, spoke = shown, time.monotonic()
-            await _written(request, response, b"event: timeline\ndata: %s\n\n" % shown)
+            yield b"event: timeline\ndata: %s\n\n" % shown
         elif time.monotonic() - spoke >= HEARTBEAT_SECONDS:
             spoke = time.monotonic()
-            await _written(request, response, _STILL_HERE)
+            yield _STILL_HERE
         if found.final:
-            await _written(request, response, b"event: end\ndata: {}\n\n")
-        elif await _paused(inside, request, response, max(LEAST_PAUSE_SECONDS, COST * cost)):
+            yield b"event: end\ndata: {}\n\n"
             return
-
-
-async def _paused(
-    inside: Inside, request: web.Request, response: web.StreamResponse, seconds: float
-) -> bool:
-    """Whether the node stops within the pause, however long it is."""
-    while seconds > 0:
-        part = min(seconds, HEARTBEAT_SECONDS)
-        if await _closing(inside, part):
-            return True
-        seconds -= part
-        if seconds > 0:
-            await _written(request, response, _STILL_HERE)
-    return False
+        left = max(LEAST_PAUSE_SECONDS, COST * cost)
+        while left > 0:
+            part = min(left, HEARTBEAT_SECONDS)
+            if await _closing(inside, part):
+                return
+            left -= part
+            if left > 0:
+                yield _STILL_HERE
 
 
 async def _closing(inside: Inside, seconds: float) -> bool:
@@ -161,14 +124,3 @@ async def _closing(inside: Inside, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-async def _written(request: web.Request, response: web.StreamResponse, content: bytes) -> None:
-    try:
-        async with asyncio.timeout(SLOW_SECONDS):
-            await response.write(content)
-    except TimeoutError:
-        _log.info("a reader of a timeline takes nothing; dropped", seconds=SLOW_SECONDS)
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError from None
