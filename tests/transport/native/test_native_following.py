@@ -16,7 +16,7 @@ from aiohttp import web
 
 from relay.audit.tail import VIETNAM
 from relay.audit.tree import leaf_hash
-from relay.transport.native import following, native_runner
+from relay.transport.native import following, live, native_runner
 
 Http = Callable[..., aiohttp.ClientSession]
 Build = Callable[..., web.Application]
