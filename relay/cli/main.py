@@ -22,6 +22,7 @@ from relay.cli import (
     carry,
     cert,
     compare,
+    conformance,
     directory,
     evidence,
     inbox,
@@ -120,6 +121,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("recovery")(recovery.recovery)
 app.command("demo")(local.demo)
+app.command("conformance")(conformance.conformance)
 
 
 def _version(wanted: bool) -> None:

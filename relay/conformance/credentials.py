@@ -1,0 +1,114 @@
+"""Who the kit is: a CA of its own, a node beside each judged one, and what those must configure.
+
+Made once in a folder that is kept, so that what was configured for one run serves the next.
+
+Touches: that folder.
+Raises:  SettingsError for a folder that cannot hold it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from relay.conformance.subject import Subject
+from relay.signing import pki
+from relay.signing.keys import Signer
+
+BRANCH = "kit"
+DAYS = 365
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The certificates of one of the kit's nodes."""
+
+    node: str
+    folder: Path
+    root: Path
+
+    def file(self, purpose: str) -> Path:
+        return self.folder / f"{purpose}.pem"
+
+    def key(self, purpose: str) -> Path:
+        return self.folder / f"{purpose}.key.pem"
+
+    def signer(self) -> Signer:
+        return Signer.load(self.file("sign"), self.key("sign"))
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A development PKI's folder, as `relay pki` makes it."""
+
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root" / "root.pem"
+
+    def of(self, node: str) -> Credentials:
+        return Credentials(node, self.folder / "nodes" / node, self.root)
+
+
+def prepare(folder: Path, subjects: tuple[Subject, ...], now: datetime) -> Authority:
+    """The kit's CA and its nodes' certificates: those that are there, else made now."""
+    authority = Authority(folder / "pki")
+    nodes = [one.kit.node for one in subjects if one.kit]
+    if not authority.root.exists():
+        pki.init(authority.folder, name="Conformance kit", key=pki.KeyType.P256, now=now, days=DAYS)
+        pki.issue_branch(
+            authority.folder, BRANCH, key=pki.KeyType.P256, now=now, days=DAYS, nodes=nodes
+        )
+    for subject in subjects:
+        if subject.kit and not authority.of(subject.kit.node).folder.exists():
+            host = subject.kit.listen.rpartition(":")[0]
+            names, addresses = ([], [host]) if host[-1:].isdigit() else ([host], [])
+            pki.issue_node(
+                authority.folder,
+                subject.kit.node,
+                BRANCH,
+                key=pki.KeyType.P256,
+                dns=names,
+                ips=addresses,
+                now=now,
+                days=DAYS,
+            )
+    return authority
+
+
+def to_configure(subject: Subject, other: Subject, root: Path) -> str:
+    """What the operator of a judged node adds to its configuration and its directory."""
+    if subject.kit is None:
+        return f"# {subject.id}: its file names no [kit], so nothing of its listener for nodes is judged"
+    kit = subject.kit
+    lines = [
+        f"# {subject.id}: in its configuration",
+        "[trust]",
+        f'roots = [..., "{root}"]',
+        "",
+        "[[neighbours]]",
+        f'id = "{kit.node}"',
+        f'url = "https://{kit.listen}"',
+        'relation = "downlink"',
+        "",
+        "# and in its directory",
+        "[[nodes]]",
+        f'id = "{kit.node}"',
+        'tier = "commune"',
+        f'parent = "{subject.id}"',
+        "",
+        "[[agencies]]",
+        f'code = "{kit.agency}"',
+        'name = "Conformance kit"',
+        'tier = "commune"',
+        f'node = "{kit.node}"',
+    ]
+    if kit.via:
+        lines += [
+            "",
+            f"# and its neighbour {other.id} through the kit, for as long as it is judged",
+            f'# url = "https://{kit.via}"',
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,131 @@
+"""Two nodes of this release for the kit to judge: a district and its province, with the kit below each.
+
+Touches: one folder, loopback ports, child processes.
+Raises:  TransportError when a node does not come up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from relay.conformance.credentials import Authority
+from relay.conformance.subject import Kit, Subject
+from relay.demo.native import at_socket
+from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
+from relay.demo.nodes import SERVE
+from relay.demo.ports import free_ports
+from relay.model import Tier
+
+PROVINCE, DISTRICT = "tinh-h98", "huyen-h98-11"
+KIT_PROVINCE, KIT_DISTRICT = "kit-h98", "kit-h98-11"
+PLANS = (
+    NodePlan(
+        PROVINCE, Tier.PROVINCE, None, "tinh-h98", (AgencyPlan("H98", "Tỉnh Mẫu", Tier.PROVINCE),)
+    ),
+    NodePlan(
+        DISTRICT,
+        Tier.DISTRICT,
+        PROVINCE,
+        "tinh-h98",
+        (AgencyPlan("H98.11", "Huyện Mẫu", Tier.DISTRICT),),
+    ),
+    NodePlan(
+        KIT_PROVINCE,
+        Tier.DISTRICT,
+        PROVINCE,
+        "tinh-h98",
+        (AgencyPlan("H98.91", "Bộ kiểm tra của tỉnh", Tier.DISTRICT),),
+    ),
+    NodePlan(
+        KIT_DISTRICT,
+        Tier.COMMUNE,
+        DISTRICT,
+        "tinh-h98",
+        (AgencyPlan("H98.11.91", "Bộ kiểm tra của huyện", Tier.COMMUNE),),
+    ),
+)
+QUICK = """\
+[log]
+public = true
+publish_every = 0.5
+
+[delivery]
+retry_first = 0.2
+retry_cap = 1.0
+answer_within = 5.0
+drain = 3.0"""
+"""What a real node waits minutes for is over in a second here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The two nodes, and the authority of the kit's certificates, which is theirs."""
+
+    subjects: tuple[Subject, Subject]
+    authority: Authority
+    network: Network
+
+
+@asynccontextmanager
+async def own_nodes(
+    folder: Path, now: datetime, serve: Sequence[str] = SERVE
+) -> AsyncIterator[Own]:
+    """`serve` starts the district's node, the path of its configuration behind it: a mutant may stand there."""
+    network = Network.build(folder, PLANS, now=now, extra=QUICK)
+    district, province = network.nodes[DISTRICT], network.nodes[PROVINCE]
+    district.serve = tuple(serve)
+    there, back = free_ports(2)
+    _through(district, province, there)
+    _through(province, district, back)
+    try:
+        for node in (province, district):
+            await network.spawn(node)
+        for node in (province, district):
+            await network.ready(node)
+        kits = network.nodes[KIT_DISTRICT], network.nodes[KIT_PROVINCE]
+        yield Own(
+            (
+                await _subject(network, district, kits[0], there),
+                await _subject(network, province, kits[1], back),
+            ),
+            Authority(folder / "pki"),
+            network,
+        )
+    finally:
+        await network.stop()
+
+
+def _through(node: RunningNode, other: RunningNode, port: int) -> None:
+    """The node's way to the other goes through the kit's proxy."""
+    text = node.config.read_text(encoding="utf-8")
+    straight = f"https://127.0.0.1:{other.nodes_port}"
+    node.config.write_text(text.replace(straight, f"https://127.0.0.1:{port}"), encoding="utf-8")
+
+
+async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: int) -> Subject:
+    agency, kit_agency = node.plan.agencies[0].code, kit.plan.agencies[0].code
+    async with at_socket(node.control) as operator:
+        token = await operator.issue_token("conformance kit", [f"agency:{agency}"])
+        auditor = await operator.issue_token("conformance kit reading", ["auditor"])
+    return Subject(
+        id=node.plan.name,
+        nodes=f"https://127.0.0.1:{node.nodes_port}",
+        axis=node.axis_url,
+        native=node.native_url,
+        roots=network.root,
+        agency=agency,
+        systemid=node.systemid,
+        secret=node.secret,
+        token=token,
+        auditor=auditor,
+        kit=Kit(
+            node=kit.plan.name,
+            agency=kit_agency,
+            listen=f"127.0.0.1:{kit.nodes_port}",
+            via=f"127.0.0.1:{port}",
+        ),
+    )

@@ -1,0 +1,96 @@
+"""A node that is judged, as its file says how to reach it; and what is claimed of it.
+
+Touches: the file, and those it names.
+Raises:  SettingsError with every problem of the file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from relay.conformance.verdicts import Part
+from relay.errors import SettingsError
+
+_Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#]+$", max_length=300)]
+_Code = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9.]{1,35}$")]
+_NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_Place = Annotated[str, StringConstraints(pattern=r"^[^\s/?#]+:[0-9]{1,5}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kit(_Strict):
+    """What the node was told of the kit: its neighbour, and the agency that the neighbour serves."""
+
+    node: _NodeId
+    agency: _Code
+    listen: _Place
+    """Where the node reaches the kit's neighbour."""
+    via: _Place | None = None
+    """Where the node reaches the other judged node, which is the kit's proxy; not set: no LINK."""
+
+
+class Subject(_Strict):
+    """One judged node."""
+
+    id: _NodeId
+    nodes: _Url | None = None
+    """Of its listener for nodes."""
+    axis: _Url | None = None
+    native: _Url | None = None
+    roots: Path
+    """Of its certificates: PEM."""
+    agency: _Code
+    """One that it serves, and that `systemid` and `token` are for."""
+    systemid: str = ""
+    secret: str = Field(default="", repr=False)
+    token: str = Field(default="", repr=False)
+    """Of scopes for the agency."""
+    auditor: str = Field(default="", repr=False)
+    """A token of scope auditor."""
+    kit: Kit | None = None
+    not_claimed: tuple[str, ...] = ()
+    """Chapters and clauses that the node does not claim: `W7`, `W4.13`."""
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """What of it the kit can reach."""
+        found = set()
+        if self.nodes and self.kit:
+            found.add(Part.NEIGHBOUR)
+        if self.axis and self.systemid and self.secret:
+            found.add(Part.AXIS)
+            if self.kit and self.kit.via:
+                found.add(Part.LINK)
+        if self.native and self.token:
+            found.add(Part.NATIVE)
+        return frozenset(found)
+
+    def claims(self, clause: str) -> bool:
+        return (
+            clause not in self.not_claimed
+            and clause.split(".", maxsplit=1)[0] not in self.not_claimed
+        )
+
+
+def read_subject(path: Path) -> Subject:
+    """The node a file describes; paths in it are relative to the file."""
+    try:
+        with path.open("rb") as file:
+            found = tomllib.load(file)
+        subject = Subject.model_validate(found)
+    except OSError as error:
+        raise SettingsError([f"{path}: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path}: {error}"]) from None
+    except ValidationError as error:
+        raise SettingsError(
+            [f"{path}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        ) from None
+    return subject.model_copy(update={"roots": path.parent / subject.roots})
