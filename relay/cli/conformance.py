@@ -10,24 +10,15 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from relay.conformance import credentials
-from relay.conformance.clauses import every_assertion
-from relay.conformance.own import own_nodes
-from relay.conformance.reports import document, junit, table
-from relay.conformance.running import Run
-from relay.conformance.subject import read_subject
-from relay.conformance.verdicts import Assertion, Judged, Verdict
 from relay.errors import SettingsError
 
-HELD = frozenset({Verdict.PASS, Verdict.NOT_CLAIMED})
+if TYPE_CHECKING:
+    from relay.conformance.performing import Performed
 
 
 def conformance(
@@ -39,79 +30,137 @@ def conformance(
     listing: Annotated[bool, typer.Option("--list", help="Only list the assertions.")] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Clauses, chapters or assertions: W4, W4.5, W4.5/same-bytes."),
+        typer.Option(help="Chapters, clauses or assertions: W4, W4.5, W4.5/same-bytes."),
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="TOML: what of the wire format is not claimed.")
     ] = None,
     keep: Annotated[
         Path | None,
-        typer.Option(help="Folder for the kit's certificates and the bytes of what did not hold."),
+        typer.Option(
+            help="Folder for the kit's certificates and the bytes of what did not hold."
+            " [default: conformance for given nodes; nothing is kept of --self]"
+        ),
     ] = None,
     setup: Annotated[
         bool, typer.Option("--setup", help="Only make the certificates and say what to configure.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
-    to_junit: Annotated[
-        Path | None, typer.Option("--junit", help="Write JUnit XML there, too.")
+    record: Annotated[
+        Path | None, typer.Option(help="Keep the bytes of every exchange in this new folder.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the signed report there: an ASiC-E container.")
+    ] = None,
+    to_html: Annotated[Path | None, typer.Option("--html", help="Write its page there.")] = None,
+    to_junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML there.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Only check the signature of a report that was filed.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="With --check: the root of the runner's certificate.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Judge two nodes, of any make, by what they say on the wire."""
-    chosen = _chosen(only or [])
+    from relay.conformance import performing  # noqa: PLC0415 - see main.py
+    from relay.conformance.reports import table  # noqa: PLC0415
+
+    if check is not None:
+        _check(check, root)
+        return
     if listing:
+        chosen = performing.chosen(only or [])
         table.print_assertions(chosen, sys.stdout, as_json=as_json)
         return
+    if setup:
+        _set_up(_two(nodes), keep or Path("conformance"))
+        return
+    if record is not None and record.exists():
+        raise SettingsError([f"{record} is there already"])
     with tempfile.TemporaryDirectory(prefix="relay-conformance-") as scratch:
-        folder = keep or Path(scratch)
-        found = asyncio.run(_run(nodes or [], folder, chosen, own=own, setup=setup))
-        if found is None:
-            return
-        if to_junit is not None:
-            to_junit.write_bytes(junit.written(found))
+        folder = keep or (Path(scratch) if own else Path("conformance"))
+        performed = _performed(nodes, folder, only or [], profile, record, own=own)
+        _write(performed, report=report, page=to_html, junit=to_junit)
         if as_json:
-            print(json.dumps(document.of(found), ensure_ascii=False, indent=1))
+            print(json.dumps(performed.as_json(), ensure_ascii=False, indent=1))
         else:
-            table.print_judged(found, sys.stdout, kept=keep is not None)
-    if not all(one.verdict in HELD for one in found):
+            kept = not (own and keep is None)
+            table.print_judged(performed.judged, sys.stdout, kept=kept)
+    if not performed.holds:
         raise typer.Exit(1)
 
 
-def _chosen(only: Sequence[str]) -> list[Assertion]:
-    every = every_assertion()
-    chosen = [one for one in every if not only or any(_names(name, one) for name in only)]
-    for name in only:
-        if not any(_names(name, one) for one in every):
-            raise SettingsError([f"no assertion is of {name}; relay conformance --list"])
-    return chosen
+def _performed(
+    nodes: list[Path] | None,
+    folder: Path,
+    only: list[str],
+    profile: Path | None,
+    record: Path | None,
+    *,
+    own: bool,
+) -> Performed:
+    from relay.conformance import performing  # noqa: PLC0415
+    from relay.conformance.profile import Profile, read_profile  # noqa: PLC0415
+    from relay.conformance.reports import table  # noqa: PLC0415
+    from relay.conformance.subject import read_subject  # noqa: PLC0415
+
+    subjects = None
+    if not own:
+        first, second = _two(nodes)
+        subjects = read_subject(first), read_subject(second)
+    with table.progress(2 * len(performing.chosen(only))) as told:
+        options = performing.Options(
+            folder=folder,
+            subjects=subjects,
+            only=tuple(only),
+            profile=Profile() if profile is None else read_profile(profile),
+            record=record,
+            told=told,
+        )
+        return asyncio.run(performing.perform(options))
 
 
-def _names(name: str, one: Assertion) -> bool:
-    return name in {one.full_name, one.clause, one.clause.split(".")[0]}
+def _write(
+    performed: Performed, *, report: Path | None, page: Path | None, junit: Path | None
+) -> None:
+    from relay.conformance.instants import now  # noqa: PLC0415
+
+    if report is not None:
+        report.write_bytes(performed.as_filed(now()))
+    if page is not None:
+        page.write_bytes(performed.as_page())
+    if junit is not None:
+        junit.write_bytes(performed.as_junit())
 
 
-async def _run(
-    files: Sequence[Path], folder: Path, chosen: Sequence[Assertion], *, own: bool, setup: bool
-) -> list[Judged] | None:
-    kept, now = folder / "kept", datetime.now(UTC)
-    if own:
-        with tempfile.TemporaryDirectory(prefix="relay-judged-") as home:
-            async with own_nodes(Path(home), now) as made:
-                return await _judged(
-                    Run(made.subjects, made.authority, chosen, kept), len(chosen) * 2
-                )
-    if len(files) != 2:
+def _two(nodes: list[Path] | None) -> tuple[Path, Path]:
+    if nodes is None or len(nodes) != 2:
         raise SettingsError(["two nodes are judged: give a file for each, or --self"])
+    return nodes[0], nodes[1]
+
+
+def _set_up(files: tuple[Path, Path], folder: Path) -> None:
+    from relay.conformance import credentials  # noqa: PLC0415
+    from relay.conformance.instants import now  # noqa: PLC0415
+    from relay.conformance.subject import read_subject  # noqa: PLC0415
+
     first, second = (read_subject(path) for path in files)
-    authority = credentials.prepare(folder, (first, second), now)
-    if setup:
-        for one, other in ((first, second), (second, first)):
-            print(credentials.to_configure(one, other, authority.root.resolve()), end="\n\n")
-        return None
-    return await _judged(Run((first, second), authority, chosen, kept), len(chosen) * 2)
+    authority = credentials.prepare(folder, (first, second), now())
+    for one, other in ((first, second), (second, first)):
+        print(credentials.to_configure(one, other, authority.root.resolve()), end="\n\n")
 
 
-async def _judged(run: Run, count: int) -> list[Judged]:
-    console = Console(stderr=True)
-    with table.progress(console, count) as told:
-        return await _with(run, told).judge()
+def _check(path: Path, root: Path | None) -> None:
+    from relay.conformance.reports import filed  # noqa: PLC0415
+    from relay.signing.trust import TrustStore  # noqa: PLC0415
 
-
-def _with(run: Run, told: Callable[[Judged], None]) -> Run:
-    return Run(run.subjects, run.authority, run.assertions, run.keep, run.keep_all, told)
+    if root is None:
+        raise SettingsError(["--check needs --root: the root of the runner's certificate"])
+    try:
+        container, trusted = path.read_bytes(), root.read_bytes()
+    except OSError as error:
+        raise SettingsError([f"{error.filename}: {error.strerror}"]) from None
+    found = filed.proven(container, TrustStore([trusted]))
+    print(f"signed by {found.runner}, as it says at {found.signed_at:%Y-%m-%dT%H:%M:%SZ}")
+    for name in found.files:
+        print(f"  {name}")

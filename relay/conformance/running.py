@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -48,6 +49,8 @@ class Run:
     """Where the bytes of what did not hold are kept."""
     keep_all: bool = False
     told: Told = lambda _: None
+    versions: dict[str, str] = field(default_factory=dict)
+    """What each node says that it is, once it was asked."""
 
     async def judge(self) -> list[Judged]:
         """In the order of the assertions, node by node."""
@@ -71,13 +74,26 @@ class Run:
         return sorted(every, key=lambda one: order[one.assertion.full_name])
 
     async def _all(self, stand: Stand, assertions: Sequence[Assertion]) -> list[Judged]:
-        await _look(stand)
+        await self._look(stand)
         found = []
         for assertion in assertions:
             judged = await self._one(stand, assertion)
             self.told(judged)
             found.append(judged)
         return found
+
+    async def _look(self, stand: Stand) -> None:
+        """What the node says it can, for what it must then do; nothing where it is not reached."""
+        if Part.NEIGHBOUR not in stand.subject.parts:
+            return
+        try:
+            found = await stand.peer.node_document()
+        except (FailedError, UnreachableError):
+            return  # whoever judges W1 says why
+        capabilities = found.get("capabilities")
+        if isinstance(capabilities, list):
+            stand.capabilities = frozenset(map(str, capabilities))
+        self.versions[stand.subject.id] = str(found.get("version", ""))[:100]
 
     async def _one(self, stand: Stand, assertion: Assertion) -> Judged:
         stand.exchanges.clear()
@@ -94,8 +110,8 @@ class Run:
 
 
 async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
-    if not stand.subject.claims(assertion.clause):
-        return Verdict.NOT_CLAIMED, "its file says so"
+    if not stand.subject.claims(assertion):
+        return Verdict.NOT_CLAIMED, "the node's file or the profile says so"
     if missing := assertion.needs - stand.subject.parts:
         return Verdict.NOT_CLAIMED, f"not configured: {', '.join(sorted(missing))}"
     if assertion.capability and assertion.capability not in stand.capabilities:
@@ -115,19 +131,11 @@ async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
         return Verdict.INCONCLUSIVE, f"not told within {LIMIT_SECONDS:g} s"
     except RelayError as error:
         return Verdict.INCONCLUSIVE, f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever a node answers, the others are judged all the same
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        return Verdict.INCONCLUSIVE, f"the kit could not: {type(error).__name__}: {error} ({place})"
     return Verdict.PASS, ""
-
-
-async def _look(stand: Stand) -> None:
-    """What the node says it can, for what it must then do; nothing where it is not reached."""
-    if Part.NEIGHBOUR not in stand.subject.parts:
-        return
-    try:
-        found = (await stand.peer.node_document()).get("capabilities")
-    except (FailedError, UnreachableError):
-        return  # whoever judges W1 says why
-    if isinstance(found, list):
-        stand.capabilities = frozenset(map(str, found))
 
 
 async def _way(open_ways: AsyncExitStack, subject: Subject, other: Subject) -> Way | None:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from relay.conformance.verdicts import Part
+from relay.conformance.verdicts import Assertion, Part
 from relay.errors import SettingsError
 
 _Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#]+$", max_length=300)]
@@ -72,11 +72,9 @@ class Subject(_Strict):
             found.add(Part.NATIVE)
         return frozenset(found)
 
-    def claims(self, clause: str) -> bool:
-        return (
-            clause not in self.not_claimed
-            and clause.split(".", maxsplit=1)[0] not in self.not_claimed
-        )
+    def claims(self, assertion: Assertion) -> bool:
+        names = {assertion.full_name, assertion.clause, assertion.clause.partition(".")[0]}
+        return names.isdisjoint(self.not_claimed)
 
 
 def read_subject(path: Path) -> Subject:

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TextIO
 
 from rich.console import Console
@@ -38,30 +39,39 @@ def print_assertions(assertions: Sequence[Assertion], out: TextIO, *, as_json: b
 
 
 def print_judged(judged: Sequence[Judged], out: TextIO, *, kept: bool) -> None:
+    """A row for each assertion, a column for each node; below it what did not hold, and why."""
     console = Console(file=out, highlight=False)
+    nodes = list(dict.fromkeys(one.node for one in judged))
     shown = Table(box=None, pad_edge=False)
-    for heading in ("clause", "assertion", "node", "verdict"):
+    for heading in ("clause", "assertion", *nodes):
         shown.add_column(heading)
-    for one in judged:
-        colour = _COLOURS[one.verdict]
-        shown.add_row(
-            one.assertion.clause,
-            escape(one.assertion.title),
-            one.node,
-            f"[{colour}]{one.verdict}[/]",
-        )
-        if one.detail and one.verdict is not Verdict.PASS:
-            shown.add_row("", f"  {escape(one.detail)}", "", "")
-        if kept and one.kept:
-            shown.add_row("", f"  bytes in {escape(one.kept)}", "", "")
+    for _, several in groupby(judged, key=lambda one: one.assertion.full_name):
+        _add(shown, list(several), nodes, kept=kept)
     console.print(shown)
     counts = Counter(one.verdict for one in judged)
     console.print(", ".join(f"{counts[one]} {one}" for one in Verdict))
 
 
+def _add(shown: Table, judged: Sequence[Judged], nodes: Sequence[str], *, kept: bool) -> None:
+    verdicts = {one.node: one.verdict for one in judged}
+    assertion = judged[0].assertion
+    cells = (_coloured(verdicts[node]) if node in verdicts else "" for node in nodes)
+    shown.add_row(assertion.clause, escape(assertion.title), *cells)
+    for one in judged:
+        if one.detail and one.verdict is not Verdict.PASS:
+            shown.add_row("", f"  {one.node}: {escape(one.detail)}")
+        if kept and one.kept and one.verdict is not Verdict.PASS:
+            shown.add_row("", f"  bytes in {escape(one.kept)}")
+
+
+def _coloured(verdict: Verdict) -> str:
+    return f"[{_COLOURS[verdict]}]{verdict}[/]"
+
+
 @contextmanager
-def progress(console: Console, count: int) -> Iterator[Callable[[Judged], None]]:
+def progress(count: int) -> Iterator[Callable[[Judged], None]]:
     """A bar where stderr is a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
