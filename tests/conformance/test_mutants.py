@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,10 +14,9 @@ from relay.conformance.clauses import every_assertion
 from relay.conformance.own import DISTRICT, own_nodes
 from relay.conformance.running import Run
 from relay.conformance.verdicts import Judged, Verdict
-from tests.conformance.mutants import MUTANTS, arriving  # noqa: F401 - registers its mutants
+from tests.conformance.mutants import every_mutant
 
-QUICK = ("signs-anew", "ignores-expiry", "other-bytes")
-"""Judged on every change; all of them by `make conformance`."""
+CHOSEN = [one.name for one in every_mutant().values() if one.quick or os.environ.get("ALL_MUTANTS")]
 HELD = {Verdict.PASS, Verdict.NOT_CLAIMED}
 
 
@@ -37,10 +37,10 @@ async def test_two_nodes_of_this_release_conform(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", CHOSEN)
 async def test_a_mutant_is_convicted_by_the_clause_it_breaks(tmp_path: Path, name: str) -> None:
     """And the honest node beside it is not."""
-    mutant = MUTANTS[name]
+    mutant = every_mutant()[name]
     found = await judged(
         tmp_path, mutant.convicted_by, (sys.executable, "-m", "tests.conformance.mutants", name)
     )

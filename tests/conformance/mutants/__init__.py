@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +22,28 @@ class Mutant:
     convicted_by: tuple[str, ...]
     """Full names of assertions, each of which must FAIL."""
     break_it: Callable[[], None]
+    quick: bool = False
+    """Judged on every change; all of them by `make conformance`."""
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(fault: str, *convicted_by: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def every_mutant() -> dict[str, Mutant]:
+    """All of this folder, by name."""
+    for found in sorted(Path(__file__).parent.glob("[a-z]*.py")):
+        import_module(f"tests.conformance.mutants.{found.stem}")
+    return MUTANTS
+
+
+def mutant(
+    fault: str, *convicted_by: str, quick: bool = False
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Registers a function under its name, with hyphens."""
 
     def registered(break_it: Callable[[], None]) -> Callable[[], None]:
         name = break_it.__name__.replace("_", "-")
-        MUTANTS[name] = Mutant(name, fault, convicted_by, break_it)
+        MUTANTS[name] = Mutant(name, fault, convicted_by, break_it, quick)
         return break_it
 
     return registered

@@ -14,7 +14,7 @@ from relay.wire.receipt import read_receipt
 from tests.conformance.mutants import mutant, put_in
 
 
-@mutant("answers a repeat with another signature", "W4.5/same-bytes")
+@mutant("answers a repeat with another signature", "W4.5/same-bytes", quick=True)
 def signs_anew() -> None:
     honest, times = TransferDesk.take, count(1)
 
