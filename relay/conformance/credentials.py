@@ -112,3 +112,12 @@ def to_configure(subject: Subject, other: Subject, root: Path) -> str:
             f'# url = "https://{kit.via}"',
         ]
     return "\n".join(lines)
+
+
+def stranger(folder: Path, node: str, now: datetime) -> Credentials:
+    """Certificates in a node's name, under a root that nobody trusts."""
+    authority = Authority(folder / "pki")
+    pki.init(authority.folder, name="Stranger", key=pki.KeyType.P256, now=now, days=1)
+    pki.issue_branch(authority.folder, BRANCH, key=pki.KeyType.P256, now=now, days=1)
+    pki.issue_node(authority.folder, node, BRANCH, key=pki.KeyType.P256, now=now, days=1)
+    return authority.of(node)

@@ -73,6 +73,10 @@ class Stand:
         recipients = to or [self.subject.agency]
         return papers.letter(self.peer.agency, recipients, now(), size_bytes=size_bytes)
 
+    def letter_from(self, sender: str, to: Sequence[str]) -> bytes:
+        """From whomever, to whomever."""
+        return papers.letter(sender, to, now())
+
     def letter_out(
         self, *to: str, size_bytes: int = 2_000, priority: Priority = Priority.NORMAL
     ) -> bytes:
