@@ -13,7 +13,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,7 @@ from aiohttp import web
 from relay.conformance.credentials import Credentials
 from relay.conformance.exchanges import Exchanges
 from relay.conformance.instants import now
+from relay.conformance.peer import RECEIPTS_TYPE
 from relay.conformance.verdicts import InconclusiveError
 from relay.errors import WireError
 from relay.model import (
@@ -43,7 +44,6 @@ from relay.wire.container import read_receipts, write_receipts
 from relay.wire.transfer import read_transfer
 
 BODY_LIMIT_BYTES = 64 << 20
-RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
 CONTAINER_LIMIT_BYTES = 32 << 20
 _PART = re.compile(
     rb"Content-ID:\s*<([a-z.-]+)>\r\n(?:[^\r\n]+\r\n)*?Content-Length:\s*([0-9]+)\r\n",
@@ -96,13 +96,30 @@ class Listener:
     # ------------------------------------------------------------ for assertions
 
     @contextmanager
-    def answering(self, answers: Answering) -> Any:
+    def answering(self, answers: Answering) -> Iterator[None]:
         """Until the end of the block, instead of the honest answer."""
         before, self.answers = self.answers, answers
         try:
             yield
         finally:
             self.answers = before
+
+    @contextmanager
+    def refusing_receipts(self) -> Iterator[list[bytes]]:
+        """Until the end of the block receipts travelling back are not taken (503); their containers."""
+        refused: list[bytes] = []
+
+        async def refuse(request: web.Request, body: bytes) -> web.StreamResponse | None:
+            if request.path != "/axis/v1/receipts":
+                return None
+            refused.append(body)
+            return web.Response(status=503)
+
+        before, self.others = self.others, refuse
+        try:
+            yield refused
+        finally:
+            self.others = before
 
     async def until(self, found: Callable[[], Any], seconds: float, what: str) -> Any:
         """What `found` finds as soon as it finds anything. INCONCLUSIVE when that takes too long: whether

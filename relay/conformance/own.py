@@ -6,10 +6,11 @@ Raises:  TransportError when a node does not come up.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from relay.conformance.credentials import Authority
@@ -69,6 +70,17 @@ class Own:
     authority: Authority
     network: Network
 
+    @property
+    def crashes(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What ends each without warning, and starts it again."""
+        return {one.id: partial(self._crash, one.id) for one in self.subjects}
+
+    async def _crash(self, name: str) -> None:
+        node = self.network.nodes[name]
+        await self.network.kill(node)
+        await self.network.spawn(node)
+        await self.network.ready(node)
+
 
 @asynccontextmanager
 async def own_nodes(
@@ -122,6 +134,7 @@ async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: 
         secret=node.secret,
         token=token,
         auditor=auditor,
+        crash=("started-here",),
         kit=Kit(
             node=kit.plan.name,
             agency=kit_agency,

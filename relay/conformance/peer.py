@@ -46,8 +46,9 @@ from relay.signing.keys import Signer
 from relay.signing.seal import make_seal
 from relay.signing.tls import client_context
 from relay.signing.trust import TrustStore
-from relay.wire.container import read_receipts
+from relay.wire.container import read_receipts, write_receipts
 
+RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
 BOUNDARY = "conformance-kit-part"
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=30)
 CONTAINER_LIMIT_BYTES = 32 << 20
@@ -79,10 +80,16 @@ class Prepared:
     envelope: bytes
     with_envelope: bool = True
 
+    def contents(self) -> list[bytes]:
+        """Of its parts, in their order."""
+        found = [self.signed.document, self.signed.signature, self.seal]
+        return [*found, self.envelope] if self.with_envelope else found
+
+    def parts(self) -> list[tuple[str, bytes]]:
+        return list(zip(PART_NAMES, self.contents(), strict=False))
+
     def body(self) -> bytes:
-        contents = [self.signed.document, self.signed.signature, self.seal]
-        contents += [self.envelope] if self.with_envelope else []
-        return multipart(list(zip(PART_NAMES, contents, strict=False)))
+        return multipart(self.parts())
 
 
 def multipart(parts: Sequence[tuple[str, bytes]], *, end: bool = True) -> bytes:
@@ -155,6 +162,22 @@ class Peer:
         return await self.post(
             "/axis/v1/transfers", prepared.body(), {"Content-Type": MULTIPART_TYPE, **headers}
         )
+
+    async def send_several(self, several: Sequence[Prepared], **headers: str) -> Answer:
+        """W4.13: behind each other in one request."""
+        body = multipart([part for one in several for part in one.parts()])
+        return await self.post(
+            "/axis/v1/transfers", body, {"Content-Type": MULTIPART_TYPE, **headers}
+        )
+
+    async def hand_back(self, *receipts: Signed) -> Answer:
+        """W5.8: receipts travelling back."""
+        return await self.post(
+            "/axis/v1/receipts", write_receipts(receipts), {"Content-Type": RECEIPTS_TYPE}
+        )
+
+    def sign(self, receipt: Receipt) -> Signed:
+        return evidence.sign_receipt(receipt, self.signer, now())
 
     async def post(
         self, path: str, body: bytes, headers: Mapping[str, str] | None = None

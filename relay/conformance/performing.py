@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from relay.conformance.own import own_nodes
 from relay.conformance.profile import Profile
 from relay.conformance.reports import document, filed, junit, page
 from relay.conformance.reports.document import About, Tested
-from relay.conformance.running import Run
+from relay.conformance.running import Crash, Run
 from relay.conformance.subject import Subject
 from relay.conformance.verdicts import Assertion, Judged, Verdict
 from relay.errors import SettingsError
@@ -108,13 +108,15 @@ async def perform(options: Options) -> Performed:
     if options.subjects is None:
         with tempfile.TemporaryDirectory(prefix="relay-judged-") as home:
             async with own_nodes(Path(home), began) as made:
-                found = await _judged(options, made.subjects, made.authority, assertions)
+                found = await _judged(
+                    options, made.subjects, made.authority, assertions, made.crashes
+                )
                 runner = made.authority.of(_kit(made.subjects[0])).signer()
                 tested = made.subjects
                 _keep_root(made.authority.root, options.folder)
     else:
         authority = credentials.prepare(options.folder, options.subjects, began)
-        found = await _judged(options, options.subjects, authority, assertions)
+        found = await _judged(options, options.subjects, authority, assertions, {})
         runner = authority.of(_kit(options.subjects[0])).signer()
         tested = options.subjects
     judged, versions = found
@@ -134,6 +136,7 @@ async def _judged(
     subjects: tuple[Subject, Subject],
     authority: credentials.Authority,
     assertions: Sequence[Assertion],
+    crashes: Mapping[str, Crash],
 ) -> tuple[list[Judged], dict[str, str]]:
     claiming = tuple(
         one.model_copy(update={"not_claimed": (*one.not_claimed, *options.profile.not_claimed)})
@@ -149,6 +152,7 @@ async def _judged(
         keep,
         keep_all=options.record is not None,
         told=options.told,
+        crashes=crashes,
     )
     return await run.judge(), run.versions
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 import traceback
-from collections.abc import Callable, Sequence
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -36,6 +38,7 @@ LIMIT_SECONDS = 120.0
 """For one assertion: beyond it the node is taken to hang."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 Told = Callable[[Judged], None]
+Crash = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Run:
     """Where the bytes of what did not hold are kept."""
     keep_all: bool = False
     told: Told = lambda _: None
+    crashes: Mapping[str, Crash] = field(default_factory=dict)
+    """By node, where it is another way than the command in its file."""
     versions: dict[str, str] = field(default_factory=dict)
     """What each node says that it is, once it was asked."""
 
@@ -61,7 +66,9 @@ class Run:
                 for one, other in ((first, second), (second, first))
             ]
             stands = [
-                await open_ways.enter_async_context(standing(one, other, self.authority, way))
+                await open_ways.enter_async_context(
+                    standing(one, other, self.authority, way, self._crash(one))
+                )
                 for (one, other), way in zip(((first, second), (second, first)), ways, strict=True)
             ]
             alone = [one for one in self.assertions if Part.LINK not in one.needs]
@@ -72,6 +79,11 @@ class Run:
         order = {one.full_name: number for number, one in enumerate(self.assertions)}
         every = [judged for several in found for judged in several]
         return sorted(every, key=lambda one: order[one.assertion.full_name])
+
+    def _crash(self, subject: Subject) -> Crash | None:
+        if subject.id in self.crashes:
+            return self.crashes[subject.id]
+        return partial(_commanded, subject.crash) if subject.crash else None
 
     async def _all(self, stand: Stand, assertions: Sequence[Assertion]) -> list[Judged]:
         await self._look(stand)
@@ -148,3 +160,10 @@ async def _way(open_ways: AsyncExitStack, subject: Subject, other: Subject) -> W
     await way.listen(here.strip("[]"), int(own_port))
     open_ways.push_async_callback(way.close)
     return way
+
+
+async def _commanded(command: Sequence[str]) -> None:
+    process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=PIPE)
+    _, said = await process.communicate()
+    if process.returncode:
+        raise InconclusiveError(f"the crash command failed: {said[-300:]!r}")

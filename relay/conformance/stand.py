@@ -6,7 +6,8 @@ Raises:  NotClaimedError for a part that the node's file does not say how to rea
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,12 +19,13 @@ from relay.conformance.exchanges import Exchanges
 from relay.conformance.instants import now
 from relay.conformance.link import Way
 from relay.conformance.listener import Listener, listening
-from relay.conformance.peer import Peer
+from relay.conformance.peer import Peer, UnreachableError
 from relay.conformance.subject import Subject
 from relay.conformance.verdicts import NotClaimedError
 from relay.model import AgencyCode, MessageType, NodeId, Priority
 from relay.signing.trust import TrustStore
 
+TRIES = 100
 Value = TypeVar("Value")
 
 
@@ -44,6 +46,7 @@ class Stand:
     _other_dms: Dms | None = None
     way: Way | None = None
     """From the judged node to the other."""
+    crashes: Callable[[], Awaitable[None]] | None = None
     capabilities: frozenset[str] = frozenset()
 
     @property
@@ -67,6 +70,17 @@ class Stand:
     @property
     def link(self) -> Way:
         return _there(self.way, "the kit's proxy is not in its way to the other node")
+
+    async def crash(self) -> None:
+        """The node ends without warning, and is there again when this returns."""
+        await _there(self.crashes, "no command that crashes it")()
+        for _ in range(TRIES):  # connections that were kept open are found to be gone, one by one
+            try:
+                await self.peer.node_document()
+            except UnreachableError:
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     def letter_in(self, *, size_bytes: int = 2_000, to: Sequence[str] = ()) -> bytes:
         """From the kit's agency to the node's own, or to others."""
@@ -106,12 +120,16 @@ def _there(part: Value | None, missing: str) -> Value:
 
 @asynccontextmanager
 async def standing(
-    subject: Subject, other: Subject, authority: Authority, way: Way | None
+    subject: Subject,
+    other: Subject,
+    authority: Authority,
+    way: Way | None,
+    crashes: Callable[[], Awaitable[None]] | None,
 ) -> AsyncIterator[Stand]:
     """The kit in its parts, each open until the end."""
     exchanges = Exchanges()
     trust = TrustStore([subject.roots.read_bytes(), other.roots.read_bytes()])
-    stand = Stand(subject, other, exchanges, authority, trust, way=way)
+    stand = Stand(subject, other, exchanges, authority, trust, way=way, crashes=crashes)
     async with AsyncExitStack() as open_parts:
         if subject.kit and subject.nodes:
             mine = authority.of(subject.kit.node)

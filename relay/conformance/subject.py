@@ -54,6 +54,8 @@ class Subject(_Strict):
     """Of scopes for the agency."""
     auditor: str = Field(default="", repr=False)
     """A token of scope auditor."""
+    crash: tuple[str, ...] = ()
+    """A command that ends the node as a power cut does, starts it again, and returns when it is up."""
     kit: Kit | None = None
     not_claimed: tuple[str, ...] = ()
     """Chapters and clauses that the node does not claim: `W7`, `W4.13`."""
@@ -70,6 +72,8 @@ class Subject(_Strict):
                 found.add(Part.LINK)
         if self.native and self.token:
             found.add(Part.NATIVE)
+        if self.crash:
+            found.add(Part.CRASH)
         return frozenset(found)
 
     def claims(self, assertion: Assertion) -> bool:

@@ -34,6 +34,8 @@ class Part(StrEnum):
     """A system's credentials at its axis face."""
     NATIVE = "native"
     """A token at its native face."""
+    CRASH = "crash"
+    """A command that ends the node without warning and starts it again."""
     LINK = "link"
     """The kit's proxy in its way to the other judged node, and credentials at both axis faces."""
 

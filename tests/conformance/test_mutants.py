@@ -26,7 +26,8 @@ async def judged(folder: Path, names: Sequence[str], serve: Sequence[str] = ()) 
     home.mkdir()
     command = {"serve": serve} if serve else {}
     async with own_nodes(home, now, **command) as own:
-        return await Run(own.subjects, own.authority, chosen, folder / "kept").judge()
+        run = Run(own.subjects, own.authority, chosen, folder / "kept", crashes=own.crashes)
+        return await run.judge()
 
 
 @pytest.mark.slow

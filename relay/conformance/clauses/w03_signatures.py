@@ -15,7 +15,7 @@ from relay.conformance.instants import now
 from relay.conformance.peer import Answer, Prepared
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, Part, require, require_equal
-from relay.model import AgencyCode, Event, Reason, SealKind, Signed, digest_of
+from relay.model import AgencyCode, Event, NodeId, Reason, SealKind, Signed, digest_of
 from relay.signing import evidence
 from relay.signing.seal import make_seal
 from relay.signing.xades import DocumentName, build
@@ -187,7 +187,7 @@ async def another_signer(stand: Stand) -> None:
         return
     prepared = _prepared(stand)
     signer = stand.authority.of(other.node).signer()
-    header = replace(prepared.header, sent_by=signer.identity.node)
+    header = replace(prepared.header, sent_by=NodeId(other.node))
     signed = evidence.sign_transfer(header, signer, now())
     answer = await stand.peer.send(replace(prepared, header=header, signed=signed))
     _require_no_evidence(answer, "another node's header")
