@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from relay.conformance.instants import now
@@ -28,6 +27,9 @@ from relay.model import (
     Signed,
     digest_of,
 )
+from relay.signing.evidence import sign_receipt
+from relay.signing.xades import DocumentName, build
+from relay.wire.receipt import write_receipt
 
 book = Book()
 SOON = 15.0
@@ -276,16 +278,6 @@ async def no_receipt_of_a_receipt(stand: Stand) -> None:
     require_equal(with_it, [], "the receipts that came for it")
 
 
-def _refused(
-    name: str, title: str, change: Callable[[Stand, Arrived], Receipt], clause: str = "W5.9"
-) -> None:
-    @book.asserts(clause, name, title, Part.NEIGHBOUR, Part.AXIS)
-    async def refused(stand: Stand) -> None:
-        arrived = await _delivered(stand)
-        answer = await stand.peer.hand_back(stand.peer.sign(change(stand, arrived)))
-        require_equal(answer.status, 422, "the status")
-
-
 @book.asserts(
     "W5.9",
     "wrong-side",
@@ -299,31 +291,24 @@ async def wrong_side(stand: Stand) -> None:
         raise InconclusiveError("the kit has one node only")
     arrived = await _delivered(stand)
     receipt = _later(stand, arrived, issuer=NodeId(other.node))
-    from relay.signing.evidence import sign_receipt  # noqa: PLC0415
-
     signed = sign_receipt(receipt, stand.authority.of(other.node).signer(), now())
     answer = await stand.peer.hand_back(signed)
     require_equal(answer.status, 422, "the status")
 
 
-_refused(
-    "detail",
-    "A Detail on what is no failure is refused, unless a remote's word",
-    lambda stand, arrived: _later(
-        stand,
-        arrived,
-        evidence=(
-            Evidence(
-                Event.RELAY_ACCEPTANCE,
-                stand.peer.agency,
-                arrived.header.trace[-1].receipt,
-                None,
-                "all is well",
-            ),
-        ),
-    ),
+@book.asserts(
     "W5.11",
+    "detail",
+    "A Detail on what is no failure is refused, unless it is a remote's word",
+    Part.NEIGHBOUR,
+    Part.AXIS,
 )
+async def detail(stand: Stand) -> None:
+    plain = write_receipt(_later(stand, await _delivered(stand)))
+    document = plain.replace(b"</Evidence>", b"<Detail>all is well</Detail></Evidence>")
+    signature = build(DocumentName.RECEIPT, digest_of(document), "node", stand.peer.signer, now())
+    answer = await stand.peer.hand_back(Signed(document, signature))
+    require_equal(answer.status, 422, "the status")
 
 
 @book.asserts(
