@@ -13,7 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from relay.conformance.verdicts import InconclusiveError
+
 CHUNK_BYTES = 1 << 16
+SETTLE_SECONDS = 2.0
 
 
 class Weather(StrEnum):
@@ -54,6 +57,15 @@ class Way:
         """From now on, and for the connections that are open: those end."""
         self.weather, self.cut_bytes = weather, cut_bytes
         self.break_off()
+
+    async def used_again(self, seconds: float) -> None:
+        """Until something went over since now, and what went over with it is done. INCONCLUSIVE after so long."""
+        end, before = asyncio.get_running_loop().time() + seconds, self.connections
+        while self.connections == before:
+            if asyncio.get_running_loop().time() > end:
+                raise InconclusiveError(f"the node did not come again within {seconds:g} s")
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(SETTLE_SECONDS)
 
     def break_off(self) -> None:
         for task in self._open:

@@ -55,8 +55,12 @@ def makes_transfers_anew() -> None:
     _resigning(lambda header: replace(header, transfer_id=TransferId(_uuid())))
 
 
-@mutant("makes each attempt a message of its own", "W4.6/lost-answers")
+@mutant("sends what is in doubt again as another message", "W4.6/lost-answers")
 def makes_messages_anew() -> None:
+    async def ask(self: NodesClient, *_: Any) -> None:
+        """Never for the answer that was lost."""
+
+    put_in(NodesClient, "ask", ask)
     _resigning(
         lambda header: replace(
             header, transfer_id=TransferId(_uuid()), message_id=MessageId(_uuid())
