@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from relay.conformance.credentials import Authority
-from relay.conformance.subject import Kit, Subject
+from relay.conformance.subject import Kit, Second, Subject
 from relay.demo.native import at_socket
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
 from relay.demo.nodes import SERVE
@@ -23,6 +23,7 @@ from relay.model import Tier
 
 PROVINCE, DISTRICT = "tinh-h98", "huyen-h98-11"
 KIT_PROVINCE, KIT_DISTRICT = "kit-h98", "kit-h98-11"
+SECOND_PROVINCE, SECOND_DISTRICT = "kit2-h98", "kit2-h98-11"
 PLANS = (
     NodePlan(
         PROVINCE, Tier.PROVINCE, None, "tinh-h98", (AgencyPlan("H98", "Tỉnh Mẫu", Tier.PROVINCE),)
@@ -48,8 +49,25 @@ PLANS = (
         "tinh-h98",
         (AgencyPlan("H98.11.91", "Bộ kiểm tra của huyện", Tier.COMMUNE),),
     ),
+    NodePlan(
+        SECOND_PROVINCE,
+        Tier.DISTRICT,
+        PROVINCE,
+        "tinh-h98",
+        (AgencyPlan("H98.92", "Bộ kiểm tra thứ hai của tỉnh", Tier.DISTRICT),),
+    ),
+    NodePlan(
+        SECOND_DISTRICT,
+        Tier.COMMUNE,
+        DISTRICT,
+        "tinh-h98",
+        (AgencyPlan("H98.11.92", "Bộ kiểm tra thứ hai của huyện", Tier.COMMUNE),),
+    ),
 )
 QUICK = """\
+[revocation]
+check = true
+
 [log]
 public = true
 publish_every = 0.5
@@ -99,10 +117,11 @@ async def own_nodes(
         for node in (province, district):
             await network.ready(node)
         kits = network.nodes[KIT_DISTRICT], network.nodes[KIT_PROVINCE]
+        seconds = network.nodes[SECOND_DISTRICT], network.nodes[SECOND_PROVINCE]
         yield Own(
             (
-                await _subject(network, district, kits[0], there),
-                await _subject(network, province, kits[1], back),
+                await _subject(network, district, kits[0], seconds[0], there),
+                await _subject(network, province, kits[1], seconds[1], back),
             ),
             Authority(folder / "pki"),
             network,
@@ -118,8 +137,10 @@ def _through(node: RunningNode, other: RunningNode, port: int) -> None:
     node.config.write_text(text.replace(straight, f"https://127.0.0.1:{port}"), encoding="utf-8")
 
 
-async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: int) -> Subject:
-    agency, kit_agency = node.plan.agencies[0].code, kit.plan.agencies[0].code
+async def _subject(
+    network: Network, node: RunningNode, kit: RunningNode, second: RunningNode, port: int
+) -> Subject:
+    agency = node.plan.agencies[0].code
     async with at_socket(node.control) as operator:
         token = await operator.issue_token("conformance kit", [f"agency:{agency}"])
         auditor = await operator.issue_token("conformance kit reading", ["auditor"])
@@ -137,8 +158,13 @@ async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: 
         crash=("started-here",),
         kit=Kit(
             node=kit.plan.name,
-            agency=kit_agency,
+            agency=kit.plan.agencies[0].code,
             listen=f"127.0.0.1:{kit.nodes_port}",
             via=f"127.0.0.1:{port}",
+            second=Second(
+                node=second.plan.name,
+                agency=second.plan.agencies[0].code,
+                listen=f"127.0.0.1:{second.nodes_port}",
+            ),
         ),
     )

@@ -20,7 +20,7 @@ from relay.conformance.instants import now
 from relay.conformance.link import Way
 from relay.conformance.listener import Listener, listening
 from relay.conformance.peer import Peer, UnreachableError
-from relay.conformance.subject import Subject
+from relay.conformance.subject import Kit, Second, Subject
 from relay.conformance.verdicts import NotClaimedError
 from relay.model import AgencyCode, MessageType, NodeId, Priority
 from relay.signing.trust import TrustStore
@@ -42,6 +42,8 @@ class Stand:
     """The roots of both judged nodes."""
     _peer: Peer | None = None
     _listener: Listener | None = None
+    _second: Peer | None = None
+    _second_listener: Listener | None = None
     _dms: Dms | None = None
     _other_dms: Dms | None = None
     way: Way | None = None
@@ -58,6 +60,15 @@ class Stand:
     def listener(self) -> Listener:
         """The same neighbour, as the node calls it."""
         return _there(self._listener, "the kit is no neighbour of it")
+
+    @property
+    def second(self) -> Peer:
+        """The kit as another neighbour that calls the node."""
+        return _there(self._second, "the kit is one neighbour of it only")
+
+    @property
+    def second_listener(self) -> Listener:
+        return _there(self._second_listener, "the kit is one neighbour of it only")
 
     @property
     def dms(self) -> Dms:
@@ -132,19 +143,29 @@ async def standing(
     stand = Stand(subject, other, exchanges, authority, trust, way=way, crashes=crashes)
     async with AsyncExitStack() as open_parts:
         if subject.kit and subject.nodes:
-            mine = authority.of(subject.kit.node)
-            stand._peer = await open_parts.enter_async_context(  # noqa: SLF001 - its maker
-                peer.connected(subject, mine, exchanges, trust)
-            )
-            host, _, port = subject.kit.listen.rpartition(":")
-            listener = Listener(
-                NodeId(subject.kit.node), AgencyCode(subject.kit.agency), mine.signer(), exchanges
-            )
-            stand._listener = await open_parts.enter_async_context(  # noqa: SLF001
-                listening(listener, mine, subject.roots, host.strip("[]"), int(port))
-            )
+            stand._peer, stand._listener = await _neighbour(stand, open_parts, subject.kit)  # noqa: SLF001 - its maker
+            if subject.kit.second:
+                stand._second, stand._second_listener = await _neighbour(  # noqa: SLF001
+                    stand, open_parts, subject.kit.second
+                )
         if subject.axis and subject.systemid:
             stand._dms = await open_parts.enter_async_context(dms.at(subject, exchanges))  # noqa: SLF001
         if other.axis and other.systemid:
             stand._other_dms = await open_parts.enter_async_context(dms.at(other, exchanges))  # noqa: SLF001
         yield stand
+
+
+async def _neighbour(
+    stand: Stand, open_parts: AsyncExitStack, kit: Kit | Second
+) -> tuple[Peer, Listener]:
+    """One neighbour of the judged node, both ways."""
+    mine = stand.authority.of(kit.node)
+    caller = await open_parts.enter_async_context(
+        peer.connected(stand.subject, mine, kit.agency, stand.exchanges, stand.trust)
+    )
+    host, _, port = kit.listen.rpartition(":")
+    listener = Listener(NodeId(kit.node), AgencyCode(kit.agency), mine.signer(), stand.exchanges)
+    called = await open_parts.enter_async_context(
+        listening(listener, mine, stand.subject.roots, host.strip("[]"), int(port))
+    )
+    return caller, called

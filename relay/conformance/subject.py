@@ -25,6 +25,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Second(_Strict):
+    """A second neighbour that the kit is to the node, for what one neighbour must not have of another."""
+
+    node: _NodeId
+    agency: _Code
+    listen: _Place
+
+
 class Kit(_Strict):
     """What the node was told of the kit: its neighbour, and the agency that the neighbour serves."""
 
@@ -34,6 +42,7 @@ class Kit(_Strict):
     """Where the node reaches the kit's neighbour."""
     via: _Place | None = None
     """Where the node reaches the other judged node, which is the kit's proxy; not set: no LINK."""
+    second: Second | None = None
 
 
 class Subject(_Strict):
@@ -66,6 +75,8 @@ class Subject(_Strict):
         found = set()
         if self.nodes and self.kit:
             found.add(Part.NEIGHBOUR)
+            if self.kit.second:
+                found.add(Part.SECOND)
         if self.axis and self.systemid and self.secret:
             found.add(Part.AXIS)
             if self.kit and self.kit.via:

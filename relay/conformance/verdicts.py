@@ -30,6 +30,8 @@ class Part(StrEnum):
 
     NEIGHBOUR = "neighbour"
     """The kit as a configured neighbour of it."""
+    SECOND = "second neighbour"
+    """The kit as another neighbour of it, too."""
     AXIS = "axis"
     """A system's credentials at its axis face."""
     NATIVE = "native"
