@@ -35,6 +35,7 @@ from relay.conformance.judging import (
     told_of,
 )
 from relay.conformance.peer import Prepared
+from relay.conformance.resigned import headed, sealed
 from relay.conformance.stand import Stand
 from relay.conformance.tree import (
     BINDING,
@@ -50,7 +51,6 @@ from relay.model import Event, Evidence, Reason, Receipt, SealKind, Signed, dige
 from relay.signing.keys import Signer
 from relay.signing.xades import DocumentName, build
 from relay.wire.receipt import write_receipt
-from relay.wire.transfer import write_transfer
 
 book = Book()
 
@@ -59,31 +59,19 @@ def _prepared(stand: Stand) -> Prepared:
     return stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
 
 
-def _headed(prepared: Prepared, signer: Signer) -> Prepared:
-    """The same transfer, its header signed by another key."""
-    document = write_transfer(prepared.header)
-    signature = build(DocumentName.TRANSFER, digest_of(document), "node", signer, now())
-    return replace(prepared, signed=Signed(document, signature))
-
-
-def _sealed(prepared: Prepared, kind: SealKind, signer: Signer) -> Prepared:
-    seal = build(DocumentName.ENVELOPE, prepared.header.digest, kind.value, signer, now())
-    return replace(prepared, seal=seal)
-
-
 async def _header_refused(stand: Stand, signer: Signer, word: str) -> None:
-    refused(await stand.peer.send(_headed(_prepared(stand), signer)), word)
+    refused(await stand.peer.send(headed(_prepared(stand), signer)), word)
 
 
 async def _seal_refused(stand: Stand, kind: SealKind, signer: Signer, word: str) -> None:
-    answer = await stand.peer.send(_sealed(_prepared(stand), kind, signer))
+    answer = await stand.peer.send(sealed(_prepared(stand), kind, signer))
     rejected(stand.peer, answer, Reason.BAD_SEAL, word)
 
 
 async def _seal_accepted(stand: Stand, kind: SealKind, issued: Made, by: Issuing) -> None:
     """Where the node asks for it, it is told first that nobody revoked the certificate."""
     await told_of(stand, issued, by)
-    accepted(stand.peer, await stand.peer.send(_sealed(_prepared(stand), kind, issued.signer())))
+    accepted(stand.peer, await stand.peer.send(sealed(_prepared(stand), kind, issued.signer())))
 
 
 def _own(stand: Stand) -> Issuing:
@@ -344,7 +332,7 @@ def _elsewhere(stand: Stand) -> Issuing:
 )
 async def own_branch(stand: Stand) -> None:
     signer = _own(stand).make(sign_of(stand.peer.node)).signer()
-    accepted(stand.peer, await stand.peer.send(_headed(_prepared(stand), signer)))
+    accepted(stand.peer, await stand.peer.send(headed(_prepared(stand), signer)))
 
 
 @book.asserts("W11.4", "header", "A header by an issuer of another branch is refused", Part.SECOND)
