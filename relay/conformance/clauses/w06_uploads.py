@@ -121,16 +121,3 @@ async def offset(stand: Stand) -> None:
     await _append(stand, prepared, 0, 1000)
     answer = await stand.second.ask("HEAD", _path(prepared))
     require_equal(answer.headers.get("Upload-Offset"), "0", "Upload-Offset")
-
-
-@book.asserts(
-    "W6.2",
-    "not-accepted",
-    "What no transfer refers to is not at its recipient's disposal",
-    Part.NEIGHBOUR,
-    Part.AXIS,
-)
-async def not_accepted(stand: Stand) -> None:
-    prepared = _prepared(stand)
-    await _append(stand, prepared, 0, len(prepared.envelope))
-    require_equal(await stand.dms.copies(prepared.envelope), [], "the copies")
