@@ -6,6 +6,10 @@ Raises:  TransportError when a node does not come up.
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,11 +18,13 @@ from functools import partial
 from pathlib import Path
 
 from relay.conformance.credentials import Authority
+from relay.conformance.stand import Restoring
 from relay.conformance.subject import Kit, Second, Subject
 from relay.demo.native import at_socket
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
 from relay.demo.nodes import SERVE
 from relay.demo.ports import free_ports
+from relay.errors import TransportError
 from relay.model import Tier
 
 PROVINCE, DISTRICT = "tinh-h98", "huyen-h98-11"
@@ -93,6 +99,44 @@ class Own:
         """What ends each without warning, and starts it again."""
         return {one.id: partial(self._crash, one.id) for one in self.subjects}
 
+    @property
+    def restores(self) -> dict[str, Restoring]:
+        """What makes a backup of each, and brings it back."""
+        return {
+            one.id: Restoring(partial(self._back_up, one.id), partial(self._restore, one.id))
+            for one in self.subjects
+        }
+
+    async def _back_up(self, name: str) -> None:
+        await self._relay("backup", name)
+
+    async def _restore(self, name: str) -> None:
+        node = self.network.nodes[name]
+        await self.network.kill(node)
+        await asyncio.to_thread(shutil.rmtree, node.folder / "data")
+        await self._relay("restore", name)
+        await self.network.spawn(node)
+
+    async def _relay(self, command: str, name: str) -> None:
+        """`relay backup` or `relay restore` of that node."""
+        folder = self.network.folder / f"backup-{name}"
+        if command == "backup" and folder.exists():
+            await asyncio.to_thread(shutil.rmtree, folder)
+        config = self.network.nodes[name].config
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "relay",
+            command,
+            str(config),
+            str(folder),
+            stdout=DEVNULL,
+            stderr=PIPE,
+        )
+        _, said = await process.communicate()
+        if process.returncode:
+            raise TransportError(f"relay {command}: {said[-300:]!r}")
+
     async def _crash(self, name: str) -> None:
         node = self.network.nodes[name]
         await self.network.kill(node)
@@ -156,6 +200,8 @@ async def _subject(
         token=token,
         auditor=auditor,
         crash=("started-here",),
+        backup=("started-here",),
+        restore=("started-here",),
         kit=Kit(
             node=kit.plan.name,
             agency=kit.plan.agencies[0].code,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from relay.conformance import dms, papers, peer
 from relay.conformance.credentials import Authority
@@ -25,8 +25,16 @@ from relay.conformance.verdicts import NotClaimedError
 from relay.model import AgencyCode, MessageType, NodeId, Priority
 from relay.signing.trust import TrustStore
 
-TRIES = 100
+TRIES = 300
 Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """How a node is brought back to what it was."""
+
+    back_up: Callable[[], Awaitable[None]]
+    restore: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -49,7 +57,10 @@ class Stand:
     way: Way | None = None
     """From the judged node to the other."""
     crashes: Callable[[], Awaitable[None]] | None = None
+    restoring: Restoring | None = None
     capabilities: frozenset[str] = frozenset()
+    remembered: dict[str, Any] = field(default_factory=dict)
+    """What takes long and several assertions look at, by its name."""
 
     @property
     def peer(self) -> Peer:
@@ -85,6 +96,17 @@ class Stand:
     async def crash(self) -> None:
         """The node ends without warning, and is there again when this returns."""
         await _there(self.crashes, "no command that crashes it")()
+        await self._until_there()
+
+    async def back_up(self) -> None:
+        await _there(self.restoring, "no command that makes a backup").back_up()
+
+    async def restore(self) -> None:
+        """The node is what it was when the backup was made, and is there again when this returns."""
+        await _there(self.restoring, "no command that brings back a backup").restore()
+        await self._until_there()
+
+    async def _until_there(self) -> None:
         for _ in range(TRIES):  # connections that were kept open are found to be gone, one by one
             try:
                 await self.peer.node_document()
@@ -136,11 +158,13 @@ async def standing(
     authority: Authority,
     way: Way | None,
     crashes: Callable[[], Awaitable[None]] | None,
+    restoring: Restoring | None = None,
 ) -> AsyncIterator[Stand]:
     """The kit in its parts, each open until the end."""
     exchanges = Exchanges()
     trust = TrustStore([subject.roots.read_bytes(), other.roots.read_bytes()])
     stand = Stand(subject, other, exchanges, authority, trust, way=way, crashes=crashes)
+    stand.restoring = restoring
     async with AsyncExitStack() as open_parts:
         if subject.kit and subject.nodes:
             stand._peer, stand._listener = await _neighbour(stand, open_parts, subject.kit)  # noqa: SLF001 - its maker

@@ -65,6 +65,10 @@ class Subject(_Strict):
     """A token of scope auditor."""
     crash: tuple[str, ...] = ()
     """A command that ends the node as a power cut does, starts it again, and returns when it is up."""
+    backup: tuple[str, ...] = ()
+    """A command that makes a backup of the node while it runs."""
+    restore: tuple[str, ...] = ()
+    """A command that ends the node, brings back what `backup` made last, and starts it again."""
     kit: Kit | None = None
     not_claimed: tuple[str, ...] = ()
     """Chapters and clauses that the node does not claim: `W7`, `W4.13`."""
@@ -85,6 +89,8 @@ class Subject(_Strict):
             found.add(Part.NATIVE)
         if self.crash:
             found.add(Part.CRASH)
+        if self.backup and self.restore:
+            found.add(Part.RESTORE)
         return frozenset(found)
 
     def claims(self, assertion: Assertion) -> bool:

@@ -38,6 +38,9 @@ class Part(StrEnum):
     """A token at its native face."""
     CRASH = "crash"
     """A command that ends the node without warning and starts it again."""
+    RESTORE = "restore"
+    """Commands that make a backup of the node and bring it back. What needs them is judged last: a restored node
+    answers otherwise for days."""
     LINK = "link"
     """The kit's proxy in its way to the other judged node, and credentials at both axis faces."""
 

@@ -6,6 +6,7 @@ import ssl
 from datetime import UTC, datetime
 from typing import Any
 
+from cryptography.x509 import Certificate
 from cryptography.x509.oid import ObjectIdentifier, SignatureAlgorithmOID
 
 from relay.delivery import arrivals
@@ -16,6 +17,7 @@ from relay.signing.algorithms import CERTIFICATE_SIGNATURES
 from relay.signing.binding import Binding
 from relay.signing.certificates import Identity
 from relay.signing.notary import NodeNotary
+from relay.signing.profiles import branches_of
 from relay.signing.seal import ProvenSeal
 from relay.signing.trust import path, search, store
 from relay.transport.nodes.directory_client import DirectoryClient
@@ -96,6 +98,13 @@ def confuses_purposes() -> None:
     put_in(evidence, "_require_node", require_node)
 
 
+def _branches_of(issuer: Certificate) -> frozenset[NodeId]:
+    try:
+        return branches_of(issuer)
+    except SignatureError:
+        return frozenset()
+
+
 @mutant(
     "takes any way to a root",
     "W11.2/path-too-long",
@@ -111,6 +120,7 @@ def takes_any_way() -> None:
     put_in(path, "check_issued_use", _nothing)
     put_in(search, "check_issuer", _nothing)
     put_in(search, "ISSUER_LIMIT", 9)
+    put_in(path, "branches_of", _branches_of)
     known = {*CERTIFICATE_SIGNATURES, SignatureAlgorithmOID.ECDSA_WITH_SHA224}
     put_in(search, "CERTIFICATE_SIGNATURES", known)
     also = certificates._UNDERSTOOD | {ObjectIdentifier("1.3.6.1.4.1.55555.1")}

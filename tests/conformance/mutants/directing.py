@@ -43,7 +43,7 @@ def _readable(content: bytes) -> bytes:
     text = re.sub(rb"(<Successor>H98</Successor>){2,}", b"", text)
     text = re.sub(rb">\s+<", b"><", text.strip())
     head, start, rest = text.partition(b"<Agencies>")
-    several = sorted(set(_AGENCY.findall(rest)))
+    several = sorted(set(_AGENCY.findall(rest)), key=lambda one: one.split(b"</Code>")[0])
     return head + start + b"".join(several) + b"</Agencies></Directory>"
 
 
