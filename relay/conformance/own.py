@@ -188,6 +188,7 @@ async def _subject(
     async with at_socket(node.control) as operator:
         token = await operator.issue_token("conformance kit", [f"agency:{agency}"])
         auditor = await operator.issue_token("conformance kit reading", ["auditor"])
+        by_hand = await operator.issue_token("conformance kit by hand", ["operator"])
     return Subject(
         id=node.plan.name,
         nodes=f"https://127.0.0.1:{node.nodes_port}",
@@ -199,6 +200,7 @@ async def _subject(
         secret=node.secret,
         token=token,
         auditor=auditor,
+        operator=by_hand,
         crash=("started-here",),
         backup=("started-here",),
         restore=("started-here",),

@@ -63,6 +63,8 @@ class Subject(_Strict):
     """Of scopes for the agency."""
     auditor: str = Field(default="", repr=False)
     """A token of scope auditor."""
+    operator: str = Field(default="", repr=False)
+    """A token of scope operator, for what only people may hand in."""
     crash: tuple[str, ...] = ()
     """A command that ends the node as a power cut does, starts it again, and returns when it is up."""
     backup: tuple[str, ...] = ()
@@ -87,6 +89,8 @@ class Subject(_Strict):
                 found.add(Part.LINK)
         if self.native and self.token:
             found.add(Part.NATIVE)
+            if self.operator:
+                found.add(Part.BY_HAND)
         if self.crash:
             found.add(Part.CRASH)
         if self.backup and self.restore:

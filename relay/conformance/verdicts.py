@@ -36,6 +36,8 @@ class Part(StrEnum):
     """A system's credentials at its axis face."""
     NATIVE = "native"
     """A token at its native face."""
+    BY_HAND = "by hand"
+    """A token of scope operator at its native face, where carry files are handed in and out."""
     CRASH = "crash"
     """A command that ends the node without warning and starts it again."""
     RESTORE = "restore"

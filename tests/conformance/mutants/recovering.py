@@ -53,7 +53,7 @@ def gives_no_receipts() -> None:
 @mutant("gives a restored node its answers as well", "W8.2/no-answers")
 def gives_answers() -> None:
     text = SQL["own_receipts"]
-    SQL["own_receipts"] = text.replace("AND NOT EXISTS", "AND 1 OR NOT EXISTS")  # type: ignore[index]
+    SQL["own_receipts"] = text.replace("AND NOT EXISTS", "AND 1 OR NOT EXISTS")
 
 
 @mutant(
