@@ -271,7 +271,7 @@ async def algorithm(stand: Stand) -> None:
 )
 async def no_issuer(stand: Stand) -> None:
     """Whoever has a certificate has a key to sign others with."""
-    entity = _own(stand).make(sign_of(stand.peer.node))
+    entity = _own(stand).make(agency_of(stand.peer.agency))
     issuer = replace(root(stand.authority).issuer, certificate=entity.chain[0], key=entity.key)
     below = Issuing(issuer, entity.chain[1:])
     await _header_refused(stand, below.make(sign_of(stand.peer.node)).signer(), "")
