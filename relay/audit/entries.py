@@ -20,7 +20,7 @@ count, days, documents, transfers, receipts, missing and skipped (counts), face 
 nodes), refusals, expires, deliveries (ids), by (token or
 local user), why (an operator's own words), holder, token, scopes, system (its systemid),
 certificate (digest), added and removed (digests by list), config (digest), release, issuer, version, agencies and successors (codes),
-nodes (ids), request (number), verdict and flaws (words of relay/judgement.py), signatures (count), files
+nodes (ids), request and number (numbers), verdict and flaws (words of relay/judgement.py), signatures (count), files
 (digests). Never a subject, a name, an address or a secret.
 """
 
@@ -188,6 +188,13 @@ class AuditEvent(StrEnum):
     EVIDENCE_EXPORTED = "evidence-exported"
     """An evidence file about a `message` was written: `digest` of its exporter's signature, `count` of
     files, `size`, `by`, `why`. It holds the document."""
+    ARCHIVE_WRITTEN = "archive-written"
+    """An archive file is on the disk: its `number`, `digest`, that of the one before (`previous`), `size`,
+    and the `count` of messages whose evidence it holds."""
+    HOLD_PLACED = "hold-placed"
+    """An operator's legal hold (`by`, `why`) on a `message` or on all of the `agencies`: it leaves neither the
+    journal nor the node until released."""
+    HOLD_RELEASED = "hold-released"
     OBLIGATION_ASKED = "obligation-asked"
     """A `message` asks `recipient` to do something (`type`) with an earlier `document`."""
     OBLIGATION_CHANGED = "obligation-changed"

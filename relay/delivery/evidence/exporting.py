@@ -34,7 +34,7 @@ from relay.errors import (
     NotPossibleError,
     TakenBackError,
 )
-from relay.model import DeliveryState, Digest, MessageId, NodeId, Payload, Seal, Signed, digest_of
+from relay.model import AgencyCode, DeliveryState, Digest, MessageId, NodeId, Payload, Seal, Signed, digest_of
 from relay.wire import bundle
 from relay.wire.archive import Archive, Head
 
@@ -54,6 +54,14 @@ class EvidenceDesk:
     clock: Clock
 
     async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
+        view, file = await self.plan(caller, message_id)
+        await self._note(caller, why, view, file)
+        return file
+
+    async def plan(
+        self, caller: Caller, message_id: MessageId
+    ) -> tuple[MessageView, EvidenceFile]:
+        """The file, signed, of what is known of the message now; nothing is noted."""
         view = await self.tracking.message(caller, message_id)
         _require_had(caller, view)
         await aside(len(view.deliveries) > MANY_RECIPIENTS, _require_room, view)
@@ -67,9 +75,7 @@ class EvidenceDesk:
         signature = await asyncio.to_thread(self.notary.sign_bundle, pairs, at)  # maybe by a token
         files.append(await aside(many, _small, bundle.EXPORT, bundle.wrapped(signature)))
         size = await aside(many, _size, files)
-        file = EvidenceFile(message_id, at, tuple(files), size)
-        await self._note(caller, why, view, file, digest_of(signature))
-        return file
+        return view, EvidenceFile(message_id, at, tuple(files), size, digest_of(signature))
 
     async def write(self, file: EvidenceFile) -> AsyncIterator[bytes]:
         archive = Archive()
@@ -143,13 +149,11 @@ class EvidenceDesk:
             signed = await self._receipt(source.receipt)
             yield signed.signature if source.signature else signed.document
 
-    async def _note(
-        self, by: Caller, why: str, view: MessageView, file: EvidenceFile, digest: Digest
-    ) -> None:
+    async def _note(self, by: Caller, why: str, view: MessageView, file: EvidenceFile) -> None:
         fields: dict[str, str | int] = {
             "message": view.message_id,
             "origin": view.origin,
-            "digest": digest,
+            "digest": file.signature,
             "size": file.size_bytes,
             "count": len(file.files),
             "by": by.holder,
@@ -168,6 +172,12 @@ def _require_had(caller: Caller, view: MessageView) -> None:
     if any(one.state is DeliveryState.TAKEN_BACK for one in own):
         raise TakenBackError(TAKEN_BACK)
     raise AccessError("evidence holds the document: it is for its sender, and for who fetched it")
+
+
+def who_had_it(view: MessageView) -> frozenset[AgencyCode]:
+    """The agencies that may have the document again, as evidence: who sent it and who fetched it."""
+    had = (one.recipient for one in view.deliveries if one.state in _HAD_IT)
+    return frozenset({view.sender, *had})
 
 
 def _few(kept: Gathered) -> Gathered:
