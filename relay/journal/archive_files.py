@@ -120,7 +120,7 @@ class ArchiveWriting:
         os.fsync(self._file.fileno())
         self._file.close()
         found = digest_of_file(self._part), self._part.stat().st_size
-        os.rename(self._part, self._target)
+        self._part.rename(self._target)
         _fsync_folder(self._target.parent)
         return found
 

@@ -91,7 +91,9 @@ class ArchiveTable:
         return [Hold(HoldKind(r[0]), r[1], r[2], r[3], instant(r[4])) for r in rows]
 
     async def hold(self, by: Caller, kind: HoldKind, name: str, why: str, at: datetime) -> None:
-        await self.journal.perform(lambda tx: _hold(tx, self.node, Hold(kind, name, by.holder, why, at)))
+        await self.journal.perform(
+            lambda tx: _hold(tx, self.node, Hold(kind, name, by.holder, why, at))
+        )
 
     async def release(self, by: Caller, kind: HoldKind, name: str, why: str, at: datetime) -> None:
         await self.journal.perform(

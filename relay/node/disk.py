@@ -23,7 +23,7 @@ from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
 from relay.journal.sweeping import Sweeper
 from relay.model import NodeId
-from relay.settings.sections import LimitsSection, RetentionSection
+from relay.settings.sections import LimitsSection
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
 
@@ -87,7 +87,7 @@ def make_sweeper(
         NodeId(settings.node.id),
         journal,
         ahead,
-        _retention(found),
+        retention_of(settings),
         clock,
         orphans=found.orphans,
         uploads=found.uploads,
@@ -107,13 +107,15 @@ def _quotas(limits: LimitsSection) -> Quotas:
     )
 
 
-def _retention(found: RetentionSection) -> RetentionPolicy:
+def retention_of(settings: Settings) -> RetentionPolicy:
+    found = settings.retention
     return RetentionPolicy(
         found.payload_settled,
         found.payload_failed,
         found.payload_relayed,
         found.payload_fetched,
         found.rows,
+        settings.archive.enabled,
     )
 
 

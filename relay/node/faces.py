@@ -19,6 +19,7 @@ from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
+from relay.node.archive import Archiving
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
@@ -53,6 +54,7 @@ class Faces:
     connections: Connections
     trust: TrustDesk
     certificates: CertificateDoor
+    archiving: Archiving
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -127,7 +129,8 @@ class Faces:
             courier=desks.courier,
             systems=self.served.desk,
             obliged=desks.obligations,
-            bundles=desks.evidence,
+            bundles=self.archiving.evidence,
+            archive=self.archiving.desk,
             stamps=make_stamp_table(self.ground),
             local_operator=local,
             gate=self.pressure,

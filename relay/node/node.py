@@ -34,6 +34,7 @@ from relay.journal.ahead import AheadFiles
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
+from relay.node.archive import make_archiving
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -281,6 +282,9 @@ class Node:
 
     async def _serve(self, ground: Ground, carrying: Carrying, ahead: AheadFiles) -> None:
         desks = make_desks(ground, carrying)
+        archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
+        if self._settings.archive.enabled:
+            self._background.run("archive", archiving.run())
         faces = Faces(
             ground,
             carrying,
@@ -294,6 +298,7 @@ class Node:
             self._connections,
             self._trusting,
             self._certificates,
+            archiving,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())

@@ -14,6 +14,7 @@ from relay.settings.bridges import BridgeSection
 from relay.settings.directory import directory_of, seed_of
 from relay.settings.revocation import RevocationSection
 from relay.settings.sections import (
+    ArchiveSection,
     BusinessSection,
     DeliverySection,
     DirectorySection,
@@ -47,6 +48,7 @@ class Settings(Section):
     delivery: DeliverySection = DeliverySection()
     business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
+    archive: ArchiveSection = ArchiveSection()
     revocation: RevocationSection = RevocationSection()
     signatures: SignaturesSection = SignaturesSection()
     timestamps: TimestampsSection = TimestampsSection()

@@ -29,9 +29,7 @@ class ArchiveShelf(Protocol):
     async def find(self, message_id: MessageId) -> Found | None: ...
     async def files(self, after: int, limit: int) -> list[WrittenFile]: ...
     async def holds(self, after: tuple[str, str], limit: int) -> list[Hold]: ...
-    async def hold(
-        self, by: Caller, kind: HoldKind, name: str, why: str, at: datetime
-    ) -> None: ...
+    async def hold(self, by: Caller, kind: HoldKind, name: str, why: str, at: datetime) -> None: ...
     async def release(
         self, by: Caller, kind: HoldKind, name: str, why: str, at: datetime
     ) -> None: ...
@@ -117,5 +115,7 @@ def _require_reader(caller: Caller, message_id: MessageId, found: Found) -> None
     if caller.operator or not found.readers.isdisjoint(caller.agencies):
         return
     if caller.auditor:
-        raise AccessError("evidence holds the document: it is for its sender, and for who fetched it")
+        raise AccessError(
+            "evidence holds the document: it is for its sender, and for who fetched it"
+        )
     raise NotFoundError(f"no message {message_id} of yours is known here")

@@ -34,7 +34,17 @@ from relay.errors import (
     NotPossibleError,
     TakenBackError,
 )
-from relay.model import AgencyCode, DeliveryState, Digest, MessageId, NodeId, Payload, Seal, Signed, digest_of
+from relay.model import (
+    AgencyCode,
+    DeliveryState,
+    Digest,
+    MessageId,
+    NodeId,
+    Payload,
+    Seal,
+    Signed,
+    digest_of,
+)
 from relay.wire import bundle
 from relay.wire.archive import Archive, Head
 
@@ -58,9 +68,7 @@ class EvidenceDesk:
         await self._note(caller, why, view, file)
         return file
 
-    async def plan(
-        self, caller: Caller, message_id: MessageId
-    ) -> tuple[MessageView, EvidenceFile]:
+    async def plan(self, caller: Caller, message_id: MessageId) -> tuple[MessageView, EvidenceFile]:
         """The file, signed, of what is known of the message now; nothing is noted."""
         view = await self.tracking.message(caller, message_id)
         _require_had(caller, view)

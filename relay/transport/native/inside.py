@@ -15,6 +15,7 @@ from aiohttp import web
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.archive_ports import ArchiveDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
@@ -70,6 +71,7 @@ class Inside:
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None
     evidence: EvidenceDoor | None = None
+    archive: ArchiveDoor | None = None
     stamps: StampReader | None = None
     trust: TrustDoor | None = None
     certificates: CertificateDoor | None = None

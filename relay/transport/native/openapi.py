@@ -8,6 +8,7 @@ from __future__ import annotations
 from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
+from relay.transport.native.archive import ARCHIVE_SCHEMAS, archive_paths
 from relay.transport.native.carry_described import carry_paths
 from relay.transport.native.certificates import CERTIFICATE_SCHEMAS, certificate_paths
 from relay.transport.native.digests import FIELDS
@@ -86,6 +87,7 @@ def document() -> Json:
                 **CERTIFICATE_SCHEMAS,
                 **TRUST_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
+                **ARCHIVE_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
             },
             "responses": {
@@ -112,6 +114,7 @@ def _paths() -> Json:
             "parameters": one_message,
         },
         **evidence_paths(),
+        **archive_paths(),
         **timestamp_paths(),
         "/v1/messages/{id}/statements": {
             "get": reading(
