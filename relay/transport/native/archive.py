@@ -52,11 +52,11 @@ async def files(inside: Inside, _: Caller, request: web.Request) -> web.StreamRe
     return json_response({"files": [_file(file) for file in found]})
 
 
-async def holds(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
+async def holds(inside: Inside, by: Caller, request: web.Request) -> web.StreamResponse:
     only(request, "after", "limit")
     kind, _, name = (one(request, "after") or "").partition(":")
     found = await _door(inside).holds((kind, name), number(request, "limit", 100, 1, _MOST))
-    return json_response({"holds": [_hold(one_hold) for one_hold in found]})
+    return json_response({"holds": [_hold(each) for each in found]})
 
 
 async def place(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
