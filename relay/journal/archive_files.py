@@ -50,7 +50,7 @@ class ArchiveFolder:
     def _begin(self, name: str) -> ArchiveWriting:
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / (name + PART)
-        return ArchiveWriting(self.folder / name, part, part.open("xb"), self.room)
+        return ArchiveWriting(self.folder / name, part, part.open("wb"), self.room)
 
     async def tidy(self, newest: int, whole: Callable[[ArchiveIndex], Awaitable[bool]]) -> None:
         """At the start: what a process that died left behind its last record. `whole`: whether all

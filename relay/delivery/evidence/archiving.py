@@ -147,7 +147,11 @@ class Archiver:
         file = await self.disk.begin(name)
         previous = None if newest is None else newest.digest
         writing = _Writing(file, name, number, previous, at, [], [], [])
-        await _put(writing, bundle.MIMETYPE, bundle.MIMETYPE_CONTENT)
+        try:
+            await _put(writing, bundle.MIMETYPE, bundle.MIMETYPE_CONTENT)
+        except BaseException:
+            await file.drop()
+            raise
         return writing
 
     async def _put_evidence(
