@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_a_package_holds_document_attachments_metadata_and_evidence(tmp_path: Pa
     ]
     assert (tmp_path / "out" / "document" / "01-báo cáo.txt").read_bytes() == b"content"
     assert (tmp_path / "out" / "evidence.asice").read_bytes() == kept
-    root = ElementTree.fromstring((tmp_path / "out" / "metadata.xml").read_bytes())
+    root = ET.fromstring((tmp_path / "out" / "metadata.xml").read_bytes())
     names_ = {"f": NAMESPACE}
     document = root.find("f:Document", names_)
     assert document is not None
