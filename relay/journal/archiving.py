@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from relay.audit.entries import AuditEvent, entry
+from relay.audit.entries import AuditEvent, Entry, entry
 from relay.delivery.evidence.archive_ports import (
     Due,
     Found,
@@ -152,7 +152,7 @@ def _release(tx: Transaction, node: NodeId, hold: Hold) -> None:
     tx.record(_entry(AuditEvent.HOLD_RELEASED, node, hold))
 
 
-def _entry(event: AuditEvent, node: NodeId, hold: Hold) -> bytes:
+def _entry(event: AuditEvent, node: NodeId, hold: Hold) -> Entry:
     whom: dict[str, Any] = (
         {"message": hold.name} if hold.kind is HoldKind.MESSAGE else {"agencies": [hold.name]}
     )

@@ -373,13 +373,13 @@ async def test_what_is_held_never_leaves(node: Node, kind: HoldKind) -> None:
     assert written.messages == 1
     assert await node.in_journal(1)
     assert not await node.in_journal(2)
-    assert [one["why"] for one in await node.events("hold-placed")] == ["inspection 7"]
+    (placed,) = await node.events("hold-placed")
 
     await node.desk.release(OPERATOR, kind, name, "done")
     assert len(await node.archiver.round()) == 1
     await node.sweeper.sweep()
     assert not await node.in_journal(1)
-    assert [one["why"] for one in await node.events("hold-released")] == ["done"]
+    (released,) = await node.events("hold-released")
 
 
 async def test_a_hold_placed_after_the_archive_keeps_what_the_journal_has(node: Node) -> None:
