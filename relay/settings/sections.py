@@ -416,7 +416,7 @@ class ArchiveSection(Section):
     folder: Place | None = None
     """None: `archive` in the data folder."""
     file_bytes: Annotated[int, Field(ge=1 << 20, le=32 << 30)] = 256 << 20
-    messages: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    messages: Annotated[int, Field(ge=1, le=5_000)] = 1_000
     every: Span = timedelta(days=1)
 
 

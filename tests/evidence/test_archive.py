@@ -374,12 +374,15 @@ async def test_what_is_held_never_leaves(node: Node, kind: HoldKind) -> None:
     assert await node.in_journal(1)
     assert not await node.in_journal(2)
     (placed,) = await node.events("hold-placed")
+    assert placed.get("message", placed.get("agencies")) in (message, [SENDER])
+    assert placed["why"]
 
     await node.desk.release(OPERATOR, kind, name, "done")
     assert len(await node.archiver.round()) == 1
     await node.sweeper.sweep()
     assert not await node.in_journal(1)
     (released,) = await node.events("hold-released")
+    assert released["by"]
 
 
 async def test_a_hold_placed_after_the_archive_keeps_what_the_journal_has(node: Node) -> None:

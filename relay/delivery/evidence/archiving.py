@@ -168,9 +168,10 @@ class Archiver:
         index = ArchiveIndex(
             self.desk.node, writing.number, writing.at, writing.previous, tuple(writing.held)
         )
-        await _put(writing, archived.INDEX, archived.write_index(index))
-        names = [name for name, _ in writing.covered]
-        await _put(writing, bundle.MANIFEST, bundle.write_manifest([*names, bundle.MANIFEST]))
+        await _put(writing, archived.INDEX, await asyncio.to_thread(archived.write_index, index))
+        names = [*(name for name, _ in writing.covered), bundle.MANIFEST]
+        manifest = await asyncio.to_thread(bundle.write_manifest, names)
+        await _put(writing, bundle.MANIFEST, manifest)
         signature = await asyncio.to_thread(self._signature, writing.covered, writing.at)
         await _put(writing, archived.SIGNATURE, bundle.wrapped(signature))
         digest, size_bytes = await writing.file.finish()
