@@ -24,6 +24,7 @@ import structlog
 
 from relay.delivery.evidence.archive_ports import Found, Put
 from relay.errors import WireError
+from relay.lines import Line
 from relay.model import Digest
 from relay.wire import archived, bundle
 from relay.wire.archive import Archive, Head
@@ -60,7 +61,7 @@ class ArchiveFolder:
             if index is not None and await whole(index):
                 await asyncio.to_thread(path.unlink)
                 continue
-            log.warning("archive-file-set-aside", file=path.name, hint="docs/archive.md")
+            log.warning(Line.ARCHIVE_FILE_SET_ASIDE, file=path.name, hint="docs/archive.md")
             await asyncio.to_thread(path.rename, path.with_name(path.name + ASIDE))
 
     def _unrecorded(self, newest: int) -> list[Path]:

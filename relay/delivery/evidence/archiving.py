@@ -35,6 +35,7 @@ from relay.delivery.evidence.ports import EvidenceFile
 from relay.delivery.ports import Caller, MessageView
 from relay.delivery.records import MessageRow
 from relay.errors import NotPossibleError, RelayError
+from relay.lines import Line
 from relay.model import Digest
 from relay.wire import archived, bundle
 from relay.wire.archived import ArchiveIndex, HeldMessage
@@ -82,7 +83,7 @@ class Archiver:
             try:
                 await self.round()
             except (RelayError, OSError) as error:
-                log.warning("archiving-broken-off", error=str(error))
+                log.warning(Line.ARCHIVING_BROKEN_OFF, error=str(error))
             await asyncio.sleep(self.policy.every.total_seconds())
 
     async def round(self) -> list[WrittenFile]:
@@ -129,7 +130,7 @@ class Archiver:
             if (view.origin, view.digest) != (due.origin, due.digest):
                 raise NotPossibleError("another message of the same id is asked for first")
         except RelayError as error:
-            log.warning("not-archived", message=due.message_id, error=str(error))
+            log.warning(Line.NOT_ARCHIVED, message=due.message_id, error=str(error))
             return writing
         writing = writing or await self._begin(at)
         try:
@@ -185,7 +186,7 @@ class Archiver:
             writing.at,
         )
         await self.book.record(written, writing.left)
-        log.info("archive-written", file=written.name, messages=written.messages)
+        log.info(Line.ARCHIVE_WRITTEN, file=written.name, messages=written.messages)
         return written
 
     def _signature(self, covered: Sequence[tuple[str, Digest]], at: datetime) -> bytes:
