@@ -1,8 +1,9 @@
 """Archive files on the disk: written under another name, fsynced, renamed, their folder fsynced.
 
-If the process dies before the rename, what it wrote is a `.part` that the next start removes; between the
-rename and the journal's record the file is unknown, and removed if all it holds is still in the journal,
-else set aside under a name that says so: an archive file may be the only copy of what it holds.
+If the process dies before the rename, what it wrote is a `.part` that the next round removes. Between the
+rename and the journal's record the file is unknown but announced: it is removed, if all that it holds is still in
+the journal. Any other file that is unknown was recorded once, in a journal that is no more: it is set aside under a
+name that says so, for it may be the only copy of what it holds.
 
 Touches: DATA/archive, or the folder of the settings.
 Raises:  ReserveError, OSError.
@@ -17,6 +18,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +27,7 @@ import structlog
 from relay.delivery.evidence.archive_ports import Found, Put
 from relay.errors import WireError
 from relay.lines import Line
-from relay.model import Digest
+from relay.model import Digest, NodeId
 from relay.wire import archived, bundle
 from relay.wire.archive import Archive, Head
 from relay.wire.archived import ArchiveIndex
@@ -42,6 +44,7 @@ class ArchiveFolder:
     """delivery.evidence.archive_ports.ArchiveDisk."""
 
     folder: Path
+    node: NodeId
     room: Callable[[int], None] = lambda _: None
     """Asked before so many bytes are written; may raise ReserveError."""
 
@@ -53,23 +56,33 @@ class ArchiveFolder:
         part = self.folder / (name + PART)
         return ArchiveWriting(self.folder / name, part, part.open("wb"), self.room)
 
-    async def tidy(self, newest: int, whole: Callable[[ArchiveIndex], Awaitable[bool]]) -> None:
-        """At the start: what a process that died left behind its last record. `whole`: whether all
-        that a file holds is in the journal."""
+    async def tidy(
+        self,
+        newest: int,
+        announced: Digest | None,
+        whole: Callable[[ArchiveIndex], Awaitable[bool]],
+    ) -> None:
+        """What a process that died left behind its last record, or a round that was broken off.
+        `whole`: whether all that a file holds is in the journal."""
         for path in await asyncio.to_thread(self._unrecorded, newest):
-            index = await asyncio.to_thread(index_of, path)
+            known = announced is not None and announced == await asyncio.to_thread(
+                digest_of_file, path
+            )
+            index = await asyncio.to_thread(index_of, path) if known else None
             if index is not None and await whole(index):
                 await asyncio.to_thread(path.unlink)
                 continue
             log.warning(Line.ARCHIVE_FILE_SET_ASIDE, file=path.name, hint="docs/archive.md")
-            await asyncio.to_thread(path.rename, path.with_name(path.name + ASIDE))
+            await asyncio.to_thread(_set_aside, path)
 
     def _unrecorded(self, newest: int) -> list[Path]:
         if not self.folder.is_dir():
             return []
-        for part in self.folder.glob(f"*{PART}"):
-            part.unlink()
-        numbers = [(archived.number_of(path.name), path) for path in self.folder.iterdir()]
+        ours = [*self.folder.glob(f"{self.node}-archive-*")]
+        for part in ours:
+            if part.suffix == PART:
+                part.unlink()
+        numbers = [(archived.number_of(path.name), path) for path in ours]
         return [path for number, path in numbers if number is not None and number > newest]
 
 
@@ -112,18 +125,22 @@ class ArchiveWriting:
         self._file.write(head)
         self._file.seek(0, os.SEEK_END)
 
-    async def finish(self) -> tuple[Digest, int]:
-        return await asyncio.to_thread(self._finish)
+    async def close(self) -> tuple[Digest, int]:
+        return await asyncio.to_thread(self._close)
 
-    def _finish(self) -> tuple[Digest, int]:
+    def _close(self) -> tuple[Digest, int]:
         self._file.write(self._archive.ending())
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        found = digest_of_file(self._part), self._part.stat().st_size
+        return digest_of_file(self._part), self._part.stat().st_size
+
+    async def name(self) -> None:
+        await asyncio.to_thread(self._name)
+
+    def _name(self) -> None:
         self._part.rename(self._target)
         _fsync_folder(self._target.parent)
-        return found
 
     async def drop(self) -> None:
         def dropped() -> None:
@@ -171,6 +188,16 @@ def _slice(found: Found) -> Iterator[bytes]:
         while left and (chunk := file.read(min(left, CHUNK_BYTES))):
             left -= len(chunk)
             yield chunk
+
+
+def _set_aside(path: Path) -> None:
+    """Under the first such name that is free: each restore may leave one of the same name."""
+    aside = path.with_name(path.name + ASIDE)
+    for number in count(2):
+        if not aside.exists():
+            break
+        aside = path.with_name(f"{path.name}{ASIDE}-{number}")
+    path.rename(aside)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -64,24 +64,37 @@ class ArchiveTable:
         keeping = await self.journal.rows(retaining.SQL["keeping"], retaining.whose(rows, ages))
         due = sorted({*rows} - {row for (row,) in keeping})
         found = await self.journal.rows(SQL["due"], (json.dumps(due),))
-        return [Due(MessageRow(r[0]), r[1], r[2], r[3]) for r in found], MessageRow(page[-1][0])
+        return [await self._due(row) for row in found], MessageRow(page[-1][0])
+
+    async def _due(self, row: Sequence[Any]) -> Due:
+        number, origin, message_id, digest, receipts, is_here, again = row
+        before = await self._find(message_id, origin) if again else None
+        return Due(
+            MessageRow(number), origin, message_id, digest, receipts, before, is_here=bool(is_here)
+        )
+
+    async def announce(self, digest: Digest) -> None:
+        await self.journal.perform(lambda tx: tx.run(SQL["announce"], digest))
+
+    async def announced(self) -> Digest | None:
+        rows = await self.journal.rows(SQL["announced"])
+        return Digest(rows[0][0]) if rows else None
 
     async def record(self, file: WrittenFile, left: Sequence[Left]) -> None:
         await self.journal.perform(lambda tx: _record(tx, self.node, file, left), _IN_THREAD)
 
     async def is_whole(self, index: ArchiveIndex) -> bool:
-        """Whether all that this file holds still has its payload here."""
+        """Whether all that this file holds still has its payload here, or in a file that is recorded."""
         pairs = json.dumps([(one.origin, one.message_id) for one in index.messages])
         rows = await self.journal.rows(SQL["still_here"], (pairs,))
         return int(rows[0][0]) == len(index.messages)
 
     async def find(self, message_id: MessageId) -> Found | None:
-        rows = await self.journal.rows(SQL["find"], (message_id, self.node))
-        if not rows:
-            return None
-        name, start, size, digest, readers, origin = rows[0]
-        codes = frozenset(AgencyCode(code) for code in json.loads(readers))
-        return Found(self.folder / name, start, size, Digest(digest), codes, NodeId(origin))
+        return await self._find(message_id, "")
+
+    async def _find(self, message_id: MessageId, origin: str) -> Found | None:
+        rows = await self.journal.rows(SQL["find"], (message_id, self.node, origin))
+        return _found(self.folder, rows[0]) if rows else None
 
     async def files(self, after: int, limit: int) -> list[WrittenFile]:
         return [_file(row) for row in await self.journal.rows(SQL["files"], (after, limit))]
@@ -118,6 +131,7 @@ def _record(tx: Transaction, node: NodeId, file: WrittenFile, left: Sequence[Lef
         ms(file.written_at),
     )
     tx.connection.executemany(SQL["add_message"], [_row(file.number, one) for one in left])
+    tx.run(SQL["announced_no_more"])
     tx.record(
         entry(
             AuditEvent.ARCHIVE_WRITTEN,
@@ -132,10 +146,27 @@ def _record(tx: Transaction, node: NodeId, file: WrittenFile, left: Sequence[Lef
     )
 
 
+def _found(folder: Path, row: Sequence[Any]) -> Found:
+    name, start, size, digest, readers, origin, envelope, envelope_bytes, outdated = row
+    codes = frozenset(AgencyCode(code) for code in json.loads(readers))
+    return Found(
+        folder / name,
+        start,
+        size,
+        Digest(digest),
+        codes,
+        NodeId(origin),
+        Digest(envelope),
+        envelope_bytes,
+        outdated=bool(outdated),
+    )
+
+
 def _row(number: int, left: Left) -> tuple[object, ...]:
     due, readers = left.due, json.dumps(sorted(left.readers))
     place = (number, left.start, left.size_bytes)
-    return (due.message_id, due.origin, due.row, *place, left.digest, readers)
+    whose = (due.message_id, due.origin, due.row)
+    return (*whose, *place, left.digest, readers, due.digest, left.envelope_bytes, due.receipts)
 
 
 def _hold(tx: Transaction, node: NodeId, hold: Hold) -> None:

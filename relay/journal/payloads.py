@@ -151,8 +151,10 @@ class PayloadFiles:
                 f"payload {payload.digest} cannot be read: {error.strerror}"
             ) from error
         with file:
-            file.seek(start_bytes)
-            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            file.seek(payload.start + start_bytes)
+            left = max(payload.size_bytes - start_bytes, 0)
+            while chunk := await asyncio.to_thread(file.read, min(left, CHUNK_BYTES)):
+                left -= len(chunk)
                 yield chunk
 
 

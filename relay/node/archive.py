@@ -23,17 +23,9 @@ from relay.node.ground import Ground
 
 @dataclass(frozen=True, slots=True)
 class Archiving:
-    table: ArchiveTable
-    folder: ArchiveFolder
     archiver: Archiver
     evidence: EverywhereDesk
     desk: ArchiveDesk
-
-    async def run(self) -> None:
-        """Until cancelled: what a crash left behind first, then round after round."""
-        newest = await self.table.newest()
-        await self.folder.tidy(0 if newest is None else newest.number, self.table.is_whole)
-        await self.archiver.run()
 
 
 def make_archiving(ground: Ground, live: EvidenceDesk, doubted: Callable[[], bool]) -> Archiving:
@@ -44,18 +36,22 @@ def make_archiving(ground: Ground, live: EvidenceDesk, doubted: Callable[[], boo
     limits = settings.limits
     folder = ArchiveFolder(
         place,
+        ground.node,
         # its disk may be another than the journal's, so the reserve is looked for there
         lambda size: Reserve(
             limits.reserve_bytes, limits.reserve_inodes, lambda: free_in(place)
         ).require(size),
     )
+    is_whole = archive_files.is_whole
     policy = ArchivePolicy(found.file_bytes, found.messages, found.every)
+
+    async def tidy() -> None:
+        newest = await table.newest()
+        number = 0 if newest is None else newest.number
+        await folder.tidy(number, await table.announced(), table.is_whole)
+
     return Archiving(
-        table,
-        folder,
-        Archiver(live, table, folder, policy, clock, ground.policy.grace, doubted),
-        EverywhereDesk(
-            live, table, archive_files.is_whole, archive_files.read, journal.note, clock
-        ),
+        Archiver(live, table, folder, policy, clock, is_whole, tidy, ground.policy.grace, doubted),
+        EverywhereDesk(live, table, is_whole, archive_files.read, journal.note, clock),
         ArchiveDesk(table, clock, ground.directory.resolve),
     )

@@ -320,7 +320,7 @@ class Node:
         desks = make_desks(ground, carrying)
         archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
         if self._settings.archive.enabled:
-            self._background.run("archive", archiving.run())
+            self._background.run("archive", archiving.archiver.run())
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
         faces = Faces(

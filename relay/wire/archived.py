@@ -45,6 +45,8 @@ class HeldMessage:
     digest: Digest
     size_bytes: int
     envelope: Digest
+    renews: Digest | None = None
+    """The evidence file of the message in an earlier archive file: receipts came after it."""
 
     @property
     def name(self) -> str:
@@ -91,6 +93,7 @@ def write_index(index: ArchiveIndex) -> bytes:
                     "digest": one.digest,
                     "size": one.size_bytes,
                     "envelope": one.envelope,
+                    "renews": one.renews or "",
                 }
                 for one in index.messages
             ],
@@ -136,12 +139,14 @@ def _held(found: dict[str, object]) -> HeldMessage:
     size = found["size"]
     if not isinstance(size, int):
         raise TypeError
+    renews = found["renews"]
     held = HeldMessage(
         NodeId(str(found["origin"])),
         MessageId(str(found["message"])),
         _digest(found["digest"]),
         size,
         _digest(found["envelope"]),
+        _digest(renews) if renews else None,
     )
     if not _HELD.fullmatch(held.name):
         raise ValueError

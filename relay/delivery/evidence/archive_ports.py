@@ -34,6 +34,12 @@ class Due:
     origin: NodeId
     message_id: MessageId
     digest: Digest
+    receipts: int
+    """How many there are of it, at least: what comes while it is archived makes it due once more."""
+    before: Found | None = None
+    """Its evidence in the archive, made before receipts came."""
+    is_here: bool = True
+    """Whether the journal has its payload, or only the archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Left:
     size_bytes: int
     digest: Digest
     readers: frozenset[AgencyCode]
+    envelope_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,10 @@ class Found:
     digest: Digest
     readers: frozenset[AgencyCode]
     origin: NodeId
+    envelope: Digest
+    envelope_bytes: int
+    outdated: bool
+    """The journal has receipts that are not in it."""
 
 
 class HoldKind(StrEnum):
@@ -106,8 +117,12 @@ class OpenArchive(Protocol):
         """One more entry. Raises ReserveError, OSError."""
         ...
 
-    async def finish(self) -> tuple[Digest, int]:
-        """Everything behind the last entry; then it is on the disk, and has its name. Its digest and size."""
+    async def close(self) -> tuple[Digest, int]:
+        """Everything behind the last entry; then it is on the disk, whole. Its digest and size."""
+        ...
+
+    async def name(self) -> None:
+        """Durably, the one by which it is looked for."""
         ...
 
     async def drop(self) -> None:
@@ -127,6 +142,11 @@ class ArchiveBook(Protocol):
     async def due(self, after: MessageRow, at: datetime) -> tuple[list[Due], MessageRow]:
         """Of the next messages behind `after` those that are due, and the last that was looked at; that
         is `after` itself when there is none behind it."""
+        ...
+
+    async def announce(self, digest: Digest) -> None:
+        """A file of this digest is about to get its name. If it has it and no record follows, the process
+        died between the two, and nobody was told of the file."""
         ...
 
     async def record(self, file: WrittenFile, left: Sequence[Left]) -> None:

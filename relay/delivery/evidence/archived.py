@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from relay.delivery.clock import Clock
 from relay.delivery.evidence.archive_ports import Found, Hold, HoldKind, WrittenFile
-from relay.delivery.evidence.ports import EvidenceDoor, EvidenceFile
+from relay.delivery.evidence.exporting import EvidenceDesk
+from relay.delivery.evidence.ports import EvidenceFile
 from relay.delivery.ports import Caller
 from relay.errors import AccessError, GoneError, JournalError, NotFoundError
-from relay.model import AgencyCode, MessageId
+from relay.model import AgencyCode, MessageId, Payload
+from relay.wire import bundle
+from relay.wire.archive import Archive, Head
 
 Note = Callable[[str, datetime, dict[str, str | int]], Awaitable[None]]
 
@@ -37,9 +40,10 @@ class ArchiveShelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EverywhereDesk:
-    """evidence.ports.EvidenceDoor: what the journal has no more is looked for in the archive."""
+    """evidence.ports.EvidenceDoor: what the journal has no more is looked for in the archive; where it has
+    receipts that are not in there, the file is made anew around the document that the archive has."""
 
-    live: EvidenceDoor
+    live: EvidenceDesk
     shelf: ArchiveShelf
     is_whole: Callable[[Found], bool]
     read: Callable[[Found], AsyncIterator[bytes]]
@@ -49,28 +53,29 @@ class EverywhereDesk:
     async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
         try:
             return await self.live.export(caller, message_id, why)
-        except (NotFoundError, GoneError):
+        except (NotFoundError, GoneError) as error:
             found = await self.shelf.find(message_id)
             if found is None:
                 raise
+            if found.outdated and isinstance(
+                error, GoneError
+            ):  # who asks may have it: only it is gone
+                return await self._anew(caller, message_id, why, found)
         _require_reader(caller, message_id, found)
-        await self._require_whole(found)
+        await require_whole(self.is_whole, found)
         at = self.clock.now()
         await self._note(caller, message_id, why, found, at)
         return EvidenceFile(message_id, at, (), found.size_bytes, found.digest, found)
 
+    async def _anew(
+        self, caller: Caller, message_id: MessageId, why: str, found: Found
+    ) -> EvidenceFile:
+        await require_whole(self.is_whole, found)
+        desk = replace(self.live, payload=payload_in(found))
+        return await desk.export(caller, message_id, why)
+
     def write(self, file: EvidenceFile) -> AsyncIterator[bytes]:
         return self.live.write(file) if file.left is None else self.read(file.left)
-
-    async def _require_whole(self, found: Found) -> None:
-        """Read once before a byte is given."""
-        try:
-            whole = await asyncio.to_thread(self.is_whole, found)
-        except OSError as error:
-            said = f"archive file {found.path.name} cannot be read: {error.strerror}"
-            raise JournalError(said) from None
-        if not whole:
-            raise JournalError(f"archive file {found.path.name} is damaged: relay archive verify")
 
     async def _note(
         self, by: Caller, message_id: MessageId, why: str, found: Found, at: datetime
@@ -84,6 +89,26 @@ class EverywhereDesk:
             "why": why,
         }
         await self.note("evidence-exported", at, fields)
+
+
+async def require_whole(is_whole: Callable[[Found], bool], found: Found) -> None:
+    """Read once before a byte is given."""
+    try:
+        whole = await asyncio.to_thread(is_whole, found)
+    except OSError as error:
+        said = f"archive file {found.path.name} cannot be read: {error.strerror}"
+        raise JournalError(said) from None
+    if not whole:
+        raise JournalError(f"archive file {found.path.name} is damaged: relay archive verify")
+
+
+def payload_in(found: Found) -> Payload:
+    """The document, where it lies: every evidence file begins with its type and the document (W14.1)."""
+    before = Archive()
+    before.entry(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT)
+    before.head(bundle.ENVELOPE, Head(found.envelope_bytes, 0))
+    start = found.start + before.position - found.envelope_bytes
+    return Payload(found.envelope, found.envelope_bytes, None, found.path, start)
 
 
 @dataclass(frozen=True, slots=True)

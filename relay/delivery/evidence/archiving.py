@@ -4,7 +4,8 @@
     manifest, signature ─▶ fsync, rename, fsync of the folder ─▶ recorded with its digest ─▶ retention
 
 If the process dies before the record, nothing has left the journal and the next round writes it anew; after
-it, the file has everything. Nothing is deleted here.
+it, the file has everything. Nothing is deleted here. What gets receipts after it was archived is archived once
+more, whole: the newest evidence of a message holds all that there is of it.
 
 Touches: the journal, reading but for the record; the archive folder; the notary.
 Raises:  nothing expected: a disk that refuses is logged, and the next round tries again.
@@ -13,7 +14,7 @@ Raises:  nothing expected: a disk that refuses is logged, and the next round tri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,11 +26,13 @@ from relay.delivery.evidence.archive_ports import (
     ArchiveDisk,
     ArchivePolicy,
     Due,
+    Found,
     Left,
     OpenArchive,
     Put,
     WrittenFile,
 )
+from relay.delivery.evidence.archived import payload_in, require_whole
 from relay.delivery.evidence.exporting import EvidenceDesk, who_had_it
 from relay.delivery.evidence.ports import EvidenceFile
 from relay.delivery.ports import Caller, MessageView
@@ -70,6 +73,9 @@ class Archiver:
     disk: ArchiveDisk
     policy: ArchivePolicy
     clock: Clock
+    is_whole: Callable[[Found], bool]
+    tidy: Callable[[], Awaitable[None]]
+    """Puts away what was written before and never recorded."""
     grace: timedelta = timedelta()
     doubted: Callable[[], bool] = lambda: False
     """Whether the clock may be wrong: then nothing is old enough."""
@@ -88,6 +94,7 @@ class Archiver:
 
     async def round(self) -> list[WrittenFile]:
         """All that is due by now, in as many files as it takes."""
+        await self.tidy()
         done: list[WrittenFile] = []
         writing: _Writing | None = None
         try:
@@ -126,6 +133,9 @@ class Archiver:
         at = self.clock.now() if writing is None else writing.at
         desk = replace(self.desk, clock=Clock(wall=lambda: at))
         try:
+            if due.before is not None and not due.is_here:
+                await require_whole(self.is_whole, due.before)
+                desk = replace(desk, payload=payload_in(due.before))
             view, file = await desk.plan(ARCHIVE, due.message_id)
             if (view.origin, view.digest) != (due.origin, due.digest):
                 raise NotPossibleError("another message of the same id is asked for first")
@@ -161,9 +171,14 @@ class Archiver:
         name = archived.entry_name(due.origin, due.message_id)
         put = await writing.file.put(name, file.size_bytes, desk.write(file))
         writing.covered.append((name, put.digest))
-        held = HeldMessage(due.origin, due.message_id, put.digest, file.size_bytes, due.digest)
-        writing.held.append(held)
-        writing.left.append(Left(due, put.start, file.size_bytes, put.digest, who_had_it(view)))
+        size, before = file.size_bytes, due.before
+        renews = None if before is None else before.digest
+        writing.held.append(
+            HeldMessage(due.origin, due.message_id, put.digest, size, due.digest, renews)
+        )
+        writing.left.append(
+            Left(due, put.start, size, put.digest, who_had_it(view), view.size_bytes)
+        )
 
     async def _finish(self, writing: _Writing) -> WrittenFile:
         index = ArchiveIndex(
@@ -175,7 +190,9 @@ class Archiver:
         await _put(writing, bundle.MANIFEST, manifest)
         signature = await asyncio.to_thread(self._signature, writing.covered, writing.at)
         await _put(writing, archived.SIGNATURE, bundle.wrapped(signature))
-        digest, size_bytes = await writing.file.finish()
+        digest, size_bytes = await writing.file.close()
+        await self.book.announce(digest)
+        await writing.file.name()
         written = WrittenFile(
             writing.number,
             writing.name,

@@ -62,6 +62,8 @@ class EvidenceDesk:
     notary: EvidenceNotary
     gather: Gather
     clock: Clock
+    payload: Payload | None = None
+    """The document's bytes where the journal has them no more."""
 
     async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
         view, file = await self.plan(caller, message_id)
@@ -74,7 +76,9 @@ class EvidenceDesk:
         _require_had(caller, view)
         await aside(len(view.deliveries) > MANY_RECIPIENTS, _require_room, view)
         seal = await self.tracking.seal(caller, message_id)
-        payload = await self.journal.payload(view.digest)
+        payload = self.payload
+        if payload is None or payload.digest != view.digest:
+            payload = await self.journal.payload(view.digest)
         at = self.clock.now()
         kept = _few(await self.gather(view, at))
         files = [file async for file in self._files(payload, seal, view, kept)]

@@ -1,5 +1,6 @@
 -- Messages that left for an archive file: the file, linked to the one before it by digest, and where in it the
--- evidence of each message lies. What stands here stays for good: it is what finds a message again.
+-- evidence of each message lies, again for each time it was archived. What stands here stays for good: it is what
+-- finds a message again.
 CREATE TABLE archive_files (
     number     INTEGER PRIMARY KEY,
     name       TEXT NOT NULL,
@@ -18,9 +19,12 @@ CREATE TABLE archived (
     size_bytes  INTEGER NOT NULL,
     digest      TEXT NOT NULL,           -- of the evidence
     readers     TEXT NOT NULL,           -- the sender, and the recipients that had it: who may have it again
-    PRIMARY KEY (message_id, origin)
+    envelope    TEXT NOT NULL,           -- digest and size of its document, which begins the evidence
+    envelope_bytes INTEGER NOT NULL,
+    receipts    INTEGER NOT NULL,        -- how many there were of it: more came later where there are more now
+    PRIMARY KEY (message_id, origin, number)
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX archived_by_row ON archived (message_row);
+CREATE UNIQUE INDEX archived_by_row ON archived (message_row, number);
 
 -- Legal holds: what they name stays whatever its age, until somebody releases it.
 CREATE TABLE holds (

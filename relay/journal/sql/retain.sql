@@ -4,7 +4,8 @@ SELECT message_row, accepted_at FROM messages WHERE message_row > ? ORDER BY mes
 
 -- name: keeping
 -- Of these messages, those that still need what they keep: something waits, or is too young for its state; a
--- legal hold names it or an agency of it; or its bytes have to be in an archive file before they may leave.
+-- legal hold names it or an agency of it; or it has to be in an archive file before it may leave, with all its
+-- receipts.
 SELECT r.value FROM json_each(:rows) r
 WHERE EXISTS (SELECT 1 FROM transfers WHERE message_row = r.value AND open = 1)
     OR EXISTS (SELECT 1 FROM deliveries WHERE message_row = r.value AND NOT (
@@ -17,9 +18,11 @@ WHERE EXISTS (SELECT 1 FROM transfers WHERE message_row = r.value AND open = 1)
         OR EXISTS (SELECT 1 FROM holds WHERE kind = 'agency' AND name = m.sender)
         OR EXISTS (SELECT 1 FROM deliveries d JOIN holds h ON h.kind = 'agency' AND h.name = d.recipient
                    WHERE d.message_row = m.message_row))))
-    OR (:archiving AND NOT EXISTS (SELECT 1 FROM archived WHERE message_row = r.value)
-        AND EXISTS (SELECT 1 FROM messages m JOIN payloads p ON p.digest = m.digest
-                    WHERE m.message_row = r.value AND m.seal IS NOT NULL))
+    OR (:archiving AND iif(EXISTS (SELECT 1 FROM archived WHERE message_row = r.value),
+        (SELECT count(*) FROM receipts WHERE message_row = r.value)
+            > (SELECT max(receipts) FROM archived WHERE message_row = r.value),
+        EXISTS (SELECT 1 FROM messages m JOIN payloads p ON p.digest = m.digest
+                WHERE m.message_row = r.value AND m.seal IS NOT NULL)))
 
 -- name: lingering
 SELECT message_row FROM lingering WHERE part = ? AND message_row > ? ORDER BY message_row LIMIT ?
