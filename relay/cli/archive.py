@@ -1,6 +1,6 @@
 """`relay archive`: the files that documents leave for, what is in them, and what must not leave.
 
-Touches: the files named; the node, but for `verify` and `export`, which need none.
+Touches: the files named; the node, but for `verify` and `export`, and `package` of a file, which need none.
 Trusts:  `verify` the root certificates given, nothing else.
 Raises:  CommandError, WireError, DamagedError, SignatureError, OSError, and what the node answers.
 """
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, reaching_if_asked
 from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
@@ -40,6 +41,9 @@ Reason = Annotated[str, typer.Option("--why", help="The reason; the audit log ke
 AsJson = Annotated[bool, typer.Option("--json")]
 Archive = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="The folder of the archive, or a copy of it.")
+]
+Place = Annotated[
+    Path, typer.Argument(metavar="FOLDER|FILE", help="The archive's folder, or one of its files.")
 ]
 
 
@@ -101,33 +105,20 @@ def verify(
 
 @app.command("export")
 def export(
-    folder: Archive,
+    place: Place,
     message: Annotated[str, typer.Argument(metavar="ID", help="The message's id.")],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Default: ID.asice in this folder.")
     ] = None,
 ) -> None:
-    """Take a message's evidence file out of the archive's folder, without a node."""
-    from relay.signing.archives import archive_files, evidence_in  # noqa: PLC0415
-
-    target = out or Path(f"{_message_id(message)}.asice")
+    """Take a message's newest evidence file out of the archive, without a node."""
+    if not _UUID.fullmatch(message):
+        raise CommandError(f"{printable(message)} is no message's id", USAGE)
+    target = out or Path(f"{message}.asice")
     refuse_existing(target)
-    for path in archive_files(folder):
-        if (chunks := evidence_in(path, message)) is not None:
-            part = target.with_name(target.name + ".part")
-            try:
-                with part.open("wb") as file:
-                    file.writelines(chunks)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
-            part.rename(target)
-            suggest(
-                f"to judge it, here or anywhere: relay evidence verify {target} --root ROOT.pem"
-            )
-            typer.echo(target)
-            return
-    raise CommandError(f"no message {message} in {folder}", NO_INPUT)
+    _take_out(place, message, target)
+    suggest(f"to judge it, here or anywhere: relay evidence verify {target} --root ROOT.pem")
+    typer.echo(target)
 
 
 @app.command("hold")
@@ -147,30 +138,77 @@ def release(node: Connection, name: Name, why: Reason) -> None:
 
 
 @app.command("package")
-@reaching
+@reaching_if_asked
 def package(
-    node: Connection,
-    message: Annotated[
-        str, typer.Argument(metavar="ID", help="The message's id, or an evidence file (.asice).")
+    connect: Callable[[], Connection],
+    what: Annotated[
+        str, typer.Argument(metavar="FILE|ID", help="An evidence file, or a message's id.")
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Must not exist.")],
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|FILE", help="Take the message ID from the archive, without a node."
+        ),
+    ] = None,
     why: Annotated[str, typer.Option(metavar="WORDS", help="Why, for the audit log.")] = "",
 ) -> None:
-    """Write a folder for the agency's e-filing: document, attachments, metadata (XML), evidence."""
+    """Write a folder for the agency's e-filing: document, attachments, metadata (XML), evidence.
+
+    Of an evidence file or out of the archive it needs no node; of a message's id alone it asks the node.
+    """
     from relay.cli.package import make_package  # noqa: PLC0415
 
     refuse_existing(out)
-    if message.endswith(".asice"):
-        files = make_package(Path(message), out)
-    else:
-        evidence = out.with_name(out.name + ".asice.part")
+    if _UUID.fullmatch(what):
+        evidence = out.with_name(out.name + ".asice.coming")
         try:
-            asyncio.run(_fetch(node, _message_id(message), evidence, why))
+            if archive is None:
+                asyncio.run(_fetch(connect(), what, evidence, why))
+            else:
+                _take_out(archive, what, evidence)
             files = make_package(evidence, out)
         finally:
             evidence.unlink(missing_ok=True)
+    elif archive is not None:
+        raise CommandError(f"{printable(what)} is no message's id", USAGE)
+    else:
+        files = make_package(Path(what), out)
     for path in files:
         typer.echo(printable(str(path)))
+
+
+def _take_out(place: Path, message: str, target: Path) -> None:
+    """The newest evidence there is of the message, to `target`."""
+    from relay.signing.archives import evidence_in  # noqa: PLC0415
+
+    for path in _newest_first(place):
+        try:
+            chunks = evidence_in(path, message)
+        except PeerError as error:
+            complain(f"{path.name} is passed over: {printable(str(error))}")
+            continue
+        if chunks is not None:
+            _write(chunks, target)
+            return
+    raise CommandError(f"no message {message} in {place}", NO_INPUT)
+
+
+def _newest_first(place: Path) -> list[Path]:
+    from relay.signing.archives import archive_files  # noqa: PLC0415
+
+    return [place] if place.is_file() else archive_files(place)[::-1]
+
+
+def _write(chunks: Iterator[bytes], target: Path) -> None:
+    part = target.with_name(target.name + ".part")
+    try:
+        with part.open("wb") as file:
+            file.writelines(chunks)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.rename(target)
 
 
 async def _fetch(node: Connection, message: str, target: Path, why: str) -> None:
@@ -255,9 +293,3 @@ def _proven(one: ProvenArchive) -> dict[str, Any]:
         "signed_at": one.signed.signed_at.isoformat(),
         "subject": one.signed.subject,
     }
-
-
-def _message_id(text: str) -> str:
-    if not _UUID.fullmatch(text):
-        raise CommandError(f"{printable(text)} is no message's id", USAGE)
-    return text

@@ -27,7 +27,7 @@ from relay.envelope.reader import EnvelopeReader
 from relay.envelope.zipping import UnzipLimits, is_wrapped, unzip_one
 from relay.errors import EnvelopeError, WireError
 from relay.model import Attachment, Digest, Envelope
-from relay.wire import bundle
+from relay.wire import archived, bundle
 from relay.wire.packed import Bounds, contents, read_packed
 from relay.wire.receipt import read_receipt
 
@@ -70,6 +70,10 @@ def _take_out(evidence: Path, target: Path) -> str:
     """The envelope to a file of its own; the id of the message, from its first receipt."""
     with evidence.open("rb") as file:
         entries = {one.name: one for one in read_packed(file, _BOUNDS)}
+        if archived.INDEX in entries:
+            raise WireError(
+                f"{evidence.name} is an archive file: name a message, and it by --archive"
+            )
         if bundle.ENVELOPE not in entries:
             raise WireError(f"{evidence.name} is no evidence file: it holds no {bundle.ENVELOPE}")
         with target.open("xb") as out:

@@ -1,8 +1,8 @@
 """A document as an e-filing system takes it in: safe names for its files, and its metadata as XML.
 
-Element names are those of the data about an electronic document in Circular 02/2019/TT-BNV (DocCode,
-TypeName, CodeNumber, CodeNotation, IssuedDate, OrganName, Subject …). What the relay cannot know (file
-code, fonds, language, keywords, page count) is left out: the archivist gives it.
+Element names and texts are those of the document's own edXML, unchanged (DocumentId, TypeName, CodeNumber,
+CodeNotation, PromulgationDate, OrganId, OrganName, Subject, Priority). What the relay cannot know (file code,
+fonds, language, keywords, page count) is left out: the archivist gives it.
 
 Touches: nothing. Trusts: nothing; names and texts are the sender's. Raises: nothing.
 """
@@ -56,15 +56,14 @@ def write_metadata(
     envelope: Envelope, message_id: str, evidence: FiledFile, files: Sequence[FiledFile]
 ) -> bytes:
     """The document's metadata, and every file of the folder with its digest."""
-    issued = envelope.promulgation_date.strip().replace("/", "-")
     fields = (
-        ("DocCode", envelope.document_id),
+        ("DocumentId", envelope.document_id),
         ("TypeName", envelope.document_type),
         ("CodeNumber", envelope.code_number),
         ("CodeNotation", envelope.code_notation),
-        ("IssuedDate", issued),
+        ("PromulgationDate", envelope.promulgation_date),
+        ("OrganId", envelope.sender.organ_id),
         ("OrganName", envelope.sender.organ_name),
-        ("OrganCode", envelope.sender.organ_id),
         ("Subject", envelope.subject),
         ("Priority", str(int(envelope.priority))),
     )
@@ -86,7 +85,7 @@ def write_metadata(
 
 def _recipient(party: Party) -> Iterator[str]:
     code, name = party.organ_id, party.organ_name
-    yield f"<Recipient>{_element('OrganCode', code)}{_element('OrganName', name)}</Recipient>"
+    yield f"<Recipient>{_element('OrganId', code)}{_element('OrganName', name)}</Recipient>"
 
 
 def _file(kind: str, one: FiledFile) -> Iterator[str]:

@@ -8,7 +8,9 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from relay.cli.main import app
 from relay.delivery.evidence.archive_ports import HoldKind
 from relay.delivery.ports import Caller
 from relay.errors import AccessError, JournalError, NotFoundError
@@ -79,6 +81,12 @@ async def test_the_next_file_holds_the_whole_once_more_when_it_is_due_again(node
     assert late.document in _receipts(content)
     assert node.refused(content) == []
     assert b"".join(evidence_in(node.folder / written.name, message) or ()) == content
+    out = node.data / "offline.asice"
+    taken = CliRunner().invoke(
+        app, ["archive", "export", str(node.folder), message, "--out", str(out)]
+    )
+    assert taken.exit_code == 0, "offline, too, it is the newest"
+    assert out.read_bytes() == content
     (held,) = verify_archive(node.folder / written.name, node.authority.trust).index.messages
     first = b"".join(evidence_in(files_of(node.folder)[0], message) or ())
     assert held.renews == digest_of(first)
