@@ -290,6 +290,7 @@ def _proven(one: ProvenArchive) -> dict[str, Any]:
         "number": one.index.number,
         "node": one.index.node,
         "messages": len(one.index.messages),
+        "renewed": sum(held.renews is not None for held in one.index.messages),
         "signed_at": one.signed.signed_at.isoformat(),
         "subject": one.signed.subject,
     }

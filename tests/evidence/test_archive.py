@@ -13,6 +13,7 @@ from relay.delivery.evidence.archive_ports import HoldKind
 from relay.delivery.ports import Caller
 from relay.errors import AccessError, JournalError, NotFoundError, PeerError
 from relay.journal.archive_files import digest_of_file
+from relay.journal.writer import Transaction
 from relay.model import DeliveryState
 from relay.signing import pki
 from relay.signing.archives import archive_files as files_of
@@ -185,6 +186,29 @@ async def test_what_is_held_never_leaves(node: Node, kind: HoldKind) -> None:
     assert not await node.in_journal(1)
     (released,) = await node.events("hold-released")
     assert (released["by"], released["why"]) == ("operator", "done")
+
+
+async def test_a_hold_of_a_document_holds_the_statuses_about_it(node: Node) -> None:
+    """Its evidence is told by them, too."""
+    document = await node.admit()
+    await node.admit(sender=OTHER)
+    await node.admit(sender=OTHER)
+
+    def matched(tx: Transaction) -> None:
+        tx.run(
+            "INSERT INTO reports (message_row, status_code, sender, organ_id, document_id, notation,"
+            " promulgation_date, description, reported_at) VALUES (2, '03', 'H01', 'H02', 'D1', '', '', '', '')"
+        )
+        tx.run(
+            "INSERT INTO report_matches SELECT 2, delivery_row FROM deliveries WHERE message_row = 1"
+        )
+
+    await node.journal.perform(matched)
+    await node.desk.hold(OPERATOR, HoldKind.MESSAGE, document, "court")
+    node.at += 91 * DAYS
+    assert [one.messages for one in await node.archiver.round()] == [1]
+    await node.sweeper.sweep()
+    assert [await node.in_journal(number) for number in (1, 2, 3)] == [True, True, False]
 
 
 async def test_a_hold_placed_after_the_archive_keeps_what_the_journal_has(node: Node) -> None:
