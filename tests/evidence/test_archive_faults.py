@@ -16,10 +16,10 @@ import pytest
 
 from relay.errors import ReserveError
 from relay.journal import archiving
-from relay.journal.archive_files import ArchiveWriting
+from relay.journal.archive_files import ASIDE, ArchiveWriting
 from relay.journal.archiving import ArchiveTable
 from relay.journal.backup import back_up, restore
-from relay.model import MessageId
+from relay.model import Digest, MessageId
 from relay.signing.archives import archive_files as files_of
 from relay.signing.archives import evidence_in, verify_next
 from tests.evidence import archive_kills
@@ -206,6 +206,27 @@ async def test_what_was_archived_before_a_restore_verifies_and_is_exported(
     before = None
     for path in files_of(node.folder):
         before = verify_next(path, before, node.authority.trust)
+
+
+async def test_a_backup_made_while_a_file_gets_its_name_does_not_take_it_for_unrecorded(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal that was lost recorded it a moment later."""
+    await node.admit()
+    node.at += 91 * DAYS
+    announce = ArchiveTable.announce
+
+    async def announced(table: ArchiveTable, digest: Digest) -> None:
+        await announce(table, digest)
+        back_up(node.data, tmp_path / "backup", node.at, lambda *_: None)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ArchiveTable, "announce", announced)
+        (written,) = await node.archiver.round()
+    await _restored(node, tmp_path / "backup")
+    await node.archiver.round()
+    names = sorted(path.name for path in node.folder.iterdir())
+    assert names == [written.name, written.name + ASIDE]
 
 
 async def test_what_was_archived_after_the_backup_is_set_aside_whole(
