@@ -15,12 +15,10 @@ from relay.errors import AccessError, JournalError, NotFoundError, PeerError
 from relay.journal.archive_files import digest_of_file
 from relay.journal.writer import Transaction
 from relay.model import DeliveryState
-from relay.signing import pki
 from relay.signing.archives import archive_files as files_of
 from relay.signing.archives import evidence_in, verify_next
-from relay.signing.pki_words import KeyType
 from tests.evidence.archive_node import DAYS, OPERATOR, OTHER, Node
-from tests.evidence.conftest import ISSUED, RECIPIENT, SENDER, XA, Pki
+from tests.evidence.conftest import RECIPIENT, SENDER, Pki
 
 
 @pytest.fixture
@@ -134,12 +132,9 @@ async def test_files_are_of_the_size_that_is_configured(node: Node) -> None:
     assert [one.messages for one in await node.archiver.round()] == [1, 1]
 
 
-async def test_the_same_rows_give_the_same_file_to_the_byte(tmp_path: Path) -> None:
-    """With an RSA key; an ECDSA signature is another each time, and nothing else is."""
-    pki.init(tmp_path / "pki", name="Cơ quan Mẫu", key=KeyType.P256, now=ISSUED, days=3650)
-    pki.issue_branch(tmp_path / "pki", "mau", key=KeyType.P256, now=ISSUED, days=3000)
-    pki.issue_node(tmp_path / "pki", XA, "mau", key=KeyType.RSA2048, now=ISSUED, days=700)
-    node = await Node(Pki(tmp_path / "pki"), tmp_path / "a").start()
+async def test_the_same_rows_give_the_same_file_to_the_byte(authority: Pki, tmp_path: Path) -> None:
+    """Signatures, too: keys in files sign deterministically."""
+    node = await Node(authority, tmp_path / "a").start()
     for _ in range(2):
         await node.admit()
     node.at += 91 * DAYS
@@ -147,7 +142,7 @@ async def test_the_same_rows_give_the_same_file_to_the_byte(tmp_path: Path) -> N
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     contents = []
     for name in ("a", "b"):
-        one = Node(node.authority, tmp_path / name)
+        one = Node(authority, tmp_path / name)
         one.at = node.at
         await one.start()
         (written,) = await one.archiver.round()
