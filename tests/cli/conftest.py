@@ -141,6 +141,7 @@ def _served(world: Any, socket: Path, beside: Beside) -> Iterator[Live]:
                 control=world.operations,
                 queue=world.operations,
                 local_operator=local_operator,
+                timelines=world.timelines,
                 **doors,
             ),
             shutdown_timeout=1.0,
