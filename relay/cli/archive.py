@@ -8,6 +8,7 @@ Raises:  CommandError, WireError, DamagedError, SignatureError, OSError, and wha
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -205,6 +206,8 @@ def _write(chunks: Iterator[bytes], target: Path) -> None:
     try:
         with part.open("wb") as file:
             file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
     except BaseException:
         part.unlink(missing_ok=True)
         raise

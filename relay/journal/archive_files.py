@@ -26,6 +26,7 @@ import structlog
 
 from relay.delivery.evidence.archive_ports import Found, Put
 from relay.errors import WireError
+from relay.journal.payloads import fsync_folder
 from relay.lines import Line
 from relay.model import Digest, NodeId
 from relay.wire import archived, bundle
@@ -140,7 +141,7 @@ class ArchiveWriting:
 
     def _name(self) -> None:
         self._part.rename(self._target)
-        _fsync_folder(self._target.parent)
+        fsync_folder(self._target.parent)
 
     async def drop(self) -> None:
         def dropped() -> None:
@@ -198,11 +199,3 @@ def _set_aside(path: Path) -> None:
             break
         aside = path.with_name(f"{path.name}{ASIDE}-{number}")
     path.rename(aside)
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
