@@ -113,6 +113,48 @@ async def test_who_may_not_have_the_document_does_not_get_it_from_the_archive(no
         await node.export(message, Caller("c", frozenset(), auditor=True))
 
 
+async def test_what_others_said_of_a_document_is_not_given_with_it(node: Node) -> None:
+    """The archive's evidence is an operator's; a recipient gets its own, as long as the journal knows of it."""
+    message = await node.admit()
+    await node.admit(sender=OTHER)
+
+    def another_recipient_said(tx: Transaction) -> None:
+        tx.run(
+            "INSERT INTO deliveries (delivery_row, delivery_id, message_row, arrival_row, recipient,"
+            " addressed_as, state, lane, expires_at, updated_at) SELECT 99, 'x', message_row, arrival_row,"
+            " 'H03', 'H03', state, lane, expires_at, updated_at FROM deliveries WHERE message_row = 1"
+        )
+        _report(tx, 2, 99)
+
+    await node.journal.perform(another_recipient_said)
+    node.at += 91 * DAYS
+    (written,) = await node.archiver.round()
+    await node.sweeper.sweep()
+
+    copied = b"".join(evidence_in(node.folder / written.name, message) or ())
+    assert await node.export(message, Caller("a", frozenset({SENDER}))) == copied
+    node.at += DAYS
+    own = await node.export(message, Caller("b", frozenset({RECIPIENT})))
+    assert own != copied, "made anew"
+    assert node.refused(own) == []
+    await node.admit()
+    node.at += 1000 * DAYS
+    await node.sweeper.sweep()
+    assert await node.export(message) == copied
+    with pytest.raises(NotFoundError):
+        await node.export(message, Caller("b", frozenset({RECIPIENT})))
+
+
+def _report(tx: Transaction, status: int, delivery: int) -> None:
+    """This message is a status that speaks of this delivery."""
+    tx.run(
+        "INSERT INTO reports (message_row, status_code, sender, organ_id, document_id, notation,"
+        " promulgation_date, description, reported_at) VALUES (?, '03', 'H03', 'H02', 'D1', '', '', '', '')",
+        status,
+    )
+    tx.run("INSERT INTO report_matches VALUES (?, ?)", status, delivery)
+
+
 async def test_files_are_of_the_size_that_is_configured(node: Node) -> None:
     """By bytes or by messages, whichever comes first; each follows on the one before."""
     node.count = 2
@@ -189,16 +231,7 @@ async def test_a_hold_of_a_document_holds_the_statuses_about_it(node: Node) -> N
     await node.admit(sender=OTHER)
     await node.admit(sender=OTHER)
 
-    def matched(tx: Transaction) -> None:
-        tx.run(
-            "INSERT INTO reports (message_row, status_code, sender, organ_id, document_id, notation,"
-            " promulgation_date, description, reported_at) VALUES (2, '03', 'H01', 'H02', 'D1', '', '', '', '')"
-        )
-        tx.run(
-            "INSERT INTO report_matches SELECT 2, delivery_row FROM deliveries WHERE message_row = 1"
-        )
-
-    await node.journal.perform(matched)
+    await node.journal.perform(lambda tx: _report(tx, 2, 1))
     await node.desk.hold(OPERATOR, HoldKind.MESSAGE, document, "court")
     node.at += 91 * DAYS
     assert [one.messages for one in await node.archiver.round()] == [1]

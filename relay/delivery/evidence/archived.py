@@ -40,8 +40,9 @@ class ArchiveShelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EverywhereDesk:
-    """evidence.ports.EvidenceDoor: what the journal has no more is looked for in the archive; where it has
-    receipts that are not in there, the file is made anew around the document that the archive has."""
+    """evidence.ports.EvidenceDoor: what the journal has no more is looked for in the archive. Where the journal
+    has receipts that are not in there, or who asks may not have all that is, the file is made anew around
+    the document that the archive has."""
 
     live: EvidenceDesk
     shelf: ArchiveShelf
@@ -57,9 +58,9 @@ class EverywhereDesk:
             found = await self.shelf.find(message_id)
             if found is None:
                 raise
-            if found.outdated and isinstance(
-                error, GoneError
-            ):  # who asks may have it: only it is gone
+            # where it is gone and known, who asks may have it; what was archived is more than some may
+            known = isinstance(error, GoneError)
+            if known and (found.outdated or not _may_have(caller, found)):
                 return await self._anew(caller, message_id, why, found)
         _require_reader(caller, message_id, found)
         await require_whole(self.is_whole, found)
@@ -136,8 +137,12 @@ class ArchiveDesk:
         return self.resolve(name) if kind is HoldKind.AGENCY else name
 
 
+def _may_have(caller: Caller, found: Found) -> bool:
+    return caller.operator or not found.readers.isdisjoint(caller.agencies)
+
+
 def _require_reader(caller: Caller, message_id: MessageId, found: Found) -> None:
-    if caller.operator or not found.readers.isdisjoint(caller.agencies):
+    if _may_have(caller, found):
         return
     if caller.auditor:
         raise AccessError(

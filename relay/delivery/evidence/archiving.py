@@ -33,7 +33,7 @@ from relay.delivery.evidence.archive_ports import (
     WrittenFile,
 )
 from relay.delivery.evidence.archived import payload_in, require_whole
-from relay.delivery.evidence.exporting import EvidenceDesk, who_had_it
+from relay.delivery.evidence.exporting import EvidenceDesk, who_may_have_all
 from relay.delivery.evidence.ports import EvidenceFile
 from relay.delivery.ports import Caller, MessageView
 from relay.delivery.records import MessageRow
@@ -177,7 +177,7 @@ class Archiver:
             HeldMessage(due.origin, due.message_id, put.digest, size, due.digest, renews)
         )
         writing.left.append(
-            Left(due, put.start, size, put.digest, who_had_it(view), view.size_bytes)
+            Left(due, put.start, size, put.digest, who_may_have_all(view), view.size_bytes)
         )
 
     async def _finish(self, writing: _Writing) -> WrittenFile:

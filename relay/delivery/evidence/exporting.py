@@ -186,10 +186,12 @@ def _require_had(caller: Caller, view: MessageView) -> None:
     raise AccessError("evidence holds the document: it is for its sender, and for who fetched it")
 
 
-def who_had_it(view: MessageView) -> frozenset[AgencyCode]:
-    """The agencies that may have the document again, as evidence: who sent it and who fetched it."""
-    had = (one.recipient for one in view.deliveries if one.state in _HAD_IT)
-    return frozenset({view.sender, *had})
+def who_may_have_all(view: MessageView) -> frozenset[AgencyCode]:
+    """The agencies that may have all that an operator's file holds: who sent the document, and who fetched
+    it, where nobody but they themselves said anything about it."""
+    had = {one.recipient for one in view.deliveries if one.state in _HAD_IT}
+    told = {one.recipient for one in view.deliveries if one.statuses or one.obligations}
+    return frozenset({view.sender, *(code for code in had if told <= {code})})
 
 
 def _few(kept: Gathered) -> Gathered:

@@ -18,7 +18,7 @@ CREATE TABLE archived (
     start       INTEGER NOT NULL,        -- where in the file the evidence begins
     size_bytes  INTEGER NOT NULL,
     digest      TEXT NOT NULL,           -- of the evidence
-    readers     TEXT NOT NULL,           -- the sender, and the recipients that had it: who may have it again
+    readers     TEXT NOT NULL,           -- the sender, and who had the document and may have all the rest
     envelope    TEXT NOT NULL,           -- digest and size of its document, which begins the evidence
     envelope_bytes INTEGER NOT NULL,
     receipts    INTEGER NOT NULL,        -- how many there were of it: more came later where there are more now
