@@ -7,8 +7,6 @@ points wrap methods of the real parts; the product knows nothing of them.
     OPERATION:uncommitted   the operation ran inside the transaction, which is not committed
     OPERATION:committed     it is durable; the caller has not been told yet
     step:uncommitted        a step of retention ran, which is not committed
-    record:uncommitted      an archive file is on the disk, and its record is not committed
-    record:committed        it is; nothing has left yet
     drop:begin              it is durable; the payload's file is still there
     CALL:begin              before a byte leaves for the neighbour
     CALL:answered           the neighbour's answer is here, and nothing was done with it
@@ -32,8 +30,7 @@ from typing import Any
 
 from relay.cli.outcome import code_of, complain
 from relay.errors import RelayError
-from relay.journal import admitting, archiving, business, carrying, handing, recovering, retaining
-from relay.journal.archiving import ArchiveTable
+from relay.journal import admitting, business, carrying, handing, recovering, retaining
 from relay.journal.business import Verdicts
 from relay.journal.payloads import PayloadFiles
 from relay.journal.recovering import RecoveryTable
@@ -90,8 +87,6 @@ def arm(crash: Crash) -> None:
     for name in RECOVERY:
         setattr(recovering, name, _uncommitted(crash, name, getattr(recovering, name)))
         setattr(RecoveryTable, name, _committed(crash, name, getattr(RecoveryTable, name)))
-    archiving._record = _uncommitted(crash, "record", archiving._record)
-    ArchiveTable.record = _committed(crash, "record", ArchiveTable.record)  # type: ignore[method-assign]
     for owner, name, wrap in SWEEPS:
         setattr(owner, name, wrap(crash, name, getattr(owner, name)))
     for name in CALLS:

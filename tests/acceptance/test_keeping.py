@@ -92,7 +92,7 @@ async def test_evidence_of_what_left_comes_out_of_the_archive(town: Any) -> None
     town.logs_hold()
 
 
-@pytest.mark.parametrize("point", ["record:uncommitted", "step:uncommitted", "drop:begin"])
+@pytest.mark.parametrize("point", ["step:uncommitted", "drop:begin"])
 async def test_a_crash_in_the_sweep_leaves_nothing_half_done(town: Any, point: str) -> None:
     """Before the commit all of it is there still, after it the file is garbage of the next start."""
     content = town.document(SENDER, [PROVINCE], padding_bytes=600_000)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
@@ -62,7 +62,7 @@ class EvidenceDesk:
     notary: EvidenceNotary
     gather: Gather
     clock: Clock
-    payload: Payload | None = None
+    payload: Payload | None = field(default=None, kw_only=True)
     """The document's bytes where the journal has them no more."""
 
     async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
