@@ -124,11 +124,11 @@ def find(messages: Sequence[HeldMessage], message_id: str) -> HeldMessage | None
 
 def _index(found: dict[str, object]) -> ArchiveIndex:
     previous, number, messages = found["previous"], found["number"], found["messages"]
-    if not isinstance(number, int) or not isinstance(messages, list) or len(messages) > FILES_LIMIT:
+    if not isinstance(messages, list) or len(messages) > FILES_LIMIT:
         raise ValueError
     return ArchiveIndex(
         NodeId(str(found["node"])),
-        number,
+        _whole(number),
         datetime.fromisoformat(str(found["written_at"])),
         _digest(previous) if previous else None,
         tuple(_held(one) for one in messages),
@@ -136,21 +136,24 @@ def _index(found: dict[str, object]) -> ArchiveIndex:
 
 
 def _held(found: dict[str, object]) -> HeldMessage:
-    size = found["size"]
-    if not isinstance(size, int):
-        raise TypeError
     renews = found["renews"]
     held = HeldMessage(
         NodeId(str(found["origin"])),
         MessageId(str(found["message"])),
         _digest(found["digest"]),
-        size,
+        _whole(found["size"]),
         _digest(found["envelope"]),
         _digest(renews) if renews else None,
     )
     if not _HELD.fullmatch(held.name):
         raise ValueError
     return held
+
+
+def _whole(found: object) -> int:
+    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+        raise ValueError
+    return found
 
 
 def _digest(found: object) -> Digest:
