@@ -30,7 +30,7 @@ from relay.delivery.records import (
     TakenIn,
 )
 from relay.errors import ConflictError, QuotaError
-from relay.journal import carrying, early, matching, retaining, waiting
+from relay.journal import carrying, early, matching, retaining, tallying, waiting
 from relay.journal.judging import await_judgement
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
@@ -414,6 +414,7 @@ def _add_deliveries(
             *sent,
         )
         rows.append(DeliveryRow(added.lastrowid or 0))
+    tallying.begin(tx, row, message, rows)
     _record_reached(tx, node, message, deliveries)
     _record_successions(tx, node, message, deliveries)
     await_judgement(tx, row, message, deliveries)

@@ -5,7 +5,7 @@ By the relay's own name of a delivery or message where a system writes that, els
 From, number and date. What finds nothing is kept and joined in the transaction that brings its document.
 What a status says goes through lifecycle.advance here; it never moves a delivery.
 
-Touches: reports, report_matches, business; obligations through obliging.py.
+Touches: reports, report_matches, business; obligations through obliging.py, figures through tallying.py.
 Raises:  nothing of its own.
 """
 
@@ -20,7 +20,7 @@ from relay import lifecycle
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.records import Kin, MessageRow, NewMessage, Report
 from relay.envelope.statuses import Direction, find
-from relay.journal import obliging
+from relay.journal import obliging, tallying
 from relay.journal.obliging import Cause, Found, may_speak_of
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -119,6 +119,7 @@ def _say(
     if row.code in _ANSWERS:
         obliging.reckon(tx, node, one.delivery_row, at)
         return
+    tallying.said(tx, one.delivery_row, report.row, row.code)
     after = lifecycle.advance(BusinessState(before), row.code)
     tx.run(SQL["keep_state"], one.delivery_row, after)
 
