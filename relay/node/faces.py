@@ -128,6 +128,7 @@ class Faces:
             systems=self.served.desk,
             obliged=desks.obligations,
             bundles=desks.evidence,
+            statistics=desks.statistics,
             stamps=make_stamp_table(self.ground),
             local_operator=local,
             gate=self.pressure,

@@ -40,6 +40,7 @@ from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.statistics.figures import Statistics
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.transport.native import (
@@ -59,6 +60,7 @@ from relay.transport.native import (
 )
 from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
+from relay.transport.native import statistics as statistics_face
 from relay.transport.native import trust as trust_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
@@ -77,6 +79,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
     Route("GET", "/v1/obligations", obligations.listing),
+    Route("GET", "/v1/stats", statistics_face.report),
     Route("GET", "/v1/deliveries", deliveries.listing),
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
@@ -153,6 +156,7 @@ def native_app(
     stamps: StampReader | None = None,
     trust: TrustDoor | None = None,
     certificates_door: CertificateDoor | None = None,
+    statistics: Statistics | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -184,6 +188,7 @@ def native_app(
         stamps=stamps,
         trust=trust,
         certificates=certificates_door,
+        statistics=statistics,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -37,6 +37,7 @@ from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.statistics.figures import Statistics
 from relay.envelope.limits import Limits
 
 
@@ -73,6 +74,7 @@ class Inside:
     stamps: StampReader | None = None
     trust: TrustDoor | None = None
     certificates: CertificateDoor | None = None
+    statistics: Statistics | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)

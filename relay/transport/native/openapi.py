@@ -36,6 +36,7 @@ from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
+from relay.transport.native.statistics import STATISTICS_SCHEMAS, statistics_paths
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
@@ -79,6 +80,7 @@ def document() -> Json:
             "schemas": {
                 **SCHEMAS,
                 **OBLIGATION_SCHEMAS,
+                **STATISTICS_SCHEMAS,
                 **JUDGED_SCHEMAS,
                 **OPERATING_SCHEMAS,
                 **RECOVERY_SCHEMAS,
@@ -138,6 +140,7 @@ def _paths() -> Json:
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
         **obligation_paths(),
+        **statistics_paths(),
         **recovery_paths(),
         **operating_paths(),
         **directory_paths(),

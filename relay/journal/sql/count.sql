@@ -1,0 +1,174 @@
+-- Statistics are counted slice by slice into tables of the counting connection's own, which spill to a file of
+-- their own: neither memory nor any snapshot of the journal grows with the number of messages.
+
+-- name: counted
+CREATE TEMP TABLE counted (
+    period INTEGER NOT NULL, agency TEXT NOT NULL, type TEXT NOT NULL,
+    s_documents DEFAULT 0, s_deliveries DEFAULT 0, s_delivered DEFAULT 0, s_electronic DEFAULT 0,
+    s_with_paper DEFAULT 0, s_paper_not_stated DEFAULT 0, s_not_kept DEFAULT 0, s_same_day DEFAULT 0,
+    s_next_morning DEFAULT 0, s_late DEFAULT 0, s_undated DEFAULT 0, s_failed DEFAULT 0, s_cancelled DEFAULT 0,
+    s_refused DEFAULT 0, s_taken_back DEFAULT 0, s_take_backs_asked DEFAULT 0, s_take_backs_agreed DEFAULT 0,
+    s_requests DEFAULT 0, s_answers_late DEFAULT 0,
+    r_documents DEFAULT 0, r_electronic DEFAULT 0, r_with_paper DEFAULT 0, r_paper_not_stated DEFAULT 0,
+    r_not_kept DEFAULT 0, r_failed DEFAULT 0, r_refused DEFAULT 0, r_taken_back DEFAULT 0, r_with_deadline DEFAULT 0,
+    r_late DEFAULT 0, r_take_backs_asked DEFAULT 0, r_take_backs_agreed DEFAULT 0, r_requests DEFAULT 0,
+    r_answers_late DEFAULT 0,
+    PRIMARY KEY (period, agency, type)
+) WITHOUT ROWID
+
+-- name: answered
+CREATE TEMP TABLE answered (
+    period INTEGER NOT NULL, agency TEXT NOT NULL, type TEXT NOT NULL,
+    code TEXT NOT NULL, minutes INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (period, agency, type, code, minutes)
+) WITHOUT ROWID
+
+-- name: halves
+-- For each half-day on which something was handed in: the earliest day of issue that was in time then.
+CREATE TEMP TABLE halves (half INTEGER PRIMARY KEY, earliest INTEGER NOT NULL)
+
+-- name: tiers
+CREATE TEMP TABLE tiers (agency TEXT PRIMARY KEY, tier TEXT NOT NULL) WITHOUT ROWID
+
+-- name: next_day
+SELECT min(day) FROM figures WHERE day > ? AND day <= ?
+
+-- name: slice_end
+-- The last row of a slice; NULL for the last slice of a day.
+SELECT delivery_row FROM figures WHERE day = ? AND delivery_row > ? ORDER BY delivery_row LIMIT 1 OFFSET ?
+
+-- name: new_halves
+SELECT DISTINCT (handed_at + 25200000) / 43200000 FROM figures
+WHERE day = :day AND delivery_row > :after AND delivery_row <= :last AND heads = 1 AND handed_at IS NOT NULL
+  AND (handed_at + 25200000) / 43200000 NOT IN (SELECT half FROM halves)
+
+-- name: add_half
+INSERT INTO halves VALUES (?, ?)
+
+-- name: sent
+INSERT INTO counted (period, agency, type, s_documents, s_deliveries, s_delivered, s_electronic, s_with_paper,
+    s_paper_not_stated, s_not_kept, s_same_day, s_next_morning, s_late, s_undated, s_failed, s_cancelled, s_refused,
+    s_taken_back)
+SELECT :period, f.sender, coalesce(f.document_type, ''), sum(f.heads), count(*), count(f.received_at),
+    sum(f.heads AND f.paper = 0), sum(f.heads AND f.paper = 1), sum(f.heads AND f.kept AND f.paper IS NULL),
+    sum(f.heads AND NOT f.kept),
+    sum(f.heads AND f.issued_day = (f.handed_at + 25200000) / 86400000),
+    sum(f.heads AND f.issued_day < (f.handed_at + 25200000) / 86400000 AND f.issued_day >= h.earliest),
+    sum(f.heads AND f.issued_day < (f.handed_at + 25200000) / 86400000 AND f.issued_day < h.earliest),
+    sum(f.heads AND (f.issued_day IS NULL OR f.handed_at IS NULL OR f.issued_day > (f.handed_at + 25200000) / 86400000)),
+    sum(f.ended IS NOT NULL AND f.ended IN ('refused', 'expired')),
+    sum(f.ended IS NOT NULL AND f.ended = 'cancelled'), count(f.said_02),
+    sum(f.ended IS NOT NULL AND f.ended = 'taken-back')
+FROM figures f LEFT JOIN halves h ON h.half = (f.handed_at + 25200000) / 43200000
+WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
+  AND (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
+GROUP BY f.sender, f.document_type
+ON CONFLICT DO UPDATE SET s_documents = s_documents + excluded.s_documents,
+    s_deliveries = s_deliveries + excluded.s_deliveries, s_delivered = s_delivered + excluded.s_delivered,
+    s_electronic = s_electronic + excluded.s_electronic, s_with_paper = s_with_paper + excluded.s_with_paper,
+    s_paper_not_stated = s_paper_not_stated + excluded.s_paper_not_stated,
+    s_not_kept = s_not_kept + excluded.s_not_kept, s_same_day = s_same_day + excluded.s_same_day,
+    s_next_morning = s_next_morning + excluded.s_next_morning, s_late = s_late + excluded.s_late,
+    s_undated = s_undated + excluded.s_undated, s_failed = s_failed + excluded.s_failed,
+    s_cancelled = s_cancelled + excluded.s_cancelled, s_refused = s_refused + excluded.s_refused,
+    s_taken_back = s_taken_back + excluded.s_taken_back
+
+-- name: received
+-- What never reached its recipient is counted where it failed, and nowhere else.
+INSERT INTO counted (period, agency, type, r_documents, r_electronic, r_with_paper, r_paper_not_stated, r_not_kept,
+    r_failed, r_refused, r_taken_back, r_with_deadline, r_late)
+SELECT :period, f.recipient, coalesce(f.document_type, ''), count(f.received_at),
+    sum(f.received_at IS NOT NULL AND f.paper = 0), sum(f.received_at IS NOT NULL AND f.paper = 1),
+    sum(f.received_at IS NOT NULL AND f.kept AND f.paper IS NULL), sum(f.received_at IS NOT NULL AND NOT f.kept),
+    sum(f.ended IS NOT NULL AND f.ended IN ('refused', 'expired')), count(f.said_02),
+    sum(f.ended IS NOT NULL AND f.ended = 'taken-back'),
+    sum(f.received_at IS NOT NULL AND f.due_day IS NOT NULL AND f.ended IS NULL AND f.said_02 IS NULL),
+    sum(f.received_at IS NOT NULL AND f.due_day IS NOT NULL AND f.ended IS NULL AND f.said_02 IS NULL
+        AND f.due_day < coalesce((f.said_06 + 25200000) / 86400000, :as_of))
+FROM figures f
+WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
+  AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
+GROUP BY f.recipient, f.document_type
+ON CONFLICT DO UPDATE SET r_documents = r_documents + excluded.r_documents,
+    r_electronic = r_electronic + excluded.r_electronic, r_with_paper = r_with_paper + excluded.r_with_paper,
+    r_paper_not_stated = r_paper_not_stated + excluded.r_paper_not_stated,
+    r_not_kept = r_not_kept + excluded.r_not_kept, r_failed = r_failed + excluded.r_failed,
+    r_refused = r_refused + excluded.r_refused, r_taken_back = r_taken_back + excluded.r_taken_back,
+    r_with_deadline = r_with_deadline + excluded.r_with_deadline, r_late = r_late + excluded.r_late
+
+-- name: times
+-- Whole minutes begun; a status that overtook the word of its document's arrival took none.
+INSERT INTO answered (period, agency, type, code, minutes, count)
+SELECT :period, recipient, coalesce(document_type, ''), '01', max(0, said_01 - received_at + 59999) / 60000, count(*)
+FROM figures
+WHERE day = :day AND delivery_row > :after AND delivery_row <= :last
+  AND received_at IS NOT NULL AND said_01 IS NOT NULL
+  AND (:agencies IS NULL OR recipient IN (SELECT value FROM json_each(:agencies)))
+GROUP BY 2, 3, 5
+UNION ALL
+SELECT :period, recipient, coalesce(document_type, ''), '03', max(0, said_03 - received_at + 59999) / 60000, count(*)
+FROM figures
+WHERE day = :day AND delivery_row > :after AND delivery_row <= :last
+  AND received_at IS NOT NULL AND said_03 IS NOT NULL
+  AND (:agencies IS NULL OR recipient IN (SELECT value FROM json_each(:agencies)))
+GROUP BY 2, 3, 5
+ON CONFLICT DO UPDATE SET count = count + excluded.count
+
+-- name: asked_of_sender
+INSERT INTO counted (period, agency, type, s_take_backs_asked, s_take_backs_agreed, s_requests, s_answers_late)
+SELECT :period, f.sender, coalesce(f.document_type, ''), sum(a.kind = 'take-back'),
+    sum(a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
+    sum(a.due_at < coalesce(a.settled_at, :now))
+FROM figures_asked a JOIN figures f ON f.day = a.day AND f.delivery_row = a.delivery_row
+WHERE a.day = :day AND a.delivery_row > :after AND a.delivery_row <= :last
+  AND (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
+GROUP BY f.sender, f.document_type
+ON CONFLICT DO UPDATE SET s_take_backs_asked = s_take_backs_asked + excluded.s_take_backs_asked,
+    s_take_backs_agreed = s_take_backs_agreed + excluded.s_take_backs_agreed,
+    s_requests = s_requests + excluded.s_requests, s_answers_late = s_answers_late + excluded.s_answers_late
+
+-- name: asked_of_recipient
+INSERT INTO counted (period, agency, type, r_take_backs_asked, r_take_backs_agreed, r_requests, r_answers_late)
+SELECT :period, f.recipient, coalesce(f.document_type, ''), sum(a.kind = 'take-back'),
+    sum(a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
+    sum(a.due_at < coalesce(a.settled_at, :now))
+FROM figures_asked a JOIN figures f ON f.day = a.day AND f.delivery_row = a.delivery_row
+WHERE a.day = :day AND a.delivery_row > :after AND a.delivery_row <= :last
+  AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
+GROUP BY f.recipient, f.document_type
+ON CONFLICT DO UPDATE SET r_take_backs_asked = r_take_backs_asked + excluded.r_take_backs_asked,
+    r_take_backs_agreed = r_take_backs_agreed + excluded.r_take_backs_agreed,
+    r_requests = r_requests + excluded.r_requests, r_answers_late = r_answers_late + excluded.r_answers_late
+
+-- name: agencies
+SELECT DISTINCT agency FROM counted
+
+-- name: add_tier
+INSERT INTO tiers VALUES (?, ?)
+
+-- name: lines
+SELECT c.period, iif(:by_agency, c.agency, NULL) AS agency, iif(:by_tier, t.tier, NULL) AS tier,
+    iif(:by_type, c.type, NULL) AS type,
+    sum(s_documents), sum(s_deliveries), sum(s_delivered), sum(s_electronic), sum(s_with_paper),
+    sum(s_paper_not_stated), sum(s_not_kept), sum(s_same_day), sum(s_next_morning), sum(s_late), sum(s_undated),
+    sum(s_failed), sum(s_cancelled), sum(s_refused), sum(s_taken_back), sum(s_take_backs_asked),
+    sum(s_take_backs_agreed), sum(s_requests), sum(s_answers_late),
+    sum(r_documents), sum(r_electronic), sum(r_with_paper), sum(r_paper_not_stated), sum(r_not_kept),
+    sum(r_failed), sum(r_refused), sum(r_taken_back), sum(r_with_deadline), sum(r_late), sum(r_take_backs_asked),
+    sum(r_take_backs_agreed), sum(r_requests), sum(r_answers_late)
+FROM counted c JOIN tiers t ON t.agency = c.agency
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT :limit
+
+-- name: percentiles
+-- Nearest rank: the least number of minutes that so many of them took at most.
+WITH spread AS (
+    SELECT a.period, iif(:by_agency, a.agency, NULL) AS agency, iif(:by_tier, t.tier, NULL) AS tier,
+        iif(:by_type, a.type, NULL) AS type, a.code, a.minutes, sum(a.count) AS count
+    FROM answered a JOIN tiers t ON t.agency = a.agency GROUP BY 1, 2, 3, 4, 5, 6),
+ranked AS (
+    SELECT *, sum(count) OVER (PARTITION BY period, agency, tier, type, code ORDER BY minutes) AS upto,
+        sum(count) OVER (PARTITION BY period, agency, tier, type, code) AS total
+    FROM spread)
+SELECT period, agency, tier, type, code, total, min(minutes) FILTER (WHERE upto * 2 >= total),
+    min(minutes) FILTER (WHERE upto * 10 >= total * 9)
+FROM ranked GROUP BY 1, 2, 3, 4, 5 LIMIT :limit * 2
