@@ -95,7 +95,8 @@ class _Counting:
             "as_of": day_of(today(now)),
             "now": ms(now),
         }
-        day, last = day_of(self.question.since) - 1, day_of(self.question.until)
+        last = day_of(self.question.until)
+        day: int | None = day_of(self.question.since) - 1
         while (day := self._one("next_day", day, last)) is not None:
             period = day_of(first_of(date_of(day), self.question.per))
             self._day(day, {**values, "day": day, "period": period})
@@ -137,7 +138,7 @@ class _Counting:
         }
         return [_line(row, by, times) for row in found]
 
-    def _one(self, name: str, *values: object) -> int | None:
+    def _one(self, name: str, *values: int | None) -> int | None:
         row = self.connection.execute(SQL[name], values).fetchone()
         return None if row is None else row[0]
 
