@@ -50,15 +50,15 @@ INSERT INTO counted (period, agency, type, s_documents, s_deliveries, s_delivere
     s_paper_not_stated, s_not_kept, s_same_day, s_next_morning, s_late, s_undated, s_failed, s_cancelled, s_refused,
     s_taken_back)
 SELECT :period, f.sender, coalesce(f.document_type, ''), sum(f.heads), count(*), count(f.received_at),
-    sum(f.heads AND f.paper = 0), sum(f.heads AND f.paper = 1), sum(f.heads AND f.kept AND f.paper IS NULL),
-    sum(f.heads AND NOT f.kept),
-    sum(f.heads AND f.issued_day = (f.handed_at + 25200000) / 86400000),
-    sum(f.heads AND f.issued_day < (f.handed_at + 25200000) / 86400000 AND f.issued_day >= h.earliest),
-    sum(f.heads AND f.issued_day < (f.handed_at + 25200000) / 86400000 AND f.issued_day < h.earliest),
-    sum(f.heads AND (f.issued_day IS NULL OR f.handed_at IS NULL OR f.issued_day > (f.handed_at + 25200000) / 86400000)),
-    sum(f.ended IS NOT NULL AND f.ended IN ('refused', 'expired')),
-    sum(f.ended IS NOT NULL AND f.ended = 'cancelled'), count(f.said_02),
-    sum(f.ended IS NOT NULL AND f.ended = 'taken-back')
+    count(*) FILTER (WHERE f.heads AND f.paper = 0), count(*) FILTER (WHERE f.heads AND f.paper = 1), count(*) FILTER (WHERE f.heads AND f.kept AND f.paper IS NULL),
+    count(*) FILTER (WHERE f.heads AND NOT f.kept),
+    count(*) FILTER (WHERE f.heads AND f.issued_day = (f.handed_at + 25200000) / 86400000),
+    count(*) FILTER (WHERE f.heads AND f.issued_day < (f.handed_at + 25200000) / 86400000 AND f.issued_day >= h.earliest),
+    count(*) FILTER (WHERE f.heads AND f.issued_day < (f.handed_at + 25200000) / 86400000 AND f.issued_day < h.earliest),
+    count(*) FILTER (WHERE f.heads AND (f.issued_day IS NULL OR f.handed_at IS NULL OR f.issued_day > (f.handed_at + 25200000) / 86400000)),
+    count(*) FILTER (WHERE f.ended IN ('refused', 'expired')),
+    count(*) FILTER (WHERE f.ended = 'cancelled'), count(f.said_02),
+    count(*) FILTER (WHERE f.ended = 'taken-back')
 FROM figures f LEFT JOIN halves h ON h.half = (f.handed_at + 25200000) / 43200000
 WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
   AND (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
@@ -78,12 +78,12 @@ ON CONFLICT DO UPDATE SET s_documents = s_documents + excluded.s_documents,
 INSERT INTO counted (period, agency, type, r_documents, r_electronic, r_with_paper, r_paper_not_stated, r_not_kept,
     r_failed, r_refused, r_taken_back, r_with_deadline, r_late)
 SELECT :period, f.recipient, coalesce(f.document_type, ''), count(f.received_at),
-    sum(f.received_at IS NOT NULL AND f.paper = 0), sum(f.received_at IS NOT NULL AND f.paper = 1),
-    sum(f.received_at IS NOT NULL AND f.kept AND f.paper IS NULL), sum(f.received_at IS NOT NULL AND NOT f.kept),
-    sum(f.ended IS NOT NULL AND f.ended IN ('refused', 'expired')), count(f.said_02),
-    sum(f.ended IS NOT NULL AND f.ended = 'taken-back'),
-    sum(f.received_at IS NOT NULL AND f.due_day IS NOT NULL AND f.ended IS NULL AND f.said_02 IS NULL),
-    sum(f.received_at IS NOT NULL AND f.due_day IS NOT NULL AND f.ended IS NULL AND f.said_02 IS NULL
+    count(*) FILTER (WHERE f.received_at IS NOT NULL AND f.paper = 0), count(*) FILTER (WHERE f.received_at IS NOT NULL AND f.paper = 1),
+    count(*) FILTER (WHERE f.received_at IS NOT NULL AND f.kept AND f.paper IS NULL), count(*) FILTER (WHERE f.received_at IS NOT NULL AND NOT f.kept),
+    count(*) FILTER (WHERE f.ended IN ('refused', 'expired')), count(f.said_02),
+    count(*) FILTER (WHERE f.ended = 'taken-back'),
+    count(*) FILTER (WHERE f.received_at IS NOT NULL AND f.due_day IS NOT NULL AND f.ended IS NULL AND f.said_02 IS NULL),
+    count(*) FILTER (WHERE f.received_at IS NOT NULL AND f.due_day IS NOT NULL AND f.ended IS NULL AND f.said_02 IS NULL
         AND f.due_day < coalesce((f.said_06 + 25200000) / 86400000, :as_of))
 FROM figures f
 WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
@@ -116,9 +116,9 @@ ON CONFLICT DO UPDATE SET count = count + excluded.count
 
 -- name: asked_of_sender
 INSERT INTO counted (period, agency, type, s_take_backs_asked, s_take_backs_agreed, s_requests, s_answers_late)
-SELECT :period, f.sender, coalesce(f.document_type, ''), sum(a.kind = 'take-back'),
-    sum(a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
-    sum(a.due_at < coalesce(a.settled_at, :now))
+SELECT :period, f.sender, coalesce(f.document_type, ''), count(*) FILTER (WHERE a.kind = 'take-back'),
+    count(*) FILTER (WHERE a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
+    count(*) FILTER (WHERE a.due_at < coalesce(a.settled_at, :now))
 FROM figures_asked a JOIN figures f ON f.day = a.day AND f.delivery_row = a.delivery_row
 WHERE a.day = :day AND a.delivery_row > :after AND a.delivery_row <= :last
   AND (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
@@ -129,9 +129,9 @@ ON CONFLICT DO UPDATE SET s_take_backs_asked = s_take_backs_asked + excluded.s_t
 
 -- name: asked_of_recipient
 INSERT INTO counted (period, agency, type, r_take_backs_asked, r_take_backs_agreed, r_requests, r_answers_late)
-SELECT :period, f.recipient, coalesce(f.document_type, ''), sum(a.kind = 'take-back'),
-    sum(a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
-    sum(a.due_at < coalesce(a.settled_at, :now))
+SELECT :period, f.recipient, coalesce(f.document_type, ''), count(*) FILTER (WHERE a.kind = 'take-back'),
+    count(*) FILTER (WHERE a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
+    count(*) FILTER (WHERE a.due_at < coalesce(a.settled_at, :now))
 FROM figures_asked a JOIN figures f ON f.day = a.day AND f.delivery_row = a.delivery_row
 WHERE a.day = :day AND a.delivery_row > :after AND a.delivery_row <= :last
   AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
