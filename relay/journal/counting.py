@@ -76,6 +76,7 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA temp_store = FILE")
+    connection.execute(f"PRAGMA temp.cache_size = -{_CACHE_KIB}")
     for table in _TABLES:
         connection.execute(SQL[table])
     return connection
@@ -90,7 +91,10 @@ class _Counting:
     rows_at_once: int
 
     def run(self, agencies: frozenset[AgencyCode] | None, now: datetime) -> None:
+        by = self.question.by
         values: dict[str, object] = {
+            "by_whom": by.agency or by.tier,
+            "by_type": by.document_type,
             "agencies": None if agencies is None else json.dumps(sorted(agencies)),
             "as_of": day_of(today(now)),
             "now": ms(now),

@@ -49,7 +49,7 @@ INSERT INTO halves VALUES (?, ?)
 INSERT INTO counted (period, agency, type, s_documents, s_deliveries, s_delivered, s_electronic, s_with_paper,
     s_paper_not_stated, s_not_kept, s_same_day, s_next_morning, s_late, s_undated, s_failed, s_cancelled, s_refused,
     s_taken_back)
-SELECT :period, f.sender, coalesce(f.document_type, ''), sum(f.heads), count(*), count(f.received_at),
+SELECT :period, iif(:by_whom, f.sender, '') AS whom, iif(:by_type, coalesce(f.document_type, ''), '') AS type, sum(f.heads), count(*), count(f.received_at),
     count(*) FILTER (WHERE f.heads AND f.paper = 0), count(*) FILTER (WHERE f.heads AND f.paper = 1), count(*) FILTER (WHERE f.heads AND f.kept AND f.paper IS NULL),
     count(*) FILTER (WHERE f.heads AND NOT f.kept),
     count(*) FILTER (WHERE f.heads AND f.issued_day = (f.handed_at + 25200000) / 86400000),
@@ -62,7 +62,7 @@ SELECT :period, f.sender, coalesce(f.document_type, ''), sum(f.heads), count(*),
 FROM figures f LEFT JOIN halves h ON h.half = (f.handed_at + 25200000) / 43200000
 WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
   AND (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
-GROUP BY f.sender, f.document_type
+GROUP BY 2, 3
 ON CONFLICT DO UPDATE SET s_documents = s_documents + excluded.s_documents,
     s_deliveries = s_deliveries + excluded.s_deliveries, s_delivered = s_delivered + excluded.s_delivered,
     s_electronic = s_electronic + excluded.s_electronic, s_with_paper = s_with_paper + excluded.s_with_paper,
@@ -77,7 +77,7 @@ ON CONFLICT DO UPDATE SET s_documents = s_documents + excluded.s_documents,
 -- What never reached its recipient is counted where it failed, and nowhere else.
 INSERT INTO counted (period, agency, type, r_documents, r_electronic, r_with_paper, r_paper_not_stated, r_not_kept,
     r_failed, r_refused, r_taken_back, r_with_deadline, r_late)
-SELECT :period, f.recipient, coalesce(f.document_type, ''), count(f.received_at),
+SELECT :period, iif(:by_whom, f.recipient, '') AS whom, iif(:by_type, coalesce(f.document_type, ''), '') AS type, count(f.received_at),
     count(*) FILTER (WHERE f.received_at IS NOT NULL AND f.paper = 0), count(*) FILTER (WHERE f.received_at IS NOT NULL AND f.paper = 1),
     count(*) FILTER (WHERE f.received_at IS NOT NULL AND f.kept AND f.paper IS NULL), count(*) FILTER (WHERE f.received_at IS NOT NULL AND NOT f.kept),
     count(*) FILTER (WHERE f.ended IN ('refused', 'expired')), count(f.said_02),
@@ -88,7 +88,7 @@ SELECT :period, f.recipient, coalesce(f.document_type, ''), count(f.received_at)
 FROM figures f
 WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
   AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
-GROUP BY f.recipient, f.document_type
+GROUP BY 2, 3
 ON CONFLICT DO UPDATE SET r_documents = r_documents + excluded.r_documents,
     r_electronic = r_electronic + excluded.r_electronic, r_with_paper = r_with_paper + excluded.r_with_paper,
     r_paper_not_stated = r_paper_not_stated + excluded.r_paper_not_stated,
@@ -99,14 +99,14 @@ ON CONFLICT DO UPDATE SET r_documents = r_documents + excluded.r_documents,
 -- name: times
 -- Whole minutes begun; a status that overtook the word of its document's arrival took none.
 INSERT INTO answered (period, agency, type, code, minutes, count)
-SELECT :period, recipient, coalesce(document_type, ''), '01', max(0, said_01 - received_at + 59999) / 60000, count(*)
+SELECT :period, iif(:by_whom, recipient, ''), iif(:by_type, coalesce(document_type, ''), ''), '01', max(0, said_01 - received_at + 59999) / 60000, count(*)
 FROM figures
 WHERE day = :day AND delivery_row > :after AND delivery_row <= :last
   AND received_at IS NOT NULL AND said_01 IS NOT NULL
   AND (:agencies IS NULL OR recipient IN (SELECT value FROM json_each(:agencies)))
 GROUP BY 2, 3, 5
 UNION ALL
-SELECT :period, recipient, coalesce(document_type, ''), '03', max(0, said_03 - received_at + 59999) / 60000, count(*)
+SELECT :period, iif(:by_whom, recipient, ''), iif(:by_type, coalesce(document_type, ''), ''), '03', max(0, said_03 - received_at + 59999) / 60000, count(*)
 FROM figures
 WHERE day = :day AND delivery_row > :after AND delivery_row <= :last
   AND received_at IS NOT NULL AND said_03 IS NOT NULL
@@ -116,26 +116,26 @@ ON CONFLICT DO UPDATE SET count = count + excluded.count
 
 -- name: asked_of_sender
 INSERT INTO counted (period, agency, type, s_take_backs_asked, s_take_backs_agreed, s_requests, s_answers_late)
-SELECT :period, f.sender, coalesce(f.document_type, ''), count(*) FILTER (WHERE a.kind = 'take-back'),
+SELECT :period, iif(:by_whom, f.sender, '') AS whom, iif(:by_type, coalesce(f.document_type, ''), '') AS type, count(*) FILTER (WHERE a.kind = 'take-back'),
     count(*) FILTER (WHERE a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
     count(*) FILTER (WHERE a.due_at < coalesce(a.settled_at, :now))
 FROM figures_asked a JOIN figures f ON f.day = a.day AND f.delivery_row = a.delivery_row
 WHERE a.day = :day AND a.delivery_row > :after AND a.delivery_row <= :last
   AND (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
-GROUP BY f.sender, f.document_type
+GROUP BY 2, 3
 ON CONFLICT DO UPDATE SET s_take_backs_asked = s_take_backs_asked + excluded.s_take_backs_asked,
     s_take_backs_agreed = s_take_backs_agreed + excluded.s_take_backs_agreed,
     s_requests = s_requests + excluded.s_requests, s_answers_late = s_answers_late + excluded.s_answers_late
 
 -- name: asked_of_recipient
 INSERT INTO counted (period, agency, type, r_take_backs_asked, r_take_backs_agreed, r_requests, r_answers_late)
-SELECT :period, f.recipient, coalesce(f.document_type, ''), count(*) FILTER (WHERE a.kind = 'take-back'),
+SELECT :period, iif(:by_whom, f.recipient, '') AS whom, iif(:by_type, coalesce(f.document_type, ''), '') AS type, count(*) FILTER (WHERE a.kind = 'take-back'),
     count(*) FILTER (WHERE a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
     count(*) FILTER (WHERE a.due_at < coalesce(a.settled_at, :now))
 FROM figures_asked a JOIN figures f ON f.day = a.day AND f.delivery_row = a.delivery_row
 WHERE a.day = :day AND a.delivery_row > :after AND a.delivery_row <= :last
   AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
-GROUP BY f.recipient, f.document_type
+GROUP BY 2, 3
 ON CONFLICT DO UPDATE SET r_take_backs_asked = r_take_backs_asked + excluded.r_take_backs_asked,
     r_take_backs_agreed = r_take_backs_agreed + excluded.r_take_backs_agreed,
     r_requests = r_requests + excluded.r_requests, r_answers_late = r_answers_late + excluded.r_answers_late
