@@ -18,10 +18,8 @@ CREATE TEMP TABLE counted (
 
 -- name: answered
 CREATE TEMP TABLE answered (
-    period INTEGER NOT NULL, agency TEXT NOT NULL, type TEXT NOT NULL,
-    code TEXT NOT NULL, minutes INTEGER NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (period, agency, type, code, minutes)
-) WITHOUT ROWID
+    period INTEGER NOT NULL, agency TEXT NOT NULL, type TEXT NOT NULL, code TEXT NOT NULL, minutes INTEGER NOT NULL
+)
 
 -- name: halves
 -- For each half-day on which something was handed in: the earliest day of issue that was in time then.
@@ -98,21 +96,20 @@ ON CONFLICT DO UPDATE SET r_documents = r_documents + excluded.r_documents,
 
 -- name: times
 -- Whole minutes begun; a status that overtook the word of its document's arrival took none.
-INSERT INTO answered (period, agency, type, code, minutes, count)
-SELECT :period, iif(:by_whom, recipient, ''), iif(:by_type, coalesce(document_type, ''), ''), '01', max(0, said_01 - received_at + 59999) / 60000, count(*)
+INSERT INTO answered
+SELECT :period, iif(:by_whom, recipient, ''), iif(:by_type, coalesce(document_type, ''), ''), '01',
+    max(0, said_01 - received_at + 59999) / 60000
 FROM figures
 WHERE day = :day AND delivery_row > :after AND delivery_row <= :last
   AND received_at IS NOT NULL AND said_01 IS NOT NULL
   AND (:agencies IS NULL OR recipient IN (SELECT value FROM json_each(:agencies)))
-GROUP BY 2, 3, 5
 UNION ALL
-SELECT :period, iif(:by_whom, recipient, ''), iif(:by_type, coalesce(document_type, ''), ''), '03', max(0, said_03 - received_at + 59999) / 60000, count(*)
+SELECT :period, iif(:by_whom, recipient, ''), iif(:by_type, coalesce(document_type, ''), ''), '03',
+    max(0, said_03 - received_at + 59999) / 60000
 FROM figures
 WHERE day = :day AND delivery_row > :after AND delivery_row <= :last
   AND received_at IS NOT NULL AND said_03 IS NOT NULL
   AND (:agencies IS NULL OR recipient IN (SELECT value FROM json_each(:agencies)))
-GROUP BY 2, 3, 5
-ON CONFLICT DO UPDATE SET count = count + excluded.count
 
 -- name: asked_of_sender
 INSERT INTO counted (period, agency, type, s_take_backs_asked, s_take_backs_agreed, s_requests, s_answers_late)
@@ -163,7 +160,7 @@ GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT :limit
 -- Nearest rank: the least number of minutes that so many of them took at most.
 WITH spread AS (
     SELECT a.period, iif(:by_agency, a.agency, NULL) AS agency, iif(:by_tier, t.tier, NULL) AS tier,
-        iif(:by_type, a.type, NULL) AS type, a.code, a.minutes, sum(a.count) AS count
+        iif(:by_type, a.type, NULL) AS type, a.code, a.minutes, count(*) AS count
     FROM answered a JOIN tiers t ON t.agency = a.agency GROUP BY 1, 2, 3, 4, 5, 6),
 ranked AS (
     SELECT *, sum(count) OVER (PARTITION BY period, agency, tier, type, code ORDER BY minutes) AS upto,
