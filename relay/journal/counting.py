@@ -38,8 +38,9 @@ SQL = load("count")
 ROWS_AT_ONCE = 20_000
 _CACHE_KIB = 32_768
 _TO_THE_END = (1 << 63) - 1
-_STEPS = ("sent", "received", "times", "asked_of_sender", "asked_of_recipient")
-_TABLES = ("counted", "answered", "halves", "tiers")
+_STEPS = ("sent", "received", "add_whose", "times", "asked_of_sender", "asked_of_recipient")
+_TABLES = ("counted", "whose", "answered", "told", "ranked", "halves", "tiers")
+_RANKING = ("tell_apart", "find_lines", "rank")
 
 
 class CountStopped(Exception):  # noqa: N818  nothing failed
@@ -136,6 +137,9 @@ class _Counting:
         found = self.connection.execute(SQL["lines"], values).fetchall()
         if len(found) > MOST_LINES:
             return [_line(row, by, {}) for row in found]
+        for step in _RANKING:
+            self._look()
+            self.connection.execute(SQL[step], values)
         times = {
             tuple(row[:5]): Answering(*row[5:])
             for row in self.connection.execute(SQL["percentiles"], values)
@@ -161,6 +165,6 @@ def _line(row: tuple[Any, ...], by: By, times: dict[tuple[Any, ...], Answering])
         document_type=(document_type or UNKNOWN) if by.document_type else None,
         sent=dict(zip(SENT, counts, strict=False)),
         received=dict(zip(RECEIVED, counts[len(SENT) :], strict=True)),
-        arrived=times.get((*key, "01"), Answering()),
-        accepted=times.get((*key, "03"), Answering()),
+        arrived=times.get((*key, 1), Answering()),
+        accepted=times.get((*key, 3), Answering()),
     )

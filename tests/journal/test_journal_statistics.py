@@ -113,8 +113,7 @@ docs = st.builds(
     st.sampled_from(AGENCIES),
     st.sampled_from(["here", "carried", "bridge"]),
     minutes,
-    st.none()
-    | st.builds(Stated, st.sampled_from(TYPES), st.none() | st.booleans(), days, days),
+    st.none() | st.builds(Stated, st.sampled_from(TYPES), st.none() | st.booleans(), days, days),
     st.dictionaries(st.sampled_from(AGENCIES), fates, min_size=1),
 )
 
@@ -293,7 +292,12 @@ class Plain:
             said = _said(fate, code)
             if said is not None:
                 took.append(max(0, said - reached))
-        if not doc.stated or doc.stated.due_day is None or _ended(fate) or _said(fate, "02") is not None:
+        if (
+            not doc.stated
+            or doc.stated.due_day is None
+            or _ended(fate)
+            or _said(fate, "02") is not None
+        ):
             return
         done = _said(fate, "06")
         last = _local(NOW if done is None else doc.at + done * MINUTE).date()
@@ -330,7 +334,11 @@ def _ranked(took: list[int]) -> tuple[int, int | None, int | None]:
     ranks = sorted(took)
     if not ranks:
         return 0, None, None
-    return len(ranks), ranks[math.ceil(len(ranks) / 2) - 1], ranks[math.ceil(len(ranks) * 9 / 10) - 1]
+    return (
+        len(ranks),
+        ranks[math.ceil(len(ranks) / 2) - 1],
+        ranks[math.ceil(len(ranks) * 9 / 10) - 1],
+    )
 
 
 def _counted(lines: list[Line]) -> dict[Any, Any]:
@@ -376,7 +384,10 @@ questions = st.builds(
 
 
 @settings(
-    max_examples=30, phases=[Phase.generate], deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30,
+    phases=[Phase.generate],
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     history=st.lists(docs, max_size=8),

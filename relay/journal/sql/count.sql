@@ -16,10 +16,24 @@ CREATE TEMP TABLE counted (
     PRIMARY KEY (period, agency, type)
 ) WITHOUT ROWID
 
--- name: answered
-CREATE TEMP TABLE answered (
-    period INTEGER NOT NULL, agency TEXT NOT NULL, type TEXT NOT NULL, code TEXT NOT NULL, minutes INTEGER NOT NULL
+-- name: whose
+-- Recipients that answered, by number: millions of times are sorted by numbers, not by names.
+CREATE TEMP TABLE whose (
+    number INTEGER PRIMARY KEY, period INTEGER NOT NULL, agency TEXT NOT NULL, type TEXT NOT NULL, line INTEGER,
+    UNIQUE (period, agency, type)
 )
+
+-- name: answered
+CREATE TEMP TABLE answered (number INTEGER NOT NULL, code INTEGER NOT NULL, minutes INTEGER NOT NULL)
+
+-- name: told
+CREATE TEMP TABLE told (
+    line INTEGER PRIMARY KEY, period INTEGER NOT NULL, agency TEXT, tier TEXT, type TEXT,
+    UNIQUE (period, agency, tier, type)
+)
+
+-- name: ranked
+CREATE TEMP TABLE ranked (rank INTEGER PRIMARY KEY, answer INTEGER NOT NULL, minutes INTEGER NOT NULL)
 
 -- name: halves
 -- For each half-day on which something was handed in: the earliest day of issue that was in time then.
@@ -94,22 +108,30 @@ ON CONFLICT DO UPDATE SET r_documents = r_documents + excluded.r_documents,
     r_refused = r_refused + excluded.r_refused, r_taken_back = r_taken_back + excluded.r_taken_back,
     r_with_deadline = r_with_deadline + excluded.r_with_deadline, r_late = r_late + excluded.r_late
 
+-- name: add_whose
+INSERT OR IGNORE INTO whose (period, agency, type)
+SELECT DISTINCT :period, iif(:by_whom, f.recipient, ''), iif(:by_type, coalesce(f.document_type, ''), '')
+FROM figures f
+WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
+  AND f.received_at IS NOT NULL AND (f.said_01 IS NOT NULL OR f.said_03 IS NOT NULL)
+  AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
+
 -- name: times
 -- Whole minutes begun; a status that overtook the word of its document's arrival took none.
 INSERT INTO answered
-SELECT :period, iif(:by_whom, recipient, ''), iif(:by_type, coalesce(document_type, ''), ''), '01',
-    max(0, said_01 - received_at + 59999) / 60000
-FROM figures
-WHERE day = :day AND delivery_row > :after AND delivery_row <= :last
-  AND received_at IS NOT NULL AND said_01 IS NOT NULL
-  AND (:agencies IS NULL OR recipient IN (SELECT value FROM json_each(:agencies)))
+SELECT w.number, 1, max(0, f.said_01 - f.received_at + 59999) / 60000
+FROM figures f CROSS JOIN whose w ON w.period = :period AND w.agency = iif(:by_whom, f.recipient, '')
+    AND w.type = iif(:by_type, coalesce(f.document_type, ''), '')
+WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
+  AND f.received_at IS NOT NULL AND f.said_01 IS NOT NULL
+  AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
 UNION ALL
-SELECT :period, iif(:by_whom, recipient, ''), iif(:by_type, coalesce(document_type, ''), ''), '03',
-    max(0, said_03 - received_at + 59999) / 60000
-FROM figures
-WHERE day = :day AND delivery_row > :after AND delivery_row <= :last
-  AND received_at IS NOT NULL AND said_03 IS NOT NULL
-  AND (:agencies IS NULL OR recipient IN (SELECT value FROM json_each(:agencies)))
+SELECT w.number, 3, max(0, f.said_03 - f.received_at + 59999) / 60000
+FROM figures f CROSS JOIN whose w ON w.period = :period AND w.agency = iif(:by_whom, f.recipient, '')
+    AND w.type = iif(:by_type, coalesce(f.document_type, ''), '')
+WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
+  AND f.received_at IS NOT NULL AND f.said_03 IS NOT NULL
+  AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
 
 -- name: asked_of_sender
 INSERT INTO counted (period, agency, type, s_take_backs_asked, s_take_backs_agreed, s_requests, s_answers_late)
@@ -156,16 +178,29 @@ SELECT c.period, iif(:by_agency, c.agency, NULL) AS agency, iif(:by_tier, t.tier
 FROM counted c JOIN tiers t ON t.agency = c.agency
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT :limit
 
+-- name: tell_apart
+INSERT INTO told (period, agency, tier, type)
+SELECT DISTINCT w.period, iif(:by_agency, w.agency, NULL), iif(:by_tier, t.tier, NULL), iif(:by_type, w.type, NULL)
+FROM whose w JOIN tiers t ON t.agency = w.agency
+
+-- name: find_lines
+UPDATE whose SET line = (
+    SELECT o.line FROM tiers t JOIN told o ON o.period = whose.period
+        AND o.agency IS iif(:by_agency, whose.agency, NULL) AND o.tier IS iif(:by_tier, t.tier, NULL)
+        AND o.type IS iif(:by_type, whose.type, NULL)
+    WHERE t.agency = whose.agency)
+
+-- name: rank
+-- Sorted once; a line's times for a code then have consecutive numbers.
+INSERT INTO ranked (answer, minutes)
+SELECT w.line * 4 + a.code AS answer, a.minutes FROM answered a JOIN whose w ON w.number = a.number
+ORDER BY 1, 2
+
 -- name: percentiles
 -- Nearest rank: the least number of minutes that so many of them took at most.
-WITH spread AS (
-    SELECT a.period, iif(:by_agency, a.agency, NULL) AS agency, iif(:by_tier, t.tier, NULL) AS tier,
-        iif(:by_type, a.type, NULL) AS type, a.code, a.minutes, count(*) AS count
-    FROM answered a JOIN tiers t ON t.agency = a.agency GROUP BY 1, 2, 3, 4, 5, 6),
-ranked AS (
-    SELECT *, sum(count) OVER (PARTITION BY period, agency, tier, type, code ORDER BY minutes) AS upto,
-        sum(count) OVER (PARTITION BY period, agency, tier, type, code) AS total
-    FROM spread)
-SELECT period, agency, tier, type, code, total, min(minutes) FILTER (WHERE upto * 2 >= total),
-    min(minutes) FILTER (WHERE upto * 10 >= total * 9)
-FROM ranked GROUP BY 1, 2, 3, 4, 5 LIMIT :limit * 2
+WITH spans AS MATERIALIZED (
+    SELECT answer, min(rank) AS first, count(*) AS total FROM ranked GROUP BY answer)
+SELECT o.period, o.agency, o.tier, o.type, s.answer % 4, s.total, m.minutes, p.minutes
+FROM spans s JOIN told o ON o.line = s.answer / 4
+JOIN ranked m ON m.rank = s.first + (s.total + 1) / 2 - 1
+JOIN ranked p ON p.rank = s.first + (s.total * 9 + 9) / 10 - 1
