@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: install demo test acceptance soak fuzz dss check bench lock format clean
+.PHONY: install demo test acceptance soak fuzz dss tlog check bench lock format clean
 
 install: $(STAMP)
 
@@ -35,6 +35,10 @@ fuzz: install
 # EU DSS judges a few evidence files (needs Java 17 and Maven; fetches DSS once). ARGS may be files of yours.
 dss: install
 	@$(BIN)/python -m tests.evidence.dss $(ARGS)
+
+# Other people's software reads published logs (needs Go 1.24 and its module proxy).
+tlog: install
+	$(BIN)/python -m pytest tests/audit/tlog/check_tlog.py $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .

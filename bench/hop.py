@@ -74,6 +74,8 @@ class Result:
     settle_p99_ms: float
     first_cpu_us: float
     second_cpu_us: float
+    load_cpu_us: float
+    """Of the load generator, which shares the machine with the nodes."""
     first_rss_mib: tuple[float, ...]
     """At the first, second and last third of the window, and the peak."""
     second_rss_mib: tuple[float, ...]
@@ -107,6 +109,7 @@ async def _measure(
     documents = template(load.size_bytes, SENDER, RECIPIENT)
     token = await issue_token(first.control, SENDER)
     before = [observe.usage(pid(node)) for node in (first, second)]
+    load_before = time.process_time()
     pace = Pace(MOST_UNDER_WAY)
     sending = asyncio.create_task(
         send(
@@ -135,6 +138,7 @@ async def _measure(
         say("letting it finish")
         await _drained(pace, len(sent.answered))
         after = [observe.usage(pid(node)) for node in (first, second)]
+        load_cpu = (time.process_time() - load_before) / len(sent.answered) * 1e6
         settle = observe.settle_latencies(journal, settled_before, settled_after)
     posts = sent.latencies(started, ended)
     cpu = [
@@ -151,6 +155,7 @@ async def _measure(
         settle_p99_ms=quantile(settle, 0.99) * 1000,
         first_cpu_us=cpu[0],
         second_cpu_us=cpu[1],
+        load_cpu_us=load_cpu,
         first_rss_mib=(*(m[0] for m in memory), after[0].rss_peak_mib),
         second_rss_mib=(*(m[1] for m in memory), after[1].rss_peak_mib),
         shared=(0.0, 0.0),

@@ -24,6 +24,7 @@ from bench.line import Latency, latency, line
 from bench.pades import Pades, pades
 from bench.signing import Cost, signing
 from bench.start import Start, starts
+from bench.tail import Tail, tail
 from bench.waiting import waiting
 
 Say = Callable[[str], None]
@@ -41,6 +42,7 @@ class Part(StrEnum):
     SIGNING = "signing"
     DIRECTORY = "directory"
     PADES = "pades"
+    TAIL = "tail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,28 @@ class Effort:
     """For each key and size."""
     signing: float = 2.0
     """For each kind of work."""
+    lines: int = 200
+    """On a tail's screen."""
+    logged: int = 1_000_000
+    """Entries of the log that is paged through."""
 
 
 QUICK = Effort(
-    1, Window(48, 0.5, 2.0), 20_000, 20_000, 5, 1, 20_000, 2.0, 3.0, 4.0, 10_000, 1.0, 0.2
+    1,
+    Window(48, 0.5, 2.0),
+    20_000,
+    20_000,
+    5,
+    1,
+    20_000,
+    2.0,
+    3.0,
+    4.0,
+    10_000,
+    1.0,
+    0.2,
+    30,
+    100_000,
 )
 FULL = Effort(
     3,
@@ -111,6 +131,7 @@ class Results:
     signing: list[Cost] = field(default_factory=list)
     directory: Listed | None = None
     pades: list[Pades] | None = None
+    tail: Tail | None = None
 
 
 async def measure(
@@ -135,6 +156,8 @@ async def measure(
         results.directory = await directory(folder, effort.agencies, say)
     if Part.PADES in parts:
         results.pades = await pades(folder, effort.pades, say)
+    if Part.TAIL in parts:
+        results.tail = await tail(folder, effort.lines, effort.logged, say)
     if not {Part.LATENCY, Part.IDLE}.isdisjoint(parts):
         async with line(folder) as four:
             if Part.LATENCY in parts:

@@ -20,6 +20,7 @@ from bench import (
     report_pades,
     report_queue,
     report_signing,
+    report_tail,
 )
 from bench.programme import Results
 
@@ -36,6 +37,7 @@ def shown(results: Results) -> Iterator[str | Table]:
     yield from report_line.shown(results)
     yield from report_signing.shown(results)
     yield from report_pades.shown(results)
+    yield from report_tail.shown(results)
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def as_json(results: Results) -> dict[str, Any]:
         **report_line.as_json(results),
         **report_signing.as_json(results),
         **report_pades.as_json(results),
+        **report_tail.as_json(results),
     }
 
 

@@ -24,8 +24,8 @@ Every answer waits for its commit with synchronous=FULL. TLS 1.2 or newer for th
 TLS 1.3 between the nodes. Each run is checked: accepted = settled = available at the second node,
 the same receipts on both sides, both audit logs recomputed against their signed heads.
 "settled" counts answers verified and durable at the first node; "sent to settled" is from the
-acceptance to the proven answer. CPU is of the whole process, load generator not included; RSS at a
-third, two thirds and the end of the window, and the peak of the process. "receipts": how many of a
+acceptance to the proven answer. CPU is of the whole process, the load generator's beside the nodes';
+RSS at a third, two thirds and the end of the window, and the peak of the process. "receipts": how many of a
 node's receipts share one signature, first node, second node (W13); "single": batches switched off."""
 
 
@@ -40,6 +40,7 @@ def table(runs: Sequence[tuple[Load, Sequence[Result]]]) -> Table:
         "POST p50, p99 ms",
         "sent to settled p50, p99 ms",
         "CPU µs first, second",
+        "load µs",
         "RSS first MiB",
         "RSS second MiB",
     ):
@@ -54,6 +55,7 @@ def table(runs: Sequence[tuple[Load, Sequence[Result]]]) -> Table:
             _pair(results, lambda r: r.p50_ms, lambda r: r.p99_ms, 1),
             _pair(results, lambda r: r.settle_p50_ms, lambda r: r.settle_p99_ms, 0),
             _pair(results, lambda r: r.first_cpu_us, lambda r: r.second_cpu_us, 0),
+            f"{_middle(results, lambda r: r.load_cpu_us):.0f}",
             _memory(results[-1].first_rss_mib),
             _memory(results[-1].second_rss_mib),
         )
@@ -79,6 +81,7 @@ def as_json(runs: Sequence[tuple[Load, Sequence[Result]]]) -> list[dict[str, Any
             "accepted_per_second": round(_middle(r, lambda x: x.accepted_per_second), 1),
             "each_envelopes_per_second": [round(x.settled_per_second, 1) for x in r],
             "second_node_cpu_us_per_envelope": round(_middle(r, lambda x: x.second_cpu_us)),
+            "load_cpu_us_per_envelope": round(_middle(r, lambda x: x.load_cpu_us)),
             "settle_p50_ms": round(_middle(r, lambda x: x.settle_p50_ms), 1),
             "settle_p99_ms": round(_middle(r, lambda x: x.settle_p99_ms), 1),
             "connections": load.connections,

@@ -10,15 +10,17 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from relay.audit.checkpoint import origin_of
-from relay.audit.epochs import verify_epochs
-from relay.audit.verify import LogKey, LogVerdict, Progress
+from relay.audit.checkpoint import ORIGIN_PREFIX, origin_of, parse_vkey
+from relay.audit.epochs import epoch_of, log_name
+from relay.audit.proof_file import FILE_LIMIT_BYTES, FIRST_LINE, read_proof
+from relay.audit.verify import KeptHead, LogKey, LogVerdict, Progress
 from relay.delivery.clock import Clock
 from relay.errors import AuditError, SettingsError, SignatureError
 from relay.identity import NodeKeys, binding_of, key_problems, load_keys
 from relay.journal import backup
 from relay.journal.backup import Backup
-from relay.journal.inspect import stored_log
+from relay.journal.fsck import Known, StoreState, fsck
+from relay.journal.verifying import LogReport, verify_folder
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 from relay.settings.reading import SAMPLES, load, read, unfit_data_dir
@@ -96,20 +98,63 @@ def _own_chains(
 
 
 def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
-    """Recompute the log of a node, running or stopped, against its signed heads: a verdict for each
-    epoch, the present one last."""
+    """A verdict for each epoch of a node's log, the present one last; see `verify_whole_log`."""
+    return list(verify_whole_log(config, progress).verdicts)
+
+
+def verify_whole_log(
+    config: Path, progress: Progress | None = None, checkpoints: Sequence[Path] = ()
+) -> LogReport:
+    """Recompute the log of a node, running or stopped, against its signed heads, what is published of it and
+    these files, in each of which somebody kept a checkpoint."""
     settings = load(config)
+    node, key = own_log_key(settings)
+    kept = [KeptHead(_note_in(path), f"the checkpoint in {path.name}") for path in checkpoints]
+    return verify_folder(
+        settings.node.data_dir, node, key, verify_log_signature, kept=kept, progress=progress
+    )
+
+
+def check_log_files(place: Path, vkey: str, progress: Progress | None = None) -> list[StoreState]:
+    """The condition of every store of a log: in a folder, judged by a verifier key where one is given, or in
+    the data folder of a stopped node's configuration."""
+    if place.is_dir():
+        node, key = (None, None) if not vkey else _named_key(vkey)
+        return fsck(place, Known(node, key, verify_log_signature, progress))
+    settings = load(place)
+    node, key = own_log_key(settings)
+    return fsck(settings.node.data_dir, Known(node, key, verify_log_signature, progress))
+
+
+def _named_key(vkey: str) -> tuple[NodeId, LogKey]:
+    """Of any epoch of a node's log: they share a key."""
+    name, public_key = parse_vkey(vkey)
+    node = NodeId(name.removeprefix(ORIGIN_PREFIX).partition("/")[0])
+    if name != log_name(node, epoch_of(name)):
+        raise AuditError(f"{name[:100]} names no log of a node")
+    return node, log_key_of(node, public_key)
+
+
+def own_log_key(settings: Settings) -> tuple[NodeId, LogKey]:
+    """Whose log it is, and the key that signs it."""
     key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
     node = NodeId(settings.node.id)
-    log_key = LogKey(
+    return node, log_key_of(node, key.public_key)
+
+
+def log_key_of(node: NodeId, public_key: bytes) -> LogKey:
+    return LogKey(
         origin_of(node),
-        key.public_key,
-        lambda signature, body: verify_log_signature(key.public_key, signature, body),
+        public_key,
+        lambda signature, body: verify_log_signature(public_key, signature, body),
     )
-    with stored_log(settings.node.data_dir) as stored:
-        if stored.node != node:
-            raise AuditError(f"the journal says it is of {stored.node}, not {node}")
-        return verify_epochs(node, stored.epochs, log_key, progress)
+
+
+def _note_in(path: Path) -> bytes:
+    """A checkpoint, by itself or below the proof in a proof file."""
+    with path.open("rb") as file:
+        content = file.read(FILE_LIMIT_BYTES + 1)
+    return read_proof(content).note if content.startswith(FIRST_LINE) else content
 
 
 def back_up(config: Path, target: Path, progress: Progress) -> Backup:

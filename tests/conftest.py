@@ -6,10 +6,14 @@ import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from relay.audit import entries
+from tests.documented_events import documented, undocumented
 
 
 def needs(tool: str) -> str:
@@ -48,3 +52,22 @@ def thin_link() -> Any:
     sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[spec.name])
     return sys.modules[spec.name].ThinLink
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _entries_are_documented(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test has the product write into a log is an event and fields that docs/audit-log.md
+    lists. The tests of the log's form write what they like."""
+    if "audit" in request.path.parts:
+        yield
+        return
+    encode, known = entries._encode, documented()
+
+    def watched(fields: Mapping[str, object]) -> bytes:
+        leaf = encode(fields)
+        assert not undocumented(fields, known), f"docs/audit-log.md lacks these of {fields}"
+        return leaf
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries, "_encode", watched)
+        yield

@@ -30,6 +30,7 @@ from relay.model import NodeId
 ORIGIN_PREFIX: Final = "truc-relay.example/log/"
 """With the node id, the name of a node's log and of the key that signs it."""
 ED25519: Final = b"\x01"
+"""The kind of a key that signs the note's own text; cosignature.py has another."""
 KEY_BYTES: Final = 32
 NOTE_LIMIT_BYTES: Final = 256 * 1024
 SIGNATURES_LIMIT: Final = 64
@@ -63,9 +64,9 @@ def note_body(origin: str, size: int, root: bytes) -> bytes:
     return f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n".encode()
 
 
-def key_id(key_name: str, public_key: bytes) -> bytes:
-    """The four bytes that, with its name, say which Ed25519 key signed."""
-    return hashlib.sha256(key_name.encode() + b"\n" + ED25519 + public_key).digest()[:4]
+def key_id(key_name: str, public_key: bytes, kind: bytes = ED25519) -> bytes:
+    """The four bytes that, with its name, say which Ed25519 key signed, and what kind of signature."""
+    return hashlib.sha256(key_name.encode() + b"\n" + kind + public_key).digest()[:4]
 
 
 def sign_note(body: bytes, key_name: str, public_key: bytes, sign: Sign) -> bytes:
@@ -75,8 +76,12 @@ def sign_note(body: bytes, key_name: str, public_key: bytes, sign: Sign) -> byte
         raise ValueError(f"public key of {len(public_key)} bytes, not {KEY_BYTES}")
     if not body.endswith(b"\n"):
         raise ValueError("note text must end in a newline")
-    signature = base64.b64encode(key_id(key_name, public_key) + sign(body))
-    return body + f"\n{_DASH}{key_name} {signature.decode()}\n".encode()
+    return body + b"\n" + signature_line(key_name, key_id(key_name, public_key) + sign(body))
+
+
+def signature_line(key_name: str, identified: bytes) -> bytes:
+    """One signature as a note holds it: the key's name, its id and what that key signed."""
+    return f"{_DASH}{key_name} {base64.b64encode(identified).decode()}\n".encode()
 
 
 def verify_note(note: bytes, key_name: str, public_key: bytes, verify: Verify) -> Checkpoint:
@@ -85,11 +90,11 @@ def verify_note(note: bytes, key_name: str, public_key: bytes, verify: Verify) -
     Signatures by other keys are passed over, as the format asks; one that names this key and does
     not hold refuses the whole note.
     """
-    body, lines = _split(note)
+    body, lines = split_note(note)
     wanted = (key_name, key_id(key_name, public_key))
     signed = False
     for line in lines:
-        name, identifier, signature = _signature(line)
+        name, identifier, signature = read_signature(line)
         if (name, identifier) == wanted:
             _check_signature(signature, body, verify)
             signed = True
@@ -103,10 +108,11 @@ def verify_note(note: bytes, key_name: str, public_key: bytes, verify: Verify) -
 
 def head_of(note: bytes) -> Checkpoint:
     """What a note says, without looking at its signatures: for heads that this node signed itself."""
-    return _checkpoint(_split(note)[0])
+    return _checkpoint(split_note(note)[0])
 
 
-def _split(note: bytes) -> tuple[bytes, list[str]]:
+def split_note(note: bytes) -> tuple[bytes, list[str]]:
+    """What is signed, and the signature lines without their newlines, at most SIGNATURES_LIMIT."""
     if len(note) > NOTE_LIMIT_BYTES:
         raise AuditError(f"note of {len(note)} bytes, limit {NOTE_LIMIT_BYTES}")
     try:
@@ -124,10 +130,10 @@ def _split(note: bytes) -> tuple[bytes, list[str]]:
     return f"{body}\n".encode(), lines
 
 
-def _signature(line: str) -> tuple[str, bytes, bytes]:
+def read_signature(line: str) -> tuple[str, bytes, bytes]:
     """The key name, key id and signature of one line."""
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
-    raw = _unbase64(encoded, "signature")
+    raw = unbase64(encoded, "signature")
     if not line.startswith(_DASH) or not space or not name or "+" in name or len(raw) <= 4:
         raise AuditError("signature line is malformed")
     return name, raw[:4], raw[4:]
@@ -151,7 +157,7 @@ def _checkpoint(body: bytes) -> Checkpoint:
         raise AuditError("size of the head is not a plain number")
     if int(size) > SIZE_LIMIT:
         raise AuditError(f"size of the head is {size}, limit {SIZE_LIMIT}")
-    hashed = _unbase64(root, "root")
+    hashed = unbase64(root, "root")
     if len(hashed) != HASH_BYTES:
         raise AuditError(f"root of {len(hashed)} bytes, not {HASH_BYTES}")
     return Checkpoint(origin, int(size), hashed)
@@ -160,21 +166,21 @@ def _checkpoint(body: bytes) -> Checkpoint:
 # ---------------------------------------------------------------- verifier keys
 
 
-def vkey(key_name: str, public_key: bytes) -> str:
+def vkey(key_name: str, public_key: bytes, kind: bytes = ED25519) -> str:
     """The verifier key as people pass it on: name+id+key."""
     _check_name(key_name)
-    encoded = base64.b64encode(ED25519 + public_key).decode()
-    return f"{key_name}+{key_id(key_name, public_key).hex()}+{encoded}"
+    encoded = base64.b64encode(kind + public_key).decode()
+    return f"{key_name}+{key_id(key_name, public_key, kind).hex()}+{encoded}"
 
 
-def parse_vkey(text: str) -> tuple[str, bytes]:
-    """The key name and Ed25519 public key of a verifier key."""
+def parse_vkey(text: str, kind: bytes = ED25519) -> tuple[str, bytes]:
+    """The key name and Ed25519 public key of a verifier key of this kind."""
     name, _, rest = text.partition("+")
     identifier, _, encoded = rest.partition("+")
-    raw = _unbase64(encoded, "verifier key")
-    if not name or raw[:1] != ED25519 or len(raw) != 1 + KEY_BYTES:
+    raw = unbase64(encoded, "verifier key")
+    if not name or raw[:1] != kind or len(raw) != 1 + KEY_BYTES:
         raise AuditError("verifier key is not name+id+Ed25519 key")
-    if identifier != key_id(name, raw[1:]).hex():
+    if identifier != key_id(name, raw[1:], kind).hex():
         raise AuditError("verifier key's id is not of its name and key")
     return name, raw[1:]
 
@@ -184,7 +190,7 @@ def _check_name(name: str) -> None:
         raise ValueError(f"{name!r} cannot name a log or key")
 
 
-def _unbase64(text: str, what: str) -> bytes:
+def unbase64(text: str, what: str) -> bytes:
     """Strict base64: one text for each value, so no second writing of a signature exists."""
     try:
         raw = base64.b64decode(text, validate=True)

@@ -1,14 +1,10 @@
 """Write and read audit entries: the final leaf bytes of the log.
 
-Touches: nothing.
-Trusts:  callers of `entry` to pass digests, ids and codes only; nothing that `parse` is given.
-Raises:  ValueError from `entry` (a bug of ours), AuditError from `parse`.
-
 A leaf is one JSON object in canonical form (RFC 8785 restricted): UTF-8, keys sorted, no white
 space, only texts, integers, lists and objects, nothing empty, what is absent left out. Equal
 entries are equal bytes, so a leaf can be read, written again and compared. Every leaf has
 
-    v      1, the version of this page
+    v      2, the version of this page; 1 in leaves of older releases
     at     when, RFC 3339 in UTC with milliseconds
     event  one of AuditEvent
     node   the node whose log this is
@@ -17,27 +13,40 @@ and the fields of its event. The words for those are: message, delivery, transfe
 message's own log entry), origin, peer, sender, recipient, recipients, digest (of the envelope),
 size, receipt and previous (digests), state, priority, type, reason, code, attempts, seconds,
 count, days, documents, transfers, receipts, missing and skipped (counts), face (of the node: axis, native,
-nodes), refusals, expires, deliveries (ids), by (token or
-local user), why (an operator's own words), holder, token, scopes, system (its systemid),
+nodes), refusals, expires, deliveries (ids), by (token,
+local user, system or node), why (an operator's own words), holder, token, scopes, system (its systemid),
 certificate (digest), added and removed (digests by list), config (digest), release, issuer, version, agencies and successors (codes),
 nodes (ids), request (number), verdict and flaws (words of relay/judgement.py), signatures (count), files
-(digests). Never a subject, a name, an address or a secret.
+(digests), log (the name of one), witness (the name of one), previous_log and previous_size (of a head).
+Never a subject, a name, an address or a secret: in a leaf of version 2 by, why and holder are
+salted digests of the words that stand beside it (words.py); in one of version 1 they are the words.
+An entry without any needs no salt, and nothing stands beside it.
+
+The fields of each event are listed in docs/audit-log.md.
+
+Touches: the system's randomness, for salts.
+Trusts:  callers of `entry` to pass digests, ids and codes only; nothing that `parse` is given.
+Raises:  ValueError from `entry` (a bug of ours), AuditError from `parse`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from json.encoder import encode_basestring as quoted
 from typing import Any, Final
 
+from relay.audit import words as beside
 from relay.errors import AuditError
 from relay.model import NodeId, utc
 
-VERSION: Final = 1
+VERSION: Final = 2
+_VERSIONS: Final = (1, 2)
 LEAF_LIMIT_BYTES: Final = 65_535
 """A leaf stays under 64 KiB, the size a C2SP tlog-tiles entry bundle can carry."""
 DEPTH_LIMIT: Final = 4
@@ -54,11 +63,10 @@ class AuditEvent(StrEnum):
     """What an entry says happened, durable in the same transaction as the entry."""
 
     NODE_STARTED = "node-started"
-    """The process opened its journal; `release`, `config`."""
+    """The process opened its journal; `release`, and `config`, the digest of its settings: they are read
+    at a start only."""
     NODE_STOPPED = "node-stopped"
     """It drained and closed in order. A start without a stop before it was a crash."""
-    CONFIG_LOADED = "config-loaded"
-    """Settings or directory were read; `config` is their digest."""
     MESSAGE_ACCEPTED = "message-accepted"
     """An envelope was handed in by a DMS and is durable."""
     MESSAGE_SEALED = "message-sealed"
@@ -188,6 +196,9 @@ class AuditEvent(StrEnum):
     EVIDENCE_EXPORTED = "evidence-exported"
     """An evidence file about a `message` was written: `digest` of its exporter's signature, `count` of
     files, `size`, `by`, `why`. It holds the document."""
+    LOG_EXPORTED = "log-exported"
+    """A range of this log was written to an archive: `first` index and `last`, `count` of entries,
+    `digest` of its exporter's signature, `size`, `type` (leaves, words), `by`, `why`."""
     OBLIGATION_ASKED = "obligation-asked"
     """A `message` asks `recipient` to do something (`type`) with an earlier `document`."""
     OBLIGATION_CHANGED = "obligation-changed"
@@ -207,8 +218,33 @@ class AuditEvent(StrEnum):
     `by`, `why`. In force from the commit of this entry on."""
     TRUST_REFUSED = "trust-refused"
     """What lies in the files of trusted certificates does not serve (`count` problems); nothing changed."""
+    LOG_EPOCH = "log-epoch"
+    """A neighbour's `log` began a new epoch, whose first entry names `previous_log` and `previous_size`; so
+    many entries (`count`) that this node had cosigned are not in it."""
+    LOG_FORKED = "log-forked"
+    """An alarm: a `log` signed a head (`digest` of its note, handed in by `peer`) that contradicts another
+    (`previous`), `reason` forked or twin. Both are kept; nothing of it is cosigned until an operator clears it."""
+    LOG_KEY_CHANGED = "log-key-changed"
+    """A `neighbour`'s log is signed with another key from now on, proven by its `certificate`."""
+    LOG_ALARM_CLEARED = "log-alarm-cleared"
+    """An operator looked: so many alarms (`count`) of a `log` end, and it is cosigned again; `by`, `why`."""
+    WITNESS_REFUSED = "witness-refused"
+    """A `witness` finds this node's log, `size` entries long, not to be the one it cosigned, for `reason`."""
+    WORDS_FORGOTTEN = "words-forgotten"
+    """An operator had the words beside `count` entries removed, of a holder or of an age (`type`)."""
     LATE_RECEIPT = "late-receipt"
     """A receipt changed an outcome that was given as unknown, expired or failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry, about to be recorded: its leaf, and what stands beside it."""
+
+    leaf: bytes
+    salt: bytes = b""
+    """Of this entry alone; none where there are no words."""
+    words: str = ""
+    """A JSON object, place in the leaf → text; empty where there are none."""
 
 
 def instant(at: datetime) -> str:
@@ -226,19 +262,38 @@ def moment(text: str) -> datetime:
     raise AuditError("time is not an RFC 3339 instant in UTC with milliseconds")
 
 
-def entry(event: AuditEvent, at: datetime, node: NodeId, **fields: object) -> bytes:
-    """The leaf for one event. Fields that are None or empty are left out, 0 is kept.
+def entry(event: AuditEvent, at: datetime, node: NodeId, **fields: object) -> Entry:
+    """The entry of one event. Fields that are None or empty are left out, 0 is kept.
 
-    Raises ValueError for a field that no leaf may hold or a leaf over the limit.
+    Callers pass plain words; in the leaf they are salted digests. Raises ValueError for a field that no
+    leaf may hold or a leaf over the limit.
     """
     if not _RESERVED.isdisjoint(fields):
         raise ValueError("v, at, event and node are not free fields")
     present = {name: value for name, value in fields.items() if value or value == 0}
+    words = beside.take_out(present) if _may_hold_words(present) else {}
+    salt = b""
+    if words:
+        salt = os.urandom(beside.SALT_BYTES)
+        digests = {place: beside.digest_of(place, text, salt) for place, text in words.items()}
+        present = beside.replaced(present, digests)
     present["v"] = VERSION
     present["at"] = instant(at)
     present["event"] = event
     present["node"] = node
-    return _encode(present)
+    return Entry(_encode(present), salt, _words_text(words) if words else "")
+
+
+def _may_hold_words(fields: Mapping[str, object]) -> bool:
+    """Nearly no entry of a document's way does: that is found out fast."""
+    return not beside.WORDS.isdisjoint(fields) or "refusals" in fields
+
+
+def _words_text(words: Mapping[str, str]) -> str:
+    text = json.dumps(words, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if len(text.encode()) > beside.WORDS_LIMIT_BYTES:
+        raise ValueError(f"words of {len(text)} characters, limit {beside.WORDS_LIMIT_BYTES} bytes")
+    return text
 
 
 def parse(leaf: bytes) -> dict[str, Any]:
@@ -268,14 +323,26 @@ def parse(leaf: bytes) -> dict[str, Any]:
 
 def _check_frame(fields: Mapping[str, Any]) -> None:
     version = fields.get("v")
-    if version != VERSION:
-        raise AuditError(f"leaf version is {str(version)[:20]!r}, this release reads {VERSION}")
+    if version not in _VERSIONS or isinstance(version, bool):
+        raise AuditError(f"leaf version is {str(version)[:20]!r}, this release reads 1 and 2")
     for name in ("at", "event", "node"):
         if not isinstance(fields.get(name), str):
             raise AuditError(f"leaf has no {name}")
     if not _WORD.fullmatch(fields["event"]):
         raise AuditError("event is not a word in lower case")
     moment(fields["at"])
+    if version == VERSION and _may_hold_words(fields):
+        _check_no_words(fields)
+
+
+def _check_no_words(fields: Mapping[str, Any]) -> None:
+    try:
+        words = beside.take_out(fields)
+    except ValueError as error:
+        raise AuditError(f"leaf is not canonical: {error}") from error
+    for place, text in words.items():
+        if not beside.DIGEST.fullmatch(text):
+            raise AuditError(f"leaf holds words where their digest is due: {place[:40]!r}")
 
 
 def _encode(fields: Mapping[str, object]) -> bytes:

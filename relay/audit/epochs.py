@@ -14,13 +14,13 @@ Touches: nothing. Trusts: the log's public key only. Raises: AuditError.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, head_of, origin_of
 from relay.audit.entries import AuditEvent, parse
-from relay.audit.verify import LogKey, LogVerdict, Progress, Row, verify_log
+from relay.audit.verify import EachEntry, KeptHead, LogKey, LogVerdict, Progress, Row, verify_log
 from relay.errors import AuditError
 from relay.model import NodeId
 
@@ -58,6 +58,11 @@ def epoch_of(log: str) -> Epoch:
     return Epoch() if found is None else Epoch(int(found[1]), found[2] or "")
 
 
+def folder_of(epoch: Epoch) -> str:
+    """How the folder and the path of its published files are named."""
+    return f"{epoch.number}-{epoch.tag}" if epoch.tag else str(epoch.number)
+
+
 def size_of(head: bytes) -> int:
     """The index after the last entry that a signed head covers. Raises AuditError."""
     checkpoint = head_of(head)
@@ -82,10 +87,20 @@ class EpochRows:
     rows: Iterable[Row]
     edge: bytes | None = None
     """The stored frontier, in the present epoch."""
+    kept: tuple[KeptHead, ...] = ()
+    """Other heads of it that somebody kept."""
+
+
+Watch = Callable[[int], EachEntry | None]
+"""Whoever wants to see the entries of an epoch, too."""
 
 
 def verify_epochs(
-    node: NodeId, stored: Sequence[EpochRows], key: LogKey, progress: Progress | None = None
+    node: NodeId,
+    stored: Sequence[EpochRows],
+    key: LogKey,
+    progress: Progress | None = None,
+    watch: Watch = lambda _: None,
 ) -> list[LogVerdict]:
     """A verdict for each epoch, the present one last; each must name the head of the one before.
 
@@ -95,27 +110,41 @@ def verify_epochs(
     for due, one in enumerate(stored):
         if one.epoch != due:
             raise AuditError(f"epoch {one.epoch} where {due} is due")
-        first: list[object] = []
-        verdict = verify_log(
-            _keeping_first(one.rows, first),
-            one.head,
-            LogKey(_name(node, one), key.public_key, key.verify),
-            edge=one.edge,
-            first_index=first_index(one.epoch),
-            progress=progress,
-        )
-        if verdicts:
-            opening = first[0] if first else b""
-            named = parse(opening) if isinstance(opening, bytes) and opening else {}
-            _check_named(named, verdicts[-1].checkpoint, one.epoch)
-        verdicts.append(verdict)
+        before = verdicts[-1].checkpoint if verdicts else None
+        verdicts.append(verify_epoch(node, one, key, before, progress, watch(one.epoch)))
     return verdicts
 
 
-def _name(node: NodeId, one: EpochRows) -> str:
-    """What the head must be signed as: it counts only as the word of this node in this epoch."""
-    tag = epoch_of(head_of(one.head).origin).tag
-    return log_name(node, Epoch(one.epoch, tag))
+def verify_epoch(
+    node: NodeId,
+    one: EpochRows,
+    key: LogKey,
+    before: Checkpoint | None,
+    progress: Progress | None = None,
+    each: EachEntry | None = None,
+) -> LogVerdict:
+    """The verdict on one epoch, which must name the head `before` it where there is one."""
+    first: list[object] = []
+    verdict = verify_log(
+        _keeping_first(one.rows, first),
+        one.head,
+        LogKey(origin_in(node, one.epoch, one.head), key.public_key, key.verify),
+        kept_heads=one.kept,
+        edge=one.edge,
+        first_index=first_index(one.epoch),
+        progress=progress,
+        each=each,
+    )
+    if before is not None:
+        opening = first[0] if first else b""
+        named = parse(opening) if isinstance(opening, bytes) and opening else {}
+        _check_named(named, before, one.epoch)
+    return verdict
+
+
+def origin_in(node: NodeId, epoch: int, head: bytes) -> str:
+    """What a head must be signed as: it counts only as the word of this node in this epoch."""
+    return log_name(node, Epoch(epoch, epoch_of(head_of(head).origin).tag))
 
 
 def _keeping_first(rows: Iterable[Row], first: list[object]) -> Iterator[Row]:

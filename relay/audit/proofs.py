@@ -125,6 +125,21 @@ def verify_consistency(
     if old in (0, new):
         _check_trivial(old, old_root, new, new_root, proof)
         return
+    before, after = consistency_roots(old, old_root, new, proof)
+    if before != old_root or after != new_root:
+        raise AuditError("consistency proof does not lead to both roots")
+
+
+def consistency_roots(
+    old: int, old_root: bytes, new: int, proof: Sequence[bytes]
+) -> tuple[bytes, bytes]:
+    """The roots of the `old` and of all `new` leaves that a proof of two sizes leads to.
+
+    Where the second is a root that is believed, the first is that tree's own for its first `old` leaves:
+    the same hashes give both. (For an `old` that is a power of two the first is always `old_root`.)
+    """
+    if not 0 < old < new <= SIZE_LIMIT:
+        raise AuditError(f"no proof leads from {old} to {new} leaves")
     path = list(proof)
     if old & (old - 1) == 0:
         # The old tree is one complete node of the new one, so the proof leaves it out.
@@ -148,8 +163,7 @@ def verify_consistency(
         place, last = place >> 1, last >> 1
     if last:
         raise AuditError(f"consistency proof of {len(proof)} hashes is too short")
-    if before != old_root or after != new_root:
-        raise AuditError("consistency proof does not lead to both roots")
+    return before, after
 
 
 def _check_trivial(

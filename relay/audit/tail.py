@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, Final
 
 from relay.audit.entries import AuditEvent, moment
+from relay.audit.words import DIGEST, WORDS
 
 VIETNAM: Final = timezone(timedelta(hours=7))
 VALUE_LIMIT: Final = 120
@@ -39,7 +40,8 @@ _COLOURS: Final[dict[str, str]] = {
 _SHOWN_ELSEWHERE: Final = frozenset(
     {"v", "at", "event", "node", "sender", "recipient", "recipients", "message"}
 )
-_DIGESTS: Final = frozenset({"digest", "receipt", "previous", "certificate", "config"})
+_DIGESTS: Final = frozenset({"digest", "receipt", "previous", "certificate", "config", *WORDS})
+"""Shown by their beginning; who and why where the words beside the leaf are gone."""
 
 
 def line(entry: Mapping[str, Any], colour: bool, zone: tzinfo = VIETNAM) -> str:
@@ -83,7 +85,7 @@ def _parties(entry: Mapping[str, Any]) -> Iterator[str]:
 
 def _field(name: str, value: object) -> str:
     shown = _shown(value)
-    return f"{shown[:8]}…" if name in _DIGESTS and len(shown) == 64 else shown
+    return f"{shown[:8]}…" if name in _DIGESTS and DIGEST.fullmatch(shown) else shown
 
 
 def _shown(value: object) -> str:

@@ -59,6 +59,17 @@ class Frontier:
         edge.append(hashed_leaf)
         self._size += 1
 
+    def append_subtree(self, level: int, hashed: bytes) -> None:
+        """Take 2**level leaves by the root of their complete subtree; it must begin where one can."""
+        full, gap = self._size >> level, self._size & ((1 << level) - 1)
+        if gap or len(hashed) != HASH_BYTES:
+            raise ValueError(f"no subtree of level {level} begins at {self._size}")
+        while full & 1:
+            hashed = node_hash(self._edge.pop(), hashed)
+            full >>= 1
+        self._edge.append(hashed)
+        self._size += 1 << level
+
     def root(self) -> bytes:
         """The Merkle tree hash over everything appended."""
         if not self._edge:

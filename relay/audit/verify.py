@@ -12,6 +12,8 @@ Steps:
     5  the root over the first n leaves is the root of every kept head of size n
     6  there are as many entries as the head says, and step 5 holds for it
     7  the stored right edge of the tree, where one is given, is that of these entries
+and `verify_words`, of rows beside leaves that hold:
+    8  the words that stand beside a leaf are those it holds the digests of; missing ones are no fault
 What is odd but proves no edit (a clock that stepped back, an event of a newer release) is a finding.
 """
 
@@ -25,6 +27,7 @@ from typing import Any, Final
 from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, Verify, verify_note
 from relay.audit.entries import AuditEvent, moment, parse
 from relay.audit.tree import Frontier, leaf_hash
+from relay.audit.words import WordsRow, proven
 from relay.errors import AuditError
 from relay.model import UTC_NOW_TOLERANCE, Finding
 
@@ -34,6 +37,8 @@ PROGRESS_EVERY: Final = 1024
 
 Progress = Callable[[int, int], None]
 """Entries checked, entries in all."""
+EachEntry = Callable[[int, bytes, bytes], None]
+"""Index, leaf and leaf hash of an entry that fits so far."""
 Row = tuple[object, object, object]
 """Index, leaf, and the leaf hash stored beside it, None where none is stored: an int and two bytes,
 but a stored row may hold anything."""
@@ -48,6 +53,14 @@ class LogKey:
     name: str
     public_key: bytes
     verify: Verify
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHead:
+    """An older signed head of a log, and how it is called when it does not fit."""
+
+    note: bytes
+    what: str = "a kept head"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +80,46 @@ def verify_log(
     head: bytes,
     key: LogKey,
     *,
-    kept_heads: Sequence[bytes] = (),
+    kept_heads: Sequence[KeptHead] = (),
     edge: bytes | None = None,
     tolerance: timedelta = UTC_NOW_TOLERANCE,
     first_index: int = 0,
     progress: Progress | None = None,
+    each: EachEntry | None = None,
 ) -> LogVerdict:
     """The verdict on a log that holds in every step, or AuditError.
 
     `kept_heads` are older signed heads of the same log, from its journal or from anyone who kept
     one: each must fit, and the more there are the narrower an edit is placed. `edge` is the stored
     frontier, which the next entry would be appended to. `first_index` is where the log's indexes start
-    (epochs.py). `progress` is called every now and then.
+    (epochs.py). `progress` is called every now and then, `each` with every entry that fits so far.
     """
-    checkpoint, pending = _heads(head, kept_heads, key)
+    checkpoint, kept = _heads(head, kept_heads, key)
+    return verify_entries(
+        rows,
+        checkpoint,
+        kept=kept,
+        edge=edge,
+        tolerance=tolerance,
+        first_index=first_index,
+        progress=progress,
+        each=each,
+    )
+
+
+def verify_entries(
+    rows: Iterable[Row],
+    checkpoint: Checkpoint,
+    *,
+    kept: Sequence[Checkpoint] = (),
+    edge: bytes | None = None,
+    tolerance: timedelta = UTC_NOW_TOLERANCE,
+    first_index: int = 0,
+    progress: Progress | None = None,
+    each: EachEntry | None = None,
+) -> LogVerdict:
+    """Steps 2 to 7, under heads whose signatures were judged."""
+    pending = sorted([checkpoint, *kept], key=lambda one: one.size, reverse=True)
     heads_checked = len(pending)
     frontier = Frontier()
     diary = _Diary(checkpoint.origin, tolerance)
@@ -89,8 +128,11 @@ def verify_log(
         index, leaf, stored_hash = _typed(row, first_index + frontier.size)
         if frontier.size >= checkpoint.size:
             raise AuditError(f"beyond the head, which covers {checkpoint.size} entries", index)
-        frontier.append(_checked_hash(index, leaf, stored_hash))
+        hashed = _checked_hash(index, leaf, stored_hash)
+        frontier.append(hashed)
         diary.note(index, _parsed(index, leaf))
+        if each is not None:
+            each(index, leaf, hashed)
         if pending[-1].size == frontier.size:
             _compare(frontier, pending)
         if progress is not None and frontier.size % PROGRESS_EVERY == 0:
@@ -112,19 +154,40 @@ def verify_log(
     )
 
 
+def verify_words(rows: Iterable[WordsRow]) -> int:
+    """Step 8: how many leaves have their words beside them. `rows` are in the leaves' order, and the
+    leaves are of a log that holds. Raises AuditError."""
+    count = 0
+    for index, leaf, salt, words in rows:
+        where = index if isinstance(index, int) else None
+        if not isinstance(leaf, bytes):
+            raise AuditError("there are words beside an entry that does not exist", where)
+        try:
+            proven(parse(leaf), salt, words)
+        except AuditError as error:
+            raise AuditError(error.what, where) from error
+        count += 1
+    return count
+
+
 def _heads(
-    head: bytes, kept_heads: Sequence[bytes], key: LogKey
+    head: bytes, kept_heads: Sequence[KeptHead], key: LogKey
 ) -> tuple[Checkpoint, list[Checkpoint]]:
-    """Step 1: the log's head, and every head to compare with, the smallest last."""
+    """Step 1: the log's head, and every other one to compare with."""
     checkpoint = verify_note(head, key.name, key.public_key, key.verify)
-    kept = [verify_note(note, key.name, key.public_key, key.verify) for note in kept_heads]
-    for older in kept:
+    found = []
+    for one in kept_heads:
+        try:
+            older = verify_note(one.note, key.name, key.public_key, key.verify)
+        except AuditError as error:
+            raise AuditError(f"{one.what}: {error}") from error
         if older.size > checkpoint.size:
             raise AuditError(
-                f"a kept head covers {older.size} entries, the log's head {checkpoint.size}:"
+                f"{one.what} covers {older.size} entries, the log's head {checkpoint.size}:"
                 " the log was cut back"
             )
-    return checkpoint, sorted([checkpoint, *kept], key=lambda each: each.size, reverse=True)
+        found.append(older)
+    return checkpoint, found
 
 
 def _typed(row: Row, due: int) -> tuple[int, bytes, bytes | None]:
@@ -171,7 +234,9 @@ def _compare(frontier: Frontier, pending: list[Checkpoint]) -> None:
 
 
 class _Diary:
-    """What is odd but proves no edit: findings, bounded, and the span of time."""
+    """and `verify_words`, of rows beside leaves that hold:
+        8  the words that stand beside a leaf are those it holds the digests of; missing ones are no fault
+    What is odd but proves no edit: findings, bounded, and the span of time."""
 
     def __init__(self, origin: str, tolerance: timedelta) -> None:
         self._node = origin.removeprefix(ORIGIN_PREFIX).partition("/")[0]

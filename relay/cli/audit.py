@@ -7,44 +7,68 @@ Raises:  AuditError naming the entry, JournalError, SettingsError, and what the 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from base64 import b64decode
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from relay.cli.audit_diff import diff
+from relay.cli.audit_export import check_export, export
 from relay.cli.connect import Connection, reaching
+from relay.cli.entry import entry
+from relay.cli.fsck import fsck
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
+from relay.cli.proofs import check_proof, prove
 from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
+from relay.cli.tail import tail
+from relay.cli.witnesses import witnesses
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from relay.audit.verify import LogVerdict
-    from relay.cli.client import NativeClient
+    from relay.journal.verifying import LogReport
 
 app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
+app.command("tail")(tail)
+app.command("show")(entry)
+app.command("prove")(prove)
+app.command("check-proof")(check_proof)
+app.command("fsck")(fsck)
+app.command("witnesses")(witnesses)
+app.command("export")(export)
+app.command("check-export")(check_export)
+app.command("diff")(diff)
 
-_PAGE = 1000
+_MOST_HEADS = 1000
 
 
-@app.command("tail")
+@app.command("forget")
 @reaching
-def tail(
+def forget(
     node: Connection,
-    after: Annotated[
-        int | None, typer.Option(min=0, help="Index of the first entry wanted; else the last ones.")
+    why: Annotated[str, typer.Option(help="The reason; an entry of its own keeps it, and who.")],
+    holder: Annotated[
+        str | None, typer.Option(help="Of this token holder or local user.", show_default=False)
     ] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=_PAGE)] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new entries.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    older_than_days: Annotated[
+        int | None, typer.Option("--older-than-days", min=0, help="Of entries older than that.")
+    ] = None,
 ) -> None:
-    """Print entries of the log, one a line."""
-    asyncio.run(_tail(node, after, lines, follow, as_json))
+    """Remove who and why from beside the log; every entry stays, and the log still verifies."""
+    if (holder is None) == (older_than_days is None):
+        raise CommandError("give one of --holder and --older-than-days", USAGE)
+    chosen = {"holder": holder, "older_than_days": older_than_days}
+    asked = {name: value for name, value in chosen.items() if value is not None}
+    done = asyncio.run(_forget(node, {"why": why, **asked}))
+    typer.echo(f"{done['forgotten']} entries have no words beside them any more")
+
+
+async def _forget(node: Connection, document: dict[str, object]) -> dict[str, Any]:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    async with reach(node) as client:
+        return await client.post("/v1/audit/forget", document)
 
 
 @app.command("timestamps")
@@ -54,7 +78,9 @@ def timestamps(
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep each head and its timestamp there.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="So many, the newest first.")] = 10,
+    limit: Annotated[
+        int, typer.Option(min=1, max=_MOST_HEADS, help="So many, the newest first.")
+    ] = 10,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Heads of the log with a timestamp: what is in it was there by then."""
@@ -109,25 +135,52 @@ def verify(
     config: Annotated[
         Path | None, typer.Option(help="The same, as other commands take it.")
     ] = None,
+    from_checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A checkpoint or proof file somebody kept: the log must continue it. May be repeated.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Recompute the whole log of a node, running or not, against its signed head."""
-    from relay.offline import verify_own_log  # noqa: PLC0415
+    """Recompute the whole log of a node, running or not: journal, published files, what is kept beside."""
+    from relay.offline import verify_whole_log  # noqa: PLC0415
 
     chosen = path or config
     if chosen is None or (path and config):
         raise CommandError("name one configuration", USAGE, "relay audit verify CONFIG")
     with progress("verifying") as advance:
-        verdicts = verify_own_log(chosen, advance)
+        report = verify_whole_log(chosen, advance, from_checkpoint or [])
     if as_json:
-        *earlier, present = [_verdict(verdict) for verdict in verdicts]
-        show_json({"verdict": "VALID", **present, "earlier": earlier})
+        *earlier, present = [_verdict(verdict) for verdict in report.verdicts]
+        show_json({"verdict": "VALID", **present, "earlier": earlier, **_beside(report)})
         return
-    for verdict in verdicts:
+    for one in from_checkpoint or []:
+        remark(f"continues the checkpoint in {one.name}")
+    for folder, size in report.published.items():
+        remark(f"published as log/{folder}: {size} entries" if size else _unpublished(folder))
+    if report.unjudged:
+        remark(f"{report.unjudged} cosignatures by witnesses whose key is not known here")
+    for verdict in report.verdicts:
         for finding in verdict.findings:
             remark(f"finding {finding.code}: {printable(finding.detail)}")
         checkpoint = verdict.checkpoint
         typer.echo(f"ok, {checkpoint.size} entries, root {checkpoint.root.hex()}")
+
+
+def _unpublished(folder: str) -> str:
+    return f"log/{folder} has no checkpoint: a node publishes one soon after its start"
+
+
+def _beside(report: LogReport) -> dict[str, Any]:
+    return {
+        "published": dict(report.published),
+        "words": report.words,
+        "cosignatures": report.cosignatures,
+        "cosignatures_unjudged": report.unjudged,
+        "heads_of_others": report.watched,
+    }
 
 
 def _verdict(verdict: LogVerdict) -> dict[str, Any]:
@@ -138,57 +191,3 @@ def _verdict(verdict: LogVerdict) -> dict[str, Any]:
         "root": checkpoint.root.hex(),
         "findings": [asdict(finding) for finding in verdict.findings],
     }
-
-
-async def _tail(
-    node: Connection, after: int | None, lines: int, follow: bool, as_json: bool
-) -> None:
-    from relay.cli.client import reach  # noqa: PLC0415
-
-    async with reach(node) as client:
-        start = max(0, await _size(client) - lines) if after is None else after
-        while True:
-            page = await client.get("/v1/audit", after=start, limit=_PAGE)
-            for one in page["entries"]:
-                _print(one["index"], one["entry"], as_json)
-            start = page["next"]
-            if len(page["entries"]) < _PAGE:
-                break
-        if follow:
-            await _follow(client, start, as_json)
-
-
-async def _size(client: NativeClient) -> int:
-    """Where the next entry will stand. A running node always has a head: it logs its start."""
-    from relay.audit.epochs import size_of  # noqa: PLC0415
-
-    return size_of(await client.get_bytes("/v1/audit/head"))
-
-
-async def _follow(client: NativeClient, after: int, as_json: bool) -> None:
-    events = {"Accept": "text/event-stream"}
-    async with client.open("/v1/audit", events, after=after) as response:
-        async for index, entry in _events(response):
-            _print(index, entry, as_json)
-
-
-async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-    waiting, index = b"", 0
-    async for chunk in response.content.iter_any():
-        waiting += chunk
-        *complete, waiting = waiting.split(b"\n")
-        for one in complete:
-            if one.startswith(b"id: "):
-                index = int(one[4:])
-            elif one.startswith(b"data: "):
-                yield index, json.loads(one[6:])
-
-
-def _print(index: int, entry: dict[str, Any], as_json: bool) -> None:
-    from relay.audit.tail import line  # noqa: PLC0415
-
-    if as_json:
-        typer.echo(json.dumps({"index": index, "entry": entry}, ensure_ascii=False))
-    else:
-        typer.echo(f"{index:>8}  {line(entry, sys.stdout.isatty())}")
-    sys.stdout.flush()

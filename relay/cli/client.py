@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
@@ -50,6 +50,9 @@ _PERHAPS_CERTIFICATE = (
     "that it takes; else the same command again is safe"
 )
 
+Asked = str | int | Sequence[str]
+"""A parameter of a query; of a sequence, one for each."""
+
 
 class NativeClient:
     """The API's calls, with one connection kept."""
@@ -58,7 +61,7 @@ class NativeClient:
         self._session = session
         self._connection = connection
 
-    async def get(self, path: str, **query: str | int) -> dict[str, Any]:
+    async def get(self, path: str, **query: Asked) -> dict[str, Any]:
         async with self._call("GET", path, params=query) as response:
             return _object(await _bounded(response))
 
@@ -86,7 +89,7 @@ class NativeClient:
 
     @asynccontextmanager
     async def open(
-        self, path: str, headers: Mapping[str, str], **query: str | int
+        self, path: str, headers: Mapping[str, str], **query: Asked
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A body to be read as it comes."""
         async with self._call("GET", path, headers=headers, params=query) as response:

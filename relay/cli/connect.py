@@ -86,7 +86,7 @@ def _options(
         token = _typed(context, "token", token)
     if token is not None and token_file is not None:
         raise CommandError("--token and --token-file cannot both be given", USAGE)
-    secret = token if token_file is None else _token_in(token_file)
+    secret = token if token_file is None else token_in(token_file)
     if config is not None:
         for name, value in (
             ("url", url),
@@ -129,7 +129,7 @@ def reaching(command: Callable[..., None]) -> Callable[..., None]:
     return reached
 
 
-def _token_in(path: Path) -> str:
+def token_in(path: Path) -> str:
     with path.open("rb") as file:
         content = file.read(_TOKEN_BYTES + 1)
     text = content.decode("ascii", "replace").strip()

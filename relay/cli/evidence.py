@@ -110,9 +110,9 @@ def verify(
         for step in BundleJudge(opened, trust).steps():
             done.append(step)
             if not as_json:
-                _print(step)
+                print_step(step)
     if as_json:
-        show_json([_as_json(one) for one in done])
+        show_json([step_as_json(one) for one in done])
     refused = [one for one in done if one.outcome is Outcome.REFUSED]
     if refused:
         complain(f"{file.name} does not hold: {', '.join(sorted({r.reason for r in refused}))}")
@@ -121,7 +121,7 @@ def verify(
     remark(f"all that is claimed holds; of {len(done)} steps {unknown} are unknown")
 
 
-def _print(step: Step) -> None:
+def print_step(step: Step) -> None:
     colour = {"holds": "green", "refused": "red", "unknown": "yellow"}[step.outcome.value]
     said = f"{step.reason}: {step.said}" if step.reason else step.said
     typer.secho(f"{step.number:>3}  {step.outcome.value:<8}", fg=colour, nl=False)
@@ -130,7 +130,7 @@ def _print(step: Step) -> None:
         typer.echo(f"              note: {printable(note)}")
 
 
-def _as_json(step: Step) -> dict[str, Any]:
+def step_as_json(step: Step) -> dict[str, Any]:
     return {
         "number": step.number,
         "what": step.what,

@@ -6,11 +6,12 @@ Touches: nothing; values and Protocols only. relay/node joins the real parts.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from relay.delivery.wanted import Wanted
 from relay.judgement import Judgement
 from relay.model import (
     AgencyCode,
@@ -414,15 +415,55 @@ class LogEntry:
     index: int
     leaf: bytes
     """The exact leaf bytes: canonical JSON (audit/entries.py)."""
+    salt: bytes = b""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What stands beside it, place in the leaf → text (audit/words.py), checked against the leaf; empty
+    where nothing does, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Entries, ascending, and where to go on: past all that was looked at, wanted or not."""
+
+    entries: tuple[LogEntry, ...]
+    next: int
+    more: bool
+    """Whether there were entries from `next` on already."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntryWhole:
+    """One entry, and what the node knows of it."""
+
+    entry: LogEntry
+    leaf_hash: str
+    """As stored with it, in hex."""
+    log: str
+    """The name of the log in its epoch."""
+    before: LogEntry | None
+    after: LogEntry | None
 
 
 class LogReader(Protocol):
-    async def entries(self, after: int, limit: int) -> list[LogEntry]:
-        """Entries with index >= `after`, ascending."""
+    async def page(self, wanted: Wanted, after: int, limit: int) -> LogPage:
+        """At most `limit` wanted entries with index >= `after`."""
         ...
 
-    def follow(self, after: int) -> AsyncIterator[LogEntry]:
-        """Entries from `after` on, then each new one as it is committed; never ends by itself."""
+    async def last(self, wanted: Wanted, limit: int) -> LogPage:
+        """The last `limit` wanted entries there are; `next` is where the next one will stand."""
+        ...
+
+    async def since(self, at: datetime, after: int) -> int:
+        """From where on, at or after the index `after`, entries are of this instant or later."""
+        ...
+
+    def follow(self, wanted: Wanted, after: int, limit: int) -> AsyncIterator[LogPage]:
+        """Wanted entries from `after` on, then those that are committed, as pages of at most `limit`; a
+        page may hold none and only move on. Never ends by itself."""
+        ...
+
+    async def whole(self, index: int) -> LogEntryWhole:
+        """Raises NotFoundError."""
         ...
 
     async def head(self) -> bytes:

@@ -40,6 +40,10 @@ NODES = (
 )
 
 QUICK = """\
+[log]
+public = true
+publish_every = 0.5
+
 [delivery]
 retry_first = 0.2
 retry_cap = 1.0

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from relay.errors import JournalError
@@ -30,6 +31,8 @@ from relay.model import NodeId
 
 MANIFEST = "backup.json"
 PAYLOADS = "payloads"
+LOG = "log"
+"""The published tiles are made anew from the journal, so no backup carries them."""
 _COMING = "coming"
 
 Progress = Callable[[int, int], None]
@@ -127,8 +130,17 @@ def _bring_back(source: Path, data: Path, backup: Backup, progress: Progress) ->
         migrate(connection)
         mark_restored(connection, datetime.fromisoformat(backup.made_at))
     _fsync(coming)
+    _set_aside(data / LOG)
     coming.rename(data / DATABASE)
     _fsync(data)
+
+
+def _set_aside(log: Path) -> None:
+    """What was published before the restore may go beyond it: it is kept, for it is evidence, but not
+    written on."""
+    if log.is_dir():
+        number = next(n for n in count(1) if not log.with_name(f"log.before-{n}").exists())
+        log.rename(log.with_name(f"log.before-{number}"))
 
 
 def _read_manifest(source: Path) -> Backup:

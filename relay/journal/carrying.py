@@ -117,6 +117,7 @@ def freeze(tx: Transaction, node: NodeId, request: Freeze) -> None:
                 transfer=request.transfer_id,
                 neighbour=request.neighbour,
                 recipients=part,
+                digest=ready.digest,
             )
         )
 

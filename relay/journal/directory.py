@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import cast
 
 from relay.agencies import Agency
-from relay.audit.entries import AuditEvent, entry
+from relay.audit.entries import AuditEvent, Entry, entry
 from relay.delivery.directory.ports import Held, Request, RequestKind, RequestState, Written
 from relay.errors import QuotaError
 from relay.journal.directory_requests import ask, decide, request_of
@@ -213,7 +213,7 @@ def _last_step(node: NodeId, written: Written, change: int) -> Callable[[Transac
     return step
 
 
-def _entries(node: NodeId, written: Written) -> Iterator[bytes]:
+def _entries(node: NodeId, written: Written) -> Iterator[Entry]:
     """Every agency that looks otherwise from now on is named, and every document."""
     made = written.made
     for one in written.documents:

@@ -19,7 +19,7 @@ import sqlite3
 from datetime import datetime
 
 from relay.audit.checkpoint import head_of
-from relay.audit.entries import AuditEvent, entry
+from relay.audit.entries import AuditEvent, Entry, entry
 from relay.audit.epochs import Epoch, named_head
 from relay.errors import AuditError
 from relay.journal.rows import instant, ms
@@ -74,7 +74,7 @@ def _close(
 def turn(tx: Transaction, node: NodeId, at: datetime, reason: str) -> None:
     """A new epoch begins with what this transaction records from here on."""
 
-    def close(connection: sqlite3.Connection, epoch: int) -> tuple[bytes, Epoch]:
+    def close(connection: sqlite3.Connection, epoch: int) -> tuple[Entry, Epoch]:
         (note,) = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
         named, following = _close(connection, epoch, note, new_tag())
         set_meta(connection, "restored-epoch", str(following.number))

@@ -8,13 +8,15 @@ Raises:  JournalError when there is none, or it cannot be read; AuditError where
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from relay.audit.epochs import EpochRows, first_index
 from relay.audit.verify import Row
+from relay.audit.words import WordsRow
 from relay.errors import AuditError, JournalError
 from relay.journal import epochs
 from relay.journal.store import DATABASE
@@ -33,6 +35,18 @@ class StoredLog:
 
     node: NodeId
     epochs: tuple[EpochRows, ...]
+    words: Iterable[WordsRow] = ()
+    """What stands beside the leaves, in their order."""
+    stamped: tuple[tuple[object, object], ...] = ()
+    """Name and note of each head that has, or waits for, a timestamp."""
+    cosigned: tuple[tuple[object, ...], ...] = ()
+    """Witness, origin, size, note and line of each cosignature that is kept."""
+    watched: tuple[tuple[object, ...], ...] = ()
+    """Origin, size, root and note of each head of others that this node holds."""
+    keys: tuple[tuple[object, object], ...] = ()
+    """Node and Ed25519 key of each witness whose log key was proven."""
+    reach: Callable[[], Sequence[bytes]] = tuple
+    """The signed heads as they are by now, each epoch's."""
 
 
 @contextmanager
@@ -58,6 +72,7 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
                 raise AuditError("the journal no longer says whose log it holds")
             last = connection.execute("SELECT max(entry_index) FROM entries").fetchone()[0]
             edges = {epoch: epochs.edge(connection, epoch) for epoch in heads}
+            beside = {name: _beside(connection, name) for name in _BESIDE}
             connection.execute("COMMIT")
             yield StoredLog(
                 NodeId(str(node[0])),
@@ -70,6 +85,9 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
                     )
                     for epoch, note in heads.items()
                 ),
+                _words(connection, last),
+                **beside,
+                reach=lambda: tuple(epochs.heads(connection).values()),
             )
     except sqlite3.Error as error:
         raise JournalError(f"the journal in {folder} cannot be read: {error}") from error
@@ -91,10 +109,55 @@ def _rows(
         after = page[-1][0]
 
 
-def read_only(path: Path) -> sqlite3.Connection:
+_BESIDE: Final[dict[str, tuple[str, str]]] = {
+    "stamped": (
+        "stamps",
+        "SELECT name, content FROM stamps WHERE kind = 'head' ORDER BY stamp_row",
+    ),
+    "cosigned": (
+        "cosignatures",
+        "SELECT witness, origin, size, note, line FROM cosignatures ORDER BY witness, origin",
+    ),
+    "watched": (
+        "witness_logs",
+        """SELECT origin, size, root, note FROM witness_logs WHERE size > 0
+           UNION SELECT origin, size, root, note FROM witness_seen ORDER BY origin, size""",
+    ),
+    "keys": ("witness_keys", "SELECT node, public_key FROM witness_keys"),
+}
+"""What is kept beside the log, and the table that a journal of an older release does not have."""
+
+
+def _beside(connection: sqlite3.Connection, name: str) -> tuple[Any, ...]:
+    table, statement = _BESIDE[name]
+    there = "SELECT 1 FROM sqlite_master WHERE name = ?"
+    if not connection.execute(there, (table,)).fetchone():
+        return ()
+    return tuple(connection.execute(statement).fetchall())
+
+
+def _words(connection: sqlite3.Connection, last: int | None) -> Iterator[WordsRow]:
+    """Each row beside a leaf with that leaf, None where there is none. A journal of an older release has
+    no such rows."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entry_words'").fetchone():
+        return
+    after = _LOWEST
+    while page := connection.execute(
+        "SELECT w.entry_index, e.leaf, w.salt, w.words FROM entry_words w"
+        " LEFT JOIN entries e ON e.entry_index = w.entry_index"
+        " WHERE w.entry_index > ? AND w.entry_index <= ? ORDER BY w.entry_index LIMIT ?",
+        (after, last, PAGE),
+    ).fetchall():
+        yield from page
+        after = page[-1][0]
+
+
+def read_only(path: Path, *, across_threads: bool = False) -> sqlite3.Connection:
     """A connection that writes nothing. Without the WAL's own files (a copied journal) SQLite must be
     told that nobody writes."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     if not path.with_name(path.name + "-wal").exists():
         uri += "&immutable=1"
-    return sqlite3.connect(uri, uri=True, isolation_level=None)
+    return sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=not across_threads
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay import lifecycle
-from relay.audit.entries import AuditEvent, entry
+from relay.audit.entries import AuditEvent, Entry, entry
 from relay.delivery.operators.orders import Action, Freed, Moved, Order, Target
 from relay.delivery.records import DeliveryRow
 from relay.journal import carrying
@@ -156,5 +156,5 @@ def _record_places(
         tx.record(told(order, node, deliveries=part, message=message, neighbour=neighbour))
 
 
-def told(order: Order, node: NodeId, **fields: object) -> bytes:
+def told(order: Order, node: NodeId, **fields: object) -> Entry:
     return entry(_EVENTS[order.action], order.at, node, by=order.by, why=order.why, **fields)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pybase64
 
-from relay.audit.entries import AuditEvent, entry
+from relay.audit.entries import AuditEvent, Entry, entry
 from relay.delivery.ports import Kept
 from relay.delivery.records import DeliveryRow
 from relay.delivery.revocation.ports import (
@@ -127,7 +127,7 @@ class RevocationTable:
 
         await self.journal.perform(operation)
 
-    def _entry(self, event: AuditEvent, revoked: RevokedCertificate, at: datetime) -> bytes:
+    def _entry(self, event: AuditEvent, revoked: RevokedCertificate, at: datetime) -> Entry:
         return entry(
             event,
             at,

@@ -32,6 +32,8 @@ from relay.delivery.ports import (
     InboxItem,
     InboxQuery,
     LogEntry,
+    LogEntryWhole,
+    LogPage,
     MessageView,
     SentItem,
     SentQuery,
@@ -58,6 +60,7 @@ from relay.delivery.records import (
     Waiting,
     WaitingReturn,
 )
+from relay.delivery.wanted import Wanted
 from relay.errors import (
     ConflictError,
     GoneError,
@@ -73,8 +76,10 @@ from relay.journal import (
     handing,
     judging,
     lists,
+    logged,
     obliging,
     views,
+    wording,
 )
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
@@ -521,11 +526,19 @@ class SqliteJournal:
     # ------------------------------------------------------------ the log
 
     async def entries(self, after: int, limit: int) -> list[LogEntry]:
-        rows = await self.rows(
-            "SELECT entry_index, leaf FROM entries WHERE entry_index >= ? ORDER BY entry_index LIMIT ?",
-            (after, limit),
-        )
-        return [LogEntry(row[0], row[1]) for row in rows]
+        return [wording.log_entry(*row) for row in await self.rows(wording.PAGE, (after, limit))]
+
+    async def log_page(self, wanted: Wanted, after: int, limit: int) -> LogPage:
+        return await logged.page(self.rows, wanted, after, limit)
+
+    async def log_last(self, wanted: Wanted, limit: int) -> LogPage:
+        return await logged.last(self.rows, wanted, limit)
+
+    async def log_since(self, at: datetime, after: int) -> int:
+        return await logged.since(self.rows, at, after)
+
+    async def log_entry(self, index: int) -> LogEntryWhole:
+        return await logged.whole(self.rows, index)
 
     async def head(self) -> bytes:
         rows = await self.rows("SELECT note FROM log_head WHERE one = 1")

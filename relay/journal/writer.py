@@ -32,6 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from relay.audit.entries import Entry
 from relay.audit.epochs import Epoch, first_index
 from relay.audit.tree import Frontier, leaf_hash
 from relay.errors import AuditError, JournalError
@@ -46,8 +47,8 @@ class HeadSigner(Protocol):
         ...
 
 
-EpochClose = Callable[[sqlite3.Connection, int], tuple[bytes, Epoch]]
-"""Stores how the epoch of this number ended; the first leaf of the one after it, and which that is."""
+EpochClose = Callable[[sqlite3.Connection, int], tuple[Entry, Epoch]]
+"""Stores how the epoch of this number ended; the first entry of the one after it, and which that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,13 @@ class Transaction:
     """What an operation may use: the connection, and the audit log."""
 
     connection: sqlite3.Connection
-    entries: list[bytes] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     turn: _Turn | None = None
     """Where among the entries a new epoch of the log begins, if one does."""
 
-    def record(self, *leaves: bytes) -> None:
+    def record(self, *entries: Entry) -> None:
         """Audit entries that become durable with this operation, or not at all."""
-        self.entries.extend(leaves)
+        self.entries.extend(entries)
 
     def end_epoch(self, close: EpochClose) -> None:
         """What is recorded from here on belongs to a new epoch of the log; one a batch."""
@@ -336,15 +337,23 @@ class Writer:
             self._connection.execute("RELEASE operation")
         return transaction
 
-    def _append(self, epoch: Epoch, before: Frontier, leaves: list[bytes]) -> Frontier:
+    def _append(self, epoch: Epoch, before: Frontier, entries: list[Entry]) -> Frontier:
         frontier = before.copy()
         first = first_index(epoch.number)
-        rows = []
-        for leaf in leaves:
-            hashed = leaf_hash(leaf)
-            rows.append((first + frontier.size, leaf, hashed))
+        rows, words = [], []
+        for entry in entries:
+            hashed = leaf_hash(entry.leaf)
+            index = first + frontier.size
+            rows.append((index, entry.leaf, hashed))
+            if entry.words:
+                words.append((index, entry.salt, entry.words))
             frontier.append(hashed)
         self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
+        if words:
+            # What an editor put there before the entry was is not the entry's, and must not stop it.
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO entry_words VALUES (?, ?, ?)", words
+            )
         note = self._sign_head(epoch, frontier.size, frontier.root())
         self._connection.execute(
             "INSERT INTO log_head VALUES (1, ?, ?)"

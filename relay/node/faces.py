@@ -5,27 +5,35 @@ Touches: nothing yet; listeners.py opens their sockets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from relay import __version__
+from relay.audit.cosignature import cosigner_name
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.logbook import Logbook
+from relay.delivery.operators.proving import Proofs
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
+from relay.journal.wording import WordsTable
+from relay.model import NodeId
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
 from relay.node.ground import Ground
+from relay.node.log_export import LogExportDesk
 from relay.node.revocation import make_beside
 from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
+from relay.node.witnessing import Witnessing
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
@@ -47,15 +55,24 @@ class Faces:
     turned_away: RefusedCallersDesk
     ahead: AheadFiles
     logbook: Logbook
+    published: LogFiles
     ready: Callable[[], str | None]
     """Why the node takes nothing, or None."""
     served: ServedSystems
     connections: Connections
     trust: TrustDesk
     certificates: CertificateDoor
+    witnessing: Witnessing
+    log_certificates: Sequence[bytes]
+    prover: Proofs
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
+
+        def contact(neighbour: NodeId) -> None:
+            dispatcher.contact(neighbour)
+            self.witnessing.cosigners.met(cosigner_name(neighbour))
+
         face = NodeFace(
             node=ground.node,
             version=__version__,
@@ -66,7 +83,7 @@ class Faces:
             store=ground.journal,
             ahead=self.ahead,
             limits=ground.limits,
-            contact=dispatcher.contact,
+            contact=contact,
             mint=ground.clock.mint,
             connections=self.connections,
             refusals=self.turned_away,
@@ -74,6 +91,9 @@ class Faces:
             may_have_had=self.carrying.recovery.may_have_had,
             directory=make_directory_ear(self.ground, self.carrying.directory),
             stapler=self.carrying.stapler,
+            published=self.published,
+            witness=self.witnessing.desk,
+            log_certificates=self.log_certificates,
         )
         door = face.door()
         app = nodes_app(face, door)
@@ -130,13 +150,26 @@ class Faces:
             bundles=desks.evidence,
             statistics=desks.statistics,
             stamps=make_stamp_table(self.ground),
+            log_exports=self._log_exports(),
             local_operator=local,
             gate=self.pressure,
             refusals=self.turned_away,
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),
             trust=self.trust,
+            words=ForgettingDesk(WordsTable(journal, self.ground.node), self.ground.clock.now),
             certificates_door=self.certificates,
+            followers=self.ground.settings.log.followers,
+            prover=self.prover,
+            published=self.published,
+            public_log=self.ground.settings.log.public,
+            witnesses=self.witnessing.overview,
         )
+
+    def _log_exports(self) -> LogExportDesk:
+        ground, settings = self.ground, self.ground.settings
+        certificate = settings.keys.log.certificate
+        folder = settings.node.data_dir
+        return LogExportDesk(folder, ground.journal, ground.notary, certificate, ground.clock)
 
     @property
     def _patience(self) -> float:

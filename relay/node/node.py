@@ -44,12 +44,16 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, axis_tls, native_tls
+from relay.node.proving import make_proof_desk
+from relay.node.publishing import LogPublisher, make_publisher
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
 from relay.node.systems import ServedSystems, serve_systems
 from relay.node.trust import NodesTls, make_connections, make_nodes_tls, make_trust_desk
+from relay.node.witnessing import make_witnessing
 from relay.offline import CONTROL_SOCKET
 from relay.routing.directory import Directory
+from relay.settings.fingerprint import fingerprint
 from relay.settings.settings import Settings
 from relay.signing.evidence import sign_receipts
 from relay.signing.gathering import Gathering
@@ -70,6 +74,7 @@ class Node:
     _reserve: Reserve
     _pressure: Pressure
     _logbook: Logbook
+    _publisher: LogPublisher
     _turned_away: RefusedCallersDesk
     _agreement: Agreement
     _connections: Connections
@@ -118,7 +123,8 @@ class Node:
         keys = self._load_keys(directory)
         await self._open_journal(keys.log)
         await self._journal.recover(self._clock.now())
-        await self._note("node-started", release=__version__)
+        await self._note("node-started", release=__version__, config=fingerprint(self._settings))
+        self._background.run("publishing", self._publisher.run())
         ground = self._ground(directory, keys)
         keeping = await self._check_revocation(ground, keys)
         directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
@@ -131,7 +137,7 @@ class Node:
         carrying = self._carry(ground, directory_desk)
         ahead = self._watch_over_disk(ground, carrying)
         self._exits.push_async_callback(self._drain, carrying.dispatcher)
-        await self._serve(ground, carrying, ahead)
+        await self._serve(ground, carrying, ahead, keys.log)
         self._accepting = True
         carrying.agreement.look()  # it can be reached by now: whoever is asked may send what waits for it
         shown = self._listeners.shown()
@@ -148,14 +154,20 @@ class Node:
         self._journal = journal = await open_journal(
             self._settings,
             signer,
-            grown=lambda: self._logbook.grown(),  # noqa: PLW0108  made next
+            grown=lambda: self._grown(),  # noqa: PLW0108  made next
             room=lambda size_bytes: self._reserve.require(size_bytes),  # noqa: PLW0108  made next
         )
         self._reserve = make_reserve(self._settings)
         self._pressure = make_pressure(self._settings.limits, self._reserve, journal)
         self._logbook = Logbook(journal)
+        self._publisher = make_publisher(self._settings, signer, self._reserve.require)
         self._exits.push_async_callback(journal.close)
+        self._exits.push_async_callback(self._publisher.last)
         self._exits.push_async_callback(self._note, "node-stopped")
+
+    def _grown(self) -> None:
+        self._logbook.grown()
+        self._publisher.grown()
 
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
         settings = self._settings
@@ -279,8 +291,12 @@ class Node:
         self._background.run("sweep", sweeper.run())
         return ahead
 
-    async def _serve(self, ground: Ground, carrying: Carrying, ahead: AheadFiles) -> None:
+    async def _serve(
+        self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
+    ) -> None:
         desks = make_desks(ground, carrying)
+        witnessing = make_witnessing(ground, carrying.wire, signer)
+        self._exits.push_async_callback(witnessing.cosigners.close)
         faces = Faces(
             ground,
             carrying,
@@ -289,11 +305,15 @@ class Node:
             self._turned_away,
             ahead,
             self._logbook,
+            self._publisher,
             self._ready,
             serve_systems(ground, carrying.directory),
             self._connections,
             self._trusting,
             self._certificates,
+            witnessing,
+            signer.chain,
+            make_proof_desk(self._settings, signer),
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())
@@ -322,6 +342,9 @@ class Node:
             desks.judging.desk,
         ):
             self._background.run(f"bridge-{poller.bridge}", poller.run())
+        witnessing.cosigners.wake = self._publisher.grown
+        self._publisher.witnesses = witnessing.cosigners
+        self._publisher.grown()
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET
         await self._listeners.control(control, control_socket)

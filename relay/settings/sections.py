@@ -412,3 +412,11 @@ class RetentionSection(Section):
 class LogSection(Section):
     format: Literal["console", "json"] = "console"
     level: Literal["debug", "info", "warning", "error"] = "info"
+    followers: int = Field(default=64, ge=1, le=1024)
+    """Who may wait for new entries of the audit log at the same time, by stream or long poll."""
+    publish_every: Span = timedelta(seconds=5)
+    """How long the audit log may grow before its tiles and checkpoint are published."""
+    public: bool = False
+    """Whether /log/ is open without a token."""
+    witnesses_answer_within: Span = timedelta(seconds=5)
+    """How long a checkpoint waits for cosignatures."""

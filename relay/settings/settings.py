@@ -20,7 +20,6 @@ from relay.settings.sections import (
     KeysSection,
     LimitsSection,
     ListenSection,
-    LogSection,
     NeighbourSection,
     NodeSection,
     RetentionSection,
@@ -31,6 +30,7 @@ from relay.settings.sections import (
 from relay.settings.signatures import SignaturesSection
 from relay.settings.statistics import StatisticsSection
 from relay.settings.timestamps import TimestampsSection
+from relay.settings.witnesses import AuditLogSection
 
 
 class Settings(Section):
@@ -52,7 +52,7 @@ class Settings(Section):
     signatures: SignaturesSection = SignaturesSection()
     timestamps: TimestampsSection = TimestampsSection()
     statistics: StatisticsSection = StatisticsSection()
-    log: LogSection = LogSection()
+    log: AuditLogSection = AuditLogSection()
 
     @field_validator("neighbours")
     @classmethod

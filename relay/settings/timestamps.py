@@ -18,8 +18,8 @@ _LONGEST_URL: Final = 2048
 _NEEDED: Final = "an address such as http://tsa.example/tsa is needed"
 
 
-def _authority_url(text: str) -> str:
-    """Plain HTTP will do: a timestamp proves itself, and its request tells only a digest."""
+def plain_url(text: str) -> str:
+    """Of a service whose answers prove themselves, and whose requests tell only digests: plain HTTP will do."""
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
@@ -36,7 +36,7 @@ class AuthoritySection(Section):
     """A timestamp authority (RFC 3161 over HTTP)."""
 
     name: NodeName
-    url: Annotated[str, AfterValidator(_authority_url)]
+    url: Annotated[str, AfterValidator(plain_url)]
     ca: File | None = None
     """PEM of the authorities that its TLS certificate must lead to; needed for https."""
     policy: Annotated[str, Field(pattern=OBJECT_ID)] | None = None

@@ -57,6 +57,8 @@ _MEDIA_TYPES = {
     "tst": "application/vnd.etsi.timestamp-token",
     "txt": "text/plain",
     "json": "application/json",
+    "jsonl": "application/jsonl",
+    "note": "text/plain",
 }
 
 _WRAPPER = b'<asic:XAdESSignatures xmlns:asic="http://uri.etsi.org/02918/v1.2.1#">'

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from relay.audit.words import replaced
 from relay.model import DeliveryState
 from relay.offline import verify_own_log
 
@@ -168,8 +169,13 @@ def _by_neighbour(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _told(town: Any, event: str, name: str = HERE) -> list[dict[str, Any]]:
-    leaves = town.rows(name, "SELECT leaf FROM entries ORDER BY entry_index")
-    return [found for (leaf,) in leaves if (found := json.loads(leaf))["event"] == event]
+    rows = town.rows(
+        name,
+        "SELECT leaf, coalesce(words, '{}') FROM entries LEFT JOIN entry_words USING (entry_index)"
+        " ORDER BY entry_index",
+    )
+    found = [replaced(json.loads(leaf), json.loads(words)) for leaf, words in rows]
+    return [one for one in found if one["event"] == event]
 
 
 async def test_what_was_exchanged_since_the_backup_comes_back(

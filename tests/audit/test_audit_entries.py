@@ -19,6 +19,7 @@ from relay.audit.entries import (
     moment,
     parse,
 )
+from relay.audit.words import WORDS
 from relay.errors import AuditError
 from relay.model import DeliveryState, NodeId
 
@@ -26,7 +27,7 @@ AT = datetime(2026, 11, 23, 4, 53, 0, 125_999, tzinfo=UTC)
 NODE = NodeId("tinh-h01")
 
 KEYS = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True).filter(
-    lambda key: key not in {"v", "at", "event", "node"}
+    lambda key: key not in {"v", "at", "event", "node", *WORDS}
 )
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 SCALARS = TEXTS | st.integers(-INTEGER_LIMIT, INTEGER_LIMIT)
@@ -44,16 +45,17 @@ def test_an_entry_has_this_exact_form() -> None:
         AT,
         NODE,
         state=DeliveryState.EXPIRED,
-        why='mất điện\n"2 ngày"',
+        code='mất điện\n"2 ngày"',
         recipients=("H01.1", "H01.2"),
         attempts=0,
-    )
+    ).leaf
 
     assert (
         leaf
         == (
-            '{"at":"2026-11-23T04:53:00.125Z","attempts":0,"event":"delivery-failed","node":"tinh-h01",'
-            '"recipients":["H01.1","H01.2"],"state":"expired","v":1,"why":"mất điện\\n\\"2 ngày\\""}'
+            '{"at":"2026-11-23T04:53:00.125Z","attempts":0,"code":"mất điện\\n\\"2 ngày\\"",'
+            '"event":"delivery-failed","node":"tinh-h01","recipients":["H01.1","H01.2"],'
+            '"state":"expired","v":2}'
         ).encode()
     )
 
@@ -68,8 +70,8 @@ def test_absent_and_empty_fields_are_left_out() -> None:
 @given(st.dictionaries(KEYS, VALUES, max_size=8))
 def test_what_is_written_is_read_back(fields: dict[str, object]) -> None:
     """Every entry parses, with its fields unchanged, and is canonical for Python's own encoder."""
-    leaf = entry(AuditEvent.RECEIPT_ISSUED, AT, NODE, **fields)
-    head = {"v": 1, "at": instant(AT), "event": "receipt-issued", "node": NODE}
+    leaf = entry(AuditEvent.RECEIPT_ISSUED, AT, NODE, **fields).leaf
+    head = {"v": 2, "at": instant(AT), "event": "receipt-issued", "node": NODE}
 
     assert parse(leaf) == {**head, **fields}
     assert (
@@ -87,13 +89,13 @@ def test_any_bytes_are_an_entry_or_an_audit_error(leaf: bytes) -> None:
         fields = parse(leaf)
     except AuditError:
         return
-    assert fields["v"] == 1
+    assert fields["v"] in {1, 2}
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_a_flipped_byte_never_reads_as_the_same_entry(place: int, mask: int) -> None:
     """A changed leaf is refused or says something else; never the same fields."""
-    leaf = entry(AuditEvent.MESSAGE_ACCEPTED, AT, NODE, sender="H01", size=12_345)
+    leaf = entry(AuditEvent.MESSAGE_ACCEPTED, AT, NODE, sender="H01", size=12_345).leaf
     changed = bytearray(leaf)
     changed[place % len(leaf)] ^= mask
     with suppress(AuditError):
@@ -110,7 +112,11 @@ GOOD = '{"at":"2026-11-23T04:53:00.125Z","event":"node-started","node":"n","v":1
         GOOD + "\n",
         GOOD.replace('"v":1', '"v":1.0'),
         GOOD.replace('"v":1', '"v":true'),
-        GOOD.replace('"v":1', '"v":2'),
+        GOOD.replace('"v":1', '"v":3'),
+        GOOD.replace('"v":1', '"v":0'),
+        GOOD.replace('"v":1', '"v":2,"why":"words"'),
+        GOOD.replace('"v":1', '"v":2,"why":7'),
+        GOOD.replace('"node":"n","v":1', '"node":"n","refusals":[{"by":"token:1:x"}],"v":2'),
         GOOD.replace('"v":1', '"v":1,"why":null'),
         GOOD.replace('"v":1', '"v":1,"why":""'),
         GOOD.replace('"v":1', '"v":1,"why":[]'),
@@ -176,13 +182,15 @@ def test_the_frame_cannot_be_overwritten() -> None:
 
 def test_a_leaf_stays_under_64_kib() -> None:
     """The limit counts bytes of UTF-8, both when writing and when reading."""
-    room = LEAF_LIMIT_BYTES - len(entry(AuditEvent.NODE_STARTED, AT, NODE, why="x")) + 1
-    largest = entry(AuditEvent.NODE_STARTED, AT, NODE, why="x" * room)
+    room = LEAF_LIMIT_BYTES - len(entry(AuditEvent.NODE_STARTED, AT, NODE, code="x").leaf) + 1
+    largest = entry(AuditEvent.NODE_STARTED, AT, NODE, code="x" * room).leaf
 
     assert len(largest) == LEAF_LIMIT_BYTES
-    assert parse(largest)["why"] == "x" * room
+    assert parse(largest)["code"] == "x" * room
     with pytest.raises(ValueError, match="limit 65535"):
-        entry(AuditEvent.NODE_STARTED, AT, NODE, why="x" * (room + 1))
+        entry(AuditEvent.NODE_STARTED, AT, NODE, code="x" * (room + 1))
+    with pytest.raises(ValueError, match="limit 65535"):
+        entry(AuditEvent.NODE_STARTED, AT, NODE, why="x" * (1 << 16))
     with pytest.raises(AuditError, match="limit 65535"):
         parse(largest.replace(b"x", b"xx", 1))
 

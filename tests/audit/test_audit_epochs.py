@@ -44,7 +44,7 @@ def _epoch(number: int, leaves: list[bytes], tag: str = "") -> EpochRows:
 
 
 def _leaf(event: AuditEvent, **fields: Any) -> bytes:
-    return entry(event, AT, NODE, **fields)
+    return entry(event, AT, NODE, **fields).leaf
 
 
 OLD = _epoch(0, [_leaf(AuditEvent.NODE_STARTED), _leaf(AuditEvent.NODE_STOPPED)])

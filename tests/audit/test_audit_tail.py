@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from relay.audit.entries import AuditEvent, entry, parse
 from relay.audit.tail import line
+from relay.audit.words import replaced
 from relay.model import NodeId
 
 AT = datetime(2026, 11, 23, 18, 53, 0, 125_000, tzinfo=UTC)
@@ -16,7 +18,9 @@ NODE = NodeId("tinh-h01")
 
 
 def shown(event: AuditEvent, colour: bool = False, **fields: object) -> str:
-    return line(parse(entry(event, AT, NODE, **fields)), colour)
+    made = entry(event, AT, NODE, **fields)
+    words = json.loads(made.words or "{}")
+    return line(replaced(parse(made.leaf), words), colour)
 
 
 def test_a_line_has_local_time_event_parties_message_and_the_rest() -> None:
@@ -38,7 +42,7 @@ def test_a_line_has_local_time_event_parties_message_and_the_rest() -> None:
 
 def test_another_zone_can_be_asked_for() -> None:
     """The zone is an argument, so the line does not depend on the machine."""
-    fields = parse(entry(AuditEvent.NODE_STARTED, AT, NODE))
+    fields = parse(entry(AuditEvent.NODE_STARTED, AT, NODE).leaf)
 
     assert line(fields, colour=False, zone=timezone(timedelta(hours=-3))).startswith(
         "2026-11-23 15:53:00.125 -03:00  node-started"
@@ -55,6 +59,13 @@ def test_colour_marks_what_went_wrong_and_only_on_request() -> None:
     for code in ("0", "2", "31"):
         colourful = colourful.replace(f"\x1b[{code}m", "")
     assert colourful == plain
+
+
+def test_words_that_are_gone_are_shown_as_their_digest() -> None:
+    """A reader sees that somebody did it, and that the same line says no more."""
+    leaf = parse(entry(AuditEvent.TOKEN_REVOKED, AT, NODE, token="t", by="local:an").leaf)
+
+    assert line(leaf, colour=False).endswith(f"by={leaf['by'][:8]}…  token=t")
 
 
 def test_hostile_text_cannot_steer_the_terminal() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from relay.audit.checkpoint import note_body, origin_of, sign_note
 from relay.audit.entries import AuditEvent, entry
 from relay.audit.tree import Frontier, leaf_hash
-from relay.audit.verify import FINDINGS_LIMIT, LogKey, Row, verify_log
+from relay.audit.verify import FINDINGS_LIMIT, KeptHead, LogKey, Row, verify_log
 from relay.errors import AuditError
 from relay.model import NodeId
 
@@ -28,7 +28,7 @@ START = datetime(2026, 11, 23, 4, 53, tzinfo=UTC)
 def at(seconds: int) -> bytes:
     return entry(
         AuditEvent.MESSAGE_ACCEPTED, START + timedelta(seconds=seconds), NODE, attempts=seconds
-    )
+    ).leaf
 
 
 LEAVES = [at(seconds) for seconds in range(20)]
@@ -86,7 +86,7 @@ def test_an_edit_that_also_mends_its_leaf_hash_breaks_the_root() -> None:
 def test_kept_heads_narrow_down_a_mended_edit() -> None:
     """With the head after each batch, the batch is known."""
     edited = [*LEAVES[:7], at(99), *LEAVES[8:]]
-    kept = [head_of(LEAVES[:size]) for size in (12, 4, 8)]
+    kept = [KeptHead(head_of(LEAVES[:size])) for size in (12, 4, 8)]
 
     assert verify_log(rows_of(LEAVES), HEAD, KEY, kept_heads=kept).heads_checked == 4
     with pytest.raises(AuditError, match="first 8 entries"):
@@ -98,13 +98,13 @@ def test_a_log_rewritten_with_its_key_does_not_fit_a_head_someone_kept() -> None
     edited = [*LEAVES[:7], at(99), *LEAVES[8:]]
     verify_log(rows_of(edited), head_of(edited), KEY)
     with pytest.raises(AuditError, match="do not give the root"):
-        verify_log(rows_of(edited), head_of(edited), KEY, kept_heads=[HEAD])
+        verify_log(rows_of(edited), head_of(edited), KEY, kept_heads=[KeptHead(HEAD)])
 
 
 def test_a_log_that_was_cut_back_is_noticed() -> None:
     """A shorter log with a valid head does not fit a longer kept head."""
     with pytest.raises(AuditError, match="kept head covers 20 entries, the log's head 12"):
-        verify_log(rows_of(LEAVES[:12]), head_of(LEAVES[:12]), KEY, kept_heads=[HEAD])
+        verify_log(rows_of(LEAVES[:12]), head_of(LEAVES[:12]), KEY, kept_heads=[KeptHead(HEAD)])
 
 
 @pytest.mark.parametrize(

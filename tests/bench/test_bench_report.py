@@ -46,6 +46,7 @@ def results() -> Results:
         4.0,
         5.0,
         6.0,
+        7.5,
         (7.0, 7.0, 7.0, 9.0),
         (1.0, 1.0, 1.0, 8.0),
         (20.8, 19.4),
@@ -94,6 +95,7 @@ def test_the_runs_of_a_hop_keep_their_shape(results: Results) -> None:
     assert first <= set(run)
     assert run["envelopes_per_second"] == 8.0
     assert run["rss_peak_mib"] == 9
+    assert run["load_cpu_us_per_envelope"] == 8
 
 
 def test_every_measurement_has_a_key_of_its_own(results: Results) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bench.documents import template
+from relay.audit.words import replaced
 from relay.demo.native import NativeClient, at_socket, over_tls
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
 from relay.model import Tier, digest_of
@@ -66,7 +67,11 @@ class Place:
     async def told(self, event: str) -> list[dict[str, Any]]:
         """The entries of this event in the node's log."""
         entries = (await self._get("/v1/audit?limit=200"))["entries"]
-        return [one["entry"] for one in entries if one["entry"]["event"] == event]
+        return [
+            replaced(one["entry"], one.get("words", {}))
+            for one in entries
+            if one["entry"]["event"] == event
+        ]
 
     async def certificates(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self._get("/v1/certificates"))["certificates"]

@@ -275,3 +275,39 @@ def test_asking_for_certificates_without_tls_is_a_contradiction(
     assert checked.exit_code == 78
     assert "listen: native_clients asks for certificates" in checked.stderr
     assert f"listen.native_clients: TLS roots {operators}/empty.pem" in checked.stderr
+
+
+def test_an_entry_of_a_served_node_is_proven_and_judged_offline(
+    relay: Relay, served: Path, root: Path, tmp_path: Path
+) -> None:
+    """One file, and the root certificate; the files of the node, once it has stopped, hold as well."""
+    file = tmp_path / "start.tlog-proof"
+    made = relay("audit", "prove", 0, "--newer", "--out", file, "--config", served)
+    assert made.exit_code == 0, made.stderr
+    said = json.loads(relay("audit", "prove", 0, "--json", "--config", served).stdout)
+    assert said["entry"]["event"] == "node-started"
+
+    judged = relay("audit", "check-proof", file, "--root", root)
+    assert judged.exit_code == 0, judged.stderr
+    assert "node-started" in judged.stdout
+    assert relay("audit", "check-proof", file, "--vkey", said["vkey"]).exit_code == 0
+    assert relay("audit", "check-proof", file).exit_code == 64
+    assert relay("audit", "prove", 0, "--out", file, "--config", served).exit_code == 73
+    assert relay("audit", "prove", 9999, "--config", served).exit_code == 66
+    assert relay("audit", "prove", "--config", served).exit_code == 64
+
+    kept = relay("audit", "verify", served, "--from-checkpoint", file)
+    assert kept.exit_code == 0, kept.stderr
+    assert "continues the checkpoint in start.tlog-proof" in kept.stderr
+    spoilt = tmp_path / "spoilt.tlog-proof"
+    spoilt.write_bytes(file.read_bytes().replace(b"index 0", b"index 1"))
+    refused = relay("audit", "check-proof", spoilt, "--root", root, "--json")
+    assert refused.exit_code == 65
+    assert json.loads(refused.stdout)[-1]["reason"] == "bad-proof"
+
+
+def test_the_files_of_a_stopped_node_are_looked_at(relay: Relay, config: Path) -> None:
+    """One that never ran has none; a vkey goes with a folder."""
+    assert relay("audit", "fsck", config).exit_code == 66
+    assert relay("audit", "fsck", config.parent / "none").exit_code == 66
+    assert relay("audit", "fsck", config, "--vkey", "x").exit_code == 64

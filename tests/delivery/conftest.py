@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -351,7 +352,15 @@ async def world(keys: dict[str, Any], tmp_path: Path) -> AsyncIterator[World]:
     journal = await SqliteJournal.open(tmp_path, HERE, _sign_head, on_fatal=_fatal)
     policy = RetryPolicy(timedelta(milliseconds=20), timedelta(milliseconds=80))
     yield World(keys, tmp_path, journal, PlayedWire(keys, Clock()), policy)
+    await _require_receipts_logged(journal)
     await journal.close()
+
+
+async def _require_receipts_logged(journal: SqliteJournal) -> None:
+    """Whatever a test did: each receipt that is stored has its digest in a leaf."""
+    stored = {digest for (digest,) in await journal.rows("SELECT digest FROM receipts")}
+    leaves = await journal.rows("SELECT leaf FROM entries WHERE instr(leaf, '\"receipt\"')")
+    assert stored <= {json.loads(leaf)["receipt"] for (leaf,) in leaves}
 
 
 _LOG_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

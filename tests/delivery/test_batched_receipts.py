@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from relay.audit.entries import parse
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.records import Ready
 from relay.envelope.reader import read
@@ -312,3 +313,21 @@ async def test_what_passes_through_asks_onward_for_what_its_sender_takes(
     assert [(to, ready.batched) for to, ready in offered] == [(THON, batched)]
     (stored,) = await world.journal.ready(THON, Lane.NORMAL, 10)
     assert stored.batched is batched
+
+
+async def test_each_receipt_of_a_batch_is_an_entry_of_the_log_by_its_digest(world: Any) -> None:
+    """Issued or received, singly or with others: the log has them all, and each as often as it came."""
+    key = _Key(world, slow=False)
+    world.build(key.notary)
+    content = [world.document(["H01"], Priority.NORMAL, "H01.15") for _ in range(5)]
+    issued = await asyncio.gather(*(world.submit("H01", content=one) for one in content))
+    assert key.signatures == 1
+    world.build()
+    accepted, received = await _consigned(world, 5)
+    await world.dispatcher.returns.take(UP, received)
+
+    leaves = [parse(one.leaf) for one in await world.journal.entries(0, 10_000)]
+    logged = {one["receipt"]: one["event"] for one in leaves if "receipt" in one}
+
+    assert {logged[one.receipt] for one in (*issued, *accepted)} == {"message-accepted"}
+    assert {logged[one.digest] for one in received} == {"receipt-received"}

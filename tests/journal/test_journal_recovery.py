@@ -19,6 +19,7 @@ from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.entries import AuditEvent, entry, parse
 from relay.audit.epochs import SPAN, Epoch, log_name, verify_epochs
 from relay.audit.verify import LogKey
+from relay.audit.words import replaced
 from relay.delivery.ports import Acknowledgement, Caller
 from relay.delivery.records import Admitted, Freeze, TakeIn
 from relay.delivery.recovery.ports import Loss, Readmission, Reminder, Step
@@ -441,7 +442,7 @@ async def test_recovery_ends_with_the_last_neighbour(
         (UP, None, None),
         (DOWN, "local:vanthu", "cháy trạm"),
     }
-    skipped, finished = (parse(e.leaf) for e in await journal.entries(0, 99))
+    skipped, finished = (replaced(parse(e.leaf), e.words) for e in await journal.entries(0, 99))
     assert (skipped["neighbour"], skipped["by"], skipped["why"]) == (
         DOWN,
         "local:vanthu",

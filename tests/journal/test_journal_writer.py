@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from relay.audit.entries import Entry
 from relay.audit.epochs import Epoch
 from relay.errors import JournalError
 from relay.journal.store import SqliteJournal
@@ -21,7 +22,7 @@ from relay.model import NodeId
 def _store(name: str) -> Any:
     def operation(tx: Transaction) -> str:
         tx.run("INSERT INTO meta VALUES (?, ?)", name, threading.current_thread().name)
-        tx.record(name.encode())
+        tx.record(Entry(name.encode()))
         return name
 
     return operation
@@ -29,7 +30,7 @@ def _store(name: str) -> Any:
 
 def _fail(tx: Transaction) -> None:
     tx.run("INSERT INTO meta VALUES ('half', 'done')")
-    tx.record(b"half")
+    tx.record(Entry(b"half"))
     raise KeyError("half")
 
 

@@ -1,4 +1,4 @@
-"""The audit log for its readers: pages of entries, and a live stream.
+"""The audit log for its readers: pages of wanted entries, one entry whole, and those to come.
 
 Touches: the journal, reading only. Raises: JournalError, NotFoundError (an empty log has no head).
 """
@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from relay.delivery.ports import LogEntry
+from relay.delivery.ports import LogEntryWhole, LogPage
 from relay.delivery.records import Journal
+from relay.delivery.wanted import Wanted
 
-PAGE = 500
+PACE = timedelta(milliseconds=50)
+"""A follower looks no oftener: what is committed meanwhile, on a busy log, comes with its next look. On a
+quiet one it looks as soon as there is something."""
 
 
 @dataclass(slots=True)
@@ -27,20 +31,30 @@ class Logbook:
         self._signal.set()
         self._signal = asyncio.Event()
 
-    async def entries(self, after: int, limit: int) -> list[LogEntry]:
-        return await self.journal.entries(after, limit)
+    async def page(self, wanted: Wanted, after: int, limit: int) -> LogPage:
+        return await self.journal.log_page(wanted, after, limit)
+
+    async def last(self, wanted: Wanted, limit: int) -> LogPage:
+        return await self.journal.log_last(wanted, limit)
+
+    async def since(self, at: datetime, after: int) -> int:
+        return await self.journal.log_since(at, after)
+
+    async def whole(self, index: int) -> LogEntryWhole:
+        return await self.journal.log_entry(index)
 
     async def head(self) -> bytes:
         return await self.journal.head()
 
-    async def follow(self, after: int) -> AsyncIterator[LogEntry]:
-        """From `after` on, then each new entry as it is committed; never ends by itself."""
+    async def follow(self, wanted: Wanted, after: int, limit: int) -> AsyncIterator[LogPage]:
+        """The commit that comes while a page is read is not missed: its signal is taken before."""
+        loop = asyncio.get_running_loop()
         while True:
-            signal = self._signal
-            page = await self.journal.entries(after, PAGE)
-            for entry in page:
-                yield entry
-            if page:
-                after = page[-1].index + 1
-            else:
+            signal, looked = self._signal, loop.time()
+            page = await self.journal.log_page(wanted, after, limit)
+            if page.entries or page.next != after:
+                yield page
+            after = page.next
+            if not page.more:
                 await signal.wait()
+                await asyncio.sleep(looked + PACE.total_seconds() - loop.time())

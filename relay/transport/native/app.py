@@ -20,8 +20,11 @@ from aiohttp.typedefs import Handler, Middleware
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
+from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.proving import Proofs
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
@@ -49,10 +52,14 @@ from relay.transport.native import (
     certificates,
     deliveries,
     evidence,
+    forgetting,
     health,
+    log_export,
     messages,
     obligations,
     operating,
+    proofs,
+    published,
     submit,
     systems,
     timestamps,
@@ -62,9 +69,12 @@ from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
 from relay.transport.native import statistics as statistics_face
 from relay.transport.native import trust as trust_face
+from relay.transport.native import witnesses as witness_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
+from relay.transport.native.log_export import LogExporter
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
+from relay.witness.ports import WitnessDoor
 
 _log = structlog.get_logger("relay.native")
 _SHOWN_PATH = 100
@@ -99,8 +109,21 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/deliveries/{id}/redirect", operating.redirect, Who.OPERATOR),
     Route("POST", "/v1/deliveries/{id}/flush", operating.flush, Who.OPERATOR),
     Route("GET", "/v1/audit", audit.entries, Who.READER),
+    Route("GET", "/v1/audit/entries/{id}", audit.entry, Who.READER),
+    Route("GET", "/v1/audit/export", log_export.export, Who.READER),
     Route("GET", "/v1/audit/head", audit.head, Who.READER),
+    Route("GET", "/v1/audit/entries/{id}/proof", proofs.entry, Who.READER),
+    Route("GET", "/v1/receipts/{digest}/proof", proofs.receipt),
+    Route("POST", "/v1/audit/forget", forgetting.forget, Who.OPERATOR),
     Route("GET", "/v1/audit/timestamps", timestamps.heads, Who.READER),
+    Route("GET", published.INDEX, published.index, Who.LOG_READER),
+    Route("HEAD", published.INDEX, published.index, Who.LOG_READER),
+    Route("GET", published.FILES, published.file, Who.LOG_READER),
+    Route("HEAD", published.FILES, published.file, Who.LOG_READER),
+    Route("GET", "/v1/audit/checkpoint", witness_face.checkpoint, Who.READER),
+    Route("GET", "/v1/audit/witnesses", witness_face.overview, Who.READER),
+    Route("POST", "/v1/audit/witnesses/clear", witness_face.clear, Who.OPERATOR),
+    Route("POST", "/v1/witness/add-checkpoint", witness_face.add_checkpoint, Who.ANYONE),
     Route("POST", "/v1/tokens", tokens.issue, Who.OPERATOR),
     Route("GET", "/v1/tokens", tokens.listing, Who.OPERATOR),
     Route("DELETE", "/v1/tokens/{id}", tokens.revoke, Who.OPERATOR),
@@ -154,9 +177,16 @@ def native_app(
     obliged: Obligations | None = None,
     bundles: EvidenceDoor | None = None,
     stamps: StampReader | None = None,
+    log_exports: LogExporter | None = None,
     trust: TrustDoor | None = None,
+    words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
     statistics: Statistics | None = None,
+    followers: int = 64,
+    prover: Proofs | None = None,
+    published: LogFiles | None = None,
+    public_log: bool = False,
+    witnesses: WitnessDoor | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -186,9 +216,16 @@ def native_app(
         obligations=obliged,
         evidence=bundles,
         stamps=stamps,
+        log_exports=log_exports,
         trust=trust,
+        words=words,
         certificates=certificates_door,
         statistics=statistics,
+        followers=followers,
+        proofs=prover,
+        published=published,
+        public_log=public_log,
+        witnesses=witnesses,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -115,6 +115,14 @@ def token_id(request: web.Request) -> str:
     return text
 
 
+def index_in_path(request: web.Request) -> int:
+    """Of an entry of the log."""
+    index = int(_named(request, _NUMBER, "entry"))
+    if index > LARGEST:
+        raise NotFoundError("no entry has that id")
+    return index
+
+
 def _named(request: web.Request, pattern: re.Pattern[str], noun: str) -> str:
     text = next(iter(request.match_info.values()))
     if not pattern.fullmatch(text):

@@ -1,47 +1,65 @@
-"""The audit log for operators and auditors: pages by cursor, a live stream, the signed head.
+"""The audit log for operators and auditors: wanted entries in pages or as they come, one whole, the head.
 
 Touches: the log reader's door.
 Trusts:  that leaves are canonical JSON on one line (audit/entries.py): they are passed on unparsed,
          so that what is read here is what was hashed.
-Raises:  RequestError, OverloadError.
+Raises:  RequestError, OverloadError, NotFoundError.
 """
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from base64 import b64encode
 
-import structlog
 from aiohttp import web
 
-from relay.delivery.ports import Caller, LogEntry
-from relay.errors import OverloadError
-from relay.transport.native.asking import LARGEST, number, only
-from relay.transport.native.inside import REQUEST_ID, Inside
+from relay.audit.epochs import epoch_of
+from relay.delivery.ports import Caller, LogPage
+from relay.transport.native.asking import LARGEST, index_in_path, number, one, only
+from relay.transport.native.following import awaited, stream
+from relay.transport.native.inside import Inside
+from relay.transport.native.leaves import member
+from relay.transport.native.views import json_bytes
+from relay.transport.native.wanting import FILTERS, since, wanted
 from relay.transport.problems import RequestError
 
-_log = structlog.get_logger("relay.native")
-_MOST_STREAMS = 64
-_HEARTBEAT_SECONDS = 15.0
-"""Under the half minute after which proxies give up on a silent connection."""
-_ID = re.compile(r"[0-9]{1,18}")
+MOST_WAIT_SECONDS = 60
 
 
 async def entries(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
-    """Entries with index >= `after`; a client that accepts text/event-stream gets those to come, too."""
-    only(request, "after", "limit")
+    """A page; a client that accepts text/event-stream gets those to come, too."""
+    only(request, "after", "limit", "last", "since", "wait", *FILTERS)
+    filters = wanted(request)
+    if "last" in request.query:
+        return _page(await inside.log.last(filters, _last(request)))
     after = number(request, "after", 0, 0, LARGEST)
     limit = number(request, "limit", 100, 1, 1000)
+    wait = number(request, "wait", 0, 0, MOST_WAIT_SECONDS)
+    if (moment := since(request)) is not None:
+        after = await inside.log.since(moment, after)
     if "text/event-stream" in request.headers.get("Accept", ""):
-        return await _stream(inside, request, _resume(request, after))
-    found = await inside.log.entries(after, limit)
-    following = found[-1].index + 1 if found else after
-    lines = b",".join(b'{"index":%d,"entry":%s}' % (entry.index, entry.leaf) for entry in found)
-    return web.Response(
-        body=b'{"entries":[%s],"next":%d}' % (lines, following), content_type="application/json"
-    )
+        return await stream(inside, request, filters, after)
+    if wait:
+        return _page(await awaited(inside, request, filters, after, limit, wait))
+    return _page(await inside.log.page(filters, after, limit))
+
+
+async def entry(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
+    """One entry with what stands around it. `leaf` has its exact bytes, as base64."""
+    only(request)
+    found = await inside.log.whole(index_in_path(request))
+    rest = {
+        "leaf": b64encode(found.entry.leaf).decode(),
+        "leaf_hash": found.leaf_hash,
+        "log": found.log,
+        "epoch": epoch_of(found.log).number,
+    }
+    members = [
+        member(found.entry)[1:-1],
+        json_bytes(rest)[1:-1],
+        b'"before":' + (b"null" if found.before is None else member(found.before)),
+        b'"after":' + (b"null" if found.after is None else member(found.after)),
+    ]
+    return web.Response(body=b"{%s}" % b",".join(members), content_type="application/json")
 
 
 async def head(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
@@ -49,81 +67,19 @@ async def head(inside: Inside, _: Caller, request: web.Request) -> web.StreamRes
     return web.Response(body=await inside.log.head(), content_type="text/plain", charset="utf-8")
 
 
-def _resume(request: web.Request, after: int) -> int:
-    """Where a broken stream goes on: just past the last entry its client saw."""
-    last = request.headers.get("Last-Event-ID")
-    if last is None:
-        return after
-    if not _ID.fullmatch(last):
-        raise RequestError("must be the index of an entry", parameter="Last-Event-ID")
-    return int(last) + 1
+def _last(request: web.Request) -> int:
+    for name in ("after", "limit", "since", "wait"):
+        if one(request, name) is not None:
+            raise RequestError(f"last and {name} cannot both be given", parameter=name)
+    if "text/event-stream" in request.headers.get("Accept", ""):
+        raise RequestError("a live stream has no last entries", parameter="last")
+    return number(request, "last", 0, 0, 1000)
 
 
-async def _stream(inside: Inside, request: web.Request, after: int) -> web.StreamResponse:
-    if len(inside.streams) >= _MOST_STREAMS:
-        raise OverloadError(f"{len(inside.streams)} live streams, limit {_MOST_STREAMS}")
-    place = inside.entropy(16).hex()
-    inside.streams.add(place)
-    try:
-        return await _send(inside, request, inside.log.follow(after))
-    finally:
-        inside.streams.discard(place)
-
-
-async def _send(
-    inside: Inside, request: web.Request, followed: AsyncIterator[LogEntry]
-) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "text/event-stream",
-            "Cache-Control": "no-store",
-            "X-Request-ID": request[REQUEST_ID],
-        }
+def _page(page: LogPage) -> web.Response:
+    lines = b",".join(map(member, page.entries))
+    more = b"true" if page.more else b"false"
+    return web.Response(
+        body=b'{"entries":[%s],"next":%d,"more":%s}' % (lines, page.next, more),
+        content_type="application/json",
     )
-    await response.prepare(request)
-    try:
-        async with aclosing(_events(inside.closing, followed)) as events:
-            async for event in events:
-                await response.write(event)
-        await response.write_eof()
-    except ConnectionError:
-        raise
-    except Exception as error:
-        _log.exception("live log broke off")
-        raise ConnectionResetError from error
-    return response
-
-
-async def _events(
-    closing: asyncio.Event, followed: AsyncIterator[LogEntry]
-) -> AsyncGenerator[bytes, None]:
-    """Each entry as an event, a comment when none came for a while; ends when the node stops."""
-    closed = asyncio.ensure_future(closing.wait())
-    coming = _next(followed)
-    try:
-        while not closed.done():
-            await asyncio.wait(
-                (coming, closed),
-                timeout=_HEARTBEAT_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if not coming.done():
-                if not closed.done():
-                    yield b": still here\n\n"
-                continue
-            entry = coming.result()
-            if entry is None:
-                return
-            yield b"id: %d\ndata: %s\n\n" % (entry.index, entry.leaf)
-            coming = _next(followed)
-    finally:
-        closed.cancel()
-        coming.cancel()
-        await asyncio.gather(closed, coming, return_exceptions=True)
-
-
-def _next(followed: AsyncIterator[LogEntry]) -> asyncio.Task[LogEntry | None]:
-    async def following() -> LogEntry | None:
-        return await anext(followed, None)
-
-    return asyncio.create_task(following())

@@ -27,12 +27,12 @@ _PEER = struct.Struct("iII")
 
 async def admit(inside: Inside, who: Who, request: web.Request) -> Caller:
     """The caller, where the route is for it."""
-    if who is Who.ANYONE:
+    if who is Who.ANYONE or (who is Who.LOG_READER and inside.public_log):
         return NOBODY
     caller = request[CALLER] = await _caller(inside, request)
     if who is Who.OPERATOR and not caller.operator:
         raise AccessError("only an operator may do that")
-    if who is Who.READER and not (caller.operator or caller.auditor):
+    if who in (Who.READER, Who.LOG_READER) and not (caller.operator or caller.auditor):
         raise AccessError("only an operator or an auditor may read that")
     return caller
 

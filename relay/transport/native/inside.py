@@ -10,14 +10,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.evidence.ports import EvidenceDoor
+from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
 from relay.delivery.operators.orders import Control
+from relay.delivery.operators.proving import Proofs
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.systems import SystemsDesk
 from relay.delivery.operators.trusting import TrustDoor
@@ -39,6 +43,10 @@ from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.delivery.statistics.figures import Statistics
 from relay.envelope.limits import Limits
+from relay.witness.ports import WitnessDoor
+
+if TYPE_CHECKING:
+    from relay.transport.native.log_export import LogExporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +72,10 @@ class Inside:
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
-    streams: set[str] = field(default_factory=set)
-    """Request ids of the live streams, to bound their number."""
+    following: set[object] = field(default_factory=set)
+    """Who waits for new entries of the log, to bound their number."""
+    followers: int = 64
+    """The most of them."""
     obligations: Obligations | None = None
     gate: Gate = OPEN
     """Asked before an envelope is read."""
@@ -73,8 +83,17 @@ class Inside:
     evidence: EvidenceDoor | None = None
     stamps: StampReader | None = None
     trust: TrustDoor | None = None
+    words: ForgettingDesk | None = None
     certificates: CertificateDoor | None = None
     statistics: Statistics | None = None
+    log_exports: LogExporter | None = None
+    exporting: set[object] = field(default_factory=set)
+    """Exports of the log under way."""
+    proofs: Proofs | None = None
+    published: LogFiles | None = None
+    public_log: bool = False
+    """Whether the published log is open to anyone."""
+    witnesses: WitnessDoor | None = None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -89,6 +108,8 @@ class Who(Enum):
     CALLER = auto()
     READER = auto()
     OPERATOR = auto()
+    LOG_READER = auto()
+    """As READER, or anyone where the log is public."""
 
 
 NOBODY = Caller(holder="", agencies=frozenset())

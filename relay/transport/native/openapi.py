@@ -8,11 +8,13 @@ from __future__ import annotations
 from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
+from relay.transport.native.audit_described import AUDIT_SCHEMAS, audit_paths
 from relay.transport.native.carry_described import carry_paths
 from relay.transport.native.certificates import CERTIFICATE_SCHEMAS, certificate_paths
 from relay.transport.native.digests import FIELDS
 from relay.transport.native.directory_described import DIRECTORY_SCHEMAS, directory_paths
 from relay.transport.native.evidence import evidence_paths
+from relay.transport.native.forgetting import FORGETTING_SCHEMAS, forgetting_paths
 from relay.transport.native.fragments import (
     LIMIT,
     Json,
@@ -30,16 +32,20 @@ from relay.transport.native.fragments import (
     xml_answer,
 )
 from relay.transport.native.judged import JUDGED_SCHEMAS
+from relay.transport.native.log_export import log_export_paths
 from relay.transport.native.messages import MOST_SKIPPED
 from relay.transport.native.obligations import OBLIGATION_SCHEMAS, obligation_paths
 from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
+from relay.transport.native.proofs import proof_paths
+from relay.transport.native.published import PUBLISHED_SCHEMAS, published_paths
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.statistics import STATISTICS_SCHEMAS, statistics_paths
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
+from relay.transport.native.witnesses_described import WITNESS_SCHEMAS, witness_paths
 
 _TITLES = {
     400: "The request is malformed",
@@ -79,6 +85,7 @@ def document() -> Json:
             },
             "schemas": {
                 **SCHEMAS,
+                **AUDIT_SCHEMAS,
                 **OBLIGATION_SCHEMAS,
                 **STATISTICS_SCHEMAS,
                 **JUDGED_SCHEMAS,
@@ -86,9 +93,12 @@ def document() -> Json:
                 **RECOVERY_SCHEMAS,
                 **SYSTEM_SCHEMAS,
                 **CERTIFICATE_SCHEMAS,
+                **FORGETTING_SCHEMAS,
                 **TRUST_SCHEMAS,
+                **WITNESS_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
+                **PUBLISHED_SCHEMAS,
             },
             "responses": {
                 f"Problem{status}": content(title, "application/problem+json", reference("Problem"))
@@ -114,6 +124,7 @@ def _paths() -> Json:
             "parameters": one_message,
         },
         **evidence_paths(),
+        **log_export_paths(),
         **timestamp_paths(),
         "/v1/messages/{id}/statements": {
             "get": reading(
@@ -144,15 +155,9 @@ def _paths() -> Json:
         **recovery_paths(),
         **operating_paths(),
         **directory_paths(),
-        "/v1/audit": {"get": _audit()},
-        "/v1/audit/head": {
-            "get": operation(
-                "getAuditHead",
-                "The latest signed head, a C2SP checkpoint",
-                {"200": content("The note", "text/plain", TEXT)},
-                (401, 403, 503),
-            )
-        },
+        **audit_paths(),
+        **proof_paths(),
+        **published_paths(),
         "/v1/tokens": {"get": _tokens(), "post": _issue()},
         "/v1/tokens/{id}": {
             "delete": operation(
@@ -163,6 +168,8 @@ def _paths() -> Json:
         **system_paths(),
         **certificate_paths(),
         **trust_paths(),
+        **witness_paths(),
+        **forgetting_paths(),
         **carry_paths(),
         "/v1/openapi.json": {
             "get": open_to_all(
@@ -326,25 +333,6 @@ def _acknowledge() -> Json:
             (400, 401, 404, 409, 413, 415, 503),
         ),
         "requestBody": json_body("Acknowledge"),
-    }
-
-
-def _audit() -> Json:
-    page = json_answer("AuditPage", "A page, or a live stream with the index as event id")
-    page["content"]["text/event-stream"] = {"schema": TEXT}
-    return {
-        **operation("readAudit", "Entries of the audit log", {"200": page}, (400, 401, 403, 503)),
-        "parameters": [
-            *cursor(
-                "Index of the first entry wanted, that one included; `next` of a page is the one to go on with"
-            ),
-            {
-                "name": "Last-Event-ID",
-                "in": "header",
-                "schema": TEXT,
-                "description": "Where a broken stream goes on",
-            },
-        ],
     }
 
 

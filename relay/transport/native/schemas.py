@@ -222,15 +222,6 @@ SCHEMAS: dict[str, Schema] = {
         "The newest message first; ask again with `skip` raised by the rows that came.",
         sent=list_of(reference("SentDelivery")),
     ),
-    "AuditPage": _record(
-        "Entries of the audit log; ask again with `after` set to `next`.",
-        entries=list_of(
-            _record(
-                "The exact bytes of `entry` are the leaf.", index=WHOLE, entry={"type": "object"}
-            )
-        ),
-        next=WHOLE,
-    ),
     "Token": _record(
         "A bearer token, without its secret.",
         token_id=TEXT,

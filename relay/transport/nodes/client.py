@@ -250,6 +250,19 @@ class NodesClient:
                 raise TransportError(f"{path} answered with HTTP {response.status}")
 
     @asynccontextmanager
+    async def ask_of(
+        self,
+        neighbour: NodeId,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        answers: frozenset[int],
+    ) -> AsyncIterator[ClientResponse]:
+        """A question with a body, to which these statuses are answers, not failures (W15)."""
+        async with self._ask(neighbour, "POST", path, body, headers, answers) as response:
+            yield response
+
+    @asynccontextmanager
     async def call(
         self, neighbour: NodeId, method: str, path: str, **query: str
     ) -> AsyncIterator[ClientResponse]:
@@ -271,8 +284,9 @@ class NodesClient:
         path: str,
         data: _Body | None = None,
         headers: Mapping[str, str] | None = None,
+        answers: frozenset[int] = frozenset(),
     ) -> AsyncIterator[ClientResponse]:
-        """The response with a good status; everything else is one of the three failures."""
+        """The response with a good status, or one of `answers`; everything else is one of the three failures."""
         url = self.urls[neighbour].rstrip("/") + path
         patience = Patience(self.answer_within)
         if isinstance(data, bytes) and len(data) > PIECE_BYTES:
@@ -287,7 +301,7 @@ class NodesClient:
                     method, url, data=data, headers=headers, ssl=self.tls, allow_redirects=False
                 ) as response,
             ):
-                if response.status >= 300:
+                if response.status >= 300 and response.status not in answers:
                     self._look_at_date(response)
                     raise await _refusal(response)
                 yield response

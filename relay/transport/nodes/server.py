@@ -19,6 +19,7 @@ from relay.delivery.arrivals import TransferDesk
 from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
 from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
+from relay.delivery.operators.published import LogFiles
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.quota import neighbour_party
@@ -44,12 +45,17 @@ from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.directory import DirectoryFace
 from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body
+from relay.transport.nodes.published import CAPABILITY as TILES_CAPABILITY
+from relay.transport.nodes.published import PublishedFace
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
 from relay.transport.nodes.statements import StatementFace
 from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
+from relay.transport.nodes.witnessing import LogFace
 from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
 from relay.wire.values import instant_text
+from relay.witness.desk import WitnessDesk
+from relay.witness.ports import CAPABILITY as WITNESS_CAPABILITY
 
 log = structlog.get_logger("relay.nodes")
 RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
@@ -93,6 +99,11 @@ class NodeFace:
     directory: DirectoryEar | None = None
     stapler: Stapler | None = None
     """None where nothing is checked for revocation."""
+    published: LogFiles | None = None
+    witness: WitnessDesk | None = None
+    """None where no logs are cosigned."""
+    log_certificates: Sequence[bytes] = ()
+    """Of the key of this node's log, DER, its own first."""
 
     @property
     def capabilities(self) -> list[str]:
@@ -100,6 +111,8 @@ class NodeFace:
         directory = [DIRECTORY_CAPABILITY, CERTIFICATES_CAPABILITY]
         more = [] if self.directory is None else directory
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
+        more += [] if self.published is None else [TILES_CAPABILITY]
+        more += [] if self.witness is None else [WITNESS_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
     def door(self) -> Door:
@@ -121,6 +134,10 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
         DirectoryFace(face.directory, door.neighbour).add_to(app.router)
     if face.stapler is not None:
         StatementFace(face.stapler, door.neighbour).add_to(app.router)
+    if face.published is not None:
+        PublishedFace(face.published).add_to(app.router)
+    log_face = LogFace(face.log_certificates, face.witness, door.neighbour, face.refusals)
+    log_face.add_to(app.router)
     return app
 
 

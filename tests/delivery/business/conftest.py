@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.entries import parse
 from relay.audit.epochs import Epoch, log_name
+from relay.audit.words import replaced
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import Opened, TransferDesk
 from relay.delivery.clock import Clock
@@ -131,7 +132,7 @@ class Post:
             return False
 
     async def events(self) -> list[dict[str, Any]]:
-        return [parse(e.leaf) for e in await self.journal.entries(0, 100_000)]
+        return [replaced(parse(e.leaf), e.words) for e in await self.journal.entries(0, 100_000)]
 
 
 @dataclass

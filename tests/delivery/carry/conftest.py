@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from relay.audit.words import replaced
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.carry.courier import Courier
@@ -259,7 +260,9 @@ class Post:
     async def entries(self, event: str) -> list[dict[str, Any]]:
         import json
 
-        found = [json.loads(e.leaf) for e in await self.journal.entries(0, 10_000)]
+        found = [
+            replaced(json.loads(e.leaf), e.words) for e in await self.journal.entries(0, 10_000)
+        ]
         return [one for one in found if one["event"] == event]
 
     @contextlib.asynccontextmanager

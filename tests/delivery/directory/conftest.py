@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 
 from relay.audit.entries import parse
+from relay.audit.words import replaced
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
 from relay.envelope.writer import Document, Stamp, write_document
 from relay.model import NodeId, Party, Tier
@@ -169,8 +170,13 @@ class Village:
             return database.execute(statement, values).fetchall()
 
     def entries(self, name: str, event: str) -> list[dict[str, Any]]:
-        leaves = self.rows(name, "SELECT leaf FROM entries ORDER BY entry_index")
-        return [found for (leaf,) in leaves if (found := parse(leaf))["event"] == event]
+        leaves = self.rows(
+            name,
+            "SELECT leaf, coalesce(words, '{}') FROM entries LEFT JOIN entry_words USING (entry_index)"
+            " ORDER BY entry_index",
+        )
+        found = [replaced(parse(leaf), json.loads(words)) for leaf, words in leaves]
+        return [one for one in found if one["event"] == event]
 
     async def until(self, look: Callable[[], Awaitable[Any]]) -> Any:
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from relay.audit.words import replaced
 from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.orders import Action, Done
 from relay.delivery.ports import Caller, InboxQuery
@@ -63,7 +64,10 @@ class Operator:
         return await self.desk.act_on_neighbour(OPERATOR, action, neighbour, WHY)
 
     async def entries(self, *events: str) -> list[dict[str, Any]]:
-        found = [json.loads(one.leaf) for one in await self.world.journal.entries(0, 1000)]
+        found = [
+            replaced(json.loads(one.leaf), one.words)
+            for one in await self.world.journal.entries(0, 1000)
+        ]
         return [one for one in found if one["event"] in events]
 
 

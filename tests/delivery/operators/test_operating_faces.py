@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 from typer.testing import CliRunner, Result
 
+from relay.audit.words import replaced
 from relay.cli.main import app
 from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.inspecting import PeerCertificate
@@ -165,7 +166,8 @@ async def test_an_action_by_http_names_its_token_in_the_log(face: Face) -> None:
 
     assert (status, done["acted"]) == (200, 2)
     valid("Done", done)
-    last = json.loads((await face.world.journal.entries(0, 1000))[-1].leaf)
+    newest = (await face.world.journal.entries(0, 1000))[-1]
+    last = replaced(json.loads(newest.leaf), newest.words)
     assert last["event"] == "delivery-held"
     assert last["by"].endswith(":vanhanh")
     assert last["why"] == "chờ bản thay thế"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from relay.audit.words import replaced
 from relay.delivery.clock import Clock
 from relay.delivery.operators.system_desk import MOST_SECRETS, SystemDesk
 from relay.delivery.operators.systems import CONFIGURED, KnownSystem, Marks, SystemSecret
@@ -95,7 +96,9 @@ class World:
     async def events(self) -> list[dict[str, Any]]:
         import json
 
-        return [json.loads(one.leaf) for one in await self.journal.entries(0, 1000)]
+        return [
+            replaced(json.loads(one.leaf), one.words) for one in await self.journal.entries(0, 1000)
+        ]
 
 
 @pytest.fixture

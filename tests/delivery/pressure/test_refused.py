@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import structlog
 
 from relay.audit.entries import AuditEvent, entry, parse
+from relay.audit.words import replaced
 from relay.delivery.clock import Clock
 from relay.delivery.pressure.refused import ENTRIES, MOST_KINDS, RefusedCallersDesk
 from relay.errors import JournalError
@@ -26,7 +28,8 @@ class Written:
     async def note(self, event: str, at: datetime, fields: Mapping[str, object]) -> None:
         if self.fails:
             raise JournalError("the journal has stopped")
-        self.leaves.append(parse(entry(AuditEvent(event), at, NodeId("tinh"), **fields)))
+        made = entry(AuditEvent(event), at, NodeId("tinh"), **fields)
+        self.leaves.append(replaced(parse(made.leaf), json.loads(made.words or "{}")))
 
 
 @pytest.fixture

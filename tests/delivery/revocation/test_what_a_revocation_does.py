@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from relay.audit.words import replaced
 from relay.delivery.arrivals import Opened, TransferDesk
 from relay.delivery.bridges.entering import EntryDesk
 from relay.delivery.neighbours.freezing import header_of
@@ -64,7 +65,9 @@ async def test_what_waits_with_its_seal_is_held_and_the_operator_told(
 
     assert await world.states(sealed.message_id) == {"held"}
     assert await world.states(other.message_id) == {"queued"}
-    leaves = [json.loads(one.leaf) for one in await world.journal.entries(0, 100)]
+    leaves = [
+        replaced(json.loads(one.leaf), one.words) for one in await world.journal.entries(0, 100)
+    ]
     noted = next(one for one in leaves if one["event"] == "certificate-revoked")
     assert noted["reason"] == "keycompromise"
     assert "H01.15" in noted["agencies"]

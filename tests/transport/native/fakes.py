@@ -32,6 +32,8 @@ from relay.delivery.ports import (
     InboxItem,
     InboxQuery,
     LogEntry,
+    LogEntryWhole,
+    LogPage,
     MessageView,
     ReceiptView,
     SentItem,
@@ -44,6 +46,7 @@ from relay.delivery.ports import (
     Kept as KeptStatement,
 )
 from relay.delivery.recovery.ports import DONE, Progress, Recovery, Step
+from relay.delivery.wanted import Wanted
 from relay.errors import (
     AccessError,
     ConflictError,
@@ -521,6 +524,10 @@ class MemoryLog:
         self.leaves: list[bytes] = []
         self._key = Ed25519PrivateKey.generate()
         self._grown = asyncio.Condition()
+        self.looked: list[int] = []
+        """From where each page was asked for."""
+        self.waiting = 0
+        """Followers at the log's end."""
 
     async def append(self, event: str, at: datetime, **fields: str) -> None:
         document = {
@@ -533,17 +540,42 @@ class MemoryLog:
             self.leaves.append(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
             self._grown.notify_all()
 
-    async def entries(self, after: int, limit: int) -> list[LogEntry]:
-        window = self.leaves[after : after + limit]
-        return [LogEntry(after + offset, leaf) for offset, leaf in enumerate(window)]
+    async def page(self, wanted: Wanted, after: int, limit: int) -> LogPage:
+        self.looked.append(after)
+        found: list[LogEntry] = []
+        while after < len(self.leaves) and len(found) < limit:
+            if wanted.takes(self.leaves[after]):
+                found.append(LogEntry(after, self.leaves[after]))
+            after += 1
+        return LogPage(tuple(found), after, more=after < len(self.leaves))
 
-    async def follow(self, after: int) -> AsyncIterator[LogEntry]:
+    async def last(self, wanted: Wanted, limit: int) -> LogPage:
+        page = await self.page(wanted, 0, len(self.leaves))
+        return replace(page, entries=page.entries[-limit:] if limit else ())
+
+    async def since(self, at: datetime, after: int) -> int:
+        times = [datetime.fromisoformat(json.loads(leaf)["at"]) for leaf in self.leaves[after:]]
+        return after + sum(time < at for time in times)
+
+    async def whole(self, index: int) -> LogEntryWhole:
+        if index >= len(self.leaves):
+            raise NotFoundError(f"no entry of the log has the index {index}")
+        around = [LogEntry(n, leaf) for n, leaf in enumerate(self.leaves)]
+        before = around[index - 1] if index else None
+        after = around[index + 1] if index + 1 < len(around) else None
+        hashed = leaf_hash(self.leaves[index]).hex()
+        return LogEntryWhole(around[index], hashed, origin_of(NODE), before, after)
+
+    async def follow(self, wanted: Wanted, after: int, limit: int) -> AsyncIterator[LogPage]:
         while True:
             async with self._grown:
                 while len(self.leaves) <= after:
+                    self.waiting += 1
                     await self._grown.wait()
-            yield LogEntry(after, self.leaves[after])
-            after += 1
+                    self.waiting -= 1
+            page = await self.page(wanted, after, limit)
+            yield page
+            after = page.next
 
     async def head(self) -> bytes:
         tree = Frontier()

@@ -7,6 +7,7 @@ Certificates, configuration and TLS sockets are real. `tinh` runs; `tw` (its upl
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -20,6 +21,7 @@ import pytest
 import pytest_asyncio
 
 from relay.audit.entries import parse
+from relay.audit.words import replaced
 from relay.delivery.clock import Clock
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
 from relay.envelope.writer import AttachmentContent, Document, Stamp, write_document
@@ -244,8 +246,13 @@ class Hub:
         )
 
     def entries(self, after: int = 0) -> list[dict[str, Any]]:
-        leaves = self.rows("SELECT leaf FROM entries WHERE entry_index >= ?", after)
-        return [dict(parse(leaf)) for (leaf,) in leaves]
+        """With the words that stand beside them."""
+        rows = self.rows(
+            "SELECT leaf, coalesce(words, '{}') FROM entries LEFT JOIN entry_words USING (entry_index)"
+            " WHERE entry_index >= ? ORDER BY entry_index",
+            after,
+        )
+        return [replaced(parse(leaf), json.loads(words)) for leaf, words in rows]
 
     def size(self) -> int:
         """How many audit entries there are."""
@@ -311,8 +318,11 @@ async def hub(network: Network) -> AsyncIterator[Hub]:
     await node.start()
     url = f"https://127.0.0.1:{running.nodes_port}"
     peers = {name: _peer(network, name, url) for name in ("tw", "xa", "xb", "ngoai")}
+    hub = Hub(network, running, url, peers, node)
     try:
-        yield Hub(network, running, url, peers, node)
+        yield hub
+        logged = {entry.get("receipt") for entry in hub.entries()}
+        assert {digest for (digest,) in hub.rows("SELECT digest FROM receipts")} <= logged
     finally:
         for peer in peers.values():
             await peer.client.close()

@@ -1,0 +1,135 @@
+"""Cosignatures: a witness's dated word that a head follows all it saw of a log (C2SP tlog-cosignature v1).
+
+Touches: nothing; the key's owner hands in `sign` and `verify`, the caller the time.
+Trusts:  the cosigner's name and key it is given; every byte of a note or an answer is hostile.
+Raises:  AuditError for what does not hold; ValueError where a caller of ours would sign what no reader accepts.
+
+    cosignature/v1
+    time 1679315147
+    <the text of the note>
+
+is what is signed; the line in the note holds key id, the time in eight bytes and the Ed25519 signature.
+The first line keeps it apart from whatever else the key signs: no log's name begins so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from relay.audit.checkpoint import (
+    SIGNATURES_LIMIT,
+    Sign,
+    Verify,
+    key_id,
+    parse_vkey,
+    read_signature,
+    signature_line,
+    split_note,
+    vkey,
+)
+from relay.errors import AuditError
+from relay.model import NodeId
+
+WITNESS_PREFIX: Final = "truc-relay.example/witness/"
+"""With the node id, the name under which a node cosigns, with the key of its log."""
+COSIGNATURE: Final = b"\x04"
+"""The kind of key: a timestamped Ed25519 signature of a head."""
+STAMPED_BYTES: Final = 8 + 64
+_LATEST: Final = 253_402_300_799
+"""Seconds; the year 9999. The format allows more, no calendar of ours does."""
+_ANSWER_LIMIT_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigner:
+    """Who cosigns: the name and the Ed25519 key that are believed, and the key's check."""
+
+    name: str
+    public_key: bytes
+    verify: Verify
+
+    @property
+    def vkey(self) -> str:
+        return vkey(self.name, self.public_key, COSIGNATURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Cosignature:
+    """One whose signature held: who, when by the cosigner's clock, and the line as it came."""
+
+    name: str
+    at: datetime
+    line: bytes
+
+
+def cosigner_name(node: NodeId) -> str:
+    """As whom a node cosigns."""
+    return WITNESS_PREFIX + node
+
+
+def parse_cosigner(text: str) -> tuple[str, bytes]:
+    """The name and public key of a cosigner's verifier key (kind 0x04)."""
+    return parse_vkey(text, COSIGNATURE)
+
+
+def cosign(note: bytes, name: str, public_key: bytes, sign: Sign, at: datetime) -> bytes:
+    """The signature line for this note's text; whoever calls has judged it."""
+    body, _ = split_note(note)
+    seconds = int(at.timestamp())
+    if not 0 <= seconds <= _LATEST:
+        raise ValueError(f"no cosignature has the time {seconds}")
+    signature = sign(_message(body, seconds))
+    stamped = seconds.to_bytes(8, "big") + signature
+    if len(stamped) != STAMPED_BYTES:
+        raise ValueError(f"signature of {len(signature)} bytes, not 64")
+    return signature_line(name, key_id(name, public_key, COSIGNATURE) + stamped)
+
+
+def cosignatures(note: bytes, cosigner: Cosigner) -> tuple[Cosignature, ...]:
+    """Those of this cosigner among a note's lines, each proven; none where it signed none.
+
+    Lines by others are passed over. One that names this key and does not hold refuses all of them.
+    """
+    body, lines = split_note(note)
+    wanted = (cosigner.name, key_id(cosigner.name, cosigner.public_key, COSIGNATURE))
+    return tuple(
+        _proven(body, line, signature, cosigner)
+        for line in lines
+        for name, identifier, signature in [read_signature(line)]
+        if (name, identifier) == wanted
+    )
+
+
+def answered(note: bytes, answer: bytes, cosigner: Cosigner) -> Cosignature:
+    """The cosignature of `note` in what a witness answered (lines only), the latest where there are several."""
+    if len(answer) > _ANSWER_LIMIT_BYTES:
+        raise AuditError(f"answer of {len(answer)} bytes, limit {_ANSWER_LIMIT_BYTES}")
+    if not answer.endswith(b"\n") or b"\n\n" in answer or answer.startswith(b"\n"):
+        raise AuditError("the answer is not a sequence of signature lines")
+    if answer.count(b"\n") > SIGNATURES_LIMIT:
+        raise AuditError(f"the answer has more than {SIGNATURES_LIMIT} signature lines")
+    body, _ = split_note(note)
+    found = cosignatures(body + b"\n" + answer, cosigner)
+    if not found:
+        raise AuditError(f"the answer holds no cosignature by {cosigner.name}")
+    return max(found, key=lambda one: one.at)
+
+
+def _message(body: bytes, seconds: int) -> bytes:
+    return b"cosignature/v1\ntime %d\n%s" % (seconds, body)
+
+
+def _proven(body: bytes, line: str, stamped: bytes, cosigner: Cosigner) -> Cosignature:
+    if len(stamped) != STAMPED_BYTES:
+        raise AuditError(f"cosignature of {len(stamped)} bytes, not {STAMPED_BYTES}")
+    seconds = int.from_bytes(stamped[:8], "big")
+    if seconds > _LATEST:
+        raise AuditError(f"cosignature with the time {seconds}, limit {_LATEST}")
+    try:
+        cosigner.verify(stamped[8:], _message(body, seconds))
+    except Exception as error:
+        # Each library refuses in its own way, and every one of them means no.
+        raise AuditError(f"the cosignature by {cosigner.name} does not hold") from error
+    return Cosignature(cosigner.name, datetime.fromtimestamp(seconds, UTC), f"{line}\n".encode())

@@ -1,0 +1,314 @@
+"""Put a period of the log into one signed container: planned first, then written as a stream.
+
+Two readings: the first finds the range, checks that it fits the signed head, and takes digest and
+checksum of every file, so that the signature covers all of them and the length is known; the second
+writes. Entries never change, so both give the same. Memory holds one page of them.
+
+The range is the smallest that has every entry of the period, with one more at either side where there
+is one, so that a reader sees nothing of it was left out.
+
+Touches: the log, through its source.
+Trusts:  the source for what is stored; that it fits the head is checked.
+Raises:  NotFoundError for a period without entries, AuditError for a log that does not hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from relay.audit.checkpoint import head_of
+from relay.audit.entries import instant
+from relay.audit.epochs import SPAN, first_index
+from relay.audit.exported import (
+    ABOUT,
+    FILES,
+    SIGNATURE,
+    About,
+    ListedFile,
+    Part,
+    checkpoint_name,
+    head_names,
+    leaves_name,
+    words_name,
+    write_about,
+    write_files,
+)
+from relay.audit.ranges import RangeCheck, range_proof
+from relay.audit.tree import Frontier, leaf_hash
+from relay.errors import AuditError, NotFoundError
+from relay.model import Digest, NodeId, digest_of
+from relay.wire import bundle
+from relay.wire.archive import Archive, Head
+
+CHUNK_BYTES: Final = 1 << 18
+HEADS_LIMIT: Final = 1000
+_AT = re.compile(rb'"at":"([0-9TZ:.-]{24})"')
+"""A quotation mark within a text has a backslash before it, so this is the member and nothing else."""
+
+
+class LogSource(Protocol):
+    """A log as of one moment. Indexes are those of the journal, across epochs."""
+
+    @property
+    def node(self) -> NodeId: ...
+    def heads(self) -> Mapping[int, bytes]:
+        """The last signed head of each epoch."""
+        ...
+
+    def leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]: ...
+    def hashes(self, first: int, end: int) -> Iterator[bytes]:
+        """Of leaves."""
+        ...
+
+    def words(self, first: int, end: int) -> Iterator[bytes]:
+        """Lines: what stands beside the leaves."""
+        ...
+
+    def kept_heads(self) -> Iterable[tuple[bytes, bytes]]:
+        """Signed heads that someone else vouches for, by cosignature or timestamp (else empty)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From `since` on and before `until`; open where None."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    words: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A file that is read from the log again when it is written."""
+
+    first: int
+    end: int
+    words: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedPart:
+    """A file of the container."""
+
+    name: str
+    size_bytes: int
+    digest: Digest
+    crc: int
+    content: bytes | Lines
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedLog:
+    """Decided on and signed; about to be written."""
+
+    files: tuple[ExportedPart, ...]
+    first: int
+    last: int
+    count: int
+    signature: Digest
+    size_bytes: int
+
+
+Sign = Callable[[Sequence[tuple[str, Digest]]], bytes]
+"""The exporter's signature over these files, by name and digest, in this order."""
+
+
+def plan_export(
+    source: LogSource,
+    period: Period,
+    log_chain: Sequence[bytes],
+    own_chain: Sequence[bytes],
+    sign: Sign,
+) -> ExportedLog:
+    """`log_chain` and `own_chain` are certificates in DER, the leaf first."""
+    heads = source.heads()
+    first, last = _bounds(source, heads, period)
+    parts = [
+        _Epoch(source, number, first, last, heads[number])
+        for number in range(first // SPAN, last // SPAN + 1)
+    ]
+    kept = list(_kept_heads(source, parts))
+    files = [_planned(name, content) for part in parts for name, content in part.small()]
+    for part in parts:
+        files += part.streamed(words=period.words)
+        files += part.heads_within(kept)
+    chain = tuple(digest_of(one) for one in log_chain)
+    about = About(
+        source.node, period.since, period.until, period.words, chain, tuple(p.part for p in parts)
+    )
+    certificates = {f"certificates/{digest_of(one)}.cer": one for one in (*log_chain, *own_chain)}
+    files = [
+        _planned(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT),
+        _planned(ABOUT, write_about(about)),
+        *sorted(files, key=lambda one: one.name),
+        *(_planned(name, certificates[name]) for name in sorted(certificates)),
+    ]
+    listed = [ListedFile(one.name, one.size_bytes, one.digest) for one in files]
+    files.append(_planned(FILES, write_files(listed)))
+    names = [one.name for one in files]
+    files.append(_planned(bundle.MANIFEST, bundle.write_manifest(names)))
+    signature = sign([(one.name, one.digest) for one in files])
+    files.append(_planned(SIGNATURE, bundle.wrapped(signature)))
+    count = sum(part.part.proof.end - part.part.proof.first for part in parts)
+    return ExportedLog(tuple(files), first, last, count, digest_of(signature), _size(files))
+
+
+def write_export(source: LogSource, export: ExportedLog) -> Iterator[bytes]:
+    """The container, `size_bytes` of it in all."""
+    archive = Archive()
+    for one in export.files:
+        yield archive.head(one.name, Head(one.size_bytes, one.crc))
+        if isinstance(one.content, bytes):
+            yield one.content
+        else:
+            yield from _chunks(source, one.content)
+    yield archive.ending()
+
+
+# ------------------------------------------------------------ which entries
+
+
+def _bounds(source: LogSource, heads: Mapping[int, bytes], period: Period) -> tuple[int, int]:
+    """The first and the last index of the range."""
+    since = instant(period.since).encode() if period.since else b""
+    until = instant(period.until).encode() if period.until else b"~"
+    first = last = before = None
+    after = False
+    for number, note in heads.items():
+        low = first_index(number)
+        for index, leaf in source.leaves(low, low + head_of(note).size):
+            if since <= _at(index, leaf) < until:
+                first = first if first is not None else index if before is None else before
+                last, after = index, False
+            elif last is not None and not after:
+                last_after, after = index, True
+            before = index
+    if first is None or last is None:
+        raise NotFoundError("the log has no entry in that period")
+    return first, last_after if after else last
+
+
+def _at(index: int, leaf: bytes) -> bytes:
+    found = _AT.search(leaf)
+    if found is None:
+        raise AuditError("the row was edited: its leaf has no time", index)
+    return found[1]
+
+
+class _Epoch:
+    """The part of one epoch: its range, proven to fit its head."""
+
+    def __init__(self, source: LogSource, number: int, first: int, last: int, head: bytes) -> None:
+        self._source, self._low, self._head = source, first_index(number), head
+        checkpoint = head_of(head)
+        low, high = self._low, self._low + checkpoint.size
+        start, end = max(first, low), min(last + 1, high)
+        proof = range_proof(start - low, end - low, checkpoint.size, self._node)
+        self.part = Part(number, checkpoint.origin, proof)
+        self._root = checkpoint.root
+
+    def _node(self, level: int, index: int) -> bytes:
+        frontier = Frontier()
+        start = self._low + (index << level)
+        for hashed in self._source.hashes(start, start + (1 << level)):
+            frontier.append(hashed)
+        if frontier.size != 1 << level:
+            raise AuditError("missing", start + frontier.size)
+        return frontier.root()
+
+    def small(self) -> Iterator[tuple[str, bytes]]:
+        yield checkpoint_name(self.part.number), self._head
+
+    def streamed(self, *, words: bool) -> Iterator[ExportedPart]:
+        """The leaves, compared with the head on the way, and what stands beside them."""
+        proof = self.part.proof
+        lines = Lines(self._low + proof.first, self._low + proof.end)
+        check = RangeCheck(proof)
+        yield _measured(
+            leaves_name(self.part.number), lines, _watched(_lines(self._source, lines), check)
+        )
+        check.close(self._root)
+        if words:
+            lines = Lines(lines.first, lines.end, words=True)
+            name = words_name(self.part.number)
+            yield _measured(name, lines, _lines(self._source, lines))
+
+    def heads_within(self, kept: Sequence[tuple[bytes, bytes]]) -> Iterator[ExportedPart]:
+        for note, token in kept:
+            head = head_of(note)
+            if head.origin == self.part.log:
+                name, stamp = head_names(self.part.number, head.size)
+                yield _planned(name, note)
+                if token:
+                    yield _planned(stamp, token)
+
+
+def _kept_heads(source: LogSource, parts: Sequence[_Epoch]) -> Iterator[tuple[bytes, bytes]]:
+    """Those within the range, one of each size, at most HEADS_LIMIT."""
+    ranges = {one.part.log: one.part.proof for one in parts}
+    seen: set[tuple[str, int]] = set()
+    for note, token in source.kept_heads():
+        head = head_of(note)
+        proof = ranges.get(head.origin)
+        if proof is None or not proof.first < head.size <= proof.end:
+            continue
+        if (head.origin, head.size) not in seen and len(seen) < HEADS_LIMIT:
+            seen.add((head.origin, head.size))
+            yield note, token
+
+
+def _watched(lines: Iterable[bytes], check: RangeCheck) -> Iterator[bytes]:
+    for line in lines:
+        check.append(leaf_hash(line[:-1]))
+        yield line
+
+
+def _lines(source: LogSource, lines: Lines) -> Iterator[bytes]:
+    if lines.words:
+        yield from source.words(lines.first, lines.end)
+        return
+    for _, leaf in source.leaves(lines.first, lines.end):
+        yield leaf + b"\n"
+
+
+def _chunks(source: LogSource, lines: Lines) -> Iterator[bytes]:
+    """Whole lines, some hundred KiB at a time."""
+    waiting: list[bytes] = []
+    size = 0
+    for line in _lines(source, lines):
+        waiting.append(line)
+        size += len(line)
+        if size >= CHUNK_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+# ------------------------------------------------------------ files
+
+
+def _measured(name: str, lines: Lines, content: Iterable[bytes]) -> ExportedPart:
+    hashed, size, crc = hashlib.sha256(), 0, 0
+    for line in content:
+        hashed.update(line)
+        crc = zlib.crc32(line, crc)
+        size += len(line)
+    return ExportedPart(name, size, Digest(hashed.hexdigest()), crc, lines)
+
+
+def _planned(name: str, content: bytes) -> ExportedPart:
+    return ExportedPart(name, len(content), digest_of(content), zlib.crc32(content), content)
+
+
+def _size(files: Iterable[ExportedPart]) -> int:
+    archive = Archive()
+    for one in files:
+        archive.head(one.name, Head(one.size_bytes, one.crc))
+    return archive.position + len(archive.ending())

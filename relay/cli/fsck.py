@@ -1,0 +1,71 @@
+"""`relay audit fsck`: what holds of a log in the files of a stopped or copied node, and what can be done.
+
+Touches: the folder, or the configuration and its data folder; never writing.
+Trusts:  the log's key of the configuration, or the verifier key given.
+Raises:  CommandError, SettingsError, JournalError; what does not hold is data, and exit code 65.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
+from relay.cli.show import printable, progress, show_json
+
+if TYPE_CHECKING:
+    from relay.journal.fsck import StoreState
+
+_COLOURS = {"holds": "green", "damaged": "red", "missing": "red", "unknown": "yellow"}
+
+
+def fsck(
+    place: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER|CONFIG",
+            help="A data folder, a published log, or the configuration of a stopped node.",
+        ),
+    ],
+    vkey: Annotated[
+        str,
+        typer.Option(metavar="KEY", help="The log's verifier key; of a CONFIG it is the node's."),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Judge each store of a log by itself and against the others, and say what can be done."""
+    from relay.offline import check_log_files  # noqa: PLC0415
+
+    if not place.exists():
+        raise CommandError(f"{place}: no such file or folder", NO_INPUT)
+    if vkey and not place.is_dir():
+        raise CommandError("--vkey goes with a folder: a configuration has its own key", USAGE)
+    with progress("checking") as advance:
+        states = check_log_files(place, vkey, advance)
+    if as_json:
+        show_json([asdict(one) for one in states])
+    else:
+        for one in states:
+            _print(one)
+    _conclude(states)
+
+
+def _print(one: StoreState) -> None:
+    typer.secho(f"{one.condition:<8}", fg=_COLOURS[one.condition.value], nl=False)
+    typer.echo(f" {printable(one.store)}: {printable(one.said)}")
+
+
+def _conclude(states: list[StoreState]) -> None:
+    for remedy in dict.fromkeys(one.remedy for one in states if one.remedy):
+        suggest(remedy)
+    wrong = [one.store for one in states if one.condition.value in {"damaged", "missing"}]
+    if wrong:
+        complain(f"{len(wrong)} of {len(states)} do not hold: {', '.join(map(printable, wrong))}")
+        raise typer.Exit(DATA)
+    if any(one.condition.value == "unknown" for one in states):
+        remark("nothing contradicts itself; what the node signed is proven only with --vkey")
+        return
+    remark(f"ok, all {len(states)} hold")

@@ -1,0 +1,116 @@
+"""The log of a journal as its exporter reads it: as of one moment, a page at a time, writing nothing.
+
+Touches: DATA/journal.sqlite and the published heads in DATA/log, reading.
+Raises:  JournalError where it cannot be read, AuditError for a head that was edited.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relay.audit.checkpoint import NOTE_LIMIT_BYTES, head_of
+from relay.audit.exported import Words, write_words
+from relay.errors import AuditError, JournalError
+from relay.journal import epochs
+from relay.journal.inspect import read_only
+from relay.journal.store import DATABASE
+from relay.model import NodeId
+
+PAGE = 500
+_LEAVES = (
+    "SELECT entry_index, leaf FROM entries WHERE entry_index >= ? AND entry_index < ?"
+    " ORDER BY entry_index LIMIT ?"
+)
+_HASHES = _LEAVES.replace("leaf", "leaf_hash")
+_WORDS = (
+    "SELECT entry_index, salt, words FROM entry_words WHERE entry_index >= ? AND entry_index < ?"
+    " ORDER BY entry_index LIMIT ?"
+)
+_STAMPED = (
+    "SELECT content, token FROM stamps WHERE kind = 'head' AND token IS NOT NULL ORDER BY stamp_row"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLog:
+    """audit.exporting.LogSource."""
+
+    folder: Path
+    connection: sqlite3.Connection
+    node: NodeId
+    _heads: Mapping[int, bytes] = field(repr=False)
+
+    def heads(self) -> Mapping[int, bytes]:
+        return self._heads
+
+    def leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
+        for index, leaf in self._pages(_LEAVES, first, end):
+            yield index, _bytes(index, leaf)
+
+    def hashes(self, first: int, end: int) -> Iterator[bytes]:
+        for index, hashed in self._pages(_HASHES, first, end):
+            yield _bytes(index, hashed)
+
+    def words(self, first: int, end: int) -> Iterator[bytes]:
+        """A journal of an older release has no such rows: its leaves hold the words."""
+        if not self._has("entry_words"):
+            return
+        for index, salt, words in self._pages(_WORDS, first, end):
+            try:
+                beside = Words(index, _bytes(index, salt), dict(json.loads(words)))
+            except (ValueError, TypeError) as error:
+                raise AuditError("the words beside the leaf were edited", index) from error
+            yield write_words(beside) + b"\n"
+
+    def kept_heads(self) -> Iterable[tuple[bytes, bytes]]:
+        """Timestamped ones, and those that were published with the cosignatures they got."""
+        if self._has("stamps"):
+            for note, token in self.connection.execute(_STAMPED):
+                yield bytes(note), bytes(token)
+        for path in sorted(self.folder.glob("log/*/checkpoint")):
+            content = path.read_bytes()
+            if len(content) <= NOTE_LIMIT_BYTES:
+                try:
+                    head_of(content)
+                except AuditError:  # a copy that others may have touched: it is left out
+                    continue
+                yield content, b""
+
+    def _has(self, table: str) -> bool:
+        found = self.connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))
+        return found.fetchone() is not None
+
+    def _pages(self, statement: str, first: int, end: int) -> Iterator[tuple[Any, ...]]:
+        while page := self.connection.execute(statement, (first, end, PAGE)).fetchall():
+            yield from page
+            first = page[-1][0] + 1
+
+
+def _bytes(index: int, cell: object) -> bytes:
+    if not isinstance(cell, bytes):
+        raise AuditError("the row was edited: it holds no BLOB", index)
+    return cell
+
+
+@contextmanager
+def journal_log(folder: Path) -> Iterator[JournalLog]:
+    """The log as of now, running or not. Threads may take turns with it."""
+    path = folder / DATABASE
+    if not path.is_file():
+        raise JournalError(f"no journal in {folder}")
+    try:
+        with closing(read_only(path, across_threads=True)) as connection:
+            connection.execute("BEGIN")
+            node, heads = epochs.meta(connection, "node"), epochs.heads(connection)
+            connection.execute("COMMIT")
+            if node is None or not heads:
+                raise JournalError(f"the journal in {folder} holds no log yet")
+            yield JournalLog(folder, connection, NodeId(node), heads)
+    except sqlite3.Error as error:
+        raise JournalError(f"the journal in {folder} cannot be read: {error}") from error

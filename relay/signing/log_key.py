@@ -1,0 +1,44 @@
+"""Whose key signs a log: proven by its `log` certificate, as every other word of a node is.
+
+Touches: nothing. Trusts: the trust store and the directory's binding.
+Raises:  SignatureError (UncertainError where it cannot be judged now).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from relay.errors import SignatureError
+from relay.model import NodeId
+from relay.signing.binding import Binding
+from relay.signing.certificates import Purpose, public_key, read_chain
+from relay.signing.faults import Fault
+from relay.signing.trust import TrustStore
+
+
+def log_key_of(
+    certificates: Sequence[bytes],
+    node: NodeId,
+    trust: TrustStore,
+    binding: Binding | None,
+    at: datetime,
+) -> bytes:
+    """The 32 raw bytes of the Ed25519 key that these certificates (DER, the leaf first) bind to the log of
+    `node`: for the purpose `log`, trusted and unrevoked now, by an issuer of its branch."""
+    chain = read_chain(certificates)
+    path = trust.path(chain, at, Purpose.LOG)
+    trust.require_unrevoked(path, Purpose.LOG)
+    if path.leaf.identity.node != node:
+        raise SignatureError(
+            Fault.WRONG_NODE, f"the log's certificate is of node {path.leaf.identity.node}"
+        )
+    if binding is not None:
+        binding.require_node(path)
+    key = public_key(path.leaf.certificate)
+    if not isinstance(key, ed25519.Ed25519PublicKey):
+        raise SignatureError(Fault.WEAK_KEY, "the log's key is not Ed25519")
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)

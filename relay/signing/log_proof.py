@@ -1,0 +1,200 @@
+"""Judge a proof file offline, from itself and the trust store alone: one step after the other.
+
+The log's certificate is judged as of the entry, or where it was issued later, as of its issue: a key is
+certified again and again, and the head was signed after the entry, at a time that the head does not say.
+
+Touches: nothing.
+Trusts:  the trust store, and the witnesses' keys it is given; every byte of the file is hostile.
+Raises:  nothing; a refusal is a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from relay.audit.checkpoint import Checkpoint, parse_vkey, split_note
+from relay.audit.cosignature import Cosigner, cosignatures, parse_cosigner
+from relay.audit.entries import moment, parse
+from relay.audit.epochs import epoch_of, first_index, log_name
+from relay.audit.proof_file import LogProof, prove_entry, prove_newer, read_proof, require_about
+from relay.audit.verify import LogKey
+from relay.errors import AuditError, PeerError, SignatureError
+from relay.signing.bundle_words import Outcome, Step, sentences
+from relay.signing.certificates import Purpose, read_chain
+from relay.signing.evidence import verify_receipt
+from relay.signing.keys import verify_log_signature
+from relay.signing.trust import TrustStore
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    said: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    outcome: Outcome = Outcome.HOLDS
+
+
+class ProofJudge:
+    """Goes once over one file."""
+
+    def __init__(
+        self,
+        content: bytes,
+        trust: TrustStore | None,
+        *,
+        vkey: str = "",
+        witnesses: Sequence[str] = (),
+    ) -> None:
+        """The log's key is believed by its certificates under `trust`, or because it is `vkey`. `witnesses`
+        are verifier keys of cosigners."""
+        self._content = content
+        self._trust = trust
+        self._vkey = vkey
+        self._witnesses = witnesses
+        self._proof: LogProof
+        self._fields: dict[str, Any]
+        self._key: LogKey
+        self._head: Checkpoint
+        self._number = 0
+
+    def steps(self) -> Iterator[Step]:
+        """Each as soon as it is finished; where the ground of all further ones is missing, the last."""
+        for what, work in (
+            ("file", self._read),
+            ("entry", self._entry),
+            ("key", self._believe),
+            ("proof", self._prove),
+        ):
+            step = self._step(what, work)
+            yield step
+            if step.outcome is Outcome.REFUSED:
+                return
+        yield self._step("witnesses", self._cosigned)
+        if self._proof.receipt is not None:
+            yield self._step("receipt", self._receipt)
+        if self._proof.newer is not None:
+            yield self._step("newer head", self._newer)
+
+    def _step(self, what: str, work: Callable[[], _Found]) -> Step:
+        self._number += 1
+        try:
+            found = work()
+        except (AuditError, PeerError, ValueError) as error:
+            reason = (
+                str(error.reason)
+                if isinstance(error, SignatureError)
+                else f"bad-{what.replace(' ', '-')}"
+            )
+            return Step(self._number, what, Outcome.REFUSED, str(error), reason)
+        return Step(self._number, what, found.outcome, found.said, facts=found.facts)
+
+    def _read(self) -> _Found:
+        self._proof = read_proof(self._content)
+        return _Found(f"a C2SP tlog-proof of entry {self._proof.index} of its log")
+
+    def _entry(self) -> _Found:
+        self._fields = fields = parse(self._proof.leaf)
+        name = parse_vkey(self._proof.vkey)[0]
+        epoch = epoch_of(name)
+        index = first_index(epoch.number) + self._proof.index
+        said = f"entry {index} of node {fields['node']}: {fields['event']}, {fields['at']}"
+        return _Found(
+            said,
+            {
+                "index": str(index),
+                "event": fields["event"],
+                "at": fields["at"],
+                "node": fields["node"],
+            },
+        )
+
+    def _believe(self) -> _Found:
+        name, public_key = parse_vkey(self._proof.vkey)
+        self._key = LogKey(
+            name,
+            public_key,
+            lambda signature, body: verify_log_signature(public_key, signature, body),
+        )
+        if self._vkey:
+            if parse_vkey(self._vkey)[1] != public_key:
+                raise AuditError("the log's key is another than the one given")
+            said = "the key given"
+        else:
+            said = self._certified(public_key)
+        if name != log_name(self._fields["node"], epoch_of(name)):
+            raise AuditError(f"the entry names node {self._fields['node']}, the log is {name}")
+        return _Found(f"{said} signs {name}", {"log": name, "vkey": self._proof.vkey})
+
+    def _certified(self, public_key: bytes) -> str:
+        """That the key is the node's own, by its certificates."""
+        if self._trust is None or not self._proof.chain:
+            raise AuditError(
+                "the file holds no certificates of the log's key, and no key was given"
+            )
+        chain = read_chain(self._proof.chain)
+        certificate = chain.leaf.certificate
+        raw = certificate.public_key().public_bytes_raw()  # type: ignore[union-attr]
+        at = max(moment(self._fields["at"]), certificate.not_valid_before_utc)
+        if at > datetime.now(UTC):
+            raise AuditError("the log's certificate is of a time to come")
+        leaf = self._trust.judge(chain, at, Purpose.LOG)
+        if raw != public_key:
+            raise AuditError("the certificates are of another key than the log's")
+        if leaf.identity.node != self._fields["node"]:
+            raise AuditError(
+                f"the certificate is of node {leaf.identity.node}, the entry of {self._fields['node']}"
+            )
+        return f"the log key of node {leaf.identity.node} ({leaf.subject})"
+
+    def _prove(self) -> _Found:
+        self._head = head = prove_entry(self._proof, self._key)
+        return _Found(
+            f"the entry stands in the log of {head.size} entries, root {head.root.hex()}",
+            {"size": str(head.size), "root": head.root.hex()},
+        )
+
+    def _cosigned(self) -> _Found:
+        named = []
+        for text in self._witnesses:
+            name, key = parse_cosigner(text)
+            found = cosignatures(self._proof.note, Cosigner(name, key, _check_of(key)))
+            if not found:
+                raise AuditError(f"no cosignature by {name}")
+            named.append(f"{name} at {found[-1].at.isoformat()}")
+        others = len(split_note(self._proof.note)[1]) - 1 - len(named)
+        if named:
+            more = f"; {others} more signatures not judged" if others > 0 else ""
+            return _Found(f"cosigned by {', '.join(named)}{more}")
+        said = f"{others} signatures of others, not judged: name their keys with --witness"
+        return _Found(said if others > 0 else "no cosignatures", outcome=Outcome.UNKNOWN)
+
+    def _receipt(self) -> _Found:
+        signed = self._proof.receipt
+        assert signed is not None  # noqa: S101  asked for only where there is one
+        require_about(self._proof.leaf, signed)
+        if self._trust is None:
+            return _Found(
+                "the receipt's digest is the entry's; its signature needs --root",
+                outcome=Outcome.UNKNOWN,
+            )
+        receipt = verify_receipt(signed, self._trust, None)
+        events = "; ".join(sentences(receipt))
+        return _Found(
+            f"{events}, by {receipt.issuer}, {receipt.at.isoformat()}, message {receipt.message_id}",
+            {"receipt": signed.digest, "message_id": receipt.message_id},
+        )
+
+    def _newer(self) -> _Found:
+        newer = self._proof.newer
+        assert newer is not None  # noqa: S101  asked for only where there is one
+        head = prove_newer(newer, self._head, self._key)
+        return _Found(
+            f"the log of {head.size} entries continues it, root {head.root.hex()}",
+            {"newer_size": str(head.size), "newer_root": head.root.hex()},
+        )
+
+
+def _check_of(key: bytes) -> Callable[[bytes, bytes], None]:
+    return lambda signature, content: verify_log_signature(key, signature, content)

@@ -1,0 +1,1 @@
+"""Witnesses: neighbours cosign each other's heads, so that nobody can show two histories."""

@@ -1,0 +1,204 @@
+"""Proofs of entries and receipts: from tiles, from the journal beyond them, and judged as a stranger would."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from base64 import b64decode
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from relay.audit.checkpoint import Checkpoint, note_body, origin_of, sign_note, verify_note
+from relay.audit.checkpoint import vkey as vkey_of
+from relay.audit.cosignature import COSIGNATURE, cosign, cosigner_name
+from relay.audit.epochs import Epoch, log_name
+from relay.audit.proof_file import LogProof, prove_entry, read_proof, write_proof
+from relay.audit.proofs import verify_inclusion
+from relay.audit.tree import leaf_hash
+from relay.audit.verify import LogKey
+from relay.errors import AuditError, NotFoundError
+from relay.journal.proving import Prover
+from relay.journal.publishing import EpochPublisher, heads_due
+from relay.journal.store import DATABASE, SqliteJournal
+from relay.model import NodeId, Signed, digest_of
+from relay.signing.bundle_words import Outcome
+from relay.signing.log_proof import ProofJudge
+
+NODE = NodeId("xa-a")
+AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
+ORIGIN = origin_of(NODE)
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PUBLIC = PRIVATE.public_key().public_bytes_raw()
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+OTHERS_PUBLIC = OTHER.public_key().public_bytes_raw()
+WITNESS = cosigner_name(NodeId("tinh-h01"))
+KEY = LogKey(ORIGIN, PUBLIC, PRIVATE.public_key().verify)
+RECEIPT = Signed(b"<Receipt/>", b"<Signature/>")
+PUBLISHED, ENTRIES = 601, 640
+
+
+def sign_head(epoch: Epoch, size: int, root: bytes) -> bytes:
+    name = log_name(NODE, epoch)
+    return sign_note(note_body(name, size, root), name, PUBLIC, PRIVATE.sign)
+
+
+def believed(note: bytes, origin: str) -> Checkpoint:
+    return verify_note(note, origin, PUBLIC, KEY.verify)
+
+
+async def _write(folder: Path, start: int, stop: int) -> None:
+    journal = await SqliteJournal.open(folder, NODE, sign_head, on_fatal=lambda _: None)
+    await asyncio.gather(
+        *(
+            journal.note("delivery-held", AT + timedelta(seconds=n), {"deliveries": [f"d-{n}"]})
+            for n in range(start, stop)
+        )
+    )
+    if not start:
+        named = {"receipt": RECEIPT.digest}
+        await journal.note("receipt-issued", AT + timedelta(seconds=stop), named)
+    await journal.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal whose log is published, but for its last entries."""
+    folder = tmp_path_factory.mktemp("data")
+    asyncio.run(_write(folder, 0, PUBLISHED - 1))
+    (due,) = heads_due(folder / DATABASE)
+    publisher = EpochPublisher(folder / DATABASE, folder / "log", due.head.origin, believed)
+    assert publisher.write(due.head).done
+    publisher.publish(due.note + cosign(due.note, WITNESS, OTHERS_PUBLIC, OTHER.sign, AT))
+    asyncio.run(_write(folder, PUBLISHED, ENTRIES))
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute(
+            "INSERT INTO receipts (digest, issuer, document, signature, stored_at)"
+            " VALUES (?, 'xa-a', ?, ?, ?)",
+            (RECEIPT.digest, RECEIPT.document, RECEIPT.signature, int(AT.timestamp() + 600) * 1000),
+        )
+    return folder
+
+
+@pytest.fixture
+def prover(folder: Path) -> Prover:
+    return Prover(folder, NODE, KEY, ())
+
+
+@pytest.mark.parametrize("index", [0, 1, 255, 256, 511, 512, 599, 600])
+def test_what_is_published_is_proven_under_its_cosigned_checkpoint(
+    prover: Prover, index: int
+) -> None:
+    """With the witness's signature in the very file; the newest head continues it."""
+    content = prover.entry(index, newer=True)
+    proof = read_proof(content)
+
+    assert prove_entry(proof, KEY).size == PUBLISHED
+    steps = list(
+        ProofJudge(
+            content,
+            None,
+            vkey=vkey_of(ORIGIN, PUBLIC),
+            witnesses=[vkey_of(WITNESS, OTHERS_PUBLIC, COSIGNATURE)],
+        ).steps()
+    )
+    assert {step.outcome for step in steps} == {Outcome.HOLDS}, steps
+    assert f"of {ENTRIES} entries continues it" in steps[-1].said
+
+
+@pytest.mark.parametrize("index", [601, 639])
+def test_what_is_not_published_yet_is_proven_under_the_newest_head(
+    prover: Prover, index: int
+) -> None:
+    """From the journal's hashes, and the tiles of what is below."""
+    assert prove_entry(read_proof(prover.entry(index)), KEY).size == ENTRIES
+
+
+def test_other_software_needs_the_leaf_and_the_lines_only(prover: Prover) -> None:
+    """The text as C2SP tlog-proof has it, read here as somebody else would."""
+    content = prover.entry(300)
+    head, _, note = content.partition(b"\n\n")
+    first, _extra, index, *hashes = head.split(b"\n")
+    _origin, size, root, *_ = note.split(b"\n")
+
+    assert first == b"c2sp.org/tlog-proof@v1"
+    verify_inclusion(
+        leaf_hash(read_proof(content).leaf),
+        int(index.removeprefix(b"index ")),
+        int(size),
+        [b64decode(one) for one in hashes],
+        b64decode(root),
+    )
+
+
+def test_a_receipt_is_proven_by_the_entry_that_names_it(prover: Prover) -> None:
+    """With the receipt and its signature in the file; one that no entry names is not found."""
+    proof = read_proof(prover.receipt(RECEIPT))
+
+    assert (proof.index, proof.receipt) == (PUBLISHED - 1, RECEIPT)
+    with pytest.raises(NotFoundError):
+        prover.receipt(Signed(b"other", b""))
+
+
+@pytest.mark.parametrize("index", [640, 1 << 40, 1 << 50])
+def test_what_is_not_there_is_not_found(prover: Prover, index: int) -> None:
+    """Past the end, or in an epoch there is none of."""
+    with pytest.raises(NotFoundError):
+        prover.entry(index)
+
+
+def test_a_row_that_was_edited_is_not_proven(folder: Path, prover: Prover, tmp_path: Path) -> None:
+    """A proof is checked before it leaves the node."""
+    copy = tmp_path / DATABASE
+    copy.write_bytes((folder / DATABASE).read_bytes())
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE entries SET leaf = x'7b7d' WHERE entry_index = 300")
+    with pytest.raises(AuditError, match="does not lead to the root"):
+        Prover(tmp_path, NODE, KEY, ()).entry(300)
+
+
+def test_without_tiles_the_journal_gives_the_same_proof(folder: Path, tmp_path: Path) -> None:
+    """Slower; nothing but the head differs."""
+    (tmp_path / DATABASE).write_bytes((folder / DATABASE).read_bytes())
+    alone = read_proof(Prover(tmp_path, NODE, KEY, ()).entry(300))
+
+    assert prove_entry(alone, KEY).size == ENTRIES
+
+
+@given(st.data())
+@settings(
+    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+def test_any_flipped_byte_of_a_proof_file_is_refused(prover: Prover, data: st.DataObject) -> None:
+    """By a step, never by a crash: but for signatures of others and the certificates, which this judging
+    does not use."""
+    content = prover.entry(300, newer=True)
+    lines = content.split(b"\n")
+    others = content.index(lines[-2])
+    at = data.draw(st.integers(0, others - 1))
+    flipped = bytearray(content)
+    flipped[at] ^= 1 << data.draw(st.integers(0, 7))
+
+    steps = list(ProofJudge(bytes(flipped), None, vkey=vkey_of(ORIGIN, PUBLIC)).steps())
+    assert steps[-1].outcome is Outcome.REFUSED
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_proof_file_or_refused(content: bytes) -> None:
+    """With the error of the audit log's own."""
+    for prefix in (b"", b"c2sp.org/tlog-proof@v1\nextra ", b"c2sp.org/tlog-proof@v1\n"):
+        with pytest.raises(AuditError):
+            read_proof(prefix + content)
+
+
+def test_a_file_is_read_as_it_was_written() -> None:
+    """And no other text says the same."""
+    proof = LogProof(7, (bytes(32),), b"a\n1\nb\n\n- c d\n", b"{}", "v", (b"der",), RECEIPT)
+
+    assert read_proof(write_proof(proof)) == proof
+    assert digest_of(write_proof(read_proof(write_proof(proof)))) == digest_of(write_proof(proof))
