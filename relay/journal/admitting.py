@@ -303,6 +303,7 @@ def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | N
     row = MessageRow(cursor.lastrowid or 0)
     if not _add_payload(tx, message, row):
         tx.run(SQL["share_payload"], payload.digest, row)
+    tallying.begin(tx, row, message, first_row)
     return row
 
 
@@ -414,7 +415,6 @@ def _add_deliveries(
             *sent,
         )
         rows.append(DeliveryRow(added.lastrowid or 0))
-    tallying.begin(tx, row, message, rows)
     _record_reached(tx, node, message, deliveries)
     _record_successions(tx, node, message, deliveries)
     await_judgement(tx, row, message, deliveries)

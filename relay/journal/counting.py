@@ -1,7 +1,8 @@
-"""Statistics counted from the rows of figures: slice by slice, on a connection of their own.
+"""Statistics counted from documents and their deliveries: slice by slice, on a connection of their own.
 
-Each slice is one short read of a bounded number of rows, so that no snapshot holds the journal's WAL and
-whoever gives up stops it soon; SQLite counts, outside Python's lock, into tables of the connection's own.
+Each slice is one short read of documents with a bounded number of deliveries (or one document that has
+more), so that no snapshot holds the journal's WAL and whoever gives up stops it soon; SQLite counts,
+outside Python's lock, into tables of the connection's own.
 
 Touches: the journal's file, reading only; a temporary file of SQLite's.
 Raises:  JournalError; CountStopped when told to.
@@ -39,7 +40,8 @@ ROWS_AT_ONCE = 20_000
 _CACHE_KIB = 32_768
 _TO_THE_END = (1 << 63) - 1
 _STEPS = ("sent", "received", "add_whose", "times", "asked_of_sender", "asked_of_recipient")
-_TABLES = ("counted", "whose", "answered", "told", "ranked", "halves", "tiers")
+_TAKING = ("forget", "forget_asked", "take_here", "take_left", "take_asked", "one_head")
+_TABLES = ("figures", "figures_asked", "counted", "whose", "answered", "told", "ranked", "halves", "tiers")
 _RANKING = ("tell_apart", "find_lines", "rank")
 
 
@@ -109,14 +111,28 @@ class _Counting:
     def _day(self, day: int, values: dict[str, object]) -> None:
         after: int | None = -1
         while after is not None:
-            last = self._one("slice_end", day, after, self.rows_at_once - 1)
+            last = self._slice_end(day, after)
             end = _TO_THE_END if last is None else last
             self._slice({**values, "after": after, "last": end})
             after = last
 
+    def _slice_end(self, day: int, after: int) -> int | None:
+        """The last document of a slice; None for the last slice of a day."""
+        rows = 0
+        with closing(self.connection.execute(SQL["sizes"], (day, after))) as documents:
+            for document, size in documents:
+                rows += size
+                if rows >= self.rows_at_once:
+                    return int(document)
+        return None
+
     def _slice(self, values: dict[str, object]) -> None:
         self._look()
-        for (half,) in self.connection.execute(SQL["new_halves"], values).fetchall():
+        self.connection.execute("BEGIN")  # one view of what is here and what has left
+        for step in _TAKING:
+            self.connection.execute(SQL[step], values)
+        self.connection.execute("COMMIT")
+        for (half,) in self.connection.execute(SQL["new_halves"]).fetchall():
             earliest = self.days.earliest_in_time(half)
             self.connection.execute(SQL["add_half"], (half, earliest))
         for step in _STEPS:

@@ -5,7 +5,7 @@ By the relay's own name of a delivery or message where a system writes that, els
 From, number and date. What finds nothing is kept and joined in the transaction that brings its document.
 What a status says goes through lifecycle.advance here; it never moves a delivery.
 
-Touches: reports, report_matches, business; obligations through obliging.py, figures through tallying.py.
+Touches: reports, report_matches, business; obligations through obliging.py.
 Raises:  nothing of its own.
 """
 
@@ -20,7 +20,7 @@ from relay import lifecycle
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.records import Kin, MessageRow, NewMessage, Report
 from relay.envelope.statuses import Direction, find
-from relay.journal import obliging, tallying
+from relay.journal import obliging
 from relay.journal.obliging import Cause, Found, may_speak_of
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -45,6 +45,7 @@ class _Reported:
     promulgation_date: str
     message_id: MessageId
     origin: NodeId
+    accepted_at: int
 
 
 def match(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) -> None:
@@ -119,9 +120,8 @@ def _say(
     if row.code in _ANSWERS:
         obliging.reckon(tx, node, one.delivery_row, at)
         return
-    tallying.said(tx, one.delivery_row, report.row, row.code)
     after = lifecycle.advance(BusinessState(before), row.code)
-    tx.run(SQL["keep_state"], one.delivery_row, after)
+    tx.run(SQL["keep_state"], one.delivery_row, after, row.code, report.accepted_at)
 
 
 def _match_early(
@@ -166,7 +166,7 @@ def _names(tx: Transaction, row: MessageRow, message: NewMessage) -> list[str]:
 
 
 def _reported(tx: Transaction, row: int) -> _Reported:
-    code, sender, organ, document_id, notation, date, message_id, origin = tx.run(
+    code, sender, organ, document_id, notation, date, message_id, origin, accepted_at = tx.run(
         SQL["report"], row
     ).fetchone()
     recipients = [AgencyCode(one) for (one,) in tx.run(SQL["others"], row)]
@@ -181,6 +181,7 @@ def _reported(tx: Transaction, row: int) -> _Reported:
         date,
         MessageId(message_id),
         NodeId(origin),
+        accepted_at,
     )
 
 

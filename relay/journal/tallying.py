@@ -1,19 +1,18 @@
-"""What statistics keep of each delivery of a document, in the transaction in which it happens.
+"""What statistics keep of each document, in the transaction that admits it: one row, never changed.
 
-A row of `figures` outlives its message and its delivery: retention and archive take nothing from it.
-How a delivery goes on is written by triggers (migration 0027), whoever moves it.
+How its deliveries go on is read where it stands (figures_here, migration 0027), and stays in a row of
+their own when they leave the journal, whoever removes them.
 
-Touches: figures.
+Touches: figure_documents.
 Trusts:  nothing of a document's own words but their closed list (Stated).
 Raises:  nothing of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from relay.delivery.records import DeliveryRow, MessageRow, NewMessage
+from relay.delivery.records import MessageRow, NewMessage
 from relay.journal.rows import ms
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -21,29 +20,32 @@ from relay.model import MessageType, SealKind, minted_at
 
 SQL = load("tally")
 _BRIDGE = "bridge:"
-_SAID = frozenset({"01", "02", "03", "06"})
+_LOCAL, _DAY = 25_200_000, 86_400_000
+"""In milliseconds: UTC+7, and a day."""
 _BELIEVED = timedelta(days=366)
 """How far from its arrival here a document may say that it was handed in."""
 
 
 def begin(
-    tx: Transaction, row: MessageRow, message: NewMessage, deliveries: Sequence[DeliveryRow]
+    tx: Transaction, row: MessageRow, message: NewMessage, first_row: MessageRow | None
 ) -> None:
-    """A row for each of these new deliveries, of documents only."""
-    if message.message_type is not MessageType.DOCUMENT or not deliveries:
+    """A row for a new message, of documents only; one that renews another is not counted again."""
+    if message.message_type is not MessageType.DOCUMENT:
         return
     stated = message.stated
-    values = {
-        "message": row,
-        "first": deliveries[0],
-        "kept": stated is not None,
-        "type": stated and stated.document_type,
-        "paper": stated and stated.paper,
-        "issued": stated and stated.issued_day,
-        "due": stated and stated.due_day,
-        "handed": _handed(message),
-    }
-    tx.connection.execute(SQL["begin"], values)
+    tx.run(
+        SQL["begin"],
+        (ms(message.accepted_at) + _LOCAL) // _DAY,
+        row,
+        message.sender,
+        first_row is None,
+        stated is not None,
+        stated and stated.document_type,
+        stated and stated.paper,
+        stated and stated.issued_day,
+        stated and stated.due_day,
+        _handed(message),
+    )
 
 
 def _handed(message: NewMessage) -> int | None:
@@ -59,9 +61,3 @@ def _handed(message: NewMessage) -> int | None:
 
 def _is_believed(at: datetime, accepted_at: datetime) -> bool:
     return abs(at - accepted_at) <= _BELIEVED
-
-
-def said(tx: Transaction, delivery: int, report: int, code: str) -> None:
-    """The recipient's own status about its delivery; `report` is its message."""
-    if code in _SAID:
-        tx.connection.execute(SQL["said"], {"delivery": delivery, "report": report, "code": code})

@@ -42,16 +42,64 @@ CREATE TEMP TABLE halves (half INTEGER PRIMARY KEY, earliest INTEGER NOT NULL)
 -- name: tiers
 CREATE TEMP TABLE tiers (agency TEXT PRIMARY KEY, tier TEXT NOT NULL) WITHOUT ROWID
 
--- name: next_day
-SELECT min(day) FROM figures WHERE day > ? AND day <= ?
+-- name: figures
+-- The deliveries of a slice's documents, as they stand and as they stood when they left.
+CREATE TEMP TABLE figures (
+    message_row INTEGER NOT NULL, delivery_row INTEGER PRIMARY KEY, sender TEXT NOT NULL, recipient TEXT NOT NULL,
+    heads INTEGER NOT NULL,  -- 1 in one delivery of each document, by which documents are counted
+    kept INTEGER NOT NULL, document_type TEXT, paper INTEGER, issued_day INTEGER, due_day INTEGER, handed_at INTEGER,
+    received_at INTEGER, ended TEXT, said_01 INTEGER, said_02 INTEGER, said_03 INTEGER, said_06 INTEGER
+)
 
--- name: slice_end
--- The last row of a slice; NULL for the last slice of a day.
-SELECT delivery_row FROM figures WHERE day = ? AND delivery_row > ? ORDER BY delivery_row LIMIT 1 OFFSET ?
+-- name: figures_asked
+CREATE TEMP TABLE figures_asked (
+    delivery_row INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, due_at INTEGER NOT NULL, settled_at INTEGER
+)
+
+-- name: next_day
+SELECT min(day) FROM figure_documents WHERE day > ? AND day <= ?
+
+-- name: sizes
+-- How many deliveries each document has, on from one.
+SELECT c.message_row, 1 + (SELECT count(*) FROM deliveries d WHERE d.message_row = c.message_row)
+    + (SELECT count(*) FROM figure_deliveries l WHERE l.message_row = c.message_row)
+FROM figure_documents c WHERE c.day = ? AND c.message_row > ? ORDER BY c.message_row
+
+-- name: forget
+DELETE FROM figures
+
+-- name: forget_asked
+DELETE FROM figures_asked
+
+-- name: take_here
+INSERT INTO figures
+SELECT c.message_row, f.delivery_row, c.sender, f.recipient, c.counts, c.kept, c.document_type, c.paper, c.issued_day,
+    c.due_day, c.handed_at, f.received_at, f.ended, f.said_01, f.said_02, f.said_03, f.said_06
+FROM figure_documents c CROSS JOIN figures_here f ON f.message_row = c.message_row
+WHERE c.day = :day AND c.message_row > :after AND c.message_row <= :last
+
+-- name: take_left
+INSERT INTO figures
+SELECT c.message_row, f.delivery_row, c.sender, f.recipient, c.counts, c.kept, c.document_type, c.paper, c.issued_day,
+    c.due_day, c.handed_at, f.received_at, f.ended, f.said_01, f.said_02, f.said_03, f.said_06
+FROM figure_documents c CROSS JOIN figure_deliveries f ON f.message_row = c.message_row
+WHERE c.day = :day AND c.message_row > :after AND c.message_row <= :last
+
+-- name: take_asked
+INSERT INTO figures_asked
+SELECT f.delivery_row, o.kind, o.state, o.due_at, o.settled_at
+FROM figures f CROSS JOIN obligations o ON o.delivery_row = f.delivery_row
+UNION ALL
+SELECT f.delivery_row, l.kind, l.state, l.due_at, l.settled_at
+FROM figures f CROSS JOIN figure_requests l ON l.delivery_row = f.delivery_row
+
+-- name: one_head
+UPDATE figures SET heads = 0
+WHERE heads AND delivery_row NOT IN (SELECT min(delivery_row) FROM figures GROUP BY message_row)
 
 -- name: new_halves
 SELECT DISTINCT (handed_at + 25200000) / 43200000 FROM figures
-WHERE day = :day AND delivery_row > :after AND delivery_row <= :last AND heads = 1 AND handed_at IS NOT NULL
+WHERE heads = 1 AND handed_at IS NOT NULL
   AND (handed_at + 25200000) / 43200000 NOT IN (SELECT half FROM halves)
 
 -- name: add_half
@@ -72,8 +120,7 @@ SELECT :period, iif(:by_whom, f.sender, '') AS whom, iif(:by_type, coalesce(f.do
     count(*) FILTER (WHERE f.ended = 'cancelled'), count(f.said_02),
     count(*) FILTER (WHERE f.ended = 'taken-back')
 FROM figures f LEFT JOIN halves h ON h.half = (f.handed_at + 25200000) / 43200000
-WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
-  AND (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
+WHERE (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
 GROUP BY 2, 3
 ON CONFLICT DO UPDATE SET s_documents = s_documents + excluded.s_documents,
     s_deliveries = s_deliveries + excluded.s_deliveries, s_delivered = s_delivered + excluded.s_delivered,
@@ -98,8 +145,7 @@ SELECT :period, iif(:by_whom, f.recipient, '') AS whom, iif(:by_type, coalesce(f
     count(*) FILTER (WHERE f.received_at IS NOT NULL AND f.due_day IS NOT NULL AND f.ended IS NULL AND f.said_02 IS NULL
         AND f.due_day < coalesce((f.said_06 + 25200000) / 86400000, :as_of))
 FROM figures f
-WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
-  AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
+WHERE (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
 GROUP BY 2, 3
 ON CONFLICT DO UPDATE SET r_documents = r_documents + excluded.r_documents,
     r_electronic = r_electronic + excluded.r_electronic, r_with_paper = r_with_paper + excluded.r_with_paper,
@@ -112,8 +158,7 @@ ON CONFLICT DO UPDATE SET r_documents = r_documents + excluded.r_documents,
 INSERT OR IGNORE INTO whose (period, agency, type)
 SELECT DISTINCT :period, iif(:by_whom, f.recipient, ''), iif(:by_type, coalesce(f.document_type, ''), '')
 FROM figures f
-WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
-  AND f.received_at IS NOT NULL AND (f.said_01 IS NOT NULL OR f.said_03 IS NOT NULL)
+WHERE f.received_at IS NOT NULL AND (f.said_01 IS NOT NULL OR f.said_03 IS NOT NULL)
   AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
 
 -- name: times
@@ -122,15 +167,13 @@ INSERT INTO answered
 SELECT w.number, 1, max(0, f.said_01 - f.received_at + 59999) / 60000
 FROM figures f CROSS JOIN whose w ON w.period = :period AND w.agency = iif(:by_whom, f.recipient, '')
     AND w.type = iif(:by_type, coalesce(f.document_type, ''), '')
-WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
-  AND f.received_at IS NOT NULL AND f.said_01 IS NOT NULL
+WHERE f.received_at IS NOT NULL AND f.said_01 IS NOT NULL
   AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
 UNION ALL
 SELECT w.number, 3, max(0, f.said_03 - f.received_at + 59999) / 60000
 FROM figures f CROSS JOIN whose w ON w.period = :period AND w.agency = iif(:by_whom, f.recipient, '')
     AND w.type = iif(:by_type, coalesce(f.document_type, ''), '')
-WHERE f.day = :day AND f.delivery_row > :after AND f.delivery_row <= :last
-  AND f.received_at IS NOT NULL AND f.said_03 IS NOT NULL
+WHERE f.received_at IS NOT NULL AND f.said_03 IS NOT NULL
   AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
 
 -- name: asked_of_sender
@@ -138,9 +181,8 @@ INSERT INTO counted (period, agency, type, s_take_backs_asked, s_take_backs_agre
 SELECT :period, iif(:by_whom, f.sender, '') AS whom, iif(:by_type, coalesce(f.document_type, ''), '') AS type, count(*) FILTER (WHERE a.kind = 'take-back'),
     count(*) FILTER (WHERE a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
     count(*) FILTER (WHERE a.due_at < coalesce(a.settled_at, :now))
-FROM figures_asked a JOIN figures f ON f.day = a.day AND f.delivery_row = a.delivery_row
-WHERE a.day = :day AND a.delivery_row > :after AND a.delivery_row <= :last
-  AND (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
+FROM figures_asked a JOIN figures f ON f.delivery_row = a.delivery_row
+WHERE (:agencies IS NULL OR f.sender IN (SELECT value FROM json_each(:agencies)))
 GROUP BY 2, 3
 ON CONFLICT DO UPDATE SET s_take_backs_asked = s_take_backs_asked + excluded.s_take_backs_asked,
     s_take_backs_agreed = s_take_backs_agreed + excluded.s_take_backs_agreed,
@@ -151,9 +193,8 @@ INSERT INTO counted (period, agency, type, r_take_backs_asked, r_take_backs_agre
 SELECT :period, iif(:by_whom, f.recipient, '') AS whom, iif(:by_type, coalesce(f.document_type, ''), '') AS type, count(*) FILTER (WHERE a.kind = 'take-back'),
     count(*) FILTER (WHERE a.kind = 'take-back' AND a.state IN ('agreed', 'taken-back')), count(*),
     count(*) FILTER (WHERE a.due_at < coalesce(a.settled_at, :now))
-FROM figures_asked a JOIN figures f ON f.day = a.day AND f.delivery_row = a.delivery_row
-WHERE a.day = :day AND a.delivery_row > :after AND a.delivery_row <= :last
-  AND (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
+FROM figures_asked a JOIN figures f ON f.delivery_row = a.delivery_row
+WHERE (:agencies IS NULL OR f.recipient IN (SELECT value FROM json_each(:agencies)))
 GROUP BY 2, 3
 ON CONFLICT DO UPDATE SET r_take_backs_asked = r_take_backs_asked + excluded.r_take_backs_asked,
     r_take_backs_agreed = r_take_backs_agreed + excluded.r_take_backs_agreed,
