@@ -41,7 +41,17 @@ _CACHE_KIB = 32_768
 _TO_THE_END = (1 << 63) - 1
 _STEPS = ("sent", "received", "add_whose", "times", "asked_of_sender", "asked_of_recipient")
 _TAKING = ("forget", "forget_asked", "take_here", "take_left", "take_asked", "one_head")
-_TABLES = ("figures", "figures_asked", "counted", "whose", "answered", "told", "ranked", "halves", "tiers")
+_TABLES = (
+    "figures",
+    "figures_asked",
+    "counted",
+    "whose",
+    "answered",
+    "told",
+    "ranked",
+    "halves",
+    "tiers",
+)
 _RANKING = ("tell_apart", "find_lines", "rank")
 
 
