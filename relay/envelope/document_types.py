@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 OTHER = "Khác"
 """A type that is stated and is none of these."""
@@ -67,4 +68,10 @@ def document_type_of(type_name: str) -> str:
     text = type_name.strip()
     if not text:
         return UNSTATED
-    return OTHER if len(text) > _LONGEST else _NAMED.get(_plain(text), OTHER)
+    return OTHER if len(text) > _LONGEST else _named(text)
+
+
+@lru_cache(maxsize=256)
+def _named(text: str) -> str:
+    """Nearly all documents state one of a few, and each of them pays for it."""
+    return _NAMED.get(_plain(text), OTHER)

@@ -27,7 +27,7 @@ ALTER TABLE business ADD COLUMN said_06 INTEGER;
 
 CREATE VIEW figures_here AS
 SELECT d.message_row, d.delivery_row, d.recipient,
-    coalesce(d.reached_at, d.available_at, iif(d.state IN ('available', 'fetched', 'handed-over'),
+    coalesce(d.available_at, d.reached_at, iif(d.state IN ('available', 'fetched', 'handed-over'),
         coalesce(d.settled_at, d.updated_at), NULL)) AS received_at,
     iif(d.state IN ('refused', 'expired', 'cancelled', 'taken-back'), d.state, NULL) AS ended,
     b.said_01, b.said_02, b.said_03, b.said_06
