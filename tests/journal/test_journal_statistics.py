@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from relay.delivery.records import Report, Stated
+from relay.delivery.records import Admitted, Report, Stated
 from relay.delivery.statistics.figures import RECEIVED, SENT, By, Line, Question
 from relay.delivery.statistics.periods import Per, WorkingDays
 from relay.journal import admitting, carrying, obliging, retaining
@@ -482,6 +482,27 @@ def test_what_a_neighbour_gives_back_was_handed_in_when_it_was(
 
     sent = found[(date(2026, 4, 1), "H01.1", None, None)][0]
     assert (sent["documents"], sent["same_day"], sent["late"]) == (1, 1, 0)
+
+
+def test_what_is_sent_anew_after_a_refusal_is_one_document(
+    empty: Path, tmp_path: Path, make: Any
+) -> None:
+    """Of two deliveries, the first of which failed."""
+    path = tmp_path / "journal.sqlite"
+    shutil.copy(empty, path)
+    with closing(Journal(path, make).connection) as connection:
+        tx, first = Transaction(connection), make.admission(b"<edXML/>", ("H01",))
+        admitted = admitting.admit(tx, NODE, first)
+        assert isinstance(admitted, Admitted)
+        tx.run(carrying.SQL["settle"], admitted.rows[0], "refused", 1, 1, None, "", None)
+        anew = replace(make.admission(b"<edXML/>", ("H01",)), follows=admitted.message_row)
+        assert isinstance(admitting.admit(tx, NODE, anew), Admitted)
+        accepted = first.message.accepted_at.date()
+
+    (figures,) = _ask(path, Question(accepted, accepted, by=By(agency=False))).values()
+
+    sent = figures[0]
+    assert (sent["documents"], sent["deliveries"], sent["failed"]) == (1, 2, 1)
 
 
 # ---------------------------------------------------------------- what came before
