@@ -14,29 +14,20 @@ from typing import Annotated, Any
 import typer
 
 from relay.cli.connect import Connection, reaching
+from relay.cli.headings import TABLE, Language, heading, worded
 from relay.cli.outcome import remark
 from relay.cli.sheet import show_sheet
 from relay.cli.show import show_json, show_table
 
-_SPAN = ("from", "until")
 _SIDES = ("sent", "received")
-_COLUMNS = (
-    "PERIOD",
-    "AGENCY",
-    "TIER",
-    "TYPE",
-    "SENT",
-    "ELECTRONIC",
-    "ON TIME",
-    "FAILED",
-    "REFUSED",
-    "TAKEN BACK",
-    "RECEIVED",
-    "TO 01",
-    "TO 03",
-    "REFUSED HERE",
-    "LATE",
-)
+_TOLD_APART = {"AGENCY": "agency", "TIER": "tier", "TYPE": "document_type"}
+_EMPTY = ("period", "from", "until", "agency", "agency_name", "tier", "document_type")
+_UNKNOWN = {
+    Language.EN: "{} counted from before this node kept what headers say: their type, Paper and "
+    "deadline are unknown, and in no share",
+    Language.VI: "{} được đếm từ trước khi nút lưu thông tin phần đầu văn bản: không rõ loại, bản giấy "
+    "và hạn xử lý, không tính vào tỷ lệ nào",
+}
 
 
 class Per(StrEnum):
@@ -46,12 +37,14 @@ class Per(StrEnum):
     WEEK = "week"
     MONTH = "month"
     QUARTER = "quarter"
+    YEAR = "year"
 
 
 class By(StrEnum):
     AGENCY = "agency"
     TIER = "tier"
     TYPE = "type"
+    TOTAL = "total"
 
 
 @reaching
@@ -65,11 +58,15 @@ def stats(
     ] = None,
     per: Annotated[Per, typer.Option(help="How long a period is.")] = Per.MONTH,
     by: Annotated[
-        list[By] | None, typer.Option(help="What lines are told apart by; may be repeated.")
+        list[By] | None,
+        typer.Option(help="What lines are told apart by; may be repeated. `total`: by nothing."),
     ] = None,
     agency: Annotated[
         str | None, typer.Option(metavar="CODE", help="What it sent and received only.")
     ] = None,
+    language: Annotated[
+        Language, typer.Option("--lang", help="Headings: names, or Vietnamese for a report.")
+    ] = Language.EN,
     as_csv: Annotated[bool, typer.Option("--csv", help="Every figure, for a spreadsheet.")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
@@ -81,28 +78,38 @@ def stats(
     if as_json:
         show_json(found)
     elif as_csv:
-        _show_csv(found["lines"])
+        _show_csv(found["lines"], language)
     else:
-        _show(found)
+        _show(found, language)
 
 
-def _show(found: dict[str, Any]) -> None:
-    show_table(_COLUMNS, [_row(line) for line in found["lines"]], ids=(0, 1))
+def _show(found: dict[str, Any], language: Language) -> None:
+    """Without the columns that were not asked for."""
+    hidden = {
+        column
+        for column, name in _TOLD_APART.items()
+        if name.removeprefix("document_") not in found["by"]
+    }
+    rows = [
+        {column: cell for column, cell in _row(line, language).items() if column not in hidden}
+        for line in found["lines"]
+    ]
+    columns = [heading(column, language) for column in TABLE if column not in hidden]
+    ids = range(1 + len(_TOLD_APART) - len(hidden))
+    show_table(columns, [tuple(row.values()) for row in rows], ids=ids)
     unknown = sum(line[side]["not_kept"] for line in found["lines"] for side in _SIDES)
     if unknown:
-        remark(
-            f"{unknown} counted from before this node kept what headers say: their type, Paper and "
-            "deadline are unknown, and in no share"
-        )
+        remark(_UNKNOWN[language].format(unknown))
 
 
-def _row(line: dict[str, Any]) -> tuple[object, ...]:
+def _row(line: dict[str, Any], language: Language) -> dict[str, object]:
+    """In the order of TABLE."""
     sent, received = line["sent"], line["received"]
-    return (
+    cells = (
         line["period"],
         line["agency"],
-        line["tier"],
-        line["document_type"],
+        worded(line["tier"], language),
+        worded(line["document_type"], language),
         sent["documents"],
         _percent(sent["electronic_share"]),
         _percent(sent["on_time_share"]),
@@ -115,6 +122,7 @@ def _row(line: dict[str, Any]) -> tuple[object, ...]:
         received["refused"],
         received["late"],
     )
+    return dict(zip(TABLE, cells, strict=True))
 
 
 def _percent(share: float | None) -> str:
@@ -136,13 +144,15 @@ def _span(minutes: int | None) -> str:
     return f"{hours}h{rest:02}" if hours else f"{rest}m"
 
 
-def _show_csv(lines: list[dict[str, Any]]) -> None:
+def _show_csv(lines: list[dict[str, Any]], language: Language) -> None:
     rows = [dict(_flat(line)) for line in lines]
-    columns = list(rows[0]) if rows else ["period", *_SPAN, "agency", "tier", "document_type"]
-    show_sheet(columns, [list(row.values()) for row in rows])
+    for row in rows:
+        row.update({name: worded(row[name], language) for name in ("tier", "document_type")})
+    columns = [heading(name, language) for name in (rows[0] if rows else _EMPTY)]
+    show_sheet(columns, [list(row.values()) for row in rows], mark=language is Language.VI)
 
 
-def _flat(line: dict[str, Any], before: str = "") -> Iterator[tuple[str, object]]:
+def _flat(line: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     """received_to_01_median_minutes and its kind."""
     for name, value in line.items():
         if isinstance(value, dict):

@@ -58,7 +58,7 @@ class StatisticsDesk:
             raise QuestionError(
                 f"more than {MOST_LINES} lines: ask for longer periods, fewer days or one agency"
             )
-        return Report(question, now, tuple(lines))
+        return Report(question, now, tuple(map(self._named, lines)))
 
     def _seen(
         self, caller: Caller, question: Question
@@ -103,6 +103,10 @@ class StatisticsDesk:
             stop.set()
             if not work.done():
                 await asyncio.wait([work])
+
+    def _named(self, line: Line) -> Line:
+        found = None if line.agency is None else self.directory.find(line.agency)
+        return line if found is None else replace(line, agency_name=found.name)
 
     def _tier(self, code: str) -> str:
         """As the directory has it now; closed agencies keep theirs."""

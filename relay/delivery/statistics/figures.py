@@ -103,6 +103,8 @@ class Line:
     received: Mapping[str, int]
     arrived: Answering = field(default_factory=Answering)
     accepted: Answering = field(default_factory=Answering)
+    agency_name: str | None = None
+    """As the directory has it at the time of asking."""
 
 
 def share(some: int, others: int) -> float | None:

@@ -25,6 +25,10 @@ class Per(StrEnum):
     WEEK = "week"
     MONTH = "month"
     QUARTER = "quarter"
+    YEAR = "year"
+
+
+_MONTHS = {Per.MONTH: 1, Per.QUARTER: 3, Per.YEAR: 12}
 
 
 def day_of(day: date) -> int:
@@ -45,8 +49,7 @@ def first_of(day: date, per: Per) -> date:
         return day
     if per is Per.WEEK:
         return day - timedelta(days=day.weekday())
-    month = day.month if per is Per.MONTH else (day.month - 1) // 3 * 3 + 1
-    return day.replace(month=month, day=1)
+    return day.replace(month=(day.month - 1) // _MONTHS[per] * _MONTHS[per] + 1, day=1)
 
 
 def last_of(first: date, per: Per) -> date:
@@ -55,13 +58,12 @@ def last_of(first: date, per: Per) -> date:
         return first
     if per is Per.WEEK:
         return first + timedelta(days=6)
-    months = 1 if per is Per.MONTH else 3
-    year, month = divmod(first.year * 12 + first.month - 1 + months, 12)
+    year, month = divmod(first.year * 12 + first.month - 1 + _MONTHS[per], 12)
     return date(year, month + 1, 1) - timedelta(days=1)
 
 
 def label(first: date, per: Per) -> str:
-    """2026-11-29, 2026-W48, 2026-11 or 2026-Q4."""
+    """2026-11-29, 2026-W48, 2026-11, 2026-Q4 or 2026."""
     if per is Per.WEEK:
         year, week, _ = first.isocalendar()
         return f"{year:04}-W{week:02}"
@@ -69,7 +71,7 @@ def label(first: date, per: Per) -> str:
         return f"{first:%Y-%m}"
     if per is Per.QUARTER:
         return f"{first:%Y}-Q{(first.month + 2) // 3}"
-    return first.isoformat()
+    return f"{first:%Y}" if per is Per.YEAR else first.isoformat()
 
 
 @dataclass(frozen=True, slots=True)

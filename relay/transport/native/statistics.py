@@ -31,6 +31,8 @@ from relay.transport.native.views import Json, json_bytes, stamp
 from relay.transport.problems import RequestError
 
 BY = ("agency", "tier", "type")
+TOTAL = "total"
+"""Told apart by nothing but the period."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LAST = date(2999, 12, 31)
 
@@ -66,9 +68,11 @@ def _by(request: web.Request) -> By:
     text = one(request, "by")
     if text is None:
         return By()
+    if text == TOTAL:
+        return By(agency=False)
     found = text.split(",") if len(text) <= sum(map(len, BY)) + 2 else [""]
     if not set(found) <= set(BY) or len(set(found)) < len(found):
-        raise RequestError(f"by must be some of: {', '.join(BY)}", parameter="by")
+        raise RequestError(f"by must be some of {', '.join(BY)}; or {TOTAL}", parameter="by")
     return By("agency" in found, "tier" in found, "type" in found)
 
 
@@ -115,7 +119,12 @@ def _period(line: Line, question: Question) -> Json:
 
 
 def _told_apart(line: Line) -> Json:
-    return {"agency": line.agency, "tier": line.tier, "document_type": line.document_type}
+    return {
+        "agency": line.agency,
+        "agency_name": line.agency_name,
+        "tier": line.tier,
+        "document_type": line.document_type,
+    }
 
 
 def _counts(line: Line) -> Json:
@@ -157,7 +166,9 @@ def statistics_paths() -> Described:
                     in_query("since", day, "The first day (UTC+7); else that of until's period"),
                     in_query("until", day, "The last day, which counts; else today"),
                     in_query("per", {**words(Per), "default": "month"}, "How long a period is"),
-                    in_query("by", TEXT, "Some of agency, tier, type, with commas between"),
+                    in_query(
+                        "by", TEXT, "Some of agency, tier, type, with commas between; or total"
+                    ),
                     in_query("agency", TEXT, "What this agency sent and received only"),
                 ],
             }
@@ -190,6 +201,7 @@ STATISTICS_SCHEMAS: dict[str, Schema] = {
             "from": TEXT,
             "until": TEXT,
             "agency": or_null(TEXT),
+            "agency_name": or_null(TEXT),
             "tier": or_null(TEXT),
             "document_type": or_null(TEXT),
             "sent": record(
