@@ -1,6 +1,7 @@
 """The types of official documents, told from the free text of DocumentType/TypeName.
 
-The administrative ones are the 29 of NĐ 30/2020, article 7; the others are those of legal documents that
+The administrative ones are the 29 of NĐ 30/2020, article 7, by their names or, to the letter, the
+abbreviations of its appendix III; the others are those of legal documents that
 agencies exchange as well. A closed list: what a stranger writes there never becomes a name of ours.
 
 Touches: nothing. Trusts: nothing. Raises: nothing.
@@ -15,37 +16,38 @@ from functools import lru_cache
 OTHER = "Khác"
 """A type that is stated and is none of these."""
 UNSTATED = "Không ghi"
-_ADMINISTRATIVE = (
-    "Nghị quyết",
-    "Quyết định",
-    "Chỉ thị",
-    "Quy chế",
-    "Quy định",
-    "Thông cáo",
-    "Thông báo",
-    "Hướng dẫn",
-    "Chương trình",
-    "Kế hoạch",
-    "Phương án",
-    "Đề án",
-    "Dự án",
-    "Báo cáo",
-    "Biên bản",
-    "Tờ trình",
-    "Hợp đồng",
-    "Công văn",
-    "Công điện",
-    "Bản ghi nhớ",
-    "Bản thỏa thuận",
-    "Giấy ủy quyền",
-    "Giấy mời",
-    "Giấy giới thiệu",
-    "Giấy nghỉ phép",
-    "Phiếu gửi",
-    "Phiếu chuyển",
-    "Phiếu báo",
-    "Thư công",
-)
+_ADMINISTRATIVE = {
+    "Nghị quyết": "NQ",
+    "Quyết định": "QĐ",
+    "Chỉ thị": "CT",
+    "Quy chế": "QC",
+    "Quy định": "QyĐ",
+    "Thông cáo": "TC",
+    "Thông báo": "TB",
+    "Hướng dẫn": "HD",
+    "Chương trình": "CTr",
+    "Kế hoạch": "KH",
+    "Phương án": "PA",
+    "Đề án": "ĐA",
+    "Dự án": "DA",
+    "Báo cáo": "BC",
+    "Biên bản": "BB",
+    "Tờ trình": "TTr",
+    "Hợp đồng": "HĐ",
+    "Công văn": "",
+    "Công điện": "CĐ",
+    "Bản ghi nhớ": "BGN",
+    "Bản thỏa thuận": "BTT",
+    "Giấy ủy quyền": "GUQ",
+    "Giấy mời": "GM",
+    "Giấy giới thiệu": "GGT",
+    "Giấy nghỉ phép": "GNP",
+    "Phiếu gửi": "PG",
+    "Phiếu chuyển": "PC",
+    "Phiếu báo": "PB",
+    "Thư công": "",
+}
+"""With the abbreviations of appendix III; an official letter (công văn) and a thư công have none."""
 _LEGAL = ("Luật", "Pháp lệnh", "Lệnh", "Nghị định", "Thông tư", "Thông tư liên tịch")
 TYPES = (*_ADMINISTRATIVE, *_LEGAL, OTHER, UNSTATED)
 _LONGEST = 64
@@ -60,6 +62,7 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFD", folded).replace(_HOOK, "").split())
 
 
+_ABBREVIATED = {short: name for name, short in _ADMINISTRATIVE.items() if short}
 _NAMED = {_plain(name): name for name in (*_ADMINISTRATIVE, *_LEGAL)}
 
 
@@ -74,4 +77,5 @@ def document_type_of(type_name: str) -> str:
 @lru_cache(maxsize=256)
 def _named(text: str) -> str:
     """Nearly all documents state one of a few, and each of them pays for it."""
-    return _NAMED.get(_plain(text), OTHER)
+    short = _ABBREVIATED.get(unicodedata.normalize("NFC", text))
+    return short or _NAMED.get(_plain(text), OTHER)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.agencies import Agency, NodeEntry
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller
 from relay.delivery.statistics.desk import MOST_WAITING, StatisticsDesk
@@ -35,7 +36,7 @@ from relay.delivery.statistics.periods import (
     today,
 )
 from relay.errors import AccessError, OverloadError
-from relay.model import AgencyCode
+from relay.model import AgencyCode, NodeId, Tier
 from relay.routing.directory import Directory
 
 NOW = datetime(2026, 11, 29, 17, 30, tzinfo=UTC)
@@ -139,6 +140,16 @@ async def test_an_operator_is_told_of_all_and_an_agency_of_its_own(
     for caller, agency in [(OPERATOR, None), (OPERATOR, H02), (OWN, None), (OWN, H01)]:
         await desk.report(caller, Question(QUESTION.since, QUESTION.until, agency=agency))
     assert book.asked == [None, {H02}, {H01}, {H01}]
+
+
+async def test_an_agency_is_named_as_the_directory_has_it(book: Book) -> None:
+    """At the time of asking; one that is not listed has its code only."""
+    listed = Agency(H01, "UBND tỉnh Mẫu", Tier.PROVINCE, NodeId("tinh"))
+    nodes = (NodeEntry(NodeId("tinh"), Tier.PROVINCE),)
+    clock = Clock(wall=lambda: NOW)
+    for agencies, name in [((listed,), "UBND tỉnh Mẫu"), ((), None)]:
+        desk = StatisticsDesk(book, Directory(nodes, agencies), clock, WorkingDays())
+        assert (await desk.report(OPERATOR, QUESTION)).lines[0].agency_name == name
 
 
 async def test_anothers_figures_are_refused(desk: StatisticsDesk, book: Book) -> None:

@@ -1,5 +1,5 @@
 -- What statistics need of documents and has nowhere else to stand, and what stays of deliveries when they leave
--- (docs/statistics.md, docs/adr/0033-a-row-that-outlives-its-delivery.md). Nothing here names a person or quotes
+-- (docs/statistics.md, docs/adr/0033-figures-are-read-where-they-stand.md). Nothing here names a person or quotes
 -- a document. `day` is the local one (UTC+7) on which this node accepted the message, in days since 1970.
 
 -- Written once, with the message, and never again: documents of a period stand together, in the order they came.

@@ -97,6 +97,13 @@ async def test_what_is_asked_reaches_the_door(client: Any, book: Book) -> None:
     ]
 
 
+async def test_a_total_is_told_apart_by_nothing_but_its_period(client: Any, book: Book) -> None:
+    """One line a period, of all that the caller may see."""
+    page = await (await client.get("/v1/stats?by=total&per=year", headers=SENDER)).json()
+    assert book.asked[0].by == By(agency=False)
+    assert (page["by"], page["lines"][0]["period"]) == ([], "2026")
+
+
 @pytest.mark.parametrize(
     "query",
     [
