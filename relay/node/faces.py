@@ -154,6 +154,7 @@ class Faces:
             obliged=desks.obligations,
             bundles=self.archiving.evidence,
             archive=self.archiving.desk,
+            statistics=desks.statistics,
             stamps=make_stamp_table(self.ground),
             log_exports=self._log_exports(),
             local_operator=local,
