@@ -29,6 +29,7 @@ from relay.settings.settings import Settings
 from relay.settings.sound import Sound
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, verify_log_signature
+from relay.signing.log_key import key_named
 from relay.signing.trust import certificates_of
 
 CONTROL_SOCKET = "control.sock"
@@ -149,6 +150,7 @@ def log_key_of(node: NodeId, public_key: bytes) -> LogKey:
         origin_of(node),
         public_key,
         lambda signature, body: verify_log_signature(public_key, signature, body),
+        lambda chain: log_key_of(node, key_named(chain, node)),
     )
 
 

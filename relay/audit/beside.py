@@ -7,7 +7,9 @@ Raises:  AuditError naming the row that does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, head_of, split_note, verify_note
@@ -18,13 +20,17 @@ from relay.model import NodeId
 
 Proves = Callable[[bytes, bytes, bytes], None]
 """(public key, signature, content): returns when the Ed25519 signature holds, else raises."""
-Keys = Mapping[str, bytes]
-"""The log key of each node that is known."""
+Keys = Mapping[str, Sequence[bytes]]
+"""The log keys of each node that is known, the present one first: what it signed with one before stays so."""
 _BLANK: Final = b"\n"
 
 
 def keys_of(rows: Iterable[tuple[object, object]]) -> Keys:
-    return {str(node): key for node, key in rows if isinstance(key, bytes) and len(key) == 32}
+    found: dict[str, list[bytes]] = defaultdict(list)
+    for node, key in rows:
+        if isinstance(key, bytes) and len(key) == 32 and key not in found[str(node)]:
+            found[str(node)].append(key)
+    return {node: keys for node, keys in found.items() if keys}
 
 
 def stamped_heads(rows: Iterable[tuple[object, object]]) -> Iterable[tuple[str, KeptHead]]:
@@ -53,8 +59,8 @@ def cosigned_heads(
 def check_cosigned(note: bytes, keys: Keys, proves: Proves) -> tuple[int, int]:
     """How many cosignatures a note carries that were proven, and how many lines of keys not known."""
     proven = 0
-    for node, key in keys.items():
-        proven += len(cosignatures(note, _cosigner(node, key, proves)))
+    for node, theirs in keys.items():
+        proven += sum(len(cosignatures(note, _cosigner(node, key, proves))) for key in theirs)
     others = len(split_note(note)[1]) - 1 - proven
     return proven, max(others, 0)
 
@@ -68,8 +74,8 @@ def check_watched(rows: Iterable[tuple[object, ...]], keys: Keys, proves: Proves
         if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, size, root):
             raise AuditError(f"{what} is not the one its row names: the row was edited")
         node = checkpoint.origin.removeprefix(ORIGIN_PREFIX).partition("/")[0]
-        if (key := keys.get(node)) is not None:
-            _check_head(_bytes(note, what), checkpoint.origin, key, proves, what)
+        if theirs := keys.get(node):
+            _check_head(_bytes(note, what), checkpoint.origin, theirs, proves, what)
         count += 1
     return count
 
@@ -78,10 +84,10 @@ def _check_line(witness: str, note: bytes, line: bytes, keys: Keys, proves: Prov
     body, _ = split_note(note)
     cosigned = body + _BLANK + line
     split_note(cosigned)
-    key = keys.get(witness)
-    if key is None:
+    theirs = keys.get(witness)
+    if theirs is None:
         return
-    if not cosignatures(cosigned, _cosigner(witness, key, proves)):
+    if not any(cosignatures(cosigned, _cosigner(witness, key, proves)) for key in theirs):
         raise AuditError(f"the cosignature by {_shown(witness)} is not by its key")
 
 
@@ -93,11 +99,18 @@ def _cosigner(node: str, key: bytes, proves: Proves) -> Cosigner:
     )
 
 
-def _check_head(note: bytes, origin: str, key: bytes, proves: Proves, what: str) -> None:
-    try:
-        verify_note(note, origin, key, lambda signature, body: proves(key, signature, body))
-    except AuditError as error:
-        raise AuditError(f"{what}: {error}") from error
+def _check_head(
+    note: bytes, origin: str, theirs: Sequence[bytes], proves: Proves, what: str
+) -> None:
+    fault: AuditError | None = None
+    for key in theirs:
+        try:
+            verify_note(note, origin, key, partial(proves, key))
+        except AuditError as error:
+            fault = fault or error
+        else:
+            return
+    raise AuditError(f"{what}: {fault}") from fault
 
 
 def _head(note: object, what: str) -> Checkpoint:

@@ -89,6 +89,10 @@ class EpochRows:
     """The stored frontier, in the present epoch."""
     kept: tuple[KeptHead, ...] = ()
     """Other heads of it that somebody kept."""
+    opening: object = None
+    """Its first leaf as it stood when the keys were worked out; None: nobody did."""
+    key: LogKey | None = None
+    """The key that signed it, where that is not the log's present one (log_keys.py)."""
 
 
 Watch = Callable[[int], EachEntry | None]
@@ -125,16 +129,19 @@ def verify_epoch(
 ) -> LogVerdict:
     """The verdict on one epoch, which must name the head `before` it where there is one."""
     first: list[object] = []
+    signed = one.key or key
     verdict = verify_log(
         _keeping_first(one.rows, first),
         one.head,
-        LogKey(origin_in(node, one.epoch, one.head), key.public_key, key.verify),
+        LogKey(origin_in(node, one.epoch, one.head), signed.public_key, signed.verify),
         kept_heads=one.kept,
         edge=one.edge,
         first_index=first_index(one.epoch),
         progress=progress,
         each=each,
     )
+    if one.opening is not None and first != [one.opening]:
+        raise AuditError("its first entry is another than a moment ago", first_index(one.epoch))
     if before is not None:
         opening = first[0] if first else b""
         named = parse(opening) if isinstance(opening, bytes) and opening else {}

@@ -53,6 +53,9 @@ class LogKey:
     name: str
     public_key: bytes
     verify: Verify
+    certified: Callable[[Sequence[bytes]], LogKey] | None = None
+    """The key that certificates (DER, its own first) bind to this node's log, as another than this one may
+    have signed before. Raises SignatureError. None: no other key is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from relay.audit.tiles import HEIGHT, TileNodes
 from relay.audit.tree import Frontier, node_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError, NotFoundError
-from relay.journal import epochs
+from relay.journal import epochs, log_keys
 from relay.journal.inspect import read_only
 from relay.journal.rows import instant
 from relay.journal.store import DATABASE
@@ -54,8 +54,9 @@ class Prover:
     data: Path
     node: NodeId
     key: LogKey
+    """The present one; epochs before may have had others (audit/log_keys.py)."""
     chain: tuple[bytes, ...]
-    """DER; what binds the log's key to the node."""
+    """DER; what binds the present key to the node."""
 
     def entry(self, index: int, *, newer: bool = False) -> bytes:
         """The proof file of the entry of this index; `newer` adds the newest head of its epoch."""
@@ -88,8 +89,8 @@ class Prover:
             tuple(inclusion_proof(place, head.size, log.node)),
             note,
             leaf,
-            vkey(log.origin, self.key.public_key),
-            self.chain,
+            vkey(log.origin, log.key.public_key),
+            log.chain or self.chain,
             signed,
             log.newer_than(head) if newer else None,
         )
@@ -111,12 +112,15 @@ class _Log:
         self._first = first_index(epoch)
         connection.execute("BEGIN")
         notes = epochs.heads(connection)
+        keys = log_keys.epoch_keys(connection, notes, prover.key)
         connection.execute("COMMIT")
         if epoch not in notes:
             raise NotFoundError(f"no entry {self._first}: the log has no epoch {epoch}")
         self._note = notes[epoch]
         self.origin = origin_in(prover.node, epoch, self._note)
-        self.key = LogKey(self.origin, prover.key.public_key, prover.key.verify)
+        signed = keys.of(epoch)
+        self.key = LogKey(self.origin, signed.key.public_key, signed.key.verify)
+        self.chain = signed.chain
         self._head = self._believed(self._note)
         files = TileFiles(prover.data / PUBLISHED / folder_of(epoch_of(self.origin)))
         self._published = self._tree(files)

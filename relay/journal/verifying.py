@@ -4,7 +4,7 @@ The published checkpoints are read before the journal, so that they never cover 
 go on meanwhile, and what it adds is passed over.
 
 Touches: the data folder, never writing.
-Trusts:  the log's key; the keys of witnesses as the journal proved them.
+Trusts:  the log's present key, and by it those before; the keys of witnesses as the journal proved them.
 Raises:  AuditError naming the first entry, file or row that does not fit; JournalError.
 """
 
@@ -27,6 +27,7 @@ from relay.audit.beside import (
 )
 from relay.audit.checkpoint import head_of
 from relay.audit.epochs import EpochRows, epoch_of, first_index, folder_of, origin_in, verify_epochs
+from relay.audit.log_keys import with_keys
 from relay.audit.published import TileCheck
 from relay.audit.verify import (
     EachEntry,
@@ -112,7 +113,7 @@ def _verify(
     kept: Sequence[KeptHead],
     progress: Progress | None,
 ) -> LogReport:
-    keys = keys_of(stored.keys)
+    keys = keys_of((*stored.keys, *stored.keys_before))
     heads = _heads_by_log(stored, published.values(), keys, proves, kept)
     origins = {origin_in(node, one.epoch, one.head): one.epoch for one in stored.epochs}
     for origin, (first, *_) in heads.items():
@@ -123,7 +124,7 @@ def _verify(
     }
     rows = [
         replace(one, kept=tuple(heads.get(origin_in(node, one.epoch, one.head), ())))
-        for one in stored.epochs
+        for one in with_keys(stored.epochs, key, stored.certificates)
     ]
     verdicts = _verify_rows(rows, by_epoch, node, key, progress)
     _check_files(stored, by_epoch)

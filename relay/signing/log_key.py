@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from relay.errors import SignatureError
 from relay.model import NodeId
 from relay.signing.binding import Binding
-from relay.signing.certificates import Leaf, Purpose, public_key, read_chain
+from relay.signing.certificates import Leaf, Purpose, public_key, read_chain, require_purpose
 from relay.signing.faults import Fault
 from relay.signing.trust import TrustStore
 
@@ -31,13 +31,26 @@ def log_key_of(
     chain = read_chain(certificates)
     path = trust.path(chain, at, Purpose.LOG)
     trust.require_unrevoked(path, Purpose.LOG)
-    if path.leaf.identity.node != node:
-        raise SignatureError(
-            Fault.WRONG_NODE, f"the log's certificate is of node {path.leaf.identity.node}"
-        )
+    _require_of(path.leaf, node)
     if binding is not None:
         binding.require_node(path)
     return raw_log_key(path.leaf)
+
+
+def key_named(certificates: Sequence[bytes], node: NodeId) -> bytes:
+    """The key that the first of these certificates names for the log of `node`. Who issued it is not asked:
+    for a certificate that is believed otherwise, as by a log that names its digest."""
+    leaf = read_chain(certificates).leaf
+    require_purpose(leaf, Purpose.LOG)
+    _require_of(leaf, node)
+    return raw_log_key(leaf)
+
+
+def _require_of(leaf: Leaf, node: NodeId) -> None:
+    if leaf.identity.node != node:
+        raise SignatureError(
+            Fault.WRONG_NODE, f"the log's certificate is of node {leaf.identity.node}"
+        )
 
 
 def raw_log_key(leaf: Leaf) -> bytes:
