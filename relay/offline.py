@@ -118,19 +118,30 @@ def verify_whole_log(
     )
 
 
-def check_log_files(place: Path, vkey: str, progress: Progress | None = None) -> list[StoreState]:
-    """The condition of every store of a log: in a folder, judged by a verifier key where one is given, or in
-    the data folder of a stopped node's configuration."""
+def check_log_files(
+    place: Path, vkeys: Sequence[str] = (), progress: Progress | None = None
+) -> list[StoreState]:
+    """The condition of every store of a log: in a folder, judged by verifier keys where they are given (the
+    present one first), or in the data folder of a stopped node's configuration."""
     if place.is_dir():
-        node, key = (None, None) if not vkey else _named_key(vkey)
-        return fsck(place, Known(node, key, verify_log_signature, progress))
+        return fsck(place, _known(vkeys, progress))
     settings = load(place)
     node, key = own_log_key(settings)
     return fsck(settings.node.data_dir, Known(node, key, verify_log_signature, progress))
 
 
+def _known(vkeys: Sequence[str], progress: Progress | None) -> Known:
+    named = [_named_key(vkey) for vkey in vkeys]
+    if not named:
+        return Known(None, None, verify_log_signature, progress)
+    if len({node for node, _ in named}) > 1:
+        raise AuditError("the keys given are of logs of several nodes")
+    (node, key), *others = named
+    return Known(node, key, verify_log_signature, progress, tuple(one for _, one in others))
+
+
 def _named_key(vkey: str) -> tuple[NodeId, LogKey]:
-    """Of any epoch of a node's log: they share a key."""
+    """Of any epoch of a node's log."""
     name, public_key = parse_vkey(vkey)
     node = NodeId(name.removeprefix(ORIGIN_PREFIX).partition("/")[0])
     if name != log_name(node, epoch_of(name)):

@@ -14,7 +14,7 @@ Touches: nothing. Trusts: the log's public key only. Raises: AuditError.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,6 +76,19 @@ def named_head(checkpoint: Checkpoint) -> dict[str, str | int]:
         "previous_size": checkpoint.size,
         "previous_root": checkpoint.root.hex(),
     }
+
+
+def named_in(fields: Mapping[str, Any]) -> Checkpoint | None:
+    """The head that an epoch's first entry names; None where it names none."""
+    origin, size, root = (fields.get(f"previous_{one}") for one in ("log", "size", "root"))
+    if fields.get("event") != AuditEvent.EPOCH_STARTED or not isinstance(size, int):
+        return None
+    if not (isinstance(origin, str) and isinstance(root, str)) or len(root) != 64:
+        return None
+    try:
+        return Checkpoint(origin, size, bytes.fromhex(root))
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,13 @@ def fsck(
         ),
     ],
     vkey: Annotated[
-        str,
-        typer.Option(metavar="KEY", help="The log's verifier key; of a CONFIG it is the node's."),
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            metavar="KEY",
+            help="The log's verifier key, the present one first where it was another before; of a CONFIG it"
+            " is the node's.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Judge each store of a log by itself and against the others, and say what can be done."""
@@ -44,7 +48,7 @@ def fsck(
     if vkey and not place.is_dir():
         raise CommandError("--vkey goes with a folder: a configuration has its own key", USAGE)
     with progress("checking") as advance:
-        states = check_log_files(place, vkey, advance)
+        states = check_log_files(place, vkey or [], advance)
     if as_json:
         show_json([asdict(one) for one in states])
     else:

@@ -72,9 +72,7 @@ def openings(connection: sqlite3.Connection, epochs: Iterable[int]) -> dict[int,
     return found
 
 
-def epoch_keys(
-    connection: sqlite3.Connection, epochs: Iterable[int], present: LogKey
-) -> EpochKeys:
+def epoch_keys(connection: sqlite3.Connection, epochs: Iterable[int], present: LogKey) -> EpochKeys:
     return EpochKeys(present, openings(connection, epochs), kept(connection))
 
 
