@@ -132,7 +132,7 @@ def _judge_stored(stored: StoredLog, known: Known, places: Sequence[Place]) -> I
             place.check = TileCheck(place.checkpoint.size, place.files)
         state = tried(
             store, RESTORE, lambda: _judge_epoch(stored, one, known, signed, place, before)
-        )  # noqa: B023
+        )
         yield state
         before = _head_or_none(one.head)
         if place is not None and place.check is not None and place.holds:

@@ -141,7 +141,9 @@ def _judge_chain(places: Sequence[Place], *, alone: bool) -> Iterator[StoreState
             if alone:
                 yield _missing(number + 1, after, following)
         elif following.holds:
-            yield tried(store, "", lambda: _follows(store, head, following, later, alone=alone))  # noqa: B023
+            state = tried(store, "", lambda: _follows(store, head, following, later))  # noqa: B023
+            if alone or state.condition is not Condition.MISSING:  # the journal has them all
+                yield state
 
 
 def _missing(start: int, stop: int, following: Place) -> StoreState:
@@ -150,9 +152,7 @@ def _missing(start: int, stop: int, following: Place) -> StoreState:
     return StoreState(f"published {which}", Condition.MISSING, said)
 
 
-def _follows(
-    store: str, head: Checkpoint, following: Place, later: Checkpoint, *, alone: bool
-) -> StoreState:
+def _follows(store: str, head: Checkpoint, following: Place, later: Checkpoint) -> StoreState:
     index = first_index(epoch_of(later.origin).number)
     opening = following.opening()
     named = None if opening is None else named_in(parse(opening))
@@ -164,8 +164,7 @@ def _follows(
         said = (
             f"its first entry names {named.size} entries before it, only {head.size} are published"
         )
-        # The journal, which has them all, is compared with what is published.
-        return StoreState(store, Condition.MISSING if alone else Condition.HOLDS, said)
+        return StoreState(store, Condition.MISSING, said)
     if named != head:
         why = (
             "another root"

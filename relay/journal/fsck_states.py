@@ -92,6 +92,8 @@ class KnownKeys:
                 fault = error
             else:
                 return key
+        if self.is_named_only(epoch_of(head.origin).number):
+            raise AuditError("it had another log key, whose certificate is not kept here")
         raise fault
 
     def is_named_only(self, epoch: int) -> bool:

@@ -90,13 +90,16 @@ class WitnessTable:
     async def pin(
         self, node: NodeId, key: bytes, certificates: Sequence[bytes], at: datetime
     ) -> None:
-        """Another key than before is an entry."""
+        """Another key than before is an entry; the one before is kept, for what it signed."""
         shown = json.dumps([b64encode(der).decode() for der in certificates])
 
         def pinning(tx: Transaction) -> None:
             before = tx.run(SQL["key"], node).fetchone()
+            changed = before is not None and bytes(before[0]) != key
+            if changed:
+                tx.run(SQL["put_by"], node)
             tx.run(SQL["pin"], node, key, shown, ms(at))
-            if before is not None and bytes(before[0]) != key:
+            if changed:
                 tx.record(
                     entry(
                         AuditEvent.LOG_KEY_CHANGED,

@@ -72,7 +72,7 @@ class OtherWitness:
     def name(self) -> str:
         return self.known.name
 
-    async def cosigner(self) -> Cosigner | None:
+    async def cosigner(self, *, anew: bool = False) -> Cosigner | None:
         return self.known
 
     async def add_checkpoint(self, body: bytes, opening: Opening | None) -> WitnessAnswer:

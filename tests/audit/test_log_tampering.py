@@ -148,7 +148,7 @@ def test_an_untouched_log_holds_in_every_store(folder: Path) -> None:
     assert report.watched == 1
     states = fsck(folder, KNOWN)
     assert {one.condition for one in states} == {Condition.HOLDS}, states
-    assert len(states) == 14
+    assert len(states) == 15
 
 
 # ---------------------------------------------------------------- files

@@ -33,7 +33,7 @@ class Asked:
     def name(self) -> str:
         return str(self.witness.cosigner.name)
 
-    async def cosigner(self) -> Cosigner | None:
+    async def cosigner(self, *, anew: bool = False) -> Cosigner | None:
         return None if self.mute else self.witness.cosigner
 
     async def add_checkpoint(self, body: bytes, opening: Opening | None) -> WitnessAnswer:
