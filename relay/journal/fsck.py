@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from relay.audit.beside import (
@@ -131,19 +132,19 @@ def _judge_stored(stored: StoredLog, known: Known, places: Sequence[Place]) -> I
         if place is not None and place.checkpoint is not None:
             place.check = TileCheck(place.checkpoint.size, place.files)
         state = tried(
-            store, RESTORE, lambda: _judge_epoch(stored, one, known, signed, place, before)
+            store, RESTORE, partial(_judge_epoch, stored, one, known, signed, place, before)
         )
         yield state
         before = _head_or_none(one.head)
         if place is not None and place.check is not None and place.holds:
             yield from _compare(state, place, one)
     yield from _judge_strays(stored, places)
-    yield tried("words beside the entries", KEEP, lambda: _judge_words(stored))
+    yield tried("words beside the entries", KEEP, partial(_judge_words, stored))
     yield from _judge_kept(stored, known, signed, keys)
     for published in places:
         if published.checkpoint is not None:
             name = f"cosignatures on {published.name}/{CHECKPOINT}"
-            yield tried(name, KEEP, lambda: _judge_lines(keys, known, published))  # noqa: B023
+            yield tried(name, KEEP, partial(_judge_lines, keys, known, published))
 
 
 def _judge_lines(keys: Keys, known: Known, place: Place) -> StoreState:

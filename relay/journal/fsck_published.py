@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from relay.audit.checkpoint import Checkpoint, head_of
@@ -73,9 +74,9 @@ def judge_places(
     """`alone`: there is no journal that would say which epochs there must be."""
     for place in places:
         store = f"published {place.name}"
-        yield tried(f"{store}/{CHECKPOINT}", "", lambda: _judge_checkpoint(place, known, keys))  # noqa: B023
+        yield tried(f"{store}/{CHECKPOINT}", "", partial(_judge_checkpoint, place, known, keys))
         if place.checkpoint is not None:
-            yield tried(store, "", lambda: _judge_files(place, known))  # noqa: B023
+            yield tried(store, "", partial(_judge_files, place, known))
     yield from _judge_chain(places, alone=alone)
 
 
@@ -141,7 +142,7 @@ def _judge_chain(places: Sequence[Place], *, alone: bool) -> Iterator[StoreState
             if alone:
                 yield _missing(number + 1, after, following)
         elif following.holds:
-            state = tried(store, "", lambda: _follows(store, head, following, later))  # noqa: B023
+            state = tried(store, "", partial(_follows, store, head, following, later))
             if alone or state.condition is not Condition.MISSING:  # the journal has them all
                 yield state
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
 from relay.audit.add_checkpoint import SIZE_TYPE, read_request
+from relay.audit.beside import cosigned_heads, keys_of
 from relay.audit.cosignature import Cosigner, cosign, cosignatures
 from relay.delivery.clock import Clock
-from relay.errors import TransportError
+from relay.errors import AuditError, TransportError
+from relay.journal.inspect import stored_log
+from relay.model import NodeId
+from relay.signing.keys import verify_log_signature as verify
 from relay.witness.asking import RETRY, Cosigners
 from relay.witness.judging import Opening
 from relay.witness.ports import WitnessAnswer
@@ -27,6 +31,9 @@ class Asked:
     slow: asyncio.Event | None = None
     lie: Any = None
     mute: bool = False
+    stale: Any = None
+    """The key that the log believes it to have, until it asks anew."""
+    anew: int = 0
     asked: list[int] = field(default_factory=list)
 
     @property
@@ -34,7 +41,14 @@ class Asked:
         return str(self.witness.cosigner.name)
 
     async def cosigner(self, *, anew: bool = False) -> Cosigner | None:
-        return None if self.mute else self.witness.cosigner
+        if self.mute:
+            return None
+        self.anew += anew
+        known = self.witness.cosigner
+        if self.stale is None or anew:
+            return cast("Cosigner", known)
+        believed = self.stale.believed
+        return replace(known, public_key=believed.public_key, verify=believed.verify)
 
     async def add_checkpoint(self, body: bytes, opening: Opening | None) -> WitnessAnswer:
         self.asked.append(read_request(body).old)
@@ -234,3 +248,44 @@ async def test_another_head_of_the_size_held_is_an_alarm_whoever_the_witness_is(
     assert await _cosigners(home, log, asked).cosign(log.note(), log.consistency()) == ()
     assert [one["reason"] for one in await home.events()] == ["forked"]
     assert asked.asked == [0, 8]
+
+
+async def test_a_witness_that_has_another_key_is_asked_for_it_and_believed_by_it(
+    found_witness: Any, make_log: Any, make_key: Any
+) -> None:
+    """What it signed does not hold under the key that is known here; its certificate says which it has."""
+    log = make_log().grow(8)
+    home, witness = await found_witness(name="home"), await found_witness(log)
+    asked = Asked(witness, stale=make_key())
+
+    (line,) = await _cosigners(home, log, asked).cosign(log.note(), log.consistency())
+
+    assert cosignatures(log.note() + line, witness.cosigner)
+    assert asked.anew == 1
+
+
+async def test_what_a_witness_signed_with_an_earlier_key_stays_proven(
+    found_witness: Any, make_log: Any, make_key: Any
+) -> None:
+    """In the journal, after the neighbour's key was replaced; a third key's word is refused as before."""
+    log = make_log().grow(8)
+    home, witness = await found_witness(name="home"), await found_witness(log)
+    node, first = NodeId(witness.name), witness.key.public
+    await home.table.pin(node, first, [b"first"], home.at)
+    await _cosigners(home, log, Asked(witness)).cosign(log.note(), log.consistency())
+    await home.table.pin(node, make_key().public, [b"second"], home.at)
+
+    (event,) = await home.events()
+    assert event["event"] == "log-key-changed"
+    with stored_log(home.folder) as stored:
+        keys = keys_of((*stored.keys, *stored.keys_before))
+        assert [first] == list(keys[node])[1:]
+        assert len(list(cosigned_heads(_by_node(stored.cosigned, node), keys, verify))) == 1
+        without = {node: keys[node][:1]}
+        with pytest.raises(AuditError, match="not by its key"):
+            list(cosigned_heads(_by_node(stored.cosigned, node), without, verify))
+
+
+def _by_node(rows: Any, node: NodeId) -> list[tuple[object, ...]]:
+    """Rows name the witness by its cosigner's name or by its node."""
+    return [(node, *row[1:]) for row in rows]
