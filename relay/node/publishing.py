@@ -24,7 +24,7 @@ import structlog
 
 from relay.audit.checkpoint import Checkpoint, head_of, verify_note, vkey
 from relay.audit.epochs import epoch_of, folder_of
-from relay.audit.tiles import ENTRIES, TileNodes, parse_path
+from relay.audit.tiles import ENTRIES, Tile, TileNodes, parse_path
 from relay.delivery.operators.published import (
     NoWitnesses,
     PublishedLog,
@@ -241,6 +241,10 @@ class LogPublisher:
 
     # ------------------------------------------------------------ for readers
 
+    def believed(self, note: bytes, origin: str) -> Checkpoint:
+        """The checkpoint of a note that this node signed under that name. Raises AuditError."""
+        return self._hand.believed(note, origin)
+
     async def logs(self) -> list[PublishedLog]:
         return [
             PublishedLog(
@@ -262,18 +266,16 @@ class LogPublisher:
             raise NotFoundError("no epoch of the log is named so")
         files = TileFiles(self._folder / epoch)
         if path == CHECKPOINT:
-            return await asyncio.to_thread(_found, files.folder / CHECKPOINT)
+            return await asyncio.to_thread(_found, files, None)
         try:
             tile = parse_path(path)
         except AuditError as error:
             raise NotFoundError(str(error)) from None
         if tile.level == ENTRIES and not entries:
             raise NotFoundError("entries are not given out here")
-        try:
-            return await asyncio.to_thread(_found, files.path(tile))
-        except NotFoundError:
-            if not tile.partial:
-                raise
+        if not tile.partial:
+            return await asyncio.to_thread(_found, files, tile)
+        # It may leave at any moment, as soon as the full one is there: what it holds is read at once.
         try:
             return await asyncio.to_thread(files.read, tile)
         except AuditError as error:
@@ -288,9 +290,10 @@ class LogPublisher:
         return await asyncio.to_thread(published_tree, files, origin, self._hand.believed)
 
 
-def _found(path: Path) -> Path:
-    if path.is_symlink() or not path.is_file():
-        raise NotFoundError(f"no {path.name} is published there")
+def _found(files: TileFiles, tile: Tile | None) -> Path:
+    path = files.place(tile)
+    if path is None:
+        raise NotFoundError("nothing of that name is published there")
     return path
 
 

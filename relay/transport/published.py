@@ -1,6 +1,7 @@
 """A file of the published log as an answer: cacheable for ever, but for the checkpoint.
 
-Touches: the file, which the library sends as it lies on the disk, and answers conditional requests for.
+Touches: the file, which the library sends as it lies on the disk. What may leave the disk meanwhile, a partial
+         tile, comes as bytes; conditional requests are answered for both.
 Raises:  NotFoundError.
 """
 
@@ -19,7 +20,13 @@ _FOR_NOW = "max-age=2"
 
 
 async def published_file(
-    files: LogFiles, epoch: str, path: str, *, public: bool, entries: bool = True
+    request: web.Request,
+    files: LogFiles,
+    epoch: str,
+    path: str,
+    *,
+    public: bool,
+    entries: bool = True,
 ) -> web.StreamResponse:
     """`public`: whether caches on the way may keep it for others."""
     found = await files.file(epoch, path, entries=entries)
@@ -32,6 +39,17 @@ async def published_file(
     }
     if isinstance(found, Path):
         return web.FileResponse(found, headers=headers)
-    response = web.Response(body=found, headers=headers)
-    response.etag = hashlib.sha256(found).hexdigest()
+    return _bytes(request, found, headers)
+
+
+def _bytes(request: web.Request, found: bytes, headers: dict[str, str]) -> web.Response:
+    """Whole, whatever range is asked for (RFC 9110 §14.2 leaves that open); 304 to who has it."""
+    etag = hashlib.sha256(found).hexdigest()
+    known = {one.value for one in request.if_none_match or ()}
+    response = (
+        web.Response(status=304, headers=headers)
+        if known & {etag, "*"}
+        else web.Response(body=found, headers=headers)
+    )
+    response.etag = etag
     return response
