@@ -83,12 +83,12 @@ class TileFiles:
                 if not (top and name in {CHECKPOINT, PROGRESS}):
                     yield (Path(place) / name).relative_to(self.folder).as_posix()
 
-    def place(self, tile: Tile | None = None) -> Path | None:
-        """Where the file of a tile, or the checkpoint, is; None where no plain file of a fitting size is."""
-        path = self.folder / CHECKPOINT if tile is None else self.path(tile)
+    def place(self, tile: Tile) -> Path | None:
+        """Where the file of a tile is; None where no plain file of a fitting size is."""
+        path = self.path(tile)
         try:
             with self._reading(path) as handle:
-                self._size(path, handle, NOTE_LIMIT_BYTES if tile is None else _limit(tile))
+                self._size(path, handle, _limit(tile))
         except (FileNotFoundError, AuditError):
             return None
         return path

@@ -266,7 +266,7 @@ class LogPublisher:
             raise NotFoundError("no epoch of the log is named so")
         files = TileFiles(self._folder / epoch)
         if path == CHECKPOINT:
-            return await asyncio.to_thread(_found, files, None)
+            return await asyncio.to_thread(_note, files)
         try:
             tile = parse_path(path)
         except AuditError as error:
@@ -274,7 +274,7 @@ class LogPublisher:
         if tile.level == ENTRIES and not entries:
             raise NotFoundError("entries are not given out here")
         if not tile.partial:
-            return await asyncio.to_thread(_found, files, tile)
+            return await asyncio.to_thread(_place, files, tile)
         # It may leave at any moment, as soon as the full one is there: what it holds is read at once.
         try:
             return await asyncio.to_thread(files.read, tile)
@@ -290,11 +290,21 @@ class LogPublisher:
         return await asyncio.to_thread(published_tree, files, origin, self._hand.believed)
 
 
-def _found(files: TileFiles, tile: Tile | None) -> Path:
+def _place(files: TileFiles, tile: Tile) -> Path:
     path = files.place(tile)
     if path is None:
-        raise NotFoundError("nothing of that name is published there")
+        raise NotFoundError(f"no {tile.path} is published there")
     return path
+
+
+def _note(files: TileFiles) -> bytes:
+    try:
+        note = files.note()
+    except AuditError as error:
+        raise NotFoundError(str(error)) from None
+    if note is None:
+        raise NotFoundError("no checkpoint is published there")
+    return note
 
 
 def make_publisher(

@@ -1,7 +1,9 @@
 """A file of the published log as an answer: cacheable for ever, but for the checkpoint.
 
-Touches: the file, which the library sends as it lies on the disk. What may leave the disk meanwhile, a partial
-         tile, comes as bytes; conditional requests are answered for both.
+A full tile is sent by the library as it lies on the disk. What changes or may leave meanwhile, the checkpoint and
+partial tiles, comes as bytes under an ETag of them: two checkpoints of one second have the same Last-Modified.
+
+Touches: the file.
 Raises:  NotFoundError.
 """
 
@@ -43,13 +45,14 @@ async def published_file(
 
 
 def _bytes(request: web.Request, found: bytes, headers: dict[str, str]) -> web.Response:
-    """Whole, whatever range is asked for (RFC 9110 §14.2 leaves that open); 304 to who has it."""
+    """Whole, whatever range is asked for (RFC 9110 §14.2 leaves that open), by an ETag of what it holds."""
     etag = hashlib.sha256(found).hexdigest()
-    known = {one.value for one in request.if_none_match or ()}
-    response = (
-        web.Response(status=304, headers=headers)
-        if known & {etag, "*"}
-        else web.Response(body=found, headers=headers)
-    )
+    same = {etag, "*"}
+    if request.if_match and not same & {one.value for one in request.if_match if not one.is_weak}:
+        return web.Response(status=412, headers=headers)
+    if request.if_none_match and same & {one.value for one in request.if_none_match}:
+        response = web.Response(status=304, headers=headers)
+    else:
+        response = web.Response(body=found, headers=headers)
     response.etag = etag
     return response

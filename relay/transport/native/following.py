@@ -1,8 +1,8 @@
 """Readers who wait for entries to come: a live stream of server-sent events, and the long poll.
 
 An event's id is the entry's index, so that a broken stream goes on after the last one seen
-(Last-Event-ID). Where nothing that is wanted came for a while, an event without data moves that id on
-past what was looked at: a client that comes again does not have it all looked at once more.
+(Last-Event-ID). Where nothing that is wanted came for a while, however much else did, an event without data
+moves that id on past what was looked at: a client that comes again does not have it all looked at once more.
 
 Touches: the log reader's door.
 Raises:  RequestError, OverloadError beyond the number of followers; a reader who takes nothing for half a
@@ -104,8 +104,8 @@ async def _send(
     await response.prepare(request)
     try:
         async with (
-            aclosing(_pages(inside.closing, followed, lambda: HEARTBEAT_SECONDS)) as pages,
-            aclosing(_events(pages)) as events,
+            aclosing(_pages(inside.closing, followed, lambda: _LOOK_SECONDS)) as pages,
+            aclosing(_events(request, pages)) as events,
         ):
             async for event in events:
                 await _written(request, response, event)
@@ -129,18 +129,28 @@ async def _written(request: web.Request, response: web.StreamResponse, content: 
         raise ConnectionResetError from None
 
 
-async def _events(pages: AsyncIterator[LogPage | None]) -> AsyncGenerator[bytes, None]:
-    """What is written for each page, and for each silence."""
+async def _events(
+    request: web.Request, pages: AsyncIterator[LogPage | None]
+) -> AsyncGenerator[bytes, None]:
+    """What is written for each page that holds something, and for each silence. Who left is noticed in a
+    silence, too."""
+    now = asyncio.get_running_loop().time
     said = at = 0
+    written = now()
     async for page in pages:
         at = at if page is None else page.next
         if page is not None and page.entries:
             said = page.entries[-1].index + 1
             yield b"".join(map(event_of, page.entries))
-        elif page is None:
+        elif _is_gone(request):
+            raise ConnectionResetError
+        elif now() - written >= HEARTBEAT_SECONDS:
             moved = b"id: %d\n" % (at - 1) if at > said else b""
             said = max(said, at)
             yield b": still here\n%s\n" % moved
+        else:
+            continue
+        written = now()
 
 
 async def _pages(
