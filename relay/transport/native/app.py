@@ -42,6 +42,7 @@ from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.lines import Line
@@ -62,6 +63,7 @@ from relay.transport.native import (
     published,
     submit,
     systems,
+    timeline,
     timestamps,
     tokens,
 )
@@ -71,6 +73,7 @@ from relay.transport.native import trust as trust_face
 from relay.transport.native import witnesses as witness_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, Inside, Route, Who
+from relay.transport.native.live import gone
 from relay.transport.native.log_export import LogExporter
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
 from relay.witness.ports import WitnessDoor
@@ -81,6 +84,7 @@ _SHOWN_PATH = 100
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
     Route("GET", "/v1/messages/{id}", messages.message),
+    Route("GET", "/v1/messages/{id}/trace", timeline.timeline),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
     Route("GET", "/v1/messages/{id}/evidence", evidence.export),
     Route("GET", "/v1/messages/{id}/statements", messages.statements),
@@ -178,6 +182,7 @@ def native_app(
     trust: TrustDoor | None = None,
     words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
+    timelines: TimelineDoor | None = None,
     followers: int = 64,
     prover: Proofs | None = None,
     published: LogFiles | None = None,
@@ -216,6 +221,7 @@ def native_app(
         trust=trust,
         words=words,
         certificates=certificates_door,
+        timelines=timelines,
         followers=followers,
         proofs=prover,
         published=published,
@@ -255,8 +261,7 @@ def _answering(inside: Inside) -> Middleware:
         try:
             return await handler(request)
         except Exception as error:
-            gone = request.transport is None or request.transport.is_closing()
-            if gone and isinstance(error, RelayError | OSError | web.HTTPException):
+            if gone(request) and isinstance(error, RelayError | OSError | web.HTTPException):
                 await _note_gone(inside.refusals, request)
                 raise ConnectionResetError from error  # nobody is there to be answered
             return await _refusal(inside, request, error)

@@ -5,7 +5,7 @@ An event's id is the entry's index, so that a broken stream goes on after the la
 moves that id on past what was looked at: a client that comes again does not have it all looked at once more.
 
 Touches: the log reader's door.
-Raises:  RequestError, OverloadError beyond the number of followers; a reader who takes nothing for half a
+Raises:  RequestError, OverloadError beyond the number of followers, of which one caller has half at most; a reader who takes nothing for half a
          minute is dropped (what waits for it is bounded by a page).
 """
 
@@ -13,61 +13,59 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, aclosing
 
-import structlog
 from aiohttp import web
 
-from relay.delivery.ports import LogPage
+from relay.delivery.ports import Caller, LogPage
 from relay.delivery.wanted import Wanted
-from relay.errors import OverloadError
-from relay.lines import Line
 from relay.transport.native.inside import Inside
 from relay.transport.native.leaves import event as event_of
+from relay.transport.native.live import HEARTBEAT_SECONDS, gone, live
+from relay.transport.native.places import place
 from relay.transport.problems import RequestError
 
 PAGE = 100
-HEARTBEAT_SECONDS = 15.0
-"""Under the half minute after which proxies give up on a silent connection."""
-SLOW_SECONDS = 30.0
-"""How long a write may wait for the reader."""
 _LOOK_SECONDS = 5.0
 """How often is looked whether who waits is still there."""
 _ID = re.compile(r"[0-9]{1,18}", re.ASCII)
-_log = structlog.get_logger("relay.native")
 
 
 async def stream(
-    inside: Inside, request: web.Request, wanted: Wanted, after: int
+    inside: Inside, caller: Caller, request: web.Request, wanted: Wanted, after: int
 ) -> web.StreamResponse:
     after = _resume(request, after)
-    with _place(inside):
-        return await _send(inside, request, inside.log.follow(wanted, after, PAGE))
+    with _placed(inside, caller):
+        followed = inside.log.follow(wanted, after, PAGE)
+        pages = _pages(inside.closing, followed, lambda: _LOOK_SECONDS)
+        return await live(request, _events(request, pages))
 
 
 async def awaited(
-    inside: Inside, request: web.Request, wanted: Wanted, after: int, limit: int, seconds: int
+    inside: Inside,
+    caller: Caller,
+    request: web.Request,
+    wanted: Wanted,
+    after: int,
+    limit: int,
+    seconds: int,
 ) -> LogPage:
     """The first page that has an entry; after so many seconds an empty one, moved on as far as was
     looked. It ends early where the node stops or the client goes."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     found = LogPage((), after, more=False)
-    with _place(inside):
+    with _placed(inside, caller):
         followed = inside.log.follow(wanted, after, limit)
         async with aclosing(
             _pages(inside.closing, followed, lambda: min(_LOOK_SECONDS, end - loop.time()))
         ) as pages:
             async for page in pages:
                 found = found if page is None else page
-                if found.entries or loop.time() >= end or _is_gone(request):
+                if found.entries or loop.time() >= end or gone(request):
                     break
     return found
-
-
-def _is_gone(request: web.Request) -> bool:
-    return request.transport is None or request.transport.is_closing()
 
 
 def _resume(request: web.Request, after: int) -> int:
@@ -80,77 +78,34 @@ def _resume(request: web.Request, after: int) -> int:
     return max(after, int(last) + 1)
 
 
-@contextmanager
-def _place(inside: Inside) -> Iterator[None]:
-    if len(inside.following) >= inside.followers:
-        raise OverloadError(f"{len(inside.following)} follow the log, limit {inside.followers}")
-    place = object()
-    inside.following.add(place)
-    try:
-        yield
-    finally:
-        inside.following.discard(place)
-
-
-async def _send(
-    inside: Inside, request: web.Request, followed: AsyncIterator[LogPage]
-) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "text/event-stream",
-            "Cache-Control": "no-store",
-        }
-    )
-    await response.prepare(request)
-    try:
-        async with (
-            aclosing(_pages(inside.closing, followed, lambda: _LOOK_SECONDS)) as pages,
-            aclosing(_events(request, pages)) as events,
-        ):
-            async for event in events:
-                await _written(request, response, event)
-        await response.write_eof()
-    except ConnectionError:
-        raise
-    except Exception as error:
-        _log.exception(Line.LIVE_LOG_BROKE_OFF)
-        raise ConnectionResetError from error
-    return response
-
-
-async def _written(request: web.Request, response: web.StreamResponse, content: bytes) -> None:
-    try:
-        async with asyncio.timeout(SLOW_SECONDS):
-            await response.write(content)
-    except TimeoutError:
-        _log.info(Line.FOLLOWER_DROPPED, seconds=SLOW_SECONDS)
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError from None
+def _placed(inside: Inside, caller: Caller) -> AbstractContextManager[None]:
+    half = max(1, inside.followers // 2)
+    return place(inside.following, caller, "the log", most=inside.followers, of_one=half)
 
 
 async def _events(
-    request: web.Request, pages: AsyncIterator[LogPage | None]
+    request: web.Request, following: AsyncGenerator[LogPage | None, None]
 ) -> AsyncGenerator[bytes, None]:
     """What is written for each page that holds something, and for each silence. Who left is noticed in a
     silence, too."""
     now = asyncio.get_running_loop().time
     said = at = 0
     written = now()
-    async for page in pages:
-        at = at if page is None else page.next
-        if page is not None and page.entries:
-            said = page.entries[-1].index + 1
-            yield b"".join(map(event_of, page.entries))
-        elif _is_gone(request):
-            raise ConnectionResetError
-        elif now() - written >= HEARTBEAT_SECONDS:
-            moved = b"id: %d\n" % (at - 1) if at > said else b""
-            said = max(said, at)
-            yield b": still here\n%s\n" % moved
-        else:
-            continue
-        written = now()
+    async with aclosing(following) as pages:
+        async for page in pages:
+            at = at if page is None else page.next
+            if page is not None and page.entries:
+                said = page.entries[-1].index + 1
+                yield b"".join(map(event_of, page.entries))
+            elif gone(request):
+                raise ConnectionResetError
+            elif now() - written >= HEARTBEAT_SECONDS:
+                moved = b"id: %d\n" % (at - 1) if at > said else b""
+                said = max(said, at)
+                yield b": still here\n%s\n" % moved
+            else:
+                continue
+            written = now()
 
 
 async def _pages(

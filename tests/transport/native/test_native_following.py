@@ -16,7 +16,7 @@ from aiohttp import web
 
 from relay.audit.tail import VIETNAM
 from relay.audit.tree import leaf_hash
-from relay.transport.native import following, native_runner
+from relay.transport.native import following, live, native_runner
 
 Http = Callable[..., aiohttp.ClientSession]
 Build = Callable[..., web.Application]
@@ -258,6 +258,29 @@ async def test_a_silence_is_broken_however_busy_the_log_is(
     others.cancel()
 
 
+async def test_nobody_takes_the_places_of_all(build: Build) -> None:
+    """One caller has half of them at most, waiting or streaming: whoever else reads the log gets in."""
+    runner = native_runner(build(followers=4), shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    url = f"http://{host}:{port}/v1/audit?after=1000"
+
+    def as_(who: str) -> dict[str, str]:
+        return {**SSE, "Authorization": f"Bearer {who}"}
+
+    async with aiohttp.ClientSession() as session:
+        got = [
+            await session.get(url, headers=as_(who))
+            for who in ("auditor", "auditor", "auditor", "operator", "operator", "operator")
+        ]
+        assert [one.status for one in got] == [200, 200, 503, 200, 200, 503]
+        assert got[2].headers["Retry-After"]
+        for one in got:
+            one.close()
+    await runner.cleanup()
+
+
 @pytest.mark.parametrize("busy", [False, True])
 async def test_who_cut_a_stream_keeps_no_place(
     build: Build, log: Any, monkeypatch: pytest.MonkeyPatch, busy: bool
@@ -289,7 +312,7 @@ async def test_a_reader_who_takes_nothing_is_dropped(
     world: Any, base: str, http: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits for it is bounded, and so is its place."""
-    monkeypatch.setattr(following, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(live, "SLOW_SECONDS", 0.2)
     for _ in range(400):
         await world.log.append("node-started", log_time(), release="x" * 60_000)
     host, port = base.removeprefix("http://").split(":")
