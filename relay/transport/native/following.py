@@ -23,7 +23,7 @@ from relay.delivery.wanted import Wanted
 from relay.transport.native.inside import Inside
 from relay.transport.native.leaves import event as event_of
 from relay.transport.native.live import HEARTBEAT_SECONDS, gone, live
-from relay.transport.native.places import place
+from relay.transport.places import place
 from relay.transport.problems import RequestError
 
 PAGE = 100
@@ -80,7 +80,9 @@ def _resume(request: web.Request, after: int) -> int:
 
 def _placed(inside: Inside, caller: Caller) -> AbstractContextManager[None]:
     half = max(1, inside.followers // 2)
-    return place(inside.following, caller, "the log", most=inside.followers, of_one=half)
+    return place(
+        inside.following, caller.holder, "follow the log", most=inside.followers, of_one=half
+    )
 
 
 async def _events(

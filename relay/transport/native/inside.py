@@ -77,6 +77,8 @@ class Inside:
     """Who waits for new entries of the log, to bound their number."""
     followers: int = 64
     """The most of them."""
+    presenting: Counter[str] = field(default_factory=Counter)
+    """Strangers who hand in a checkpoint."""
     obligations: Obligations | None = None
     gate: Gate = OPEN
     """Asked before an envelope is read."""

@@ -23,9 +23,9 @@ from relay.model import MessageId
 from relay.transport.native.asking import message_id, only
 from relay.transport.native.inside import Inside
 from relay.transport.native.live import HEARTBEAT_SECONDS, TYPE, gone, live
-from relay.transport.native.places import place
 from relay.transport.native.timeline_described import timeline_view
 from relay.transport.native.views import json_bytes
+from relay.transport.places import place
 
 MOST_STREAMS = 64
 MOST_OF_ONE = 8
@@ -43,7 +43,13 @@ async def timeline(inside: Inside, caller: Caller, request: web.Request) -> web.
     message = message_id(request)
     found = await inside.timelines.timeline(caller, message)
     if TYPE in request.headers.get("Accept", ""):
-        with place(inside.watching, caller, "a timeline", most=MOST_STREAMS, of_one=MOST_OF_ONE):
+        with place(
+            inside.watching,
+            caller.holder,
+            "follow a timeline",
+            most=MOST_STREAMS,
+            of_one=MOST_OF_ONE,
+        ):
             looks = _looks(inside.timelines, caller, message, found)
             return await live(request, _events(inside, request, looks))
     return web.Response(body=await _shown(found), content_type="application/json")
