@@ -39,8 +39,9 @@ from relay.audit.exported import (
     write_about,
     write_files,
 )
+from relay.audit.proofs import NodeHashes
 from relay.audit.ranges import RangeCheck, range_proof
-from relay.audit.tree import Frontier, leaf_hash
+from relay.audit.tree import leaf_hash
 from relay.errors import AuditError, NotFoundError
 from relay.model import Digest, NodeId, digest_of
 from relay.wire import bundle
@@ -62,8 +63,8 @@ class LogSource(Protocol):
         ...
 
     def leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]: ...
-    def hashes(self, first: int, end: int) -> Iterator[bytes]:
-        """Of leaves."""
+    def nodes(self, epoch: int) -> NodeHashes:
+        """Of that epoch's tree."""
         ...
 
     def words(self, first: int, end: int) -> Iterator[bytes]:
@@ -210,18 +211,9 @@ class _Epoch:
         checkpoint = head_of(head)
         low, high = self._low, self._low + checkpoint.size
         start, end = max(first, low), min(last + 1, high)
-        proof = range_proof(start - low, end - low, checkpoint.size, self._node)
+        proof = range_proof(start - low, end - low, checkpoint.size, source.nodes(number))
         self.part = Part(number, checkpoint.origin, proof)
         self._root = checkpoint.root
-
-    def _node(self, level: int, index: int) -> bytes:
-        frontier = Frontier()
-        start = self._low + (index << level)
-        for hashed in self._source.hashes(start, start + (1 << level)):
-            frontier.append(hashed)
-        if frontier.size != 1 << level:
-            raise AuditError("missing", start + frontier.size)
-        return frontier.root()
 
     def small(self) -> Iterator[tuple[str, bytes]]:
         yield checkpoint_name(self.part.number), self._head

@@ -28,6 +28,7 @@ def fsck(
         typer.Argument(
             metavar="FOLDER|CONFIG",
             help="A data folder, a published log, or the configuration of a stopped node.",
+            resolve_path=True,
         ),
     ],
     vkey: Annotated[

@@ -1,9 +1,8 @@
 """Prove that an entry stands in this node's log: from the published tiles, and from the journal beyond them.
 
 The head that is proven against is the published checkpoint with its cosignatures where it covers the entry,
-else the journal's newest. A node of the tree comes from one file a level, proven up to the checkpoint's root;
-what no published checkpoint covers yet is hashed from the journal's leaf hashes. No proof leaves before it
-was checked as its reader will check it.
+else the journal's newest. The tree's nodes are those of nodes.py. No proof leaves before it was checked as its
+reader will check it.
 
 Touches: DATA/journal.sqlite and DATA/log, reading. All of it blocks: call it in a thread.
 Trusts:  the log's key. Rows and files are proven by the heads it signed.
@@ -22,7 +21,7 @@ from typing import Final
 from relay.audit.checkpoint import Checkpoint, verify_note, vkey
 from relay.audit.entries import instant as entry_instant
 from relay.audit.entries import moment, parse
-from relay.audit.epochs import SPAN, epoch_of, first_index, folder_of, origin_in
+from relay.audit.epochs import SPAN, first_index, origin_in
 from relay.audit.proof_file import (
     LogProof,
     NewerHead,
@@ -32,16 +31,13 @@ from relay.audit.proof_file import (
     write_proof,
 )
 from relay.audit.proofs import consistency_proof, inclusion_proof
-from relay.audit.tiles import HEIGHT, TileNodes
-from relay.audit.tree import Frontier, node_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError, NotFoundError
 from relay.journal import epochs, log_keys
 from relay.journal.inspect import read_only
+from relay.journal.nodes import EpochNodes, held_tree
 from relay.journal.rows import instant
 from relay.journal.store import DATABASE
-from relay.journal.tile_files import TileFiles
-from relay.journal.verifying import PUBLISHED
 from relay.model import Digest, NodeId, Signed
 
 _NEAR: Final = 5_000
@@ -122,22 +118,11 @@ class _Log:
         self.key = LogKey(self.origin, signed.key.public_key, signed.key.verify)
         self.chain = signed.chain
         self._head = self._believed(self._note)
-        files = TileFiles(prover.data / PUBLISHED / folder_of(epoch_of(self.origin)))
-        self._published = self._tree(files)
+        self._published = held_tree(prover.data, self.origin, lambda note, _: self._believed(note))
+        self.node = EpochNodes(connection, epoch, self._published and self._published[1])
 
     def _believed(self, note: bytes) -> Checkpoint:
         return verify_note(note, self.key.name, self.key.public_key, self.key.verify)
-
-    def _tree(self, files: TileFiles) -> tuple[bytes, Checkpoint, TileNodes] | None:
-        """What is published, where it holds; the journal gives the proof as well, only slower."""
-        try:
-            note = files.note()
-            if note is None:
-                return None
-            head = self._believed(note)
-            return note, head, TileNodes(head.size, head.root, files.read)
-        except (AuditError, OSError):
-            return None
 
     def leaf(self, place: int) -> bytes:
         found = self._connection.execute(
@@ -152,7 +137,8 @@ class _Log:
     def covering(self, place: int) -> tuple[bytes, Checkpoint]:
         """The head to prove against."""
         if self._published is not None and place < self._published[1].size:
-            return self._published[0], self._published[1]
+            note, tree = self._published
+            return note, Checkpoint(self.origin, tree.size, tree.root)
         return self._note, self._head
 
     def newer_than(self, head: Checkpoint) -> NewerHead | None:
@@ -160,32 +146,6 @@ class _Log:
             return None
         hashes = consistency_proof(head.size, self._head.size, self.node)
         return NewerHead(self._note, tuple(hashes))
-
-    def node(self, level: int, index: int) -> bytes:
-        """proofs.NodeHashes: from a tile, else from those below it."""
-        if self._published is not None and (index + 1) << level <= self._published[1].size:
-            try:
-                return self._published[2](level, index)
-            except (AuditError, OSError):
-                self._published = None
-        if level > HEIGHT:
-            below = level - 1
-            return node_hash(self.node(below, 2 * index), self.node(below, 2 * index + 1))
-        return self._hashed(index << level, (index + 1) << level)
-
-    def _hashed(self, start: int, stop: int) -> bytes:
-        """The node over these leaves, from the hashes stored beside them."""
-        frontier = Frontier()
-        for (hashed,) in self._connection.execute(
-            "SELECT leaf_hash FROM entries WHERE entry_index >= ? AND entry_index < ? ORDER BY entry_index",
-            (self._first + start, self._first + stop),
-        ):
-            if not isinstance(hashed, bytes) or len(hashed) != 32:
-                raise AuditError("the row was edited: its leaf hash is none", self._first + start)
-            frontier.append(hashed)
-        if frontier.size != stop - start:
-            raise AuditError("an entry is missing", self._first + start + frontier.size)
-        return frontier.root()
 
 
 # ---------------------------------------------------------------- which entry names a receipt

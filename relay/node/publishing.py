@@ -24,7 +24,7 @@ import structlog
 
 from relay.audit.checkpoint import Checkpoint, head_of, verify_note, vkey
 from relay.audit.epochs import epoch_of, folder_of
-from relay.audit.tiles import ENTRIES, TileNodes, parse_path
+from relay.audit.tiles import ENTRIES, Tile, TileNodes, parse_path
 from relay.audit.verify import LogKey
 from relay.delivery.operators.published import (
     NoWitnesses,
@@ -264,6 +264,10 @@ class LogPublisher:
 
     # ------------------------------------------------------------ for readers
 
+    def believed(self, note: bytes, origin: str) -> Checkpoint:
+        """The checkpoint of a note that this node signed under that name. Raises AuditError."""
+        return self._hand.believed(note, origin)
+
     async def logs(self) -> list[PublishedLog]:
         return [
             PublishedLog(
@@ -286,18 +290,16 @@ class LogPublisher:
             raise NotFoundError("no epoch of the log is named so")
         files = TileFiles(self._folder / epoch)
         if path == CHECKPOINT:
-            return await asyncio.to_thread(_found, files.folder / CHECKPOINT)
+            return await asyncio.to_thread(_note, files)
         try:
             tile = parse_path(path)
         except AuditError as error:
             raise NotFoundError(str(error)) from None
         if tile.level == ENTRIES and not entries:
             raise NotFoundError("entries are not given out here")
-        try:
-            return await asyncio.to_thread(_found, files.path(tile))
-        except NotFoundError:
-            if not tile.partial:
-                raise
+        if not tile.partial:
+            return await asyncio.to_thread(_place, files, tile)
+        # It may leave at any moment, as soon as the full one is there: what it holds is read at once.
         try:
             return await asyncio.to_thread(files.read, tile)
         except AuditError as error:
@@ -312,10 +314,21 @@ class LogPublisher:
         return await asyncio.to_thread(published_tree, files, origin, hand.believed)
 
 
-def _found(path: Path) -> Path:
-    if path.is_symlink() or not path.is_file():
-        raise NotFoundError(f"no {path.name} is published there")
+def _place(files: TileFiles, tile: Tile) -> Path:
+    path = files.place(tile)
+    if path is None:
+        raise NotFoundError(f"no {tile.path} is published there")
     return path
+
+
+def _note(files: TileFiles) -> bytes:
+    try:
+        note = files.note()
+    except AuditError as error:
+        raise NotFoundError(str(error)) from None
+    if note is None:
+        raise NotFoundError("no checkpoint is published there")
+    return note
 
 
 def make_publisher(

@@ -16,6 +16,7 @@ from relay.audit.entries import AuditEvent, Entry, entry
 from relay.audit.epochs import Epoch, first_index, log_name, named_head
 from relay.audit.exported import Words, write_words
 from relay.audit.exporting import Period, plan_export, write_export
+from relay.audit.proofs import NodeHashes, over_leaves
 from relay.audit.tree import Frontier, leaf_hash
 from relay.model import NodeId
 from relay.signing import pki
@@ -98,8 +99,8 @@ class MemoryLog:
     def leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         return ((i, one.leaf) for i, one in self.entries.items() if first <= i < end)
 
-    def hashes(self, first: int, end: int) -> Iterator[bytes]:
-        return (leaf_hash(leaf) for _, leaf in self.leaves(first, end))
+    def nodes(self, epoch: int) -> NodeHashes:
+        return over_leaves(lambda place: leaf_hash(self.entries[first_index(epoch) + place].leaf))
 
     def words(self, first: int, end: int) -> Iterator[bytes]:
         import json

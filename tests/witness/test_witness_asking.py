@@ -111,6 +111,10 @@ async def test_a_dead_and_a_slow_witness_hold_nobody_up(found_witness: Any, make
     async with asyncio.timeout(10):
         while slow.name not in await home.table.cosigned_sizes(log.origin):
             await asyncio.sleep(0)
+        # Kept, and the question over: until then it is not asked another.
+        under_way = cosigners._paces[slow.name].under_way
+        assert under_way is not None
+        await under_way
     now[0] = RETRY.first.total_seconds()
     dead.locked = False
     assert len(await cosigners.cosign(log.grow(1).note(), log.consistency())) == 3

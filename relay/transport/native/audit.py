@@ -37,9 +37,9 @@ async def entries(inside: Inside, caller: Caller, request: web.Request) -> web.S
     if (moment := since(request)) is not None:
         after = await inside.log.since(moment, after)
     if "text/event-stream" in request.headers.get("Accept", ""):
-        return await stream(inside, request, filters, after)
+        return await stream(inside, caller, request, filters, after)
     if wait:
-        return _page(await awaited(inside, request, filters, after, limit, wait))
+        return _page(await awaited(inside, caller, request, filters, after, limit, wait))
     return _page(await inside.log.page(filters, after, limit))
 
 

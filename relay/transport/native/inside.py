@@ -73,10 +73,12 @@ class Inside:
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
-    following: set[object] = field(default_factory=set)
+    following: Counter[str] = field(default_factory=Counter)
     """Who waits for new entries of the log, to bound their number."""
     followers: int = 64
     """The most of them."""
+    presenting: Counter[str] = field(default_factory=Counter)
+    """Strangers who hand in a checkpoint."""
     obligations: Obligations | None = None
     gate: Gate = OPEN
     """Asked before an envelope is read."""

@@ -55,7 +55,7 @@ async def file(inside: Inside, _: Caller, request: web.Request) -> web.StreamRes
     epoch, path = request.match_info["epoch"], request.match_info["path"]
     if inside.published is None or request.rel_url.raw_path != f"{INDEX}{epoch}/{path}":
         raise NotFoundError("no file of the log has that name")
-    return await published_file(inside.published, epoch, path, public=inside.public_log)
+    return await published_file(request, inside.published, epoch, path, public=inside.public_log)
 
 
 def _view(one: PublishedLog) -> Json:

@@ -32,4 +32,4 @@ class PublishedFace:
         epoch, path = request.match_info["epoch"], request.match_info["path"]
         if request.raw_path != f"{PREFIX}{epoch}/{path}":
             raise NotFoundError("no file of the log has that name")
-        return await published_file(self.files, epoch, path, public=False, entries=False)
+        return await published_file(request, self.files, epoch, path, public=False, entries=False)

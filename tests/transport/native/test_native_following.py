@@ -224,6 +224,7 @@ async def test_a_filtered_stream_moves_its_id_past_what_is_not_wanted(
 ) -> None:
     """By an event without data, in the silence: a client that comes again has nothing looked at twice."""
     monkeypatch.setattr(following, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(following, "_LOOK_SECONDS", 0.05)
     async with http("auditor").get("/v1/audit?event=delivery-failed", headers=SSE) as stream:
         assert await event(stream) == b"id: 2\ndata: " + log.leaves[2] + b"\n\n"
         assert await event(stream) == b": still here\nid: 5\n\n"
@@ -237,6 +238,74 @@ async def test_a_filtered_stream_moves_its_id_past_what_is_not_wanted(
     async with http("auditor").get("/v1/audit?event=delivery-failed", headers=resumed) as stream:
         assert (await event(stream)).startswith(b"id: 6\n")
     assert min(log.looked[looked:], default=6) >= 6
+
+
+async def test_a_silence_is_broken_however_busy_the_log_is(
+    log: Any, http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries that nobody wanted are no sign of life to a proxy: the comment comes all the same."""
+    monkeypatch.setattr(following, "HEARTBEAT_SECONDS", 0.1)
+
+    async def busy() -> None:
+        while True:
+            await log.append("node-started", log_time())
+            await asyncio.sleep(0.01)
+
+    others = asyncio.create_task(busy())
+    query = "/v1/audit?event=delivery-failed&after=6"
+    async with http("auditor").get(query, headers=SSE) as stream:
+        assert (await event(stream)).startswith(b": still here\nid: ")
+    others.cancel()
+
+
+async def test_nobody_takes_the_places_of_all(build: Build) -> None:
+    """One caller has half of them at most, waiting or streaming: whoever else reads the log gets in."""
+    runner = native_runner(build(followers=4), shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    url = f"http://{host}:{port}/v1/audit?after=1000"
+
+    def as_(who: str) -> dict[str, str]:
+        return {**SSE, "Authorization": f"Bearer {who}"}
+
+    async with aiohttp.ClientSession() as session:
+        got = [
+            await session.get(url, headers=as_(who))
+            for who in ("auditor", "auditor", "auditor", "operator", "operator", "operator")
+        ]
+        assert [one.status for one in got] == [200, 200, 503, 200, 200, 503]
+        assert got[2].headers["Retry-After"]
+        for one in got:
+            one.close()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_who_cut_a_stream_keeps_no_place(
+    build: Build, log: Any, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    """Noticed in the silence, and on a log where only others' entries come; not with the next event."""
+    monkeypatch.setattr(following, "_LOOK_SECONDS", 0.05)
+    runner = native_runner(build(followers=1), shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    url = f"http://{host}:{port}/v1/audit?event=delivery-failed&after=6"
+    headers = {"Authorization": "Bearer auditor", **SSE}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        cut = await session.get(url)
+        assert cut.status == 200
+        cut.close()
+        for _ in range(100):
+            if busy:
+                await log.append("node-started", log_time())
+            async with session.get(url) as another:
+                if another.status == 200:
+                    break
+            await asyncio.sleep(0.05)
+        assert another.status == 200
+    await runner.cleanup()
 
 
 async def test_a_reader_who_takes_nothing_is_dropped(
@@ -280,7 +349,7 @@ async def test_one_entry_is_shown_whole(log: Any, http: Http) -> None:
     assert (found["epoch"], found["log"].startswith("truc-relay.example/log/")) == (0, True)
     async with http("auditor").get("/v1/audit/entries/5") as response:
         assert (await response.json())["after"] is None
-    for name in ("6", "x", "-1", "9223372036854775808", "9" * 40, "%D9%A1"):
+    for name in ("6", "x", "-1", "02", "9223372036854775808", "9" * 40, "%D9%A1"):
         async with http("auditor").get(f"/v1/audit/entries/{name}") as response:
             assert response.status == 404
     async with http("sender").get("/v1/audit/entries/2") as response:

@@ -108,6 +108,73 @@ async def test_a_partial_tile_that_left_is_answered_from_the_full_one(
     assert hashes == b"".join(map(leaf_hash, leaves))
 
 
+async def test_another_checkpoint_of_the_same_second_is_no_304(
+    session: Any, base: str, log: Log
+) -> None:
+    """As when a cosignature came late: only the ETag tells, so no date is given."""
+    _, headers, first = await get(session, f"{base}/log/0/checkpoint")
+    assert "Last-Modified" not in headers
+    path = log.folder / "0/checkpoint"
+    times = path.stat()
+    publish(log.publisher(), log.grow(1))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    later = "Sun, 29 Nov 2037 00:00:00 GMT"
+    status, _, second = await get(
+        session, f"{base}/log/0/checkpoint", **{"If-Modified-Since": later}
+    )
+    assert status == 200
+    assert first != second
+    status, _, _ = await get(
+        session, f"{base}/log/0/checkpoint", **{"If-None-Match": headers["ETag"]}
+    )
+    assert status == 200
+
+
+async def test_conditions_hold_for_partial_tiles_as_for_full_ones(session: Any, base: str) -> None:
+    """304 to who has it, 412 to who wants another, and the whole for a header that says nothing."""
+    for path in ("tile/0/000", "tile/0/001.p/44", "tile/entries/001.p/44"):
+        url = f"{base}/log/0/{path}"
+        _, headers, _ = await get(session, url)
+        for name, value, status in (
+            ("If-None-Match", headers["ETag"], 304),
+            ("If-None-Match", f'{headers["ETag"]}, "other"', 304),
+            ("If-None-Match", "*", 304),
+            ("If-None-Match", '"other"', 200),
+            ("If-None-Match", "garbage", 200),
+            ("If-Match", headers["ETag"], 200),
+            ("If-Match", '"other"', 412),
+        ):
+            assert (await get(session, url, **{name: value}))[0] == status, (path, name, value)
+
+
+async def test_a_partial_tile_that_leaves_while_it_is_asked_for_is_no_404(
+    session: Any, base: str, log: Log, files: LogPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between finding it and sending it the full one may take its place: what is sent was read by then."""
+    found = files.file
+
+    async def slow(epoch: str, path: str, *, entries: bool = True) -> Path | bytes:
+        one = await found(epoch, path, entries=entries)
+        publish(log.publisher(), log.grow(300))
+        return one
+
+    monkeypatch.setattr(files, "file", slow)
+    status, _, body = await get(session, f"{base}/log/0/tile/0/001.p/44")
+    assert not (log.folder / "0/tile/0/001.p/44").exists()
+    assert (status, body) == (200, b"".join(map(leaf_hash, log.leaves[256:300])))
+
+
+@pytest.mark.parametrize("linked", ["tile", "tile/0"])
+async def test_a_link_above_a_tile_is_not_followed(
+    session: Any, base: str, log: Log, linked: str
+) -> None:
+    place = log.folder / "0" / linked
+    place.symlink_to(place.rename(log.folder / "elsewhere"))
+    for path in ("tile/0/000", "tile/0/001.p/44"):
+        status, _, _ = await get(session, f"{base}/log/0/{path}")
+        assert status == 404
+
+
 @pytest.mark.parametrize(
     "path",
     [
