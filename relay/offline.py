@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from relay.audit.beside import Keys
 from relay.audit.checkpoint import ORIGIN_PREFIX, origin_of, parse_vkey
+from relay.audit.cosignature import parse_cosigner
 from relay.audit.epochs import epoch_of, log_name
 from relay.audit.proof_file import FILE_LIMIT_BYTES, FIRST_LINE, read_proof
-from relay.audit.verify import KeptHead, LogKey, LogVerdict, Progress
+from relay.audit.verify import KeptHead, LogKey, Progress
 from relay.delivery.clock import Clock
 from relay.errors import AuditError, SettingsError, SignatureError
 from relay.identity import NodeKeys, binding_of, key_problems, load_keys
@@ -99,33 +101,54 @@ def _own_chains(
         yield f"keys.agencies ({code})", signer.chain, Purpose.AGENCY, code
 
 
-def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
-    """A verdict for each epoch of a node's log, the present one last; see `verify_whole_log`."""
-    return list(verify_whole_log(config, progress).verdicts)
-
-
 def verify_whole_log(
-    config: Path, progress: Progress | None = None, checkpoints: Sequence[Path] = ()
+    config: Path,
+    progress: Progress | None = None,
+    checkpoints: Sequence[Path] = (),
+    witnesses: Sequence[str] = (),
 ) -> LogReport:
     """Recompute the log of a node, running or stopped, against its signed heads, what is published of it and
-    these files, in each of which somebody kept a checkpoint."""
+    these files, in each of which somebody kept a checkpoint. Cosignatures are judged by the keys that the
+    journal has proven, those of the configuration, and these verifier keys."""
     settings = load(config)
     node, key = own_log_key(settings)
     kept = [KeptHead(_note_in(path), f"the checkpoint in {path.name}") for path in checkpoints]
     return verify_folder(
-        settings.node.data_dir, node, key, verify_log_signature, kept=kept, progress=progress
+        settings.node.data_dir,
+        node,
+        key,
+        verify_log_signature,
+        named=_named_keys(settings, witnesses),
+        kept=kept,
+        progress=progress,
     )
 
 
-def check_log_files(place: Path, vkey: str, progress: Progress | None = None) -> list[StoreState]:
-    """The condition of every store of a log: in a folder, judged by a verifier key where one is given, or in
-    the data folder of a stopped node's configuration."""
+def check_log_files(
+    place: Path, vkey: str, progress: Progress | None = None, witnesses: Sequence[str] = ()
+) -> list[StoreState]:
+    """The condition of every store of a log: in a folder, judged by verifier keys where they are given, or
+    in the data folder of a stopped node's configuration."""
     if place.is_dir():
         node, key = (None, None) if not vkey else _named_key(vkey)
-        return fsck(place, Known(node, key, verify_log_signature, progress))
+        named = _named_keys(None, witnesses)
+        return fsck(place, Known(node, key, verify_log_signature, progress, named))
     settings = load(place)
     node, key = own_log_key(settings)
-    return fsck(settings.node.data_dir, Known(node, key, verify_log_signature, progress))
+    named = _named_keys(settings, witnesses)
+    return fsck(settings.node.data_dir, Known(node, key, verify_log_signature, progress, named))
+
+
+def _named_keys(settings: Settings | None, witnesses: Sequence[str]) -> Keys:
+    """Of witnesses and logs that are no neighbours', as the configuration has them, and of those given."""
+    if settings is None:
+        return Keys(witnesses=tuple(map(parse_cosigner, witnesses)))
+    section = settings.log
+    configured = (one.vkey for one in section.witnesses)
+    logs = {
+        one.origin or name: key for one in section.witnessed for name, key in [parse_vkey(one.vkey)]
+    }
+    return Keys(witnesses=tuple(map(parse_cosigner, (*configured, *witnesses))), logs=logs)
 
 
 def _named_key(vkey: str) -> tuple[NodeId, LogKey]:

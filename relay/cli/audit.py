@@ -142,6 +142,12 @@ def verify(
             help="A checkpoint or proof file somebody kept: the log must continue it. May be repeated.",
         ),
     ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="A witness's verifier key, beside those known; repeatable."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Recompute the whole log of a node, running or not: journal, published files, what is kept beside."""
@@ -151,7 +157,7 @@ def verify(
     if chosen is None or (path and config):
         raise CommandError("name one configuration", USAGE, "relay audit verify CONFIG")
     with progress("verifying") as advance:
-        report = verify_whole_log(chosen, advance, from_checkpoint or [])
+        report = verify_whole_log(chosen, advance, from_checkpoint or [], witness or [])
     if as_json:
         *earlier, present = [_verdict(verdict) for verdict in report.verdicts]
         show_json({"verdict": "VALID", **present, "earlier": earlier, **_beside(report)})

@@ -1,7 +1,7 @@
 """`relay audit fsck`: what holds of a log in the files of a stopped or copied node, and what can be done.
 
 Touches: the folder, or the configuration and its data folder; never writing.
-Trusts:  the log's key of the configuration, or the verifier key given.
+Trusts:  the log's key and the witnesses' of the configuration, or the verifier keys given.
 Raises:  CommandError, SettingsError, JournalError; what does not hold is data, and exit code 65.
 """
 
@@ -34,6 +34,10 @@ def fsck(
         str,
         typer.Option(metavar="KEY", help="The log's verifier key; of a CONFIG it is the node's."),
     ] = "",
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="A witness's verifier key; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Judge each store of a log by itself and against the others, and say what can be done."""
@@ -44,7 +48,7 @@ def fsck(
     if vkey and not place.is_dir():
         raise CommandError("--vkey goes with a folder: a configuration has its own key", USAGE)
     with progress("checking") as advance:
-        states = check_log_files(place, vkey, advance)
+        states = check_log_files(place, vkey, advance, witness or [])
     if as_json:
         show_json([asdict(one) for one in states])
     else:
@@ -66,6 +70,8 @@ def _conclude(states: list[StoreState]) -> None:
         complain(f"{len(wrong)} of {len(states)} do not hold: {', '.join(map(printable, wrong))}")
         raise typer.Exit(DATA)
     if any(one.condition.value == "unknown" for one in states):
-        remark("nothing contradicts itself; what the node signed is proven only with --vkey")
+        remark(
+            "nothing contradicts itself; signatures by keys that are not known prove nothing here"
+        )
         return
     remark(f"ok, all {len(states)} hold")

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from relay.audit.beside import (
+    Keys,
     Proves,
     check_cosigned,
+    check_kept,
     check_watched,
     cosigned_heads,
     keys_of,
@@ -83,6 +85,8 @@ class Known:
     key: LogKey | None
     proves: Proves
     progress: Progress | None = None
+    others: Keys = field(default_factory=Keys)
+    """The keys of others: of witnesses, and of logs that were cosigned here."""
 
 
 @dataclass(slots=True)
@@ -203,19 +207,19 @@ def _judge_files(place: _Place, known: Known) -> StoreState:
 
 
 def _judge_journal(folder: Path, known: Known, places: Sequence[_Place]) -> list[StoreState]:
-    if not (folder / DATABASE).exists():
-        if not (folder / PUBLISHED).is_dir():
-            return []  # a published log by itself, as anyone may have copied it
-        said = "no journal is here: only what is published was judged"
-        return [
-            StoreState("journal", Condition.MISSING, said, "bring back a backup (relay restore)")
-        ]
     states: list[StoreState] = []
+    if not (folder / DATABASE).exists():
+        if (folder / PUBLISHED).is_dir():  # else a published log by itself, as anyone may copy it
+            said = "no journal is here: only what is published was judged"
+            remedy = "bring back a backup (relay restore)"
+            states.append(StoreState("journal", Condition.MISSING, said, remedy))
+        return [*states, *_judge_cosigned(known.others, known, places)]
     try:
         with stored_log(folder) as stored:
             states += _judge_stored(stored, known, places)
     except (AuditError, JournalError) as error:
         states.append(StoreState("journal", Condition.DAMAGED, str(error), _RESTORE))
+        states += _judge_cosigned(known.others, known, places)
     return states
 
 
@@ -243,21 +247,28 @@ def _judge_stored(
     yield from _judge_strays(stored, places)
     yield _tried("words beside the entries", _KEEP, lambda: _judge_words(stored))
     yield from _judge_kept(stored, known)
-    for published in places:
-        if published.checkpoint is not None:
-            name = f"cosignatures on {published.name}/{CHECKPOINT}"
-            yield _tried(name, _KEEP, lambda: _judge_lines(stored, known, published))  # noqa: B023
+    yield from _judge_cosigned(keys_of(stored.keys, known.others), known, places)
 
 
-def _judge_lines(stored: StoredLog, known: Known, place: _Place) -> StoreState:
-    """Those of the witnesses whose keys the journal has proven."""
-    assert place.note is not None  # noqa: S101  asked for only then
-    proven, others = check_cosigned(place.note, keys_of(stored.keys), known.proves)
-    name = f"cosignatures on {place.name}/{CHECKPOINT}"
+def _judge_cosigned(keys: Keys, known: Known, places: Sequence[_Place]) -> Iterator[StoreState]:
+    """On each published checkpoint, by witnesses whose keys the journal has proven, or that were named."""
+    for place in places:
+        if place.checkpoint is not None and place.note is not None:
+            name, note = f"cosignatures on {place.name}/{CHECKPOINT}", place.note
+            yield _tried(
+                name,
+                _KEEP,
+                lambda: _counted(name, *check_cosigned(note, keys, known.proves)),  # noqa: B023
+            )
+
+
+def _counted(store: str, proven: int, others: int) -> StoreState:
     if others:
-        said = f"{proven} proven, {others} by keys that are not known here"
-        return StoreState(name, Condition.UNKNOWN, said)
-    return StoreState(name, Condition.HOLDS, f"{proven} proven")
+        said = (
+            f"{proven} proven, {others} by keys that are not known here: name them with --witness"
+        )
+        return StoreState(store, Condition.UNKNOWN, said)
+    return StoreState(store, Condition.HOLDS, f"{proven} proven")
 
 
 def _place_of(places: Sequence[_Place], one: EpochRows) -> _Place | None:
@@ -321,11 +332,7 @@ def _kept_heads(stored: StoredLog, known: Known, key: LogKey, origin: str) -> tu
         return True
 
     found: list[KeptHead] = []
-    keys = keys_of(stored.keys)
-    for rows in (
-        stamped_heads(stored.stamped),
-        cosigned_heads(stored.cosigned, keys, known.proves),
-    ):
+    for rows in (stamped_heads(stored.stamped), cosigned_heads(stored.cosigned)):
         with suppress(AuditError):
             found += [head for name, head in rows if name == origin and is_ours(head)]
     return tuple(found)
@@ -372,17 +379,15 @@ def _judge_words(stored: StoredLog) -> StoreState:
 
 
 def _judge_kept(stored: StoredLog, known: Known) -> Iterator[StoreState]:
-    keys = keys_of(stored.keys)
+    keys = keys_of(stored.keys, known.others)
 
     def stamped() -> StoreState:
         heads = _require_signed(stored, known, list(stamped_heads(stored.stamped)))
         return StoreState("heads with timestamps", Condition.HOLDS, f"{heads} of them")
 
     def cosigned() -> StoreState:
-        heads = _require_signed(
-            stored, known, list(cosigned_heads(stored.cosigned, keys, known.proves))
-        )
-        return StoreState("cosignatures kept", Condition.HOLDS, f"{heads} of them")
+        _require_signed(stored, known, list(cosigned_heads(stored.cosigned)))
+        return _counted("cosignatures kept", *check_kept(stored.cosigned, keys, known.proves))
 
     def watched() -> StoreState:
         count = check_watched(stored.watched, keys, known.proves)

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ from random import Random
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from relay.audit.beside import Keys
 from relay.audit.checkpoint import Checkpoint, note_body, origin_of, sign_note, verify_note
 from relay.audit.cosignature import cosign, cosigner_name
 from relay.audit.entries import AuditEvent, entry
@@ -39,6 +41,8 @@ OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 OTHERS_PUBLIC = OTHER.public_key().public_bytes_raw()
 KEY = LogKey(ORIGIN, PUBLIC, PRIVATE.public_key().verify)
 KNOWN = Known(NODE, KEY, verify_log_signature)
+NAMED = Keys(witnesses=((cosigner_name(WITNESS), OTHERS_PUBLIC),))
+"""A witness that no journal has proven."""
 FIRST, SECOND = 300, 9
 """Entries of the first epoch: a full tile and a partial one; and about how many of the second."""
 
@@ -90,7 +94,7 @@ def _keep_beside(folder: Path) -> None:
         size, origin = due.head.size, due.head.origin
         run(
             "INSERT INTO cosignatures VALUES (?, ?, ?, ?, ?, 0)",
-            (WITNESS, origin, size, due.note, line),
+            (cosigner_name(WITNESS), origin, size, due.note, line),
         )
         run(
             "INSERT INTO stamps (kind, name, content, wanted_at, not_before)"
@@ -308,9 +312,9 @@ def test_a_cosignature_that_was_edited_in_the_checkpoint_is_named(folder: Path) 
          "entry 9: the words beside the leaf were edited", "words beside the entries"),
         ("UPDATE entry_words SET entry_index = 5000 WHERE entry_index = 9",
          "entry 5000: there are words beside an entry that does not exist", "words beside the entries"),
-        ("UPDATE cosignatures SET size = size + 1", "the head that tinh-h01 cosigned", "cosignatures kept"),
+        ("UPDATE cosignatures SET size = size + 1", "the head that truc-relay.example/witness/tinh-h01 cosigned", "cosignatures kept"),
         ("UPDATE cosignatures SET line = x'e2'", "", "cosignatures kept"),
-        ("UPDATE cosignatures SET note = (SELECT note FROM log_head)", "the head that tinh-h01 cosigned", "cosignatures kept"),
+        ("UPDATE cosignatures SET note = (SELECT note FROM log_head)", "the head that truc-relay.example/witness/tinh-h01 cosigned", "cosignatures kept"),
         ("UPDATE stamps SET content = (SELECT note FROM log_head)", "the head with a timestamp", "heads with timestamps"),
         ("UPDATE stamps SET content = 5", "the head with a timestamp", "heads with timestamps"),
         ("UPDATE witness_logs SET root = zeroblob(32)", "the head of truc-relay.example/log/tinh-h01", "heads of others"),
@@ -407,12 +411,71 @@ def test_an_edit_that_mends_its_hash_is_placed_by_the_published_copy(
 
 def test_a_published_log_alone_is_verified_as_a_stranger_would(folder: Path) -> None:
     """A folder of tiles with its checkpoint and the node's key: no journal is missed."""
-    states = fsck(folder / "log" / "0", KNOWN)
+    place = folder / "log" / "0"
+    states = fsck(place, replace(KNOWN, others=NAMED))
 
-    assert [one.condition for one in states] == [Condition.HOLDS, Condition.HOLDS]
-    assert {
-        one.condition for one in fsck(folder / "log" / "0", Known(None, None, verify_log_signature))
-    } == {Condition.UNKNOWN}
+    assert [one.condition for one in states] == [Condition.HOLDS] * 3
+    assert next(one.said for one in states if "cosignatures" in one.store) == "1 proven"
+    assert {one.condition for one in fsck(place, Known(None, None, verify_log_signature))} == {
+        Condition.UNKNOWN
+    }
+
+
+@pytest.mark.parametrize("kept", ["in the row", "on the checkpoint"])
+def test_a_strangers_cosignature_is_judged_once_its_key_is_named(folder: Path, kept: str) -> None:
+    """By the configuration or with --witness: the journal proves no keys but neighbours'. Until then it is
+    told as by a key that is not known; one that does not hold is damage."""
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute("DELETE FROM witness_keys")
+    assert (_verify(folder).cosignatures, _verify(folder).unjudged) == (0, 3)
+    unknown = {one.store for one in fsck(folder, KNOWN) if one.condition is Condition.UNKNOWN}
+    assert len(unknown) == 3
+    assert all("cosignatures" in store for store in unknown)
+
+    report = verify_folder(folder, NODE, KEY, verify_log_signature, named=NAMED)
+    assert (report.cosignatures, report.unjudged) == (3, 0)
+    known = replace(KNOWN, others=NAMED)
+    assert {one.condition for one in fsck(folder, known)} == {Condition.HOLDS}
+
+    note, _, _ = (folder / "log/0/checkpoint").read_bytes().rpartition("\N{EM DASH}".encode())
+    lie = cosign(note, cosigner_name(WITNESS), OTHERS_PUBLIC, PRIVATE.sign, AT)
+    if kept == "in the row":
+        with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+            connection.execute("UPDATE cosignatures SET line = ?", (lie,))
+    else:
+        (folder / "log/0/checkpoint").write_bytes(note + lie)
+    with pytest.raises(AuditError, match=r"cosignature by truc-relay.example/witness/tinh-h01"):
+        verify_folder(folder, NODE, KEY, verify_log_signature, named=NAMED)
+    store = "cosignatures kept" if kept == "in the row" else "cosignatures on log/0/checkpoint"
+    assert list(_wrong(fsck(folder, known))) == [store]
+
+
+def test_a_cosignature_under_another_witnesss_name_in_its_row_is_named(folder: Path) -> None:
+    """A line proves what it says, and no row says something else of it."""
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute("UPDATE cosignatures SET witness = 'truc-relay.example/witness/xa-b'")
+
+    with pytest.raises(AuditError, match="witness/xa-b is not the one its row names"):
+        _verify(folder)
+    assert list(_wrong(fsck(folder, KNOWN))) == ["cosignatures kept"]
+
+
+def test_a_head_of_a_log_that_is_no_neighbours_is_judged_by_its_configured_key(
+    folder: Path,
+) -> None:
+    """[[log.witnessed]]: by the origin, whatever its key is called."""
+    origin, root = "log.example/elsewhere", leaf_hash(b"theirs")
+    note = sign_note(note_body(origin, 1, root), origin, PUBLIC, OTHER.sign)
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute(
+            "INSERT INTO witness_logs VALUES (?, ?, 0, 1, ?, ?, 0)", (origin, origin, root, note)
+        )
+
+    assert _verify(folder).watched == 2
+    with pytest.raises(
+        AuditError, match=r"the head of log.example/elsewhere at 1 that is kept: sig"
+    ):
+        verify_folder(folder, NODE, KEY, verify_log_signature, named=Keys(logs={origin: PUBLIC}))
 
 
 @pytest.mark.parametrize("damage", [delete, cut, flip(0), lambda path: path.write_bytes(b"")])
