@@ -21,7 +21,7 @@ from relay.cli.entry import entry
 from relay.cli.fsck import fsck
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
 from relay.cli.proofs import check_proof, prove
-from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
+from relay.cli.show import ZONE, local, progress, said_of, show_json, show_table
 from relay.cli.tail import tail
 from relay.cli.witnesses import witnesses
 
@@ -170,7 +170,9 @@ def verify(
         remark(f"{report.unjudged} cosignatures by witnesses whose key is not known here")
     for verdict in report.verdicts:
         for finding in verdict.findings:
-            remark(f"finding {finding.code}: {printable(finding.detail)}")
+            remark(said_of(finding))
+        if verdict.findings_count > len(verdict.findings):
+            remark(f"{verdict.findings_count - len(verdict.findings)} more findings")
         checkpoint = verdict.checkpoint
         typer.echo(f"ok, {checkpoint.size} entries, root {checkpoint.root.hex()}")
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
-from relay.cli.show import printable, progress, show_json
+from relay.cli.show import printable, progress, said_of, show_json
 
 if TYPE_CHECKING:
     from relay.journal.fsck import StoreState
+    from relay.model import Finding
 
 _COLOURS = {"holds": "green", "damaged": "red", "missing": "red", "unknown": "yellow"}
 
@@ -52,14 +53,21 @@ def fsck(
     if as_json:
         show_json([asdict(one) for one in states])
     else:
+        seen: set[Finding] = set()
         for one in states:
-            _print(one)
+            _print(one, seen)
     _conclude(states)
 
 
-def _print(one: StoreState) -> None:
+def _print(one: StoreState, seen: set[Finding]) -> None:
+    """What is odd in the journal is so in the published copy, and said once."""
     typer.secho(f"{one.condition:<8}", fg=_COLOURS[one.condition.value], nl=False)
     typer.echo(f" {printable(one.store)}: {printable(one.said)}")
+    for finding in (found for found in one.findings if found not in seen):
+        remark(said_of(finding))
+    if one.findings_count > len(one.findings) and not seen.issuperset(one.findings):
+        remark(f"{one.findings_count - len(one.findings)} more findings")
+    seen.update(one.findings)
 
 
 def _conclude(states: list[StoreState]) -> None:

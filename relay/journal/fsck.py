@@ -37,13 +37,13 @@ from relay.audit.epochs import (
     verify_epoch,
 )
 from relay.audit.published import TileCheck, verify_published
-from relay.audit.verify import KeptHead, LogKey, Progress, verify_entries, verify_words
+from relay.audit.verify import KeptHead, LogKey, LogVerdict, Progress, verify_entries, verify_words
 from relay.errors import AuditError, JournalError
 from relay.journal.inspect import StoredLog, stored_log
 from relay.journal.store import DATABASE
 from relay.journal.tile_files import CHECKPOINT, TileFiles
 from relay.journal.verifying import PUBLISHED, published_folders
-from relay.model import NodeId
+from relay.model import Finding, NodeId
 
 
 class Condition(StrEnum):
@@ -75,6 +75,9 @@ class StoreState:
     remedy: str = ""
     index: int | None = None
     """The first entry that does not fit, where one can be named."""
+    findings: tuple[Finding, ...] = ()
+    """Odd things in a log that holds, at most FINDINGS_LIMIT; `findings_count` are all."""
+    findings_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +199,12 @@ def _judge_files(place: _Place, known: Known) -> StoreState:
         said = f"{error}{more}; the entries give the checkpoint's root"
         return StoreState(f"published {place.name}", Condition.DAMAGED, said, index=error.index)
     place.holds = True
-    return StoreState(
+    state = StoreState(
         f"published {place.name}",
         Condition.HOLDS if known.key is not None else Condition.UNKNOWN,
         f"{verdict.checkpoint.size} entries and all tiles give the root of the checkpoint",
     )
+    return _with_findings(state, verdict)
 
 
 # ---------------------------------------------------------------- the journal
@@ -303,7 +307,7 @@ def _judge_epoch(
     if known.key is None:
         head = head_of(one.head)
         _require_name(head.origin, "", stored.node)
-        verify_entries(
+        verdict = verify_entries(
             one.rows,
             head,
             edge=one.edge,
@@ -312,13 +316,18 @@ def _judge_epoch(
             each=each,
         )
         said = f"{head.size} entries give the root of their head; no key was given to judge it by"
-        return StoreState(store, Condition.UNKNOWN, said)
+        return _with_findings(StoreState(store, Condition.UNKNOWN, said), verdict)
     kept = _kept_heads(stored, known, known.key, head_of(one.head).origin)
     verdict = verify_epoch(
         stored.node, replace(one, kept=kept), known.key, before, known.progress, each
     )
     root = verdict.checkpoint.root.hex()
-    return StoreState(store, Condition.HOLDS, f"{verdict.checkpoint.size} entries, root {root}")
+    said = f"{verdict.checkpoint.size} entries, root {root}"
+    return _with_findings(StoreState(store, Condition.HOLDS, said), verdict)
+
+
+def _with_findings(state: StoreState, verdict: LogVerdict) -> StoreState:
+    return replace(state, findings=verdict.findings, findings_count=verdict.findings_count)
 
 
 def _kept_heads(stored: StoredLog, known: Known, key: LogKey, origin: str) -> tuple[KeptHead, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from relay.journal.fsck import Condition, Known, StoreState, fsck
 from relay.journal.publishing import EpochPublisher, heads_due
 from relay.journal.store import DATABASE, SqliteJournal
 from relay.journal.verifying import LogReport, verify_folder
-from relay.model import NodeId
+from relay.model import Finding, NodeId
 from relay.signing.keys import verify_log_signature
 
 NODE = NodeId("xa-a")
@@ -79,6 +80,18 @@ def _publish(folder: Path) -> None:
             pass
         line = cosign(due.note, cosigner_name(WITNESS), OTHERS_PUBLIC, OTHER.sign, AT)
         publisher.publish(due.note + line)
+
+
+def _publish_first(folder: Path) -> None:
+    """The first epoch as the journal has it now, and nobody kept another head of it."""
+    shutil.rmtree(folder / "log")
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute("DELETE FROM stamps")
+        connection.execute("DELETE FROM cosignatures")
+    (due, *_) = heads_due(folder / DATABASE)
+    publisher = EpochPublisher(folder / DATABASE, folder / "log", due.head.origin, believed)
+    assert publisher.write(due.head).done
+    publisher.publish(due.note)
 
 
 def _keep_beside(folder: Path) -> None:
@@ -382,6 +395,46 @@ def test_a_history_rewritten_with_the_key_contradicts_what_is_kept(
         assert wrong["journal against log/0"].index == index
     else:
         assert "280" in str([one.said for one in wrong.values()])
+
+
+def _of_another_node(leaves: list[bytes]) -> None:
+    leaves[7] = entry(AuditEvent.MESSAGE_ACCEPTED, AT, WITNESS, digest="00").leaf
+
+
+def test_an_entry_of_another_node_fits_no_store(folder: Path) -> None:
+    """Though hashes, root, head and published copy agree: the log's owner may have signed it, and it proves
+    nothing of either node."""
+    _rewritten(folder, _of_another_node)
+    _publish_first(folder)
+    said = "entry 7: .*the entry names node tinh-h01, the log is truc-relay.example/log/xa-a"
+
+    with pytest.raises(AuditError, match=said):
+        _verify(folder)
+    wrong = _wrong(fsck(folder, KNOWN))
+    assert {"journal, epoch 0", "published log/0"} <= wrong.keys()
+    for store in ("journal, epoch 0", "published log/0"):
+        assert wrong[store].index == 7
+        assert re.search(said, wrong[store].said)
+    unkeyed = _wrong(fsck(folder, Known(None, None, verify_log_signature)))
+    assert {"journal, epoch 0", "published log/0"} <= unkeyed.keys()
+
+
+def test_what_is_odd_in_a_log_that_holds_is_a_finding_of_its_stores(folder: Path) -> None:
+    """Of the journal's and of the published copy's, as `verify` has it of the log."""
+    (verdict, *_) = _verify(folder).verdicts
+    states = {one.store: one for one in fsck(folder, KNOWN)}
+    assert verdict.findings == ()
+    assert (states["journal, epoch 0"].findings, states["published log/0"].findings) == ((), ())
+
+    def odd(leaves: list[bytes]) -> None:
+        leaves[7] = leaves[7].replace(b"delivery-held", b"delivery-told")
+
+    _rewritten(folder, odd)
+    _publish_first(folder)
+    found = (Finding("unknown-event", "delivery-told", "entry 7"),)
+    states = {one.store: one for one in fsck(folder, KNOWN)}
+    assert states["journal, epoch 0"].findings == found
+    assert states["published log/0"].findings == found
 
 
 @pytest.mark.parametrize("name", ["other", "swapped"])
