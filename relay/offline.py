@@ -31,6 +31,7 @@ from relay.settings.settings import Settings
 from relay.settings.sound import Sound
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, verify_log_signature
+from relay.signing.log_witnesses import Witness
 from relay.signing.trust import certificates_of
 
 CONTROL_SOCKET = "control.sock"
@@ -105,11 +106,11 @@ def verify_whole_log(
     config: Path,
     progress: Progress | None = None,
     checkpoints: Sequence[Path] = (),
-    witnesses: Sequence[str] = (),
+    witnesses: Sequence[Witness] = (),
 ) -> LogReport:
     """Recompute the log of a node, running or stopped, against its signed heads, what is published of it and
     these files, in each of which somebody kept a checkpoint. Cosignatures are judged by the keys that the
-    journal has proven, those of the configuration, and these verifier keys."""
+    journal has proven, those of the configuration, and those of these witnesses."""
     settings = load(config)
     node, key = own_log_key(settings)
     kept = [KeptHead(_note_in(path), f"the checkpoint in {path.name}") for path in checkpoints]
@@ -125,10 +126,10 @@ def verify_whole_log(
 
 
 def check_log_files(
-    place: Path, vkey: str, progress: Progress | None = None, witnesses: Sequence[str] = ()
+    place: Path, vkey: str, progress: Progress | None = None, witnesses: Sequence[Witness] = ()
 ) -> list[StoreState]:
-    """The condition of every store of a log: in a folder, judged by verifier keys where they are given, or
-    in the data folder of a stopped node's configuration."""
+    """The condition of every store of a log: in a folder, judged by the keys that are given, or in
+    the data folder of a stopped node's configuration."""
     if place.is_dir():
         node, key = (None, None) if not vkey else _named_key(vkey)
         named = _named_keys(None, witnesses)
@@ -139,16 +140,17 @@ def check_log_files(
     return fsck(settings.node.data_dir, Known(node, key, verify_log_signature, progress, named))
 
 
-def _named_keys(settings: Settings | None, witnesses: Sequence[str]) -> Keys:
+def _named_keys(settings: Settings | None, witnesses: Sequence[Witness]) -> Keys:
     """Of witnesses and logs that are no neighbours', as the configuration has them, and of those given."""
+    given = tuple((one.name, one.public_key) for one in witnesses)
     if settings is None:
-        return Keys(witnesses=tuple(map(parse_cosigner, witnesses)))
+        return Keys(witnesses=given)
     section = settings.log
-    configured = (one.vkey for one in section.witnesses)
+    configured = (parse_cosigner(one.vkey) for one in section.witnesses)
     logs = {
         one.origin or name: key for one in section.witnessed for name, key in [parse_vkey(one.vkey)]
     }
-    return Keys(witnesses=tuple(map(parse_cosigner, (*configured, *witnesses))), logs=logs)
+    return Keys(witnesses=(*configured, *given), logs=logs)
 
 
 def _named_key(vkey: str) -> tuple[NodeId, LogKey]:

@@ -70,8 +70,8 @@ class Cosignature:
 class CosignedNote:
     """What the lines of a note came to, but for the log's own."""
 
-    proven: tuple[Cosignature, ...]
-    """In the note's order."""
+    proven: tuple[tuple[Cosigner, Cosignature], ...]
+    """In the note's order, each with whose key it is by."""
     unknown: tuple[str, ...]
     """The names on lines by keys that are not known: nothing was judged of them."""
 
@@ -128,7 +128,7 @@ def judge_cosignatures(note: bytes, known: Iterable[Cosigner]) -> CosignedNote:
         if cosigner is None:
             unknown.append(name)
         else:
-            proven.append(_proven(body, line, signature, cosigner))
+            proven.append((cosigner, _proven(body, line, signature, cosigner)))
     origin = head_of(note).origin
     if origin in unknown:
         unknown.remove(origin)

@@ -22,6 +22,7 @@ from relay.cli.fsck import fsck
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
 from relay.cli.proofs import check_proof, prove
 from relay.cli.show import ZONE, local, progress, said_of, show_json, show_table
+from relay.cli.steps import KnownWitnessOption, witnesses_of
 from relay.cli.tail import tail
 from relay.cli.witnesses import witnesses
 
@@ -142,12 +143,7 @@ def verify(
             help="A checkpoint or proof file somebody kept: the log must continue it. May be repeated.",
         ),
     ] = None,
-    witness: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY", help="A witness's verifier key, beside those known; repeatable."
-        ),
-    ] = None,
+    witness: KnownWitnessOption = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Recompute the whole log of a node, running or not: journal, published files, what is kept beside."""
@@ -157,7 +153,7 @@ def verify(
     if chosen is None or (path and config):
         raise CommandError("name one configuration", USAGE, "relay audit verify CONFIG")
     with progress("verifying") as advance:
-        report = verify_whole_log(chosen, advance, from_checkpoint or [], witness or [])
+        report = verify_whole_log(chosen, advance, from_checkpoint or [], witnesses_of(witness))
     if as_json:
         *earlier, present = [_verdict(verdict) for verdict in report.verdicts]
         show_json({"verdict": "VALID", **present, "earlier": earlier, **_beside(report)})
@@ -197,5 +193,6 @@ def _verdict(verdict: LogVerdict) -> dict[str, Any]:
         "origin": checkpoint.origin,
         "entries": checkpoint.size,
         "root": checkpoint.root.hex(),
+        "findings_count": verdict.findings_count,
         "findings": [asdict(finding) for finding in verdict.findings],
     }

@@ -15,6 +15,7 @@ import typer
 
 from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
 from relay.cli.show import printable, progress, said_of, show_json
+from relay.cli.steps import KnownWitnessOption, witnesses_of
 
 if TYPE_CHECKING:
     from relay.journal.fsck import StoreState
@@ -35,10 +36,7 @@ def fsck(
         str,
         typer.Option(metavar="KEY", help="The log's verifier key; of a CONFIG it is the node's."),
     ] = "",
-    witness: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY", help="A witness's verifier key; may be repeated."),
-    ] = None,
+    witness: KnownWitnessOption = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Judge each store of a log by itself and against the others, and say what can be done."""
@@ -49,7 +47,7 @@ def fsck(
     if vkey and not place.is_dir():
         raise CommandError("--vkey goes with a folder: a configuration has its own key", USAGE)
     with progress("checking") as advance:
-        states = check_log_files(place, vkey, advance, witness or [])
+        states = check_log_files(place, vkey, advance, witnesses_of(witness))
     if as_json:
         show_json([asdict(one) for one in states])
     else:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from base64 import b64decode
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from relay.audit.checkpoint import NOTE_LIMIT_BYTES, head_of
+from relay.audit.cosignature import cosigner_name
 from relay.audit.exported import Words, write_words
 from relay.errors import AuditError, JournalError
 from relay.journal import epochs
@@ -81,6 +83,18 @@ class JournalLog:
                 except AuditError:  # a copy that others may have touched: it is left out
                     continue
                 yield content, b""
+
+    def witness_certificates(self, names: Collection[str]) -> Iterable[bytes]:
+        """As they were last proven here."""
+        if not self._has("witness_keys"):
+            return
+        for node, chain in self.connection.execute("SELECT node, certificates FROM witness_keys"):
+            if cosigner_name(NodeId(str(node))) not in names:
+                continue
+            try:
+                yield from [b64decode(one, validate=True) for one in json.loads(chain)]
+            except (ValueError, TypeError) as error:
+                raise AuditError(f"the certificates of {node}'s log were edited") from error
 
     def _has(self, table: str) -> bool:
         found = self.connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))

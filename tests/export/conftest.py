@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -71,6 +71,8 @@ class MemoryLog:
     epoch: int = 0
     notes: dict[int, bytes] = field(default_factory=dict)
     kept: list[tuple[bytes, bytes]] = field(default_factory=list)
+    certificates: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+    """Of witnesses, by the name they cosign under."""
 
     def add(self, event: AuditEvent = AuditEvent.NODE_STARTED, **fields: Any) -> None:
         at = START + timedelta(minutes=len(self.entries))
@@ -110,6 +112,9 @@ class MemoryLog:
 
     def kept_heads(self) -> Iterable[tuple[bytes, bytes]]:
         return self.kept
+
+    def witness_certificates(self, names: Collection[str]) -> Iterable[bytes]:
+        return (one for name in names for one in self.certificates.get(name, ()))
 
 
 @dataclass(frozen=True)
