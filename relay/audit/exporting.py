@@ -17,12 +17,12 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from relay.audit.checkpoint import head_of
+from relay.audit.checkpoint import head_of, read_signature, split_note
 from relay.audit.entries import instant
 from relay.audit.epochs import SPAN, first_index
 from relay.audit.exported import (
@@ -39,7 +39,7 @@ from relay.audit.exported import (
     write_about,
     write_files,
 )
-from relay.audit.proofs import NodeHashes
+from relay.audit.proofs import NodeHashes, consistency_proof, verify_consistency
 from relay.audit.ranges import RangeCheck, range_proof
 from relay.audit.tree import leaf_hash
 from relay.errors import AuditError, NotFoundError
@@ -73,6 +73,10 @@ class LogSource(Protocol):
 
     def kept_heads(self) -> Iterable[tuple[bytes, bytes]]:
         """Signed heads that someone else vouches for, by cosignature or timestamp (else empty)."""
+        ...
+
+    def witness_certificates(self, names: Collection[str]) -> Iterable[bytes]:
+        """What binds their keys to those of these witnesses that are neighbours, in DER."""
         ...
 
 
@@ -131,11 +135,13 @@ def plan_export(
     """`log_chain` and `own_chain` are certificates in DER, the leaf first."""
     heads = source.heads()
     first, last = _bounds(source, heads, period)
+    vouched = list(source.kept_heads())
     parts = [
-        _Epoch(source, number, first, last, heads[number])
+        _Epoch(source, number, first, last, heads[number], vouched)
         for number in range(first // SPAN, last // SPAN + 1)
     ]
-    kept = list(_kept_heads(source, parts))
+    kept = list(_kept_heads(vouched, parts))
+    witnesses = _names_on([*(one.head for one in parts), *(note for note, _ in kept)])
     files = [_planned(name, content) for part in parts for name, content in part.small()]
     for part in parts:
         files += part.streamed(words=period.words)
@@ -144,7 +150,8 @@ def plan_export(
     about = About(
         source.node, period.since, period.until, period.words, chain, tuple(p.part for p in parts)
     )
-    certificates = {f"certificates/{digest_of(one)}.cer": one for one in (*log_chain, *own_chain)}
+    chains = (*log_chain, *own_chain, *source.witness_certificates(witnesses))
+    certificates = {f"certificates/{digest_of(one)}.cer": one for one in chains}
     files = [
         _planned(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT),
         _planned(ABOUT, write_about(about)),
@@ -206,17 +213,46 @@ def _at(index: int, leaf: bytes) -> bytes:
 class _Epoch:
     """The part of one epoch: its range, proven to fit its head."""
 
-    def __init__(self, source: LogSource, number: int, first: int, last: int, head: bytes) -> None:
-        self._source, self._low, self._head = source, first_index(number), head
-        checkpoint = head_of(head)
-        low, high = self._low, self._low + checkpoint.size
+    def __init__(
+        self,
+        source: LogSource,
+        number: int,
+        first: int,
+        last: int,
+        newest: bytes,
+        vouched: Sequence[tuple[bytes, bytes]],
+    ) -> None:
+        self._source, self._low = source, first_index(number)
+        low, high = self._low, self._low + head_of(newest).size
         start, end = max(first, low), min(last + 1, high)
-        proof = range_proof(start - low, end - low, checkpoint.size, source.nodes(number))
+        self._nodes = source.nodes(number)
+        self.head = self._cosigned(newest, vouched, end - low) or newest
+        checkpoint = head_of(self.head)
+        proof = range_proof(start - low, end - low, checkpoint.size, self._nodes)
         self.part = Part(number, checkpoint.origin, proof)
         self._root = checkpoint.root
 
+    def _cosigned(
+        self, newest: bytes, vouched: Sequence[tuple[bytes, bytes]], end: int
+    ) -> bytes | None:
+        """A head with cosignatures that covers the range and that the newest one continues."""
+        last = head_of(newest)
+        for note, _ in vouched:
+            head = head_of(note)
+            if (head.origin != last.origin or not end <= head.size <= last.size) or len(
+                split_note(note)[1]
+            ) < 2:
+                continue
+            hashes = consistency_proof(head.size, last.size, self._nodes)
+            try:
+                verify_consistency(head.size, head.root, last.size, last.root, hashes)
+            except AuditError:  # a copy that others may have touched
+                continue
+            return note
+        return None
+
     def small(self) -> Iterator[tuple[str, bytes]]:
-        yield checkpoint_name(self.part.number), self._head
+        yield checkpoint_name(self.part.number), self.head
 
     def streamed(self, *, words: bool) -> Iterator[ExportedPart]:
         """The leaves, compared with the head on the way, and what stands beside them."""
@@ -242,11 +278,19 @@ class _Epoch:
                     yield _planned(stamp, token)
 
 
-def _kept_heads(source: LogSource, parts: Sequence[_Epoch]) -> Iterator[tuple[bytes, bytes]]:
+def _names_on(notes: Iterable[bytes]) -> frozenset[str]:
+    """Whoever signed them, the log and its witnesses."""
+    lines = (line for note in notes for line in split_note(note)[1])
+    return frozenset(read_signature(line)[0] for line in lines)
+
+
+def _kept_heads(
+    vouched: Sequence[tuple[bytes, bytes]], parts: Sequence[_Epoch]
+) -> Iterator[tuple[bytes, bytes]]:
     """Those within the range, one of each size, at most HEADS_LIMIT."""
     ranges = {one.part.log: one.part.proof for one in parts}
     seen: set[tuple[str, int]] = set()
-    for note, token in source.kept_heads():
+    for note, token in vouched:
         head = head_of(note)
         proof = ranges.get(head.origin)
         if proof is None or not proof.first < head.size <= proof.end:

@@ -135,13 +135,15 @@ def _own(config: Path, asked: _Asked, open_files: ExitStack) -> Side:
     from relay.audit.epochs import first_index  # noqa: PLC0415
     from relay.journal.comparing import Side  # noqa: PLC0415
     from relay.journal.exporting import journal_log  # noqa: PLC0415
-    from relay.offline import verify_own_log  # noqa: PLC0415
+    from relay.offline import verify_whole_log  # noqa: PLC0415
     from relay.settings.reading import load  # noqa: PLC0415
 
     heads = (
         {}
         if asked.unverified
-        else {one.checkpoint.origin: one.checkpoint.size for one in verify_own_log(config)}
+        else {
+            one.checkpoint.origin: one.checkpoint.size for one in verify_whole_log(config).verdicts
+        }
     )
     log = open_files.enter_context(journal_log(load(config).node.data_dir))
 

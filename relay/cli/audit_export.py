@@ -10,21 +10,17 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.evidence import print_step, step_as_json
 from relay.cli.instants import instant_of
-from relay.cli.outcome import DATA, complain, remark, suggest
+from relay.cli.outcome import suggest
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
-from relay.cli.show import show_json
-from relay.cli.verify import trust_of
-
-if TYPE_CHECKING:
-    from relay.signing.bundle_words import Step
+from relay.cli.steps import StatementOption, WitnessOption, tell_steps, witnesses_of
+from relay.cli.verify import statements_of, trust_of
 
 Since = Annotated[
     str | None,
@@ -82,21 +78,15 @@ def check_export(
         list[Path] | None,
         typer.Option(metavar="CERT", help="Root of timestamp authorities. Default: --root."),
     ] = None,
+    witness: WitnessOption = None,
+    statement: StatementOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every step, as JSON.")] = False,
 ) -> None:
     """Judge an exported log offline, step by step. Exit code 0 only if all of it holds."""
-    from relay.signing.bundle_words import Outcome  # noqa: PLC0415
     from relay.signing.export_steps import ExportJudge  # noqa: PLC0415
 
-    done: list[Step] = []
+    trust = trust_of(root, [], tsa_root or [])
+    witnesses, statements = witnesses_of(witness), statements_of([], statement or [])
     with file.open("rb") as opened:
-        for step in ExportJudge(opened, trust_of(root, [], tsa_root or [])).steps():
-            done.append(step)
-            if not as_json:
-                print_step(step)
-    if as_json:
-        show_json([step_as_json(one) for one in done])
-    if done[-1].outcome is Outcome.REFUSED:
-        complain(f"{file.name} does not hold: {done[-1].reason}")
-        raise typer.Exit(DATA)
-    remark(f"all {len(done)} steps hold")
+        judge = ExportJudge(opened, trust, witnesses=witnesses, statements=statements)
+        tell_steps(file.name, judge.steps(), as_json=as_json)

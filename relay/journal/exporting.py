@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from base64 import b64decode
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from relay.audit.checkpoint import head_of
+from relay.audit.cosignature import cosigner_name
 from relay.audit.exported import Words, write_words
 from relay.audit.proofs import NodeHashes
 from relay.errors import AuditError, JournalError
@@ -95,6 +97,18 @@ class JournalLog:
             return None
         except OSError as error:
             raise JournalError(f"what is published of {origin} cannot be read: {error}") from error
+
+    def witness_certificates(self, names: Collection[str]) -> Iterable[bytes]:
+        """As they were last proven here."""
+        if not self._has("witness_keys"):
+            return
+        for node, chain in self.connection.execute("SELECT node, certificates FROM witness_keys"):
+            if cosigner_name(NodeId(str(node))) not in names:
+                continue
+            try:
+                yield from [b64decode(one, validate=True) for one in json.loads(chain)]
+            except (ValueError, TypeError) as error:
+                raise AuditError(f"the certificates of {node}'s log were edited") from error
 
     def _has(self, table: str) -> bool:
         found = self.connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from relay.audit.beside import (
     Keys,
+    Proves,
     check_cosigned,
+    check_kept,
     check_watched,
     cosigned_heads,
     keys_of,
@@ -48,6 +50,7 @@ from relay.journal.fsck_states import (
     StoreState,
     require_name,
     tried,
+    with_findings,
 )
 from relay.journal.inspect import StoredLog, stored_log
 from relay.journal.store import DATABASE
@@ -98,19 +101,19 @@ def _with_remedy(state: StoreState, *, journal_holds: bool) -> StoreState:
 
 
 def _judge_journal(folder: Path, known: Known, places: Sequence[Place]) -> list[StoreState]:
-    if not (folder / DATABASE).exists():
-        if not (folder / PUBLISHED).is_dir():
-            return []  # a published log by itself, as anyone may have copied it
-        said = "no journal is here: only what is published was judged"
-        return [
-            StoreState("journal", Condition.MISSING, said, "bring back a backup (relay restore)")
-        ]
     states: list[StoreState] = []
+    if not (folder / DATABASE).exists():
+        if (folder / PUBLISHED).is_dir():  # else a published log by itself, as anyone may copy it
+            said = "no journal is here: only what is published was judged"
+            remedy = "bring back a backup (relay restore)"
+            states.append(StoreState("journal", Condition.MISSING, said, remedy))
+        return [*states, *_judge_cosigned(known.named, known, places)]
     try:
         with stored_log(folder) as stored:
             states += _judge_stored(stored, known, places)
     except (AuditError, JournalError) as error:
         states.append(StoreState("journal", Condition.DAMAGED, str(error), RESTORE))
+        states += _judge_cosigned(known.named, known, places)
     return states
 
 
@@ -121,7 +124,7 @@ def _judge_stored(stored: StoredLog, known: Known, places: Sequence[Place]) -> I
         return
     rows = {one.epoch: one.opening for one in stored.epochs}
     signed = KnownKeys(known, rows, stored.certificates)
-    keys = keys_of((*stored.keys, *stored.keys_before))
+    keys = keys_of((*stored.keys, *stored.keys_before), known.named)
     before: Checkpoint | None = None
     for due, one in enumerate(stored.epochs):
         store = f"journal, epoch {one.epoch}"
@@ -141,21 +144,28 @@ def _judge_stored(stored: StoredLog, known: Known, places: Sequence[Place]) -> I
     yield from _judge_strays(stored, places)
     yield tried("words beside the entries", KEEP, partial(_judge_words, stored))
     yield from _judge_kept(stored, known, signed, keys)
-    for published in places:
-        if published.checkpoint is not None:
-            name = f"cosignatures on {published.name}/{CHECKPOINT}"
-            yield tried(name, KEEP, partial(_judge_lines, keys, known, published))
+    yield from _judge_cosigned(keys, known, places)
 
 
-def _judge_lines(keys: Keys, known: Known, place: Place) -> StoreState:
-    """Those of the witnesses whose keys the journal has proven."""
-    assert place.note is not None  # noqa: S101  asked for only then
-    proven, others = check_cosigned(place.note, keys, known.proves)
-    name = f"cosignatures on {place.name}/{CHECKPOINT}"
+def _judge_cosigned(keys: Keys, known: Known, places: Sequence[Place]) -> Iterator[StoreState]:
+    """On each published checkpoint, by witnesses whose keys the journal has proven, or that were named."""
+    for place in places:
+        if place.checkpoint is not None and place.note is not None:
+            name = f"cosignatures on {place.name}/{CHECKPOINT}"
+            yield tried(name, KEEP, partial(_judge_lines, name, place.note, keys, known.proves))
+
+
+def _judge_lines(store: str, note: bytes, keys: Keys, proves: Proves) -> StoreState:
+    return _counted(store, *check_cosigned(note, keys, proves))
+
+
+def _counted(store: str, proven: int, others: int) -> StoreState:
     if others:
-        said = f"{proven} proven, {others} by keys that are not known here"
-        return StoreState(name, Condition.UNKNOWN, said)
-    return StoreState(name, Condition.HOLDS, f"{proven} proven")
+        said = (
+            f"{proven} proven, {others} by keys that are not known here: name them with --witness"
+        )
+        return StoreState(store, Condition.UNKNOWN, said)
+    return StoreState(store, Condition.HOLDS, f"{proven} proven")
 
 
 def _place_of(places: Sequence[Place], one: EpochRows) -> Place | None:
@@ -191,7 +201,7 @@ def _judge_epoch(
     if known.key is None:
         head = head_of(one.head)
         require_name(head.origin, "", stored.node)
-        verify_entries(
+        verdict = verify_entries(
             one.rows,
             head,
             edge=one.edge,
@@ -200,17 +210,16 @@ def _judge_epoch(
             each=each,
         )
         said = f"{head.size} entries give the root of their head; no key was given to judge it by"
-        return StoreState(store, Condition.UNKNOWN, said)
+        return with_findings(StoreState(store, Condition.UNKNOWN, said), verdict)
     key = signed.signed(one.head)
-    kept = _kept_heads(stored, known, signed, head_of(one.head).origin)
+    kept = _kept_heads(stored, signed, head_of(one.head).origin)
     verdict = verify_epoch(stored.node, replace(one, kept=kept), key, before, known.progress, each)
     root = verdict.checkpoint.root.hex()
-    return StoreState(store, Condition.HOLDS, f"{verdict.checkpoint.size} entries, root {root}")
+    said = f"{verdict.checkpoint.size} entries, root {root}"
+    return with_findings(StoreState(store, Condition.HOLDS, said), verdict)
 
 
-def _kept_heads(
-    stored: StoredLog, known: Known, signed: KnownKeys, origin: str
-) -> tuple[KeptHead, ...]:
+def _kept_heads(stored: StoredLog, signed: KnownKeys, origin: str) -> tuple[KeptHead, ...]:
     """Heads beside the log that are proven to be its own; the others are judged as what they are."""
 
     def is_ours(head: KeptHead) -> bool:
@@ -221,11 +230,7 @@ def _kept_heads(
         return True
 
     found: list[KeptHead] = []
-    keys = keys_of((*stored.keys, *stored.keys_before))
-    for rows in (
-        stamped_heads(stored.stamped),
-        cosigned_heads(stored.cosigned, keys, known.proves),
-    ):
+    for rows in (stamped_heads(stored.stamped), cosigned_heads(stored.cosigned)):
         with suppress(AuditError):
             found += [head for name, head in rows if name == origin and is_ours(head)]
     return tuple(found)
@@ -279,10 +284,8 @@ def _judge_kept(
         return StoreState("heads with timestamps", Condition.HOLDS, f"{heads} of them")
 
     def cosigned() -> StoreState:
-        heads = _require_signed(
-            stored, known, signed, list(cosigned_heads(stored.cosigned, keys, known.proves))
-        )
-        return StoreState("cosignatures kept", Condition.HOLDS, f"{heads} of them")
+        _require_signed(stored, known, signed, list(cosigned_heads(stored.cosigned)))
+        return _counted("cosignatures kept", *check_kept(stored.cosigned, keys, known.proves))
 
     def watched() -> StoreState:
         count = check_watched(stored.watched, keys, known.proves)

@@ -26,6 +26,7 @@ from relay.journal.fsck_states import (
     StoreState,
     require_name,
     tried,
+    with_findings,
 )
 from relay.journal.tile_files import CHECKPOINT, TileFiles
 
@@ -116,11 +117,12 @@ def _judge_files(place: Place, known: Known) -> StoreState:
         said = f"{error}{more}; the entries give the checkpoint's root"
         return StoreState(f"published {place.name}", Condition.DAMAGED, said, index=error.index)
     place.holds = True
-    return StoreState(
+    state = StoreState(
         f"published {place.name}",
         Condition.HOLDS if known.key is not None else Condition.UNKNOWN,
         f"{verdict.checkpoint.size} entries and all tiles give the root of the checkpoint",
     )
+    return with_findings(state, verdict)
 
 
 # ---------------------------------------------------------------- from one epoch to the next

@@ -7,18 +7,18 @@ Trusts:  the keys it is given, and by them the keys before (audit/log_keys.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from relay.audit.beside import Proves
+from relay.audit.beside import Keys, Proves
 from relay.audit.checkpoint import ORIGIN_PREFIX, head_of, verify_note
 from relay.audit.epochs import epoch_of, folder_of, log_name
 from relay.audit.log_keys import EpochKeys
-from relay.audit.verify import LogKey, Progress
+from relay.audit.verify import LogKey, LogVerdict, Progress
 from relay.errors import AuditError
 from relay.journal.verifying import PUBLISHED
-from relay.model import NodeId
+from relay.model import Finding, NodeId
 
 
 class Condition(StrEnum):
@@ -53,6 +53,13 @@ class StoreState:
     remedy: str = ""
     index: int | None = None
     """The first entry that does not fit, where one can be named."""
+    findings: tuple[Finding, ...] = ()
+    """Odd things in a log that holds, at most FINDINGS_LIMIT; `findings_count` are all."""
+    findings_count: int = 0
+
+
+def with_findings(state: StoreState, verdict: LogVerdict) -> StoreState:
+    return replace(state, findings=verdict.findings, findings_count=verdict.findings_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +71,14 @@ class Known:
     """The present one, by which those before are found where their certificates are kept."""
     proves: Proves
     progress: Progress | None = None
-    others: tuple[LogKey, ...] = ()
-    """Keys of other epochs."""
+    named: Keys = field(default_factory=Keys)
+    """The keys of others that were named: of witnesses, and of logs that were cosigned here."""
+    before: tuple[LogKey, ...] = ()
+    """Keys that this log had in other epochs."""
 
     @property
     def keys(self) -> tuple[LogKey, ...]:
-        return () if self.key is None else (self.key, *self.others)
+        return () if self.key is None else (self.key, *self.before)
 
 
 class KnownKeys:

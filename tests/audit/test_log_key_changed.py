@@ -415,10 +415,10 @@ def test_the_published_log_alone_needs_the_key_of_each_epoch(made: Pki, folder: 
     """With the present one the chain still fixes what the others signed."""
     copied = _copied(folder)
     earlier = tuple(one.holder.key for one in made.keys[:2])
-    known = replace(made.keys[2].known, others=earlier)
+    known = replace(made.keys[2].known, before=earlier)
     assert list(_wrong(fsck(copied / "log", known))) == []
 
-    states = {one.store: one for one in fsck(copied / "log", replace(known, others=()))}
+    states = {one.store: one for one in fsck(copied / "log", replace(known, before=()))}
     assert states["published 0/checkpoint"].condition is Condition.UNKNOWN
     assert "certificate is not here" in states["published 0/checkpoint"].said
     assert not [one for one in states.values() if one.condition is Condition.DAMAGED]
@@ -440,7 +440,7 @@ def test_of_the_published_log_alone_another_history_of_an_ended_epoch_is_named(
     shutil.rmtree(copied / "log" / "0")
     shutil.copytree(other / "log" / "0", copied / "log" / "0")
 
-    known = replace(made.keys[2].known, others=(first.holder.key, made.keys[1].holder.key))
+    known = replace(made.keys[2].known, before=(first.holder.key, made.keys[1].holder.key))
     (name,) = [one.name for one in (copied / "log").iterdir() if one.name.startswith("1-")]
     wrong = _wrong(fsck(copied, known))
     assert list(wrong) == ["journal", f"published log/{name} after log/0"]
@@ -451,7 +451,7 @@ def test_of_the_published_log_alone_what_is_missing_between_epochs_is_named(
     made: Pki, folder: Path
 ) -> None:
     copied = _copied(folder) / "log"
-    known = replace(made.keys[2].known, others=tuple(one.holder.key for one in made.keys[:2]))
+    known = replace(made.keys[2].known, before=tuple(one.holder.key for one in made.keys[:2]))
     (second,) = [one for one in copied.iterdir() if one.name.startswith("1-")]
     second.rename(folder / "aside")
     wrong = _wrong(fsck(copied, known))
@@ -479,7 +479,7 @@ def test_of_the_published_log_alone_an_epoch_that_ends_too_early_is_named(
     copied = _copied(folder)
     shutil.rmtree(early)
 
-    known = replace(made.keys[2].known, others=tuple(one.holder.key for one in made.keys[:2]))
+    known = replace(made.keys[2].known, before=tuple(one.holder.key for one in made.keys[:2]))
     wrong = _wrong(fsck(copied / "log", known))
     assert len(wrong) == 1
     assert "names 3 entries before it, only 2 are published" in wrong.popitem()[1]

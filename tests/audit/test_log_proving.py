@@ -33,6 +33,7 @@ from relay.signing import pki
 from relay.signing.bundle_words import Outcome, Step
 from relay.signing.keys import LogSigner, Signer
 from relay.signing.log_proof import ProofJudge
+from relay.signing.log_witnesses import witness_of_key
 from relay.signing.pki_words import KeyType
 from relay.signing.trust import TrustStore
 
@@ -110,7 +111,7 @@ def test_what_is_published_is_proven_under_its_cosigned_checkpoint(
             content,
             None,
             vkey=vkey_of(ORIGIN, PUBLIC),
-            witnesses=[vkey_of(WITNESS, OTHERS_PUBLIC, COSIGNATURE)],
+            witnesses=[witness_of_key(vkey_of(WITNESS, OTHERS_PUBLIC, COSIGNATURE))],
         ).steps()
     )
     assert {step.outcome for step in steps} == {Outcome.HOLDS}, steps
