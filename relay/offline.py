@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from relay.audit.beside import Keys
-from relay.audit.checkpoint import ORIGIN_PREFIX, origin_of, parse_vkey
+from relay.audit.checkpoint import ORIGIN_PREFIX, parse_vkey
 from relay.audit.cosignature import parse_cosigner
 from relay.audit.epochs import epoch_of, log_name
 from relay.audit.proof_file import FILE_LIMIT_BYTES, FIRST_LINE, read_proof
@@ -31,7 +31,7 @@ from relay.settings.settings import Settings
 from relay.settings.sound import Sound
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, verify_log_signature
-from relay.signing.log_key import key_named
+from relay.signing.log_key import key_of_log
 from relay.signing.log_witnesses import Witness
 from relay.signing.trust import certificates_of
 
@@ -172,23 +172,14 @@ def _named_key(vkey: str) -> tuple[NodeId, LogKey]:
     node = NodeId(name.removeprefix(ORIGIN_PREFIX).partition("/")[0])
     if name != log_name(node, epoch_of(name)):
         raise AuditError(f"{name[:100]} names no log of a node")
-    return node, log_key_of(node, public_key)
+    return node, key_of_log(node, public_key)
 
 
 def own_log_key(settings: Settings) -> tuple[NodeId, LogKey]:
     """Whose log it is, and the key that signs it."""
     key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
     node = NodeId(settings.node.id)
-    return node, log_key_of(node, key.public_key)
-
-
-def log_key_of(node: NodeId, public_key: bytes) -> LogKey:
-    return LogKey(
-        origin_of(node),
-        public_key,
-        lambda signature, body: verify_log_signature(public_key, signature, body),
-        lambda chain: log_key_of(node, key_named(chain, node)),
-    )
+    return node, key_of_log(node, key.public_key)
 
 
 def _note_in(path: Path) -> bytes:

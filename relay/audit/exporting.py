@@ -131,8 +131,11 @@ def plan_export(
     log_chain: Sequence[bytes],
     own_chain: Sequence[bytes],
     sign: Sign,
+    *,
+    before: Mapping[int, Sequence[bytes]] | None = None,
 ) -> ExportedLog:
-    """`log_chain` and `own_chain` are certificates in DER, the leaf first."""
+    """`log_chain` and `own_chain` are certificates in DER, the leaf first; `before` those of the epochs that
+    had another log key than the present one."""
     heads = source.heads()
     first, last = _bounds(source, heads, period)
     vouched = list(source.kept_heads())
@@ -146,11 +149,16 @@ def plan_export(
     for part in parts:
         files += part.streamed(words=period.words)
         files += part.heads_within(kept)
-    chain = tuple(digest_of(one) for one in log_chain)
+    used = [(before or {}).get(part.part.number, log_chain) for part in parts]
+    chain = tuple(digest_of(one) for one in used[-1])
     about = About(
         source.node, period.since, period.until, period.words, chain, tuple(p.part for p in parts)
     )
-    chains = (*log_chain, *own_chain, *source.witness_certificates(witnesses))
+    chains = (
+        *(one for their in used for one in their),
+        *own_chain,
+        *source.witness_certificates(witnesses),
+    )
     certificates = {f"certificates/{digest_of(one)}.cer": one for one in chains}
     files = [
         _planned(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT),

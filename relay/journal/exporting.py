@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from base64 import b64decode
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,9 @@ from relay.audit.checkpoint import head_of
 from relay.audit.cosignature import cosigner_name
 from relay.audit.exported import Words, write_words
 from relay.audit.proofs import NodeHashes
+from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError
-from relay.journal import epochs
+from relay.journal import epochs, log_keys
 from relay.journal.inspect import read_only
 from relay.journal.nodes import Believed, EpochNodes, epoch_files, held_tree
 from relay.journal.store import DATABASE
@@ -100,15 +101,24 @@ class JournalLog:
 
     def witness_certificates(self, names: Collection[str]) -> Iterable[bytes]:
         """As they were last proven here."""
-        if not self._has("witness_keys"):
-            return
-        for node, chain in self.connection.execute("SELECT node, certificates FROM witness_keys"):
+        for node, chain in self._witness_chains():
             if cosigner_name(NodeId(str(node))) not in names:
                 continue
             try:
                 yield from [b64decode(one, validate=True) for one in json.loads(chain)]
             except (ValueError, TypeError) as error:
                 raise AuditError(f"the certificates of {node}'s log were edited") from error
+
+    def _witness_chains(self) -> Iterator[tuple[object, str]]:
+        """The present ones, and those of keys that a neighbour had before."""
+        for table in ("witness_keys", "witness_keys_before"):
+            if self._has(table):
+                yield from self.connection.execute(f"SELECT node, certificates FROM {table}")  # noqa: S608
+
+    def chains_before(self, present: LogKey) -> dict[int, Sequence[bytes]]:
+        """The certificates of each epoch that had another log key than this one. Raises AuditError."""
+        keys = log_keys.epoch_keys(self.connection, self._heads, present)
+        return {n: chain for n in self._heads if (chain := keys.of(n).chain)}
 
     def _has(self, table: str) -> bool:
         found = self.connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))

@@ -28,10 +28,10 @@ from relay.journal.store import SqliteJournal
 from relay.journal.sweeping import Sweeper
 from relay.lines import Line
 from relay.model import NodeId
-from relay.offline import log_key_of
 from relay.settings.sections import LimitsSection, RetentionSection
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
+from relay.signing.log_key import key_of_log
 from relay.signing.trust import certificates_of
 
 log = structlog.get_logger("relay.node")
@@ -56,7 +56,7 @@ async def open_journal(
         on_commit=lambda _: grown(),
         room=room,
         holder=LogHolder(
-            log_key_of(node, signer.public_key),
+            key_of_log(node, signer.public_key),
             signer.chain,
             tuple(_certificates(path) for path in settings.keys.log_certificates_before),
         ),

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from relay.errors import OverloadError
 from relay.journal.proving import Prover
 from relay.model import Signed
-from relay.offline import log_key_of
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
+from relay.signing.log_key import key_of_log
 
 AT_ONCE = 2
 """Proofs made at the same time; beyond what is published each may read many rows."""
@@ -52,5 +52,5 @@ class ProofDesk:
 
 def make_proof_desk(settings: Settings, log: LogSigner) -> ProofDesk:
     return ProofDesk(
-        Prover(settings.node.data_dir, log.node, log_key_of(log.node, log.public_key), log.chain)
+        Prover(settings.node.data_dir, log.node, key_of_log(log.node, log.public_key), log.chain)
     )

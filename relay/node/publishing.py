@@ -37,9 +37,9 @@ from relay.journal.publishing import Due, EpochPublisher, heads_due, published_t
 from relay.journal.store import DATABASE
 from relay.journal.tile_files import CHECKPOINT, TileFiles
 from relay.lines import Line
-from relay.offline import log_key_of
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner, verify_log_signature
+from relay.signing.log_key import key_of_log
 
 log = structlog.get_logger("relay.node")
 T = TypeVar("T")
@@ -336,7 +336,7 @@ def make_publisher(
 ) -> LogPublisher:
     return LogPublisher(
         settings.node.data_dir,
-        LogHand(signer.public_key, log_key_of(signer.node, signer.public_key)),
+        LogHand(signer.public_key, key_of_log(signer.node, signer.public_key)),
         every=settings.log.publish_every,
         patience=settings.log.witnesses_answer_within + _BACKSTOP,
         room=room,

@@ -43,6 +43,7 @@ from relay.audit.exported import (
     write_files,
 )
 from relay.audit.lines import leaves_in
+from relay.audit.log_keys import EpochKeys
 from relay.audit.ranges import RangeCheck
 from relay.audit.tree import leaf_hash
 from relay.audit.words import check as check_words
@@ -53,8 +54,7 @@ from relay.signing.bundle_words import Found, Outcome, Step
 from relay.signing.bundles import ProvenBundle, verify_bundle
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.faults import Fault
-from relay.signing.keys import verify_log_signature
-from relay.signing.log_key import raw_log_key
+from relay.signing.log_key import key_of_log, raw_log_key
 from relay.signing.log_standing import judge_standing
 from relay.signing.log_witnesses import Reach, Witness, judge_note, witnesses_among
 from relay.signing.timestamps import TimestampTrust
@@ -113,7 +113,7 @@ class ExportJudge:
         self._held = False
         self._about: About
         self._signed: ProvenBundle
-        self._key: bytes
+        self._keys: EpochKeys
         self._path: Path
 
     @property
@@ -238,19 +238,32 @@ class ExportJudge:
     # ------------------------------------------------------------ the log
 
     def _log_key(self) -> str:
+        """Of the last epoch here; those of epochs before are named by what it signed."""
         names = [f"certificates/{one}.cer" for one in self._about.log_chain]
         for name in names:
             if name not in self._entries:
                 raise SignatureError(Fault.MISSING_FILE, f"it holds no {name}")
         chain = read_chain([self._small(name, _CERTIFICATE_BYTES) for name in names])
-        self._path = self._trust.path(chain, self._signed.signed_at, Purpose.LOG)
-        if chain.leaf.identity.node != self._about.node:
+        # Where another key followed it may have ended since: it is judged as of its last day then.
+        at = min(self._signed.signed_at, chain.leaf.certificate.not_valid_after_utc)
+        self._path = self._trust.path(chain, at, Purpose.LOG)
+        node = self._about.node
+        if chain.leaf.identity.node != node:
             raise SignatureError(
                 Fault.WRONG_NODE,
-                f"the log's certificate is of {chain.leaf.identity.node}, not {self._about.node}",
+                f"the log's certificate is of {chain.leaf.identity.node}, not {node}",
             )
-        self._key = raw_log_key(chain.leaf)
-        return f"the certificate of {self._about.node}'s log is trusted"
+        kept = ([one] for one in self._carried())
+        self._keys = EpochKeys(key_of_log(node, raw_log_key(chain.leaf)), self._openings(), kept)
+        return f"the certificate of {node}'s log is trusted"
+
+    def _openings(self) -> dict[int, object]:
+        """The first leaf of each epoch that begins here; it is proven with the others."""
+        found: dict[int, object] = {}
+        for part in self._about.parts:
+            leaves = leaves_in(contents(self._file, self._entries[leaves_name(part.number)]))
+            found[part.number] = next(leaves, None) if part.proof.first == 0 else None
+        return found
 
     def _head(self, part: Part) -> str:
         note = self._small(checkpoint_name(part.number), NOTE_LIMIT_BYTES)
@@ -263,8 +276,8 @@ class ExportJudge:
         epoch = epoch_of(part.log)
         if epoch.number != part.number or log_name(self._about.node, epoch) != part.log:
             raise AuditError(f"{part.log[:200]} is no name of epoch {part.number} of this log")
-        check = partial(verify_log_signature, self._key)
-        return verify_note(note, part.log, self._key, check)
+        key = self._keys.of(part.number).key
+        return verify_note(note, part.log, key.public_key, key.verify)
 
     def _leaves(self, part: Part) -> Found:
         diary = Diary(part.log)
@@ -394,12 +407,14 @@ class ExportJudge:
 
     def _witnesses(self) -> list[Witness]:
         """Those given, and the other nodes whose log certificates are in the file: nobody witnesses himself."""
+        own = cosigner_name(self._about.node)
+        return [*self._given, *(one for one in witnesses_among(self._carried()) if one.name != own)]
+
+    def _carried(self) -> list[bytes]:
         names = [name for name in self._entries if name.startswith("certificates/")]
         if len(names) > CERTIFICATES_LIMIT:
             raise WireError(f"{len(names)} certificates, limit {CERTIFICATES_LIMIT}")
-        carried = [self._small(name, _CERTIFICATE_BYTES) for name in names]
-        own = cosigner_name(self._about.node)
-        return [*self._given, *(one for one in witnesses_among(carried) if one.name != own)]
+        return [self._small(name, _CERTIFICATE_BYTES) for name in names]
 
     def _standing(self) -> Found:
         seen_at = min(self._seen_at, default=None)

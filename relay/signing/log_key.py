@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from relay.audit.checkpoint import origin_of
+from relay.audit.verify import LogKey
 from relay.errors import SignatureError
 from relay.model import NodeId
 from relay.signing.binding import Binding
 from relay.signing.certificates import Leaf, Purpose, public_key, read_chain, require_purpose
 from relay.signing.faults import Fault
+from relay.signing.keys import verify_log_signature
 from relay.signing.trust import TrustStore
 
 
@@ -44,6 +48,16 @@ def key_named(certificates: Sequence[bytes], node: NodeId) -> bytes:
     require_purpose(leaf, Purpose.LOG)
     _require_of(leaf, node)
     return raw_log_key(leaf)
+
+
+def key_of_log(node: NodeId, public_key: bytes) -> LogKey:
+    """A key of a node's log, which knows those that certificates name for the same log."""
+    return LogKey(
+        origin_of(node),
+        public_key,
+        partial(verify_log_signature, public_key),
+        lambda chain: key_of_log(node, key_named(chain, node)),
+    )
 
 
 def _require_of(leaf: Leaf, node: NodeId) -> None:

@@ -10,6 +10,7 @@ from base64 import b64encode
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relay.audit.checkpoint import note_body, sign_note, vkey
 from relay.audit.entries import parse
 from relay.audit.epochs import SPAN, Epoch, log_name, verify_epochs
+from relay.audit.exporting import Period, plan_export, write_export
 from relay.audit.log_keys import with_keys
 from relay.errors import AuditError, JournalError
 from relay.journal.backup import back_up, restore
 from relay.journal.epochs import mark_restored
+from relay.journal.exporting import journal_log
 from relay.journal.fsck import Condition, Known, StoreState, fsck
 from relay.journal.inspect import stored_log
 from relay.journal.log_keys import LogHolder
@@ -32,10 +35,13 @@ from relay.journal.store import DATABASE, SqliteJournal
 from relay.journal.verifying import verify_folder
 from relay.model import NodeId, digest_of
 from relay.node.publishing import LogHand, LogPublisher
-from relay.offline import log_key_of
 from relay.signing import pki
+from relay.signing.bundle_shape import CoveredFile
 from relay.signing.bundle_words import Outcome
-from relay.signing.keys import LogSigner, verify_log_signature
+from relay.signing.bundles import sign_bundle
+from relay.signing.export_steps import ExportJudge
+from relay.signing.keys import LogSigner, Signer, verify_log_signature
+from relay.signing.log_key import key_of_log
 from relay.signing.log_proof import ProofJudge
 from relay.signing.pki_words import KeyType
 from relay.signing.trust import TrustStore
@@ -52,7 +58,7 @@ class Signed:
 
     @property
     def holder(self) -> LogHolder:
-        return LogHolder(log_key_of(NODE, self.signer.public_key), self.signer.chain)
+        return LogHolder(key_of_log(NODE, self.signer.public_key), self.signer.chain)
 
     def head(self, epoch: Epoch, size: int, root: bytes) -> bytes:
         name, own = log_name(NODE, epoch), self.signer
@@ -67,6 +73,7 @@ class Signed:
 class Pki:
     trust: TrustStore
     keys: list[Signed]
+    exporter: Signer
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Pki:
         place = authority / "nodes" / NODE
         keys.append(Signed(LogSigner.load(place / "log.pem", place / "log.key.pem")))
         place.rename(authority / f"before-{number}")
-    return Pki(TrustStore([(authority / "root" / "root.pem").read_bytes()]), keys)
+    trust = TrustStore([(authority / "root" / "root.pem").read_bytes()])
+    place = authority / "before-2"
+    return Pki(trust, keys, Signer.load(place / "sign.pem", place / "sign.key.pem"))
 
 
 async def _open(folder: Path, key: Signed, holder: LogHolder | None = None) -> SqliteJournal:
@@ -277,6 +286,51 @@ async def test_a_proof_of_before_the_change_holds_after_it(made: Pki, tmp_path: 
     assert Outcome.REFUSED not in {one.outcome for one in steps}
     report = verify_folder(tmp_path, NODE, second.holder.key, verify_log_signature)
     assert len(report.verdicts) == 2
+
+
+def _export(made: Pki, folder: Path, **period: Any) -> BytesIO:
+    """As the node does it, which has the third key."""
+    present = made.keys[2]
+
+    def sign(files: Any) -> bytes:
+        return sign_bundle([CoveredFile(*one) for one in files], made.exporter, AT)
+
+    with journal_log(folder) as source:
+        before = source.chains_before(present.holder.key)
+        chain, own = present.signer.chain, made.exporter.chain
+        planned = plan_export(source, Period(**period), chain, own, sign, before=before)
+        return BytesIO(b"".join(write_export(source, planned)))
+
+
+def test_an_export_over_epochs_with_other_keys_holds_in_every_step(made: Pki, folder: Path) -> None:
+    """It carries the certificates that the epochs' first entries name."""
+    steps = list(ExportJudge(_export(made, folder), made.trust).steps())
+    assert Outcome.REFUSED not in {one.outcome for one in steps}, steps
+    heads = [one.said for one in steps if one.what == "head"]
+    assert [said.rpartition(" over ")[2] for said in heads] == [
+        "3 entries",
+        "4 entries",
+        "4 entries",
+    ]
+
+
+def test_an_export_of_an_ended_epoch_alone_stands_on_the_key_it_had(
+    made: Pki, folder: Path
+) -> None:
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        for statement in ("DELETE FROM log_head", "DELETE FROM epochs WHERE epoch > 0"):
+            connection.execute(statement)
+        connection.execute(f"DELETE FROM entries WHERE entry_index >= {SPAN}")
+        connection.execute("UPDATE meta SET value = '0' WHERE name = 'epoch'")
+    judge = ExportJudge(_export(replace(made, keys=[made.keys[0]] * 3), folder), made.trust)
+    assert Outcome.REFUSED not in {one.outcome for one in judge.steps()}
+
+
+def test_an_export_with_a_forged_head_of_an_ended_epoch_is_refused(made: Pki, folder: Path) -> None:
+    """By the present key or by any other."""
+    _forge(folder, made.keys[2], 0)
+    *_, last = ExportJudge(_export(made, folder), made.trust).steps()
+    assert (last.what, last.outcome) == ("head", Outcome.REFUSED)
 
 
 async def test_the_published_log_names_the_key_of_each_epoch(made: Pki, folder: Path) -> None:

@@ -26,14 +26,14 @@ from relay.journal.tile_files import TileFiles
 from relay.journal.verifying import LogReport, verify_folder
 from relay.model import NodeId
 from relay.node.publishing import LogHand
-from relay.offline import log_key_of
 from relay.signing.keys import verify_log_signature
+from relay.signing.log_key import key_of_log
 
 NODE = NodeId("xa-a")
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = PRIVATE.public_key().public_bytes_raw()
-KEY = log_key_of(NODE, PUBLIC)
+KEY = key_of_log(NODE, PUBLIC)
 ENDED, PRESENT, NEW = 5, 250, 9
 """Entries of each epoch at the upgrade, and those after it: they share a bundle, and fill it."""
 

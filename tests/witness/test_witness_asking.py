@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
@@ -48,7 +48,7 @@ class Asked:
         if self.stale is None or anew:
             return cast("Cosigner", known)
         believed = self.stale.believed
-        return replace(known, public_key=believed.public_key, verify=believed.verify)
+        return Cosigner(known.name, believed.public_key, believed.verify)
 
     async def add_checkpoint(self, body: bytes, opening: Opening | None) -> WitnessAnswer:
         self.asked.append(read_request(body).old)
