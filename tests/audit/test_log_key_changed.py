@@ -84,7 +84,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     pki.issue_branch(authority, "mau", key=KeyType.P256, now=AT, days=900)
     keys = []
     for number in range(3):
-        pki.issue_node(authority, NODE, "mau", key=KeyType.P256, now=AT, days=800)
+        days = 800 if number else 1
+        pki.issue_node(authority, NODE, "mau", key=KeyType.P256, now=AT, days=days)
         place = authority / "nodes" / NODE
         keys.append(Signed(LogSigner.load(place / "log.pem", place / "log.key.pem")))
         place.rename(authority / f"before-{number}")
@@ -93,21 +94,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     return Pki(trust, keys, Signer.load(place / "sign.pem", place / "sign.key.pem"))
 
 
-async def _open(folder: Path, key: Signed, holder: LogHolder | None = None) -> SqliteJournal:
+async def _open(
+    folder: Path, key: Signed, holder: LogHolder | None = None, at: datetime = AT
+) -> SqliteJournal:
     journal = await SqliteJournal.open(
         folder, NODE, key.head, on_fatal=lambda _: None, holder=holder or key.holder
     )
-    await journal.recover(AT)
+    await journal.recover(at)
     return journal
 
 
 async def _write(
-    folder: Path, key: Signed, count: int = 3, holder: LogHolder | None = None
+    folder: Path, key: Signed, count: int = 3, holder: LogHolder | None = None, at: datetime = AT
 ) -> list[dict[str, Any]]:
     """All leaves there are then."""
-    journal = await _open(folder, key, holder)
+    journal = await _open(folder, key, holder, at)
     for n in range(count):
-        await journal.note("delivery-held", AT + timedelta(seconds=n), {"deliveries": [f"d-{n}"]})
+        await journal.note("delivery-held", at + timedelta(seconds=n), {"deliveries": [f"d-{n}"]})
     leaves = [parse(one.leaf) for one in await journal.entries(0, 1000)]
     await journal.close()
     return leaves
@@ -127,8 +130,8 @@ def whole(made: Pki, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "data"
 
     async def write() -> None:
-        for key in made.keys:
-            await _write(folder, key)
+        for number, key in enumerate(made.keys):
+            await _write(folder, key, at=AT + timedelta(hours=number))
             await _publish(folder, key)
 
     asyncio.run(write())
@@ -293,7 +296,9 @@ def _export(made: Pki, folder: Path, **period: Any) -> BytesIO:
     present = made.keys[2]
 
     def sign(files: Any) -> bytes:
-        return sign_bundle([CoveredFile(*one) for one in files], made.exporter, AT)
+        return sign_bundle(
+            [CoveredFile(*one) for one in files], made.exporter, AT + timedelta(days=3)
+        )
 
     with journal_log(folder) as source:
         before = source.chains_before(present.holder.key)
@@ -317,13 +322,13 @@ def test_an_export_over_epochs_with_other_keys_holds_in_every_step(made: Pki, fo
 def test_an_export_of_an_ended_epoch_alone_stands_on_the_key_it_had(
     made: Pki, folder: Path
 ) -> None:
-    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
-        for statement in ("DELETE FROM log_head", "DELETE FROM epochs WHERE epoch > 0"):
-            connection.execute(statement)
-        connection.execute(f"DELETE FROM entries WHERE entry_index >= {SPAN}")
-        connection.execute("UPDATE meta SET value = '0' WHERE name = 'epoch'")
-    judge = ExportJudge(_export(replace(made, keys=[made.keys[0]] * 3), folder), made.trust)
+    """Judged as of the last day of a certificate that has ended since."""
+    content = _export(made, folder, until=AT + timedelta(seconds=1))
+    judge = ExportJudge(content, made.trust)
     assert Outcome.REFUSED not in {one.outcome for one in judge.steps()}
+    about = judge.proven.about
+    assert [part.number for part in about.parts] == [0]
+    assert about.log_chain[0] == digest_of(made.keys[0].signer.chain[0])
 
 
 def test_an_export_with_a_forged_head_of_an_ended_epoch_is_refused(made: Pki, folder: Path) -> None:
