@@ -1,6 +1,6 @@
 """`relay audit export` and `check-export`: a period of a log in one file, and the judging of such a file.
 
-Touches: the file named; `export` the node, `check-export` no network.
+Touches: the file named; `export` the node, or the files of a stopped one; `check-export` no network.
 Trusts:  `check-export` the root certificates given, nothing else.
 Raises:  CommandError, OSError, and what the node answers.
 """
@@ -8,6 +8,9 @@ Raises:  CommandError, OSError, and what the node answers.
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +19,8 @@ import typer
 
 from relay.cli.connect import Connection, reaching
 from relay.cli.instants import instant_of
-from relay.cli.outcome import suggest
-from relay.cli.receiving import write_whole
+from relay.cli.outcome import remark, suggest
+from relay.cli.receiving import write_chunks, write_whole
 from relay.cli.send import refuse_existing
 from relay.cli.steps import StatementOption, WitnessOption, tell_steps, witnesses_of
 from relay.cli.verify import statements_of, trust_of
@@ -50,7 +53,11 @@ def export(
     refuse_existing(target)
     query = {"since": when("--since", since), "until": when("--until", until), "why": why}
     query |= {"words": "true"} if with_words else {}
-    asyncio.run(fetch(node, target, {name: text for name, text in query.items() if text}))
+    query = {name: text for name, text in query.items() if text}
+    if node.config is not None and not _is_running(node):
+        asyncio.run(_from_files(node.config, target, query))
+    else:
+        asyncio.run(fetch(node, target, query))
     suggest(f"to judge it, here or anywhere: relay audit check-export {target} --root ROOT.pem")
     typer.echo(target)
 
@@ -60,6 +67,42 @@ async def fetch(node: Connection, target: Path, query: dict[str, str]) -> None:
 
     async with reach(node) as client, client.open("/v1/audit/export", {}, **query) as response:
         await write_whole(response, target)
+
+
+def _is_running(node: Connection) -> bool:
+    """Whether anybody listens; a node that was killed leaves its socket behind."""
+    with socket.socket(socket.AF_UNIX) as end:
+        try:
+            end.connect(str(node.socket))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+    return True
+
+
+async def _from_files(config: Path, target: Path, query: dict[str, str]) -> None:
+    """Of a stopped node: an entry of its log all the same."""
+    from relay.audit.exporting import Period  # noqa: PLC0415
+    from relay.delivery.ports import Caller  # noqa: PLC0415
+    from relay.node.stopped_export import stopped_log  # noqa: PLC0415
+    from relay.offline import check  # noqa: PLC0415
+
+    since, until = (
+        datetime.fromisoformat(query[one]) if one in query else None for one in ("since", "until")
+    )
+    caller = Caller(f"local:{_user()}", frozenset(), operator=True, local=True)
+    async with stopped_log(check(config)) as desk:
+        period = Period(since, until, "words" in query)
+        export = await desk.export(caller, period, query.get("why", ""))
+        await write_chunks(desk.write(export), export.size_bytes, target)
+    remark("the node is stopped: its journal was opened for this, and the export is in its log")
+
+
+def _user() -> str:
+    """Whoever this is to the system, whatever the environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def when(option: str, text: str | None) -> str:
