@@ -7,7 +7,7 @@ Raises:  AuditError naming the row that does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -34,26 +34,31 @@ _BLANK: Final = b"\n"
 class Keys:
     """Whose word is known beside the log's own: what is by another key is counted, and proves nothing."""
 
-    nodes: Mapping[str, bytes] = field(default_factory=dict)
-    """The log key of each node, with which it signs its log and cosigns others'."""
+    nodes: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    """The log keys of each node, the present one first: with them it signs its log and cosigns others'."""
     witnesses: tuple[tuple[str, bytes], ...] = ()
     """Name and key of witnesses beside: configured, or named by whoever asks."""
     logs: Mapping[str, bytes] = field(default_factory=dict)
     """The key of each log that is no node's, by origin."""
 
     def cosigners(self, proves: Proves) -> list[Cosigner]:
-        ours = ((cosigner_name(NodeId(node)), key) for node, key in self.nodes.items())
-        return [_cosigner(name, key, proves) for name, key in (*ours, *self.witnesses)]
+        nodes = ((cosigner_name(NodeId(one)), key) for one in self.nodes for key in self.nodes[one])
+        return [_cosigner(name, key, proves) for name, key in (*nodes, *self.witnesses)]
 
-    def of_log(self, origin: str) -> bytes | None:
-        node = origin.removeprefix(ORIGIN_PREFIX).partition("/")[0]
-        return self.logs.get(origin, self.nodes.get(node))
+    def of_log(self, origin: str) -> Sequence[bytes]:
+        if origin in self.logs:
+            return (self.logs[origin],)
+        return self.nodes.get(origin.removeprefix(ORIGIN_PREFIX).partition("/")[0], ())
 
 
 def keys_of(rows: Iterable[tuple[object, object]], named: Keys) -> Keys:
-    """Those that the journal has proven, and those that were named."""
-    found = {str(node): key for node, key in rows if isinstance(key, bytes) and len(key) == 32}
-    return replace(named, nodes={**found, **named.nodes})
+    """Those that the journal has proven, a node's present one first, and those that were named."""
+    found: dict[str, list[bytes]] = {}
+    for node, key in rows:
+        if isinstance(key, bytes) and len(key) == 32:
+            theirs = found.setdefault(str(node), [])
+            theirs += [] if key in theirs else [key]
+    return replace(named, nodes=found)
 
 
 def stamped_heads(rows: Iterable[tuple[object, object]]) -> Iterable[tuple[str, KeptHead]]:
@@ -99,8 +104,8 @@ def check_watched(rows: Iterable[tuple[object, ...]], keys: Keys, proves: Proves
         checkpoint = _head(note, what)
         if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, size, root):
             raise AuditError(f"{what} is not the one its row names: the row was edited")
-        if (key := keys.of_log(checkpoint.origin)) is not None:
-            _check_head(_bytes(note, what), checkpoint.origin, key, proves, what)
+        if theirs := keys.of_log(checkpoint.origin):
+            _check_head(_bytes(note, what), checkpoint.origin, theirs, proves, what)
         count += 1
     return count
 
@@ -119,11 +124,18 @@ def _cosigner(name: str, key: bytes, proves: Proves) -> Cosigner:
     return Cosigner(name, key, partial(proves, key))
 
 
-def _check_head(note: bytes, origin: str, key: bytes, proves: Proves, what: str) -> None:
-    try:
-        verify_note(note, origin, key, lambda signature, body: proves(key, signature, body))
-    except AuditError as error:
-        raise AuditError(f"{what}: {error}") from error
+def _check_head(
+    note: bytes, origin: str, theirs: Sequence[bytes], proves: Proves, what: str
+) -> None:
+    fault: AuditError | None = None
+    for key in theirs:
+        try:
+            verify_note(note, origin, key, partial(proves, key))
+        except AuditError as error:
+            fault = fault or error
+        else:
+            return
+    raise AuditError(f"{what}: {fault}") from fault
 
 
 def _head(note: object, what: str) -> Checkpoint:

@@ -88,8 +88,8 @@ class Known:
     key: LogKey | None
     proves: Proves
     progress: Progress | None = None
-    others: Keys = field(default_factory=Keys)
-    """The keys of others: of witnesses, and of logs that were cosigned here."""
+    named: Keys = field(default_factory=Keys)
+    """The keys of others that were named: of witnesses, and of logs that were cosigned here."""
 
 
 @dataclass(slots=True)
@@ -217,13 +217,13 @@ def _judge_journal(folder: Path, known: Known, places: Sequence[_Place]) -> list
             said = "no journal is here: only what is published was judged"
             remedy = "bring back a backup (relay restore)"
             states.append(StoreState("journal", Condition.MISSING, said, remedy))
-        return [*states, *_judge_cosigned(known.others, known, places)]
+        return [*states, *_judge_cosigned(known.named, known, places)]
     try:
         with stored_log(folder) as stored:
             states += _judge_stored(stored, known, places)
     except (AuditError, JournalError) as error:
         states.append(StoreState("journal", Condition.DAMAGED, str(error), _RESTORE))
-        states += _judge_cosigned(known.others, known, places)
+        states += _judge_cosigned(known.named, known, places)
     return states
 
 
@@ -251,7 +251,7 @@ def _judge_stored(
     yield from _judge_strays(stored, places)
     yield _tried("words beside the entries", _KEEP, lambda: _judge_words(stored))
     yield from _judge_kept(stored, known)
-    yield from _judge_cosigned(keys_of(stored.keys, known.others), known, places)
+    yield from _judge_cosigned(keys_of(stored.keys, known.named), known, places)
 
 
 def _judge_cosigned(keys: Keys, known: Known, places: Sequence[_Place]) -> Iterator[StoreState]:
@@ -388,7 +388,7 @@ def _judge_words(stored: StoredLog) -> StoreState:
 
 
 def _judge_kept(stored: StoredLog, known: Known) -> Iterator[StoreState]:
-    keys = keys_of(stored.keys, known.others)
+    keys = keys_of(stored.keys, known.named)
 
     def stamped() -> StoreState:
         heads = _require_signed(stored, known, list(stamped_heads(stored.stamped)))

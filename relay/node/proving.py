@@ -7,6 +7,7 @@ Raises:  NotFoundError, AuditError, JournalError.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from relay.journal.proving import Prover
@@ -35,7 +36,10 @@ class ProofDesk:
             return await asyncio.to_thread(self.prover.receipt, signed, newer=newer)
 
 
-def make_proof_desk(settings: Settings, log: LogSigner) -> ProofDesk:
+def make_proof_desk(
+    settings: Settings, log: LogSigner, chain: Callable[[], Sequence[bytes]]
+) -> ProofDesk:
+    """`chain` are the certificates of the log's key as they are in use."""
     return ProofDesk(
-        Prover(settings.node.data_dir, log.node, log_key_of(log.node, log.public_key), log.chain)
+        Prover(settings.node.data_dir, log.node, log_key_of(log.node, log.public_key), chain)
     )

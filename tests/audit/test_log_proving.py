@@ -94,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def prover(folder: Path) -> Prover:
-    return Prover(folder, NODE, KEY, ())
+    return Prover(folder, NODE, KEY, tuple)
 
 
 @pytest.mark.parametrize("index", [0, 1, 255, 256, 511, 512, 599, 600])
@@ -166,13 +166,13 @@ def test_a_row_that_was_edited_is_not_proven(folder: Path, prover: Prover, tmp_p
     with closing(sqlite3.connect(copy)) as connection, connection:
         connection.execute("UPDATE entries SET leaf = x'7b7d' WHERE entry_index = 300")
     with pytest.raises(AuditError, match="does not lead to the root"):
-        Prover(tmp_path, NODE, KEY, ()).entry(300)
+        Prover(tmp_path, NODE, KEY, tuple).entry(300)
 
 
 def test_without_tiles_the_journal_gives_the_same_proof(folder: Path, tmp_path: Path) -> None:
     """Slower; nothing but the head differs."""
     (tmp_path / DATABASE).write_bytes((folder / DATABASE).read_bytes())
-    alone = read_proof(Prover(tmp_path, NODE, KEY, ()).entry(300))
+    alone = read_proof(Prover(tmp_path, NODE, KEY, tuple).entry(300))
 
     assert prove_entry(alone, KEY).size == ENTRIES
 

@@ -465,7 +465,7 @@ def test_an_edit_that_mends_its_hash_is_placed_by_the_published_copy(
 def test_a_published_log_alone_is_verified_as_a_stranger_would(folder: Path) -> None:
     """A folder of tiles with its checkpoint and the node's key: no journal is missed."""
     place = folder / "log" / "0"
-    states = fsck(place, replace(KNOWN, others=NAMED))
+    states = fsck(place, replace(KNOWN, named=NAMED))
 
     assert [one.condition for one in states] == [Condition.HOLDS] * 3
     assert next(one.said for one in states if "cosignatures" in one.store) == "1 proven"
@@ -487,7 +487,7 @@ def test_a_strangers_cosignature_is_judged_once_its_key_is_named(folder: Path, k
 
     report = verify_folder(folder, NODE, KEY, verify_log_signature, named=NAMED)
     assert (report.cosignatures, report.unjudged) == (3, 0)
-    known = replace(KNOWN, others=NAMED)
+    known = replace(KNOWN, named=NAMED)
     assert {one.condition for one in fsck(folder, known)} == {Condition.HOLDS}
 
     note, _, _ = (folder / "log/0/checkpoint").read_bytes().rpartition("\N{EM DASH}".encode())
