@@ -27,10 +27,10 @@ from relay.model import (
     Reason,
     Receipt,
     Signed,
+    TransferHeader,
     TransferId,
 )
 from relay.wire.receipt import read_receipt, write_receipt
-from relay.wire.transfer import TransferHeader
 from tests.journal.conftest import AT, NODE, Make
 
 TINH, UP = NodeId("tinh"), NodeId("uplink")
@@ -123,7 +123,7 @@ def _arrival(make: Make) -> TakeIn:
 def _beyond(leaf: dict[str, Any], receipt: Receipt) -> set[str]:
     """The fields of a leaf that tell what the receipt does not."""
     evidence = receipt.evidence
-    said = {
+    said: dict[str, set[Any]] = {
         "message": {receipt.message_id},
         "issuer": {receipt.issuer},
         "origin": {receipt.origin},
@@ -134,7 +134,7 @@ def _beyond(leaf: dict[str, Any], receipt: Receipt) -> set[str]:
         "type": {one.event.value for one in evidence},
         "receipt": {leaf["receipt"]},
     }
-    beyond = {name for name, value in leaf.items() if value not in said.get(name, set())}
+    beyond = {name for name, value in leaf.items() if value not in list(said.get(name, ()))}
     told = {one.recipient for one in evidence}
     return beyond - ({"recipients"} if set(leaf.get("recipients", ())) <= told else set())
 
