@@ -15,7 +15,7 @@ from itertools import pairwise
 from relay.audit.checkpoint import Checkpoint, head_of
 from relay.audit.entries import parse
 from relay.audit.epochs import Epoch, epoch_of, first_index, named_in
-from relay.audit.published import TileCheck, read_tile, verify_published
+from relay.audit.published import TileCheck, verify_published
 from relay.audit.tiles import ENTRIES, WIDTH, Tile, leaves_of
 from relay.errors import AuditError
 from relay.journal.fsck_states import (
@@ -58,7 +58,7 @@ class Place:
             return None
         tile = Tile(ENTRIES, 0, min(head.size, WIDTH))
         try:
-            return leaves_of(read_tile(self.files, tile), tile)[0]
+            return leaves_of(self.files.read(tile), tile)[0]
         except (AuditError, OSError):
             return None
 

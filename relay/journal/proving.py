@@ -12,15 +12,15 @@ Raises:  NotFoundError; AuditError where the log does not give what was signed; 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from relay.audit.checkpoint import Checkpoint, verify_note, vkey
+from relay.audit.entries import AuditEvent, moment, parse
 from relay.audit.entries import instant as entry_instant
-from relay.audit.entries import moment, parse
 from relay.audit.epochs import SPAN, first_index, origin_in
 from relay.audit.proof_file import (
     LogProof,
@@ -43,6 +43,18 @@ from relay.model import Digest, NodeId, Signed
 _NEAR: Final = 5_000
 """Entries on each side of the time at which a receipt was stored: where its entry nearly always is."""
 _PAGE: Final = 20_000
+OF_RECEIPTS: Final = frozenset(
+    {
+        AuditEvent.MESSAGE_ACCEPTED,
+        AuditEvent.MESSAGE_RECOVERED,
+        AuditEvent.TRANSFER_RECEIVED,
+        AuditEvent.TRANSFER_REFUSED,
+        AuditEvent.TRANSFER_ANSWERED,
+        AuditEvent.RECEIPT_ISSUED,
+        AuditEvent.RECEIPT_RECEIVED,
+    }
+)
+"""Events that tell of a receipt to whoever may see it; what a neighbour said of it is for operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +63,8 @@ class Prover:
     node: NodeId
     key: LogKey
     """The present one; epochs before may have had others (audit/log_keys.py)."""
-    chain: tuple[bytes, ...]
-    """DER; what binds the present key to the node."""
+    chain: Callable[[], Sequence[bytes]]
+    """DER; what binds the present key to the node, as of now: it is certified anew while the node runs."""
 
     def entry(self, index: int, *, newer: bool = False) -> bytes:
         """The proof file of the entry of this index; `newer` adds the newest head of its epoch."""
@@ -60,7 +72,8 @@ class Prover:
             return self._proven(connection, index, None, newer=newer)
 
     def receipt(self, signed: Signed, *, newer: bool = False) -> bytes:
-        """The same of the first entry that names this receipt, with the receipt in it."""
+        """The same of the first entry that tells of this receipt, with the receipt in it. Such an entry shows
+        nobody who may see the receipt anything that its parties do not know (docs/adr/0040)."""
         with self._reading() as connection:
             index = _entry_of(connection, signed.digest)
             return self._proven(connection, index, signed, newer=newer)
@@ -86,7 +99,7 @@ class Prover:
             note,
             leaf,
             vkey(log.origin, log.key.public_key),
-            log.chain or self.chain,
+            tuple(log.chain or self.chain()),
             signed,
             log.newer_than(head) if newer else None,
         )
@@ -198,13 +211,14 @@ def _at(connection: sqlite3.Connection, index: int) -> str:
 def _named(connection: sqlite3.Connection, receipt: Digest, start: int, stop: int) -> int | None:
     wanted = f'"receipt":"{receipt}"'.encode()
     while start < stop:
-        row = connection.execute(
-            """SELECT min(entry_index) FROM entries
-               WHERE entry_index >= ? AND entry_index < ? AND instr(leaf, ?) > 0""",
+        for index, leaf in connection.execute(
+            """SELECT entry_index, leaf FROM entries
+               WHERE entry_index >= ? AND entry_index < ? AND instr(leaf, ?) > 0
+               ORDER BY entry_index""",
             (start, min(start + _PAGE, stop), wanted),
-        ).fetchone()
-        if row[0] is not None:
-            return int(row[0])
+        ):
+            if isinstance(leaf, bytes) and parse(leaf)["event"] in OF_RECEIPTS:
+                return int(index)
         following = connection.execute(
             "SELECT min(entry_index) FROM entries WHERE entry_index >= ?", (start + _PAGE,)
         ).fetchone()[0]

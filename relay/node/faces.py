@@ -66,7 +66,7 @@ class Faces:
     trust: TrustDesk
     certificates: CertificateDoor
     witnessing: Witnessing
-    log_certificates: Sequence[bytes]
+    log_certificates: Callable[[], Sequence[bytes]]
     prover: Proofs
 
     def nodes(self) -> web.AppRunner:

@@ -7,7 +7,7 @@ Raises:  NotFoundError, AuditError, JournalError; OverloadError where as many as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from relay.errors import OverloadError
@@ -50,7 +50,10 @@ class ProofDesk:
             self._asked -= 1
 
 
-def make_proof_desk(settings: Settings, log: LogSigner) -> ProofDesk:
+def make_proof_desk(
+    settings: Settings, log: LogSigner, chain: Callable[[], Sequence[bytes]]
+) -> ProofDesk:
+    """`chain` are the certificates of the log's key as they are in use."""
     return ProofDesk(
-        Prover(settings.node.data_dir, log.node, key_of_log(log.node, log.public_key), log.chain)
+        Prover(settings.node.data_dir, log.node, key_of_log(log.node, log.public_key), chain)
     )

@@ -153,7 +153,8 @@ async def test_a_log_key_is_replaced_and_neighbours_follow(pair: Pair) -> None:
 
 def _proof(pair: Pair, index: int) -> bytes:
     settings = load(pair.network.nodes["xa"].config)
-    return make_proof_desk(settings, _key(pair, "xa")).prover.entry(index)
+    key = _key(pair, "xa")
+    return make_proof_desk(settings, key, lambda: key.chain).prover.entry(index)
 
 
 def _replace_log_key(pair: Pair, name: str) -> None:

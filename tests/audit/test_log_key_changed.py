@@ -269,7 +269,7 @@ def test_a_proof_carries_the_key_and_certificates_of_its_epoch(
 ) -> None:
     """A proof that is made after the change, and one that was made before it, hold alike."""
     present = made.keys[2]
-    prover = Prover(folder, NODE, present.holder.key, present.signer.chain)
+    prover = Prover(folder, NODE, present.holder.key, lambda: present.signer.chain)
     content = prover.entry(epoch * SPAN + 1)
 
     steps = list(ProofJudge(content, made.trust).steps())
@@ -282,7 +282,7 @@ def test_a_proof_carries_the_key_and_certificates_of_its_epoch(
 async def test_a_proof_of_before_the_change_holds_after_it(made: Pki, tmp_path: Path) -> None:
     first, second, _ = made.keys
     await _write(tmp_path, first)
-    content = Prover(tmp_path, NODE, first.holder.key, first.signer.chain).entry(1)
+    content = Prover(tmp_path, NODE, first.holder.key, lambda: first.signer.chain).entry(1)
     await _write(tmp_path, second)
 
     steps = list(ProofJudge(content, made.trust).steps())

@@ -60,14 +60,19 @@ class Authority:
         return note + cosign(note, cosigner_name(NodeId(node)), key.public_key, sign, at)
 
     def statements(
-        self, now: datetime, revoked: str = "", since: datetime | None = None
+        self,
+        now: datetime,
+        revoked: str = "",
+        since: datetime | None = None,
+        *,
+        reason: Reason = Reason.KEY_COMPROMISE,
     ) -> list[bytes]:
         """CRLs of every authority, with the log certificate of one node in them or none."""
         with TemporaryDirectory() as name:
             folder = shutil.copytree(self.folder, Path(name) / "pki")
             if revoked:
                 certificate = folder / "nodes" / revoked / "log.pem"
-                revoke(folder, certificate, reason=Reason.KEY_COMPROMISE, now=since or now)
+                revoke(folder, certificate, reason=reason, now=since or now)
             return [crl(one, now=now, valid=timedelta(days=1)) for one in authorities(folder)]
 
     def log(self, node: str = NODE) -> LogSigner:
