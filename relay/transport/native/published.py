@@ -79,7 +79,7 @@ def published_paths() -> Json:
     binary: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
     one = operation(
         "getPublishedFile",
-        "The checkpoint, a hash tile or an entry bundle of a log, as C2SP tlog-tiles names them",
+        "The published checkpoint, a hash tile or an entry bundle of a log, as C2SP tlog-tiles names them",
         {
             "200": {
                 "description": "The file",
