@@ -99,7 +99,7 @@ def _shown(value: object) -> str:
 def _member(item: object) -> str:
     if not isinstance(item, Mapping):
         return _text(item)
-    fields = (f"{_text(name)}={_text(item[name])}" for name in sorted(item, key=str))
+    fields = (f"{_text(name)}={_field(name, item[name])}" for name in sorted(item, key=str))
     return f"({' '.join(fields)})"
 
 
