@@ -73,6 +73,8 @@ class Inside:
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
+    looking: Counter[str] = field(default_factory=Counter)
+    """Who has a page of the log looked for."""
     following: Counter[str] = field(default_factory=Counter)
     """Who waits for new entries of the log, to bound their number."""
     followers: int = 64
