@@ -98,6 +98,8 @@ class Inside:
     """Exports of the log under way."""
     proofs: Proofs | None = None
     published: LogFiles | None = None
+    sending_log: Counter[str] = field(default_factory=Counter)
+    """Large files of it under way."""
     public_log: bool = False
     """Whether the published log is open to anyone."""
     witnesses: WitnessDoor | None = None

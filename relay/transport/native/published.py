@@ -55,7 +55,14 @@ async def file(inside: Inside, _: Caller, request: web.Request) -> web.StreamRes
     epoch, path = request.match_info["epoch"], request.match_info["path"]
     if inside.published is None or request.rel_url.raw_path != f"{INDEX}{epoch}/{path}":
         raise NotFoundError("no file of the log has that name")
-    return await published_file(request, inside.published, epoch, path, public=inside.public_log)
+    return await published_file(
+        request,
+        inside.published,
+        epoch,
+        path,
+        public=inside.public_log,
+        sending=inside.sending_log,
+    )
 
 
 def _view(one: PublishedLog) -> Json:
