@@ -15,7 +15,6 @@ Raises:  NotFoundError for a period without entries, AuditError for a log that d
 from __future__ import annotations
 
 import hashlib
-import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,8 +48,6 @@ from relay.wire.archive import Archive, Head
 
 CHUNK_BYTES: Final = 1 << 18
 HEADS_LIMIT: Final = 1000
-_AT = re.compile(rb'"at":"([0-9TZ:.-]{24})"')
-"""A quotation mark within a text has a backslash before it, so this is the member and nothing else."""
 
 
 class LogSource(Protocol):
@@ -60,6 +57,11 @@ class LogSource(Protocol):
     def node(self) -> NodeId: ...
     def heads(self) -> Mapping[int, bytes]:
         """The last signed head of each epoch."""
+        ...
+
+    def within(self, first: int, end: int, since: str, until: str) -> tuple[int, int] | None:
+        """The first and the last index of [first, end) whose leaf says a time from `since` on and before
+        `until`, by its text; None where there is none. Every one is looked at: clocks may have stepped back."""
         ...
 
     def leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]: ...
@@ -193,29 +195,19 @@ def write_export(source: LogSource, export: ExportedLog) -> Iterator[bytes]:
 
 def _bounds(source: LogSource, heads: Mapping[int, bytes], period: Period) -> tuple[int, int]:
     """The first and the last index of the range."""
-    since = instant(period.since).encode() if period.since else b""
-    until = instant(period.until).encode() if period.until else b"~"
-    first = last = before = None
-    after = False
-    for number, note in heads.items():
-        low = first_index(number)
-        for index, leaf in source.leaves(low, low + head_of(note).size):
-            if since <= _at(index, leaf) < until:
-                first = first if first is not None else index if before is None else before
-                last, after = index, False
-            elif last is not None and not after:
-                last_after, after = index, True
-            before = index
-    if first is None or last is None:
+    since = instant(period.since) if period.since else ""
+    until = instant(period.until) if period.until else "~"
+    ends = [
+        (first_index(number), first_index(number) + head_of(note).size)
+        for number, note in heads.items()
+    ]
+    found = [one for low, end in ends if (one := source.within(low, end, since, until))]
+    if not found:
         raise NotFoundError("the log has no entry in that period")
-    return first, last_after if after else last
-
-
-def _at(index: int, leaf: bytes) -> bytes:
-    found = _AT.search(leaf)
-    if found is None:
-        raise AuditError("the row was edited: its leaf has no time", index)
-    return found[1]
+    first, last = found[0][0], found[-1][1]
+    before = [min(end, first) - 1 for low, end in ends if low < min(end, first)]
+    after = [max(low, last + 1) for low, end in ends if max(low, last + 1) < end]
+    return before[-1] if before else first, after[0] if after else last
 
 
 class _Epoch:

@@ -34,6 +34,15 @@ _LEAVES = (
     "SELECT entry_index, leaf FROM entries WHERE entry_index >= ? AND entry_index < ?"
     " ORDER BY entry_index LIMIT ?"
 )
+_WITHIN = """
+    WITH timed AS (
+        SELECT entry_index, substr(leaf, instr(leaf, CAST('"at":"' AS BLOB)) + 6, 24) AS at FROM entries
+        WHERE entry_index >= ? AND entry_index < ?
+    )
+    SELECT min(entry_index), max(entry_index) FROM timed
+    WHERE at >= CAST(? AS BLOB) AND at < CAST(? AS BLOB)
+"""
+"""In a leaf a quotation mark within a text has a backslash before it, so that this is the member and nothing else."""
 _WORDS = (
     "SELECT entry_index, salt, words FROM entry_words WHERE entry_index >= ? AND entry_index < ?"
     " ORDER BY entry_index LIMIT ?"
@@ -55,6 +64,11 @@ class JournalLog:
 
     def heads(self) -> Mapping[int, bytes]:
         return self._heads
+
+    def within(self, first: int, end: int, since: str, until: str) -> tuple[int, int] | None:
+        """Within SQLite, which lets others have the interpreter meanwhile."""
+        low, high = self.connection.execute(_WITHIN, (first, end, since, until)).fetchone()
+        return None if low is None else (int(low), int(high))
 
     def leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         for index, leaf in self._pages(_LEAVES, first, end):

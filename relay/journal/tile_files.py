@@ -83,16 +83,6 @@ class TileFiles:
                 if not (top and name in {CHECKPOINT, PROGRESS}):
                     yield (Path(place) / name).relative_to(self.folder).as_posix()
 
-    def place(self, tile: Tile) -> Path | None:
-        """Where the file of a tile is; None where no plain file of a fitting size is."""
-        path = self.path(tile)
-        try:
-            with self._reading(path) as handle:
-                self._size(path, handle, _limit(tile))
-        except (FileNotFoundError, AuditError):
-            return None
-        return path
-
     def note(self, name: str = CHECKPOINT) -> bytes | None:
         """The published checkpoint as it stands, or how far its tiles are."""
         return self._content(self.folder / name, NOTE_LIMIT_BYTES)

@@ -24,7 +24,7 @@ import structlog
 
 from relay.audit.checkpoint import Checkpoint, head_of, verify_note, vkey
 from relay.audit.epochs import epoch_of, folder_of
-from relay.audit.tiles import ENTRIES, Tile, TileNodes, parse_path
+from relay.audit.tiles import ENTRIES, TileNodes, parse_path
 from relay.audit.verify import LogKey
 from relay.delivery.operators.published import (
     NoWitnesses,
@@ -266,7 +266,7 @@ class LogPublisher:
 
     def believed(self, note: bytes, origin: str) -> Checkpoint:
         """The checkpoint of a note that this node signed under that name. Raises AuditError."""
-        return self._hand.believed(note, origin)
+        return self._hand_of(origin).believed(note, origin)
 
     async def logs(self) -> list[PublishedLog]:
         return [
@@ -285,7 +285,7 @@ class LogPublisher:
         found = self._epochs.get(due.head.origin)
         return None if found is None else found.published
 
-    async def file(self, epoch: str, path: str, *, entries: bool = True) -> Path | bytes:
+    async def file(self, epoch: str, path: str, *, entries: bool = True) -> bytes:
         if not _EPOCH.fullmatch(epoch):
             raise NotFoundError("no epoch of the log is named so")
         files = TileFiles(self._folder / epoch)
@@ -297,9 +297,6 @@ class LogPublisher:
             raise NotFoundError(str(error)) from None
         if tile.level == ENTRIES and not entries:
             raise NotFoundError("entries are not given out here")
-        if not tile.partial:
-            return await asyncio.to_thread(_place, files, tile)
-        # It may leave at any moment, as soon as the full one is there: what it holds is read at once.
         try:
             return await asyncio.to_thread(files.read, tile)
         except AuditError as error:
@@ -312,13 +309,6 @@ class LogPublisher:
         """
         files, hand = self._publisher(origin).files, self._hand_of(origin)
         return await asyncio.to_thread(published_tree, files, origin, hand.believed)
-
-
-def _place(files: TileFiles, tile: Tile) -> Path:
-    path = files.place(tile)
-    if path is None:
-        raise NotFoundError(f"no {tile.path} is published there")
-    return path
 
 
 def _note(files: TileFiles) -> bytes:

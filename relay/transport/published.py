@@ -1,21 +1,28 @@
 """A file of the published log as an answer: cacheable for ever, but for the checkpoint.
 
-A full tile is sent by the library as it lies on the disk. What changes or may leave meanwhile, the checkpoint and
-partial tiles, comes as bytes under an ETag of them: two checkpoints of one second have the same Last-Modified.
+It is read whole, then sent: a partial tile may leave the disk meanwhile, and its ETag is of what it holds, for two
+checkpoints may be of one second. A tile has a few KiB, a bundle seldom more than a hundred; of the few that are
+large so many are sent at a time, so that slow readers hold a bounded part of the memory.
 
-Touches: the file.
-Raises:  NotFoundError.
+Touches: HTTP. Raises: NotFoundError, OverloadError; ConnectionResetError for a reader who takes too long.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from pathlib import Path
+from collections import Counter
+from datetime import timedelta
+from typing import Final
 
 from aiohttp import web
 
 from relay.delivery.operators.published import LogFiles
+from relay.transport.places import place
 
+LARGE_BYTES: Final = 256 * 1024
+MOST_LARGE: Final = 16
+LARGE_WITHIN: Final = timedelta(minutes=5)
 _CHECKPOINT = "checkpoint"
 _FOR_EVER = "max-age=31536000, immutable"
 _FOR_NOW = "max-age=2"
@@ -28,9 +35,10 @@ async def published_file(
     path: str,
     *,
     public: bool,
+    sending: Counter[str],
     entries: bool = True,
 ) -> web.StreamResponse:
-    """`public`: whether caches on the way may keep it for others."""
+    """`public`: whether caches on the way may keep it for others. `sending`: large ones, in this face."""
     found = await files.file(epoch, path, entries=entries)
     mutable = path == _CHECKPOINT
     whose = "public" if public else "private"
@@ -39,13 +47,15 @@ async def published_file(
         "Cache-Control": f"{whose}, {_FOR_NOW if mutable else _FOR_EVER}",
         "X-Content-Type-Options": "nosniff",
     }
-    if isinstance(found, Path):
-        return web.FileResponse(found, headers=headers)
-    return _bytes(request, found, headers)
+    response = _conditional(request, found, headers)
+    if response.body is not None and len(found) > LARGE_BYTES and request.method == "GET":
+        with place(sending, "", "large files are being sent", most=MOST_LARGE, of_one=MOST_LARGE):
+            await _sent(request, response)
+    return response
 
 
-def _bytes(request: web.Request, found: bytes, headers: dict[str, str]) -> web.Response:
-    """Whole, whatever range is asked for (RFC 9110 §14.2 leaves that open), by an ETag of what it holds."""
+def _conditional(request: web.Request, found: bytes, headers: dict[str, str]) -> web.Response:
+    """Whole, whatever range is asked for: RFC 9110 §14.2 leaves that open, and nobody needs a part."""
     etag = hashlib.sha256(found).hexdigest()
     same = {etag, "*"}
     if request.if_match and not same & {one.value for one in request.if_match if not one.is_weak}:
@@ -56,3 +66,14 @@ def _bytes(request: web.Request, found: bytes, headers: dict[str, str]) -> web.R
         response = web.Response(body=found, headers=headers)
     response.etag = etag
     return response
+
+
+async def _sent(request: web.Request, response: web.Response) -> None:
+    await response.prepare(request)
+    try:
+        async with asyncio.timeout(LARGE_WITHIN.total_seconds()):
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError from None

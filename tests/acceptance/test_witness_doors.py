@@ -15,7 +15,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from relay.audit.add_checkpoint import LIMIT_BYTES, SIZE_TYPE, AddCheckpoint, write_request
-from relay.audit.checkpoint import verify_note, vkey
+from relay.audit.checkpoint import origin_of, verify_note, vkey
 from relay.audit.cosignature import Cosigner, answered, cosigner_name
 from relay.audit.epochs import Epoch
 from relay.cli.main import app
@@ -118,6 +118,27 @@ async def test_a_log_that_the_settings_name_is_cosigned_for_anyone(pair: Pair, o
             yield bytes(LIMIT_BYTES // 10)
 
     assert (await door.add(endless()))[0] == 413  # type: ignore[arg-type]
+
+
+async def test_three_doors_show_three_heads(pair: Pair) -> None:
+    """The newest, the newest published, the newest that anybody cosigned: of the last there is none here."""
+    door = Door(pair)
+    token = await door.token("auditor", "auditor")
+    origin = origin_of(NodeId("tinh"))
+    found: dict[str, int] = {}
+
+    async def published() -> bool:
+        for path in ("log/0/checkpoint", "v1/audit/head", "v1/audit/checkpoint"):
+            headers = {"Authorization": f"Bearer {token}"}
+            async with door.session.get(f"{door.base}/{path}", headers=headers) as response:
+                note, found[path] = await response.read(), response.status
+            if response.status == 200:
+                found[path] = verify_note(note, origin, door.key, door.cosigner.verify).size
+        return found["log/0/checkpoint"] != 404
+
+    await pair.until(published)
+    assert 0 < found["log/0/checkpoint"] <= found["v1/audit/head"]
+    assert found["v1/audit/checkpoint"] == 404
 
 
 async def test_an_alarm_is_seen_kept_and_cleared_by_an_operator_alone(

@@ -15,7 +15,7 @@ import pytest
 
 from relay.audit.checkpoint import head_of, note_body, sign_note
 from relay.audit.cosignature import cosign, cosigner_name
-from relay.audit.entries import AuditEvent, Entry, entry
+from relay.audit.entries import AuditEvent, Entry, entry, parse
 from relay.audit.epochs import Epoch, first_index, log_name, named_head
 from relay.audit.exported import Words, write_words
 from relay.audit.exporting import Period, plan_export, write_export
@@ -125,6 +125,11 @@ class MemoryLog:
 
     def heads(self) -> Mapping[int, bytes]:
         return self.notes
+
+    def within(self, first: int, end: int, since: str, until: str) -> tuple[int, int] | None:
+        times = {index: parse(leaf)["at"] for index, leaf in self.leaves(first, end)}
+        found = [index for index, at in times.items() if since <= at < until]
+        return (min(found), max(found)) if found else None
 
     def leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         return ((i, one.leaf) for i, one in self.entries.items() if first <= i < end)

@@ -56,6 +56,35 @@ def test_a_published_file_that_does_not_hold_costs_time_and_nothing_else(
     assert _proof(log, tiles=True) == whole
 
 
+def _timed(log: Log, *times: str) -> None:
+    """Entries of these times, by hand."""
+    log.db.execute("DELETE FROM entries")
+    for index, at in enumerate(times):
+        leaf = b'{"agencies":["\\"at\\":\\"9999"],"at":"%s","event":"x"}' % at.encode()
+        log.db.execute("INSERT INTO entries VALUES (?, ?, x'')", (index, leaf))
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"),
+    [
+        ("", "~", (0, 5)),
+        ("2026-11-23T04:00:00.000Z", "~", (1, 5)),
+        ("2026-11-23T04:00:00.001Z", "2026-11-23T05:00:00.000Z", (2, 4)),
+        ("2026-11-23T04:30:00.000Z", "2026-11-23T04:31:00.000Z", (2, 4)),
+        ("", "2026-11-23T03:00:00.000Z", None),
+        ("2026-11-24T00:00:00.000Z", "~", None),
+    ],
+)
+def test_a_period_is_found_though_a_clock_stepped_back(
+    log: Log, since: str, until: str, found: tuple[int, int] | None
+) -> None:
+    """Every entry is looked at, by the time that its leaf says and not by what a text in it looks like."""
+    hours = ("03:00", "04:00", "04:30", "05:00", "04:30", "06:00")
+    _timed(log, *(f"2026-11-23T{hour}:00.000Z" for hour in hours))
+    with journal_log(log.path.parent) as source:
+        assert source.within(0, 6, since, until) == found
+
+
 def _kept(log: Log) -> list[bytes]:
     with journal_log(log.path.parent) as source:
         return [note for note, _ in source.kept_heads()]

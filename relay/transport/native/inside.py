@@ -73,6 +73,8 @@ class Inside:
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
+    looking: Counter[str] = field(default_factory=Counter)
+    """Who has a page of the log looked for."""
     following: Counter[str] = field(default_factory=Counter)
     """Who waits for new entries of the log, to bound their number."""
     followers: int = 64
@@ -96,6 +98,8 @@ class Inside:
     """Exports of the log under way."""
     proofs: Proofs | None = None
     published: LogFiles | None = None
+    sending_log: Counter[str] = field(default_factory=Counter)
+    """Large files of it under way."""
     public_log: bool = False
     """Whether the published log is open to anyone."""
     witnesses: WitnessDoor | None = None

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from relay.audit.tail import VIETNAM
 from relay.audit.tree import leaf_hash
-from relay.transport.native import following, live, native_runner
+from relay.transport.native import audit, following, live, native_runner
 
 Http = Callable[..., aiohttp.ClientSession]
 Build = Callable[..., web.Application]
@@ -209,6 +209,39 @@ async def test_who_left_keeps_no_place(
             assert response.status == 503
             assert response.headers["Retry-After"]
         stream.close()
+    await runner.cleanup()
+
+
+async def test_so_many_pages_are_looked_for_at_a_time(
+    world: Any, build: Build, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page may pass over much of the log: one caller has half of the places, and others' are free."""
+    monkeypatch.setattr(audit, "MOST_OF_ONE", 2)
+    go, page = asyncio.Event(), world.log.page
+
+    async def slow(*asked: Any) -> Any:
+        await go.wait()
+        return await page(*asked)
+
+    monkeypatch.setattr(world.log, "page", slow)
+    runner = native_runner(build(), shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    url = f"http://{host}:{port}/v1/audit?event=delivery"
+
+    async def look(session: aiohttp.ClientSession, who: str) -> tuple[int, bool]:
+        async with session.get(url, headers={"Authorization": f"Bearer {who}"}) as response:
+            return response.status, "Retry-After" in response.headers
+
+    async with aiohttp.ClientSession() as session:
+        looks = [asyncio.create_task(look(session, "auditor")) for _ in range(3)]
+        done, waiting = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+        assert [one.result() for one in done] == [(503, True)]
+        other = asyncio.create_task(look(session, "operator"))
+        go.set()
+        assert [await one for one in (*waiting, other)] == [(200, False)] * 3
+        assert await look(session, "auditor") == (200, False)
     await runner.cleanup()
 
 

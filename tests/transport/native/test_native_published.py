@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,6 +17,7 @@ from yarl import URL
 from relay.audit.tiles import ENTRIES, Tile, leaves_of
 from relay.audit.tree import leaf_hash
 from relay.node.publishing import LogHand, LogPublisher
+from relay.transport import published
 from relay.transport.native import native_runner
 from tests.journal.published_log import PUBLIC, Log, believed, publish
 
@@ -147,13 +149,61 @@ async def test_conditions_hold_for_partial_tiles_as_for_full_ones(session: Any, 
             assert (await get(session, url, **{name: value}))[0] == status, (path, name, value)
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=0-1,4-5", "bytes=9-1", "lines=1-2", "x"])
+@pytest.mark.parametrize("path", ["tile/0/000", "tile/0/001.p/44", "checkpoint"])
+async def test_a_range_is_answered_by_the_whole(
+    session: Any, base: str, path: str, wanted: str
+) -> None:
+    """Units and forms that nobody knows MUST be ignored, and to a HEAD every range (RFC 9110, 14.2)."""
+    _, _, whole = await get(session, f"{base}/log/0/{path}")
+    status, _, body = await get(session, f"{base}/log/0/{path}", Range=wanted)
+    assert (status, body) == (200, whole)
+    async with session.head(f"{base}/log/0/{path}", headers={"Range": wanted}) as head:
+        assert (head.status, head.headers["Content-Length"]) == (200, str(len(whole)))
+
+
+async def test_so_many_large_bundles_are_sent_at_a_time(
+    session: Any, base: str, files: LogPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slow readers of large ones hold a bounded part of the memory; small ones are answered meanwhile."""
+    large = 8 << 20
+    found = files.file
+
+    async def padded(epoch: str, path: str, *, entries: bool = True) -> bytes:
+        content = await found(epoch, path, entries=entries)
+        return bytes(large) if "entries" in path else content
+
+    monkeypatch.setattr(files, "file", padded)
+    monkeypatch.setattr(published, "MOST_LARGE", 2)
+    monkeypatch.setattr(published, "LARGE_WITHIN", timedelta(seconds=0.5))
+    url = f"{base}/log/0/tile/entries/000"
+    slow = [await session.get(url) for _ in range(2)]
+    assert [one.status for one in slow] == [200, 200]
+    async with session.get(url) as refused:
+        assert refused.status == 503
+        assert refused.headers["Retry-After"]
+    assert (await get(session, f"{base}/log/0/tile/0/000"))[0] == 200
+    async with session.head(url) as head:
+        assert head.headers["Content-Length"] == str(large)
+
+    status = 503
+    while status == 503:
+        await asyncio.sleep(0.05)
+        async with session.get(url) as again:
+            status, body = again.status, await again.read()
+    assert (status, len(body)) == (200, large)
+    for one in slow:
+        with pytest.raises(aiohttp.ClientError):
+            await one.read()
+
+
 async def test_a_partial_tile_that_leaves_while_it_is_asked_for_is_no_404(
     session: Any, base: str, log: Log, files: LogPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between finding it and sending it the full one may take its place: what is sent was read by then."""
     found = files.file
 
-    async def slow(epoch: str, path: str, *, entries: bool = True) -> Path | bytes:
+    async def slow(epoch: str, path: str, *, entries: bool = True) -> bytes:
         one = await found(epoch, path, entries=entries)
         publish(log.publisher(), log.grow(300))
         return one
