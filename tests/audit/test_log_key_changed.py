@@ -237,6 +237,19 @@ def test_the_present_key_cannot_speak_for_an_epoch_that_had_another(
     _forge(folder, made.keys[2], 0)
     with pytest.raises(AuditError, match="head is not signed by"):
         _verify(folder, made.keys[2])
+    states = fsck(folder, made.keys[2].known)
+    damaged = {one.store for one in states if one.condition is Condition.DAMAGED}
+    assert {"journal, epoch 0", "published log/0/checkpoint"} <= damaged
+
+
+def test_a_certified_key_of_another_epoch_is_no_key_of_this_one(made: Pki, folder: Path) -> None:
+    """With its true certificate in the place of the one that the log names: the digest is another."""
+    second = made.keys[1]
+    _forge(folder, second, 0)
+    shown = json.dumps([b64encode(one).decode() for one in second.signer.chain])
+    _run(folder, "UPDATE log_certificates SET certificates = ? WHERE certificate_row = 1", shown)
+    with pytest.raises(AuditError, match="is not here"):
+        _verify(folder, made.keys[2])
     assert "journal, epoch 0" in _wrong(fsck(folder, made.keys[2].known))
 
 
