@@ -134,10 +134,10 @@ def plan_export(
     own_chain: Sequence[bytes],
     sign: Sign,
     *,
-    before: Mapping[int, Sequence[bytes]] | None = None,
+    before: Callable[[int], Sequence[bytes]] = lambda _: (),
 ) -> ExportedLog:
-    """`log_chain` and `own_chain` are certificates in DER, the leaf first; `before` those of the epochs that
-    had another log key than the present one."""
+    """`log_chain` and `own_chain` are certificates in DER, the leaf first; `before` those of an epoch, where
+    it had another log key than the present one."""
     heads = source.heads()
     first, last = _bounds(source, heads, period)
     vouched = list(source.kept_heads())
@@ -151,7 +151,7 @@ def plan_export(
     for part in parts:
         files += part.streamed(words=period.words)
         files += part.heads_within(kept)
-    used = [(before or {}).get(part.part.number, log_chain) for part in parts]
+    used = [before(part.part.number) or log_chain for part in parts]
     chain = tuple(digest_of(one) for one in used[-1])
     about = About(
         source.node, period.since, period.until, period.words, chain, tuple(p.part for p in parts)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from base64 import b64decode
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,10 +129,11 @@ class JournalLog:
             if self._has(table):
                 yield from self.connection.execute(f"SELECT node, certificates FROM {table}")  # noqa: S608
 
-    def chains_before(self, present: LogKey) -> dict[int, Sequence[bytes]]:
-        """The certificates of each epoch that had another log key than this one. Raises AuditError."""
+    def chains_before(self, present: LogKey) -> Callable[[int], Sequence[bytes]]:
+        """The certificates of an epoch that had another log key than this one, or none. The function
+        raises AuditError where they are not kept."""
         keys = log_keys.epoch_keys(self.connection, self._heads, present)
-        return {n: chain for n in self._heads if (chain := keys.of(n).chain)}
+        return lambda epoch: keys.of(epoch).chain
 
     def _has(self, table: str) -> bool:
         found = self.connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))

@@ -31,7 +31,7 @@ from relay.model import NodeId
 from relay.settings.sections import LimitsSection, RetentionSection
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
-from relay.signing.log_key import key_of_log
+from relay.signing.log_key import key_named, key_of_log
 from relay.signing.trust import certificates_of
 
 log = structlog.get_logger("relay.node")
@@ -58,14 +58,18 @@ async def open_journal(
         holder=LogHolder(
             key_of_log(node, signer.public_key),
             signer.chain,
-            tuple(_certificates(path) for path in settings.keys.log_certificates_before),
+            tuple(
+                certificates_before(path, node) for path in settings.keys.log_certificates_before
+            ),
         ),
     )
 
 
-def _certificates(path: Path) -> tuple[bytes, ...]:
+def certificates_before(path: Path, node: NodeId) -> tuple[bytes, ...]:
     try:
-        return tuple(certificates_of(path.read_bytes()))
+        chain = tuple(certificates_of(path.read_bytes()))
+        key_named(chain, node)
+        return chain
     except (OSError, SignatureError) as error:
         raise SettingsError([f"keys.log_certificates_before: {path}: {error}"]) from None
 

@@ -22,7 +22,7 @@ from relay.audit.entries import parse
 from relay.audit.epochs import SPAN, Epoch, log_name, verify_epochs
 from relay.audit.exporting import Period, plan_export, write_export
 from relay.audit.log_keys import with_keys
-from relay.errors import AuditError, JournalError
+from relay.errors import AuditError, JournalError, SettingsError
 from relay.journal.backup import back_up, restore
 from relay.journal.epochs import mark_restored
 from relay.journal.exporting import journal_log
@@ -34,6 +34,7 @@ from relay.journal.publishing import EpochPublisher, heads_due
 from relay.journal.store import DATABASE, SqliteJournal
 from relay.journal.verifying import verify_folder
 from relay.model import NodeId, digest_of
+from relay.node.disk import certificates_before
 from relay.node.publishing import LogHand, LogPublisher
 from relay.signing import pki
 from relay.signing.bundle_shape import CoveredFile
@@ -576,3 +577,18 @@ async def test_of_the_published_log_alone_two_epochs_of_one_number_are_named(
     wrong = _wrong(fsck(tmp_path / "data" / "log", first.known))
     assert len(wrong) == 1
     assert wrong.popitem()[1].startswith("two epochs 1: a backup was restored twice")
+
+
+def test_a_certificate_of_before_that_is_of_no_log_stops_the_start(
+    made: Pki, tmp_path: Path
+) -> None:
+    """`keys.log_certificates_before` names log certificates of this very node."""
+    wrong = tmp_path / "sign.der"
+    wrong.write_bytes(made.exporter.chain[0])
+    with pytest.raises(SettingsError, match="log_certificates_before"):
+        certificates_before(wrong, NODE)
+    right = tmp_path / "log.der"
+    right.write_bytes(made.keys[0].signer.chain[0])
+    assert certificates_before(right, NODE) == (right.read_bytes(),)
+    with pytest.raises(SettingsError, match="log_certificates_before"):
+        certificates_before(right, NodeId("xa-b"))
