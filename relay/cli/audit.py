@@ -163,7 +163,9 @@ def verify(
     for folder, size in report.published.items():
         remark(f"published as log/{folder}: {size} entries" if size else _unpublished(folder))
     if report.unjudged:
-        remark(f"{report.unjudged} cosignatures by witnesses whose key is not known here")
+        remark(
+            f"{report.unjudged} cosignatures by keys that are not known here: name them with --witness"
+        )
     for verdict in report.verdicts:
         for finding in verdict.findings:
             remark(said_of(finding))

@@ -108,7 +108,8 @@ def _side(named: str, asked: _Asked, token: Path | None, open_files: ExitStack) 
 def _exported(path: Path, asked: _Asked, open_files: ExitStack) -> Side:
     from relay.journal.comparing import Side  # noqa: PLC0415
     from relay.signing.bundle_words import Outcome  # noqa: PLC0415
-    from relay.signing.export_steps import ExportJudge, unproven_leaves  # noqa: PLC0415
+    from relay.signing.export_leaves import unproven_leaves  # noqa: PLC0415
+    from relay.signing.export_steps import ExportJudge  # noqa: PLC0415
 
     file = open_files.enter_context(path.open("rb"))
     since, until = _moment(asked.since), _moment(asked.until)

@@ -20,13 +20,12 @@ from typing import Any, BinaryIO
 from relay.audit.checkpoint import NOTE_LIMIT_BYTES, Checkpoint, verify_note
 from relay.audit.cosignature import cosigner_name
 from relay.audit.diary import Diary
-from relay.audit.entries import AuditEvent, moment, parse
+from relay.audit.entries import AuditEvent, moment
 from relay.audit.epochs import epoch_of, first_index, log_name, named_head
 from relay.audit.exported import (
     ABOUT,
     CERTIFICATES_LIMIT,
     DOCUMENT_LIMIT_BYTES,
-    EPOCHS_LIMIT,
     FILES,
     SIGNATURE,
     About,
@@ -53,6 +52,7 @@ from relay.signing.bundle_shape import CoveredFile
 from relay.signing.bundle_words import Found, Outcome, Step
 from relay.signing.bundles import ProvenBundle, verify_bundle
 from relay.signing.certificates import Purpose, read_chain
+from relay.signing.export_leaves import BOUNDS, entries_in, parsed_leaf
 from relay.signing.faults import Fault
 from relay.signing.log_key import key_of_log, raw_log_key
 from relay.signing.log_standing import judge_standing
@@ -60,13 +60,11 @@ from relay.signing.log_witnesses import Reach, Witness, judge_note, witnesses_am
 from relay.signing.timestamps import TimestampTrust
 from relay.signing.trust import Path, TrustStore
 from relay.wire import bundle
-from relay.wire.packed import Bounds, PackedFile, content_of, contents, digest_in, read_packed
+from relay.wire.packed import PackedFile, content_of, contents, digest_in, read_packed
 
-FILE_LIMIT_BYTES = 64 << 30
 _CERTIFICATE_BYTES = 64 << 10
 _TOKEN_BYTES = 1 << 20
 _SHOWN = 10
-_BOUNDS = Bounds(FILE_LIMIT_BYTES, 4 * EPOCHS_LIMIT, bundle.check_name)
 _FIXED = (bundle.MIMETYPE, ABOUT, FILES, bundle.MANIFEST, SIGNATURE)
 
 
@@ -125,7 +123,7 @@ class ExportJudge:
 
     def leaves(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Every entry in the file with its index, those beside the period, too. Read it once proven."""
-        return _entries_in(self._file, self._entries, self.proven.about)
+        return entries_in(self._file, self._entries, self.proven.about)
 
     def steps(self) -> Iterator[Step]:
         """Each as soon as it is finished; a refusal is the last."""
@@ -168,7 +166,7 @@ class ExportJudge:
     # ------------------------------------------------------------ the file as a whole
 
     def _container(self) -> str:
-        self._entries = {one.name: one for one in read_packed(self._file, _BOUNDS)}
+        self._entries = {one.name: one for one in read_packed(self._file, BOUNDS)}
         names = list(self._entries)
         if names[:1] != [bundle.MIMETYPE] or names[-1:] != [SIGNATURE]:
             raise WireError(f"it does not begin with mimetype and end with {SIGNATURE}")
@@ -289,7 +287,7 @@ class ExportJudge:
         beside = next(words, None)
         read: _Read | None = None
         for leaf in leaves_in(contents(self._file, self._entries[leaves_name(part.number)])):
-            fields = _parsed(low + check.next_index, leaf)
+            fields = parsed_leaf(low + check.next_index, leaf)
             diary.note(low + check.next_index, fields)
             if beside is not None and beside.index == low + check.next_index:
                 _check_words(fields, beside)
@@ -422,35 +420,6 @@ class ExportJudge:
 
     def _small(self, name: str, limit_bytes: int) -> bytes:
         return content_of(self._file, self._entries[name], limit_bytes)
-
-
-def _parsed(index: int, leaf: bytes) -> dict[str, Any]:
-    try:
-        return parse(leaf)
-    except AuditError as error:
-        raise AuditError(error.what, index) from error
-
-
-def unproven_leaves(file: BinaryIO) -> tuple[About, Iterator[tuple[int, dict[str, Any]]]]:
-    """What the file says, with nothing of it judged but its shape."""
-    entries = {one.name: one for one in read_packed(file, _BOUNDS)}
-    if ABOUT not in entries:
-        raise SignatureError(Fault.MISSING_FILE, f"it holds no {ABOUT}")
-    about = read_about(content_of(file, entries[ABOUT], DOCUMENT_LIMIT_BYTES))
-    return about, _entries_in(file, entries, about)
-
-
-def _entries_in(
-    file: BinaryIO, entries: dict[str, PackedFile], about: About
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    for part in about.parts:
-        name = leaves_name(part.number)
-        if name not in entries:
-            raise SignatureError(Fault.MISSING_FILE, f"it holds no {name}")
-        index = first_index(part.number) + part.proof.first
-        for leaf in leaves_in(contents(file, entries[name])):
-            yield index, parse(leaf)
-            index += 1
 
 
 def _check_words(fields: dict[str, Any], beside: Words) -> None:

@@ -11,6 +11,7 @@ Raises:  AuditError, SignatureError.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -85,7 +86,11 @@ def witnesses_among(certificates: Sequence[bytes]) -> list[Witness]:
             (logs if read_leaf(one).identity.purpose is Purpose.LOG else issuers).append(one)
         except SignatureError:
             issuers += [one] if _readable(one) else []
-    return [witness_of_certificates([one, *issuers], required=False) for one in logs]
+    found = []
+    for one in logs:
+        with suppress(SignatureError):  # of a log, and yet with a key that signs none
+            found.append(witness_of_certificates([one, *issuers], required=False))
+    return found
 
 
 def _readable(certificate: bytes) -> bool:
