@@ -291,6 +291,29 @@ async def test_a_silence_is_broken_however_busy_the_log_is(
     others.cancel()
 
 
+async def test_a_revoked_token_reads_on_nowhere(
+    log: Any, http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a stream nor a poll that were open before: what came since is not for it."""
+    monkeypatch.setattr(following, "_LOOK_SECONDS", 0.05)
+    asked_for = {"holder": "auditor", "scopes": ["auditor"]}
+    async with http("operator").post("/v1/tokens", json=asked_for) as response:
+        issued = await response.json()
+    session = http(issued["secret"])
+    poll = asyncio.create_task(session.get("/v1/audit?after=6&wait=60"))
+    async with session.get("/v1/audit?after=5", headers=SSE) as stream:
+        assert await event(stream) == b"id: 5\ndata: " + log.leaves[5] + b"\n\n"
+        while not log.waiting:
+            await asyncio.sleep(0.01)
+        async with http("operator").delete(f"/v1/tokens/{issued['token']['token_id']}") as gone:
+            assert gone.status == 200
+        await asyncio.sleep(0.1)
+        await log.append("node-started", log_time())
+        assert b"node-started" not in await asyncio.wait_for(stream.content.read(), 5)
+    async with await poll as refused:
+        assert refused.status == 401
+
+
 async def test_nobody_takes_the_places_of_all(build: Build) -> None:
     """One caller has half of them at most, waiting or streaming: whoever else reads the log gets in."""
     runner = native_runner(build(followers=4), shutdown_timeout=1.0)
