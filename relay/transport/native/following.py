@@ -20,13 +20,12 @@ from aiohttp import web
 
 from relay.delivery.ports import Caller, LogPage
 from relay.delivery.wanted import Wanted
-from relay.errors import AccessError
-from relay.transport.native.gate import admit
+from relay.transport.native.gate import admit, still_admitted
 from relay.transport.native.inside import Inside, Who
 from relay.transport.native.leaves import event as event_of
 from relay.transport.native.live import HEARTBEAT_SECONDS, gone, live
 from relay.transport.places import place
-from relay.transport.problems import RequestError, UnauthenticatedError
+from relay.transport.problems import RequestError
 
 PAGE = 100
 _LOOK_SECONDS = 5.0
@@ -99,7 +98,7 @@ async def _events(
     async with aclosing(following) as pages:
         async for page in pages:
             if now() - admitted >= _LOOK_SECONDS:
-                if not await _is_admitted(inside, request):
+                if not await still_admitted(inside, Who.READER, request):
                     return
                 admitted = now()
             at = at if page is None else page.next
@@ -115,14 +114,6 @@ async def _events(
             else:
                 continue
             written = now()
-
-
-async def _is_admitted(inside: Inside, request: web.Request) -> bool:
-    try:
-        await admit(inside, Who.READER, request)
-    except (UnauthenticatedError, AccessError):
-        return False
-    return True
 
 
 async def _pages(
