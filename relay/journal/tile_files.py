@@ -190,7 +190,10 @@ class TileFiles:
                 handles.append(_opened(name, within, folder=len(handles) < len(names) - 1))
             yield handles[-1]
         except _LinkError:
-            raise AuditError(f"{self._named(path)} is a link") from None
+            above = (
+                "" if len(handles) == len(names) - 1 else f"{Path(names[len(handles)]).name} above "
+            )
+            raise AuditError(f"{above}{self._named(path)} is a link") from None
         finally:
             for handle in handles:
                 os.close(handle)

@@ -20,7 +20,8 @@ from aiohttp import web
 
 from relay.delivery.ports import Caller, LogPage
 from relay.delivery.wanted import Wanted
-from relay.transport.native.inside import Inside
+from relay.transport.native.gate import admit, still_admitted
+from relay.transport.native.inside import Inside, Who
 from relay.transport.native.leaves import event as event_of
 from relay.transport.native.live import HEARTBEAT_SECONDS, gone, live
 from relay.transport.places import place
@@ -28,7 +29,7 @@ from relay.transport.problems import RequestError
 
 PAGE = 100
 _LOOK_SECONDS = 5.0
-"""How often is looked whether who waits is still there."""
+"""How often is looked whether who waits is still there, and may still read."""
 _ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
@@ -39,7 +40,7 @@ async def stream(
     with _placed(inside, caller):
         followed = inside.log.follow(wanted, after, PAGE)
         pages = _pages(inside.closing, followed, lambda: _LOOK_SECONDS)
-        return await live(request, _events(request, pages))
+        return await live(request, _events(inside, request, pages))
 
 
 async def awaited(
@@ -65,6 +66,7 @@ async def awaited(
                 found = found if page is None else page
                 if found.entries or loop.time() >= end or gone(request):
                     break
+    await admit(inside, Who.READER, request)  # a token may have been revoked meanwhile
     return found
 
 
@@ -86,15 +88,19 @@ def _placed(inside: Inside, caller: Caller) -> AbstractContextManager[None]:
 
 
 async def _events(
-    request: web.Request, following: AsyncGenerator[LogPage | None, None]
+    inside: Inside, request: web.Request, following: AsyncGenerator[LogPage | None, None]
 ) -> AsyncGenerator[bytes, None]:
     """What is written for each page that holds something, and for each silence. Who left is noticed in a
-    silence, too."""
+    silence, too, and a token that was revoked ends it."""
     now = asyncio.get_running_loop().time
     said = at = 0
-    written = now()
+    written = admitted = now()
     async with aclosing(following) as pages:
         async for page in pages:
+            if now() - admitted >= _LOOK_SECONDS:
+                if not await still_admitted(inside, Who.READER, request):
+                    return
+                admitted = now()
             at = at if page is None else page.next
             if page is not None and page.entries:
                 said = page.entries[-1].index + 1

@@ -21,7 +21,8 @@ from relay.delivery.timeline.ports import Timeline, TimelineDoor
 from relay.errors import NotFoundError
 from relay.model import MessageId
 from relay.transport.native.asking import message_id, only
-from relay.transport.native.inside import Inside
+from relay.transport.native.gate import still_admitted
+from relay.transport.native.inside import Inside, Who
 from relay.transport.native.live import HEARTBEAT_SECONDS, TYPE, gone, live
 from relay.transport.native.timeline_described import timeline_view
 from relay.transport.native.views import json_bytes
@@ -86,6 +87,8 @@ async def _events(
     async for found, cost in looks:
         if gone(request):
             raise ConnectionResetError("the reader is gone")
+        if said and not await still_admitted(inside, Who.CALLER, request):
+            return
         shown = await _shown(found)
         if shown != said:
             said, spoke = shown, time.monotonic()
