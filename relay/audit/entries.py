@@ -231,10 +231,14 @@ class AuditEvent(StrEnum):
     LOG_FORKED = "log-forked"
     """An alarm: a `log` signed a head (`digest` of its note, handed in by `peer`) that contradicts another
     (`previous`), `reason` forked or twin. Both are kept; nothing of it is cosigned until an operator clears it."""
+    LOG_ROLLED_BACK = "log-rolled-back"
+    """An alarm: the node of a `log` shows a head (`digest`, `size`) shorter than one that was cosigned here
+    (`previous`, `previous_size`). It ends by itself when the log goes on from there or says what it lost."""
     LOG_KEY_CHANGED = "log-key-changed"
     """A `neighbour`'s log is signed with another key from now on, proven by its `certificate`."""
     LOG_ALARM_CLEARED = "log-alarm-cleared"
-    """An operator looked: so many alarms (`count`) of a `log` end, and it is cosigned again; `by`, `why`."""
+    """So many alarms (`count`) of a `log` end, and it is cosigned again: an operator looked (`by`, `why`), or the
+    log, rolled back, went on (`peer`)."""
     WITNESS_REFUSED = "witness-refused"
     """A `witness` finds this node's log, `size` entries long, not to be the one it cosigned, for `reason`."""
     WORDS_FORGOTTEN = "words-forgotten"
