@@ -92,6 +92,7 @@ class Faces:
             stapler=self.carrying.stapler,
             published=self.published,
             witness=self.witnessing.desk,
+            listing=self.desks.listing,
             log_certificates=self.log_certificates,
         )
         door = face.door()
@@ -161,6 +162,7 @@ class Faces:
             published=self.published,
             public_log=self.ground.settings.log.public,
             witnesses=self.witnessing.overview,
+            reconciler=desks.reconciler,
         )
 
     def _log_exports(self) -> LogExportDesk:

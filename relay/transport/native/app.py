@@ -40,6 +40,7 @@ from relay.delivery.ports import (
 )
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
@@ -60,6 +61,7 @@ from relay.transport.native import (
     operating,
     proofs,
     published,
+    reconcile,
     submit,
     systems,
     timestamps,
@@ -91,6 +93,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
     Route("POST", "/v1/deliveries/{id}/ack", deliveries.acknowledge),
+    Route("POST", "/v1/reconcile", reconcile.with_system),
+    Route("POST", "/v1/reconcile/{neighbour}", reconcile.with_neighbour, Who.READER),
     Route("GET", "/v1/recovery", recovery_face.standing, Who.OPERATOR),
     Route("POST", "/v1/recovery/skip", recovery_face.skip, Who.OPERATOR),
     Route("GET", "/v1/queue/shape", operating.shape, Who.OPERATOR),
@@ -183,6 +187,7 @@ def native_app(
     published: LogFiles | None = None,
     public_log: bool = False,
     witnesses: WitnessDoor | None = None,
+    reconciler: Reconciler | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -221,6 +226,7 @@ def native_app(
         published=published,
         public_log=public_log,
         witnesses=witnesses,
+        reconciler=reconciler,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:
