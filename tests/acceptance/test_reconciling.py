@@ -23,8 +23,6 @@ from relay.cli.main import app
 from tests.acceptance.pair import RECIPIENT, SENDER, Pair, founded
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-    "SELECT count(*) FROM deliveries WHERE state IN ('sealing', 'queued', 'in-flight', 'relayed')"
-)
 OF = "(SELECT message_row FROM messages WHERE message_id = ?)"
 
 
