@@ -37,7 +37,7 @@ from relay.delivery.reconciling.ports import (
     Twice,
     Window,
 )
-from relay.journal.rows import instant, ms
+from relay.journal.rows import instant, ms, uncut
 from relay.journal.scratch import open_scratch
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
@@ -61,8 +61,11 @@ SENT_LOOK: Final = 1000
 RECEIVED_LOOK: Final = 200
 HEADERS_BYTES: Final = 128 << 10
 """Of headers in one page, but for a first that is larger."""
+TRANSFERS_AT_A_TIME: Final = 20
 ROWS: Final = RECIPIENT_LIMIT + 1
-"""Of deliveries in one page: a transfer is never cut."""
+"""Of deliveries read at a time: a transfer is never cut."""
+RECIPIENTS: Final = 2_000
+"""When a page has so many it ends."""
 
 _ENDED: Final = {
     DeliveryState.REFUSED: Standing.REFUSED,
@@ -138,16 +141,21 @@ class ExchangeTable:
 
     async def _sent(self, values: dict[str, object], last: TransferId | None) -> Listing:
         looked = {**values, "last": last, "most": SENT_LOOK}
-        ((end, count),) = await self.journal.rows(SQL["sent_window"], looked)
-        if end is None:
-            return Listing((), None)
-        named = {**values, "last": end, "most": ROWS}
-        rows = await self.journal.rows(SQL["sent"], named)
-        if len(rows) == ROWS:
-            cut = rows[-1][0]
-            rows = [row for row in rows if row[0] != cut]
-            return Listing(tuple(_sent(rows)), TransferId(rows[-1][0]))
-        return Listing(tuple(_sent(rows)), TransferId(end) if count == SENT_LOOK else None)
+        found = await self.journal.rows(SQL["sent_window"], looked)
+        mine = [transfer for transfer, here in found if here]
+        listed: list[Exchanged] = []
+        for start in range(0, len(mine), TRANSFERS_AT_A_TIME):
+            several = mine[start : start + TRANSFERS_AT_A_TIME]
+            named: dict[str, object] = {"ids": json.dumps(several), "most": ROWS}
+            rows = await self.journal.rows(SQL["sent"], named)
+            whole = uncut(rows, ROWS, itemgetter(0))
+            listed += _sent(whole)
+            ended = several[-1] if len(whole) == len(rows) else whole[-1][0]
+            full = sum(len(one.recipients) for one in listed) >= RECIPIENTS
+            if ended != mine[-1] and (full or ended != several[-1]):
+                return Listing(tuple(listed), TransferId(ended))
+        more = len(found) == SENT_LOOK
+        return Listing(tuple(listed), TransferId(found[-1][0]) if more else None)
 
     # ------------------------------------------------------------ what was received
 

@@ -10,13 +10,14 @@ Trusts:  the journal's own rows. Raises: JournalError.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from relay.delivery.reconciling.ports import Elsewhere, Kept, Side
-from relay.journal.rows import instant, ms
+from relay.journal.rows import instant, ms, uncut
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.model import (
@@ -32,7 +33,9 @@ from relay.model import (
 from relay.wire.transfer import RECIPIENT_LIMIT
 
 SQL = load("reconcile")
-MESSAGES: Final = 200
+SENT_AT_A_TIME: Final = 20
+"""Messages: each may have thousands of recipients."""
+ROWS_AT_A_TIME: Final = 200
 ROWS: Final = RECIPIENT_LIMIT + 1
 _LISTED: Final = frozenset(
     {DeliveryState.AVAILABLE, DeliveryState.FETCHED, DeliveryState.HANDED_OVER}
@@ -69,10 +72,10 @@ class KeptTable:
         kept: dict[str, Kept] = {}
         archived: set[str] = set()
         has_archive = bool(await self.journal.rows(SQL["has_archive"]))
-        for start in range(0, len(ids), MESSAGES):
+        for start in range(0, len(ids), ROWS_AT_A_TIME):
             values: dict[str, object] = {
                 "agency": agency,
-                "ids": json.dumps(ids[start : start + MESSAGES]),
+                "ids": json.dumps(ids[start : start + ROWS_AT_A_TIME]),
             }
             for side, name in ((Side.SENT, "of_messages"), (Side.RECEIVED, "of_deliveries")):
                 for row in await self.journal.rows(SQL[name], values):
@@ -85,11 +88,11 @@ class KeptTable:
 
     async def _sent(self, values: dict[str, object], found: list[Kept], most: int) -> None:
         while len(found) <= most:
-            asked = {**values, "messages": MESSAGES, "most": ROWS}
+            asked = {**values, "messages": SENT_AT_A_TIME, "most": ROWS}
             rows = await self.journal.rows(SQL["kept_sent"], asked)
-            whole = _uncut(rows, lambda row: row[11])
+            whole = uncut(rows, ROWS, itemgetter(11))
             found += [_kept(Side.SENT, row) for row in whole]
-            if len({row[11] for row in whole}) < MESSAGES and len(rows) < ROWS:
+            if len({row[11] for row in whole}) < SENT_AT_A_TIME and len(rows) < ROWS:
                 return
             values = {**values, "at": whole[-1][7], "row": whole[-1][11]}
 
@@ -97,9 +100,9 @@ class KeptTable:
         self, name: str, values: dict[str, object], wanted: _Wanted, found: list[Kept], most: int
     ) -> None:
         while len(found) <= most:
-            rows = await self.journal.rows(SQL[name], {**values, "most": MESSAGES})
+            rows = await self.journal.rows(SQL[name], {**values, "most": ROWS_AT_A_TIME})
             found += [_kept(Side.RECEIVED, row) for row in rows if wanted.is_met_by(row)]
-            if len(rows) < MESSAGES:
+            if len(rows) < ROWS_AT_A_TIME:
                 return
             values = {**values, "at": rows[-1][7], "row": rows[-1][11]}
 
@@ -113,16 +116,6 @@ class _Wanted:
     def is_met_by(self, row: Sequence[Any]) -> bool:
         within = ms(self.since) <= row[7] < ms(self.until)
         return within and row[9] in _LISTED and row[12] in self.types
-
-
-def _uncut(
-    rows: list[Sequence[Any]], message: Callable[[Sequence[Any]], object]
-) -> list[Sequence[Any]]:
-    """Without the last message, where the slice may have ended within it."""
-    if len(rows) < ROWS:
-        return rows
-    cut = message(rows[-1])
-    return [row for row in rows if message(row) != cut]
 
 
 def _kept(side: Side, row: Sequence[Any]) -> Kept:

@@ -1,17 +1,17 @@
 -- What was exchanged with a neighbour, by the ids of transfers: their order is that of time, at both ends.
 
 -- name: sent_window
-SELECT max(id), count(*) FROM
-    (SELECT transfer_id AS id FROM transfers
-     WHERE transfer_id > :after AND transfer_id < :before AND (:last IS NULL OR transfer_id <= :last)
-     ORDER BY transfer_id LIMIT :most)
+SELECT transfer_id, neighbour = :neighbour FROM transfers
+WHERE transfer_id > :after AND transfer_id < :before AND (:last IS NULL OR transfer_id <= :last)
+ORDER BY transfer_id LIMIT :most
 
 -- name: sent
+-- A message to thousands has its deliveries looked through for each transfer of it: few transfers at a time.
 SELECT t.transfer_id, m.message_id, m.origin, m.message_type, m.sender, m.digest, t.answer, t.created_at,
     d.recipient, d.state, d.reason, d.updated_at
-FROM transfers t JOIN messages m ON m.message_row = t.message_row
+FROM json_each(:ids) w CROSS JOIN transfers t ON t.transfer_id = w.value
+CROSS JOIN messages m ON m.message_row = t.message_row
 CROSS JOIN deliveries d ON d.message_row = t.message_row AND d.transfer_id = t.transfer_id
-WHERE t.transfer_id > :after AND t.transfer_id <= :last AND t.neighbour = :neighbour
 ORDER BY t.transfer_id, d.recipient LIMIT :most
 
 -- name: received_window
@@ -69,7 +69,7 @@ ORDER BY d.inbox_cursor LIMIT :most
 SELECT m.message_id, '', m.sender, m.digest, m.document_id, m.notation, m.promulgation_date, m.accepted_at,
     m.accepted_at, 'relayed', NULL
 FROM json_each(:ids) w CROSS JOIN messages m ON m.message_id = w.value
-WHERE m.sender = :agency AND m.submitted_by IS NOT NULL
+WHERE +m.sender = :agency AND m.submitted_by IS NOT NULL
 
 -- name: of_deliveries
 -- Received here, by message or delivery id.

@@ -216,7 +216,8 @@ def _instant(value: object, name: str) -> datetime:
         if isinstance(value, str) and len(value) <= 64:
             found = datetime.fromisoformat(value)
             if found.tzinfo is not None:
-                return found.astimezone(UTC)
+                whole = found.microsecond // 1000 * 1000  # as ids and the wire have it
+                return found.astimezone(UTC).replace(microsecond=whole)
     except (ValueError, OverflowError):
         pass
     raise RequestError("must be an RFC 3339 instant with its offset", parameter=name)

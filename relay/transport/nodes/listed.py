@@ -21,7 +21,7 @@ from relay.delivery.reconciling.ports import (
     Window,
 )
 from relay.errors import WireError
-from relay.model import AgencyCode, Digest, MessageId, TransferId
+from relay.model import AgencyCode, Digest, MessageId, TransferId, minted_at
 from relay.wire import values
 from relay.wire.transfer import RECIPIENT_LIMIT
 
@@ -96,6 +96,10 @@ def read_page(content: bytes, window: Window) -> Told:
     cursor = page.get("cursor")
     following = None if cursor is None else TransferId(values.uuid7(str(cursor), "cursor"))
     _check_order(transfers, window.after, following)
+    for one in transfers:
+        minted = minted_at(one.transfer_id)
+        if minted is None or not window.since <= minted < window.until:
+            raise WireError(f"transfer {one.transfer_id} is not of the period")
     named = sum(len(one.recipients) for one in transfers)
     if named > RECIPIENTS_LIMIT:
         raise WireError(f"a page of {named} recipients, limit {RECIPIENTS_LIMIT}")
