@@ -11,7 +11,7 @@ Raises:  nothing.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,53 +29,62 @@ from relay.delivery.reconciling.ports import (
     What,
 )
 from relay.delivery.reconciling.tally import Tally
-from relay.model import AgencyCode, DeliveryId, DeliveryState
+from relay.model import AgencyCode, DeliveryId, DeliveryState, Digest
 
 RELAY: Final = "relay"
 DMS: Final = "dms"
 _FAILED: Final = frozenset({DeliveryState.REFUSED, DeliveryState.EXPIRED, DeliveryState.CANCELLED})
 _DEAD: Final = _FAILED | {DeliveryState.TAKEN_BACK}
-_Key = tuple[Side, str]
+_Key = tuple[Side, str, str, str, AgencyCode | None]
+"""Which way, what kind of name, the name, the date with it, and the other agency."""
+_DATELESS: Final = "-"
 _NOBODY: Final = AgencyCode("UNKNOWN")
 
 
 @dataclass(slots=True)
 class Hearing:
-    """One system's claims, heard one after the other; then what it did not claim."""
+    """One system's claims, heard one after the other; then what it did not claim.
+
+    Whatever is claimed, every kept delivery and every claim is looked at a few times, not each with each.
+    """
 
     agency: AgencyCode
     period: Period
     now: datetime
     kept_since: datetime
     tally: Tally
+    claims: Sequence[Claimed]
     elsewhere: Elsewhere = NOWHERE
-    _by_id: dict[_Key, list[Kept]] = field(default_factory=lambda: defaultdict(list))
-    _by_digest: dict[_Key, list[Kept]] = field(default_factory=lambda: defaultdict(list))
-    _by_document: dict[_Key, list[Kept]] = field(default_factory=lambda: defaultdict(list))
+    _index: dict[_Key, deque[Kept]] = field(default_factory=dict)
+    """Under the names that are claimed, and no others."""
     _kept: list[Kept] = field(default_factory=list)
     _met: set[tuple[Side, DeliveryId]] = field(default_factory=set)
     _claimed: set[_Key] = field(default_factory=set)
-    """Ids outside the period that were claimed."""
+    """Ids that were claimed."""
 
     def know(self, kept: Iterable[Kept]) -> None:
+        for claim in self.claims:
+            for key in _keys(claim):
+                self._index.setdefault(key, deque())
         for one in kept:
             self._kept.append(one)
-            self._by_id[one.side, one.message_id].append(one)
-            self._by_id[one.side, one.delivery_id].append(one)
-            self._by_digest[one.side, one.digest].append(one)
-            for text in {one.notation, one.document_id} - {""}:
-                self._by_document[one.side, text].append(one)
+            for name in _names(one):
+                for agency in (one.agency, None):
+                    found = self._index.get((one.side, *name, agency))
+                    if found is not None:
+                        found.append(one)
 
-    def unknown_ids(self, claims: Iterable[Claimed]) -> list[str]:
+    def unknown_ids(self) -> list[str]:
         """What is to be looked for outside the period."""
-        named = dict.fromkeys((c.side, str(c.delivery_id or c.message_id or "")) for c in claims)
-        return list(
-            dict.fromkeys(id_ for side, id_ in named if id_ and (side, id_) not in self._by_id)
-        )
+        ids = {_id(claim): None for claim in self.claims if not self._index.get(_key(claim, None))}
+        return [id_ for id_ in ids if id_]
 
-    def hear(self, claims: Iterable[Claimed]) -> None:
-        for claim in claims:
-            self._one(claim)
+    def hear(self) -> None:
+        for claim in self.claims:
+            if _id(claim):
+                self._by_id(claim)
+            else:
+                self._by_name(claim)
 
     def finish(self) -> None:
         """What the system did not name, and what this node keeps twice."""
@@ -86,48 +95,58 @@ class Hearing:
 
     # ------------------------------------------------------------ what is claimed
 
-    def _one(self, claim: Claimed) -> None:
-        id_ = claim.delivery_id or claim.message_id
-        found = self._candidates(claim)
-        if not found and id_ is not None and (claim.side, id_) in self._by_id:
-            self._other_agency(claim, self._by_id[claim.side, id_])
+    def _by_id(self, claim: Claimed) -> None:
+        """An id means all deliveries it names, or the one of the agency that is named with it."""
+        key = _key(claim, claim.agency)
+        found, others = self._index[key], self._index[_key(claim, None)]
+        if key in self._claimed:
+            kept = found or others
+            self._differs(claim, kept[0] if kept else None, Kind.DOUBLED, What.LISTED_TWICE, DMS)
+            return
+        self._claimed.add(key)
+        fresh = [one for one in found if not self._is_met(one)]
+        if not found and others:
+            self._other_agency(claim, others)
         elif not found:
             self._outside(claim)
-        elif all((one.side, one.delivery_id) in self._met for one in found):
+        elif not fresh:
             self._differs(claim, found[0], Kind.DOUBLED, What.LISTED_TWICE, DMS)
-        else:
-            self._settle(claim, found, several=id_ is not None)
-
-    def _candidates(self, claim: Claimed) -> list[Kept]:
-        """By the surest name it gives; with another agency than it says, none."""
-        id_ = claim.delivery_id or claim.message_id
-        if id_ is not None:
-            found = self._by_id.get((claim.side, id_), [])
-        elif claim.digest is not None:
-            found = self._by_digest.get((claim.side, claim.digest), [])
-        else:
-            found = self._by_text(claim)
-        return [one for one in found if claim.agency in (None, one.agency)]
-
-    def _by_text(self, claim: Claimed) -> list[Kept]:
-        named = claim.document_id or claim.notation
-        date = claim.promulgation_date
-        return [
-            one
-            for one in self._by_document.get((claim.side, named), [])
-            if not date or not one.promulgation_date or one.promulgation_date == date
-        ]
-
-    def _settle(self, claim: Claimed, found: list[Kept], *, several: bool) -> None:
-        """An id means all deliveries it names; anything else the first that nothing else named."""
-        fresh = [one for one in found if (one.side, one.delivery_id) not in self._met]
-        if not several and claim.agency is None and claim.side is Side.SENT:
-            fresh = [one for one in fresh if one.message_id == fresh[0].message_id]
-        elif not several:
-            fresh = fresh[:1]
         for one in fresh:
-            self._met.add((one.side, one.delivery_id))
-            self._compare(claim, one)
+            self._meet(claim, one)
+
+    def _by_name(self, claim: Claimed) -> None:
+        """The first that nothing else named; of what was sent to several, all unless one is named."""
+        last: Kept | None = None
+        for key in _keys(claim):
+            found = self._index[key]
+            while found and self._is_met(found[0]):
+                last = found.popleft()
+            if found:
+                self._take(claim, found)
+                return
+        if last is None:
+            self._outside(claim)
+        else:
+            self._index[_keys(claim)[0]].append(last)  # met, and known by this name still
+            self._differs(claim, last, Kind.DOUBLED, What.LISTED_TWICE, DMS)
+
+    def _take(self, claim: Claimed, found: deque[Kept]) -> None:
+        first = found[0]
+        whole = claim.agency is None and claim.side is Side.SENT
+        while found and found[0].message_id == first.message_id:
+            one = found.popleft()
+            if not self._is_met(one):
+                self._meet(claim, one)
+            if not whole:
+                break
+        found.append(first)
+
+    def _is_met(self, one: Kept) -> bool:
+        return (one.side, one.delivery_id) in self._met
+
+    def _meet(self, claim: Claimed, one: Kept) -> None:
+        self._met.add((one.side, one.delivery_id))
+        self._compare(claim, one)
 
     def _compare(self, claim: Claimed, one: Kept) -> None:
         said = _contradiction(claim, one)
@@ -152,12 +171,8 @@ class Hearing:
 
     def _outside(self, claim: Claimed) -> None:
         """Nothing of the period: known from outside it, archived, too recent, or missing here."""
-        id_ = str(claim.delivery_id or claim.message_id or "")
+        id_ = _id(claim)
         known = self.elsewhere.kept.get(f"{claim.side} {id_}") if id_ else None
-        if id_ and (claim.side, id_) in self._claimed:
-            self._differs(claim, known, Kind.DOUBLED, What.LISTED_TWICE, DMS)
-            return
-        self._claimed.add((claim.side, id_))
         if known is not None:
             said = _contradiction(claim, known, sent_whole=True)
             if said is None:
@@ -188,15 +203,14 @@ class Hearing:
         self._differs(None, one, kind, What.NOT_FETCHED if waits else What.NOT_KNOWN, DMS)
 
     def _twice(self) -> Iterator[Difference]:
-        for (side, _), several in self._by_digest.items():
-            first: dict[AgencyCode, Kept] = {}
-            for one in sorted(several, key=lambda one: one.at):
-                if one.state in _DEAD:
-                    continue
-                earlier = first.setdefault(one.agency, one)
-                if earlier.delivery_id != one.delivery_id:
-                    said = (Kind.DOUBLED, What.SAME_BYTES, RELAY, str(earlier.message_id))
-                    yield self._difference(None, one, side, *said)
+        first: dict[tuple[Side, Digest, AgencyCode], Kept] = {}
+        for one in sorted(self._kept, key=lambda one: one.at):
+            if one.state in _DEAD:
+                continue
+            earlier = first.setdefault((one.side, one.digest, one.agency), one)
+            if earlier.delivery_id != one.delivery_id:
+                said = (Kind.DOUBLED, What.SAME_BYTES, RELAY, str(earlier.message_id))
+                yield self._difference(None, one, one.side, *said)
 
     # ------------------------------------------------------------ said
 
@@ -252,6 +266,40 @@ class Hearing:
             ours=ours,
             theirs=theirs,
         )
+
+
+def _id(claim: Claimed) -> str:
+    return str(claim.delivery_id or claim.message_id or "")
+
+
+def _key(claim: Claimed, agency: AgencyCode | None) -> _Key:
+    """Its surest name."""
+    if id_ := _id(claim):
+        return claim.side, "id", id_, "", agency
+    if claim.digest is not None:
+        return claim.side, "digest", claim.digest, "", agency
+    named = claim.document_id or claim.notation
+    return claim.side, "document", named, claim.promulgation_date, agency
+
+
+def _keys(claim: Claimed) -> list[_Key]:
+    """Where it is looked for, in this order; of an id also who else it was sent to."""
+    key = _key(claim, claim.agency)
+    if key[1] == "id":
+        return [key, _key(claim, None)]
+    if key[1] == "document" and key[3]:
+        return [key, (*key[:3], _DATELESS, claim.agency)]
+    return [key]
+
+
+def _names(one: Kept) -> Iterator[tuple[str, str, str]]:
+    """All names under which it may be claimed."""
+    for id_ in {str(one.message_id), str(one.delivery_id)}:
+        yield "id", id_, ""
+    yield "digest", one.digest, ""
+    for text in {one.notation, one.document_id} - {""}:
+        yield "document", text, ""
+        yield "document", text, one.promulgation_date or _DATELESS
 
 
 def _contradiction(

@@ -37,7 +37,7 @@ from relay.delivery.reconciling.tally import Tally
 from relay.errors import AccessError, NotFoundError, NotPossibleError, OverloadError
 from relay.model import AgencyCode, MessageType, NodeId
 
-MOST_KEPT: Final = 100_000
+MOST_KEPT: Final = 50_000
 """Deliveries of one run with a system."""
 MOST_SECONDS: Final = 150.0
 """Under what a client waits for an answer."""
@@ -116,11 +116,11 @@ class ReconcilingDesk:
             if len(kept) > MOST_KEPT:
                 raise NotPossibleError(_too_many(MOST_KEPT))
             kept_since = now - self.memory
-            hearing = Hearing(code, asked, now, kept_since, Tally())
             resolved = await asyncio.to_thread(self._resolved, claims)
-            ids = await asyncio.to_thread(_prepared, hearing, kept, resolved)
+            hearing = Hearing(code, asked, now, kept_since, Tally(), resolved)
+            ids = await asyncio.to_thread(_prepared, hearing, kept)
             hearing.elsewhere = await self.kept.elsewhere(code, ids)
-            await asyncio.to_thread(_heard, hearing, resolved)
+            await asyncio.to_thread(_heard, hearing)
             report = hearing.tally.report(code, asked, now, kept_since)
         await self.exchanges.noted(caller, report, "", neighbour=None)
         return report
@@ -165,13 +165,13 @@ class ReconcilingDesk:
             raise NotPossibleError(said) from None
 
 
-def _prepared(hearing: Hearing, kept: Sequence[Kept], claims: Sequence[Claimed]) -> list[str]:
+def _prepared(hearing: Hearing, kept: Sequence[Kept]) -> list[str]:
     hearing.know(kept)
-    return hearing.unknown_ids(claims)
+    return hearing.unknown_ids()
 
 
-def _heard(hearing: Hearing, claims: Sequence[Claimed]) -> None:
-    hearing.hear(claims)
+def _heard(hearing: Hearing) -> None:
+    hearing.hear()
     hearing.finish()
 
 
