@@ -159,7 +159,7 @@ def _read(one: object) -> Claimed:
     for name in one:
         if name not in CLAIM_MEMBERS:
             raise RequestError("unknown member", parameter=name[:64])
-    if one.get("direction") not in set(Side):
+    if one.get("direction") not in list(Side):
         raise RequestError("must be sent or received", parameter="direction")
     if not any(one.get(name) for name in _NAMES):
         raise RequestError(f"names nothing: one of {', '.join(_NAMES)}")
