@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from relay.audit.entries import parse
 from relay.cli.main import app
+from relay.journal import exchanged
 from tests.acceptance.pair import RECIPIENT, SENDER, Pair, founded
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -180,6 +181,29 @@ async def test_clerks_get_a_table_and_a_sheet_in_both_languages(sent: Sent) -> N
     assert other.exit_code == 0, other.output
 
 
+async def test_in_the_smallest_pages_the_answer_is_the_same(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes hold a page of each other's list, however long it is; both pairs of lists are walked."""
+    lost = sent.messages[1]
+    await spoil(sent, "tinh", f"DELETE FROM deliveries WHERE message_row = {OF}", lost)
+    for name in ("SENT_LOOK", "TRANSFERS_AT_A_TIME", "RECIPIENTS", "RECEIVED_LOOK"):
+        monkeypatch.setattr(exchanged, name, 1)
+    for here, there in (("xa", "tinh"), ("tinh", "xa")):
+        found = await reconciled(sent, here, there, "--json")
+        assert [one[1] for one in differences(found)] == ["row-lost"], found.output
+        assert json.loads(found.stdout)["same"] == 2
+
+
+async def test_a_neighbour_of_an_older_release_is_said_to_be_one(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.transport.nodes.reconciling_client.CAPABILITY", "unheard-of")
+    found = await reconciled(sent, "xa", "tinh")
+    assert found.exit_code == 65, found.output
+    assert "release" in found.output
+
+
 async def test_only_neighbours_are_reconciled_with(sent: Sent) -> None:
     stranger = await reconciled(sent, "xa", "xb")
     assert stranger.exit_code == 66, stranger.output
@@ -223,16 +247,49 @@ async def test_a_system_hands_in_what_it_believes_over_http_and_is_told_by_agenc
     assert status == 403, refused
 
 
+async def test_a_system_is_told_what_it_received_and_never_acknowledged_or_fetched(
+    sent: Sent,
+) -> None:
+    pair, node = sent.pair, sent.pair.network.nodes["tinh"]
+    scope = f"agency:{RECIPIENT}"
+    issued = await relay(
+        "token", "issue", "--holder", "vp", "--scope", scope, "--config", node.config, "--json"
+    )
+    secret = json.loads(issued.stdout)["secret"]
+    listed, taken, waits = sent.messages
+    deliveries = dict(
+        pair.rows("tinh", "SELECT message_id, delivery_id FROM deliveries JOIN messages USING (message_row)")
+    )  # fmt: skip
+    done = f"/v1/deliveries/{deliveries[taken]}/ack"
+    status, answer = await _post(pair, node, secret, {"status": "done"}, done)
+    assert status == 200, answer
+    documents = [
+        {"direction": "received", "delivery_id": deliveries[listed]},
+        {"direction": "received", "message_id": taken, "agency": SENDER},
+    ]
+    asked = {"since": sent.since, "grace_seconds": 0, "documents": documents}
+    status, found = await _post(pair, node, secret, asked)
+    assert status == 200, found
+    said = sorted((d["kind"], d["what"], d["message_id"]) for d in found["differences"])
+    assert said == [
+        ("different", "not-acknowledged", listed),
+        ("missing", "not-fetched", waits),
+    ]
+    assert found["compared"] == {"sent": 0, "received": 3}
+
+
 def _ago(**span: float) -> str:
     return (datetime.now(UTC) - timedelta(**span)).isoformat()
 
 
-async def _post(pair: Pair, node: Any, secret: str, asked: dict[str, object]) -> tuple[int, Any]:
+async def _post(
+    pair: Pair, node: Any, secret: str, asked: dict[str, object], path: str = "/v1/reconcile"
+) -> tuple[int, Any]:
     headers = {"Authorization": f"Bearer {secret}"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
         session.post(
-            f"{node.native_url}/v1/reconcile", json=asked, ssl=pair.session.connector._ssl
+            f"{node.native_url}{path}", json=asked, ssl=pair.session.connector._ssl
         ) as answer,
     ):  # fmt: skip
         return answer.status, await answer.json()
