@@ -88,6 +88,8 @@ class Inside:
     log_exports: LogExporter | None = None
     exporting: set[object] = field(default_factory=set)
     """Exports of the log under way."""
+    reconciling: set[object] = field(default_factory=set)
+    """Claims of systems that are being compared."""
     proofs: Proofs | None = None
     published: LogFiles | None = None
     public_log: bool = False

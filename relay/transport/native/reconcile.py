@@ -18,7 +18,7 @@ from aiohttp import web
 from relay.delivery.ports import Caller
 from relay.delivery.reconciling.ports import Claimed, Period, Reconciler, Report, Side
 from relay.envelope.codes import normalise
-from relay.errors import EnvelopeError, NotFoundError
+from relay.errors import EnvelopeError, NotFoundError, OverloadError
 from relay.model import AgencyCode, DeliveryId, Digest, MessageId, MessageType, NodeId
 from relay.transport.native.asking import (
     WHY_CHARACTERS,
@@ -33,8 +33,10 @@ from relay.transport.native.reconciled import as_json, as_sheet
 from relay.transport.native.sheets import CONTENT_TYPE as CSV
 from relay.transport.problems import MediaTypeError, RequestError
 
-BODY_BYTES: Final = 16 << 20
-DOCUMENTS: Final = 20_000
+BODY_BYTES: Final = 4 << 20
+DOCUMENTS: Final = 10_000
+BODIES_AT_ONCE: Final = 2
+"""Of systems' claims: as objects they take several times their size."""
 TEXT_CHARACTERS: Final = 500
 MOST_GRACE_SECONDS: Final = 86_400
 _SMALL_BYTES: Final = 1 << 14
@@ -62,6 +64,19 @@ async def with_system(inside: Inside, caller: Caller, request: web.Request) -> w
     """What an agency's system believes of a period, against what this node keeps. Changes nothing."""
     only(request)
     door = _door(inside)
+    if len(inside.reconciling) >= BODIES_AT_ONCE:
+        raise OverloadError(f"{BODIES_AT_ONCE} reconciliations under way, limit {BODIES_AT_ONCE}")
+    place = object()
+    inside.reconciling.add(place)
+    try:
+        return await _with_system(inside, door, caller, request)
+    finally:
+        inside.reconciling.discard(place)
+
+
+async def _with_system(
+    inside: Inside, door: Reconciler, caller: Caller, request: web.Request
+) -> web.Response:
     asked = await _asked(request, BODY_BYTES, ("agency", "statuses", "documents", *PERIOD_MEMBERS))
     period = _period(asked, inside.clock())
     claims = await asyncio.to_thread(_claims, asked)
@@ -123,6 +138,8 @@ def _period(asked: Mapping[str, object], now: datetime, agency: AgencyCode | Non
     if "since" not in asked:
         raise RequestError("member is missing", parameter="since")
     since = _instant(asked["since"], "since")
+    if since >= now:
+        raise RequestError("lies in the future", parameter="since")
     until = now if asked.get("until") is None else _instant(asked["until"], "until")
     if until <= since:
         raise RequestError("must come after since", parameter="until")

@@ -165,6 +165,7 @@ def _of(**members: object) -> dict[str, object]:
         ({"since": SINCE}, "documents"),
         (_of(since="2026-11-01"), "since"),
         (_of(since=5), "since"),
+        (_of(since="2999-01-01T00:00:00Z"), "since"),
         (_of(until="2026-10-01T00:00:00Z"), "until"),
         (_of(since="9999-12-31T23:59:59-23:59"), "since"),
         (_of(grace_seconds=-1), "grace_seconds"),
@@ -188,7 +189,7 @@ def _of(**members: object) -> dict[str, object]:
         (_of(documents=[{**LETTER, "x": 1}]), "documents[0].x"),
         (_of(documents=[LETTER] * (face.DOCUMENTS + 1)), "documents"),
     ],
-    ids=range(26),
+    ids=range(27),
 )
 async def test_what_is_asked_in_another_shape_is_refused_by_name(
     http: Http, reconciles: Reconciles, asked: dict[str, object], parameter: str
@@ -225,4 +226,18 @@ async def test_a_body_that_is_no_object_or_too_long_is_refused(
         assert answer.status == 415
     async with http().post("/v1/reconcile?since=x", json=_of()) as answer:
         assert answer.status == 400
+    assert reconciles.asked == []
+
+
+async def test_no_more_bodies_are_read_at_once_than_memory_allows(
+    http: Http, reconciles: Reconciles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And whoever is refused may come again: a place is given back, whatever became of the request."""
+    for _ in range(face.BODIES_AT_ONCE + 1):
+        async with http().post("/v1/reconcile", json={}) as answer:
+            assert answer.status == 400
+    monkeypatch.setattr(face, "BODIES_AT_ONCE", 0)
+    async with http().post("/v1/reconcile", json=_of()) as answer:
+        assert answer.status == 503
+        assert "Retry-After" in answer.headers
     assert reconciles.asked == []
