@@ -21,6 +21,7 @@ from typer.testing import CliRunner, Result
 from relay.audit.entries import parse
 from relay.cli.main import app
 from relay.journal import exchanged
+from relay.signing.tls import face_client_context
 from tests.acceptance.pair import RECIPIENT, SENDER, Pair, founded
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -289,7 +290,7 @@ async def _post(
     async with (
         aiohttp.ClientSession(headers=headers) as session,
         session.post(
-            f"{node.native_url}{path}", json=asked, ssl=pair.session.connector._ssl
+            f"{node.native_url}{path}", json=asked, ssl=face_client_context(pair.network.root)
         ) as answer,
     ):  # fmt: skip
         return answer.status, await answer.json()

@@ -43,6 +43,7 @@ from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.lines import Line
@@ -64,6 +65,7 @@ from relay.transport.native import (
     reconcile,
     submit,
     systems,
+    timeline,
     timestamps,
     tokens,
 )
@@ -83,6 +85,7 @@ _SHOWN_PATH = 100
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
     Route("GET", "/v1/messages/{id}", messages.message),
+    Route("GET", "/v1/messages/{id}/trace", timeline.timeline),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
     Route("GET", "/v1/messages/{id}/evidence", evidence.export),
     Route("GET", "/v1/messages/{id}/statements", messages.statements),
@@ -182,6 +185,7 @@ def native_app(
     trust: TrustDoor | None = None,
     words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
+    timelines: TimelineDoor | None = None,
     followers: int = 64,
     prover: Proofs | None = None,
     published: LogFiles | None = None,
@@ -221,6 +225,7 @@ def native_app(
         trust=trust,
         words=words,
         certificates=certificates_door,
+        timelines=timelines,
         followers=followers,
         proofs=prover,
         published=published,

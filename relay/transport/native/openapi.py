@@ -43,6 +43,7 @@ from relay.transport.native.reconcile_described import RECONCILE_SCHEMAS, reconc
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
+from relay.transport.native.timeline_described import TIMELINE_SCHEMAS, timeline_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
 from relay.transport.native.witnesses_described import WITNESS_SCHEMAS, witness_paths
@@ -98,6 +99,7 @@ def document() -> Json:
                 **WITNESS_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
+                **TIMELINE_SCHEMAS,
                 **PUBLISHED_SCHEMAS,
             },
             "responses": {
@@ -123,6 +125,7 @@ def _paths() -> Json:
             "get": reading("getMessageSeal", "The seal over the envelope", seal_answer()),
             "parameters": one_message,
         },
+        **timeline_paths(),
         **evidence_paths(),
         **log_export_paths(),
         **timestamp_paths(),
