@@ -147,6 +147,11 @@ def test_a_later_transfer_of_the_same_delivery_explains_an_earlier_one() -> None
     comparison.unmatched(comparison.rest(there).values(), frozenset())
     comparison.finish()
     assert tally.report("tinh", PERIOD, NOW, OLD).same == 1
+    comparison.pair(by_delivery([first], tally), {})
+    both = by_delivery([second], tally)
+    comparison.pair(both, by_delivery([second], tally))
+    comparison.finish()
+    assert tally.report("tinh", PERIOD, NOW, OLD).same == 2
 
 
 def test_another_agencys_are_neither_told_nor_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from relay.delivery.reconciling.ports import (
 from relay.envelope.limits import Limits
 from relay.errors import TransportError, WireError
 from relay.journal import exchanged
+from relay.journal.exchanged import ExchangeTable
 from relay.model import AgencyCode, Digest, MessageId, MessageType, NodeId, TransferId
 from relay.transport.nodes import listed
 from relay.transport.nodes.listed import PATH, read_page, write_page
@@ -102,6 +104,30 @@ async def test_pages_are_small_and_together_the_whole(
 async def test_who_is_no_neighbour_is_refused(hub: Any) -> None:
     async with hub.peers["ngoai"].session() as session, session.get(f"{hub.url}{PATH}") as answer:
         assert answer.status == 403
+
+
+async def test_a_neighbour_has_one_page_read_at_a_time(
+    hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is told to come again; another neighbour is not held up, nor is the next request."""
+    asked, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: object, neighbour: NodeId, *_more: object) -> Listing:
+        if neighbour == "xa":
+            asked.set()
+            await gate.wait()
+        return Listing((), None)
+
+    monkeypatch.setattr(ExchangeTable, "listing", slow)
+    xa, xb = _client(hub.peers["xa"]), _client(hub.peers["xb"])
+    first = asyncio.create_task(xa.listing(HERE, Side.SENT, ALL))
+    await asked.wait()
+    with pytest.raises(TransportError, match="503"):
+        await xa.listing(HERE, Side.SENT, ALL)
+    await xb.listing(HERE, Side.SENT, ALL)
+    gate.set()
+    await first
+    await xa.listing(HERE, Side.SENT, ALL)
 
 
 @pytest.mark.parametrize(
