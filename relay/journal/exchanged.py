@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -25,8 +24,6 @@ from relay.audit.entries import AuditEvent, entry
 from relay.audit.entries import instant as told
 from relay.delivery.ports import Caller
 from relay.delivery.reconciling.ports import (
-    DEAD,
-    MOST_NAMED,
     Believed,
     Exchanged,
     Kind,
@@ -34,11 +31,10 @@ from relay.delivery.reconciling.ports import (
     Report,
     Side,
     Standing,
-    Twice,
     Window,
 )
+from relay.journal.doubles import DoublesTable
 from relay.journal.rows import instant, ms, uncut
-from relay.journal.scratch import open_scratch
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.model import (
@@ -50,6 +46,7 @@ from relay.model import (
     MessageType,
     NodeId,
     Reason,
+    TransferHeader,
     TransferId,
 )
 from relay.wire.receipt import read_receipt
@@ -59,6 +56,7 @@ SQL = load("reconcile")
 SENT_LOOK: Final = 1000
 """Transfers to whomever that one page looks at."""
 RECEIVED_LOOK: Final = 200
+PLACES_AT_A_TIME: Final = 500
 HEADERS_BYTES: Final = 128 << 10
 """Of headers in one page, but for a first that is larger."""
 TRANSFERS_AT_A_TIME: Final = 20
@@ -86,6 +84,23 @@ def standing(side: Side, state: str, reason: str | None) -> Standing:
     if found is DeliveryState.RELAYED or (side is Side.RECEIVED and found not in _ENDED):
         return Standing.TAKEN
     return _ENDED.get(found, Standing.UNDER_WAY)
+
+
+_Place = tuple[int | None, AgencyCode]
+"""A message's row and a recipient: what a delivery is found by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    header: TransferHeader
+    answer: Digest
+    at: datetime
+    row: int | None
+    """Of the message; none where all of it was refused."""
+
+    @property
+    def places(self) -> list[_Place]:
+        return [(self.row, code) for code in self.header.recipients]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +182,28 @@ class ExchangeTable:
         if end is None:
             return Listing((), None)
         rows = await self.journal.rows(SQL["received"], {**values, "last": end})
-        numbers = sorted({row[3] for row in rows if row[3] is not None})
-        here = await self.journal.rows(SQL["standing"], {"rows": json.dumps(numbers)})
-        digests: dict[str, object] = {"digests": json.dumps([row[1] for row in rows])}
+        arrivals = await asyncio.to_thread(_arrivals, rows)
+        stands = await self._stands(arrivals)
+        digests: dict[str, object] = {"digests": json.dumps(_doubted(arrivals, stands))}
         answers = dict(await self.journal.rows(SQL["answers"], digests))
-        listed = await asyncio.to_thread(_received, rows, here, answers)
+        listed = await asyncio.to_thread(_received, arrivals, stands, answers)
         more = more or end != within[-1][0]
         return Listing(listed, TransferId(end) if more else None)
+
+    async def _stands(self, arrivals: Sequence[_Arrival]) -> dict[_Place, Believed]:
+        """Of the recipients that the headers name, what stands here."""
+        places = [place for one in arrivals for place in one.places]
+        found: dict[_Place, Believed] = {}
+        for start in range(0, len(places), PLACES_AT_A_TIME):
+            several: dict[str, object] = {
+                "pairs": json.dumps(places[start : start + PLACES_AT_A_TIME])
+            }
+            for row, code, state, reason, changed in await self.journal.rows(
+                SQL["standing"], several
+            ):
+                believed = standing(Side.RECEIVED, state, reason)
+                found[row, code] = Believed(AgencyCode(code), believed, instant(changed))
+        return found
 
 
 def _first_id(at: datetime) -> str:
@@ -213,33 +243,34 @@ def _fitting(found: Sequence[tuple[str, int]]) -> str | None:
     return end
 
 
+def _arrivals(rows: Sequence[Sequence[Any]]) -> list[_Arrival]:
+    return [
+        _Arrival(_with(read_transfer(header), digest), Digest(answer), instant(at), row)
+        for header, answer, at, row, digest in rows
+    ]
+
+
+def _with(header: TransferHeader, digest: str | None) -> TransferHeader:
+    return header if digest is None else replace(header, digest=Digest(digest))
+
+
+def _doubted(arrivals: Sequence[_Arrival], stands: Mapping[_Place, Believed]) -> list[Digest]:
+    """Answers that must say whether what does not stand here was refused."""
+    return [one.answer for one in arrivals if any(p not in stands for p in one.places)]
+
+
 def _received(
-    rows: Sequence[Sequence[Any]],
-    here: Sequence[Sequence[Any]],
+    arrivals: Sequence[_Arrival],
+    stands: Mapping[_Place, Believed],
     answers: Mapping[str, bytes],
 ) -> tuple[Exchanged, ...]:
-    stands = {
-        (row, code): Believed(
-            AgencyCode(code), standing(Side.RECEIVED, state, reason), instant(changed)
-        )
-        for row, code, state, reason, changed in here
-    }
-    return tuple(_arrived(row, stands, answers) for row in rows)
+    return tuple(_listed(one, stands, _refused(answers.get(one.answer))) for one in arrivals)
 
 
-def _arrived(
-    row: Sequence[Any],
-    stands: Mapping[tuple[int | None, str], Believed],
-    answers: Mapping[str, bytes],
+def _listed(
+    arrival: _Arrival, stands: Mapping[_Place, Believed], refused: frozenset[AgencyCode]
 ) -> Exchanged:
-    header, at = read_transfer(row[0]), instant(row[2])
-    without = [code for code in header.recipients if (row[3], code) not in stands]
-    refused = _refused(answers.get(row[1])) if without else frozenset()
-    recipients = tuple(
-        stands.get((row[3], code))
-        or Believed(code, Standing.REFUSED if code in refused else Standing.LOST, at)
-        for code in header.recipients
-    )
+    header = arrival.header
     return Exchanged(
         transfer_id=header.transfer_id,
         message_id=header.message_id,
@@ -247,9 +278,13 @@ def _arrived(
         message_type=header.message_type,
         sender=header.sender,
         digest=header.digest,
-        answer=Digest(row[1]),
+        answer=arrival.answer,
         at=header.created_at,
-        recipients=recipients,
+        recipients=tuple(
+            stands.get((row, code))
+            or Believed(code, Standing.REFUSED if code in refused else Standing.LOST, arrival.at)
+            for row, code in arrival.places
+        ),
     )
 
 
@@ -259,51 +294,3 @@ def _refused(answer: bytes | None) -> frozenset[AgencyCode]:
         return frozenset()
     evidence = read_receipt(answer).evidence
     return frozenset(one.recipient for one in evidence if one.event.negative)
-
-
-@dataclass(slots=True)
-class DoublesTable:
-    """delivery.reconciling.ports.Doubles, in a file that is gone afterwards."""
-
-    _connection: sqlite3.Connection = field(default_factory=open_scratch)
-
-    def __post_init__(self) -> None:
-        self._connection.execute(SQL["scratch"])
-
-    def add(self, side: Side, transfers: Sequence[Exchanged]) -> None:
-        rows = [
-            (
-                side,
-                by.digest,
-                one.recipient,
-                by.delivery_id(one),
-                by.message_id,
-                by.sender,
-                ms(by.at),
-            )
-            for by in transfers
-            for one in by.recipients
-            if one.standing not in DEAD
-        ]
-        self._connection.execute("BEGIN")
-        self._connection.executemany(SQL["met"], rows)
-        self._connection.execute("COMMIT")
-
-    def found(self) -> list[Twice]:
-        return [
-            Twice(
-                Side(side),
-                AgencyCode(recipient),
-                AgencyCode(sender),
-                MessageId(message),
-                DeliveryId(delivery),
-                instant(at),
-                MessageId(first),
-            )
-            for side, recipient, sender, message, delivery, at, first in self._connection.execute(
-                SQL["twice"], (MOST_NAMED,)
-            )
-        ]
-
-    def close(self) -> None:
-        self._connection.close()

@@ -145,6 +145,21 @@ async def test_a_transfer_that_is_unknown_at_one_end_is_missing_there(sent: Sent
     assert {one[0] for one in differences(graced)} == {"under-way"}
 
 
+async def test_bytes_that_changed_where_they_arrived_are_found_from_there_and_from_here(
+    sent: Sent,
+) -> None:
+    """What stands in the journal counts, not what the header once said."""
+    other = "f" * 64
+    await spoil(
+        sent, "tinh", "UPDATE messages SET digest = ? WHERE message_id = ?", other, sent.messages[0]
+    )
+    for here, there in (("xa", "tinh"), ("tinh", "xa")):
+        found = await reconciled(sent, here, there, "--json")
+        assert [one[1] for one in differences(found)] == ["digest"], found.output
+        (one,) = json.loads(found.stdout)["differences"]
+        assert one["ours" if here == "tinh" else "theirs"] == other
+
+
 async def test_what_waits_for_a_neighbour_is_not_compared_and_what_is_in_doubt_is_under_way(
     sent: Sent,
 ) -> None:
@@ -188,7 +203,13 @@ async def test_in_the_smallest_pages_the_answer_is_the_same(
     """Nodes hold a page of each other's list, however long it is; both pairs of lists are walked."""
     lost = sent.messages[1]
     await spoil(sent, "tinh", f"DELETE FROM deliveries WHERE message_row = {OF}", lost)
-    for name in ("SENT_LOOK", "TRANSFERS_AT_A_TIME", "RECIPIENTS", "RECEIVED_LOOK"):
+    for name in (
+        "SENT_LOOK",
+        "TRANSFERS_AT_A_TIME",
+        "RECIPIENTS",
+        "RECEIVED_LOOK",
+        "PLACES_AT_A_TIME",
+    ):
         monkeypatch.setattr(exchanged, name, 1)
     for here, there in (("xa", "tinh"), ("tinh", "xa")):
         found = await reconciled(sent, here, there, "--json")

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from relay.delivery.reconciling.ports import Exchanged, Kept, Side, Standing, Window
+from relay.errors import JournalError
 from relay.journal import exchanged, kept
-from relay.journal.exchanged import DoublesTable, ExchangeTable
+from relay.journal.doubles import DoublesTable
+from relay.journal.exchanged import ExchangeTable
 from relay.journal.kept import KeptTable
 from relay.journal.rows import ms
 from relay.journal.sql import load
@@ -183,6 +185,16 @@ async def test_the_same_bytes_to_the_same_recipient_are_met_twice(journal: Sqlit
     doubles.close()
 
 
+async def test_a_full_temporary_folder_is_our_own_disk(journal: SqliteJournal) -> None:
+    await put(journal, 1)
+    (listed,) = await pages(ExchangeTable(journal, NODE))
+    doubles = DoublesTable()
+    doubles._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(JournalError):
+        doubles.add(Side.SENT, [replace(one, sender=AgencyCode("H" * 9000)) for one in listed])
+    doubles.close()
+
+
 # ---------------------------------------------------------------- what is kept for an agency
 
 
@@ -259,7 +271,7 @@ async def test_every_statement_goes_along_an_index(journal: SqliteJournal) -> No
     asked = {
         **dict.fromkeys(("after", "before", "last", "neighbour", "agency", "kind"), "x"),
         **dict.fromkeys(("most", "at", "row", "until", "messages"), 1),
-        **dict.fromkeys(("ids", "rows", "digests"), "[]"),
+        **dict.fromkeys(("ids", "pairs", "digests"), "[]"),
     }
     for name, statement in load("reconcile").items():
         if name in {"scratch", "met", "twice", "has_archive", "archived"}:

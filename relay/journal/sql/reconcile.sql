@@ -20,13 +20,16 @@ WHERE neighbour = :neighbour AND transfer_id > :after AND transfer_id < :before
 ORDER BY transfer_id LIMIT :most
 
 -- name: received
-SELECT a.header, a.receipt, a.at, a.message_row FROM arrivals a
+-- With the digest of what stands here, whatever the header said.
+SELECT a.header, a.receipt, a.at, a.message_row, m.digest
+FROM arrivals a LEFT JOIN messages m ON m.message_row = a.message_row
 WHERE a.neighbour = :neighbour AND a.transfer_id > :after AND a.transfer_id <= :last
 ORDER BY a.transfer_id
 
 -- name: standing
 SELECT d.message_row, d.recipient, d.state, d.reason, d.updated_at
-FROM json_each(:rows) w CROSS JOIN deliveries d ON d.message_row = w.value
+FROM json_each(:pairs) w
+CROSS JOIN deliveries d ON d.message_row = w.value ->> 0 AND d.recipient = w.value ->> 1
 
 -- name: answers
 SELECT digest, document FROM receipts WHERE digest IN (SELECT value FROM json_each(:digests))
