@@ -53,25 +53,37 @@ class KeptTable:
 
     async def kept(
         self,
-        agency: AgencyCode,
+        forms: Collection[AgencyCode],
         since: datetime,
         until: datetime,
         types: Collection[MessageType],
         most: int,
     ) -> list[Kept]:
-        values = {"agency": agency, "at": ms(since), "row": _NO_ROW, "until": ms(until)}
-        found: list[Kept] = []
-        for kind in sorted(types):
-            await self._sent({**values, "kind": kind}, found, most)
         wanted = _Wanted(since, until, types)
-        await self._received("kept_done", values, wanted, found, most)
-        await self._received("kept_open", values, wanted, found, most)
+        found: list[Kept] = []
+        for code in sorted(forms):
+            values = {"agency": code, "at": ms(since), "row": _NO_ROW, "until": ms(until)}
+            for kind in sorted(types):
+                await self._sent({**values, "kind": kind}, found, most)
+            await self._received("kept_done", values, wanted, found, most)
+            await self._received("kept_open", values, wanted, found, most)
         return found
 
-    async def elsewhere(self, agency: AgencyCode, ids: Sequence[str]) -> Elsewhere:
+    async def elsewhere(self, forms: Collection[AgencyCode], ids: Sequence[str]) -> Elsewhere:
         kept: dict[str, Kept] = {}
         archived: set[str] = set()
         has_archive = bool(await self.journal.rows(SQL["has_archive"]))
+        for code in sorted(forms):
+            await self._look(code, ids, kept, archived if has_archive else None)
+        return Elsewhere(kept, frozenset(archived))
+
+    async def _look(
+        self,
+        agency: AgencyCode,
+        ids: Sequence[str],
+        kept: dict[str, Kept],
+        archived: set[str] | None,
+    ) -> None:
         for start in range(0, len(ids), ROWS_AT_A_TIME):
             values: dict[str, object] = {
                 "agency": agency,
@@ -82,9 +94,8 @@ class KeptTable:
                     one = _kept(side, row)
                     kept[f"{side} {one.message_id}"] = one
                     kept[f"{side} {one.delivery_id}"] = one
-            if has_archive:
+            if archived is not None:
                 archived.update(row[0] for row in await self.journal.rows(SQL["archived"], values))
-        return Elsewhere(kept, frozenset(archived))
 
     async def _sent(self, values: dict[str, object], found: list[Kept], most: int) -> None:
         while len(found) <= most:

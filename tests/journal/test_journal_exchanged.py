@@ -199,7 +199,7 @@ async def test_a_full_temporary_folder_is_our_own_disk(journal: SqliteJournal) -
 
 
 async def all_kept(journal: SqliteJournal, agency: AgencyCode = ME, most: int = 100) -> list[Kept]:
-    return await KeptTable(journal, NODE).kept(agency, DAY.since, DAY.until, DOCUMENTS, most)
+    return await KeptTable(journal, NODE).kept([agency], DAY.since, DAY.until, DOCUMENTS, most)
 
 
 async def test_an_agency_is_told_its_own_of_the_period_and_kind(
@@ -234,13 +234,13 @@ async def test_ids_outside_the_period_are_found_for_whose_they_are(journal: Sqli
     delivery = delivery_id_of(NODE, got, ME)
     table = KeptTable(journal, NODE)
     ids = [sent, got, delivery, "none"]
-    found = await table.elsewhere(ME, ids)
+    found = await table.elsewhere([ME], ids)
     assert {key for key in found.kept if not key.endswith(" ")} == {
         f"sent {sent}",
         f"received {got}",
         f"received {delivery}",
     }
-    assert (await table.elsewhere(AgencyCode("H77"), ids)).kept == {}
+    assert (await table.elsewhere([AgencyCode("H77")], ids)).kept == {}
 
 
 async def test_what_left_for_the_archive_is_told_to_whom_it_may_have_it(
@@ -260,10 +260,10 @@ async def test_what_left_for_the_archive_is_told_to_whom_it_may_have_it(
         )
 
     table = KeptTable(journal, NODE)
-    assert (await table.elsewhere(ME, [gone])).archived == frozenset()
+    assert (await table.elsewhere([ME], [gone])).archived == frozenset()
     await journal.perform(archive)
-    assert (await table.elsewhere(ME, [gone])).archived == {gone}
-    assert (await table.elsewhere(THEM, [gone])).archived == frozenset()
+    assert (await table.elsewhere([ME], [gone])).archived == {gone}
+    assert (await table.elsewhere([THEM], [gone])).archived == frozenset()
 
 
 async def test_every_statement_goes_along_an_index(journal: SqliteJournal) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller
@@ -42,6 +42,7 @@ MOST_KEPT: Final = 50_000
 MOST_SECONDS: Final = 150.0
 """Under what a client waits for an answer."""
 MOST_AT_ONCE: Final = 4
+Named = TypeVar("Named", Claimed, Kept)
 
 
 @dataclass(slots=True)
@@ -55,6 +56,8 @@ class ReconcilingDesk:
     ask: Ask
     resolve: Callable[[str], AgencyCode]
     """A code in any of its forms, as the directory keeps it."""
+    forms: Callable[[Collection[str]], frozenset[AgencyCode]]
+    """Of agencies, their codes in every form."""
     memory: timedelta
     """How long rows are kept at the least."""
     clock: Clock
@@ -69,14 +72,10 @@ class ReconcilingDesk:
             raise NotFoundError(f"no neighbour of {self.node} has the id {neighbour[:64]!a}")
         with self._place(neighbour), self._in_time():
             async with asyncio.timeout(MOST_SECONDS):
-                report = await self._compare(neighbour, self._narrowed(period))
+                until = min(period.until, self.clock.now())
+                report = await self._compare(neighbour, replace(period, until=until))
         await self.exchanges.noted(caller, report, why, neighbour=neighbour)
         return report
-
-    def _narrowed(self, period: Period) -> Period:
-        now = self.clock.now()
-        agency = None if period.agency is None else self.resolve(period.agency)
-        return replace(period, agency=agency, until=min(period.until, now))
 
     async def _compare(self, neighbour: NodeId, period: Period) -> Report:
         if not await self.ask.capable(neighbour):
@@ -93,6 +92,7 @@ class ReconcilingDesk:
                 doubles,
                 self.clock,
                 self.memory,
+                frozenset() if period.agency is None else self.forms([period.agency]),
             )
             return await run.report()
         finally:
@@ -109,25 +109,37 @@ class ReconcilingDesk:
         claims: Sequence[Claimed],
     ) -> Report:
         code = self._own(caller, agency)
-        with self._place(caller.holder):
-            now = self.clock.now()
-            asked = replace(period, until=min(period.until, now))
-            kept = await self.kept.kept(code, asked.since, asked.until, types, MOST_KEPT)
-            if len(kept) > MOST_KEPT:
-                raise NotPossibleError(_too_many(MOST_KEPT))
-            kept_since = now - self.memory
-            resolved = await asyncio.to_thread(self._resolved, claims)
-            hearing = Hearing(code, asked, now, kept_since, Tally(), resolved)
-            ids = await asyncio.to_thread(_prepared, hearing, kept)
-            hearing.elsewhere = await self.kept.elsewhere(code, ids)
-            await asyncio.to_thread(_heard, hearing)
-            report = hearing.tally.report(code, asked, now, kept_since)
+        with self._place(caller.holder), self._in_time():
+            async with asyncio.timeout(MOST_SECONDS):
+                report = await self._hear(code, period, types, claims)
         await self.exchanges.noted(caller, report, "", neighbour=None)
         return report
 
-    def _resolved(self, claims: Sequence[Claimed]) -> list[Claimed]:
+    async def _hear(
+        self,
+        code: AgencyCode,
+        period: Period,
+        types: Collection[MessageType],
+        claims: Sequence[Claimed],
+    ) -> Report:
+        now, forms = self.clock.now(), self.forms([code])
+        asked, kept_since = replace(period, until=min(period.until, now)), now - self.memory
+        kept = await self.kept.kept(forms, asked.since, asked.until, types, MOST_KEPT)
+        if len(kept) > MOST_KEPT:
+            raise NotPossibleError(_too_many(MOST_KEPT))
+        claims = await asyncio.to_thread(self._resolved, claims)
+        kept = await asyncio.to_thread(self._resolved, kept)
+        hearing = Hearing(code, asked, now, kept_since, Tally(), claims)
+        ids = await asyncio.to_thread(_prepared, hearing, kept)
+        hearing.elsewhere = await self.kept.elsewhere(forms, ids)
+        await asyncio.to_thread(_heard, hearing)
+        return hearing.tally.report(code, asked, now, kept_since)
+
+    def _resolved(self, several: Sequence[Named]) -> list[Named]:
+        """With the code that the directory has now: either side may know an agency by an older form."""
         return [
-            c if c.agency is None else replace(c, agency=self.resolve(c.agency)) for c in claims
+            one if one.agency is None else replace(one, agency=self.resolve(one.agency))
+            for one in several
         ]
 
     def _own(self, caller: Caller, agency: str) -> AgencyCode:

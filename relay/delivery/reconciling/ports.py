@@ -312,16 +312,17 @@ class ExchangeJournal(Protocol):
 class KeptJournal(Protocol):
     async def kept(
         self,
-        agency: AgencyCode,
+        forms: Collection[AgencyCode],
         since: datetime,
         until: datetime,
         types: Collection[MessageType],
         most: int,
     ) -> list[Kept]:
-        """All of the period, up to one more than `most`."""
+        """All of the period, up to some more than `most`. An agency's code changed its form: older rows
+        have the older one."""
         ...
 
-    async def elsewhere(self, agency: AgencyCode, ids: Sequence[str]) -> Elsewhere:
+    async def elsewhere(self, forms: Collection[AgencyCode], ids: Sequence[str]) -> Elsewhere:
         """Of these messages and deliveries, those that are the agency's."""
         ...
 

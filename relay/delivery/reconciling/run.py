@@ -31,7 +31,7 @@ from relay.delivery.reconciling.ports import (
 from relay.delivery.reconciling.sides import Comparison, Met, Terms, by_delivery
 from relay.delivery.reconciling.tally import Tally
 from relay.errors import NotPossibleError
-from relay.model import DeliveryId, NodeId, TransferId
+from relay.model import AgencyCode, DeliveryId, NodeId, TransferId
 
 MOST_COMPARED: Final = 1_000_000
 """Deliveries that either side lists, in one run."""
@@ -48,6 +48,8 @@ class Run:
     doubles: Doubles
     clock: Clock
     memory: timedelta
+    agencies: frozenset[AgencyCode] = frozenset()
+    """One in all its forms; none: everybody's."""
     _now: datetime = field(init=False)
     _kept_since: datetime = field(init=False)
     _offset: timedelta = timedelta()
@@ -57,7 +59,7 @@ class Run:
     def __post_init__(self) -> None:
         self._now = self.clock.now()
         self._kept_since = self._now - self.memory
-        self._tally = Tally(self.period.agency)
+        self._tally = Tally(self.agencies)
 
     async def report(self) -> Report:
         for side in Side:

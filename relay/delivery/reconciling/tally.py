@@ -29,15 +29,15 @@ _SAME = "same"
 
 @dataclass(slots=True)
 class Tally:
-    """Of one run. With an agency in the period only what concerns it is counted."""
+    """Of one run. With `agencies`, one in all its forms, only what concerns it is counted."""
 
-    agency: AgencyCode | None = None
+    agencies: frozenset[AgencyCode] = frozenset()
     compared: Counter[Side] = field(default_factory=Counter)
     _agencies: dict[AgencyCode, Counter[str]] = field(default_factory=dict)
     _named: list[Difference] = field(default_factory=list)
 
     def concerns(self, *codes: AgencyCode) -> bool:
-        return self.agency is None or self.agency in codes
+        return not self.agencies or not self.agencies.isdisjoint(codes)
 
     def same(self, side: Side, agency: AgencyCode) -> None:
         self.compared[side] += 1

@@ -18,6 +18,7 @@ from relay.delivery.reconciling.desk import ReconcilingDesk
 from relay.delivery.reconciling.ports import (
     NOWHERE,
     Believed,
+    Claimed,
     Elsewhere,
     Exchanged,
     Kept,
@@ -50,6 +51,8 @@ MINE, THEIRS = AgencyCode("H01.15"), AgencyCode("H01")
 OPERATOR = Caller("operator", frozenset(), operator=True)
 SYSTEM = Caller("so", frozenset({MINE}))
 MONTHS = timedelta(days=700)
+OLDER = {"000.00.00.H01": THEIRS}
+"""A code in the form it had, and as it is written now."""
 
 
 def exchanged(at: datetime) -> Exchanged:
@@ -88,6 +91,7 @@ class World:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     noted_: list[tuple[str, NodeId | None]] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
+    forms: frozenset[str] = frozenset()
 
     def desk(self) -> ReconcilingDesk:
         return ReconcilingDesk(
@@ -96,7 +100,8 @@ class World:
             _Exchanges(self),
             _Kept(self),
             _Ask(self),
-            lambda code: AgencyCode(code.upper()),
+            lambda code: AgencyCode(OLDER.get(code.upper(), code.upper())),
+            lambda codes: frozenset({AgencyCode("000.00.15.H01"), *map(AgencyCode, codes)}),
             MONTHS,
             Clock(wall=lambda: NOW),
         )
@@ -127,10 +132,11 @@ class _Exchanges:
 class _Kept:
     world: World
 
-    async def kept(self, *_: Any) -> list[Kept]:
+    async def kept(self, forms: Collection[AgencyCode], *_: Any) -> list[Kept]:
+        self.world.forms = frozenset(forms)
         return self.world.rows
 
-    async def elsewhere(self, agency: AgencyCode, ids: Collection[str]) -> Elsewhere:
+    async def elsewhere(self, forms: Collection[AgencyCode], ids: Collection[str]) -> Elsewhere:
         return NOWHERE
 
 
@@ -240,6 +246,22 @@ async def test_a_system_speaks_for_its_own_agencies_only(world: World) -> None:
         await world.desk().with_system(OPERATOR, "", PERIOD, types, [])
     assert (await world.desk().with_system(OPERATOR, "H01", PERIOD, types, [])).party == "H01"
     assert world.noted_[0] == ("so", None)
+
+
+async def test_an_agency_is_known_by_each_form_of_its_code(world: World) -> None:
+    """Rows of before a code was written anew are its own, and its partners' are theirs."""
+    older = replace(_kept(), agency=AgencyCode("000.00.00.H01"))
+    world.rows = [older]
+    claim = Claimed(Side.SENT, message_id=MessageId("m"), agency=THEIRS)
+    types = set(MessageType)
+    report = await world.desk().with_system(SYSTEM, "", PERIOD, types, [claim])
+    assert (report.same, report.agencies[0].agency) == (1, THEIRS)
+    assert world.forms == {MINE, "000.00.15.H01"}
+    sent = exchanged(NOW - timedelta(hours=2))
+    world.ours = {Side.SENT: (replace(sent, sender=AgencyCode("000.00.15.H01")),)}
+    assert (await asked(world, replace(PERIOD, agency=MINE))).counts[Kind.MISSING] == 1
+    world.ours = {Side.SENT: (replace(sent, sender=AgencyCode("H77")),)}
+    assert (await asked(world, replace(PERIOD, agency=MINE))).counts[Kind.MISSING] == 0
 
 
 def _kept() -> Kept:

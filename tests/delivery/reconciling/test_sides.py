@@ -55,7 +55,7 @@ def compared(
     known: bool = False,
     agency: str | None = None,
 ) -> Report:
-    tally = Tally(None if agency is None else AgencyCode(agency))
+    tally = Tally(frozenset() if agency is None else frozenset({AgencyCode(agency)}))
     comparison = Comparison(side, TERMS, tally)
     there = by_delivery([theirs] if theirs else [], tally)
     comparison.pair(by_delivery([ours] if ours else [], tally), there)
