@@ -151,7 +151,8 @@ def test_a_later_transfer_of_the_same_delivery_explains_an_earlier_one() -> None
     both = by_delivery([second], tally)
     comparison.pair(both, by_delivery([second], tally))
     comparison.finish()
-    assert tally.report("tinh", PERIOD, NOW, OLD).same == 2
+    report = tally.report("tinh", PERIOD, NOW, OLD)
+    assert (report.same, report.differences) == (2, ())
 
 
 def test_another_agencys_are_neither_told_nor_counted() -> None:

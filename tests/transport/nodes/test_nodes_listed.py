@@ -239,6 +239,15 @@ async def test_a_cursor_that_does_not_go_on_is_refused() -> None:
         read_page(_page(4), window)
 
 
+async def test_a_page_of_too_many_recipients_is_refused() -> None:
+    """Each transfer may have its thousands; a page not that of all its transfers."""
+    page = json.loads(_page(1, 2, 3, 4))
+    for one in page["transfers"]:
+        one["recipients"] = [[f"H{number}", "taken", _AT] for number in range(5_000)]
+    with pytest.raises(WireError, match="20000 recipients"):
+        read_page(json.dumps(page).encode(), ALL)
+
+
 async def test_a_transfer_of_another_time_is_refused() -> None:
     with pytest.raises(WireError):
         read_page(_page(1), replace(ALL, until=datetime(2020, 2, 1, tzinfo=UTC)))
