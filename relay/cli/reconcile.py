@@ -95,7 +95,7 @@ def _show_csv(found: dict[str, Any]) -> None:
     from relay.delivery.reconciling.wording import COLUMNS  # noqa: PLC0415
 
     rows = [_cells(one) for one in found["differences"]]
-    show_sheet(list(COLUMNS.values()), [[row[name] for name in COLUMNS] for row in rows])
+    show_sheet(list(COLUMNS.values()), [[row[name] for name in COLUMNS] for row in rows], mark=True)
 
 
 def _cells(one: dict[str, Any]) -> dict[str, str]:

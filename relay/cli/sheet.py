@@ -17,9 +17,13 @@ from relay.cli.show import printable
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
 
 
-def show_sheet(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows as RFC 4180, with "." in fractions; nothing is an empty cell."""
-    out = io.StringIO()
+def show_sheet(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, mark: bool = False
+) -> None:
+    """Rows as RFC 4180, with "." in fractions; nothing is an empty cell. `mark`: a byte-order mark first,
+    by which spreadsheets know UTF-8, and which programs would take for a part of the first heading."""
+    out = io.StringIO("\ufeff" if mark else "")
+    out.seek(0, io.SEEK_END)
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows([_cell(value) for value in row] for row in rows)

@@ -27,6 +27,7 @@ from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
 from relay.delivery.saying import Speaker
+from relay.delivery.statistics.desk import StatisticsDesk
 from relay.delivery.tracking import TrackingDesk
 from relay.delivery.verdicts import VerdictDesk
 from relay.journal.bridging import AnswersDue
@@ -42,6 +43,7 @@ from relay.node.ground import Ground
 from relay.node.judging import Judging, make_judging
 from relay.node.reconciling import make_listing, make_reconciler
 from relay.node.stamping import make_gather
+from relay.node.statistics import make_statistics
 from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
@@ -65,6 +67,7 @@ class Desks:
     evidence: EvidenceDesk
     reconciler: ReconcilingDesk
     listing: ListingDesk
+    statistics: StatisticsDesk
 
 
 def make_desks(ground: Ground, carrying: Carrying) -> Desks:
@@ -116,6 +119,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
         ),
         make_reconciler(ground, carrying.wire),
         make_listing(ground),
+        make_statistics(ground),
     )
 
 

@@ -37,6 +37,7 @@ from relay.journal.waiting import WaitingCounts
 from relay.lines import Line
 from relay.logs.entries import EntryPump
 from relay.logs.outputs import Outputs
+from relay.node.archive import make_archiving
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -317,6 +318,9 @@ class Node:
         self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
     ) -> None:
         desks = make_desks(ground, carrying)
+        archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
+        if self._settings.archive.enabled:
+            self._background.run("archive", archiving.archiver.run())
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
         faces = Faces(
@@ -333,6 +337,7 @@ class Node:
             self._connections,
             self._trusting,
             self._certificates,
+            archiving,
             witnessing,
             signer.chain,
             make_proof_desk(self._settings, signer),

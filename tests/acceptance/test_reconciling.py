@@ -190,6 +190,7 @@ async def test_clerks_get_a_table_and_a_sheet_in_both_languages(sent: Sent) -> N
     assert "THIẾU / MISSING" in table.stdout
     assert lost in table.stdout
     text = (await reconciled(sent, "xa", "tinh", "--csv", "--agency", SENDER)).stdout
+    assert text.startswith("\ufeff")
     (row,) = csv.DictReader(io.StringIO(text))
     assert row["KẾT LUẬN / KIND"] == "thiếu / missing"
     assert row["MÃ GÓI TIN / MESSAGE ID"] == lost

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.archive_ports import ArchiveDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
@@ -43,11 +44,13 @@ from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.statistics.figures import Statistics
 from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.lines import Line
 from relay.transport import requests
+from relay.transport.native import archive as archive_face
 from relay.transport.native import (
     audit,
     carry,
@@ -71,6 +74,7 @@ from relay.transport.native import (
 )
 from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
+from relay.transport.native import statistics as statistics_face
 from relay.transport.native import trust as trust_face
 from relay.transport.native import witnesses as witness_face
 from relay.transport.native.gate import admit
@@ -92,6 +96,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
     Route("GET", "/v1/obligations", obligations.listing),
+    Route("GET", "/v1/stats", statistics_face.report),
     Route("GET", "/v1/deliveries", deliveries.listing),
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
@@ -149,6 +154,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/directory/requests/{id}/reject", directory_face.reject, Who.OPERATOR),
     Route("GET", "/v1/directory/{code}", directory_face.show),
     Route("GET", "/v1/directory/{code}/explain", directory_face.explained),
+    Route("GET", "/v1/archive", archive_face.files, Who.READER),
+    Route("GET", "/v1/archive/holds", archive_face.holds, Who.READER),
+    Route("POST", "/v1/archive/holds", archive_face.place, Who.OPERATOR),
+    Route("POST", "/v1/archive/holds/release", archive_face.release, Who.OPERATOR),
     Route("GET", "/v1/timestamps", timestamps.standing, Who.OPERATOR),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
@@ -180,11 +189,13 @@ def native_app(
     directory: DirectoryDoor | None = None,
     obliged: Obligations | None = None,
     bundles: EvidenceDoor | None = None,
+    archive: ArchiveDoor | None = None,
     stamps: StampReader | None = None,
     log_exports: LogExporter | None = None,
     trust: TrustDoor | None = None,
     words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
+    statistics: Statistics | None = None,
     timelines: TimelineDoor | None = None,
     followers: int = 64,
     prover: Proofs | None = None,
@@ -220,11 +231,13 @@ def native_app(
         directory=directory,
         obligations=obliged,
         evidence=bundles,
+        archive=archive,
         stamps=stamps,
         log_exports=log_exports,
         trust=trust,
         words=words,
         certificates=certificates_door,
+        statistics=statistics,
         timelines=timelines,
         followers=followers,
         proofs=prover,

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.archive_ports import ArchiveDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
@@ -43,6 +44,7 @@ from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.statistics.figures import Statistics
 from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.witness.ports import WitnessDoor
@@ -83,10 +85,12 @@ class Inside:
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None
     evidence: EvidenceDoor | None = None
+    archive: ArchiveDoor | None = None
     stamps: StampReader | None = None
     trust: TrustDoor | None = None
     words: ForgettingDesk | None = None
     certificates: CertificateDoor | None = None
+    statistics: Statistics | None = None
     timelines: TimelineDoor | None = None
     watching: Counter[str] = field(default_factory=Counter)
     """Live streams of timelines by the caller's name, to bound their number."""
