@@ -3,7 +3,7 @@
 Each slice is a statement of its own along an index, so other reads wait for one slice only. A message to
 thousands is never cut: the slice that would cut it ends before it.
 
-Touches: messages, deliveries, reading; the list of what was archived, where there is one.
+Touches: messages, deliveries, reading; the list of what was archived.
 Trusts:  the journal's own rows. Raises: JournalError.
 """
 
@@ -72,9 +72,8 @@ class KeptTable:
     async def elsewhere(self, forms: Collection[AgencyCode], ids: Sequence[str]) -> Elsewhere:
         kept: dict[str, Kept] = {}
         archived: set[str] = set()
-        has_archive = bool(await self.journal.rows(SQL["has_archive"]))
         for code in sorted(forms):
-            await self._look(code, ids, kept, archived if has_archive else None)
+            await self._look(code, ids, kept, archived)
         return Elsewhere(kept, frozenset(archived))
 
     async def _look(
@@ -82,7 +81,7 @@ class KeptTable:
         agency: AgencyCode,
         ids: Sequence[str],
         kept: dict[str, Kept],
-        archived: set[str] | None,
+        archived: set[str],
     ) -> None:
         for start in range(0, len(ids), ROWS_AT_A_TIME):
             values: dict[str, object] = {
@@ -94,8 +93,7 @@ class KeptTable:
                     one = _kept(side, row)
                     kept[f"{side} {one.message_id}"] = one
                     kept[f"{side} {one.delivery_id}"] = one
-            if archived is not None:
-                archived.update(row[0] for row in await self.journal.rows(SQL["archived"], values))
+            archived.update(row[0] for row in await self.journal.rows(SQL["archived"], values))
 
     async def _sent(self, values: dict[str, object], found: list[Kept], most: int) -> None:
         while len(found) <= most:

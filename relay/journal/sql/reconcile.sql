@@ -87,9 +87,6 @@ FROM json_each(:ids) w CROSS JOIN messages m ON m.message_id = w.value
 CROSS JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = :agency
 WHERE d.inbox_cursor IS NOT NULL
 
--- name: has_archive
-SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'archived'
-
 -- name: archived
 -- Of these messages, those that left for the archive and that the agency may have again.
 SELECT message_id FROM archived WHERE message_id IN (SELECT value FROM json_each(:ids))
