@@ -20,7 +20,7 @@ from relay.cli.show import ZONE, local, moment, show_json, show_table
 
 DIFFER, NOT_ALL = 1, 2
 """Exit codes beside 0: something is missing, doubled or different; nothing is, but not all was compared."""
-_TABLE = ("agency", "kind", "side", "what", "where", "recipient", "at", "message_id")
+_TABLE = ("agency", "kind", "side", "what", "where", "recipient", "document", "at", "message_id")
 
 
 @reaching
@@ -87,7 +87,7 @@ def _show(found: dict[str, Any]) -> None:
         typer.echo()
         titles = [COLUMNS[name] + (f" ({ZONE})" if name == "at" else "") for name in _TABLE]
         rows = [_cells(one) for one in found["differences"]]
-        show_table(titles, [[row[name] for name in _TABLE] for row in rows], ids=(0, 7))
+        show_table(titles, [[row[name] for name in _TABLE] for row in rows], ids=(0, 8))
 
 
 def _show_csv(found: dict[str, Any]) -> None:

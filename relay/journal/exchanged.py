@@ -34,7 +34,7 @@ from relay.delivery.reconciling.ports import (
     Window,
 )
 from relay.journal.doubles import DoublesTable
-from relay.journal.rows import instant, ms, uncut
+from relay.journal.rows import chunks, instant, ms, uncut
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.model import (
@@ -128,6 +128,12 @@ class ExchangeTable:
         return frozenset(
             DeliveryId(one) for (one,) in await self.journal.rows(SQL["sent_to"], values)
         )
+
+    async def notations(self, messages: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for ids in chunks(messages):
+            found.update(await self.journal.rows(SQL["notations"], {"ids": json.dumps(ids)}))
+        return found
 
     async def noted(
         self, by: Caller, report: Report, why: str, *, neighbour: NodeId | None

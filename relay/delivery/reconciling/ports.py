@@ -300,6 +300,10 @@ class ExchangeJournal(Protocol):
         """Those of them that were sent there by whatever transfer."""
         ...
 
+    async def notations(self, messages: Sequence[str]) -> Mapping[str, str]:
+        """The numbers of those documents that are known here, as people write them."""
+        ...
+
     async def noted(
         self, by: Caller, report: Report, why: str, *, neighbour: NodeId | None
     ) -> None:

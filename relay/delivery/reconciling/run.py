@@ -8,7 +8,7 @@ Raises:  NotPossibleError for too long a period; TransportError, PeerError, Jour
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -67,7 +67,13 @@ class Run:
         twice = await asyncio.to_thread(self.doubles.found)
         self._tally.differs(map(self._doubled, twice))
         offset = round(self._offset.total_seconds())
-        return self._tally.report(self.neighbour, self.period, self._now, self._kept_since, offset)
+        found = self._tally.report(self.neighbour, self.period, self._now, self._kept_since, offset)
+        return replace(found, differences=await self._named(found.differences))
+
+    async def _named(self, differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
+        """With the numbers by which clerks know documents."""
+        known = await self.exchanges.notations([one.message_id for one in differences])
+        return tuple(replace(one, document=known.get(one.message_id, "")) for one in differences)
 
     async def _compare(self, side: Side) -> None:
         """`side` is ours: what we sent they received."""

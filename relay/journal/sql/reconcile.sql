@@ -39,6 +39,9 @@ SELECT d.delivery_id FROM json_each(:ids) w CROSS JOIN deliveries d ON d.deliver
 CROSS JOIN transfers t ON t.transfer_id = d.transfer_id
 WHERE t.neighbour = :neighbour
 
+-- name: notations
+SELECT m.message_id, m.notation FROM json_each(:ids) w CROSS JOIN messages m ON m.message_id = w.value
+
 -- What one agency sent from here or received here. Statuses are few among documents: each kind is walked by itself.
 
 -- name: kept_sent

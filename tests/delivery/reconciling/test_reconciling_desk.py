@@ -119,6 +119,9 @@ class _Exchanges:
     ) -> frozenset[DeliveryId]:
         return self.world.known.intersection(deliveries)
 
+    async def notations(self, messages: Sequence[str]) -> dict[str, str]:
+        return dict.fromkeys(messages, "7/CV")
+
     async def noted(
         self, by: Caller, report: Report, why: str, *, neighbour: NodeId | None
     ) -> None:
