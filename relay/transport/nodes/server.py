@@ -108,8 +108,8 @@ class NodeFace:
     """None where no logs are cosigned."""
     listing: ListingDesk | None = None
     """What was exchanged with a neighbour, for that neighbour."""
-    log_certificates: Sequence[bytes] = ()
-    """Of the key of this node's log, DER, its own first."""
+    log_certificates: Callable[[], Sequence[bytes]] = tuple
+    """Of the key of this node's log as of now, DER, its own first."""
 
     @property
     def capabilities(self) -> list[str]:
