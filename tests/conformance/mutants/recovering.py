@@ -11,7 +11,7 @@ from relay.conformance.own import KIT_DISTRICT
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.recovery.ports import OwnReceipts, Reminder, SentBack
 from relay.delivery.recovery.readmitting import Readmitter
-from relay.delivery.recovery.recovering import GuardedIntake, RecoveryDesk
+from relay.delivery.recovery.recovering import RecoveryDesk
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.returns import ReturnDesk
 from relay.errors import NotFoundError, OverloadError, PeerError, WireError
@@ -176,7 +176,7 @@ def admits_unproven() -> None:
 
 @mutant("takes submissions before it has its memory back", "W8.6/no-submissions")
 def takes_submissions() -> None:
-    put_in(GuardedIntake, "submit", lambda self, submission: self.intake.submit(submission))
+    put_in(RecoveryDesk, "waits_for", lambda _: None)
 
 
 @mutant("takes nothing from anybody while it recovers", "W8.6/transfers", "W8.6/receipts")
