@@ -1,4 +1,4 @@
-"""A transfer as another key signed it.
+"""A transfer, or a receipt, as another key signed it.
 
 Touches: nothing.
 """
@@ -9,9 +9,11 @@ from dataclasses import replace
 
 from relay.conformance.instants import now
 from relay.conformance.peer import Prepared
-from relay.model import SealKind, Signed, digest_of
+from relay.conformance.stand import Stand
+from relay.model import Event, Evidence, Receipt, SealKind, Signed, digest_of
 from relay.signing.keys import Signer
 from relay.signing.xades import DocumentName, build
+from relay.wire.receipt import write_receipt
 from relay.wire.transfer import write_transfer
 
 
@@ -25,3 +27,22 @@ def headed(prepared: Prepared, signer: Signer) -> Prepared:
 def sealed(prepared: Prepared, kind: SealKind, signer: Signer) -> Prepared:
     seal = build(DocumentName.ENVELOPE, prepared.header.digest, kind.value, signer, now())
     return replace(prepared, seal=seal)
+
+
+def handover(stand: Stand, signer: Signer) -> Signed:
+    """A receipt of the kit's node about a message that nobody knows."""
+    header = stand.peer.header(b"", [stand.peer.agency])
+    receipt = Receipt(
+        issuer=stand.peer.node,
+        origin=header.origin,
+        message_id=header.message_id,
+        digest=header.digest,
+        size_bytes=header.size_bytes,
+        transfer_id=None,
+        sent_by=None,
+        at=now(),
+        evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency),),
+    )
+    document = write_receipt(receipt)
+    signature = build(DocumentName.RECEIPT, digest_of(document), "node", signer, now())
+    return Signed(document, signature)

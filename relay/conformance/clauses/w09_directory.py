@@ -15,6 +15,7 @@ from relay.conformance.judging import refused
 from relay.conformance.peer import Answer
 from relay.conformance.stand import Stand
 from relay.conformance.tree import (
+    BINDING,
     CAPABILITY,
     PATH,
     TYPE,
@@ -117,6 +118,14 @@ _SPOILT: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 }
 
 
+_SPOILT["too-many-certificates"] = (
+    "17 certificates of an agency",
+    lambda text: text.replace(
+        b"</Agency>", b"<Certificate>%b</Certificate>" % (b"0" * 64) * 17 + b"</Agency>", 1
+    ),
+)
+
+
 def _about_form(name: str, said: str, change: Callable[[bytes], bytes]) -> None:
     @_asserts("W9.1", name, f"A directory with {said} is refused")
     async def spoilt(stand: Stand) -> None:
@@ -151,6 +160,17 @@ async def twice(stand: Stand) -> None:
     head, several, end = _agencies_of(write_branch(branch(stand, kit_agency(stand))))
     found = head + several[0] + several[0] + end
     refused(await hand_in(stand.peer, signed(found, stand.peer.signer)), "")
+
+
+@_asserts("W9.1", "as-many-as-may-be", "64 successors and 16 certificates are taken")
+async def as_many_as_may_be(stand: Stand) -> None:
+    own = replace(
+        kit_agency(stand, *(digest_of(bytes([number])) for number in range(16))),
+        successors=tuple(AgencyCode(f"G{number}") for number in range(10, 74)),
+    )
+    if BINDING not in stand.capabilities:
+        own = replace(own, certificates=())
+    await handed_in(stand, branch(stand, own))
 
 
 # ------------------------------------------------------------ W9.2: all of it, signed by its issuer

@@ -35,22 +35,25 @@ from relay.conformance.judging import (
     told_of,
 )
 from relay.conformance.peer import Prepared
-from relay.conformance.resigned import headed, sealed
+from relay.conformance.resigned import handover, headed, sealed
 from relay.conformance.stand import Stand
 from relay.conformance.tree import (
     BINDING,
+    CAPABILITY,
     branch,
     entry,
+    hand_in,
     handed_in,
     hearing,
     kit_agency,
+    signed,
     sub_node,
 )
 from relay.conformance.verdicts import Book, Part, require
-from relay.model import Event, Evidence, Reason, Receipt, SealKind, Signed, digest_of
+from relay.model import Reason, SealKind, Signed, digest_of
 from relay.signing.keys import Signer
 from relay.signing.xades import DocumentName, build
-from relay.wire.receipt import write_receipt
+from relay.wire.branch import write_branch
 
 book = Book()
 
@@ -118,6 +121,15 @@ def _about_times(name: str, said: str, span: Callable[..., object], word: str) -
 
     @book.asserts(
         "W11.1",
+        f"{name}-receipt",
+        f"A receipt by a certificate that {said} is refused",
+        Part.NEIGHBOUR,
+    )
+    async def receipt(stand: Stand) -> None:
+        refused(await stand.peer.hand_back(handover(stand, made(stand))), word)
+
+    @book.asserts(
+        "W11.1",
         f"{name}-connection",
         f"A connection with a certificate that {said} is refused",
         Part.NEIGHBOUR,
@@ -154,8 +166,8 @@ async def as_of_signing(stand: Stand) -> None:
         DocumentName.TRANSFER, digest_of(prepared.signed.document), "node", signer, before
     )
     seal = build(DocumentName.ENVELOPE, prepared.header.digest, "node", signer, before)
-    signed = Signed(prepared.signed.document, signature)
-    accepted(stand.peer, await stand.peer.send(replace(prepared, signed=signed, seal=seal)))
+    header = Signed(prepared.signed.document, signature)
+    accepted(stand.peer, await stand.peer.send(replace(prepared, signed=header, seal=seal)))
 
 
 @book.asserts(
@@ -284,22 +296,7 @@ async def no_issuer(stand: Stand) -> None:
     "W11.3", "receipt", "A receipt signed by another node than its issuer is refused", Part.SECOND
 )
 async def receipt_of_another(stand: Stand) -> None:
-    header = _prepared(stand).header
-    receipt = Receipt(
-        issuer=stand.peer.node,
-        origin=header.origin,
-        message_id=header.message_id,
-        digest=header.digest,
-        size_bytes=header.size_bytes,
-        transfer_id=None,
-        sent_by=None,
-        at=now(),
-        evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency),),
-    )
-    document = write_receipt(receipt)
-    signer = stand.second.signer
-    signature = build(DocumentName.RECEIPT, digest_of(document), "node", signer, now())
-    refused(await stand.peer.hand_back(Signed(document, signature)), "wrong-node")
+    refused(await stand.peer.hand_back(handover(stand, stand.second.signer)), "wrong-node")
 
 
 @book.asserts(
@@ -347,6 +344,27 @@ async def branch_of_header(stand: Stand) -> None:
 async def branch_of_seal(stand: Stand) -> None:
     signer = _elsewhere(stand).make(sign_of(stand.peer.node)).signer()
     await _seal_refused(stand, SealKind.NODE, signer, "wrong-branch")
+
+
+@book.asserts(
+    "W11.4", "receipt", "A receipt by an issuer of another branch is refused", Part.SECOND
+)
+async def branch_of_receipt(stand: Stand) -> None:
+    signer = _elsewhere(stand).make(sign_of(stand.peer.node)).signer()
+    refused(await stand.peer.hand_back(handover(stand, signer)), "wrong-branch")
+
+
+@book.asserts(
+    "W11.4",
+    "directory",
+    "A directory by an issuer of another branch is refused",
+    Part.SECOND,
+    capability=CAPABILITY,
+)
+async def branch_of_directory(stand: Stand) -> None:
+    signer = _elsewhere(stand).make(sign_of(stand.peer.node)).signer()
+    found = signed(write_branch(branch(stand, kit_agency(stand))), signer)
+    refused(await hand_in(stand.peer, found), "wrong-branch")
 
 
 @book.asserts(

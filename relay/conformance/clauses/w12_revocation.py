@@ -30,7 +30,7 @@ from relay.conformance.judging import (
 )
 from relay.conformance.listener import Listener
 from relay.conformance.peer import Prepared
-from relay.conformance.resigned import headed, sealed
+from relay.conformance.resigned import handover, headed, sealed
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, Judge, NotClaimedError, Part, require, require_equal
 from relay.model import Event, Reason, SealKind, digest_of
@@ -76,6 +76,20 @@ async def _is_refused_as_revoked(stand: Stand, issued: Made) -> None:
 async def taken(stand: Stand) -> None:
     by, issued = _about(stand)
     answer = await tell(stand, Stapled(issued.ders, crl(by.issuer)))
+    require_equal(answer.status, 204, "the status")
+
+
+@_asserts("W12.1", "sixty-four", "64 statements are taken")
+async def sixty_four(stand: Stand) -> None:
+    by, issued = _about(stand)
+    answer = await tell(stand, *[Stapled(issued.ders, crl(by.issuer))] * 64)
+    require_equal(answer.status, 204, "the status")
+
+
+@_asserts("W12.1", "as-long-as-may-be", "A statement of 256 KiB is taken, if it proves nothing")
+async def as_long_as_may_be(stand: Stand) -> None:
+    _, issued = _about(stand)
+    answer = await tell(stand, Stapled(issued.ders, bytes(CONTENT_LIMIT_BYTES)))
     require_equal(answer.status, 204, "the status")
 
 
@@ -270,6 +284,14 @@ async def revoked_header(stand: Stand) -> None:
     await told_of(stand, issued, by, issued)
     answer = await stand.peer.send(headed(_prepared(stand), issued.signer()))
     refused(answer, "revoked-certificate")
+
+
+@_asserts("W12.4", "revoked-receipt", "A receipt by a revoked certificate is refused")
+async def revoked_receipt(stand: Stand) -> None:
+    by = _own(stand)
+    issued = by.make(sign_of(stand.peer.node))
+    await told_of(stand, issued, by, issued)
+    refused(await stand.peer.hand_back(handover(stand, issued.signer())), "revoked-certificate")
 
 
 @_asserts("W12.4", "revoked-connection", "A connection with a revoked certificate is refused")

@@ -34,6 +34,8 @@ def _nothing(*_: Any) -> None:
 @mutant(
     "believes an issuer about every branch",
     "W11.4/header",
+    "W11.4/receipt",
+    "W11.4/directory",
     "W11.4/seal",
     "W11.4/connection",
     "W11.5/wrong-branch",
@@ -55,7 +57,7 @@ def believes_the_top_alone() -> None:
 
 @mutant(
     "looks at no certificate's dates",
-    *(f"W11.1/{when}-{what}" for when in ("expired", "early") for what in ("header", "seal", "connection")),
+    *(f"W11.1/{when}-{what}" for when in ("expired", "early") for what in ("header", "seal", "receipt", "connection")),
 )  # fmt: skip
 def looks_at_no_dates() -> None:
     honest = tls._mutual

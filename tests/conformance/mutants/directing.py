@@ -41,6 +41,7 @@ def _readable(content: bytes) -> bytes:
     text = re.sub(rb"<\?xml.*?\?>|<!DOCTYPE[^>]*>|<Motto>x</Motto>", b"", content)
     text = re.sub(rb"<Deleted>false</Deleted>|<ValidTo>2025-02-30</ValidTo>", b"", text)
     text = re.sub(rb"(<Successor>H98</Successor>){2,}", b"", text)
+    text = re.sub(rb"(<Certificate>0{64}</Certificate>){2,}", b"", text)
     text = re.sub(rb">\s+<", b"><", text.strip())
     head, start, rest = text.partition(b"<Agencies>")
     several = sorted(set(_AGENCY.findall(rest)), key=lambda one: one.split(b"</Code>")[0])
@@ -60,6 +61,7 @@ def _readable(content: bytes) -> bytes:
             "no-day",
             "trailing",
             "too-many-successors",
+            "too-many-certificates",
             "order",
             "twice",
         )
@@ -68,6 +70,17 @@ def _readable(content: bytes) -> bytes:
 def reads_any_directory() -> None:
     put_in(evidence, "read_head", lambda content: read_head(_readable(content)))
     put_in(preparing, "read_branch", lambda content: read_branch(_readable(content)))
+
+
+@mutant("reads few successors and certificates", "W9.1/as-many-as-may-be")
+def reads_few() -> None:
+    def read(content: bytes) -> Branch:
+        found = read_branch(content)
+        if any(len(one.successors) > 32 or len(one.certificates) > 8 for one in found.agencies):
+            raise WireError("too many of them")
+        return found
+
+    put_in(preparing, "read_branch", read)
 
 
 @mutant(

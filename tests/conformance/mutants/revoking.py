@@ -8,18 +8,19 @@ from aiohttp import web
 
 from relay.delivery.arrivals import TransferDesk, _Refusal
 from relay.delivery.revocation.stapling import StapledWire, Stapler
-from relay.errors import SignatureError, TransportError, UncertainError
+from relay.errors import SignatureError, TransportError, UncertainError, WireError
 from relay.journal.revocation import RevocationTable
 from relay.model import NodeId, Reason
 from relay.signing.revocation import crl
 from relay.signing.revocation.checking import RevocationCheck
 from relay.signing.revocation.crl import Crl
 from relay.signing.revocation.verdicts import Statement
+from relay.transport.nodes import statements
 from relay.transport.nodes.statements import StatementFace
-from relay.wire.statements import Stapled
+from relay.wire.statements import Stapled, read_statements
 from tests.conformance.mutants import mutant, put_in
 
-_REVOKED = ("seal", "node-seal", "header", "connection")
+_REVOKED = ("seal", "node-seal", "header", "receipt", "connection")
 _FORMS = (
     "none",
     "too-many",
@@ -45,7 +46,8 @@ _FORMS = (
 def reads_no_statements() -> None:
     async def take(self: StatementFace, request: web.Request) -> web.Response:
         self.neighbour(request)
-        await request.read()
+        async for _ in request.content.iter_any():
+            pass
         return web.Response(status=204)
 
     put_in(StatementFace, "take", take)
@@ -58,6 +60,17 @@ def refuses_statements() -> None:
         return web.Response(status=422)
 
     put_in(StatementFace, "take", take)
+
+
+@mutant("takes few statements, and small ones", "W12.1/sixty-four", "W12.1/as-long-as-may-be")
+def takes_few_statements() -> None:
+    def read(content: bytes) -> Any:
+        found = read_statements(content)
+        if len(found) > 32 or any(len(one.content) > 100_000 for one in found):
+            raise WireError("too many statements, or too long")
+        return found
+
+    put_in(statements, "read_statements", read)
 
 
 @mutant("refuses statements for one that proves nothing", "W12.2/not-the-rest")
