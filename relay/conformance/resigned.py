@@ -10,7 +10,7 @@ from dataclasses import replace
 from relay.conformance.instants import now
 from relay.conformance.peer import Prepared
 from relay.conformance.stand import Stand
-from relay.model import Event, Evidence, Receipt, SealKind, Signed, digest_of
+from relay.model import Event, Evidence, Receipt, SealKind, Signed, TransferHeader, digest_of
 from relay.signing.keys import Signer
 from relay.signing.xades import DocumentName, build
 from relay.wire.receipt import write_receipt
@@ -29,9 +29,13 @@ def sealed(prepared: Prepared, kind: SealKind, signer: Signer) -> Prepared:
     return replace(prepared, seal=seal)
 
 
-def handover(stand: Stand, signer: Signer) -> Signed:
-    """A receipt of the kit's node about a message that nobody knows."""
-    header = stand.peer.header(b"", [stand.peer.agency])
+def handover(
+    stand: Stand, signer: Signer | None = None, about: TransferHeader | None = None
+) -> Signed:
+    """A receipt of the kit's node that says that its recipient has what that transfer brought; about a message
+    that nobody knows, where none is named."""
+    header = about or stand.peer.header(b"", [stand.peer.agency])
+    previous = header.trace[-1].receipt
     receipt = Receipt(
         issuer=stand.peer.node,
         origin=header.origin,
@@ -41,8 +45,8 @@ def handover(stand: Stand, signer: Signer) -> Signed:
         transfer_id=None,
         sent_by=None,
         at=now(),
-        evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency),),
+        evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency, previous),),
     )
-    document = write_receipt(receipt)
-    signature = build(DocumentName.RECEIPT, digest_of(document), "node", signer, now())
+    document, by = write_receipt(receipt), signer or stand.peer.signer
+    signature = build(DocumentName.RECEIPT, digest_of(document), "node", by, now())
     return Signed(document, signature)

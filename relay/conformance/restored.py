@@ -22,11 +22,11 @@ from relay.conformance.exchanges import Exchange
 from relay.conformance.instants import now
 from relay.conformance.listener import Arrived
 from relay.conformance.peer import MULTIPART_TYPE, Answer, Prepared
-from relay.conformance.resigned import headed
+from relay.conformance.resigned import handover, headed
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import InconclusiveError
 from relay.errors import RelayError
-from relay.model import Event, Evidence, Receipt, Signed, TransferId, digest_of, mint_uuid7
+from relay.model import Signed, TransferId, digest_of, mint_uuid7
 
 PATH = "/axis/v1/recovery"
 RECOVERED_WITHIN = 30.0
@@ -108,7 +108,7 @@ async def _restored(stand: Stand) -> Seen:
     await stand.back_up()
     first, second, third = [await _sent_out(stand) for _ in range(3)]
     inside, ended = await _sent_in(stand), await _sent_in(stand, expires=timedelta(seconds=4))
-    made = Seen(first, second, third, stand.peer.sign(_handover(stand, first)))
+    made = Seen(first, second, third, handover(stand, about=first.header))
     memory = _Memory(_given_back(stand, made))
     async with _remembering(stand, memory):
         await stand.restore()
@@ -213,19 +213,3 @@ async def _takes_submissions(stand: Stand) -> bool:
     except RelayError:
         return False
     return True
-
-
-def _handover(stand: Stand, arrived: Arrived) -> Receipt:
-    header = arrived.header
-    previous = header.trace[-1].receipt
-    return Receipt(
-        issuer=stand.peer.node,
-        origin=header.origin,
-        message_id=header.message_id,
-        digest=header.digest,
-        size_bytes=header.size_bytes,
-        transfer_id=None,
-        sent_by=None,
-        at=now(),
-        evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency, previous),),
-    )

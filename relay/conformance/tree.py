@@ -21,8 +21,8 @@ from relay.conformance.instants import now
 from relay.conformance.listener import Listener
 from relay.conformance.peer import Answer, Peer
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import require_equal
-from relay.model import AgencyCode, Digest, Evidence, NodeId, Signed, Tier, digest_of
+from relay.conformance.verdicts import require, require_equal
+from relay.model import AgencyCode, Digest, Event, Evidence, NodeId, Reason, Signed, Tier, digest_of
 from relay.signing.keys import Signer
 from relay.signing.xades import DocumentName, build
 from relay.wire.branch import Branch, write_branch
@@ -31,6 +31,8 @@ PATH = "/axis/v1/directory"
 TYPE = "application/vnd.truc-relay.directory"
 CAPABILITY = "directory"
 BINDING = "directory-certificates"
+GONE = frozenset({Reason.UNKNOWN_RECIPIENT, Reason.CLOSED_RECIPIENT})
+"""Of a code that is listed no more a node may remember that it was."""
 
 
 def kit_agency(stand: Stand, *certificates: Digest) -> Agency:
@@ -83,6 +85,11 @@ async def handed_in(stand: Stand, made: Branch, signer: Signer | None = None) ->
     return found
 
 
+def below(stand: Stand, last: str) -> str:
+    """A code under that of the kit's agency, which is the kit's to give."""
+    return f"{stand.peer.agency}.{last}"
+
+
 def sub_node(stand: Stand) -> str:
     """A node below the kit's first, which nobody but the kit's documents knows of."""
     return f"{stand.peer.node}-sub"
@@ -93,6 +100,19 @@ async def outcome(stand: Stand, code: str) -> Evidence:
     envelope = stand.letter_from(stand.second.agency, [code])
     answer = await stand.second.send(stand.second.transfer(envelope, [code]))
     return stand.second.receipt(answer).evidence[0]
+
+
+async def is_taken(stand: Stand, code: str, when: str) -> None:
+    """A document for the code, that is."""
+    found = await outcome(stand, code)
+    expected = (Event.RELAY_ACCEPTANCE, None)
+    require_equal((found.event, found.reason), expected, f"the evidence {when}")
+
+
+async def is_refused(stand: Stand, code: str, when: str) -> None:
+    found = await outcome(stand, code)
+    refusal = found.event is Event.RELAY_REJECTION and found.reason in GONE
+    require(refusal, f"the evidence {when} is {found.event} {found.reason}")
 
 
 @contextmanager

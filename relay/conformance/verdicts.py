@@ -97,8 +97,11 @@ class Judged:
 class Book:
     """The assertions of one chapter, in the order of their clauses."""
 
-    def __init__(self) -> None:
+    def __init__(self, *always: Part, capability: str = "") -> None:
+        """What every assertion of it needs, and what the node must say of itself."""
         self.assertions: list[Assertion] = []
+        self._always = always
+        self._capability = capability
 
     def asserts(
         self, clause: str, name: str, title: str, *needs: Part, capability: str = ""
@@ -106,9 +109,9 @@ class Book:
         """Marks the coroutine that judges it."""
 
         def marked(judge: Judge) -> Judge:
-            self.assertions.append(
-                Assertion(Clause(clause), name, title, frozenset(needs), judge, capability)
-            )
+            parts = frozenset({*self._always, *needs})
+            said = capability or self._capability
+            self.assertions.append(Assertion(Clause(clause), name, title, parts, judge, said))
             return judge
 
         return marked

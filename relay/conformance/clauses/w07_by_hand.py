@@ -9,31 +9,27 @@ from datetime import timedelta
 from relay.conformance.by_hand import Entries, entries, hand_in, handed_out, opened, packed, told
 from relay.conformance.certificates import issuing, past, sign_of
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived, saying
+from relay.conformance.listener import saying
 from relay.conformance.peer import Answer, Prepared
+from relay.conformance.resigned import handover
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
     FailedError,
     InconclusiveError,
-    Judge,
     Part,
     require,
     require_equal,
 )
-from relay.model import Event, Evidence, NodeId, Receipt, Signed, digest_of
+from relay.model import Event, NodeId, digest_of
 from relay.signing.xades import DocumentName, build
 from relay.wire.archive import Archive, Head
 from relay.wire.carry import read_carry
 
-book = Book()
+book = Book(Part.NEIGHBOUR, Part.AXIS, Part.BY_HAND)
 SOON = 20.0
 DATE = b"\x21\x00"
 """1980-01-01, as a ZIP has it."""
-
-
-def _asserts(clause: str, name: str, title: str, *needs: Part) -> Callable[[Judge], Judge]:
-    return book.asserts(clause, name, title, Part.NEIGHBOUR, Part.AXIS, Part.BY_HAND, *needs)
 
 
 def _prepared(stand: Stand) -> Prepared:
@@ -54,18 +50,18 @@ def _answered(stand: Stand, answer: Answer) -> list[str]:
 # ------------------------------------------------------------ W7.1: the one form
 
 
-@_asserts("W7.1", "before", "A file with bytes before its first entry is refused")
+@book.asserts("W7.1", "before", "A file with bytes before its first entry is refused")
 async def before(stand: Stand) -> None:
     _refused(await hand_in(stand, b"x" + packed(entries(stand, [_prepared(stand)]))))
 
 
-@_asserts("W7.1", "date", "A file whose first entry has a date is refused")
+@book.asserts("W7.1", "date", "A file whose first entry has a date is refused")
 async def date(stand: Stand) -> None:
     file = packed(entries(stand, [_prepared(stand)]))
     _refused(await hand_in(stand, file[:12] + b"\x55\x55" + file[14:]))
 
 
-@_asserts("W7.1", "flags", "A file with flags is refused from where they are")
+@book.asserts("W7.1", "flags", "A file with flags is refused from where they are")
 async def flags(stand: Stand) -> None:
     """Those of the second transfer's payload: the first was answered, the second was not."""
     first, second = _prepared(stand), _prepared(stand)
@@ -87,7 +83,7 @@ _ENDS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 
 
 def _about_end(name: str, said: str, change: Callable[[bytes], bytes]) -> None:
-    @_asserts("W7.1", name, f"A file with {said} is told to be broken")
+    @book.asserts("W7.1", name, f"A file with {said} is told to be broken")
     async def ended(stand: Stand) -> None:
         file = change(packed(entries(stand, [_prepared(stand)])))
         answer = await hand_in(stand, file)
@@ -102,20 +98,20 @@ for _name, _end in _ENDS.items():
 # ------------------------------------------------------------ W7.2, W7.3: what is in it
 
 
-@_asserts("W7.2", "order", "A file whose entries are in another order is refused")
+@book.asserts("W7.2", "order", "A file whose entries are in another order is refused")
 async def order(stand: Stand) -> None:
     found = entries(stand, [_prepared(stand)])
     _refused(await hand_in(stand, packed([found[1], found[0], *found[2:]])))
 
 
-@_asserts("W7.2", "another-name", "An entry of another name ends what is taken")
+@book.asserts("W7.2", "another-name", "An entry of another name ends what is taken")
 async def another_name(stand: Stand) -> None:
     found = entries(stand, [_prepared(stand)])
     found[2] = (found[2][0].replace("payloads", "payload5"), found[2][1])
     require_equal(_answered(stand, await hand_in(stand, packed(found))), [], "what was answered")
 
 
-@_asserts("W7.3", "empty", "A file with nothing in it is refused")
+@book.asserts("W7.3", "empty", "A file with nothing in it is refused")
 async def empty(stand: Stand) -> None:
     found = entries(stand, taken=[digest_of(b"")])
     document = found[0][1]
@@ -124,7 +120,7 @@ async def empty(stand: Stand) -> None:
     _refused(await hand_in(stand, packed([(found[0][0], bare), (found[1][0], signature)])))
 
 
-@_asserts("W7.3", "form", "A manifest in another form is refused")
+@book.asserts("W7.3", "form", "A manifest in another form is refused")
 async def form(stand: Stand) -> None:
     found = entries(stand, [_prepared(stand)])
     document = found[0][1].replace(b"<Answers>", b" <Answers>", 1)
@@ -136,13 +132,13 @@ async def form(stand: Stand) -> None:
 # ------------------------------------------------------------ W7.4: whose file it is
 
 
-@_asserts("W7.4", "another-signer", "A file signed by another node is refused", Part.SECOND)
+@book.asserts("W7.4", "another-signer", "A file signed by another node is refused", Part.SECOND)
 async def another_signer(stand: Stand) -> None:
     found = entries(stand, [_prepared(stand)], signer=stand.second.signer)
     _refused(await hand_in(stand, packed(found)))
 
 
-@_asserts("W7.4", "no-neighbour", "A file of a node that is no neighbour is refused")
+@book.asserts("W7.4", "no-neighbour", "A file of a node that is no neighbour is refused")
 async def no_neighbour(stand: Stand) -> None:
     other = stand.other.kit
     if other is None:
@@ -152,13 +148,13 @@ async def no_neighbour(stand: Stand) -> None:
     _refused(await hand_in(stand, packed(found)))
 
 
-@_asserts("W7.4", "for-another", "A file for another node is refused")
+@book.asserts("W7.4", "for-another", "A file for another node is refused")
 async def for_another(stand: Stand) -> None:
     found = entries(stand, [_prepared(stand)], sent_to=NodeId(stand.other.id))
     _refused(await hand_in(stand, packed(found)))
 
 
-@_asserts("W7.4", "valid-now", "A file by a certificate that ended since is refused")
+@book.asserts("W7.4", "valid-now", "A file by a certificate that ended since is refused")
 async def valid_now(stand: Stand) -> None:
     """As a connection is, for which the signature stands."""
     signer = (
@@ -176,7 +172,7 @@ async def valid_now(stand: Stand) -> None:
 # ------------------------------------------------------------ W7.5: as over the wire
 
 
-@_asserts("W7.5", "answered", "A transfer that came by hand is answered by hand")
+@book.asserts("W7.5", "answered", "A transfer that came by hand is answered by hand")
 async def answered(stand: Stand) -> None:
     prepared = _prepared(stand)
     answer = await hand_in(stand, packed(entries(stand, [prepared])))
@@ -188,7 +184,7 @@ async def answered(stand: Stand) -> None:
     require_equal(len(await stand.dms.until_copies(prepared.envelope)), 1, "the copies")
 
 
-@_asserts("W7.5", "refused", "A transfer that is to be refused is, by hand as by wire")
+@book.asserts("W7.5", "refused", "A transfer that is to be refused is, by hand as by wire")
 async def refused_by_hand(stand: Stand) -> None:
     nobody = f"{stand.subject.agency}.404"
     prepared = stand.peer.transfer(stand.letter_in(to=[nobody]), [nobody])
@@ -198,7 +194,7 @@ async def refused_by_hand(stand: Stand) -> None:
     require_equal(events, [Event.RELAY_REJECTION], "the evidence that came back")
 
 
-@_asserts("W7.5", "one-memory", "What came by hand is the same transfer when it comes by wire")
+@book.asserts("W7.5", "one-memory", "What came by hand is the same transfer when it comes by wire")
 async def one_memory(stand: Stand) -> None:
     prepared = _prepared(stand)
     answer = await hand_in(stand, packed(entries(stand, [prepared])))
@@ -215,7 +211,7 @@ async def _waiting(stand: Stand) -> bytes:
     return envelope
 
 
-@_asserts("W7.5", "to-the-letter", "A header is the same by hand as by wire")
+@book.asserts("W7.5", "to-the-letter", "A header is the same by hand as by wire")
 async def to_the_letter(stand: Stand) -> None:
     with stand.listener.answering(saying(503)):
         digest = digest_of(await _waiting(stand))
@@ -228,7 +224,7 @@ async def to_the_letter(stand: Stand) -> None:
     require(mine == first.signed.document, "the header by hand is another")
 
 
-@_asserts("W7.5", "in-doubt", "What left by hand goes in no other transfer")
+@book.asserts("W7.5", "in-doubt", "What left by hand goes in no other transfer")
 async def in_doubt(stand: Stand) -> None:
     """Each attempt by wire failed before anything was taken over, and might go otherwise but for the file."""
     with stand.listener.answering(saying(503)):
@@ -255,7 +251,7 @@ def _later(stand: Stand, digest: str) -> bool:
 # ------------------------------------------------------------ W7.6 to W7.8
 
 
-@_asserts("W7.6", "damaged", "A damaged entry costs its own transfers only")
+@book.asserts("W7.6", "damaged", "A damaged entry costs its own transfers only")
 async def damaged(stand: Stand) -> None:
     several = [_prepared(stand) for _ in range(3)]
     found = entries(stand, several)
@@ -274,24 +270,7 @@ def _with_damage(found: Entries, name: str) -> bytes:
     return made + archive.ending()
 
 
-def _handover(stand: Stand, arrived: Arrived) -> Signed:
-    header = arrived.header
-    previous = header.trace[-1].receipt
-    receipt = Receipt(
-        issuer=stand.peer.node,
-        origin=header.origin,
-        message_id=header.message_id,
-        digest=header.digest,
-        size_bytes=header.size_bytes,
-        transfer_id=None,
-        sent_by=None,
-        at=now(),
-        evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency, previous),),
-    )
-    return stand.peer.sign(receipt)
-
-
-@_asserts("W7.7", "again", "A file handed in again is answered with the same receipts")
+@book.asserts("W7.7", "again", "A file handed in again is answered with the same receipts")
 async def again(stand: Stand) -> None:
     file = packed(entries(stand, [_prepared(stand)]))
     first = opened(stand, await hand_in(stand, file)).receipts(stand)
@@ -299,17 +278,17 @@ async def again(stand: Stand) -> None:
     require(first == second, "the receipts are others the second time")
 
 
-@_asserts("W7.7", "taken", "Receipts that came by hand are told to be taken")
+@book.asserts("W7.7", "taken", "Receipts that came by hand are told to be taken")
 async def taken(stand: Stand) -> None:
     envelope = stand.letter_out()
     await stand.dms.send(envelope)
     arrived = await stand.listener.transfer_of(digest_of(envelope), SOON)
-    signed = _handover(stand, arrived)
+    signed = handover(stand, about=arrived.header)
     answer = await hand_in(stand, packed(entries(stand, receipts=[signed])))
     require(signed.digest in opened(stand, answer).manifest.taken, "the receipt is not in `Taken`")
 
 
-@_asserts("W7.8", "nothing", "A file without transfers and receipts is not answered: 204")
+@book.asserts("W7.8", "nothing", "A file without transfers and receipts is not answered: 204")
 async def nothing(stand: Stand) -> None:
     found = entries(stand, taken=[digest_of(b"a receipt")])
     require(not read_carry(found[0][1]).payloads, "the kit's file has a payload")

@@ -1,10 +1,8 @@
-"""W8: recovery of a restored node. The kit as the restored one asks the judged node; then the judged node is
-restored, and asks the kit."""
+"""W8.1 to W8.4: recovery of a restored node. The kit as that one asks the judged node."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,25 +11,24 @@ from urllib.parse import quote
 from relay.conformance.instants import now
 from relay.conformance.listener import Arrived, parts_of
 from relay.conformance.peer import RECEIPTS_TYPE, Answer, Peer, Prepared
-from relay.conformance.restored import Seen, seen
+from relay.conformance.resigned import handover
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
     FailedError,
     InconclusiveError,
-    Judge,
     Part,
     require,
     require_equal,
 )
 from relay.delivery.ports import Acknowledgement
 from relay.errors import WireError
-from relay.model import Event, Evidence, Receipt, Signed, TransferId, digest_of, mint_uuid7
+from relay.model import Event, Signed, TransferId, digest_of, mint_uuid7
 from relay.wire.container import read_receipts
 from relay.wire.values import instant_text
 
-book = Book()
 CAPABILITY = "recovery"
+book = Book(Part.NEIGHBOUR, capability=CAPABILITY)
 PATH = "/axis/v1/recovery"
 RECEIPTS_PATH = "/axis/v1/recovery/receipts"
 CURSOR = "Recovery-Cursor"
@@ -39,10 +36,6 @@ CONTAINER_LIMIT_BYTES = 32 << 20
 MOST_PAGES = 100
 SOON = 15.0
 EARLIER = timedelta(seconds=1)
-
-
-def _asserts(clause: str, name: str, title: str, *needs: Part) -> Callable[[Judge], Judge]:
-    return book.asserts(clause, name, title, *(needs or (Part.NEIGHBOUR,)), capability=CAPABILITY)
 
 
 def _query(since: datetime, cursor: object = None) -> str:
@@ -122,24 +115,9 @@ async def _sent_out(stand: Stand) -> Arrived:
 async def _handed_back(stand: Stand) -> Signed:
     """What the kit's recipient acknowledged of a document of the node's."""
     arrived = await _sent_out(stand)
-    signed = stand.peer.sign(_handover(stand, arrived))
+    signed = handover(stand, about=arrived.header)
     require_equal((await stand.peer.hand_back(signed)).status, 204, "the status of the receipt")
     return signed
-
-
-def _handover(stand: Stand, arrived: Arrived) -> Receipt:
-    header = arrived.header
-    return Receipt(
-        issuer=stand.peer.node,
-        origin=header.origin,
-        message_id=header.message_id,
-        digest=header.digest,
-        size_bytes=header.size_bytes,
-        transfer_id=None,
-        sent_by=None,
-        at=now(),
-        evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency, header.trace[-1].receipt),),
-    )
 
 
 # ------------------------------------------------------------ W8.1, W8.2: what the kit signed
@@ -153,7 +131,7 @@ _QUERIES = {
 
 
 def _about_query(name: str, said: str, query: str) -> None:
-    @_asserts("W8.1", name, f"A question {said} is refused")
+    @book.asserts("W8.1", name, f"A question {said} is refused")
     async def refused(stand: Stand) -> None:
         for answer in (
             await stand.peer.get(RECEIPTS_PATH + query),
@@ -166,7 +144,7 @@ for _name, _about in _QUERIES.items():
     _about_query(_name, *_about)
 
 
-@_asserts(
+@book.asserts(
     "W8.2",
     "own-receipts",
     "A restored node is given what its recipients acknowledged, as it signed it",
@@ -179,7 +157,7 @@ async def own_receipts(stand: Stand) -> None:
     require(signed in await _own_receipts(stand.peer, since), "the receipt is not given back")
 
 
-@_asserts(
+@book.asserts(
     "W8.2",
     "no-answers",
     "The answers of a restored node are left out",
@@ -194,14 +172,16 @@ async def no_answers(stand: Stand) -> None:
         require(receipt.transfer_id is None, "an answer to a transfer is among the receipts")
 
 
-@_asserts("W8.2", "no-others", "No neighbour is given another's receipts", Part.SECOND, Part.AXIS)
+@book.asserts(
+    "W8.2", "no-others", "No neighbour is given another's receipts", Part.SECOND, Part.AXIS
+)
 async def no_others(stand: Stand) -> None:
     since = now() - EARLIER
     signed = await _handed_back(stand)
     require(signed not in await _own_receipts(stand.second, since), "another's receipt is given")
 
 
-@_asserts("W8.2", "none", "A page without any is 204")
+@book.asserts("W8.2", "none", "A page without any is 204")
 async def none(stand: Stand) -> None:
     answer = await stand.peer.get(RECEIPTS_PATH + _query(now() + timedelta(minutes=1)))
     require_equal(answer.status, 204, "the status")
@@ -210,7 +190,7 @@ async def none(stand: Stand) -> None:
 # ------------------------------------------------------------ W8.3: reminded
 
 
-@_asserts(
+@book.asserts(
     "W8.3",
     "transfers-again",
     "A restored node is sent again, to the letter, what it answered since",
@@ -234,7 +214,7 @@ async def _again(stand: Stand, first: Arrived) -> Arrived:
         raise FailedError(f"the transfer was not repeated within {SOON:g} s") from None
 
 
-@_asserts(
+@book.asserts(
     "W8.3",
     "receipts-again",
     "Receipts about a restored node's messages are handed to it again",
@@ -274,7 +254,7 @@ async def _handover_of(stand: Stand, prepared: Prepared) -> Signed:
     return found
 
 
-@_asserts("W8.3", "sent", "A restored node is told what it sent of its own")
+@book.asserts("W8.3", "sent", "A restored node is told what it sent of its own")
 async def sent(stand: Stand) -> None:
     since = now() - EARLIER
     prepared = await _sent_in(stand)
@@ -282,7 +262,7 @@ async def sent(stand: Stand) -> None:
     require(prepared.header.transfer_id in found["sent"], "the transfer is not in `sent`")
 
 
-@_asserts("W8.3", "repeatable", "A restored node may ask again and is told the same")
+@book.asserts("W8.3", "repeatable", "A restored node may ask again and is told the same")
 async def repeatable(stand: Stand) -> None:
     since = now() - EARLIER
     await _sent_in(stand)
@@ -291,14 +271,14 @@ async def repeatable(stand: Stand) -> None:
     require_equal(sorted(again["sent"]), sorted(first["sent"]), "`sent` of the second time")
 
 
-@_asserts("W8.3", "since", "A restored node is told nothing of before `since`")
+@book.asserts("W8.3", "since", "A restored node is told nothing of before `since`")
 async def since(stand: Stand) -> None:
     prepared = await _sent_in(stand)
     found = await _reminded(stand.peer, now() + timedelta(minutes=1))
     require(prepared.header.transfer_id not in found["sent"], "an earlier transfer is in `sent`")
 
 
-@_asserts("W8.3", "no-others", "No neighbour is told what another sent", Part.SECOND)
+@book.asserts("W8.3", "no-others", "No neighbour is told what another sent", Part.SECOND)
 async def sent_by_no_others(stand: Stand) -> None:
     since = now() - EARLIER
     prepared = await _sent_in(stand)
@@ -320,13 +300,13 @@ def _require_same(answer: Answer, prepared: Prepared) -> None:
         require(found.get(name) == content, f"{name} is another than the one that was sent")
 
 
-@_asserts("W8.4", "as-it-came", "A transfer is given back to its sender as it came")
+@book.asserts("W8.4", "as-it-came", "A transfer is given back to its sender as it came")
 async def as_it_came(stand: Stand) -> None:
     prepared = await _sent_in(stand)
     _require_same(await stand.peer.get(_path(prepared.header.transfer_id)), prepared)
 
 
-@_asserts("W8.4", "with-envelope", "An envelope that had gone ahead is in it")
+@book.asserts("W8.4", "with-envelope", "An envelope that had gone ahead is in it")
 async def with_envelope(stand: Stand) -> None:
     envelope = stand.letter_in(size_bytes=1_200_000)
     prepared = stand.peer.transfer(envelope, [stand.subject.agency])
@@ -340,107 +320,14 @@ async def with_envelope(stand: Stand) -> None:
     _require_same(await stand.peer.get(_path(prepared.header.transfer_id)), prepared)
 
 
-@_asserts("W8.4", "unknown", "A transfer that never came is 404")
+@book.asserts("W8.4", "unknown", "A transfer that never came is 404")
 async def unknown(stand: Stand) -> None:
     unheard = TransferId(mint_uuid7(now(), bytes(10)))
     require_equal((await stand.peer.get(_path(unheard))).status, 404, "the status")
 
 
-@_asserts("W8.4", "anothers", "A transfer is given to nobody but its sender", Part.SECOND)
+@book.asserts("W8.4", "anothers", "A transfer is given to nobody but its sender", Part.SECOND)
 async def anothers(stand: Stand) -> None:
     prepared = await _sent_in(stand)
     answer = await stand.second.get(_path(prepared.header.transfer_id))
     require_equal(answer.status, 404, "the status")
-
-
-# ------------------------------------------------------------ W8.5 to W8.7: the judged node, restored
-
-_RESTORED = (Part.NEIGHBOUR, Part.AXIS, Part.RESTORE)
-
-
-def _status(answer: Answer | None) -> int:
-    return 0 if answer is None else answer.status
-
-
-@_asserts("W8.5", "as-it-was", "What was sent is a message again, under its old id", *_RESTORED)
-async def as_it_was(stand: Stand) -> None:
-    """Handed in again it is a repeat: nothing goes out under another id."""
-    found = await seen(stand)
-    others = found.ids[found.honest.header.digest] - {found.honest.header.message_id}
-    require(not others, f"the document went out as another message: {others}")
-
-
-def _not_proven(name: str, said: str, which: Callable[[Seen], Arrived]) -> None:
-    @_asserts("W8.5", name, f"What is given back {said} is not admitted", *_RESTORED)
-    async def not_admitted(stand: Stand) -> None:
-        """Handed in again it is another message, which goes out."""
-        found = await seen(stand)
-        header = which(found).header
-        others = found.ids[header.digest] - {header.message_id}
-        require(bool(others), "the document is taken for one that was admitted")
-
-
-_not_proven("other-envelope", "with another envelope", lambda found: found.other_envelope)
-_not_proven("other-signer", "under another signature", lambda found: found.other_signer)
-
-
-@_asserts("W8.6", "no-submissions", "A node that recovers takes no submissions", *_RESTORED)
-async def no_submissions(stand: Stand) -> None:
-    require(bool((await seen(stand)).submission), "a document that was handed in was taken")
-
-
-@_asserts("W8.6", "transfers", "A node that recovers takes transfers", *_RESTORED)
-async def transfers(stand: Stand) -> None:
-    answer = (await seen(stand)).transfer
-    require_equal(_status(answer), 200, "the status of the transfer")
-
-
-@_asserts("W8.6", "receipts", "A node that recovers takes receipts", *_RESTORED)
-async def receipts(stand: Stand) -> None:
-    answer = (await seen(stand)).receipt
-    require_equal(_status(answer), 204, "the status of the receipt")
-
-
-@_asserts(
-    "W8.6",
-    "receipt-kept",
-    "A receipt about a message that is not back yet is kept for it",
-    *_RESTORED,
-    Part.NATIVE,
-)
-async def receipt_kept(stand: Stand) -> None:
-    found = await seen(stand)
-    answer = await stand.dms.native("GET", f"/v1/messages/{found.honest.header.message_id}")
-    require_equal(answer.status, 200, "the status of the message")
-    kept = Event.CONTENT_HANDOVER.encode() in answer.body
-    require(kept, "the message does not know the receipt")
-
-
-@_asserts("W8.6", "late", "What a restore may have lost is not refused as expired", *_RESTORED)
-async def late(stand: Stand) -> None:
-    answer = (await seen(stand)).late
-    if answer is None:
-        raise InconclusiveError("it was not sent")
-    event = stand.peer.receipt(answer).evidence[0].event
-    require_equal(event, Event.RELAY_ACCEPTANCE, "the evidence")
-
-
-@_asserts("W8.7", "meanwhile", "A node that recovers says of no transfer 404", *_RESTORED)
-async def meanwhile(stand: Stand) -> None:
-    found = await seen(stand)
-    require_equal(_status(found.asked_meanwhile), 503, "the status of one that it had")
-    require_equal(_status(found.asked_unsent), 503, "the status of one that it never had")
-
-
-@_asserts("W8.7", "afterwards", "Nor afterwards of one that it may have lost", *_RESTORED)
-async def afterwards(stand: Stand) -> None:
-    require_equal(_status((await seen(stand)).asked_afterwards), 503, "the status")
-
-
-@_asserts("W8.7", "repeated", "The transfer itself, repeated, is taken", *_RESTORED)
-async def repeated(stand: Stand) -> None:
-    answer = (await seen(stand)).repeated
-    if answer is None:
-        raise InconclusiveError("it was not sent")
-    event = stand.peer.receipt(answer).evidence[0].event
-    require_equal(event, Event.RELAY_ACCEPTANCE, "the evidence")

@@ -32,18 +32,14 @@ from relay.conformance.listener import Listener
 from relay.conformance.peer import Prepared
 from relay.conformance.resigned import handover, headed, sealed
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, Judge, NotClaimedError, Part, require, require_equal
+from relay.conformance.verdicts import Book, NotClaimedError, Part, require, require_equal
 from relay.model import Event, Reason, SealKind, digest_of
 from relay.wire.statements import Stapled
 
-book = Book()
+book = Book(Part.NEIGHBOUR, capability=STATEMENTS)
 PATH = "/axis/v1/statements"
 CONTENT_LIMIT_BYTES = 256 << 10
 CERTIFICATE_LIMIT_BYTES = 16 << 10
-
-
-def _asserts(clause: str, name: str, title: str, *needs: Part) -> Callable[[Judge], Judge]:
-    return book.asserts(clause, name, title, *(needs or (Part.NEIGHBOUR,)), capability=STATEMENTS)
 
 
 def _own(stand: Stand) -> Issuing:
@@ -72,21 +68,21 @@ async def _is_refused_as_revoked(stand: Stand, issued: Made) -> None:
 # ------------------------------------------------------------ W12.1: the container
 
 
-@_asserts("W12.1", "taken", "A container of statements is taken: 204")
+@book.asserts("W12.1", "taken", "A container of statements is taken: 204")
 async def taken(stand: Stand) -> None:
     by, issued = _about(stand)
     answer = await tell(stand, Stapled(issued.ders, crl(by.issuer)))
     require_equal(answer.status, 204, "the status")
 
 
-@_asserts("W12.1", "sixty-four", "64 statements are taken")
+@book.asserts("W12.1", "sixty-four", "64 statements are taken")
 async def sixty_four(stand: Stand) -> None:
     by, issued = _about(stand)
     answer = await tell(stand, *[Stapled(issued.ders, crl(by.issuer))] * 64)
     require_equal(answer.status, 204, "the status")
 
 
-@_asserts("W12.1", "as-long-as-may-be", "A statement of 256 KiB is taken, if it proves nothing")
+@book.asserts("W12.1", "as-long-as-may-be", "A statement of 256 KiB is taken, if it proves nothing")
 async def as_long_as_may_be(stand: Stand) -> None:
     _, issued = _about(stand)
     answer = await tell(stand, Stapled(issued.ders, bytes(CONTENT_LIMIT_BYTES)))
@@ -138,7 +134,7 @@ _SPOILT: dict[str, tuple[str, Callable[[list[bytes], bytes], bytes]]] = {
 
 
 def _about_form(name: str, said: str, spoilt: Callable[[list[bytes], bytes], bytes]) -> None:
-    @_asserts("W12.1", name, f"A container with {said} is refused")
+    @book.asserts("W12.1", name, f"A container with {said} is refused")
     async def container(stand: Stand) -> None:
         by, issued = _about(stand)
         body = spoilt(list(issued.ders), crl(by.issuer))
@@ -153,14 +149,16 @@ for _name, _form in _SPOILT.items():
 # ------------------------------------------------------------ W12.2: what proves anything
 
 
-@_asserts("W12.2", "counts", "A CRL that was taken counts for what comes next")
+@book.asserts("W12.2", "counts", "A CRL that was taken counts for what comes next")
 async def counts(stand: Stand) -> None:
     by, issued = _about(stand)
     await told_of(stand, issued, by, issued)
     await _is_refused_as_revoked(stand, issued)
 
 
-@_asserts("W12.2", "durable", "A CRL that was taken outlives a crash", Part.NEIGHBOUR, Part.CRASH)
+@book.asserts(
+    "W12.2", "durable", "A CRL that was taken outlives a crash", Part.NEIGHBOUR, Part.CRASH
+)
 async def durable(stand: Stand) -> None:
     by, issued = _about(stand)
     await told_of(stand, issued, by, issued)
@@ -168,7 +166,7 @@ async def durable(stand: Stand) -> None:
     await _is_refused_as_revoked(stand, issued)
 
 
-@_asserts(
+@book.asserts(
     "W12.2",
     "not-the-rest",
     "What proves nothing is left out, and the rest is taken all the same",
@@ -181,7 +179,7 @@ async def not_the_rest(stand: Stand) -> None:
     await _is_refused_as_revoked(stand, issued)
 
 
-@_asserts("W12.2", "another-issuer", "A CRL of another issuer says nothing of a certificate")
+@book.asserts("W12.2", "another-issuer", "A CRL of another issuer says nothing of a certificate")
 async def another_issuer(stand: Stand) -> None:
     by, issued = _about(stand)
     other = _own(stand)
@@ -191,7 +189,7 @@ async def another_issuer(stand: Stand) -> None:
     accepted(stand.peer, await stand.peer.send(_sealed(stand, issued)))
 
 
-@_asserts("W12.2", "signature", "A CRL in an issuer's name by another key says nothing")
+@book.asserts("W12.2", "signature", "A CRL in an issuer's name by another key says nothing")
 async def signature(stand: Stand) -> None:
     by, issued = _about(stand)
     other = _own(stand)
@@ -202,7 +200,7 @@ async def signature(stand: Stand) -> None:
     accepted(stand.peer, await stand.peer.send(_sealed(stand, issued)))
 
 
-@_asserts("W12.2", "end-entity", "A CRL by an end entity says nothing of another")
+@book.asserts("W12.2", "end-entity", "A CRL by an end entity says nothing of another")
 async def end_entity(stand: Stand) -> None:
     """Or any agency could revoke any other."""
     by, issued = _about(stand)
@@ -224,7 +222,7 @@ async def _sends(stand: Stand, listener: Listener) -> None:
     await listener.transfer_of(digest_of(envelope), seconds=30)
 
 
-@_asserts(
+@book.asserts(
     "W12.3",
     "without",
     "A neighbour that knows no statements is sent what it is sent",
@@ -237,7 +235,7 @@ async def without(stand: Stand) -> None:
     require_equal(asked, [], "the statements that it was told all the same")
 
 
-@_asserts(
+@book.asserts(
     "W12.3",
     "not-taken",
     "A neighbour that does not take statements is sent what it is sent",
@@ -256,14 +254,14 @@ async def not_taken(stand: Stand) -> None:
 # ------------------------------------------------------------ W12.4: what becomes of signatures
 
 
-@_asserts("W12.4", "revoked-seal", "A seal by a revoked certificate is refused, signed")
+@book.asserts("W12.4", "revoked-seal", "A seal by a revoked certificate is refused, signed")
 async def revoked_seal(stand: Stand) -> None:
     by, issued = _about(stand)
     await told_of(stand, issued, by, issued)
     await _is_refused_as_revoked(stand, issued)
 
 
-@_asserts("W12.4", "revoked-node-seal", "A node's seal by a revoked certificate is, too")
+@book.asserts("W12.4", "revoked-node-seal", "A node's seal by a revoked certificate is, too")
 async def revoked_node_seal(stand: Stand) -> None:
     by = _own(stand)
     issued = by.make(sign_of(stand.peer.node))
@@ -277,7 +275,7 @@ async def revoked_node_seal(stand: Stand) -> None:
     )
 
 
-@_asserts("W12.4", "revoked-header", "A header by a revoked certificate gets no evidence")
+@book.asserts("W12.4", "revoked-header", "A header by a revoked certificate gets no evidence")
 async def revoked_header(stand: Stand) -> None:
     by = _own(stand)
     issued = by.make(sign_of(stand.peer.node))
@@ -286,7 +284,7 @@ async def revoked_header(stand: Stand) -> None:
     refused(answer, "revoked-certificate")
 
 
-@_asserts("W12.4", "revoked-receipt", "A receipt by a revoked certificate is refused")
+@book.asserts("W12.4", "revoked-receipt", "A receipt by a revoked certificate is refused")
 async def revoked_receipt(stand: Stand) -> None:
     by = _own(stand)
     issued = by.make(sign_of(stand.peer.node))
@@ -294,7 +292,7 @@ async def revoked_receipt(stand: Stand) -> None:
     refused(await stand.peer.hand_back(handover(stand, issued.signer())), "revoked-certificate")
 
 
-@_asserts("W12.4", "revoked-connection", "A connection with a revoked certificate is refused")
+@book.asserts("W12.4", "revoked-connection", "A connection with a revoked certificate is refused")
 async def revoked_connection(stand: Stand) -> None:
     by = _own(stand)
     issued = by.make(tls_of(stand.peer.node))
@@ -303,7 +301,7 @@ async def revoked_connection(stand: Stand) -> None:
     require(answer is None or answer.status in {403, 422}, f"answered {answer and answer.status}")
 
 
-@_asserts("W12.4", "others", "Another certificate of the same issuer counts as before")
+@book.asserts("W12.4", "others", "Another certificate of the same issuer counts as before")
 async def others(stand: Stand) -> None:
     by, issued = _about(stand)
     other = by.make(agency_of(stand.peer.agency))
@@ -311,7 +309,7 @@ async def others(stand: Stand) -> None:
     accepted(stand.peer, await stand.peer.send(_sealed(stand, issued)))
 
 
-@_asserts(
+@book.asserts(
     "W12.4",
     "not-judged-yet",
     "What cannot be judged yet gets no evidence, and is taken once it can",
