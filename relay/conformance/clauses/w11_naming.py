@@ -98,6 +98,20 @@ async def branch_of_directory(stand: Stand) -> None:
 
 @book.asserts(
     "W11.4",
+    "unlisted",
+    "A node that is not listed is in no branch within the verifier's own",
+    Part.NEIGHBOUR,
+    capability=CAPABILITY,
+)
+async def unlisted(stand: Stand) -> None:
+    unheard = f"{stand.peer.node}-unheard"
+    signer = own_issuer(stand).make(sign_of(unheard)).signer()
+    found = signed(write_branch(branch(stand, issuer=unheard)), signer)
+    refused(await hand_in(stand.peer, found), "wrong-branch")
+
+
+@book.asserts(
+    "W11.4",
     "connection",
     "A connection with a certificate by an issuer of another branch is refused",
     Part.SECOND,

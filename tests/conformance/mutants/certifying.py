@@ -36,6 +36,7 @@ def _nothing(*_: Any) -> None:
     "W11.4/header",
     "W11.4/receipt",
     "W11.4/directory",
+    "W11.4/unlisted",
     "W11.4/seal",
     "W11.4/connection",
     "W11.5/wrong-branch",
