@@ -27,7 +27,6 @@ from tests.conformance.mutants import mutant, put_in
     "W7.2/order",
     "W7.3/empty",
     "W7.3/form",
-    quick=True,
 )
 def takes_any_file() -> None:
     honest = CarryImporter.take

@@ -41,7 +41,6 @@ _FORMS = (
     "W12.2/counts",
     "W12.2/not-the-rest",
     "W12.2/durable",
-    quick=True,
 )
 def reads_no_statements() -> None:
     async def take(self: StatementFace, request: web.Request) -> web.Response:
