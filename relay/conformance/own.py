@@ -61,7 +61,7 @@ answer_within = 5.0
 drain = 3.0
 expiry_express = 60.0"""
 """What a real node waits minutes for is over in a second here; a tenth of the shortest expiry after a start
-nothing expires (W22.8)."""
+nothing expires (W22.5)."""
 
 
 @dataclass(frozen=True, slots=True)
