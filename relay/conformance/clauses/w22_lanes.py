@@ -365,7 +365,7 @@ async def unknown(stand: Stand) -> None:
 )
 async def nowhere_else(stand: Stand) -> None:
     """What goes over between the nodes is sealed from the kit; that so much goes over is not."""
-    envelope = stand.letter_out(size_bytes=60000)
+    envelope = stand.letter_out(size_bytes=300_000)
     stand.link.over_bytes = 0
     with stand.listener.answering(lost):
         await stand.dms.send(envelope)

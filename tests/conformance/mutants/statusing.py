@@ -124,7 +124,7 @@ def speaks_as_the_agency() -> None:
 
 @mutant("carries no second 13 about a document", "W10.8/asked-again")
 def asks_once() -> None:
-    honest, asked = NodesClient.carry, {}
+    honest, asked = NodesClient.carry, dict[str, str]()
 
     async def carry(
         self: NodesClient, neighbour: Any, header: Signed, seal: bytes, payload: Any, **how: Any
@@ -211,7 +211,7 @@ def gives_out_taken_back() -> None:
     put_in(handing, "_refuse_taken_back", _gives_out)
     honest = lifecycle.step
     put_in(
-        handing.lifecycle,
+        lifecycle,
         "step",
         lambda state, what: state if state is DeliveryState.TAKEN_BACK else honest(state, what),
     )
@@ -277,7 +277,7 @@ def takes_back_on_the_way() -> None:
             return DeliveryState.TAKEN_BACK
         return honest(state, happening)
 
-    put_in(obliging.lifecycle, "step", step)
+    put_in(lifecycle, "step", step)
 
 
 # ------------------------------------------------------------ how it is told
@@ -291,7 +291,7 @@ def takes_for_granted() -> None:
         found = honest(proven, answer, **how)
         return ObligationState.TAKEN_BACK if found is ObligationState.REQUESTED else found
 
-    put_in(obliging.lifecycle, "obliged", obliged)
+    put_in(lifecycle, "obliged", obliged)
 
 
 @mutant("believes any evidence that a document was taken back", "W10.6/handed-over-stays")
@@ -314,7 +314,7 @@ def takes_all_for_consent() -> None:
 @mutant("believes an answer more than proof", "W10.8/evidence-first")
 def believes_answers() -> None:
     put_in(
-        obliging.lifecycle,
+        lifecycle,
         "obliged",
         lambda proven, answer, **_: proven if answer is None else answer,
     )
