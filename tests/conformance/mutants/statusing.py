@@ -42,7 +42,7 @@ def _silent_status(drops: Any) -> None:
     put_in(admitting, "take_in", take_in)
 
 
-@mutant("drops statuses that come before their document", "W10.1/unmatched", quick=True)
+@mutant("drops statuses that come before their document", "W10.1/unmatched")
 def drops_early_statuses() -> None:
     def early(tx: Any, message: Any) -> bool:
         named = message.report.document_id
@@ -173,7 +173,7 @@ def knows_one_name() -> None:
     put_in(matching, "_search", search)
 
 
-@mutant("forgets a 13 that finds no document", "W10.2/before-its-document")
+@mutant("forgets a 13 that finds no document", "W10.2/before-its-document", quick=True)
 def forgets_early_take_backs() -> None:
     put_in(matching, "_match_early", lambda *_: None)
 
@@ -253,7 +253,6 @@ def tells_nobody() -> None:
     "does not write down what was fetched",
     "W10.3/fetched-is-durable",
     "W10.4/destruction-asked",
-    quick=True,
 )
 def forgets_fetches() -> None:
     async def mark_fetched(self: SqliteJournal, *_: Any) -> None:
