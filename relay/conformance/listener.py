@@ -187,12 +187,14 @@ class Listener:
             f"{self.node} asked", request.method, request.path_qs, request.headers, body
         )
         self.calls.append((request.method, request.path))
-        response = await self._answered(request, body)
+        try:
+            response = await self._answered(request, body)
+        finally:  # an answer that is lost is news, too
+            async with self.changed:
+                self.changed.notify_all()
         kept.status = response.status
         if isinstance(response, web.Response) and isinstance(response.body, bytes):
             kept.answer = response.body
-        async with self.changed:
-            self.changed.notify_all()
         return response
 
     async def _answered(self, request: web.Request, body: bytes) -> web.StreamResponse:
