@@ -26,6 +26,8 @@ from relay.conformance.exchanges import Exchanges
 from relay.conformance.instants import now
 from relay.conformance.peer import RECEIPTS_TYPE
 from relay.conformance.verdicts import InconclusiveError
+from relay.conformance.witness import CAPABILITY as WITNESS
+from relay.conformance.witness import Witness
 from relay.errors import WireError
 from relay.model import (
     AgencyCode,
@@ -75,7 +77,8 @@ class Listener:
     agency: AgencyCode
     signer: Signer
     exchanges: Exchanges
-    capabilities: list[str] = field(default_factory=list)
+    witness: Witness
+    capabilities: list[str] = field(default_factory=lambda: [WITNESS])
     wire: list[int] = field(default_factory=lambda: [1])
     transfers_a_request: int = 1
     arrived: list[Arrived] = field(default_factory=list)
@@ -200,6 +203,8 @@ class Listener:
         if (request.method, path) == ("POST", "/axis/v1/transfers"):
             return await self._transfer(request, body)
         if self.others is not None and (said := await self.others(request, body)) is not None:
+            return said
+        if (said := self.witness.answered(request, body)) is not None:
             return said
         if path == "/axis/v1/node":
             return web.json_response(self.described())

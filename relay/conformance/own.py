@@ -123,6 +123,7 @@ async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: 
     async with at_socket(node.control) as operator:
         token = await operator.issue_token("conformance kit", [f"agency:{agency}"])
         auditor = await operator.issue_token("conformance kit reading", ["auditor"])
+        operating = await operator.issue_token("conformance kit clearing alarms", ["operator"])
     return Subject(
         id=node.plan.name,
         nodes=f"https://127.0.0.1:{node.nodes_port}",
@@ -134,6 +135,7 @@ async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: 
         secret=node.secret,
         token=token,
         auditor=auditor,
+        operator=operating,
         crash=("started-here",),
         kit=Kit(
             node=kit.plan.name,

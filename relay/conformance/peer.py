@@ -119,6 +119,8 @@ class Peer:
     exchanges: Exchanges
     session: aiohttp.ClientSession
     agency: AgencyCode
+    proven_receipts: dict[Digest, Receipt] = field(default_factory=dict)
+    """All that were proven, by the digest of their document: each must be in its issuer's log (W16.8)."""
     _made: int = field(default=0)
 
     @property
@@ -223,9 +225,11 @@ class Peer:
 
     def proven(self, signed: Signed) -> Receipt:
         try:
-            return evidence.verify_receipt(signed, self.trust, None)
+            receipt = evidence.verify_receipt(signed, self.trust, None)
         except (SignatureError, WireError) as error:
             raise FailedError(f"a receipt does not hold: {error}") from error
+        self.proven_receipts[signed.digest] = receipt
+        return receipt
 
     def receipt(self, answer: Answer) -> Receipt:
         """The one receipt of an answer to one transfer, by the judged node."""
