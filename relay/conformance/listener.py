@@ -155,9 +155,12 @@ class Listener:
         return self.answer(arrived, Event.RELAY_ACCEPTANCE, Event.CONTENT_CONSIGNMENT)
 
     def answer(self, arrived: Arrived, *events: Event, reason: Reason | None = None) -> bytes:
+        return write_receipts([self.signed(self.receipt(arrived, *events, reason=reason))])
+
+    def receipt(self, arrived: Arrived, *events: Event, reason: Reason | None = None) -> Receipt:
         header = arrived.header
         previous = header.trace[-1].receipt
-        receipt = Receipt(
+        return Receipt(
             issuer=self.node,
             origin=header.origin,
             message_id=header.message_id,
@@ -172,7 +175,6 @@ class Listener:
                 for event in events
             ),
         )
-        return write_receipts([self.signed(receipt)])
 
     def signed(self, receipt: Receipt) -> Signed:
         return evidence.sign_receipt(receipt, self.signer, now())
