@@ -30,9 +30,7 @@ def entries_of(content: bytes) -> dict[str, bytes]:
     """By name, in their order. FAIL where it is no container of the one form."""
     file = BytesIO(content)
     try:
-        return {
-            one.name: content_of(file, one, LIMIT_BYTES) for one in read_packed(file, _BOUNDS)
-        }
+        return {one.name: content_of(file, one, LIMIT_BYTES) for one in read_packed(file, _BOUNDS)}
     except PeerError as error:
         raise FailedError(f"the file is no container of the one form: {error}") from error
 
@@ -45,5 +43,7 @@ def require_step(steps: Sequence[Step], *what: str) -> None:
             raise FailedError(f"{one.what}: {one.said} ({one.reason})")
     reached = {one.what for one in steps}
     if not reached.issuperset(what):
-        said = f"{refused[0].what}: {refused[0].said}" if refused else "there is nothing of the kind"
+        said = (
+            f"{refused[0].what}: {refused[0].said}" if refused else "there is nothing of the kind"
+        )
         raise InconclusiveError(f"not judged, for {said}")

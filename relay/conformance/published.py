@@ -158,11 +158,28 @@ async def for_neighbours(stand: Stand) -> Shown:
 
 
 async def grown(stand: Stand, shown: Shown, seconds: float = SOON) -> tuple[bytes, Checkpoint]:
-    """The first checkpoint that holds all that was in the log by now, an entry of a transfer included."""
+    """A later checkpoint, of a log that was made to grow."""
     _, before = await shown.checkpoint()
     prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
     stand.peer.receipt(await stand.peer.send(prepared))
     return await until_size(shown, before.size + 1, seconds)
+
+
+async def covering(
+    stand: Stand, shown: Shown, seconds: float = SOON
+) -> tuple[Checkpoint, TileNodes]:
+    """A checkpoint that holds whatever was in the log by now: it holds the receipt of a transfer that came after."""
+    _, before = await shown.checkpoint()
+    prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
+    signed, _ = stand.peer.receipts(await stand.peer.send(prepared))[0]
+    head, end = before, asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < end:
+        _, head = await until_size(shown, head.size + 1, seconds)
+        nodes = await shown.nodes(head)
+        for number in bundles(head.size)[before.size // WIDTH :]:
+            if any(signed.digest.encode() in leaf for leaf in await shown.leaves(nodes, number)):
+                return head, nodes
+    raise InconclusiveError(f"a receipt given is in no checkpoint within {seconds:g} s")
 
 
 async def until_size(shown: Shown, size: int, seconds: float = SOON) -> tuple[bytes, Checkpoint]:

@@ -96,7 +96,9 @@ async def one_form(stand: Stand) -> None:
 async def names(stand: Stand) -> None:
     found = list((await _exported(stand)).entries)
     receipts = [one for one in found if one.startswith("receipts/")]
-    expected = [name for number in range(1, len(receipts) // 2 + 1) for name in bundle.receipt_names(number)]
+    expected = [
+        name for number in range(1, len(receipts) // 2 + 1) for name in bundle.receipt_names(number)
+    ]
     require_equal(receipts, expected, "the receipts")
     require(len(expected) >= 2 * RECEIPTS, "the kit's receipts are not there under their names")
     ends = [bundle.MANIFEST, bundle.SEAL, bundle.EXPORT]
@@ -171,9 +173,7 @@ async def once_fetched(stand: Stand) -> None:
     prepared = stand.peer.transfer(envelope, [stand.subject.agency])
     stand.peer.receipt(await stand.peer.send(prepared))
     before = await _asked(stand, prepared.header.message_id)
-    require(
-        400 <= before.status < 500, f"before it was fetched the answer is {before.status}"
-    )
+    require(400 <= before.status < 500, f"before it was fetched the answer is {before.status}")
     if not await stand.dms.until_copies(envelope):
         raise InconclusiveError("the document is not at its recipient's disposal")
     after = await _asked(stand, prepared.header.message_id)
@@ -197,7 +197,9 @@ async def _delivered_in_a_batch(stand: Stand) -> Arrived:
         signer = stand.listener.signer
         signed = sign_batch([write_receipt(one) for one in plain], stand.peer.node, signer, now())
         later[:] = signed[1:]
-        return web.Response(body=write_receipts(signed[:1]), headers={"Content-Type": RECEIPTS_TYPE})
+        return web.Response(
+            body=write_receipts(signed[:1]), headers={"Content-Type": RECEIPTS_TYPE}
+        )
 
     with stand.listener.answering(in_a_batch):
         await stand.dms.send(envelope)

@@ -9,20 +9,26 @@ from functools import partial
 from aiohttp import web
 
 from relay.audit.cosignature import Cosigner, cosignatures
-from relay.conformance.clauses import w15_witnesses as kit_log
+from relay.audit.tiles import WIDTH
+from relay.conformance.handing_in import grow, held
 from relay.conformance.published import (
-    SOON,
     Shown,
     bundles,
+    covering,
     for_neighbours,
-    grown,
     present_log,
     until_size,
 )
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, FailedError, InconclusiveError, Part, require, require_equal
+from relay.conformance.verdicts import (
+    Book,
+    FailedError,
+    InconclusiveError,
+    Part,
+    require,
+    require_equal,
+)
 from relay.conformance.witness import CAPABILITY, PLAIN, Handed, refusing
-from relay.audit.tiles import WIDTH
 from relay.errors import AuditError
 from relay.signing.keys import verify_log_signature
 
@@ -152,16 +158,18 @@ async def not_faster(stand: Stand) -> None:
     capability=CAPABILITY,
 )
 async def no_entry(stand: Stand) -> None:
-    size = await kit_log.held(stand)
+    size = await held(stand)
     shown = await present_log(stand)
     _, before = await shown.checkpoint()
     for more in range(3):
-        answer = await kit_log.grow(stand, size + more)
+        answer = await grow(stand, size + more)
         require_equal(answer.status, 200, "the status")
-    _, head = await grown(stand, shown, SOON)
-    nodes, named = await shown.nodes(head), stand.log.tree.origin.encode()
+    head, nodes = await covering(stand, shown)
+    named = stand.log.tree.origin.encode()
     for number in bundles(head.size)[before.size // WIDTH :]:
         first = number * WIDTH
         leaves = await shown.leaves(nodes, number)
-        found = [one for place, one in enumerate(leaves, first) if place >= before.size and named in one]
+        found = [
+            one for place, one in enumerate(leaves, first) if place >= before.size and named in one
+        ]
         require(not found, f"an entry speaks of the kit's log: {found[:1]!r}")

@@ -95,9 +95,7 @@ async def head(stand: Stand) -> None:
     require_step((await _period(stand)).steps(stand), "log-key", "head")
 
 
-@book.asserts(
-    "W17.4", "range", "The entries of a range lead to the root of that head", *PARTS
-)
+@book.asserts("W17.4", "range", "The entries of a range lead to the root of that head", *PARTS)
 async def proven_range(stand: Stand) -> None:
     exported = await _period(stand)
     require_step(exported.steps(stand), "entries")
@@ -106,7 +104,10 @@ async def proven_range(stand: Stand) -> None:
 
 
 @book.asserts(
-    "W17.6", "edges", "An entry before the period and one behind show that nothing is left out", *PARTS
+    "W17.6",
+    "edges",
+    "An entry before the period and one behind show that nothing is left out",
+    *PARTS,
 )
 async def edges(stand: Stand) -> None:
     require_step((await _period(stand)).steps(stand), "period")
@@ -119,9 +120,7 @@ async def words(stand: Stand) -> None:
     without = await _asked(stand, "words=false")
     require_equal(without.status, 200, "the status")
     plain = _Exported(without.body).entries
-    require(
-        not any(name.endswith("/words.jsonl") for name in plain), "words are there unasked"
-    )
+    require(not any(name.endswith("/words.jsonl") for name in plain), "words are there unasked")
     answer = await _asked(stand, "words=true")
     require_equal(answer.status, 200, "the status with words")
     exported = _Exported(answer.body)
