@@ -171,7 +171,7 @@ def judges_beside_each_other() -> None:
             known = journal._known(tx, presented)
             return judging.judge(presented.asked, presented.head, known, presented.opening)
 
-        verdict = await self.journal.perform(looking)
+        verdict: Verdict = await self.journal.perform(looking)
         if verdict.word is not Word.COSIGNED:
             return await honest(self, presented, at)
         await asyncio.sleep(0.2)
