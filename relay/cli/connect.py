@@ -1,4 +1,5 @@
-"""Which node a command speaks to: `@reaching` gives a command the connection options, once for all.
+"""Which node a command speaks to: `@reaching` gives a command the connection options, once for all;
+`@reaching_if_asked` one that can do without a node.
 
 Touches: the environment through typer, the token file, the configuration for its control socket.
 Raises:  CommandError, SettingsError.
@@ -32,6 +33,18 @@ class Connection:
     certificate: Path | None = None
     """What the terminal shows to a node that asks for it, with its key's file."""
     key: Path | None = None
+    config: Path | None = None
+    """Of the node on this machine whose control socket it is."""
+
+    def require_socket(self) -> Path:
+        """CommandError where there is none."""
+        if self.socket is None or not self.socket.exists():
+            raise CommandError(
+                f"no control socket at {self.socket}",
+                NO_INPUT,
+                f"is the node running? relay serve {self.config}",
+            )
+        return self.socket
 
 
 def _options(
@@ -97,7 +110,7 @@ def _options(
             if _typed(context, name, value) is not None:
                 option = name.replace("_", "-")
                 raise CommandError(f"--config and --{option} cannot both be given", USAGE)
-        return Connection("http://localhost", _control_socket(config), secret)
+        return Connection("http://localhost", _control_socket(config), secret, config=config)
     if url is None:
         raise CommandError(
             "no node named", USAGE, "give --url (or RELAY_URL), or --config for a local node"
@@ -114,12 +127,25 @@ def _typed(context: typer.Context, name: str, value: _Value | None) -> _Value | 
 
 def reaching(command: Callable[..., None]) -> Callable[..., None]:
     """`command`, whose first parameter is a Connection, with the options it is made from instead."""
+
+    def at_once(connect: Callable[[], Connection], **given: Any) -> None:
+        command(connect(), **given)
+
+    return _with_options(command, at_once)
+
+
+def reaching_if_asked(command: Callable[..., None]) -> Callable[..., None]:
+    """As `reaching`; the first parameter makes the Connection, and is called only where a node is needed."""
+    return _with_options(command, command)
+
+
+def _with_options(command: Callable[..., None], run: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     shared = list(inspect.signature(_options, eval_str=True).parameters.values())
 
     def reached(**given: Any) -> None:
-        connection = _options(**{one.name: given.pop(one.name) for one in shared})
-        command(connection, **given)
+        options = {one.name: given.pop(one.name) for one in shared}
+        run(lambda: _options(**options), **given)
 
     reached.__name__, reached.__doc__ = command.__name__, command.__doc__
     reached.__annotations__ = {}
@@ -141,9 +167,4 @@ def token_in(path: Path) -> str:
 def _control_socket(config: Path) -> Path:
     from relay.settings.reading import load  # noqa: PLC0415 - pydantic takes long to import
 
-    path = load(config).node.data_dir / "control.sock"
-    if not path.exists():
-        raise CommandError(
-            f"no control socket at {path}", NO_INPUT, f"is the node running? relay serve {config}"
-        )
-    return path
+    return load(config).node.data_dir / "control.sock"

@@ -17,6 +17,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from relay import __version__
 from relay.cli import (
+    archive,
     audit,
     backup,
     carry,
@@ -32,9 +33,11 @@ from relay.cli import (
     operate,
     pki,
     queue,
+    reconcile,
     recovery,
     send,
     sent,
+    stats,
     system,
     token,
     track,
@@ -96,6 +99,7 @@ app.command("ack")(inbox.ack)
 app.command("sent")(sent.sent)
 app.command("track")(track.track)
 app.command("obligations")(obligations.obligations)
+app.command("stats")(stats.stats)
 app.command("why")(queue.why)
 app.add_typer(queue.app, name="queue")
 app.command("hold")(operate.hold)
@@ -109,6 +113,7 @@ app.command("judge")(judge.judge)
 app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(archive.app, name="archive")
 app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
 app.add_typer(system.app, name="system")
@@ -119,6 +124,7 @@ app.add_typer(cert.app, name="cert")
 app.add_typer(pki.app, name="pki")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("reconcile")(reconcile.reconcile)
 app.command("recovery")(recovery.recovery)
 app.command("demo")(local.demo)
 app.command("conformance")(conformance.conformance)

@@ -268,7 +268,7 @@ async def asked(
     kept = exchanges.begin(role, method, url, headers, body or b"")
     try:
         async with session.request(
-            method, url, data=body, headers=dict(headers), allow_redirects=False
+            method, url, data=body, headers=headers, allow_redirects=False
         ) as response:
             kept.status = response.status
             kept.answer_headers = dict(response.headers)

@@ -10,6 +10,7 @@ Raises:  SettingsError, JournalError before anything is served.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ from relay.journal.waiting import WaitingCounts
 from relay.lines import Line
 from relay.logs.entries import EntryPump
 from relay.logs.outputs import Outputs
+from relay.node.archive import make_archiving
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -258,6 +260,10 @@ class Node:
         watch = AgeWatch(self._pairs.in_use, self._clock.now, self._note)
         self._background.run("certificates", watch.run())
 
+    def _log_chain(self) -> Sequence[bytes]:
+        """The certificates of the log's key that are in use: renewed ones without a start."""
+        return self._pairs.keys.log.chain
+
     def _gathering(self, notary: NodeNotary) -> Gathering | None:
         if self._settings.keys.batches == "never":
             return None
@@ -317,6 +323,9 @@ class Node:
         self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
     ) -> None:
         desks = make_desks(ground, carrying)
+        archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
+        if self._settings.archive.enabled:
+            self._background.run("archive", archiving.archiver.run())
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
         faces = Faces(
@@ -333,9 +342,10 @@ class Node:
             self._connections,
             self._trusting,
             self._certificates,
+            archiving,
             witnessing,
-            signer.chain,
-            make_proof_desk(self._settings, signer),
+            self._log_chain,
+            make_proof_desk(self._settings, signer, self._log_chain),
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())

@@ -199,6 +199,8 @@ class KeysSection(Section):
     agencies: tuple[SigningKey, ...] = ()
     log_before: tuple[File, ...] = ()
     """Key files of the log before this one: what they sealed is sealed anew at the start."""
+    log_certificates_before: tuple[File, ...] = ()
+    """Certificates of the log before this one, where the journal does not keep them yet."""
     gateway: SigningKey | None = None
     """Seals what enters over a bridge; needed where there is one."""
     slow: bool = False
@@ -407,6 +409,17 @@ class RetentionSection(Section):
             span = getattr(self, f"payload_{name}")
             if span is not None and span > self.rows:
                 yield f"retention.payload_{name}: {span} is over retention.rows {self.rows}"
+
+
+class ArchiveSection(Section):
+    """Where messages go before [retention] lets their bytes leave; without it those are deleted."""
+
+    enabled: bool = False
+    folder: Place | None = None
+    """None: `archive` in the data folder."""
+    file_bytes: Annotated[int, Field(ge=1 << 20, le=32 << 30)] = 256 << 20
+    messages: Annotated[int, Field(ge=1, le=5_000)] = 1_000
+    every: Span = timedelta(days=1)
 
 
 class LogSection(Section):

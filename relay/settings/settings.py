@@ -15,6 +15,7 @@ from relay.settings.directory import directory_of, seed_of
 from relay.settings.outputs import LoggingSection
 from relay.settings.revocation import RevocationSection
 from relay.settings.sections import (
+    ArchiveSection,
     BusinessSection,
     DeliverySection,
     DirectorySection,
@@ -29,6 +30,7 @@ from relay.settings.sections import (
     TrustSection,
 )
 from relay.settings.signatures import SignaturesSection
+from relay.settings.statistics import StatisticsSection
 from relay.settings.timestamps import TimestampsSection
 from relay.settings.witnesses import AuditLogSection
 
@@ -48,9 +50,11 @@ class Settings(Section):
     delivery: DeliverySection = DeliverySection()
     business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
+    archive: ArchiveSection = ArchiveSection()
     revocation: RevocationSection = RevocationSection()
     signatures: SignaturesSection = SignaturesSection()
     timestamps: TimestampsSection = TimestampsSection()
+    statistics: StatisticsSection = StatisticsSection()
     log: AuditLogSection = AuditLogSection()
     logging: LoggingSection = LoggingSection()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from relay.delivery.evidence.archive_ports import Found
 from relay.delivery.ports import Caller, MessageView
 from relay.model import Digest, MessageId, Payload, Signed
 
@@ -41,6 +42,10 @@ class EvidenceFile:
     exported_at: datetime
     files: tuple[PlannedFile, ...]
     size_bytes: int
+    signature: Digest
+    """Of the exporter's signature; of the whole file where an archive has it."""
+    left: Found | None = None
+    """It is in an archive file, whole; then `files` is empty."""
 
 
 class EvidenceNotary(Protocol):

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.archive_ports import ArchiveDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
@@ -40,13 +41,16 @@ from relay.delivery.ports import (
 )
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.statistics.figures import Statistics
 from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.lines import Line
 from relay.transport import requests
+from relay.transport.native import archive as archive_face
 from relay.transport.native import (
     audit,
     carry,
@@ -61,6 +65,7 @@ from relay.transport.native import (
     operating,
     proofs,
     published,
+    reconcile,
     submit,
     systems,
     timeline,
@@ -69,10 +74,12 @@ from relay.transport.native import (
 )
 from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
+from relay.transport.native import statistics as statistics_face
 from relay.transport.native import trust as trust_face
 from relay.transport.native import witnesses as witness_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, Inside, Route, Who
+from relay.transport.native.live import gone
 from relay.transport.native.log_export import LogExporter
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
 from relay.witness.ports import WitnessDoor
@@ -90,10 +97,13 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
     Route("GET", "/v1/obligations", obligations.listing),
+    Route("GET", "/v1/stats", statistics_face.report),
     Route("GET", "/v1/deliveries", deliveries.listing),
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
     Route("POST", "/v1/deliveries/{id}/ack", deliveries.acknowledge),
+    Route("POST", "/v1/reconcile", reconcile.with_system),
+    Route("POST", "/v1/reconcile/{neighbour}", reconcile.with_neighbour, Who.READER),
     Route("GET", "/v1/recovery", recovery_face.standing, Who.OPERATOR),
     Route("POST", "/v1/recovery/skip", recovery_face.skip, Who.OPERATOR),
     Route("GET", "/v1/queue/shape", operating.shape, Who.OPERATOR),
@@ -145,6 +155,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/directory/requests/{id}/reject", directory_face.reject, Who.OPERATOR),
     Route("GET", "/v1/directory/{code}", directory_face.show),
     Route("GET", "/v1/directory/{code}/explain", directory_face.explained),
+    Route("GET", "/v1/archive", archive_face.files, Who.READER),
+    Route("GET", "/v1/archive/holds", archive_face.holds, Who.READER),
+    Route("POST", "/v1/archive/holds", archive_face.place, Who.OPERATOR),
+    Route("POST", "/v1/archive/holds/release", archive_face.release, Who.OPERATOR),
     Route("GET", "/v1/timestamps", timestamps.standing, Who.OPERATOR),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
@@ -176,17 +190,20 @@ def native_app(
     directory: DirectoryDoor | None = None,
     obliged: Obligations | None = None,
     bundles: EvidenceDoor | None = None,
+    archive: ArchiveDoor | None = None,
     stamps: StampReader | None = None,
     log_exports: LogExporter | None = None,
     trust: TrustDoor | None = None,
     words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
+    statistics: Statistics | None = None,
     timelines: TimelineDoor | None = None,
     followers: int = 64,
     prover: Proofs | None = None,
     published: LogFiles | None = None,
     public_log: bool = False,
     witnesses: WitnessDoor | None = None,
+    reconciler: Reconciler | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -215,17 +232,20 @@ def native_app(
         directory=directory,
         obligations=obliged,
         evidence=bundles,
+        archive=archive,
         stamps=stamps,
         log_exports=log_exports,
         trust=trust,
         words=words,
         certificates=certificates_door,
+        statistics=statistics,
         timelines=timelines,
         followers=followers,
         proofs=prover,
         published=published,
         public_log=public_log,
         witnesses=witnesses,
+        reconciler=reconciler,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:
@@ -260,8 +280,7 @@ def _answering(inside: Inside) -> Middleware:
         try:
             return await handler(request)
         except Exception as error:
-            gone = request.transport is None or request.transport.is_closing()
-            if gone and isinstance(error, RelayError | OSError | web.HTTPException):
+            if gone(request) and isinstance(error, RelayError | OSError | web.HTTPException):
                 await _note_gone(inside.refusals, request)
                 raise ConnectionResetError from error  # nobody is there to be answered
             return await _refusal(inside, request, error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
+from relay.transport.native.archive import ARCHIVE_SCHEMAS, archive_paths
 from relay.transport.native.audit_described import AUDIT_SCHEMAS, audit_paths
 from relay.transport.native.carry_described import carry_paths
 from relay.transport.native.certificates import CERTIFICATE_SCHEMAS, certificate_paths
@@ -39,8 +40,10 @@ from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.proofs import proof_paths
 from relay.transport.native.published import PUBLISHED_SCHEMAS, published_paths
+from relay.transport.native.reconcile_described import RECONCILE_SCHEMAS, reconcile_paths
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
+from relay.transport.native.statistics import STATISTICS_SCHEMAS, statistics_paths
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
 from relay.transport.native.timeline_described import TIMELINE_SCHEMAS, timeline_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
@@ -87,8 +90,10 @@ def document() -> Json:
                 **SCHEMAS,
                 **AUDIT_SCHEMAS,
                 **OBLIGATION_SCHEMAS,
+                **STATISTICS_SCHEMAS,
                 **JUDGED_SCHEMAS,
                 **OPERATING_SCHEMAS,
+                **RECONCILE_SCHEMAS,
                 **RECOVERY_SCHEMAS,
                 **SYSTEM_SCHEMAS,
                 **CERTIFICATE_SCHEMAS,
@@ -96,6 +101,7 @@ def document() -> Json:
                 **TRUST_SCHEMAS,
                 **WITNESS_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
+                **ARCHIVE_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
                 **TIMELINE_SCHEMAS,
                 **PUBLISHED_SCHEMAS,
@@ -125,6 +131,7 @@ def _paths() -> Json:
         },
         **timeline_paths(),
         **evidence_paths(),
+        **archive_paths(),
         **log_export_paths(),
         **timestamp_paths(),
         "/v1/messages/{id}/statements": {
@@ -152,6 +159,8 @@ def _paths() -> Json:
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
         **obligation_paths(),
+        **reconcile_paths(),
+        **statistics_paths(),
         **recovery_paths(),
         **operating_paths(),
         **directory_paths(),
