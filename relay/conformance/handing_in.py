@@ -21,6 +21,8 @@ from relay.errors import AuditError
 STOPPED_TYPE = "text/x.truc-relay.log-stopped"
 OPENING = "Relay-Log-Opening"
 CLEAR_PATH = "/v1/audit/witnesses/clear"
+FIRST = 2
+"""Entries of the first head of a later epoch."""
 MOST_HELD = 100_000
 """Entries of the kit's log: no run has it cosigned so far."""
 
@@ -40,23 +42,31 @@ def request(stand: Stand, old: int, size: int, tree: Tree | None = None) -> byte
 
 async def grow(stand: Stand, held: int, by: int = 1) -> Answer:
     """The kit's log, handed in as it honestly goes on."""
+    stand.log.reached(held + by)
     return await add(stand, request(stand, held, held + by))
+
+
+async def shown_again(stand: Stand) -> Answer:
+    """The largest head that was handed in before, as if it were the first: 409 tells what is held."""
+    size = stand.log.size
+    return await add(stand, request(stand, 0, size), opening(stand.log.tree, size))
 
 
 async def held(stand: Stand, least: int = 1) -> int:
     """The size that the node has cosigned of the kit's log, brought to `least` where it is less."""
     size = await _held(stand)
     if size < least:
-        answer = await add(stand, request(stand, size, least))
+        answer = await grow(stand, size, least - size)
         require_equal(answer.status, 200, "the status of an honest checkpoint")
         size = least
     return size
 
 
 async def _held(stand: Stand) -> int:
-    answer = await add(stand, request(stand, 0, 1), opening(stand.log.tree, 1))
+    answer = await shown_again(stand)
     if answer.status == 200:
-        return 1
+        stand.log.reached(stand.log.size)
+        return stand.log.size
     if answer.status == 403 and answer.kind == STOPPED_TYPE:
         raise InconclusiveError(
             f"an alarm about the kit's log stands there: relay audit witnesses --clear {stand.log.tree.origin}"
@@ -64,6 +74,7 @@ async def _held(stand: Stand) -> int:
     size = size_told(answer)
     if size > MOST_HELD:
         raise InconclusiveError(f"it holds {size} entries of the kit's log")
+    stand.log.reached(size)
     return size
 
 
@@ -87,7 +98,7 @@ def opening(tree: Tree, size: int) -> dict[str, str]:
 
 async def begin(stand: Stand, tree: Tree) -> Answer:
     """A later epoch, handed in as W15.6 has it."""
-    return await add(stand, request(stand, 0, 2, tree), opening(tree, 2))
+    return await add(stand, request(stand, 0, FIRST, tree), opening(tree, FIRST))
 
 
 async def begin_anew(stand: Stand, size: int) -> None:
@@ -95,7 +106,7 @@ async def begin_anew(stand: Stand, size: int) -> None:
     tree = stand.log.later(stand.log.tree.head(size), stand.log.epoch.number + 2)
     answer = await begin(stand, tree)
     require_equal(answer.status, 200, "the status of a later epoch once the alarm was cleared")
-    stand.log.begin(tree)
+    stand.log.begin(tree, FIRST)
 
 
 @asynccontextmanager

@@ -66,6 +66,8 @@ class OwnLog:
     signer: LogSigner
     kept: Path
     tree: Tree
+    size: int = 1
+    """Of the largest head that was handed in: a smaller one would be a rollback, and an alarm (W15.10)."""
 
     @classmethod
     def load(cls, folder: Path, signer: LogSigner) -> OwnLog:
@@ -74,7 +76,8 @@ class OwnLog:
         if not kept.exists():
             return cls(signer, kept, Tree(log_name(signer.node, Epoch())))
         found = json.loads(kept.read_text(encoding="utf-8"))
-        return cls(signer, kept, Tree(found["origin"], b64decode(found["opening"])))
+        tree = Tree(found["origin"], b64decode(found["opening"]))
+        return cls(signer, kept, tree, found["size"])
 
     @property
     def epoch(self) -> Epoch:
@@ -96,8 +99,16 @@ class OwnLog:
         opening = entry(AuditEvent.EPOCH_STARTED, now(), self.signer.node, **fields)
         return Tree(origin, opening.leaf)
 
-    def begin(self, tree: Tree) -> None:
+    def begin(self, tree: Tree, size: int) -> None:
         """From now on this is the log; the next run knows it."""
-        self.tree = tree
-        text = {"origin": tree.origin, "opening": b64encode(tree.opening).decode()}
+        self.tree, self.size = tree, 1
+        self.reached(size)
+
+    def reached(self, size: int) -> None:
+        self.size = max(self.size, size)
+        text = {
+            "origin": self.tree.origin,
+            "opening": b64encode(self.tree.opening).decode(),
+            "size": self.size,
+        }
         self.kept.write_text(json.dumps(text), encoding="utf-8")

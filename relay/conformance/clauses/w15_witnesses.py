@@ -9,7 +9,7 @@ from functools import partial
 from relay.audit.add_checkpoint import AddCheckpoint, write_request
 from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.cosignature import Cosigner, answered, cosigner_name
-from relay.conformance.handing_in import add, grow, held, opening, request, size_told
+from relay.conformance.handing_in import add, grow, held, request, shown_again, size_told
 from relay.conformance.instants import now
 from relay.conformance.published import log_key
 from relay.conformance.stand import Stand
@@ -101,8 +101,6 @@ async def conflict(stand: Stand) -> None:
     require_equal(size_told(larger), size, "the size, asked from a larger one")
     again = await add(stand, request(stand, size - 2, size))
     require_equal(size_told(again), size, "the size, shown the same head again")
-    before = await add(stand, request(stand, size - 2, size - 1))
-    require_equal(size_told(before), size, "the size, shown a head of before")
 
 
 @book.asserts(
@@ -169,7 +167,7 @@ async def unknown_log(stand: Stand) -> None:
     capability=CAPABILITY,
 )
 async def too_long(stand: Stand) -> None:
-    answer = await add(stand, request(stand, 0, 1) + b"x" * (1 << 20))
+    answer = await add(stand, request(stand, 0, stand.log.size) + b"x" * (1 << 20))
     require_equal(answer.status, 413, "the status")
 
 
@@ -202,8 +200,7 @@ async def durable(stand: Stand) -> None:
     size = await held(stand)
     require_equal((await grow(stand, size, 2)).status, 200, "the status")
     await stand.crash()
-    answer = await add(stand, request(stand, 0, 1), opening(stand.log.tree, 1))
-    require_equal(size_told(answer), size + 2, "the size held after the crash")
+    require_equal(size_told(await shown_again(stand)), size + 2, "the size held after the crash")
 
 
 @book.asserts(
@@ -217,5 +214,9 @@ async def one_at_a_time(stand: Stand) -> None:
     size = await held(stand)
     bodies = [request(stand, size, size + more) for more in range(1, 5)]
     answers = await asyncio.gather(*(add(stand, body) for body in bodies))
+    stand.log.reached(size + 4)
     statuses = sorted(one.status for one in answers)
-    require_equal(statuses, [200, 409, 409, 409], "the statuses")
+    require(
+        statuses.count(200) == 1 and {200, 409, 503}.issuperset(statuses),
+        f"the statuses are {statuses}",
+    )

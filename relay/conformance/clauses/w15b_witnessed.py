@@ -160,7 +160,7 @@ async def not_faster(stand: Stand) -> None:
 async def no_entry(stand: Stand) -> None:
     size = await held(stand)
     shown = await present_log(stand)
-    _, before = await shown.checkpoint()
+    before, _ = await covering(stand, shown)
     for more in range(3):
         answer = await grow(stand, size + more)
         require_equal(answer.status, 200, "the status")

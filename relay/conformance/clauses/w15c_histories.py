@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 
 from relay.conformance.handing_in import (
+    FIRST,
     STOPPED_TYPE,
     add,
     alarm,
@@ -15,6 +16,7 @@ from relay.conformance.handing_in import (
     opening,
     request,
     require_stopped,
+    size_told,
 )
 from relay.conformance.peer import json_object
 from relay.conformance.stand import Stand
@@ -37,10 +39,10 @@ book = Book()
 async def no_opening(stand: Stand) -> None:
     size = await held(stand)
     tree = stand.log.later(stand.log.tree.head(size))
-    answer = await add(stand, request(stand, 0, 2, tree))
+    answer = await add(stand, request(stand, 0, FIRST, tree))
     require_equal(answer.status, 422, "the status without the header")
     other = stand.log.later(stand.log.tree.head(size))
-    answer = await add(stand, request(stand, 0, 2, tree), opening(other, 2))
+    answer = await add(stand, request(stand, 0, FIRST, tree), opening(other, FIRST))
     require_equal(answer.status, 422, "the status with another epoch's first entry")
 
 
@@ -56,10 +58,10 @@ async def later_epoch(stand: Stand) -> None:
     tree = stand.log.later(before.head(size))
     answer = await begin(stand, tree)
     require_equal(answer.status, 200, "the status of the later epoch")
-    stand.log.begin(tree)
+    stand.log.begin(tree, FIRST)
     answer = await add(stand, request(stand, size, size + 1, before))
     require_equal(answer.status, 404, "the status of the epoch that ended")
-    require_equal(await held(stand), 2, "the size held of the later epoch")
+    require_equal(await held(stand), FIRST, "the size held of the later epoch")
 
 
 @book.asserts(
@@ -74,8 +76,8 @@ async def not_higher(stand: Stand) -> None:
     tree = stand.log.later(stand.log.tree.head(size), stand.log.epoch.number + 2)
     require_equal((await begin(stand, tree)).status, 200, "the status of the later epoch")
     before = stand.log.epoch.number + 1
-    stand.log.begin(tree)
-    lower = stand.log.later(tree.head(2), before)
+    stand.log.begin(tree, FIRST)
+    lower = stand.log.later(tree.head(FIRST), before)
     require_equal((await begin(stand, lower)).status, 404, "the status of the lower one")
 
 
@@ -91,14 +93,14 @@ async def not_higher(stand: Stand) -> None:
 async def twin(stand: Stand) -> None:
     tree = stand.log.later(stand.log.tree.head(await held(stand)))
     require_equal((await begin(stand, tree)).status, 200, "the status of the later epoch")
-    stand.log.begin(tree)
-    other = stand.log.later(tree.head(2), stand.log.epoch.number)
+    stand.log.begin(tree, FIRST)
+    other = stand.log.later(tree.head(FIRST), stand.log.epoch.number)
     async with alarm(stand, other.origin):
         answer = await begin(stand, other)
         require_equal(answer.status, 403, "the status of its twin")
         require_equal(answer.kind, STOPPED_TYPE, "the Content-Type")
-        await require_stopped(stand, 2)
-    await begin_anew(stand, 2)
+        await require_stopped(stand, FIRST)
+    await begin_anew(stand, FIRST)
 
 
 @book.asserts(
@@ -192,6 +194,24 @@ async def keeps_both(stand: Stand) -> None:
     require_equal(found[0].get("ours"), _cosigned_note(stand, size), "the first note kept")
     hashes = [b64encode(one).decode() for one in other.proof(size, size + 2)]
     require_equal(found[0].get("proof"), hashes, "the hashes kept")
+
+
+@book.asserts(
+    "W15.10",
+    "smaller",
+    "A smaller checkpoint from the log's own node is 409, and the log goes on from the head held alone",
+    Part.NEIGHBOUR,
+    capability=CAPABILITY,
+)
+async def smaller(stand: Stand) -> None:
+    size = await held(stand, 5)
+    answer = await add(stand, request(stand, size - 2, size - 1))
+    require_equal(size_told(answer), size, "the size told")
+    from_smaller = await add(stand, request(stand, size - 1, size + 1))
+    require_equal(size_told(from_smaller), size, "the size told of a head that goes on from there")
+    require_equal(
+        (await grow(stand, size)).status, 200, "the status of what continues the head held"
+    )
 
 
 def _cosigned_note(stand: Stand, size: int) -> str:

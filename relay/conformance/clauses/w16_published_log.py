@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from relay.audit.checkpoint import Checkpoint
 from relay.audit.entries import parse
+from relay.audit.epochs import epoch_of, folder_of
 from relay.audit.proof_file import read_proof
 from relay.audit.tiles import ENTRIES, WIDTH, Tile, narrowed, right_edge
 from relay.conformance.published import (
@@ -117,6 +118,10 @@ async def types(stand: Stand) -> None:
     require_equal(tile.kind, "application/octet-stream", "the Content-Type of a tile")
     for what, answer in (("checkpoint", note), ("tile", tile)):
         require(bool(answer.headers.get("ETag")), f"a {what} has no ETag")
+    known = {"If-None-Match": tile.headers["ETag"]}
+    path = f"/log/{folder_of(epoch_of(shown.origin))}/{right_edge(head.size)[0].path}"
+    again = await stand.dms.native("GET", path, token=stand.subject.auditor, **known)
+    require_equal(again.status, 304, "the status of a tile that is known")
 
 
 @book.asserts(

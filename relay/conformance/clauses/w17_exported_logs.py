@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -129,6 +130,19 @@ async def words(stand: Stand) -> None:
     if not any(exported.entries.get(name) for name in names):
         raise InconclusiveError("nothing in this log has words beside it")
     require_step(exported.steps(stand), "entries")
+
+
+@book.asserts("W17.11", "node", "Every leaf names the node whose log it is", *PARTS)
+async def node(stand: Stand) -> None:
+    exported = await _period(stand)
+    require_step(exported.steps(stand), "entries")
+    entries = exported.entries
+    for name, content in entries.items():
+        if name.endswith("/leaves.jsonl"):
+            nodes = {json.loads(line).get("node") for line in content.splitlines()}
+            require_equal(nodes, {stand.subject.id}, f"the nodes named in {name}")
+    certificates = [name for name in entries if name.startswith("certificates/")]
+    require(len(certificates) <= 200, f"{len(certificates)} certificates")
 
 
 @book.asserts(
