@@ -122,7 +122,7 @@ async def seal(stand: Stand) -> None:
     except (WireError, SignatureError) as error:
         raise FailedError(f"{bundle.SEAL}: {error}") from error
     require(found == exported.arrived.seal, "it is another than the transfer's")
-    require_step(exported.steps(stand), "seal")
+    require_step(exported.steps(stand), "seal", "timestamp")
     require_equal(
         digest_of(exported.entries.get(bundle.ENVELOPE, b"")),
         exported.arrived.header.digest,

@@ -118,9 +118,9 @@ async def types(stand: Stand) -> None:
     require_equal(tile.kind, "application/octet-stream", "the Content-Type of a tile")
     for what, answer in (("checkpoint", note), ("tile", tile)):
         require(bool(answer.headers.get("ETag")), f"a {what} has no ETag")
-    known = {"If-None-Match": tile.headers["ETag"]}
     path = f"/log/{folder_of(epoch_of(shown.origin))}/{right_edge(head.size)[0].path}"
-    again = await stand.dms.native("GET", path, token=stand.subject.auditor, **known)
+    known: dict[str, str] = {"If-None-Match": tile.headers["ETag"]}
+    again = await stand.dms.native("GET", path, None, token=stand.subject.auditor, **known)
     require_equal(again.status, 304, "the status of a tile that is known")
 
 

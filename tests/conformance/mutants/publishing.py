@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -51,14 +52,14 @@ def _another_history(note: bytes) -> bytes:
 
 
 def _file(change: Any, *faces: Any) -> None:
-    """What the doors answer: `change(epoch, path, honest)` instead."""
+    """What the doors answer: `change(files, path, truly)` instead, `truly` being the honest answer."""
     honest = published.published_file
 
     async def published_file(
-        files: Any, epoch: str, path: str, *, public: bool, entries: bool = True
+        request: web.Request, files: Any, epoch: str, path: str, **how: Any
     ) -> web.StreamResponse:
-        async def truly(other: str = path, *, also: bool = entries) -> web.StreamResponse:
-            return await honest(files, epoch, other, public=public, entries=also)
+        async def truly(**other: Any) -> web.StreamResponse:
+            return await honest(request, files, epoch, path, **how | other)
 
         found: web.StreamResponse = await change(files, path, truly)
         return found
@@ -80,7 +81,7 @@ def tells_two_histories() -> None:
         if path != "checkpoint":
             return await _whole(truly)
         note = await files.file("0", "checkpoint")
-        return web.Response(body=_another_history(note.read_bytes()), content_type="text/plain")
+        return web.Response(body=_another_history(note), content_type="text/plain")
 
     _file(change, nodes)
 
@@ -120,7 +121,7 @@ def answers_any_form() -> None:
 @mutant("gives its neighbours entries", "W16.3/no-entries")
 def gives_entries() -> None:
     async def change(_: Any, __: str, truly: Any) -> web.StreamResponse:
-        found: web.StreamResponse = await truly(also=True)
+        found: web.StreamResponse = await truly(entries=True)
         return found
 
     _file(change, nodes)
@@ -155,7 +156,7 @@ def keeps_the_newest_only() -> None:
     async def change(files: Any, path: str, truly: Any) -> web.StreamResponse:
         if ".p/" in path:
             note = await files.file("0", "checkpoint")
-            size, tile = head_of(note.read_bytes()).size, parse_path(path)
+            size, tile = head_of(note).size, parse_path(path)
             if size >> 8 * max(tile.level, 0) != tile.index * 256 + tile.width:
                 raise NotFoundError("only the newest")
         return await _whole(truly)
@@ -314,3 +315,15 @@ def exports_other_words() -> None:
             yield line.replace(b"conformance kit", b"somebody else") if wanted.words else line
 
     put_in(log_exporting, "_lines", lines)
+
+
+@mutant("exports leaves that name another node", "W17.11/node")
+def exports_anothers_leaves() -> None:
+    honest = log_exporting._lines
+
+    def lines(source: Any, wanted: Any) -> Iterator[bytes]:
+        for line in honest(source, wanted):
+            yield line if wanted.words else re.sub(rb'"node":"[^"]+"', b'"node":"nobody"', line)
+
+    put_in(log_exporting, "_lines", lines)
+    put_in(RangeCheck, "close", lambda *_: None)

@@ -65,6 +65,7 @@ def _deciding(change: Any) -> None:
     "W15.7/two-roots",
     "W15.7/another-beginning",
     "W15.7/keeps-both",
+    "W15.10/smaller",
     quick=True,
 )
 def cosigns_a_rollback() -> None:
