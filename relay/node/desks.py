@@ -15,6 +15,7 @@ from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.bridges.answering import AnsweringDesk
 from relay.delivery.carry.courier import Courier
 from relay.delivery.evidence.exporting import EvidenceDesk
+from relay.delivery.evidence.ports import EvidenceLog
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.judging import JudgingDesk
 from relay.delivery.obligations import ObligationDesk
@@ -62,7 +63,7 @@ class Desks:
     evidence: EvidenceDesk
 
 
-def make_desks(ground: Ground, carrying: Carrying) -> Desks:
+def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog) -> Desks:
     node, journal, clock = ground.node, ground.journal, ground.clock
     verdicts = VerdictDesk(
         node, Verdicts(journal, node), ground.notary, clock, carrying.dispatcher.receipts_wait
@@ -108,6 +109,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             ground.notary,
             make_gather(ground),
             clock,
+            log,
         ),
     )
 

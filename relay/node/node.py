@@ -34,6 +34,7 @@ from relay.journal.ahead import AheadFiles
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
+from relay.journal.witnessing import WitnessTable
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -44,7 +45,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, axis_tls, native_tls
-from relay.node.proving import make_proof_desk
+from relay.node.proving import LogOfEvidence, make_proof_desk
 from relay.node.publishing import LogPublisher, make_publisher
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
@@ -294,7 +295,9 @@ class Node:
     async def _serve(
         self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
     ) -> None:
-        desks = make_desks(ground, carrying)
+        proofs = make_proof_desk(self._settings, signer)
+        told = LogOfEvidence(proofs, WitnessTable(ground.journal, ground.node))
+        desks = make_desks(ground, carrying, told)
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
         faces = Faces(
@@ -313,7 +316,7 @@ class Node:
             self._certificates,
             witnessing,
             signer.chain,
-            make_proof_desk(self._settings, signer),
+            proofs,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())

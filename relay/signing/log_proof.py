@@ -10,8 +10,7 @@ Raises:  nothing; a refusal is a step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,18 +21,11 @@ from relay.audit.epochs import epoch_of, first_index, log_name
 from relay.audit.proof_file import LogProof, prove_entry, prove_newer, read_proof, require_about
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, PeerError, SignatureError
-from relay.signing.bundle_words import Outcome, Step, sentences
+from relay.signing.bundle_words import Found, Outcome, Step, sentences
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.evidence import verify_receipt
 from relay.signing.keys import verify_log_signature
 from relay.signing.trust import TrustStore
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    said: str
-    facts: Mapping[str, str] = field(default_factory=dict)
-    outcome: Outcome = Outcome.HOLDS
 
 
 class ProofJudge:
@@ -77,7 +69,7 @@ class ProofJudge:
         if self._proof.newer is not None:
             yield self._step("newer head", self._newer)
 
-    def _step(self, what: str, work: Callable[[], _Found]) -> Step:
+    def _step(self, what: str, work: Callable[[], Found]) -> Step:
         self._number += 1
         try:
             found = work()
@@ -90,17 +82,17 @@ class ProofJudge:
             return Step(self._number, what, Outcome.REFUSED, str(error), reason)
         return Step(self._number, what, found.outcome, found.said, facts=found.facts)
 
-    def _read(self) -> _Found:
+    def _read(self) -> Found:
         self._proof = read_proof(self._content)
-        return _Found(f"a C2SP tlog-proof of entry {self._proof.index} of its log")
+        return Found(f"a C2SP tlog-proof of entry {self._proof.index} of its log")
 
-    def _entry(self) -> _Found:
+    def _entry(self) -> Found:
         self._fields = fields = parse(self._proof.leaf)
         name = parse_vkey(self._proof.vkey)[0]
         epoch = epoch_of(name)
         index = first_index(epoch.number) + self._proof.index
         said = f"entry {index} of node {fields['node']}: {fields['event']}, {fields['at']}"
-        return _Found(
+        return Found(
             said,
             {
                 "index": str(index),
@@ -110,7 +102,7 @@ class ProofJudge:
             },
         )
 
-    def _believe(self) -> _Found:
+    def _believe(self) -> Found:
         name, public_key = parse_vkey(self._proof.vkey)
         self._key = LogKey(
             name,
@@ -125,7 +117,7 @@ class ProofJudge:
             said = self._certified(public_key)
         if name != log_name(self._fields["node"], epoch_of(name)):
             raise AuditError(f"the entry names node {self._fields['node']}, the log is {name}")
-        return _Found(f"{said} signs {name}", {"log": name, "vkey": self._proof.vkey})
+        return Found(f"{said} signs {name}", {"log": name, "vkey": self._proof.vkey})
 
     def _certified(self, public_key: bytes) -> str:
         """That the key is the node's own, by its certificates."""
@@ -148,14 +140,14 @@ class ProofJudge:
             )
         return f"the log key of node {leaf.identity.node} ({leaf.subject})"
 
-    def _prove(self) -> _Found:
+    def _prove(self) -> Found:
         self._head = head = prove_entry(self._proof, self._key)
-        return _Found(
+        return Found(
             f"the entry stands in the log of {head.size} entries, root {head.root.hex()}",
             {"size": str(head.size), "root": head.root.hex()},
         )
 
-    def _cosigned(self) -> _Found:
+    def _cosigned(self) -> Found:
         named = []
         for text in self._witnesses:
             name, key = parse_cosigner(text)
@@ -166,31 +158,31 @@ class ProofJudge:
         others = len(split_note(self._proof.note)[1]) - 1 - len(named)
         if named:
             more = f"; {others} more signatures not judged" if others > 0 else ""
-            return _Found(f"cosigned by {', '.join(named)}{more}")
+            return Found(f"cosigned by {', '.join(named)}{more}")
         said = f"{others} signatures of others, not judged: name their keys with --witness"
-        return _Found(said if others > 0 else "no cosignatures", outcome=Outcome.UNKNOWN)
+        return Found(said if others > 0 else "no cosignatures", outcome=Outcome.UNKNOWN)
 
-    def _receipt(self) -> _Found:
+    def _receipt(self) -> Found:
         signed = self._proof.receipt
         assert signed is not None  # noqa: S101  asked for only where there is one
         require_about(self._proof.leaf, signed)
         if self._trust is None:
-            return _Found(
+            return Found(
                 "the receipt's digest is the entry's; its signature needs --root",
                 outcome=Outcome.UNKNOWN,
             )
         receipt = verify_receipt(signed, self._trust, None)
         events = "; ".join(sentences(receipt))
-        return _Found(
+        return Found(
             f"{events}, by {receipt.issuer}, {receipt.at.isoformat()}, message {receipt.message_id}",
             {"receipt": signed.digest, "message_id": receipt.message_id},
         )
 
-    def _newer(self) -> _Found:
+    def _newer(self) -> Found:
         newer = self._proof.newer
         assert newer is not None  # noqa: S101  asked for only where there is one
         head = prove_newer(newer, self._head, self._key)
-        return _Found(
+        return Found(
             f"the log of {head.size} entries continues it, root {head.root.hex()}",
             {"newer_size": str(head.size), "newer_root": head.root.hex()},
         )

@@ -17,8 +17,10 @@ from dataclasses import dataclass, replace
 
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
+from relay.delivery.evidence.around import Around
 from relay.delivery.evidence.ports import (
     EvidenceFile,
+    EvidenceLog,
     EvidenceNotary,
     Gather,
     Gathered,
@@ -52,6 +54,8 @@ class EvidenceDesk:
     notary: EvidenceNotary
     gather: Gather
     clock: Clock
+    log: EvidenceLog | None = None
+    """None: no receipt is proven to stand in it."""
 
     async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
         view = await self.tracking.message(caller, message_id)
@@ -61,7 +65,8 @@ class EvidenceDesk:
         payload = await self.journal.payload(view.digest)
         at = self.clock.now()
         kept = _few(await self.gather(view, at))
-        files = [file async for file in self._files(payload, seal, view, kept)]
+        around = self._around()
+        files = [file async for file in self._files(payload, seal, view, kept, around, caller)]
         pairs = [(one.name, one.digest) for one in files]
         many = len(pairs) > MANY_RECIPIENTS
         signature = await asyncio.to_thread(self.notary.sign_bundle, pairs, at)  # maybe by a token
@@ -81,19 +86,33 @@ class EvidenceDesk:
 
     # ------------------------------------------------------------ what is in it
 
+    def _around(self) -> Around:
+        return Around(self.node, self.journal, self.tracking, self.store, self.log, _require_had)
+
     async def _files(
-        self, payload: Payload, seal: Seal, view: MessageView, kept: Gathered
+        self,
+        payload: Payload,
+        seal: Seal,
+        view: MessageView,
+        kept: Gathered,
+        around: Around,
+        caller: Caller,
     ) -> AsyncIterator[PlannedFile]:
         """All but the exporter's signature, in the order of the container."""
         names: list[str] = []
         certificates = {*self.notary.own_certificates(), *kept.certificates}
         certificates.update(self.notary.certificates_of(seal.signature))
-        async for file in self._stored(payload, view, certificates):
+        async for file in self._stored(payload, view, certificates, around):
             names.append(file.name)
             yield file
+        await around.gather(caller, view)
+        certificates.update(around.certificates())
         for file in _beside(certificates, kept):
             names.append(file.name)
             yield file
+        async for name, content in around.files(view):
+            names.append(name)
+            yield _small(name, content)
         manifest = await aside(len(names) > MANY_RECIPIENTS, bundle.write_manifest, names)
         yield _small(bundle.MANIFEST, manifest)
         stamped = self.notary.seal_for_export(
@@ -102,7 +121,7 @@ class EvidenceDesk:
         yield _small(bundle.SEAL, bundle.wrapped(stamped))
 
     async def _stored(
-        self, payload: Payload, view: MessageView, certificates: set[bytes]
+        self, payload: Payload, view: MessageView, certificates: set[bytes], around: Around
     ) -> AsyncIterator[PlannedFile]:
         """The envelope, the receipts, their batches; `certificates` gets those of the receipts' signers."""
         yield _small(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT)
@@ -115,6 +134,7 @@ class EvidenceDesk:
         for number, digest in enumerate(receipts, start=1):
             signed = await self._receipt(digest)
             certificates.update(self.notary.certificates_of(signed.signature))
+            await around.prove(number, signed)
             document, signature = bundle.receipt_names(number)
             batch = self.notary.batch_of(signed.signature)
             if batch is not None and len(batches) < bundle.MOST_BATCHES:

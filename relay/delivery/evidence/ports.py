@@ -5,13 +5,13 @@ Touches: nothing; values and Protocols only. exporting.py plans and writes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from relay.delivery.ports import Caller, MessageView
-from relay.model import Digest, MessageId, Payload, Signed
+from relay.model import Digest, MessageId, NodeId, Payload, Signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,18 @@ class Gathered:
 
 Gather = Callable[[MessageView, datetime], Awaitable[Gathered]]
 """What is there by that instant; raises JournalError."""
+
+
+class EvidenceLog(Protocol):
+    """This node's audit log, as proofs of it go into the file."""
+
+    async def proof(self, signed: Signed) -> bytes:
+        """A proof file of the entry that names this receipt. NotFoundError, AuditError, JournalError."""
+        ...
+
+    async def witnesses(self, proofs: Sequence[bytes]) -> Mapping[NodeId, tuple[bytes, ...]]:
+        """DER; the certificates of the nodes that cosigned the heads of these, as far as they are kept."""
+        ...
 
 
 class EvidenceDoor(Protocol):
