@@ -194,7 +194,10 @@ def _flipped(name: str, place: int | None = None) -> Callable[[dict[str, bytes],
 
 
 def _dropped(name: str) -> Callable[[dict[str, bytes], Told], None]:
-    return lambda entries, _: entries.pop(name) and None
+    def change(entries: dict[str, bytes], _: Told) -> None:
+        del entries[name]
+
+    return change
 
 
 def _renamed(name: str, other: str) -> Callable[[dict[str, bytes], Told], None]:
