@@ -200,6 +200,8 @@ def _status(one: Facts) -> Row:
     named = Html("") if row is None else both(Words(row.vietnamese, row.english))
     vouched = joined(both(words.VOUCHES[SealKind(one["kind"])]), Html("·"), text(one["by"]))
     code = joined(exact(one["status_code"]), named)
+    if one["description"]:
+        code = lines([code, text(one["description"])])
     return code, exact(one["from"]), moment(one["at"]), vouched
 
 
