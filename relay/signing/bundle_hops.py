@@ -69,22 +69,30 @@ class Way:
     @property
     def ending(self) -> tuple[Evidence, NodeId]:
         """What counts: a word of doubt gives way to any other, and that it was handed over to all."""
-        ends = [one for one in self.said if one[0].event in _ENDS]
-        certain = [one for one in ends if one[0].reason is not Reason.OUTCOME_UNKNOWN]
+        counts = [one for one in self.said if not self._answered(*one)]
+        ends = [one for one in counts if one[0].event in _ENDS]
+        certain = [one for one in ends if not _doubt(one[0])]
         handed = [one for one in ends if one[0].event is Event.CONTENT_HANDOVER]
-        return (handed or certain or ends or self.said)[-1]
+        return (handed or certain or ends or counts)[-1]
+
+    def _answered(self, doubt: Evidence, by: NodeId) -> bool:
+        """Whether it is a doubt about a hop of which the next node says what became of it."""
+        return _doubt(doubt) and any(
+            one.previous == doubt.previous and node != by and not _doubt(one)
+            for one, node in self.said
+        )
 
     @property
     def doubted(self) -> list[NodeId]:
         """Who once said that the outcome is unknown, where something certain took its place."""
-        if self.ending[0].event not in _ENDS or self.ending[0].reason is Reason.OUTCOME_UNKNOWN:
+        if _doubt(self.ending[0]):
             return []
-        return [node for one, node in self.said if one.reason is Reason.OUTCOME_UNKNOWN]
+        return [node for one, node in self.said if _doubt(one)]
 
     @property
     def gaps(self) -> list[Gap]:
         last, node = self.ending
-        if last.event in _ENDS and last.reason is not Reason.OUTCOME_UNKNOWN:
+        if last.event in _ENDS and not _doubt(last):
             return list(self.holes)
         return [*self.holes, Gap(Missing.AFTER, node, last.event.value)]
 
@@ -123,6 +131,10 @@ class Hops:
 
     def _shown(self) -> Iterable[tuple[AgencyCode, Way]]:
         return list(self.ways.items())[:_NOTES]
+
+
+def _doubt(one: Evidence) -> bool:
+    return one.reason is Reason.OUTCOME_UNKNOWN
 
 
 def _ending(way: Way) -> str:

@@ -12,8 +12,9 @@ import pytest
 from cryptography import x509
 
 from relay.delivery.evidence.ports import Gathered
-from relay.model import NodeId
+from relay.model import NodeId, digest_of
 from relay.signing import pki
+from relay.signing.keys import LogSigner
 from relay.signing.pki_words import KeyType
 from relay.signing.stamped import stamped_bytes
 from relay.signing.trust import TrustStore
@@ -65,7 +66,9 @@ def test_a_signature_made_after_its_certificate_ended_is_not_among_them(
     authority = make_authority(tmp_path / "pki")
     told = Told(authority, at=long_ago + timedelta(days=701))
 
-    assert judge(told.export(), authority.root.read_bytes()).refused == [("export", "expired-certificate")]
+    assert judge(told.export(), authority.root.read_bytes()).refused == [
+        ("export", "expired-certificate")
+    ]
 
 
 @pytest.fixture
@@ -98,7 +101,7 @@ def test_it_holds_after_the_keys_of_all_nodes_were_renewed(
     (export,) = [one for one in found.steps if one.what == "export"]
     new = rotated.authority.signer("nodes/tinh/sign").chain[0]
     old = rotated.authority.signer("nodes/tinh-before/sign").chain[0]
-    assert export.facts["certificate_sha256"] == conftest.digest_of(new)
+    assert export.facts["certificate_sha256"] == digest_of(new)
     assert old in content
     assert [s.facts["cosigned_by"] for s in found.steps if s.what == "proof"] == ["xa"] * 3
 
@@ -108,7 +111,7 @@ def test_a_new_key_of_a_log_without_its_own_certificate_proves_nothing(
 ) -> None:
     """A key that signs a head under the certificate of the one before."""
     signer, before = rotated.log.signer, rotated.authority.folder / "nodes" / "tinh-before"
-    old = test_evidence_around.LogSigner.load(before / "log.pem", before / "log.key.pem")
+    old = LogSigner.load(before / "log.pem", before / "log.key.pem")
     rotated.log.signer = replace(signer, chain=old.chain)
     refused = judge(rotated.export(), rotated.authority.root.read_bytes()).refused
 
