@@ -148,12 +148,15 @@ class LogWords:
         return Found(said, shown, outcome=Outcome.HOLDS)
 
     def _cosigned(self, note: bytes) -> list[NodeId]:
-        """The nodes whose cosignature holds; those of whom the file has no certificate are passed over."""
+        """The nodes whose cosignature holds; those of whom the file has no certificate are passed over. What
+        a log's own node says of it twice is no witness."""
         names = {read_signature(line)[0] for line in split_note(note)[1]}
         return [
             node
             for node in sorted(self._listed.witnesses)
-            if cosigner_name(node) in names and self._holds(node, note)
+            if node != self._listed.node
+            and cosigner_name(node) in names
+            and self._holds(node, note)
         ]
 
     def _holds(self, node: NodeId, note: bytes) -> bool:
