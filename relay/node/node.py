@@ -38,6 +38,7 @@ from relay.journal.witnessing import WitnessTable
 from relay.lines import Line
 from relay.logs.entries import EntryPump
 from relay.logs.outputs import Outputs
+from relay.node.archive import make_archiving
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -320,6 +321,9 @@ class Node:
         proofs = make_proof_desk(self._settings, signer)
         told = LogOfEvidence(proofs, WitnessTable(ground.journal, ground.node))
         desks = make_desks(ground, carrying, told)
+        archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
+        if self._settings.archive.enabled:
+            self._background.run("archive", archiving.archiver.run())
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
         faces = Faces(
@@ -336,6 +340,7 @@ class Node:
             self._connections,
             self._trusting,
             self._certificates,
+            archiving,
             witnessing,
             signer.chain,
             proofs,
