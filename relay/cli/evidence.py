@@ -8,6 +8,7 @@ Raises:  CommandError, OSError, and what the node answers.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -15,15 +16,16 @@ from urllib.parse import quote
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import DATA, complain, remark, suggest
+from relay.cli.outcome import suggest
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
-from relay.cli.show import ZONE, local, printable, show_json, show_table
+from relay.cli.show import ZONE, local, show_json, show_table
+from relay.cli.steps import tell_steps
 from relay.cli.verify import trust_of
 
 if TYPE_CHECKING:
-    from relay.signing.bundle_steps import BundleJudge
     from relay.signing.bundle_words import Step
+    from relay.signing.summary import Story
     from relay.signing.trust import TrustStore
 
 app = typer.Typer(
@@ -111,53 +113,28 @@ def verify(
 ) -> None:
     """Judge an evidence file offline, step by step. Exit code 0 only if all it claims holds."""
     from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
-    from relay.signing.bundle_words import Outcome  # noqa: PLC0415
+    from relay.signing.bundle_words import Step  # noqa: PLC0415
 
     if html is not None:
         refuse_existing(html)
     trust = trust_of(root, [], tsa_root or [])
-    done: list[Step] = []
     with file.open("rb") as opened:
-        judge = BundleJudge(opened, trust)
-        for step in judge.steps():
-            done.append(step)
-            if not as_json:
-                print_step(step)
-    if html is not None:
-        html.write_bytes(_page(judge, done, trust))
-    if as_json:
-        show_json([step_as_json(one) for one in done])
-    refused = [one for one in done if one.outcome is Outcome.REFUSED]
-    if refused:
-        complain(f"{file.name} does not hold: {', '.join(sorted({r.reason for r in refused}))}")
-        raise typer.Exit(DATA)
-    unknown = sum(one.outcome is Outcome.UNKNOWN for one in done)
-    remark(f"all that is claimed holds; of {len(done)} steps {unknown} are unknown")
+        judge, done = BundleJudge(opened, trust), list[Step]()
+        try:
+            tell_steps(file.name, _kept(judge.steps(), done), as_json=as_json)
+        finally:
+            if html is not None:
+                html.write_bytes(_page(judge.story, done, trust))
 
 
-def _page(judge: BundleJudge, steps: list[Step], trust: TrustStore) -> bytes:
+def _kept(steps: Iterable[Step], done: list[Step]) -> Iterator[Step]:
+    for step in steps:
+        done.append(step)
+        yield step
+
+
+def _page(story: Story | None, steps: list[Step], trust: TrustStore) -> bytes:
     """For people, whatever the verdict: it tells what is proven, and which steps refuse."""
     from relay.signing.summary_made import Judging, write_judged  # noqa: PLC0415
 
-    return write_judged(judge.story, Judging(steps, sorted(trust.anchors.digests())))
-
-
-def print_step(step: Step) -> None:
-    colour = {"holds": "green", "refused": "red", "unknown": "yellow"}[step.outcome.value]
-    said = f"{step.reason}: {step.said}" if step.reason else step.said
-    typer.secho(f"{step.number:>3}  {step.outcome.value:<8}", fg=colour, nl=False)
-    typer.echo(f"{step.what}: {printable(said)}")
-    for note in step.notes:
-        typer.echo(f"              note: {printable(note)}")
-
-
-def step_as_json(step: Step) -> dict[str, Any]:
-    return {
-        "number": step.number,
-        "what": step.what,
-        "outcome": step.outcome.value,
-        "said": step.said,
-        "reason": step.reason or None,
-        **dict(step.facts),
-        "notes": list(step.notes),
-    }
+    return write_judged(story, Judging(steps, sorted(trust.anchors.digests())))

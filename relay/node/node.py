@@ -10,6 +10,7 @@ Raises:  SettingsError, JournalError before anything is served.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -260,6 +261,10 @@ class Node:
         watch = AgeWatch(self._pairs.in_use, self._clock.now, self._note)
         self._background.run("certificates", watch.run())
 
+    def _log_chain(self) -> Sequence[bytes]:
+        """The certificates of the log's key that are in use: renewed ones without a start."""
+        return self._pairs.keys.log.chain
+
     def _gathering(self, notary: NodeNotary) -> Gathering | None:
         if self._settings.keys.batches == "never":
             return None
@@ -318,7 +323,7 @@ class Node:
     async def _serve(
         self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
     ) -> None:
-        proofs = make_proof_desk(self._settings, signer)
+        proofs = make_proof_desk(self._settings, signer, self._log_chain)
         told = LogOfEvidence(proofs, WitnessTable(ground.journal, ground.node))
         desks = make_desks(ground, carrying, told)
         archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
@@ -342,7 +347,7 @@ class Node:
             self._certificates,
             archiving,
             witnessing,
-            signer.chain,
+            self._log_chain,
             proofs,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()

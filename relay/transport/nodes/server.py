@@ -103,8 +103,8 @@ class NodeFace:
     published: LogFiles | None = None
     witness: WitnessDesk | None = None
     """None where no logs are cosigned."""
-    log_certificates: Sequence[bytes] = ()
-    """Of the key of this node's log, DER, its own first."""
+    log_certificates: Callable[[], Sequence[bytes]] = tuple
+    """Of the key of this node's log as of now, DER, its own first."""
 
     @property
     def capabilities(self) -> list[str]:
