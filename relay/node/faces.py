@@ -97,6 +97,7 @@ class Faces:
             stapler=self.carrying.stapler,
             published=self.published,
             witness=self.witnessing.desk,
+            listing=self.desks.listing,
             log_certificates=self.log_certificates,
         )
         door = face.door()
@@ -172,6 +173,7 @@ class Faces:
             published=self.published,
             public_log=self.ground.settings.log.public,
             witnesses=self.witnessing.overview,
+            reconciler=desks.reconciler,
         )
 
     def _log_exports(self) -> LogExportDesk:
