@@ -35,6 +35,7 @@ from relay.journal.ahead import AheadFiles
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
+from relay.journal.witnessing import WitnessTable
 from relay.lines import Line
 from relay.logs.entries import EntryPump
 from relay.logs.outputs import Outputs
@@ -49,7 +50,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, axis_tls, native_tls
-from relay.node.proving import make_proof_desk
+from relay.node.proving import LogOfEvidence, make_proof_desk
 from relay.node.publishing import LogPublisher, make_publisher
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
@@ -322,7 +323,9 @@ class Node:
     async def _serve(
         self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
     ) -> None:
-        desks = make_desks(ground, carrying)
+        proofs = make_proof_desk(self._settings, signer, self._log_chain)
+        told = LogOfEvidence(proofs, WitnessTable(ground.journal, ground.node))
+        desks = make_desks(ground, carrying, told)
         archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
         if self._settings.archive.enabled:
             self._background.run("archive", archiving.archiver.run())
@@ -345,7 +348,7 @@ class Node:
             archiving,
             witnessing,
             self._log_chain,
-            make_proof_desk(self._settings, signer, self._log_chain),
+            proofs,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())

@@ -7,12 +7,16 @@ Raises:  NotFoundError, AuditError, JournalError; OverloadError where as many as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from relay.audit.checkpoint import read_signature, split_note
+from relay.audit.cosignature import WITNESS_PREFIX
+from relay.audit.proof_file import read_proof
 from relay.errors import OverloadError
 from relay.journal.proving import Prover
-from relay.model import Signed
+from relay.journal.witnessing import WitnessTable
+from relay.model import NodeId, Signed
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
 from relay.signing.log_key import key_of_log
@@ -48,6 +52,34 @@ class ProofDesk:
                 return await asyncio.to_thread(proof)
         finally:
             self._asked -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class LogOfEvidence:
+    """delivery.evidence.ports.EvidenceLog."""
+
+    proofs: ProofDesk
+    table: WitnessTable
+
+    async def proof(self, signed: Signed) -> bytes:
+        return await self.proofs.receipt(signed, newer=False)
+
+    async def witnesses(self, proofs: Sequence[bytes]) -> Mapping[NodeId, tuple[bytes, ...]]:
+        found: dict[NodeId, tuple[bytes, ...]] = {}
+        for node in await asyncio.to_thread(_cosigners, proofs):
+            pinned = await self.table.pinned(node)
+            if pinned is not None:
+                found[node] = pinned[1]
+        return found
+
+
+def _cosigners(proofs: Iterable[bytes]) -> list[NodeId]:
+    """Neighbours that cosigned a head of these; a witness that is named by its key only has no certificate."""
+    notes = {read_proof(one).note for one in proofs}
+    names = {read_signature(line)[0] for note in notes for line in split_note(note)[1]}
+    return sorted(
+        NodeId(one.removeprefix(WITNESS_PREFIX)) for one in names if one.startswith(WITNESS_PREFIX)
+    )
 
 
 def make_proof_desk(
