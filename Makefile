@@ -38,7 +38,7 @@ dss: install
 
 # Other people's software reads published logs (needs Go 1.24 and its module proxy).
 tlog: install
-	$(BIN)/python -m pytest tests/audit/tlog/check_tlog.py $(ARGS)
+	$(BIN)/python -m pytest tests/audit/tlog/check_tlog.py tests/audit/tlog/check_witness.py $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .

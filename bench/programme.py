@@ -21,6 +21,7 @@ from bench.directory import Listed, directory
 from bench.express import Express, express
 from bench.idle import Idle, idle
 from bench.line import Latency, latency, line
+from bench.log import Log, audit_log
 from bench.pades import Pades, pades
 from bench.signing import Cost, signing
 from bench.start import Start, starts
@@ -43,6 +44,7 @@ class Part(StrEnum):
     DIRECTORY = "directory"
     PADES = "pades"
     TAIL = "tail"
+    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Effort:
     lines: int = 200
     """On a tail's screen."""
     logged: int = 1_000_000
-    """Entries of the log that is paged through."""
+    """Entries of the log that is paged through, and of that which is verified."""
 
 
 QUICK = Effort(
@@ -132,6 +134,7 @@ class Results:
     directory: Listed | None = None
     pades: list[Pades] | None = None
     tail: Tail | None = None
+    log: Log | None = None
 
 
 async def measure(
@@ -158,6 +161,8 @@ async def measure(
         results.pades = await pades(folder, effort.pades, say)
     if Part.TAIL in parts:
         results.tail = await tail(folder, effort.lines, effort.logged, say)
+    if Part.LOG in parts:
+        results.log = await audit_log(folder, effort.logged, effort.signing * 2, say)
     if not {Part.LATENCY, Part.IDLE}.isdisjoint(parts):
         async with line(folder) as four:
             if Part.LATENCY in parts:

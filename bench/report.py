@@ -17,6 +17,7 @@ from bench import (
     report_directory,
     report_hop,
     report_line,
+    report_log,
     report_pades,
     report_queue,
     report_signing,
@@ -38,6 +39,7 @@ def shown(results: Results) -> Iterator[str | Table]:
     yield from report_signing.shown(results)
     yield from report_pades.shown(results)
     yield from report_tail.shown(results)
+    yield from report_log.shown(results)
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -53,6 +55,7 @@ def as_json(results: Results) -> dict[str, Any]:
         **report_signing.as_json(results),
         **report_pades.as_json(results),
         **report_tail.as_json(results),
+        **report_log.as_json(results),
     }
 
 

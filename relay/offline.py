@@ -21,6 +21,7 @@ from relay.journal import backup
 from relay.journal.backup import Backup
 from relay.journal.fsck import Known, StoreState, fsck
 from relay.journal.verifying import LogReport, verify_folder
+from relay.logs import unfit_outputs
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 from relay.settings.reading import SAMPLES, load, read, unfit_data_dir
@@ -51,6 +52,7 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
     problems += (one for one in key_problems(reading.sound) if one not in problems)
     if reading.settings is not None:
         problems += _unfit_speakers(reading.settings, reading.sound)
+        problems += unfit_outputs(reading.settings)
     if problems or reading.settings is None:
         raise SettingsError(problems, SAMPLES if reading.problems else "")
     return reading.settings, (

@@ -38,6 +38,12 @@ def softhsm() -> str:
 
 
 @pytest.fixture(scope="session")
+def rsyslogd() -> str:
+    """A syslog receiver of others' make."""
+    return needs("rsyslogd")
+
+
+@pytest.fixture(scope="session")
 def openssl() -> str:
     return needs("openssl")
 

@@ -66,7 +66,7 @@ def test_the_sample_of_each_tier_starts_a_node(authority: Path, tmp_path: Path, 
         shutil.copy(file, home / "certs")
     for end in (".pem", ".key.pem"):
         shutil.copy(authority / f"gateways/trung-uong{end}", home / f"certs/gateway{end}")
-    for name in ("truc-quoc-gia-ca.pem", "tsa-1-ca.pem"):
+    for name in ("truc-quoc-gia-ca.pem", "tsa-1-ca.pem", "syslog-ca.pem"):
         shutil.copy(authority / "root/root.pem", home / "certs" / name)
     for name in ("dms.secret", "dms-saas.secret", "truc-quoc-gia.secret"):
         (home / name).write_text("not-in-the-sample\n")

@@ -24,10 +24,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final
 
 from relay.audit.entries import instant, moment
 from relay.audit.ranges import RangeProof
+from relay.audit.tree import SIZE_LIMIT
 from relay.errors import AuditError
 from relay.model import Digest, NodeId
 
@@ -164,12 +166,15 @@ def read_about(content: bytes) -> About:
             tuple(Digest(_hash(one)) for one in found["log_certificates"]),
             tuple(_read_part(one) for one in found["epochs"]),
         )
+        again = write_about(about)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise AuditError(f"{ABOUT} is not one of an exported log") from error
     if not about.parts or len(about.parts) > EPOCHS_LIMIT or not about.log_chain:
         raise AuditError(f"{ABOUT} names {len(about.parts)} epochs, limit {EPOCHS_LIMIT}")
-    if write_about(about) != content:
+    if again != content:
         raise AuditError(f"{ABOUT} is not in its one form")
+    if any(after.number != before.number + 1 for before, after in pairwise(about.parts)):
+        raise AuditError(f"{ABOUT} does not name epochs that follow one another")
     return about
 
 
@@ -193,7 +198,7 @@ def _hash(value: object) -> str:
 
 
 def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= SIZE_LIMIT:
         raise ValueError("no number")
     return value
 

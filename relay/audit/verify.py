@@ -234,9 +234,7 @@ def _compare(frontier: Frontier, pending: list[Checkpoint]) -> None:
 
 
 class _Diary:
-    """and `verify_words`, of rows beside leaves that hold:
-        8  the words that stand beside a leaf are those it holds the digests of; missing ones are no fault
-    What is odd but proves no edit: findings, bounded, and the span of time."""
+    """What is odd but proves no edit: findings, bounded, and the span of time."""
 
     def __init__(self, origin: str, tolerance: timedelta) -> None:
         self._node = origin.removeprefix(ORIGIN_PREFIX).partition("/")[0]

@@ -70,7 +70,9 @@ def diff(
     1: something is missing in one; 2: no difference, but in logs that were not verified."""
     from relay.journal.comparing import Comparison, comparing  # noqa: PLC0415
 
-    asked = _Asked(when(since), when(until), tuple(root or ()), unverified, ca)
+    asked = _Asked(
+        when("--since", since), when("--until", until), tuple(root or ()), unverified, ca
+    )
     with ExitStack() as open_files:
         sides = [
             _side(one, asked, token, open_files)

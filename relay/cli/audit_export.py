@@ -16,7 +16,8 @@ import typer
 
 from relay.cli.connect import Connection, reaching
 from relay.cli.evidence import print_step, step_as_json
-from relay.cli.outcome import DATA, USAGE, CommandError, complain, remark, suggest
+from relay.cli.instants import instant_of
+from relay.cli.outcome import DATA, complain, remark, suggest
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
 from relay.cli.show import show_json
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 Since = Annotated[
     str | None,
     typer.Option(
-        metavar="TIME", help="From then on: RFC 3339, or a date (midnight here). Default: all."
+        metavar="TIME",
+        help="From then on: 2h, 3d, a date or time (Vietnam), RFC 3339. Default: all.",
     ),
 ]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")]
@@ -50,7 +52,7 @@ def export(
     """Write a period of the log, with what proves it, to one file signed by the node."""
     target = out or Path("log.asice")
     refuse_existing(target)
-    query = {"since": when(since), "until": when(until), "why": why}
+    query = {"since": when("--since", since), "until": when("--until", until), "why": why}
     query |= {"words": "true"} if with_words else {}
     asyncio.run(fetch(node, target, {name: text for name, text in query.items() if text}))
     suggest(f"to judge it, here or anywhere: relay audit check-export {target} --root ROOT.pem")
@@ -64,17 +66,11 @@ async def fetch(node: Connection, target: Path, query: dict[str, str]) -> None:
         await write_whole(response, target)
 
 
-def when(text: str | None) -> str:
+def when(option: str, text: str | None) -> str:
     """The instant as the node is asked for it; empty where none is named."""
     if text is None:
         return ""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise CommandError(
-            f"{text[:40]!r} is no time", USAGE, "2026-11-29T07:00:00+07:00"
-        ) from None
-    return found.astimezone(UTC).isoformat()
+    return instant_of(option, text, datetime.now(UTC)).astimezone(UTC).isoformat()
 
 
 def check_export(

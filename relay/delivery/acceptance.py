@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from relay.delivery.addressing import Address, Addressed, address
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
@@ -47,6 +49,7 @@ from relay.errors import (
     RouteError,
     SignatureError,
 )
+from relay.lines import Line
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -70,6 +73,9 @@ from relay.wire.values import fit_detail
 
 MOST_WAITING = 4096
 """Operations that may wait for the journal before new work is turned away."""
+
+
+log = structlog.get_logger("relay.acceptance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,12 @@ class IntakeDesk:
             if all(isinstance(hops[r.code], NoRoute) for r in recipients):
                 return _accepted(outcome.answer)  # a renewal would end as the first did
             follows = outcome.answer.message_row
+        log.info(
+            Line.MESSAGE_ACCEPTED,
+            message=outcome.message_id,
+            recipients=len(recipients),
+            repeated=outcome.repeated,
+        )
         if not outcome.repeated:
             self._hand_on(admission, outcome, order)
         return _accepted(outcome)

@@ -24,6 +24,7 @@ import structlog
 
 from relay.delivery.clock import Clock
 from relay.errors import PeerError, TransportError
+from relay.lines import Line
 from relay.model import NodeId
 
 ASK_AGAIN_SECONDS = 15.0
@@ -126,7 +127,7 @@ class Agreement:
         self._told = self.doubted
         seconds = 0 if self.off is None else round(self.off.total_seconds())
         if self.doubted:
-            log.critical("clock-doubted", seconds=seconds, hint="set this machine's clock right")
+            log.critical(Line.CLOCK_DOUBTED, seconds=seconds, hint="set this machine's clock right")
         else:
-            log.warning("clock-agreed")
+            log.warning(Line.CLOCK_AGREED)
         await self.tell(seconds)

@@ -51,6 +51,7 @@ from relay.errors import (
     TransportError,
     UncertainError,
 )
+from relay.lines import Line
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -171,6 +172,21 @@ class TransferDesk:
         payload: Payload | None,
     ) -> Signed:
         """The signed answer, durable."""
+        header = opened.header
+        with structlog.contextvars.bound_contextvars(
+            message=header.message_id, transfer=header.transfer_id
+        ):
+            answer = await self._take(opened, seal, envelope, payload)
+            log.debug(Line.TRANSFER_RECEIVED, recipients=len(header.recipients))
+            return answer
+
+    async def _take(
+        self,
+        opened: Opened,
+        seal: bytes,
+        envelope: Envelope | EnvelopeError,
+        payload: Payload | None,
+    ) -> Signed:
         now = self.clock.now()
         verdict = self._examine(opened, seal, envelope, payload, now)
         unwanted = await self._judged(opened, verdict)
@@ -431,7 +447,7 @@ def _tell(arrival: TakeIn, verdict: _Content | _Refusal) -> None:
     if not arrival.refused:
         return
     log.warning(
-        "transfer refused",
+        Line.TRANSFER_REFUSED,
         neighbour=arrival.neighbour,
         message=arrival.header.message_id,
         reason=" ".join(sorted(set(arrival.refused.values()))),

@@ -17,6 +17,7 @@ import structlog
 from relay.delivery.records import DeliveryRow
 from relay.delivery.saying import AT_ONCE, LOOK_SECONDS, Saying, Speaker
 from relay.errors import OverloadError
+from relay.lines import Line
 from relay.model import AgencyCode, BusinessState, DeliveryId, ResponseFor
 
 ARRIVED = "01"
@@ -75,7 +76,7 @@ class ArrivalDesk:
                 try:
                     await self.speaker.say(self._saying(arrival))
                 except OverloadError as error:
-                    log.info("arrivals-wait", error=str(error))
+                    log.info(Line.ARRIVALS_WAIT, error=str(error))
                     return 0
             await self.book.told(arrival.row)
         return len(waiting)

@@ -44,6 +44,7 @@ from relay.delivery.records import (
 from relay.delivery.returns import ReturnDesk
 from relay.errors import PeerError, TransportError, UnansweredError, UnprovenError
 from relay.lifecycle import IllegalStepError
+from relay.lines import Line
 from relay.model import (
     NodeId,
     Payload,
@@ -131,7 +132,7 @@ class Dispatcher:
         self.met(neighbour)
         channel = self.channels.get(neighbour)
         if channel is not None and channel.contacted(self.clock.monotonic()):
-            log.info("neighbour-is-back", neighbour=neighbour)
+            log.info(Line.NEIGHBOUR_IS_BACK, neighbour=neighbour)
 
     def blocked_for(self, neighbour: NodeId) -> float:
         """Seconds for which it is left alone from now on."""
@@ -339,7 +340,12 @@ class Dispatcher:
             await self.journal.thaw(transfer.transfer_id, now, never_seen=transfer.in_doubt)
         except (TransportError, PeerError, IllegalStepError):
             return False  # as any other repeat: it is still due
-        log.warning("transfer-thawed", neighbour=channel.neighbour, transfer=transfer.transfer_id)
+        log.warning(
+            Line.TRANSFER_THAWED,
+            neighbour=channel.neighbour,
+            transfer=header.transfer_id,
+            message=header.message_id,
+        )
         channel.lanes.look_again()
         return True
 
@@ -351,13 +357,12 @@ class Dispatcher:
         return True
 
     async def _attempt(self, channel: Channel, out: Outgoing) -> None:
-        transfer_id = out.header.transfer_id
         try:
             whole = await self._whole(out)
             answer = await self.wire.carry(channel.neighbour, *whole, batched=out.batched)
             await self._answered(channel, out.header, answer)
         except (TransportError, PeerError) as error:
-            await self._failed(channel, transfer_id, out.attempts, error)
+            await self._failed(channel, out.header, out.attempts, error)
 
     async def _answered(self, channel: Channel, header: TransferHeader, answer: Signed) -> None:
         receipt = await self._prove(header, answer, self.notary.check_receipt)
@@ -375,7 +380,7 @@ class Dispatcher:
             answers = await self.wire.carry_several(channel.neighbour, whole, batched=batched)
         except (TransportError, PeerError) as error:
             for out in batch:
-                await self._failed(channel, out.header.transfer_id, out.attempts, error)
+                await self._failed(channel, out.header, out.attempts, error)
             return
         await self._succeeded(channel, len(answers))
         answered = await self._proven(channel, batch, answers)
@@ -398,7 +403,7 @@ class Dispatcher:
             try:
                 receipt = await self._prove(out.header, answer, check)
             except PeerError as error:
-                await self._failed(channel, transfer_id, out.attempts, error)
+                await self._failed(channel, out.header, out.attempts, error)
             else:
                 answered.append(Answered(transfer_id, answer, receipt))
             await asyncio.sleep(0)
@@ -409,6 +414,12 @@ class Dispatcher:
     ) -> Receipt:
         """Raises UnprovenError: whoever answers may have taken it, whatever the answer is worth."""
         long = len(answer.document) > LONG_DOCUMENT_BYTES
+        log.debug(
+            Line.TRANSFER_ANSWERED,
+            neighbour=header.sent_to,
+            transfer=header.transfer_id,
+            message=header.message_id,
+        )
         try:
             receipt = await aside(long, check, answer)
             self.clock.seen(receipt.at)
@@ -424,7 +435,7 @@ class Dispatcher:
         await self.journal.postpone(transfer_id, in_doubt=True, error=error, not_before=now, at=now)
 
     async def _failed(
-        self, channel: Channel, transfer_id: TransferId, attempts: int, error: Exception
+        self, channel: Channel, header: TransferHeader, attempts: int, error: Exception
     ) -> None:
         """Unreachable: the channel waits. Refused without evidence: only this transfer waits."""
         now = self.clock.now()
@@ -437,15 +448,20 @@ class Dispatcher:
             wait = self.policy.wait(attempts + 1, self.random())
             not_before = now + wait
         log.warning(
-            "transfer-postponed",
+            Line.TRANSFER_POSTPONED,
             neighbour=channel.neighbour,
-            transfer=transfer_id,
+            transfer=header.transfer_id,
+            message=header.message_id,
             error=str(error),
             in_doubt=in_doubt,
             seconds=round(wait.total_seconds(), 1),
         )
         await self.journal.postpone(
-            transfer_id, in_doubt=in_doubt, error=str(error)[:500], not_before=not_before, at=now
+            header.transfer_id,
+            in_doubt=in_doubt,
+            error=str(error)[:500],
+            not_before=not_before,
+            at=now,
         )
 
     async def _block(self, channel: Channel, error: Exception, now: datetime) -> timedelta:
@@ -479,7 +495,7 @@ class Dispatcher:
             channel.returns_waiting = True
             wait = await self._block(channel, error, self.clock.now())
             log.warning(
-                "receipts-postponed",
+                Line.RECEIPTS_POSTPONED,
                 neighbour=channel.neighbour,
                 error=str(error),
                 seconds=round(wait.total_seconds(), 1),

@@ -23,6 +23,7 @@ from relay.delivery.asking import Questions, Word
 from relay.delivery.clock import Clock
 from relay.delivery.records import Journal, Notary, OpenTransfer, Waiting
 from relay.lifecycle import IllegalStepError
+from relay.lines import Line
 from relay.model import DeliveryState, Event, Evidence, NodeId, Reason, Receipt, TransferId
 
 SWEEP_SECONDS = 5.0
@@ -166,7 +167,7 @@ class ExpiryDesk:
         except IllegalStepError:
             return  # settled or sent again meanwhile
         log.warning(
-            "delivery-expired",
+            Line.DELIVERY_EXPIRED,
             message=waiting.message_id,
             recipient=waiting.recipient,
             reason=reason.value,

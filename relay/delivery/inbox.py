@@ -20,6 +20,7 @@ from relay.delivery.clock import Clock
 from relay.delivery.ports import Acknowledgement, Caller, Fetched, InboxItem, InboxQuery
 from relay.delivery.records import HandoverFacts, Journal, Notary
 from relay.errors import TAKEN_BACK, AccessError, ConflictError, NotFoundError, TakenBackError
+from relay.lines import Line
 from relay.model import (
     AgencyCode,
     DeliveryId,
@@ -95,7 +96,7 @@ class InboxDesk:
             )
             self.receipts_wait(back)
             if acknowledgement is Acknowledgement.FAIL:
-                log.warning("delivery put back", delivery=delivery_id, by=caller.holder)
+                log.warning(Line.DELIVERY_PUT_BACK, delivery=delivery_id)
             facts = await self._facts(caller, delivery_id)
         # Judged by what stands in the end: a `done` may have come in between.
         stands = facts.item.acknowledgement

@@ -24,6 +24,7 @@ from relay.delivery.clock import Clock
 from relay.delivery.records import MessageRow
 from relay.errors import GoneError
 from relay.judgement import Flaw, Judgement, Verdict, unjudged
+from relay.lines import Line
 from relay.model import AgencyCode, Digest, Envelope, MessageId, MessageType, NodeId, Payload
 
 LOOK_SECONDS = 30.0
@@ -253,7 +254,7 @@ class JudgingDesk:
         warns = not self._treatments(one).isdisjoint({Treatment.WARN, Treatment.REFUSE})
         warns = warns and judgement.verdict in {Verdict.INVALID, Verdict.UNKNOWN}
         if warns:
-            log.warning("signatures in doubt", message=one.message_id, found=words_of(judgement))
+            log.warning(Line.SIGNATURES_IN_DOUBT, message=one.message_id, found=words_of(judgement))
         return Judged(one, judgement, self.clock.now(), warns)
 
     async def _judge(self, one: Unjudged) -> Judgement:

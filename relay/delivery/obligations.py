@@ -16,6 +16,7 @@ import structlog
 
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller, ObligationQuery, ObligationView
+from relay.lines import Line
 from relay.model import AgencyCode, MessageId, ObligationKind, ObligationState
 
 LOOK_SECONDS = 60.0
@@ -79,7 +80,7 @@ class ObligationDesk:
         for one in found:
             if await self.book.told(one, now):
                 log.warning(
-                    "obligation-overdue",
+                    Line.OBLIGATION_OVERDUE,
                     kind=one.kind.value,
                     message=one.cause,
                     document=one.document,

@@ -19,6 +19,7 @@ import structlog
 from relay.delivery.records import DeliveryRow
 from relay.delivery.saying import AT_ONCE, LOOK_SECONDS, Saying, Speaker
 from relay.errors import OverloadError
+from relay.lines import Line
 from relay.model import AgencyCode, DeliveryId, DeliveryState, NodeId, Reason, ResponseFor
 
 REFUSED = "02"
@@ -76,7 +77,7 @@ class RefusalDesk:
                 try:
                     await self.speaker.say(self._saying(agency, refusal))
                 except OverloadError as error:
-                    log.info("refusals-wait", error=str(error))
+                    log.info(Line.REFUSALS_WAIT, error=str(error))
                     return 0
             await self.book.told(refusal.row)
         return len(waiting)

@@ -21,6 +21,7 @@ from relay.envelope.documents import Staff, StatusMessage
 from relay.envelope.reader import read
 from relay.envelope.writer import write_status
 from relay.errors import ConflictError, PeerError
+from relay.lines import Line
 from relay.model import AgencyCode, NodeId, Party, ResponseFor
 
 LOOK_SECONDS = 5.0
@@ -66,7 +67,7 @@ class Speaker:
         except ConflictError:
             return  # said before; only the note of it was lost
         except PeerError as error:
-            log.warning("status-not-said", status=saying.code, key=saying.key, error=str(error))
+            log.warning(Line.STATUS_NOT_SAID, status=saying.code, key=saying.key, error=str(error))
 
     def _status(self, saying: Saying) -> StatusMessage:
         return StatusMessage(

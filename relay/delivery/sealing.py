@@ -16,6 +16,7 @@ import structlog
 from relay.delivery.clock import Clock
 from relay.delivery.records import Journal, Notary, Unsealed
 from relay.errors import KeyUnavailableError, SignatureError
+from relay.lines import Line
 from relay.model import AgencyCode, Event, Evidence, NodeId, Receipt, Signed
 
 AT_ONCE = 32
@@ -86,10 +87,13 @@ class SealingDesk:
         and is asked once for all that wait for it."""
         try:
             for one in waiting:
-                await self._seal(one)
+                with structlog.contextvars.bound_contextvars(message=one.message_id):
+                    await self._seal(one)
         except (SignatureError, KeyUnavailableError) as error:
             self._failed[sender] = self.clock.monotonic() + TRY_AGAIN_SECONDS
-            log.error("sealing-failed", sender=sender, error=str(error), seconds=TRY_AGAIN_SECONDS)
+            log.error(
+                Line.SEALING_FAILED, sender=sender, error=str(error), seconds=TRY_AGAIN_SECONDS
+            )
         finally:
             self._busy.discard(sender)
             self._signal.set()

@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from relay.lines import Line
+
 STEP = timedelta(seconds=2)
 """Differences up to here are followed at once: how the clocks of one machine drift apart."""
 AGREES = timedelta(minutes=1)
@@ -61,7 +63,7 @@ class SteadyTime:
     def seen(self, at: datetime) -> None:
         """A neighbour said just now that it is `at`; old words change nothing."""
         if self._told and abs(at - self.system()) <= AGREES < abs(at - self.now()):
-            log.warning("clock-followed", seconds=round(self._told.total_seconds()))
+            log.warning(Line.CLOCK_FOLLOWED, seconds=round(self._told.total_seconds()))
             self._follow()
 
     def _follow(self) -> None:
@@ -73,7 +75,9 @@ class SteadyTime:
             jump = self.compare()
             if jump is not None:
                 seconds = round(jump.total_seconds())
-                say = log.warning if jump else log.info
-                say("clock-jumped" if jump else "clock-agrees", seconds=seconds)
+                if jump:
+                    log.warning(Line.CLOCK_JUMPED, seconds=seconds)
+                else:
+                    log.info(Line.CLOCK_STEADY)
                 await jumped(seconds)
             await asyncio.sleep(LOOK_SECONDS)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from relay.errors import EnvelopeError, JournalError
 from relay.journal.faults import write_fault
@@ -145,7 +145,7 @@ class PayloadFiles:
             return
         assert payload.path is not None  # noqa: S101  one of the two, by construction
         try:
-            file = await asyncio.to_thread(payload.path.open, "rb")
+            file = await _opened(payload.path)
         except OSError as error:
             raise JournalError(
                 f"payload {payload.digest} cannot be read: {error.strerror}"
@@ -154,6 +154,21 @@ class PayloadFiles:
             file.seek(start_bytes)
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
+
+
+async def _opened(path: Path) -> BinaryIO:
+    """Opened in a thread; closed again where whoever asked was cancelled meanwhile."""
+    opening = asyncio.ensure_future(asyncio.to_thread(path.open, "rb"))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_closed)
+        raise
+
+
+def _closed(opening: asyncio.Task[Any]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 class PayloadUpload:

@@ -29,6 +29,7 @@ from relay.journal.retaining import SQL, Stepped
 from relay.journal.retention import Part, Progress, RetentionPolicy, progress_of
 from relay.journal.rows import ms
 from relay.journal.store import SqliteJournal
+from relay.lines import Line
 from relay.model import Digest, NodeId
 
 PAGE = 100
@@ -77,7 +78,7 @@ class Sweeper:
         try:
             await work()
         except (JournalError, OSError) as error:
-            log.warning("sweep-broken-off", error=str(error))
+            log.warning(Line.SWEEP_BROKEN_OFF, error=str(error))
 
     async def tidy(self) -> None:
         """At the start: files of a process that died between their fsync and their admission."""
@@ -202,7 +203,7 @@ class Sweeper:
     async def _say_if_it_keeps_its_size(self) -> None:
         if not await self._pragma("auto_vacuum"):
             log.warning(
-                "journal-keeps-its-size",
+                Line.JOURNAL_KEEPS_ITS_SIZE,
                 hint="made by an older release: freed pages are used again, none goes back to the"
                 " disk until the stopped node's journal is rewritten (docs/operations.md)",
             )
@@ -225,7 +226,7 @@ class Sweeper:
             return {}
         at = self.clock.now()
         counts: dict[str, int] = await self._perform(retaining.report, self.node, at)
-        log.info("retention-swept", **counts)
+        log.info(Line.RETENTION_SWEPT, **counts)
         return counts
 
     async def _perform(self, operation: Callable[..., Any], *values: object) -> Any:

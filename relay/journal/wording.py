@@ -19,6 +19,7 @@ from relay.delivery.ports import LogEntry
 from relay.errors import AuditError
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
+from relay.lines import Line
 from relay.model import NodeId
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def log_entry(index: int, leaf: bytes, salt: object, words: object) -> LogEntry:
     try:
         return LogEntry(index, leaf, *proven(parse(leaf), salt, words))
     except AuditError as error:
-        _log.error("words beside the log were edited", index=index, error=str(error))
+        _log.error(Line.WORDS_EDITED, index=index, error=str(error))
         return LogEntry(index, leaf)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 
+from relay.lines import Line
+
 log = structlog.get_logger("relay.node")
 
 
@@ -41,7 +43,7 @@ class Background:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("background task failed", task=task.get_name(), exc_info=error)
+            log.critical(Line.TASK_FAILED, task=task.get_name(), exc_info=error)
             if not self.failed and not self.stopping:  # a second signal ends it at once
                 os.kill(os.getpid(), signal.SIGTERM)
             self.failed = True

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import structlog
 
+from relay import logs
 from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.epochs import Epoch, log_name
 from relay.delivery.clock import Clock
@@ -22,6 +23,7 @@ from relay.journal.retention import RetentionPolicy
 from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
 from relay.journal.sweeping import Sweeper
+from relay.lines import Line
 from relay.model import NodeId
 from relay.settings.sections import LimitsSection, RetentionSection
 from relay.settings.settings import Settings
@@ -119,5 +121,6 @@ def _retention(found: RetentionSection) -> RetentionPolicy:
 
 def _die(error: BaseException) -> None:
     """A failed commit cannot be tried again: whoever waits got no answer, the journal recovers."""
-    log.critical("the journal cannot write; exiting to recover from it", error=str(error))
+    log.critical(Line.JOURNAL_CANNOT_WRITE, error=str(error))
+    logs.flush()
     os._exit(EXIT_DISK)

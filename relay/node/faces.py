@@ -84,7 +84,6 @@ class Faces:
             ahead=self.ahead,
             limits=ground.limits,
             contact=contact,
-            mint=ground.clock.mint,
             connections=self.connections,
             refusals=self.turned_away,
             pressure=self.pressure,

@@ -18,6 +18,7 @@ from relay.errors import GoneError, JournalError
 from relay.journal.judging import JudgingTable
 from relay.journal.store import SqliteJournal
 from relay.judgement import Flaw, Judgement, unjudged
+from relay.lines import Line
 from relay.model import AgencyCode, Payload
 from relay.node.ground import Ground
 from relay.routing.directory import Directory
@@ -107,7 +108,7 @@ class CrlFiles:
                 self._read = tuple(path.read_bytes() for path in self.paths)
                 self._stamp = stamp
         except OSError as error:
-            log.warning("revocation list unreadable", error=error.strerror, file=error.filename)
+            log.warning(Line.REVOCATION_LIST_UNREADABLE, error=error.strerror, file=error.filename)
         return self._read
 
 
@@ -140,7 +141,7 @@ class JoinedCrls:
             left -= len(one)
             yield one
         if out:
-            log.warning("revocation lists left out", count=out, limit_bytes=self.most_bytes)
+            log.warning(Line.REVOCATION_LISTS_LEFT_OUT, count=out, limit_bytes=self.most_bytes)
 
 
 def crls_of(section: SignaturesSection, check: RevocationCheck | None) -> Crls:

@@ -35,6 +35,9 @@ from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
 from relay.journal.witnessing import WitnessTable
+from relay.lines import Line
+from relay.logs.entries import EntryPump
+from relay.logs.outputs import Outputs
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -85,7 +88,12 @@ class Node:
     _certificates: CertificateDesk[Taken]
 
     def __init__(
-        self, settings: Settings, clock: Clock | None = None, steady: SteadyTime | None = None
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        steady: SteadyTime | None = None,
+        *,
+        outputs: Outputs | None = None,
     ) -> None:
         self._settings = settings
         self._steady = steady or SteadyTime()
@@ -94,6 +102,8 @@ class Node:
         self._background = Background(self._exits)
         self._listeners = Listeners()
         self._accepting = False
+        self._outputs = outputs
+        self._pumps: list[EntryPump] = []
 
     @property
     def failed(self) -> bool:
@@ -142,7 +152,7 @@ class Node:
         self._accepting = True
         carrying.agreement.look()  # it can be reached by now: whoever is asked may send what waits for it
         shown = self._listeners.shown()
-        log.info("node started", node=ground.node, release=__version__, **shown)
+        log.info(Line.NODE_STARTED, release=__version__, **shown)
 
     def _load_keys(self, directory: Directory) -> NodeKeys:
         keys = load_keys(self._settings, directory)
@@ -155,7 +165,7 @@ class Node:
         self._journal = journal = await open_journal(
             self._settings,
             signer,
-            grown=lambda: self._grown(),  # noqa: PLW0108  made next
+            grown=self._grown,
             room=lambda size_bytes: self._reserve.require(size_bytes),  # noqa: PLW0108  made next
         )
         self._reserve = make_reserve(self._settings)
@@ -163,12 +173,24 @@ class Node:
         self._logbook = Logbook(journal)
         self._publisher = make_publisher(self._settings, signer, self._reserve.require)
         self._exits.push_async_callback(journal.close)
+        self._tell_outputs(journal)
         self._exits.push_async_callback(self._publisher.last)
         self._exits.push_async_callback(self._note, "node-stopped")
 
     def _grown(self) -> None:
+        """There are new entries: whoever follows the log is woken."""
         self._logbook.grown()
         self._publisher.grown()
+        for pump in self._pumps:
+            pump.grown()
+
+    def _tell_outputs(self, journal: SqliteJournal) -> None:
+        """Entries go to the outputs that want them until the journal is closed."""
+        for output in () if self._outputs is None else self._outputs.all:
+            if output.cursor is not None:
+                pump = EntryPump(output, journal.entries, journal.log_size)
+                self._pumps.append(pump)
+                self._background.run(f"entries-{output.name}", pump.run())
 
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
         settings = self._settings

@@ -17,6 +17,8 @@ import structlog
 import uvloop
 
 from relay import logs
+from relay.lines import Line
+from relay.logs.outputs import Outputs
 from relay.node.node import Node
 from relay.offline import examine
 from relay.settings.settings import Settings
@@ -31,32 +33,38 @@ CLOSING_SECONDS = 10.0
 def serve(config: Path) -> int:
     """Run a node until it is told to stop; the exit code."""
     settings, remarks = examine(config)
-    logs.configure(settings.log.format, settings.log.level)
-    for remark in remarks:
-        log.warning("configuration", remark=remark)
-    return uvloop.run(_run_until_told(settings))
+    outputs = logs.make_outputs(settings)
+    logs.configure(outputs)
+    try:
+        for remark in remarks:
+            log.warning(Line.CONFIGURATION_REMARK, remark=remark)
+        return uvloop.run(_run_until_told(settings, outputs))
+    finally:
+        outputs.close(CLOSING_SECONDS)
 
 
-async def _run_until_told(settings: Settings) -> int:
-    node = Node(settings)
+async def _run_until_told(settings: Settings, outputs: Outputs) -> int:
+    node = Node(settings, outputs=outputs)
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
 
     def tell(number: int) -> None:
         if told.is_set():
-            log.warning("node ends at once", signal=signal.Signals(number).name)
+            log.warning(Line.NODE_ENDS_AT_ONCE, signal=signal.Signals(number).name)
+            logs.flush()
             os._exit(128 + number)
         told.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, tell, number)
+    loop.add_signal_handler(signal.SIGHUP, outputs.reopen)
     await node.start()
     _settle_collector()
     await told.wait()
-    log.info("node stopping", node=settings.node.id)
+    log.info(Line.NODE_STOPPING, drain=settings.delivery.drain.total_seconds())
     _end_within(settings.delivery.drain.total_seconds() + CLOSING_SECONDS)
     await node.stop()
-    log.info("node stopped", node=settings.node.id)
+    log.info(Line.NODE_STOPPED)
     return EXIT_FAULT if node.failed else 0
 
 
@@ -73,7 +81,8 @@ def _end_within(seconds: float) -> None:
     """Whatever hangs: what is durable is durable, and the next start recovers the rest."""
 
     def end() -> None:
-        log.critical("stopping takes too long; ending without it", seconds=seconds)
+        log.critical(Line.STOP_TOOK_TOO_LONG, seconds=seconds)
+        logs.flush()
         os._exit(EXIT_FAULT)
 
     timer = threading.Timer(seconds, end)

@@ -10,6 +10,7 @@ Raises:  nothing from `run`: a disk that fails and a journal that contradicts it
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ from relay.errors import AuditError, JournalError, NotFoundError
 from relay.journal.publishing import Due, EpochPublisher, heads_due, published_tree
 from relay.journal.store import DATABASE
 from relay.journal.tile_files import CHECKPOINT, TileFiles
+from relay.lines import Line
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner, verify_log_signature
 
@@ -134,7 +136,7 @@ class LogPublisher:
         try:
             self._dues = await self._aside(heads_due, self._journal)
         except (AuditError, JournalError) as error:
-            log.error("log not published", error=str(error))
+            log.error(Line.LOG_NOT_PUBLISHED, error=str(error))
             return False
         outcomes = [await self._epoch(due, slices, asking=asking) for due in self._dues]
         return all(outcomes)
@@ -150,7 +152,7 @@ class LogPublisher:
             self._troubled(origin, Trouble.CONTRADICTION, error)
             return False
         if self._trouble.pop(origin, None) is not None:
-            log.info("log is published again", log=origin, size=due.head.size)
+            log.info(Line.LOG_IS_PUBLISHED_AGAIN, log=origin, size=due.head.size)
         return done
 
     async def _publish(self, due: Due, slices: int | None, *, asking: bool) -> bool:
@@ -167,9 +169,7 @@ class LogPublisher:
             if wrote.done or slices == 0:
                 break
         if mended:
-            log.error(
-                "files of the log held something else; mended", log=publisher.origin, files=mended
-            )
+            log.error(Line.LOG_FILES_MENDED, log=publisher.origin, files=mended)
         if wrote.done and publisher.published != due.head:
             lines = await self._cosigned(publisher, due) if asking and due.present else ()
             await self._aside(publisher.publish, due.note + b"".join(lines))
@@ -211,7 +211,9 @@ class LogPublisher:
             together = [line if line.endswith(b"\n") else line + b"\n" for line in lines]
             head_of(due.note + b"".join(together))
         except Exception as error:  # noqa: BLE001  a witness must not keep the log from being published
-            log.warning("no cosignatures", log=publisher.origin, error=str(error) or repr(error))
+            log.warning(
+                Line.COSIGNATURES_NOT_HAD, log=publisher.origin, error=str(error) or repr(error)
+            )
             return ()
         return together
 
@@ -220,8 +222,13 @@ class LogPublisher:
         if self._stopping or self._trouble.get(origin) is trouble:
             return
         self._trouble[origin] = trouble
-        say = log.critical if trouble is Trouble.CONTRADICTION else log.error
-        say("log not published", log=origin, trouble=trouble.value, error=str(error))
+        log.log(
+            logging.CRITICAL if trouble is Trouble.CONTRADICTION else logging.ERROR,
+            Line.LOG_NOT_PUBLISHED,
+            log=origin,
+            trouble=trouble.value,
+            error=str(error),
+        )
 
     async def _aside(self, work: Callable[..., T], *args: Any) -> T:
         """In a thread, one at a time, also after a cancellation, which no thread hears."""

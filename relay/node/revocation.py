@@ -22,6 +22,7 @@ from relay.errors import SignatureError
 from relay.identity import NodeKeys
 from relay.journal.operating import OperatingTable
 from relay.journal.revocation import RevocationTable
+from relay.lines import Line
 from relay.model import Digest, digest_of
 from relay.node.ground import Ground
 from relay.settings.revocation import RevocationSection
@@ -50,7 +51,7 @@ def make_check(settings: Settings, clock: Clock) -> RevocationCheck | None:
     """None where the configuration says that nothing is checked, which is said at each start."""
     section = settings.revocation
     if not section.check:
-        log.warning("revocation-is-not-checked")
+        log.warning(Line.REVOCATION_IS_NOT_CHECKED)
         return None
     return RevocationCheck(HeldStatements(_plan(section, settings)), _unknown(section), clock.now)
 
@@ -122,7 +123,7 @@ def _meet(
         try:
             check.look(trust.path(read_chain(ders), clock.now(), purpose))
         except SignatureError as error:
-            log.warning("own-certificate-has-no-path", purpose=purpose.value, error=str(error))
+            log.warning(Line.OWN_CERTIFICATE_HAS_NO_PATH, purpose=purpose.value, error=str(error))
         else:
             met.append(digest_of(ders[0]))
     check.ours = tuple(dict.fromkeys(met))

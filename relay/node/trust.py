@@ -16,6 +16,7 @@ from relay.delivery.operators.trusting import Candidate, TrustDesk, Trusted
 from relay.errors import SettingsError
 from relay.identity import read_trust
 from relay.journal.trusting import TrustTable
+from relay.lines import Line
 from relay.model import digest_of
 from relay.node.ground import Ground
 from relay.node.listeners import neighbours_tls, nodes_tls
@@ -87,9 +88,7 @@ class NodesTls:
         try:
             self.server.now, self.client.now = self.make_server(), self.make_client()
         except SettingsError as error:
-            log.error(
-                "TLS between nodes is not renewed; then: relay trust reload", error=str(error)
-            )
+            log.error(Line.TRUST_NOT_IN_USE, error=str(error))
 
 
 def make_connections(ground: Ground) -> Connections:

@@ -18,6 +18,7 @@ from relay.audit.cosignature import Cosigner, cosigner_name, parse_cosigner
 from relay.audit.epochs import epoch_of, first_index
 from relay.errors import SignatureError, UncertainError
 from relay.journal.witnessing import WitnessTable
+from relay.lines import Line
 from relay.model import NodeId
 from relay.node.ground import Ground
 from relay.settings.witnesses import WitnessSection
@@ -52,7 +53,7 @@ class NeighbourKeys:
             except UncertainError:
                 raise
             except SignatureError as error:
-                log.info("log-certificate-no-longer-holds", neighbour=node, error=str(error)[:200])
+                log.info(Line.LOG_CERTIFICATE_DOUBTED, neighbour=node, error=str(error)[:200])
         certificates = await log_certificates(self.nodes, node)
         key = self._proven(node, certificates)
         await self.table.pin(node, key, certificates, self.ground.clock.now())

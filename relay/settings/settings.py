@@ -12,6 +12,7 @@ from relay.routing.composing import Layer
 from relay.routing.directory import Directory
 from relay.settings.bridges import BridgeSection
 from relay.settings.directory import directory_of, seed_of
+from relay.settings.outputs import LoggingSection
 from relay.settings.revocation import RevocationSection
 from relay.settings.sections import (
     BusinessSection,
@@ -51,6 +52,7 @@ class Settings(Section):
     signatures: SignaturesSection = SignaturesSection()
     timestamps: TimestampsSection = TimestampsSection()
     log: AuditLogSection = AuditLogSection()
+    logging: LoggingSection = LoggingSection()
 
     @field_validator("neighbours")
     @classmethod

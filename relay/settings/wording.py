@@ -16,6 +16,7 @@ URL: Final = r"^https://[^/]+/?$"
 NODE_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,62}$"
 SYSTEMID: Final = r"^[!-~]+$"
 DIGEST_TEXT: Final = r"^[0-9a-f]{64}$"
+HOST: Final = r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
 OBJECT_ID: Final = r"^[0-2](\.(0|[1-9][0-9]{0,30})){1,20}$"
 REST_PREFIX: Final = r"^(/[A-Za-z0-9_-]{1,40}){1,4}$"
 
@@ -32,6 +33,7 @@ _PATTERNS: Final = {
     DIGEST_TEXT: "the SHA-256 of a certificate is needed: 64 lower-case hex digits",
     URL: 'an address such as "https://tinh-h01.example:8445" is needed: https://host:port',
     NODE_NAME: 'lower-case letters, digits and hyphens are needed, at most 63, such as "tinh-h01"',
+    HOST: 'a host name or address such as "log.example" is needed',
     REST_PREFIX: 'a path such as "/lgsp" is needed, without a slash at its end',
     OBJECT_ID: 'an object identifier such as "1.3.6.1.4.1.13762.3" is needed',
     SYSTEMID: 'printable characters without spaces are needed, such as "vxp.h01"',

@@ -17,8 +17,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, BinaryIO
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from relay.audit.checkpoint import NOTE_LIMIT_BYTES, Checkpoint, verify_note
 from relay.audit.entries import AuditEvent, moment, parse
 from relay.audit.epochs import epoch_of, first_index, log_name, named_head
@@ -53,6 +51,7 @@ from relay.signing.bundles import ProvenBundle, verify_bundle
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.faults import Fault
 from relay.signing.keys import verify_log_signature
+from relay.signing.log_key import raw_log_key
 from relay.signing.timestamps import TimestampTrust
 from relay.signing.trust import TrustStore
 from relay.wire import bundle
@@ -226,10 +225,7 @@ class ExportJudge:
                 Fault.WRONG_NODE,
                 f"the log's certificate is of {chain.leaf.identity.node}, not {self._about.node}",
             )
-        key = chain.leaf.certificate.public_key()
-        if not isinstance(key, Ed25519PublicKey):
-            raise SignatureError(Fault.BAD_CERTIFICATE, "the log's key is not Ed25519")
-        self._key = key.public_bytes_raw()
+        self._key = raw_log_key(chain.leaf)
         return f"the certificate of {self._about.node}'s log is trusted"
 
     def _head(self, part: Part) -> str:
@@ -296,8 +292,7 @@ class ExportJudge:
             opening = self._read[after.number].first
             named = named_head(self._heads[before.number])
             if (
-                after.number != before.number + 1
-                or before.proof.end != before.proof.size
+                before.proof.end != before.proof.size
                 or after.proof.first != 0
                 or opening["event"] != AuditEvent.EPOCH_STARTED
                 or any(opening.get(name) != value for name, value in named.items())
@@ -329,8 +324,13 @@ class ExportJudge:
                 first_index(last.number) + last.proof.end - 1,
             )
         since = about.since.isoformat() if about.since else "the log's beginning"
-        until = about.until.isoformat() if about.until else "the head"
-        return f"complete from {since} to {until}"
+        if about.until is not None and moment(ends["at"]) >= about.until:
+            return f"complete from {since} to {about.until.isoformat()}"
+        # Nothing ties the time of a head to that of the export: an old one says nothing of what came since.
+        return (
+            f"complete from {since} to the head of {last.proof.size} entries, the last of {ends['at']};"
+            " nothing here shows what came after it"
+        )
 
     def _kept_head(self, name: str) -> str:
         epoch, size = head_named(name) or (0, 0)

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from relay.errors import SignatureError
 from relay.model import NodeId
 from relay.signing.binding import Binding
-from relay.signing.certificates import Purpose, public_key, read_chain
+from relay.signing.certificates import Leaf, Purpose, public_key, read_chain
 from relay.signing.faults import Fault
 from relay.signing.trust import TrustStore
 
@@ -38,7 +37,12 @@ def log_key_of(
         )
     if binding is not None:
         binding.require_node(path)
-    key = public_key(path.leaf.certificate)
+    return raw_log_key(path.leaf)
+
+
+def raw_log_key(leaf: Leaf) -> bytes:
+    """The 32 bytes of the key in a log's certificate, whoever issued it."""
+    key = public_key(leaf.certificate)
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise SignatureError(Fault.WEAK_KEY, "the log's key is not Ed25519")
-    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return key.public_bytes_raw()

@@ -25,6 +25,7 @@ from relay.signing.bundle_words import Found, Outcome, Step, sentences
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.evidence import verify_receipt
 from relay.signing.keys import verify_log_signature
+from relay.signing.log_key import raw_log_key
 from relay.signing.trust import TrustStore
 
 
@@ -110,14 +111,21 @@ class ProofJudge:
             lambda signature, body: verify_log_signature(public_key, signature, body),
         )
         if self._vkey:
-            if parse_vkey(self._vkey)[1] != public_key:
-                raise AuditError("the log's key is another than the one given")
+            self._require_given(name, public_key)
             said = "the key given"
         else:
             said = self._certified(public_key)
         if name != log_name(self._fields["node"], epoch_of(name)):
             raise AuditError(f"the entry names node {self._fields['node']}, the log is {name}")
         return Found(f"{said} signs {name}", {"log": name, "vkey": self._proof.vkey})
+
+    def _require_given(self, name: str, public_key: bytes) -> None:
+        """The key given is one node's word: of every epoch of its log, and of no other node's."""
+        given, key = parse_vkey(self._vkey)
+        if key != public_key:
+            raise AuditError("the log's key is another than the one given")
+        if given != log_name(self._fields["node"], epoch_of(given)):
+            raise AuditError(f"the key given is of {given}, the entry of {self._fields['node']}")
 
     def _certified(self, public_key: bytes) -> str:
         """That the key is the node's own, by its certificates."""
@@ -127,12 +135,11 @@ class ProofJudge:
             )
         chain = read_chain(self._proof.chain)
         certificate = chain.leaf.certificate
-        raw = certificate.public_key().public_bytes_raw()  # type: ignore[union-attr]
         at = max(moment(self._fields["at"]), certificate.not_valid_before_utc)
         if at > datetime.now(UTC):
             raise AuditError("the log's certificate is of a time to come")
         leaf = self._trust.judge(chain, at, Purpose.LOG)
-        if raw != public_key:
+        if raw_log_key(leaf) != public_key:
             raise AuditError("the certificates are of another key than the log's")
         if leaf.identity.node != self._fields["node"]:
             raise AuditError(

@@ -26,6 +26,7 @@ from typing import IO
 import structlog
 
 from relay.errors import KeyUnavailableError
+from relay.lines import Line
 from relay.signing.hand import Hand, Rank
 from relay.signing.pin import PinPlace
 from relay.signing.token_process import PIN
@@ -132,7 +133,7 @@ class TokenModule:
         except _LostError as error:
             raise self._failed(key, error) from None
         if self._failing.pop(key, None) is not None:
-            log.info("token-is-back", key=str(key))
+            log.info(Line.TOKEN_IS_BACK, key=str(key))
         return value
 
     def _tried(self, key: TokenKey, method: str, content: bytes) -> bytes:
@@ -160,7 +161,7 @@ class TokenModule:
         else:
             said = f"{key} cannot sign: {error.fault} ({error})"
             self._failing[key] = (self.monotonic() + AGAIN_SECONDS, said)
-        log.error("token-failed", key=str(key), error=said)
+        log.error(Line.TOKEN_FAILED, key=str(key), error=said)
         return KeyUnavailableError(said, int(AGAIN_SECONDS))
 
     def _exchange(self, order: bytes) -> bytes:

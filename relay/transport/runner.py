@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from relay.lines import Line
 from relay.transport.problems import problem_of, problem_response
 
 _log = structlog.get_logger("relay.http")
@@ -71,7 +72,7 @@ class _Protocol(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun, no other can follow")
         if status >= 500:
-            _log.error("failed outside the application", status=status, exc_info=exc)
+            _log.error(Line.REQUEST_FAILED_OUTSIDE, status=status, exc_info=exc)
         else:
             self._unreadable(request)
         answer = problem_response(

@@ -14,6 +14,7 @@ from datetime import timedelta
 import aiohttp
 
 from relay.errors import TransportError
+from relay.transport.posting import posted
 
 QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 ANSWER_LIMIT_BYTES = 64 * 1024
@@ -21,33 +22,13 @@ ANSWER_LIMIT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AuthorityClient:
-    """A connection for each request: there are few, and minutes may lie between."""
-
     url: str
     within: timedelta
     tls: ssl.SSLContext | None = None
 
     async def post(self, request: bytes) -> bytes:
-        timeout = aiohttp.ClientTimeout(total=self.within.total_seconds(), sock_connect=30)
-        connector = aiohttp.TCPConnector(ssl=self.tls or False, force_close=True)
-        try:
-            async with (
-                aiohttp.ClientSession(
-                    timeout=timeout,
-                    connector=connector,
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=False,
-                    trust_env=False,
-                ) as session,
-                session.post(
-                    self.url, data=request, headers={"Content-Type": QUERY}, allow_redirects=False
-                ) as response,
-            ):
-                return await _answer(response)
-        except TimeoutError:
-            raise TransportError(f"no answer within {self.within}") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise TransportError(f"{type(error).__name__}: {error}"[:300]) from error
+        async with posted(self.url, request, QUERY, self.within, self.tls) as response:
+            return await _answer(response)
 
 
 async def _answer(response: aiohttp.ClientResponse) -> bytes:

@@ -19,6 +19,7 @@ from relay.audit.add_checkpoint import LIMIT_BYTES
 from relay.audit.cosignature import Cosigner
 from relay.errors import TransportError
 from relay.transport.intake_stream import while_moving
+from relay.transport.posting import posted
 from relay.transport.problems import LengthError
 from relay.witness.judging import Opening
 from relay.witness.ports import WitnessAnswer
@@ -75,27 +76,7 @@ class OtherWitness:
         return self.known
 
     async def add_checkpoint(self, body: bytes, opening: Opening | None) -> WitnessAnswer:
-        """A connection for each: minutes may lie between. How an epoch begins is nothing to it."""
-        timeout = aiohttp.ClientTimeout(total=self.within.total_seconds())
-        connector = aiohttp.TCPConnector(ssl=self.tls or False, force_close=True)
-        try:
-            async with (
-                aiohttp.ClientSession(
-                    timeout=timeout,
-                    connector=connector,
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=False,
-                    trust_env=False,
-                ) as session,
-                session.post(
-                    f"{self.url.rstrip('/')}/add-checkpoint",
-                    data=body,
-                    headers={"Content-Type": CHECKPOINT_TYPE},
-                    allow_redirects=False,
-                ) as response,
-            ):
-                return await read_answer(response)
-        except TimeoutError:
-            raise TransportError(f"no answer within {self.within}") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise TransportError(f"{type(error).__name__}: {error}"[:300]) from error
+        """How an epoch begins is nothing to it."""
+        url = f"{self.url.rstrip('/')}/add-checkpoint"
+        async with posted(url, body, CHECKPOINT_TYPE, self.within, self.tls) as response:
+            return await read_answer(response)

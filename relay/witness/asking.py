@@ -30,6 +30,7 @@ from relay.delivery.clock import Clock
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.operators.published import Consistency
 from relay.errors import AuditError, PeerError, TransportError
+from relay.lines import Line
 from relay.witness.desk import STOPPED_TYPE
 from relay.witness.judging import Opening
 from relay.witness.ports import AskWitness, CosignedBook, Got, WitnessAnswer
@@ -170,7 +171,7 @@ class Cosigners:
             await self._dispute(witness.name, head, error)
         except (TransportError, PeerError, AuditError, OSError) as error:
             if pace.failures == 0:
-                log.info("witness-failed", witness=witness.name, error=str(error)[:_SHOWN])
+                log.info(Line.WITNESS_FAILED, witness=witness.name, error=str(error)[:_SHOWN])
             self._put_off(pace, str(error), away=isinstance(error, TransportError))
         else:
             await self.book.keep(got)
@@ -230,7 +231,7 @@ class Cosigners:
         if pace.disputed != error.reason:
             pace.disputed = error.reason
             log.critical(
-                "witness-refused: it does not find this log to be the one it cosigned",
+                Line.WITNESS_REFUSED,
                 witness=witness,
                 log=head.origin,
                 size=head.size,
@@ -251,7 +252,7 @@ class Cosigners:
 def _look_at(task: asyncio.Task[bytes | None]) -> None:
     """Nobody may be waiting for it any more. A journal that failed has ended the node by itself."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("witness-not-asked", error=f"{type(error).__name__}: {error}"[:_SHOWN])
+        log.error(Line.WITNESS_NOT_ASKED, error=f"{type(error).__name__}: {error}"[:_SHOWN])
 
 
 def _refused(answer: WitnessAnswer) -> Exception:

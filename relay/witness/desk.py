@@ -16,6 +16,7 @@ Touches: the witness book, the keys of neighbours' logs. Trusts: those keys. Rai
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ from relay.errors import (
     TransportError,
     UncertainError,
 )
+from relay.lines import Line
 from relay.model import NodeId
 from relay.witness.judging import ALARMS, Opening, Verdict, Word, node_of
 from relay.witness.ports import LogKeyOf, LogKeys, OwnKey, Presented, WitnessAnswer, WitnessBook
@@ -158,12 +160,16 @@ def _say(presented: Presented, verdict: Verdict) -> None:
     told = {"log": presented.head.origin, "size": presented.head.size, "by": presented.by}
     if verdict.word in ALARMS:
         log.critical(
-            "log-forked: two signed histories; relay audit witnesses shows the evidence",
+            Line.LOG_FORKED,
             **told,
             why=verdict.why,
         )
     elif verdict.epoch:
-        say = log.critical if verdict.lost else log.warning
-        say("log-epoch: a neighbour's log began anew", **told, rolled_back=verdict.lost)
+        log.log(
+            logging.CRITICAL if verdict.lost else logging.WARNING,
+            Line.LOG_BEGAN_ANEW,
+            **told,
+            rolled_back=verdict.lost,
+        )
     elif verdict.word in {Word.UNPROVEN, Word.STOPPED}:
-        log.warning("checkpoint-not-cosigned", **told, verdict=verdict.word, why=verdict.why)
+        log.warning(Line.CHECKPOINT_NOT_COSIGNED, **told, verdict=verdict.word, why=verdict.why)

@@ -10,13 +10,19 @@ points wrap methods of the real parts; the product knows nothing of them.
     drop:begin              it is durable; the payload's file is still there
     CALL:begin              before a byte leaves for the neighbour
     CALL:answered           the neighbour's answer is here, and nothing was done with it
+
+Those of the audit log are in crashing_log.py. Behind a point may stand an error, as in `put:done EIO`: then
+the call fails with it instead, once, and the process decides by itself what becomes of it. SQLITE is what
+SQLite says of a disk that fails.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -60,9 +66,15 @@ class Crash:
             wanted = self._order.read_text(encoding="utf-8")
         except FileNotFoundError:
             return
-        if wanted == point:
-            self._order.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
+        wanted, _, error = wanted.partition(" ")
+        if wanted != point:
+            return
+        self._order.unlink()
+        if error == "SQLITE":
+            raise sqlite3.OperationalError("disk I/O error, injected")
+        if error:
+            raise OSError(getattr(errno, error), "injected")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def arm(crash: Crash) -> None:
@@ -119,8 +131,13 @@ SWEEPS: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.acceptance.crashing_log import arm_log
+
     config = Path(sys.argv[1])
-    arm(Crash(config.with_name("crash-at")))
+    crash = Crash(config.with_name("crash-at"))
+    arm(crash)
+    arm_log(crash.at, config.parent)
     try:
         sys.exit(process.serve(config))
     except RelayError as error:  # as `relay serve` ends

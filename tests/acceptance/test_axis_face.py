@@ -344,7 +344,7 @@ async def test_a_document_the_recipients_system_puts_back_waits_again(office: Of
     assert "could not take it over: đĩa đầy" in why
     _, _, shape = await office.relay("queue", "shape")
     assert "1 deliveries were put back" in shape
-    assert "delivery put back" in office.node.log.read_text(encoding="utf-8")
+    assert "delivery-put-back" in office.node.log.read_text(encoding="utf-8")
     await theirs.update_status(row.docId, Acknowledgement.DONE)
     (sent,) = await ours.sent_list(doc_id=package)
     assert (sent.receiveStatus, sent.receiveStatusDesc) == ("done", "Da nhan / taken over")

@@ -314,7 +314,7 @@ def test_a_step_that_fails_is_named_and_the_folder_kept(
     assert told["folder"] in err.getvalue()
     logs = list(Path(told["folder"]).glob("*/node.log"))
     assert len(logs) == len(plan.NODES)
-    assert all(b"node stopped" in log.read_bytes() for log in logs)
+    assert all(b"node-stopped" in log.read_bytes() for log in logs)
 
 
 def test_what_does_not_hold_is_found_and_the_demo_fails(

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from base64 import b64decode
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from relay.audit.checkpoint import Checkpoint, note_body, origin_of, sign_note, verify_note
 from relay.audit.checkpoint import vkey as vkey_of
 from relay.audit.cosignature import COSIGNATURE, cosign, cosigner_name
+from relay.audit.entries import AuditEvent, entry
 from relay.audit.epochs import Epoch, log_name
 from relay.audit.proof_file import LogProof, prove_entry, read_proof, write_proof
 from relay.audit.proofs import verify_inclusion
@@ -27,8 +29,12 @@ from relay.journal.proving import Prover
 from relay.journal.publishing import EpochPublisher, heads_due
 from relay.journal.store import DATABASE, SqliteJournal
 from relay.model import NodeId, Signed, digest_of
-from relay.signing.bundle_words import Outcome
+from relay.signing import pki
+from relay.signing.bundle_words import Outcome, Step
+from relay.signing.keys import LogSigner, Signer
 from relay.signing.log_proof import ProofJudge
+from relay.signing.pki_words import KeyType
+from relay.signing.trust import TrustStore
 
 NODE = NodeId("xa-a")
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -168,6 +174,65 @@ def test_without_tiles_the_journal_gives_the_same_proof(folder: Path, tmp_path: 
     alone = read_proof(Prover(tmp_path, NODE, KEY, ()).entry(300))
 
     assert prove_entry(alone, KEY).size == ENTRIES
+
+
+def test_the_key_given_is_one_nodes_word(prover: Prover) -> None:
+    """Of every epoch of its log; but whoever believes it of another node learns nothing of this one."""
+    content = prover.entry(300)
+
+    def key_step(name: str) -> Step:
+        return list(ProofJudge(content, None, vkey=vkey_of(name, PUBLIC)).steps())[2]
+
+    assert key_step(log_name(NODE, Epoch(2, "00112233aabbccdd"))).outcome is Outcome.HOLDS
+    refused = key_step(origin_of(NodeId("xa-b")))
+    assert refused.outcome is Outcome.REFUSED
+    assert "xa-b" in refused.said
+
+
+def test_certificates_of_no_log_are_refused_and_crash_nothing(
+    prover: Prover, tmp_path: Path
+) -> None:
+    """A chain of another purpose has a key that is not Ed25519."""
+    authority = tmp_path / "pki"
+    pki.init(authority, name="Mẫu", key=KeyType.P256, now=AT, days=100)
+    pki.issue_branch(authority, "mau", key=KeyType.P256, now=AT, days=90)
+    pki.issue_node(authority, NODE, "mau", key=KeyType.P256, now=AT, days=50)
+    keys = authority / "nodes" / NODE
+    chain = Signer.load(keys / "sign.pem", keys / "sign.key.pem").chain
+    proof = replace(read_proof(prover.entry(300)), chain=tuple(chain))
+    trust = TrustStore([(authority / "root" / "root.pem").read_bytes()])
+
+    last = list(ProofJudge(write_proof(proof), trust).steps())[-1]
+    assert (last.what, last.outcome, last.reason) == ("key", Outcome.REFUSED, "wrong-purpose")
+
+
+@pytest.mark.parametrize(
+    ("entry_of", "named", "said"),
+    [
+        (NODE, NODE, "the certificate is of node xa-b, the entry of xa-a"),
+        (NodeId("xa-b"), NODE, "the entry names node xa-b, the log is"),
+    ],
+)
+def test_a_node_proves_nothing_in_the_name_of_another(
+    tmp_path: Path, entry_of: NodeId, named: NodeId, said: str
+) -> None:
+    """Its own trusted log key signs another node's entry under the other's name, or its own entry so."""
+    authority = tmp_path / "pki"
+    pki.init(authority, name="Mẫu", key=KeyType.P256, now=AT, days=100)
+    pki.issue_branch(authority, "mau", key=KeyType.P256, now=AT, days=90)
+    pki.issue_node(authority, "xa-b", "mau", key=KeyType.P256, now=AT, days=50)
+    place = authority / "nodes" / "xa-b"
+    liar = LogSigner.load(place / "log.pem", place / "log.key.pem")
+    leaf = entry(AuditEvent.NODE_STOPPED, AT, entry_of).leaf
+    name = origin_of(named)
+    note = sign_note(note_body(name, 1, leaf_hash(leaf)), name, liar.public_key, liar.sign)
+    vkey = vkey_of(name, liar.public_key)
+    proof = LogProof(0, (), note, leaf, vkey, tuple(liar.chain))
+    trust = TrustStore([(authority / "root" / "root.pem").read_bytes()])
+
+    last = list(ProofJudge(write_proof(proof), trust).steps())[-1]
+    assert (last.what, last.outcome) == ("key", Outcome.REFUSED)
+    assert said in last.said
 
 
 @given(st.data())

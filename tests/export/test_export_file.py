@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from relay.audit.checkpoint import head_of
 from relay.audit.entries import AuditEvent
-from relay.audit.epochs import first_index
+from relay.audit.epochs import first_index, named_head
 from relay.audit.exported import ListedFile, write_files
 from relay.errors import AuditError, NotFoundError
 from relay.model import digest_of
@@ -83,6 +84,20 @@ def test_a_period_has_its_entries_and_one_more_at_either_side(
     assert [index for index, _ in judge.leaves()] == list(range(4, 13))
 
 
+def test_what_came_after_the_newest_head_in_a_file_is_not_said_to_be_complete(
+    log: MemoryLog, export: Exporter, authority: Authority
+) -> None:
+    """A node may sign an old head into a file of today: it then shows nothing of the time since."""
+    until = START + timedelta(days=1)
+    period = next(s for s in _judged(export(log, until=until), authority) if s.what == "period")
+    closed = export(log, until=START + timedelta(minutes=12))
+    shown = next(s for s in _judged(closed, authority) if s.what == "period")
+
+    assert until.isoformat() not in period.said
+    assert "head of 10 entries, the last of 2026-11-23T04:29:00.000Z" in period.said
+    assert shown.said.endswith("to 2026-11-23T04:12:00+00:00")
+
+
 def test_a_period_over_two_epochs_follows_their_chain(
     log: MemoryLog, export: Exporter, authority: Authority
 ) -> None:
@@ -92,6 +107,26 @@ def test_a_period_over_two_epochs_follows_their_chain(
     assert {one.outcome for one in judge.steps()} == {Outcome.HOLDS}
     second = first_index(1)
     assert [i for i, _ in judge.leaves()] == [17, 18, 19, second, second + 1, second + 2]
+
+
+@pytest.mark.parametrize(
+    "lie", [{"previous_root": "00" * 32}, {"previous_size": 2}, {"previous_log": "another"}]
+)
+def test_an_epoch_that_names_another_head_than_the_one_before_is_refused(
+    authority: Authority, export: Exporter, lie: dict[str, Any]
+) -> None:
+    log = MemoryLog(authority.log())
+    for _ in range(3):
+        log.add()
+    named = named_head(head_of(log.notes[0])) | lie
+    log.epoch = 1
+    log.add(AuditEvent.EPOCH_STARTED, **named)
+
+    refused = _refusal(export(log), authority)
+    assert (refused.what, refused.said) == (
+        "epochs",
+        f"entry {first_index(1)}: epoch 1 does not begin with the head of the one before",
+    )
 
 
 def test_the_same_input_gives_the_same_bytes_but_for_the_signature(
@@ -249,6 +284,27 @@ LIES = (
     Lie("another node", _about(lambda a: a.update(node="xa")), "export", "xa"),
     Lie("another range", _about(lambda a: a["epochs"][0].update(end=19)), "entries", ""),
     Lie("another log", _about(lambda a: a["epochs"][0].update(log="x")), "head", "no name"),
+    Lie(
+        "numbers beyond any log",
+        _about(lambda a: a.update(epochs=[{**one, "end": 10**4300 - 1} for one in a["epochs"]])),
+        "export",
+        "not one of an exported log",
+    ),
+    Lie(
+        "half a character",
+        lambda f: {
+            **f,
+            "export.json": f["export.json"].replace(b'"log": "truc-', rb'"log": "\ud800', 1),
+        },
+        "export",
+        "not one of an exported log",
+    ),
+    Lie(
+        "an epoch again and again",
+        _about(lambda a: a.update(epochs=[*a["epochs"][:1] * 900, *a["epochs"]])),
+        "export",
+        "follow one another",
+    ),
     Lie("no format", _about(lambda a: a.update(format="x")), "export", "one form"),
     Lie(
         "a later beginning",

@@ -163,7 +163,7 @@ async def test_a_disk_that_fails_is_told_once_and_caught_up_with_later(
             assert await publisher._round()
         assert size < log.check_published() == len(log.leaves)
         told = [line["event"] for line in lines]
-        assert told == ["log not published", "log is published again"]
+        assert told == ["log-not-published", "log-is-published-again"]
         (one,) = await publisher.logs()
         assert one.trouble is None
         log.grow(300)

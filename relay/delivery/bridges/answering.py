@@ -20,6 +20,7 @@ import structlog
 
 from relay.delivery.saying import AT_ONCE, LOOK_SECONDS, Saying, Speaker
 from relay.errors import OverloadError
+from relay.lines import Line
 from relay.model import AgencyCode, DeliveryId, MessageId, ObligationState, ResponseFor
 
 AGREED = "15"
@@ -78,7 +79,7 @@ class AnsweringDesk:
                 try:
                     await self.speaker.say(_saying(one))
                 except OverloadError as error:
-                    log.info("answers-wait", error=str(error))
+                    log.info(Line.ANSWERS_WAIT, error=str(error))
                     return 0
             await self.book.answered(one.row)
         return len(found)

@@ -43,6 +43,7 @@ from relay.errors import (
     TooLargeError,
     TransportError,
 )
+from relay.lines import Line
 from relay.model import Envelope, MessageType, NodeId, Payload, Reason
 
 log = structlog.get_logger("relay.bridge")
@@ -118,7 +119,7 @@ class Poller:
         except RemoteRefusalError as error:
             return await self._failed(error)
         except OverloadError as error:
-            log.warning("bridge-waits-for-room", bridge=self.bridge, error=str(error))
+            log.warning(Line.BRIDGE_WAITS_FOR_ROOM, bridge=self.bridge, error=str(error))
             return float(error.retry_after_seconds)
         await self._well()
         return 0.0 if more else self.every.total_seconds()
@@ -174,7 +175,7 @@ class Poller:
             for outcome in outcomes:
                 if isinstance(outcome, RemoteRefusalError):
                     self._behind = True
-                    log.warning("package-not-given", bridge=self.bridge, error=str(outcome))
+                    log.warning(Line.PACKAGE_NOT_GIVEN, bridge=self.bridge, error=str(outcome))
                 elif isinstance(outcome, BaseException):
                     raise outcome
         return taken
@@ -229,7 +230,7 @@ class Poller:
             return False
         if listed.doc_id not in self._held:
             _keep(self._held, listed.doc_id, now)
-            log.info("take-back-waits", bridge=self.bridge)
+            log.info(Line.TAKE_BACK_WAITS, bridge=self.bridge)
         return True
 
     async def _unfit(self, listed: Listed, error: EnvelopeError) -> bool:
@@ -239,7 +240,7 @@ class Poller:
         if not certain and times < UNREADABLE_TIMES:
             _keep(self._unreadable, listed.doc_id, times)
             self._behind = True
-            log.warning("package-unreadable", bridge=self.bridge, error=str(error), times=times)
+            log.warning(Line.PACKAGE_UNREADABLE, bridge=self.bridge, error=str(error), times=times)
             return False
         reason = Reason.BAD_ENVELOPE
         if certain:
@@ -249,7 +250,7 @@ class Poller:
 
     def _say_refused(self, turned: Turned) -> None:
         log.warning(
-            "package-refused",
+            Line.PACKAGE_REFUSED,
             bridge=self.bridge,
             reason=turned.reason.value,
             detail=turned.detail,
@@ -275,7 +276,7 @@ class Poller:
             if error.passing:
                 raise
             log.warning(
-                "acknowledgement-refused", bridge=self.bridge, word=word.value, error=str(error)
+                Line.ACKNOWLEDGEMENT_REFUSED, bridge=self.bridge, word=word.value, error=str(error)
             )
         await self.journal.told(self.bridge, doc_id, word, last=last, at=self.clock.now())
 
@@ -294,14 +295,14 @@ class Poller:
         self._suffering = True
         wait = await self.dispatcher.suffered(self.bridge, error)
         seconds = wait.total_seconds()
-        log.warning("bridge-unreachable", bridge=self.bridge, error=str(error), seconds=seconds)
+        log.warning(Line.BRIDGE_UNREACHABLE, bridge=self.bridge, error=str(error), seconds=seconds)
         return seconds
 
     async def _failed(self, error: RemoteRefusalError) -> float:
         self._failures += 1
         wait = max(self.every, self.policy.wait(self._failures, self.random()))
         await self._store(str(error), wait)
-        log.warning("bridge-list-refused", bridge=self.bridge, error=str(error))
+        log.warning(Line.BRIDGE_LIST_REFUSED, bridge=self.bridge, error=str(error))
         return wait.total_seconds()
 
     async def _well(self) -> None:

@@ -36,6 +36,7 @@ from relay.delivery.bridges.refusals import BAD_SYSTEM, OF_ONE_RECIPIENT, reason
 from relay.delivery.clock import Clock
 from relay.delivery.records import Notary
 from relay.errors import PeerError, TransportError, UnansweredError
+from relay.lines import Line
 from relay.model import (
     AgencyCode,
     Digest,
@@ -216,7 +217,7 @@ class Sender:
         return None if found is None else await self._remember(transfer, part, found)
 
     async def _remember(self, transfer: TransferHeader, part: str, found: Found) -> RemoteWord:
-        log.info("found-in-sent-list", bridge=self.bridge, transfer=transfer.transfer_id)
+        log.info(Line.FOUND_IN_SENT_LIST, bridge=self.bridge, transfer=transfer.transfer_id)
         facts = {"found": found.match}
         at = self.clock.now()
         await self.journal.has_it(transfer.transfer_id, part, found.doc_id, facts, found.answer, at)

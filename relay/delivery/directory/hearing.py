@@ -19,6 +19,7 @@ from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
 from relay.delivery.directory.keeping import DirectoryKeeper
 from relay.delivery.directory.ports import Document
 from relay.errors import AccessError, ConflictError, PeerError, SignatureError, TransportError
+from relay.lines import Line
 from relay.model import Digest, NodeId, Signed, digest_of
 from relay.routing.behind import lies_behind
 from relay.wire.branch import BranchHead
@@ -96,7 +97,9 @@ class DirectoryEar:
             if isinstance(error, SignatureError)
             else _WORDS.get(type(error), "bad-document")
         )
-        log.warning("directory-refused", neighbour=neighbour, reason=reason, error=str(error)[:300])
+        log.warning(
+            Line.DIRECTORY_REFUSED, neighbour=neighbour, reason=reason, error=str(error)[:300]
+        )
         now = self.keeper.clock.now()
         await self.keeper.journal.refused(neighbour, reason, digest, now)
 
@@ -112,7 +115,7 @@ class DirectoryEar:
             made = await keeper.workshop.make(work)
             written = keeper.written(made, now, "node", f"regained from {neighbour}")
             await keeper.commit(made, replace(written, heard_from=neighbour))
-        log.warning("directory-regained", neighbour=neighbour, version=head.version)
+        log.warning(Line.DIRECTORY_REGAINED, neighbour=neighbour, version=head.version)
         keeper.tell()
 
 

@@ -34,6 +34,7 @@ from relay.delivery.directory.ports import (
 )
 from relay.delivery.directory.preparing import Issued, Made, Seed, Work
 from relay.errors import KeyUnavailableError
+from relay.lines import Line
 from relay.model import NodeId, Signed
 from relay.routing.directory import Directory
 from relay.routing.listing import Table
@@ -89,7 +90,7 @@ class DirectoryKeeper:
             try:
                 await self._renew()
             except KeyUnavailableError as error:
-                log.error("directory-not-renewed", error=str(error))
+                log.error(Line.DIRECTORY_NOT_RENEWED, error=str(error))
 
     def as_of(self, now: datetime) -> str:
         """What a view depends on beside the journal: the day, the configuration, the rules."""
@@ -170,9 +171,9 @@ class DirectoryKeeper:
         self._as_of = written.as_of
         self.directory.become(made.book)
         for remark in made.remarks:
-            log.warning("directory", remark=remark)
+            log.warning(Line.DIRECTORY_REMARK, remark=remark)
         if made.changed:
-            log.info("directory-changed", version=made.book.version, agencies=made.changed)
+            log.info(Line.DIRECTORY_CHANGED, version=made.book.version, agencies=made.changed)
 
     def _sign(self, issued: Issued, at: datetime) -> Document:
         signed = self.notary.sign_branch(issued.head, issued.content, at)

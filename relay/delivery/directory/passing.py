@@ -21,6 +21,7 @@ from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import DirectoryWire
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.errors import AccessError, PeerError, TransportError
+from relay.lines import Line
 from relay.model import Digest, NodeId
 from relay.routing.behind import lies_behind
 from relay.wire.branch import binds_certificates
@@ -70,7 +71,7 @@ class DirectoryCourier:
             except (TransportError, PeerError) as error:
                 failures += 1
                 self._failing.add(neighbour)
-                log.debug("directory-waits", neighbour=neighbour, error=str(error)[:300])
+                log.debug(Line.DIRECTORY_WAITS, neighbour=neighbour, error=str(error)[:300])
                 wait = self.policy.wait(failures, self.random()).total_seconds()
             else:
                 failures, wait = 0, LOOK_AGAIN_SECONDS
@@ -109,16 +110,16 @@ class DirectoryCourier:
         except PeerError as error:
             self._refused.add((neighbour, digest))
             log.warning(
-                "directory-not-taken", neighbour=neighbour, issuer=issuer, error=str(error)[:300]
+                Line.DIRECTORY_NOT_TAKEN, neighbour=neighbour, issuer=issuer, error=str(error)[:300]
             )
         else:
-            log.info("directory-told", neighbour=neighbour, issuer=issuer)
+            log.info(Line.DIRECTORY_TOLD, neighbour=neighbour, issuer=issuer)
 
     def _keep_back(self, neighbour: NodeId, issuer: NodeId, digest: Digest) -> None:
         """It would refuse the whole document (W11.6), and keeps the one it has until it is upgraded."""
         if (neighbour, digest) not in self._kept_back:
             self._kept_back.add((neighbour, digest))
-            log.warning("directory-kept-back", neighbour=neighbour, issuer=issuer)
+            log.warning(Line.DIRECTORY_KEPT_BACK, neighbour=neighbour, issuer=issuer)
 
     async def _regain(self, neighbour: NodeId, there: dict[NodeId, int]) -> None:
         newest = there.get(self.node, 0)
@@ -130,4 +131,4 @@ class DirectoryCourier:
         except _PASSING:
             raise
         except PeerError as error:
-            log.warning("directory-not-regained", neighbour=neighbour, error=str(error)[:300])
+            log.warning(Line.DIRECTORY_NOT_REGAINED, neighbour=neighbour, error=str(error)[:300])

@@ -10,6 +10,7 @@ Trusts:  its maker to list the certificates as they are in use now.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from relay.lines import Line
 from relay.model import Digest
 
 DAYS_AHEAD: Final = (60, 30, 7)
@@ -76,9 +78,9 @@ class AgeWatch:
 
     async def _tell(self, one: OwnCertificate, now: datetime) -> None:
         days = one.days_left(now)
-        say = log.error if days < DAYS_AHEAD[-1] else log.warning
-        say(
-            "certificate-ends",
+        log.log(
+            logging.ERROR if days < DAYS_AHEAD[-1] else logging.WARNING,
+            Line.CERTIFICATE_ENDS,
             certificate=one.name,
             ends=f"{one.not_after:%Y-%m-%dT%H:%M:%SZ}",
             days=days,

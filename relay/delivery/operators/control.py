@@ -23,6 +23,7 @@ from relay.delivery.operators.orders import Action, Done, OperatingJournal, Orde
 from relay.delivery.ports import Caller
 from relay.delivery.records import DeliveryRow, Journal, Notary, Wire
 from relay.errors import AccessError, NotFoundError, NotPossibleError
+from relay.lines import Line
 from relay.model import AgencyCode, Lane, NodeId
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Hop, Place, Via, next_hop
@@ -99,7 +100,7 @@ class ControlDesk:
         done = work.tally.done(action, more=more)
         if not (done.acted or done.left or done.settled) and neighbour not in self._linked:
             raise NotFoundError(f"nothing waits for {neighbour}, which is no neighbour")
-        log.warning("operator", action=action.value, neighbour=neighbour, by=caller.holder)
+        log.warning(Line.OPERATOR_ACTED, action=action.value, neighbour=neighbour)
         return done
 
     @property
@@ -207,10 +208,9 @@ def _told(work: Intervention, name: str) -> Done:
     """What was done by name; an error where that is nothing."""
     done = work.tally.done(work.action)
     log.warning(
-        "operator",
+        Line.OPERATOR_ACTED,
         action=work.action.value,
         name=name,
-        by=work.order.by,
         acted=done.acted,
         left=done.left,
     )

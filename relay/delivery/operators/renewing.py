@@ -18,6 +18,7 @@ import structlog
 
 from relay.delivery.operators.ageing import Note, OwnCertificate
 from relay.delivery.ports import Caller
+from relay.lines import Line
 from relay.model import Digest
 
 log = structlog.get_logger("relay.certificates")
@@ -89,8 +90,7 @@ class CertificateDesk(Generic[Keys]):
             by=by.holder,
         )
         log.warning(
-            "certificate-renewed",
+            Line.CERTIFICATE_RENEWED,
             certificate=one.certificate.name,
             ends=f"{one.certificate.not_after:%Y-%m-%dT%H:%M:%SZ}",
-            by=by.holder,
         )

@@ -30,6 +30,7 @@ from relay.delivery.operators.systems import (
 )
 from relay.delivery.ports import Caller
 from relay.errors import AccessError, ConflictError, EnvelopeError, NotFoundError, SignatureError
+from relay.lines import Line
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 
@@ -80,7 +81,7 @@ class SystemDesk:
                 by.holder, replace(system, created_at=at), self._stored(system.systemid, text)
             )
             await self._refresh()
-        log.warning("system added", systemid=system.systemid, by=by.holder)
+        log.warning(Line.SYSTEM_ADDED, systemid=system.systemid)
         return text
 
     async def rotate(
@@ -101,9 +102,7 @@ class SystemDesk:
             ended = await self._ended(system, at + overlap)
             await self.journal.rotate(by.holder, self._stored(systemid, text), ended, at)
             await self._refresh()
-        log.warning(
-            "system's secret rotated", systemid=systemid, by=by.holder, overlap=str(overlap)
-        )
+        log.warning(Line.SYSTEM_ROTATED, systemid=systemid, overlap=str(overlap))
         return _present(self._known[systemid], self.clock.now()), text
 
     async def revoke(self, by: Caller, systemid: str, why: str) -> KnownSystem:
@@ -113,7 +112,7 @@ class SystemDesk:
             ended = await self._ended(_present(system, at), at)
             await self.journal.revoke(by.holder, systemid, ended, why, at)
             await self._refresh()
-        log.warning("system revoked", systemid=systemid, by=by.holder)
+        log.warning(Line.SYSTEM_REVOKED, systemid=systemid)
         return _present(self._known[systemid], self.clock.now())
 
     # ------------------------------------------------------------ what is stored
@@ -165,15 +164,14 @@ class SystemDesk:
                 again.append(replace(one, key_id=self.box.key_id, sealed=sealed))
         if again:
             await self.journal.reseal(again, self.clock.now())
-            log.warning("systems' secrets sealed under the present key", count=len(again))
+            log.warning(Line.SYSTEMS_RESEALED, count=len(again))
 
     def _opened(self, row: StoredSecret) -> bytes | None:
         try:
             return self.box.open(row.key_id or "", row.sealed, _about(row.systemid, row.secret_id))
         except SignatureError:
             log.error(
-                "a system's secret cannot be opened: name the log key before this one in"
-                " keys.log_before, or rotate it",
+                Line.SYSTEM_SECRET_CLOSED,
                 systemid=row.systemid,
             )
             return None

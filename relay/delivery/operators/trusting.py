@@ -24,6 +24,7 @@ import structlog
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller
 from relay.errors import SettingsError
+from relay.lines import Line
 from relay.model import Digest
 
 log = structlog.get_logger("relay.trust")
@@ -170,7 +171,7 @@ class TrustDesk:
             if added or removed:
                 await self.journal.write(self.clock.now(), by, why, added, removed)
                 self.source.put_in_force(candidate)
-                log.warning("trust changed", by=by, added=len(added), removed=len(removed))
+                log.warning(Line.TRUST_CHANGED, added=len(added), removed=len(removed))
             for listener in self.listeners:
                 listener()
             return TrustChange(added, removed, tuple(self.judge_again()))
@@ -180,7 +181,7 @@ class TrustDesk:
             candidate = await asyncio.to_thread(self.source.read)
         except SettingsError as error:
             self._problem = "; ".join(error.problems)[:1000]
-            log.error("trust not changed: its files do not serve", by=by, problem=self._problem)
+            log.error(Line.TRUST_REFUSED, problem=self._problem)
             await self.journal.refused(self.clock.now(), by, len(error.problems))
             raise
         self._problem = None

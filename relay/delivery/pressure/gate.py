@@ -20,8 +20,9 @@ from typing import Protocol
 
 import structlog
 
-from relay.delivery.pressure.quota import Counts, Party, Quotas, Waiting, is_caller
+from relay.delivery.pressure.quota import Counts, Party, Quotas, Waiting, is_caller, shown
 from relay.errors import OverloadError
+from relay.lines import Line
 
 LOOK_SECONDS = 1.0
 RECOVERING_SECONDS = 30
@@ -181,16 +182,16 @@ class PressureWatch:
             return
         self._told = shortage is not None
         if shortage is None:
-            log.info("reserve-regained")
+            log.info(Line.RESERVE_REGAINED)
         else:
-            log.warning("reserve-reached", free=str(shortage))
+            log.warning(Line.RESERVE_REACHED, free=str(shortage))
         await self.tell(shortage)
 
     def _tell_of_quotas(self) -> None:
         quotas, found = self.pressure.quotas, self.pressure.waiting
         excess = {p: e for p, w in found.items() if (e := quotas.excess(p, w)) is not None}
         for party in excess.keys() - self._over:
-            log.warning("quota-reached", party=party, detail=str(excess[party]))
+            log.warning(Line.QUOTA_REACHED, party=shown(party), detail=str(excess[party]))
         for party in self._over - excess.keys():
-            log.info("quota-regained", party=party)
+            log.info(Line.QUOTA_REGAINED, party=shown(party))
         self._over = frozenset(excess)

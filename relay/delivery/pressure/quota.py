@@ -18,6 +18,7 @@ from relay.model import DeliveryState, NodeId
 Party = NewType("Party", str)
 """Who handed something in, as the journal counts it."""
 _NODE = "node:"
+_CALLER = "caller:"
 
 WAITING = frozenset(
     {
@@ -33,11 +34,17 @@ WAITING = frozenset(
 
 def caller_party(holder: str) -> Party:
     """A system, a token or a local operator, by its Caller.holder."""
-    return Party(f"caller:{holder}")
+    return Party(_CALLER + holder)
 
 
 def neighbour_party(neighbour: NodeId) -> Party:
     return Party(_NODE + neighbour)
+
+
+def shown(party: Party) -> str:
+    """Fit for a log line: a system or a neighbour by its id; who holds a token is a person's name."""
+    kind = party.removeprefix(_CALLER)
+    return party if kind == party or kind.startswith("system:") else "a token"
 
 
 def is_caller(party: Party) -> bool:

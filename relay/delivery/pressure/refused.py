@@ -22,6 +22,7 @@ import structlog
 from relay.delivery.clock import Clock
 from relay.delivery.records import Journal
 from relay.errors import JournalError
+from relay.lines import Line
 
 ENTRIES: Final = 20
 """Entries, and log lines, that one caller's refusals may make in a minute."""
@@ -72,10 +73,10 @@ class RefusedCallersDesk:
             return
         total = counts.total()
         log.warning(
-            "callers refused",
+            Line.REFUSED_SUMMARY,
             count=total,
             seconds=seconds,
-            kinds=", ".join(f"{' '.join(filter(None, kind))} {n}" for kind, n in counts.items()),
+            kinds=_kinds(counts),
         )
         rows = [
             {"face": face, "reason": reason, "count": n, **({"by": by} if by else {})}
@@ -92,6 +93,14 @@ class RefusedCallersDesk:
     async def _note(self, event: str, fields: dict[str, object]) -> None:
         with suppress(JournalError):
             await self.journal.note(event, self.clock.now(), fields)
+
+
+def _kinds(counts: Counter[tuple[str, str, str]]) -> str:
+    """Without who it was: the entry has that."""
+    kinds: Counter[str] = Counter()
+    for (face, reason, _), count in counts.items():
+        kinds[f"{face} {reason}"] += count
+    return ", ".join(f"{kind} {count}" for kind, count in kinds.items())
 
 
 class _Unnoted:

@@ -50,6 +50,7 @@ from relay.errors import (
     PeerError,
     TransportError,
 )
+from relay.lines import Line
 from relay.model import Event, NodeId, Receipt, Signed, TransferId, minted_at
 
 FIRST_LOOK_SECONDS = 2.0
@@ -167,7 +168,7 @@ class RecoveryDesk:
         try:
             await self._check(neighbour)
         except (TransportError, PeerError, JournalError) as error:
-            log.info("neighbour-not-asked-yet", neighbour=neighbour, error=str(error))
+            log.info(Line.NEIGHBOUR_NOT_ASKED_YET, neighbour=neighbour, error=str(error))
 
     async def _serve(self, neighbour: NodeId) -> None:
         failures, call = 0, self._calls[neighbour]
@@ -192,7 +193,7 @@ class RecoveryDesk:
         self._errors[neighbour] = str(error)[:500]
         if self.recovering:
             seconds = round(wait.total_seconds(), 1)
-            log.warning("recovery-waits", neighbour=neighbour, error=str(error), seconds=seconds)
+            log.warning(Line.RECOVERY_WAITS, neighbour=neighbour, error=str(error), seconds=seconds)
         try:
             async with asyncio.timeout(wait.total_seconds()):
                 await call.wait()
@@ -208,13 +209,13 @@ class RecoveryDesk:
     async def _read_standing(self) -> None:
         standing = await self.journal.standing()
         if self.recovering and standing.since is None:
-            log.info("recovery-finished", node=self.node)
+            log.info(Line.RECOVERY_FINISHED)
         self.recovering = standing.since is not None
         self._lost_until = await self.journal.lost_until()
         if self.recovering:
             self._settling.set()
             left = [p.neighbour for p in standing.neighbours if p.step not in DONE]
-            log.warning("recovering", node=self.node, waits_for=left)
+            log.warning(Line.RECOVERING, waits_for=left)
 
     # ------------------------------------------------------------ rolled back?
 
@@ -237,7 +238,7 @@ class RecoveryDesk:
         if not await self.journal.roll_back(found, now):
             return
         log.critical(
-            "rolled-back", neighbour=found.neighbour, unknown=found.kind, digest=found.digest
+            Line.ROLLED_BACK, neighbour=found.neighbour, unknown=found.kind, digest=found.digest
         )
         await self.journal.prepare(sorted(self.neighbours), now)
         await self._read_standing()
@@ -259,7 +260,7 @@ class RecoveryDesk:
                 loss = Loss(neighbour, signed.digest, "transfer", header.created_at)
                 found.append((loss, header.transfer_id))
         except PeerError as error:
-            log.warning("not-our-signature", neighbour=neighbour, error=str(error))
+            log.warning(Line.NOT_OUR_SIGNATURE, neighbour=neighbour, error=str(error))
         return found
 
     # ------------------------------------------------------------ recovery, step by step
@@ -287,7 +288,7 @@ class RecoveryDesk:
         """This node's own receipts; False when the neighbour cannot help at all."""
         told = await self.wire.describe(neighbour)
         if CAPABILITY not in told.capabilities:
-            log.warning("neighbour-cannot-help", neighbour=neighbour, lacks=CAPABILITY)
+            log.warning(Line.NEIGHBOUR_CANNOT_HELP, neighbour=neighbour, lacks=CAPABILITY)
             await self._step(neighbour, Step.UNSUPPORTED)
             if await self.journal.finish(self.clock.now()):
                 await self._read_standing()
@@ -350,7 +351,7 @@ class RecoveryDesk:
     async def _lost(
         self, neighbour: NodeId, transfer_id: TransferId, reason: str, error: Exception
     ) -> None:
-        log.error("document-lost", neighbour=neighbour, transfer=transfer_id, error=str(error))
+        log.error(Line.DOCUMENT_LOST, neighbour=neighbour, transfer=transfer_id, error=str(error))
         await self.journal.give_up(neighbour, transfer_id, reason, self.clock.now())
 
     async def _settle(self) -> None:

@@ -21,6 +21,7 @@ from relay.delivery.clock import Clock
 from relay.delivery.records import Journal
 from relay.delivery.recovery.ports import Newest, OwnReceipts, Reminder, ReminderJournal, Sent
 from relay.errors import NotFoundError
+from relay.lines import Line
 from relay.model import NodeId, Payload, TransferId
 
 log = structlog.get_logger("relay.recovery")
@@ -47,7 +48,7 @@ class RemindingDesk:
         """One page, durable. Safe to repeat."""
         page = await self.reminders.remind(neighbour, since, cursor, self.clock.now())
         log.info(
-            "neighbour-reminded",
+            Line.NEIGHBOUR_REMINDED,
             neighbour=neighbour,
             transfers=page.transfers,
             receipts=page.receipts,

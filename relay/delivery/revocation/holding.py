@@ -20,6 +20,7 @@ import structlog
 from relay.delivery.clock import Clock
 from relay.delivery.operators.orders import REVOCATION, Action, OperatingJournal, Order
 from relay.delivery.revocation.ports import Noted, RevocationJournal, RevokedCertificate
+from relay.lines import Line
 from relay.model import Digest
 
 PAGE = 500
@@ -50,7 +51,7 @@ class HoldingDesk:
             if one.certificate not in self._noted:
                 await self.journal.note_revoked(one, now)
                 self._noted[one.certificate] = Noted(one, now)
-                log.critical("certificate-revoked", certificate=one.certificate, what=str(one))
+                log.critical(Line.CERTIFICATE_REVOKED, certificate=one.certificate, what=str(one))
                 self.revoked(one.certificate)
         await self._lift({one.certificate for one in revoked}, now)
         for noted in self._noted.values():
@@ -75,7 +76,7 @@ class HoldingDesk:
             if page.rows:
                 held += (await self.operating.hold(order, page.rows)).rows
         if held:
-            log.critical("deliveries-held", count=held, because=why)
+            log.critical(Line.DELIVERIES_HELD, count=held, because=why)
         return held
 
     async def _lift(self, revoked: set[Digest], now: datetime) -> None:
@@ -85,5 +86,5 @@ class HoldingDesk:
             await self.journal.note_restored(noted[certificate].revoked, now)
             del noted[certificate]
             self._looked.pop(certificate, None)
-            log.warning("certificate-no-longer-revoked", certificate=certificate)
+            log.warning(Line.CERTIFICATE_NO_LONGER_REVOKED, certificate=certificate)
         self._seen |= revoked

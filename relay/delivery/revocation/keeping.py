@@ -27,6 +27,7 @@ from relay.delivery.revocation.ports import (
     Target,
 )
 from relay.errors import SignatureError, TransportError
+from relay.lines import Line
 
 AT_ONCE = 4
 """Fetches under way at the same time."""
@@ -59,7 +60,7 @@ class StatementKeeper:
         met, found = await self.journal.remembered(), await self.journal.newest()
         noted, now = [one.revoked for one in await self.journal.noted()], self.clock.now()
         known = await asyncio.to_thread(self.statements.restore, met, found, noted, now)
-        log.info("revocation-statements-restored", count=known)
+        log.info(Line.REVOCATION_STATEMENTS_RESTORED, count=known)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -100,7 +101,7 @@ class StatementKeeper:
                 return
             self.statements.failed(target, error, self.clock.now())
             log.warning(
-                "revocation-statement-not-had",
+                Line.REVOCATION_STATEMENT_NOT_HAD,
                 kind=target.kind.value,
                 about=target.about[:16],
                 error=error[:300],

@@ -24,6 +24,7 @@ from relay.delivery.clock import Clock
 from relay.delivery.records import Wire
 from relay.delivery.revocation.ports import Proven, StapleJournal
 from relay.errors import OverloadError, PeerError, SignatureError, TransportError
+from relay.lines import Line
 from relay.model import Digest, NodeId, Payload, Signed, TransferId
 from relay.wire.statements import CONTENT_LIMIT_BYTES, LIMIT_BYTES, MOST_STATEMENTS, Stapled
 
@@ -117,7 +118,7 @@ class Stapler:
                     await self._send(neighbour, new)
         except (TransportError, PeerError, TimeoutError) as error:
             # The neighbour judges by what it has; it is told again with the next signature.
-            log.debug("statements-not-told", neighbour=neighbour, error=str(error)[:300])
+            log.debug(Line.STATEMENTS_NOT_TOLD, neighbour=neighbour, error=str(error)[:300])
             self._mute(neighbour, FAILED_SECONDS)
             self._failed.add(neighbour)
             return
@@ -169,7 +170,7 @@ class Stapler:
                 try:
                     proven = await asyncio.to_thread(self.signers.take, one)
                 except SignatureError as error:
-                    log.debug("statement-left-out", neighbour=neighbour, error=str(error)[:200])
+                    log.debug(Line.STATEMENT_LEFT_OUT, neighbour=neighbour, error=str(error)[:200])
                     continue
                 if proven.fresh:
                     await self.journal.store(proven, self.clock.now())

@@ -23,6 +23,7 @@ from relay.delivery.clock import Clock
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.stamping.ports import Authority, Due, StampBook, Wanted
 from relay.errors import SignatureError, TransportError
+from relay.lines import Line
 
 LOOK_SECONDS = 20.0
 RETRY = RetryPolicy(first=timedelta(seconds=30), cap=timedelta(hours=1))
@@ -79,11 +80,13 @@ class StampDesk:
             return
         await self.book.stamped(due.row, token)
         if self._failing.pop(authority.name, None) is not None:
-            log.info("timestamps come again", authority=authority.name)
+            log.info(Line.TIMESTAMPS_ARE_BACK, authority=authority.name)
 
     async def _put_off(self, due: Due, authority: Authority, error: str) -> None:
         if self._failing.get(authority.name) != error:
             self._failing[authority.name] = error
-            log.warning("no timestamp", authority=authority.name, kind=due.kind, error=error)
+            log.warning(
+                Line.TIMESTAMP_NOT_HAD, authority=authority.name, kind=due.kind, error=error
+            )
         wait = RETRY.wait(due.attempts + 1, self.random())
         await self.book.failed(due.row, error, self.clock.now() + wait)

@@ -23,6 +23,7 @@ from pathlib import Path
 import structlog
 
 from relay.judgement import Flaw, Judgement, read_judgement, unjudged
+from relay.lines import Line
 from relay.signing.others.protocol import (
     ANSWER_LIMIT_BYTES,
     CHUNK_BYTES,
@@ -77,11 +78,11 @@ class JudgingProcess:
                         return await self._ask(chunks, heading)
                 except TimeoutError:
                     await self._end()
-                    log.warning("judging timed out", attempt=attempt)
+                    log.warning(Line.JUDGING_TIMED_OUT, attempt=attempt)
                     return unjudged(Flaw.TIMED_OUT, heading.known)
                 except (_DiedError, OSError, ValueError) as error:
                     await self._end()
-                    log.warning("judging broke off", attempt=attempt, error=type(error).__name__)
+                    log.warning(Line.JUDGING_BROKE_OFF, attempt=attempt, error=type(error).__name__)
                 except BaseException:
                     await self._end()  # cancelled in the middle: the next job needs a fresh one
                     raise

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 
 import structlog
 
+from relay.lines import Line
 from relay.transport.axis.lockout import Lockout
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode
 from relay.transport.axis.systems import System
@@ -39,7 +40,7 @@ class Binding:
         """The secret was wrong. True when that locks the address out, which is told once."""
         if not self.lockout.failed(system.systemid, peer.address, now):
             return False
-        log.warning("system locked out", systemid=system.systemid, peer=peer.address)
+        log.warning(Line.SYSTEM_LOCKED_OUT, systemid=system.systemid, peer=peer.address)
         return True
 
     def admit(self, system: System, peer: Peer, now: datetime) -> None:

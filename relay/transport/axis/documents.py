@@ -20,6 +20,7 @@ from aiohttp import web
 
 from relay.delivery.ports import PayloadStore
 from relay.envelope.limits import in_units
+from relay.lines import Line
 from relay.model import Payload
 from relay.transport.axis import answers, dialect
 from relay.transport.axis.dialect import AxisCall
@@ -80,7 +81,7 @@ async def _proven(store: PayloadStore, payload: Payload) -> AsyncGenerator[bytes
         size_bytes += len(chunk)
         held = chunk
     if (digest.hexdigest(), size_bytes) != (payload.digest, payload.size_bytes):
-        log.error("stored payload is damaged", digest=payload.digest, size_bytes=size_bytes)
+        log.error(Line.PAYLOAD_DAMAGED, digest=payload.digest, size_bytes=size_bytes)
         raise ConnectionAbortedError("stored payload is damaged")
     if held:
         yield held

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from relay.delivery.ports import Acknowledgement, InboxQuery, SentQuery
 from relay.errors import ConflictError, NotFoundError
+from relay.lines import Line
 from relay.model import DeliveryId, DeliveryState, MessageId, MessageType
 from relay.transport.axis import answers, dialect
 from relay.transport.axis.dialect import AxisCall, Call
@@ -143,7 +144,7 @@ async def _listing(
     call: AxisCall, items: Sequence[Item], row: Callable[[Item], dict[str, str]], limit: int
 ) -> web.Response:
     if len(items) >= limit and "pagesize" not in call.values:
-        log.warning("list was cut", systemid=call.system.systemid, call=call.call, rows=limit)
+        log.warning(Line.LIST_CUT, systemid=call.system.systemid, call=call.call, rows=limit)
     slices = []
     for start in range(0, len(items), ROWS_AT_A_TIME):
         if start:

@@ -18,6 +18,7 @@ from relay.delivery.ports import Submission
 from relay.delivery.pressure.quota import caller_party
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError, TransportError
+from relay.lines import Line
 from relay.model import Envelope, Payload
 from relay.transport.axis import answers
 from relay.transport.axis.dialect import AxisCall
@@ -125,7 +126,7 @@ async def _submit(face: Face, call: AxisCall, form: _Form) -> web.StreamResponse
     if form.envelope is None or form.payload is None:
         raise _bad_form(f"thieu {FILE}", f"no {FILE}")
     if form.kind not in ("", form.envelope.message_type):
-        log.info("message type differs", systemid=call.system.systemid)
+        log.info(Line.MESSAGE_TYPE_DIFFERS, systemid=call.system.systemid)
     accepted = await face.intake.submit(
         Submission(call.system.caller(), form.envelope, form.payload)
     )

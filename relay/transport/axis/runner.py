@@ -21,6 +21,7 @@ from aiohttp.http import RawRequestMessage
 
 from relay.delivery.ports import Refusals
 from relay.delivery.pressure.refused import UNNOTED
+from relay.lines import Line
 from relay.transport.axis import answers
 from relay.transport.axis.refusals import UNEXPECTED, AxisRefusal, ErrorCode
 
@@ -117,7 +118,7 @@ class _AxisConnection(web.RequestHandler):
         if request.writer.output_size:
             raise ConnectionAbortedError("the answer has begun already")
         if status >= 500:
-            log.error("axis connection failed", status=status, exc_info=exc)
+            log.error(Line.AXIS_CONNECTION_FAILED, status=status, exc_info=exc)
             return _fill(web.Response(), UNEXPECTED, status)
         self._unreadable = True
         self._refusals.stranger("axis", "unreadable")

@@ -14,6 +14,7 @@ from relay.delivery.ports import Submission
 from relay.delivery.pressure.quota import caller_party
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError, RelayError
+from relay.lines import Line
 from relay.model import MessageType
 from relay.transport.axis import answers, dialect
 from relay.transport.axis.dialect import AxisCall
@@ -58,7 +59,7 @@ async def _take(
     )
     if declared_type not in (None, envelope.message_type):
         log.info(
-            "message type differs", systemid=call.system.systemid, declared=declared_type.value
+            Line.MESSAGE_TYPE_DIFFERS, systemid=call.system.systemid, declared=declared_type.value
         )
     submission = Submission(
         caller=call.system.caller(),

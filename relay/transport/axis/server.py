@@ -25,7 +25,9 @@ from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, PeerError, RelayError
+from relay.lines import Line
 from relay.model import AgencyCode
+from relay.transport import requests
 from relay.transport.axis import (
     agencies,
     answers,
@@ -106,6 +108,7 @@ def axis_app(
     )
     door = _Door(face, refusals)
     app = web.Application(middlewares=[door.guard])
+    app.on_response_prepare.append(requests.name)
     app.router.add_route("*", "/{path:.*}", door.answer, expect_handler=expect.later)
     return app
 
@@ -155,6 +158,7 @@ class _Door:
 
         def known(system: System) -> None:
             request[_SYSTEM] = system.systemid
+            requests.adopt(request)
             binding.admit(system, peer, now)
 
         def failed(system: System) -> None:
@@ -169,6 +173,7 @@ class _Door:
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
+        requests.begin(request)
         try:
             return await handler(request)
         except ConnectionError:
@@ -181,19 +186,19 @@ class _Door:
             return await self._refuse(request, error)
         except Exception:
             # A bug of ours: loud here, shown to nobody.
-            log.exception("axis call failed", call=_called(request))
+            log.exception(Line.AXIS_CALL_FAILED, call=_called(request))
             return _response(request, UNEXPECTED, 500)
 
     async def _refuse(self, request: web.Request, error: RelayError) -> web.StreamResponse:
         refusal, call = refusal_of(error), _called(request)
         if isinstance(error, JournalError) and not isinstance(error, OverloadError):
-            log.error("axis call cannot be stored", call=call, error=str(error))
+            log.error(Line.AXIS_CALL_NOT_STORED, call=call, error=str(error))
             return _response(request, refusal, 200)
         refused = isinstance(error, PeerError) and refusal.why != "not-found"
         why = "locked-out" if request.get(_LOCKS) else refusal.why
         if await self._told(request, why, entry=refused):
             log.info(
-                "axis call refused",
+                Line.AXIS_CALL_REFUSED,
                 systemid=request[_SYSTEM],
                 call=call,
                 code=refusal.code,
@@ -216,7 +221,12 @@ class _Door:
         systemid = call.system.systemid
         if call.finding is not None and self._odd_stamps.get(systemid) != call.stamp:
             self._odd_stamps[systemid] = call.stamp
-            log.warning(call.finding.code, systemid=systemid, detail=call.finding.detail)
+            log.warning(
+                Line.TIMESTAMP_ODD,
+                systemid=systemid,
+                finding=call.finding.code,
+                detail=call.finding.detail,
+            )
 
     async def _discard_body(self, request: web.Request) -> None:
         bounds = self._face.bounds

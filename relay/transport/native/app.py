@@ -7,7 +7,6 @@ Raises:  nothing: every failure leaves as a problem document with the request's 
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -45,6 +44,8 @@ from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
+from relay.lines import Line
+from relay.transport import requests
 from relay.transport.native import (
     audit,
     carry,
@@ -69,14 +70,13 @@ from relay.transport.native import recovery as recovery_face
 from relay.transport.native import trust as trust_face
 from relay.transport.native import witnesses as witness_face
 from relay.transport.native.gate import admit
-from relay.transport.native.inside import CALLER, REQUEST_ID, Inside, Route, Who
+from relay.transport.native.inside import CALLER, Inside, Route, Who
 from relay.transport.native.log_export import LogExporter
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
 from relay.witness.ports import WitnessDoor
 
 _log = structlog.get_logger("relay.native")
 _SHOWN_PATH = 100
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
@@ -230,12 +230,15 @@ def native_app(
         inside.closing.set()
 
     app.on_shutdown.append(close)
+    app.on_response_prepare.append(requests.name)
     return app
 
 
 def _door(inside: Inside, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def door(request: web.Request) -> web.StreamResponse:
         caller = await admit(inside, route.who, request)
+        if route.who is not Who.ANYONE:
+            requests.adopt(request)
         return await route.handler(inside, caller, request)
 
     return door
@@ -248,20 +251,15 @@ async def _later(_: web.Request) -> None:
 def _answering(inside: Inside) -> Middleware:
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = request_id_of(request, inside.entropy)
-        request[REQUEST_ID] = request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        requests.begin(request, inside.entropy)
         try:
-            response = await handler(request)
+            return await handler(request)
         except Exception as error:
             gone = request.transport is None or request.transport.is_closing()
             if gone and isinstance(error, RelayError | OSError | web.HTTPException):
                 await _note_gone(inside.refusals, request)
                 raise ConnectionResetError from error  # nobody is there to be answered
             return await _refusal(inside, request, error)
-        if not response.prepared:
-            response.headers["X-Request-ID"] = request_id
-        return response
 
     return answer
 
@@ -272,18 +270,17 @@ async def _refusal(inside: Inside, request: web.Request, error: Exception) -> we
         detail = f"no route of the API is at {_shown(request)}; /v1/openapi.json lists them"
         problem = replace(problem, detail=detail)
     if not is_expected(error):
-        _log.error("failed", method=request.method, path=request.path, exc_info=error)
+        _log.error(Line.REQUEST_FAILED, method=request.method, path=request.path, exc_info=error)
     elif await _told(inside.refusals, request, error):
         _log.info(
-            "refused",
-            by=request[CALLER].holder,
+            Line.REQUEST_REFUSED,
             method=request.method,
             path=request.path,
             status=problem.kind.status,
             problem=problem.kind.word,
             detail=problem.detail,
         )
-    return problem_response(problem, request[REQUEST_ID])
+    return problem_response(problem, request[requests.REQUEST_ID])
 
 
 async def _note_gone(refusals: Refusals, request: web.Request) -> None:
@@ -291,7 +288,7 @@ async def _note_gone(refusals: Refusals, request: web.Request) -> None:
     if caller is None:
         refusals.stranger("native", "broke-off")
     elif await refusals.known("native", caller.holder, "broke-off", entry=False):
-        _log.info("client broke off", by=caller.holder, method=request.method, path=request.path)
+        _log.info(Line.CLIENT_BROKE_OFF, method=request.method, path=request.path)
 
 
 async def _told(refusals: Refusals, request: web.Request, error: Exception) -> bool:
@@ -308,11 +305,3 @@ async def _told(refusals: Refusals, request: web.Request, error: Exception) -> b
 def _shown(request: web.Request) -> str:
     """A path that nobody of ours chose, fit for a line."""
     return ascii(request.path)[1:-1][:_SHOWN_PATH]
-
-
-def request_id_of(request: web.Request, entropy: Callable[[int], bytes]) -> str:
-    """The caller's own X-Request-ID where it is sane, else a fresh one."""
-    given = request.headers.get("X-Request-ID")
-    if given is not None and _SANE_ID.fullmatch(given):
-        return given
-    return entropy(8).hex()

@@ -24,7 +24,7 @@ from relay.delivery.ports import Caller
 from relay.errors import NotFoundError, TransportError
 from relay.model import NodeId
 from relay.transport.native.asking import number, only, operators_words, refuse_coding
-from relay.transport.native.inside import REQUEST_ID, Inside
+from relay.transport.native.inside import Inside
 from relay.transport.native.proceed import proceed
 from relay.transport.native.sending import send_stream
 
@@ -88,7 +88,6 @@ async def _send(
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
         "Relay-Carry": json.dumps(summary),
-        "X-Request-ID": request[REQUEST_ID],
     }
     return await send_stream(request, 200, headers, file.size_bytes, desk.write(file))
 

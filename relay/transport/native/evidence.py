@@ -12,7 +12,7 @@ from relay.delivery.ports import Caller
 from relay.errors import NotFoundError
 from relay.transport.native.asking import message_id, only, operators_words
 from relay.transport.native.fragments import WHY, Json, content, in_path, operation
-from relay.transport.native.inside import REQUEST_ID, Inside
+from relay.transport.native.inside import Inside
 from relay.transport.native.schemas import UUID
 from relay.transport.native.sending import send_stream
 from relay.wire.bundle import MIMETYPE_CONTENT
@@ -30,7 +30,6 @@ async def export(inside: Inside, caller: Caller, request: web.Request) -> web.St
         "Content-Disposition": f'attachment; filename="{file.message_id}.asice"',
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
-        "X-Request-ID": request[REQUEST_ID],
     }
     return await send_stream(request, 200, headers, file.size_bytes, inside.evidence.write(file))
 

@@ -22,7 +22,8 @@ from aiohttp import web
 from relay.delivery.ports import LogPage
 from relay.delivery.wanted import Wanted
 from relay.errors import OverloadError
-from relay.transport.native.inside import REQUEST_ID, Inside
+from relay.lines import Line
+from relay.transport.native.inside import Inside
 from relay.transport.native.leaves import event as event_of
 from relay.transport.problems import RequestError
 
@@ -98,7 +99,6 @@ async def _send(
         headers={
             "Content-Type": "text/event-stream",
             "Cache-Control": "no-store",
-            "X-Request-ID": request[REQUEST_ID],
         }
     )
     await response.prepare(request)
@@ -113,7 +113,7 @@ async def _send(
     except ConnectionError:
         raise
     except Exception as error:
-        _log.exception("live log broke off")
+        _log.exception(Line.LIVE_LOG_BROKE_OFF)
         raise ConnectionResetError from error
     return response
 
@@ -123,7 +123,7 @@ async def _written(request: web.Request, response: web.StreamResponse, content: 
         async with asyncio.timeout(SLOW_SECONDS):
             await response.write(content)
     except TimeoutError:
-        _log.info("a reader of the live log takes nothing; dropped", seconds=SLOW_SECONDS)
+        _log.info(Line.FOLLOWER_DROPPED, seconds=SLOW_SECONDS)
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError from None

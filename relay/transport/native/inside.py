@@ -94,7 +94,6 @@ class Inside:
     witnesses: WitnessDoor | None = None
 
 
-REQUEST_ID = web.RequestKey("request_id", str)
 CALLER = web.RequestKey("caller", Caller)
 """Set once the caller is known."""
 

@@ -17,7 +17,7 @@ from relay.delivery.ports import Caller
 from relay.errors import NotFoundError, OverloadError
 from relay.transport.native.asking import one, only, operators_words, word
 from relay.transport.native.fragments import WHY, Json, content, in_query, operation
-from relay.transport.native.inside import REQUEST_ID, Inside
+from relay.transport.native.inside import Inside
 from relay.transport.native.sending import send_stream
 from relay.transport.problems import RequestError
 from relay.wire.bundle import MIMETYPE_CONTENT
@@ -55,7 +55,6 @@ async def export(inside: Inside, caller: Caller, request: web.Request) -> web.St
             "Content-Disposition": 'attachment; filename="log.asice"',
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
-            "X-Request-ID": request[REQUEST_ID],
         }
         chunks = inside.log_exports.write(planned)
         return await send_stream(request, 200, headers, planned.size_bytes, chunks)

@@ -15,7 +15,7 @@ from relay.delivery.ports import Caller
 from relay.errors import NotFoundError
 from relay.transport.native.asking import only
 from relay.transport.native.fragments import Json, in_path, json_answer, operation
-from relay.transport.native.inside import REQUEST_ID, Inside
+from relay.transport.native.inside import Inside
 from relay.transport.native.schemas import TEXT, WHOLE, Schema, list_of, reference
 from relay.transport.native.views import json_response
 from relay.transport.published import published_file
@@ -55,9 +55,7 @@ async def file(inside: Inside, _: Caller, request: web.Request) -> web.StreamRes
     epoch, path = request.match_info["epoch"], request.match_info["path"]
     if inside.published is None or request.rel_url.raw_path != f"{INDEX}{epoch}/{path}":
         raise NotFoundError("no file of the log has that name")
-    response = await published_file(inside.published, epoch, path, public=inside.public_log)
-    response.headers["X-Request-ID"] = request[REQUEST_ID]
-    return response
+    return await published_file(inside.published, epoch, path, public=inside.public_log)
 
 
 def _view(one: PublishedLog) -> Json:

@@ -16,9 +16,9 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.ports import PayloadStore
+from relay.lines import Line
 from relay.model import Payload
 from relay.transport.intake_stream import IDLE, hold_little
-from relay.transport.native.inside import REQUEST_ID
 from relay.transport.problems import RangeError
 
 _log = structlog.get_logger("relay.native")
@@ -49,7 +49,6 @@ def _headers(request: web.Request, payload: Payload) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "ETag": _etag(payload),
         "Repr-Digest": f"sha-256=:{digest}:",  # RFC 9530: of the whole, also beside a range
-        "X-Request-ID": request[REQUEST_ID],
     }
 
 
@@ -100,9 +99,9 @@ async def send_stream(
     except Exception as error:
         # The head is out: only a broken connection can tell the client that bytes are missing.
         if isinstance(error, TimeoutError):
-            _log.info("the client takes no bytes", path=request.path)
+            _log.info(Line.CLIENT_TAKES_NO_BYTES, path=request.path)
         else:
-            _log.exception("cut off while sending", path=request.path)
+            _log.exception(Line.SENDING_BROKE_OFF, path=request.path)
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError from error

@@ -40,6 +40,7 @@ from relay.errors import (
     UnprovenError,
     WireError,
 )
+from relay.lines import Line
 from relay.model import NodeId, Payload, Signed, TransferId
 from relay.transport.intake_stream import hold_little
 from relay.transport.nodes import parts
@@ -200,7 +201,7 @@ class NodesClient:
                 await self._append(neighbour, path, payload, offset)
             except (UnansweredError, ConflictError) as error:
                 # An upload is no transfer: what came of it is no delivery, so nothing is in doubt.
-                log.info("upload cut", neighbour=neighbour, error=str(error))
+                log.info(Line.UPLOAD_CUT, neighbour=neighbour, error=str(error))
                 await asyncio.sleep(SETTLE_SECONDS)
 
     async def _gone_ahead(self, neighbour: NodeId, path: str) -> int:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from relay.errors import AccessError, SignatureError
+from relay.lines import Line
 from relay.model import Digest, NodeId
 
 log = structlog.get_logger("relay.nodes")
@@ -80,7 +81,7 @@ class Connections:
 
     def _close(self, transport: asyncio.BaseTransport, peer: _Peer, why: str) -> None:
         """At once: what the peer is told waits for no answer of its."""
-        log.warning("connection closed", neighbour=peer.node, reason=why[:300])
+        log.warning(Line.CONNECTION_CLOSED, neighbour=peer.node, reason=why[:300])
         del self._open[transport]
         end = getattr(transport, "abort", transport.close)
         end()

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from relay.delivery.ports import Refusals
 from relay.errors import PeerError
+from relay.lines import Line
 from relay.transport.nodes.door import Door
 from relay.transport.runner import ProblemRunner
 
@@ -29,7 +30,7 @@ def nodes_runner(
 
     async def tell(neighbour: str) -> None:
         if await refusals.known("nodes", neighbour, "unreadable"):
-            log.warning("neighbour's request unreadable", neighbour=neighbour)
+            log.warning(Line.NEIGHBOUR_UNREADABLE, neighbour=neighbour)
 
     def unreadable(request: web.BaseRequest) -> None:
         try:

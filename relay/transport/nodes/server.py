@@ -9,6 +9,7 @@ Raises:  nothing: every failure leaves as a problem document. 4xx: do not repeat
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,7 +40,9 @@ from relay.errors import (
     TransportError,
     WireError,
 )
+from relay.lines import Line
 from relay.model import NodeId, Signed, TransferId
+from relay.transport import requests
 from relay.transport.intake_stream import while_moving
 from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.directory import DirectoryFace
@@ -87,8 +90,6 @@ class NodeFace:
     ahead: AheadStore
     limits: Limits
     contact: Callable[[NodeId], None]
-    mint: Callable[[], str]
-    """A new request id."""
     connections: Connections
     refusals: Refusals
     """Whom was refused without evidence: for the audit log."""
@@ -123,6 +124,7 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
     """The application of the listener for neighbours."""
     handlers = _Handlers(face, door)
     app = web.Application(middlewares=[handlers.guard])
+    app.on_response_prepare.append(requests.name)
     app.router.add_get("/axis/v1/node", handlers.describe)
     app.router.add_post("/axis/v1/transfers", handlers.transfer)
     app.router.add_get("/axis/v1/transfers/{id}", handlers.answer)
@@ -154,20 +156,25 @@ class _Handlers:
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
+        requests.begin(request)
         try:
-            self._door.neighbour(request)
+            neighbour = self._door.neighbour(request)
+            requests.adopt(request)
+            structlog.contextvars.bind_contextvars(neighbour=neighbour)
             return await handler(request)
         except (RelayError, web.HTTPException) as error:
             return await self._refuse(request, error)
         except ConnectionError:
             log.info(
-                "neighbour broke off", neighbour=request.get(NEIGHBOUR, "?"), path=request.path
+                Line.NEIGHBOUR_BROKE_OFF, neighbour=request.get(NEIGHBOUR, "?"), path=request.path
             )
             # Left to aiohttp it would be a traceback in the log for each line that is cut.
-            return self._problem(TransportError("the neighbour went away before its request ended"))
+            return self._problem(
+                request, TransportError("the neighbour went away before its request ended")
+            )
         except Exception as error:
-            log.exception("node call failed", path=request.path)
-            return self._problem(error)
+            log.exception(Line.NODE_CALL_FAILED, path=request.path)
+            return self._problem(request, error)
 
     async def _refuse(
         self, request: web.Request, error: RelayError | web.HTTPException
@@ -175,10 +182,15 @@ class _Handlers:
         if await self._told(request.get(NEIGHBOUR), error):
             # Asking for what is not here is how a neighbour learns that it must send it; and
             # back-pressure tells of itself once, not with each that is turned away.
-            say = log.debug if isinstance(error, NotFoundError | OverloadError) else log.warning
-            neighbour = request.get(NEIGHBOUR)
-            say("neighbour refused", neighbour=neighbour, path=request.path, error=str(error))
-        response = self._problem(error)
+            quiet = isinstance(error, NotFoundError | OverloadError)
+            log.log(
+                logging.DEBUG if quiet else logging.WARNING,
+                Line.NEIGHBOUR_REFUSED,
+                neighbour=request.get(NEIGHBOUR),
+                path=request.path,
+                error=str(error),
+            )
+        response = self._problem(request, error)
         if isinstance(error, JournalError) and not isinstance(error, OverloadError):
             response.set_status(500)  # it may be durable all the same: the neighbour is in doubt
         return response
@@ -193,8 +205,8 @@ class _Handlers:
         reason, refused = word_of(error), isinstance(error, PeerError)
         return await self._face.refusals.known("nodes", neighbour, reason, entry=refused)
 
-    def _problem(self, error: BaseException) -> web.Response:
-        return problem_response(problem_of(error), self._face.mint())
+    def _problem(self, request: web.Request, error: BaseException) -> web.Response:
+        return problem_response(problem_of(error), request[requests.REQUEST_ID])
 
     async def describe(self, request: web.Request) -> web.Response:
         newest = await self._face.reminding.newest(self._door.neighbour(request))
@@ -262,7 +274,7 @@ class _Handlers:
         neighbour, digest = self._door.neighbour(request), request.match_info["digest"]
         have = self._face.ahead.offset(neighbour, digest)
         if request.headers.get("Upload-Offset") != str(have):
-            response = self._problem(ConflictError(f"the offset here is {have}"))
+            response = self._problem(request, ConflictError(f"the offset here is {have}"))
             response.headers["Upload-Offset"] = str(have)
             return response
         stream = while_moving(request.content)

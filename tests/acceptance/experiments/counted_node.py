@@ -25,10 +25,10 @@ async def _count(told: Path) -> None:
 
 
 def counted(real: Any, told: Path) -> Any:
-    async def run(settings: Any) -> int:
+    async def run(*given: Any) -> int:
         counting = asyncio.create_task(_count(told))
         try:
-            return int(await real(settings))
+            return int(await real(*given))
         finally:
             counting.cancel()
 

@@ -113,7 +113,9 @@ async def _traced(
 def _plain(city: City, name: str) -> None:
     config = city.node(name).config
     text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("[listen]\n", "[listen]\nplain_http = true\n"), encoding="utf-8")
+    text = text.replace("[listen]\n", "[listen]\nplain_http = true\n")
+    text = text.replace("[log]\n", '[log]\npublish_every = "PT1H"\n')
+    config.write_text(text, encoding="utf-8")
 
 
 async def _pass(traffic: Traffic) -> None:

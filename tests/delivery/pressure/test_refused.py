@@ -60,7 +60,7 @@ async def test_strangers_are_summed_up_by_face_and_reason(
         {"face": "nodes", "reason": "tls", "count": 1},
     ]
     assert [(one["event"], one["count"], one["kinds"]) for one in logs] == [
-        ("callers refused", 1001, "axis bad-signature 1000, nodes tls 1")
+        ("refused-summary", 1001, "axis bad-signature 1000, nodes tls 1")
     ]
 
 

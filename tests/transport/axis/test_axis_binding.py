@@ -168,7 +168,7 @@ async def test_over_http_a_guesser_is_locked_out_and_told_of_once(serve: Serve) 
     assert {one["ErrorCode"] for one in answers} == {"15"}
     assert len({one["ErrorDesc"] for one in answers}) == 1
     assert face.noted.known_ones == [("axis", f"system:{NAME}", "locked-out", True)]
-    assert [line["event"] for line in logs] == ["system locked out", "axis call refused"]
+    assert [line["event"] for line in logs] == ["system-locked-out", "axis-call-refused"]
     locked = await ask(face, SECRET)
     assert "Tam khoa" in locked["ErrorDesc"]
 

@@ -270,9 +270,34 @@ async def test_every_route_is_described_and_every_description_routed(build: Buil
 )
 async def test_a_sane_request_id_is_kept(http: Http, given: str, kept: bool) -> None:
     """A caller can find its request in our log; nobody can write into it."""
-    async with http(None).get("/healthz", headers={"X-Request-ID": given}) as response:
+    async with http("operator").get("/v1/tokens", headers={"X-Request-ID": given}) as response:
         assert (response.headers["X-Request-ID"] == given) is kept
         assert response.headers["X-Request-ID"]
+
+
+async def test_a_stranger_names_no_request(http: Http) -> None:
+    """Whoever does not say who it is gets an id of ours, in the header and in the problem document."""
+    async with http(None).get("/v1/tokens", headers={"X-Request-ID": "mine"}) as response:
+        assert response.status == 401
+        named = response.headers["X-Request-ID"]
+        assert (await response.json())["instance"] == f"urn:truc-relay:request:{named}"
+    assert named != "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", False),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", False),
+        ("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", False),
+        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", False),
+    ],
+)
+async def test_a_traces_id_names_the_request(http: Http, given: str, kept: bool) -> None:
+    """W3C trace context, as other software sends it: the trace's id joins its log with ours."""
+    async with http("operator").get("/v1/tokens", headers={"traceparent": given}) as response:
+        assert (response.headers["X-Request-ID"] == given[3:35]) is kept
 
 
 @pytest.mark.parametrize(

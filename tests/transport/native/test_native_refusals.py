@@ -45,9 +45,9 @@ async def test_a_caller_that_is_refused_is_named_with_the_reason(
         ("native", "sender", "bad-envelope", True),
         ("native", "sender", "forbidden", True),
     ]
-    assert [(one["event"], one["by"], one["problem"]) for one in logs] == [
-        ("refused", "sender", "bad-envelope"),
-        ("refused", "sender", "forbidden"),
+    assert [(one["event"], one["method"], one["problem"]) for one in logs] == [
+        ("request-refused", "POST", "bad-envelope"),
+        ("request-refused", "GET", "forbidden"),
     ]
 
 
@@ -93,8 +93,8 @@ async def test_a_client_that_breaks_off_is_one_line_and_nothing_is_stored(
     with structlog.testing.capture_logs() as logs, caplog.at_level(logging.DEBUG, "aiohttp"):
         await _break_off(base, "sender", noted)
 
-    assert [(one["event"], one["by"], one["log_level"]) for one in logs] == [
-        ("client broke off", "sender", "info")
+    assert [(one["event"], one["method"], one["log_level"]) for one in logs] == [
+        ("client-broke-off", "POST", "info")
     ]
     assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
     assert noted.known_ones == [("native", "sender", "broke-off", False)]

@@ -67,7 +67,7 @@ async def test_what_cannot_be_read_is_a_problem_and_one_line(
     assert b" 400 " in answer.split(b"\r\n")[0]
     assert b"application/problem+json" in answer
     assert SECRET not in answer
-    assert said == [("neighbour's request unreadable", "warning", "xa")]
+    assert said == [("neighbour-unreadable", "warning", "xa")]
     assert SECRET.decode() not in repr(logs) + caplog.text
     assert [(one["reason"], one["neighbour"]) for one in hub.entries(before)] == [("unreadable", "xa")]  # fmt: skip
 
@@ -106,7 +106,7 @@ async def test_a_neighbours_refusal_is_an_entry_with_its_reason(hub: Any) -> Non
         ):
             assert got.status == 422
 
-    assert [event for event, _, _ in _said(logs)] == ["neighbour refused"]
+    assert [event for event, _, _ in _said(logs)] == ["neighbour-refused"]
     assert [(one["event"], one["reason"]) for one in hub.entries(before)] == [("peer-refused", "wrong-node")]  # fmt: skip
 
 
@@ -123,7 +123,7 @@ async def test_a_signed_refusal_is_told_with_its_reason(hub: Any) -> None:
         ("transfer-received", None, ["H01"]),
         ("transfer-refused", "unknown-recipient", ["H01.77"]),
     ]
-    (line,) = [one for one in logs if one["event"] == "transfer refused"]
+    (line,) = [one for one in logs if one["event"] == "transfer-refused"]
     assert (line["log_level"], line["neighbour"], line["message"], line["reason"]) == (
         "warning",
         "xa",
