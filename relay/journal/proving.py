@@ -13,7 +13,7 @@ Raises:  NotFoundError; AuditError where the log does not give what was signed; 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,31 @@ class Prover:
             index = _entry_of(connection, signed.digest)
             return self._proven(connection, index, signed, newer=newer)
 
+    def several(
+        self,
+        places: Sequence[int],
+        epoch: int,
+        cosigned: bytes | None,
+        few: Callable[[bytes], bytes],
+    ) -> dict[int, bytes]:
+        """Proof files of entries of one epoch, by their places in it, through one reading of the tree, without
+        receipts. `cosigned` is a head with cosignatures, for entries that the published one does not cover or
+        has none of; `few` leaves those on a head that are to go along."""
+        found: dict[int, bytes] = {}
+        with self._reading() as connection:
+            log = _Log(self, connection, epoch, cosigned)
+            for place in places:
+                note, head = log.covering(place)
+                found[place] = self._written(log, place, few(note), head, None, None)
+        return found
+
+    def published(self) -> list[tuple[Checkpoint, bytes | None]]:
+        """Each epoch's newest head, and its published checkpoint where there is one that holds."""
+        with self._reading() as connection:
+            notes = epochs.heads(connection)
+            logs = [_Log(self, connection, epoch) for epoch in sorted(notes)]
+        return [(one.head, one.published_note) for one in logs]
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -81,8 +106,22 @@ class Prover:
     ) -> bytes:
         log = _Log(self, connection, index // SPAN)
         place = index - first_index(index // SPAN)
-        leaf = log.leaf(place)
         note, head = log.covering(place)
+        return self._written(
+            log, place, note, head, signed, log.newer_than(head) if newer else None
+        )
+
+    def _written(
+        self,
+        log: _Log,
+        place: int,
+        note: bytes,
+        head: Checkpoint,
+        signed: Signed | None,
+        newer: NewerHead | None,
+    ) -> bytes:
+        """The proof file, once it was checked as its reader will check it."""
+        leaf = log.leaf(place)
         proof = LogProof(
             place,
             tuple(inclusion_proof(place, head.size, log.node)),
@@ -91,7 +130,7 @@ class Prover:
             vkey(log.origin, self.key.public_key),
             self.chain,
             signed,
-            log.newer_than(head) if newer else None,
+            newer,
         )
         key = log.key
         proven = prove_entry(proof, key)
@@ -106,7 +145,13 @@ class Prover:
 class _Log:
     """One epoch's log while a proof is made of it."""
 
-    def __init__(self, prover: Prover, connection: sqlite3.Connection, epoch: int) -> None:
+    def __init__(
+        self,
+        prover: Prover,
+        connection: sqlite3.Connection,
+        epoch: int,
+        cosigned: bytes | None = None,
+    ) -> None:
         self._connection = connection
         self._first = first_index(epoch)
         connection.execute("BEGIN")
@@ -117,7 +162,8 @@ class _Log:
         self._note = notes[epoch]
         self.origin = origin_in(prover.node, epoch, self._note)
         self.key = LogKey(self.origin, prover.key.public_key, prover.key.verify)
-        self._head = self._believed(self._note)
+        self.head = self._believed(self._note)
+        self._cosigned = None if cosigned is None else (cosigned, self._believed(cosigned))
         files = TileFiles(prover.data / PUBLISHED / folder_of(epoch_of(self.origin)))
         self._published = self._tree(files)
 
@@ -139,7 +185,7 @@ class _Log:
         found = self._connection.execute(
             "SELECT leaf FROM entries WHERE entry_index = ?", (self._first + place,)
         ).fetchone()
-        if found is None or place >= self._head.size:
+        if found is None or place >= self.head.size:
             raise NotFoundError(f"no entry {self._first + place}")
         if not isinstance(found[0], bytes):
             raise AuditError("the row was edited: its leaf is no BLOB", self._first + place)
@@ -147,14 +193,20 @@ class _Log:
 
     def covering(self, place: int) -> tuple[bytes, Checkpoint]:
         """The head to prove against."""
+        if self._cosigned is not None and place < self._cosigned[1].size:
+            return self._cosigned
         if self._published is not None and place < self._published[1].size:
             return self._published[0], self._published[1]
-        return self._note, self._head
+        return self._note, self.head
+
+    @property
+    def published_note(self) -> bytes | None:
+        return None if self._published is None else self._published[0]
 
     def newer_than(self, head: Checkpoint) -> NewerHead | None:
-        if self._head.size == head.size:
+        if self.head.size == head.size:
             return None
-        hashes = consistency_proof(head.size, self._head.size, self.node)
+        hashes = consistency_proof(head.size, self.head.size, self.node)
         return NewerHead(self._note, tuple(hashes))
 
     def node(self, level: int, index: int) -> bytes:

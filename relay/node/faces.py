@@ -25,6 +25,7 @@ from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
 from relay.journal.wording import WordsTable
 from relay.model import NodeId
+from relay.node.attaching import Attaching
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
@@ -65,6 +66,7 @@ class Faces:
     witnessing: Witnessing
     log_certificates: Sequence[bytes]
     prover: Proofs
+    attaching: Attaching | None
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -72,6 +74,8 @@ class Faces:
         def contact(neighbour: NodeId) -> None:
             dispatcher.contact(neighbour)
             self.witnessing.cosigners.met(cosigner_name(neighbour))
+            if self.attaching is not None:
+                self.attaching.courier.met(neighbour)
 
         face = NodeFace(
             node=ground.node,
@@ -92,6 +96,7 @@ class Faces:
             stapler=self.carrying.stapler,
             published=self.published,
             witness=self.witnessing.desk,
+            attached=None if self.attaching is None else self.attaching.keeper,
             log_certificates=self.log_certificates,
         )
         door = face.door()

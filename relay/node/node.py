@@ -38,6 +38,7 @@ from relay.journal.witnessing import WitnessTable
 from relay.lines import Line
 from relay.logs.entries import EntryPump
 from relay.logs.outputs import Outputs
+from relay.node.attaching import make_attaching
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -322,6 +323,7 @@ class Node:
         desks = make_desks(ground, carrying, told)
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
+        attaching = make_attaching(ground, carrying.wire, proofs.prover)
         faces = Faces(
             ground,
             carrying,
@@ -339,6 +341,7 @@ class Node:
             witnessing,
             signer.chain,
             proofs,
+            attaching,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())
@@ -369,6 +372,9 @@ class Node:
             self._background.run(f"bridge-{poller.bridge}", poller.run())
         witnessing.cosigners.wake = self._publisher.grown
         self._publisher.witnesses = witnessing.cosigners
+        if attaching is not None:
+            self._publisher.published = attaching.courier.published
+            self._background.run("proofs", attaching.courier.run())
         self._publisher.grown()
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET
