@@ -68,6 +68,11 @@ class Prover:
             index = _entry_of(connection, signed.digest)
             return self._proven(connection, index, signed, newer=newer)
 
+    def entry_of(self, receipt: Digest) -> int:
+        """The index of the first entry that names it."""
+        with self._reading() as connection:
+            return _entry_of(connection, receipt)
+
     def several(
         self,
         places: Sequence[int],

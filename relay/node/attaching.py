@@ -56,6 +56,12 @@ class OwnPublishedLog:
                 break
         return found
 
+    async def entry_of(self, receipt: Digest) -> int | None:
+        try:
+            return await asyncio.to_thread(self.prover.entry_of, receipt)
+        except NotFoundError:
+            return None
+
     async def prove(self, entries: Sequence[int], to: NodeId) -> Mapping[int, bytes]:
         found: dict[int, bytes] = {}
         async with self._room:

@@ -21,7 +21,8 @@ AttachRow = NewType("AttachRow", int)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A proof that is to go to a neighbour: of an entry of this node's log, or one that came."""
+    """A proof that is to go to a neighbour: one that came, or else of an entry of this node's log, which has
+    to be looked for where it is not told."""
 
     row: AttachRow
     receipt: Digest
@@ -79,6 +80,10 @@ class OwnLog(Protocol):
 
     async def stretches(self) -> Sequence[Stretch]:
         """Of each epoch, in order, up to the first that is not published whole. AuditError, JournalError."""
+        ...
+
+    async def entry_of(self, receipt: Digest) -> int | None:
+        """The first entry that names it; None where there is none. AuditError, JournalError."""
         ...
 
     async def prove(self, entries: Sequence[int], to: NodeId) -> Mapping[int, bytes]:

@@ -185,13 +185,15 @@ class ProofCourier:
         self, neighbour: NodeId, found: Sequence[Due]
     ) -> tuple[list[tuple[Due, bytes]], list[Due]]:
         """As many as fit a request, and those that cannot be made now."""
-        entries = [one.entry for one in found if one.entry is not None]
-        own = await self.own.prove(entries, neighbour) if entries else {}
+        entries = {one.row: await self._entry(one) for one in found if one.proof is None}
+        wanted = [entry for entry in entries.values() if entry is not None]
+        own = await self.own.prove(wanted, neighbour) if wanted else {}
         batch: list[tuple[Due, bytes]] = []
         unready: list[Due] = []
         size = 0
         for one in found:
-            proof = one.proof if one.entry is None else own.get(one.entry)
+            entry = entries.get(one.row)
+            proof = one.proof if entry is None else own.get(entry)
             if proof is None or len(proof) > PROOF_BYTES:
                 unready.append(one)
                 continue
@@ -200,6 +202,9 @@ class ProofCourier:
                 break
             batch.append((one, proof))
         return batch, unready
+
+    async def _entry(self, one: Due) -> int | None:
+        return await self.own.entry_of(one.receipt) if one.entry is None else one.entry
 
     async def _answered(
         self, neighbour: NodeId, batch: Sequence[Due], answers: Sequence[Answered]
