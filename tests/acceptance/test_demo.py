@@ -196,7 +196,7 @@ def test_over_a_bridge_the_remote_hop_is_marked_as_without_evidence(short_tmp: P
     assert process.returncode == 0, (short_tmp / "progress").read_text()
     found = json.loads(out)
     assert found["ok"] is True
-    assert len(found["checks"]) == 9
+    assert len(found["checks"]) == 10
     assert {node["name"] for node in found["nodes"]} >= {plan.CENTRAL, plan.MINISTRY_NODE}
     for document in found["documents"]:
         assert document["sha256_sent"] == document["sha256_received"]
@@ -371,5 +371,5 @@ def test_people_get_tables_and_checks(short_tmp: Path) -> None:
     assert process.returncode == 0
     for text in (*NEEDED, plan.PROVINCE, "status 06 arrived", "verifies"):
         assert text in out
-    assert out.count("✓") == 7
+    assert out.count("✓") == 8
     assert "✗" not in out
