@@ -31,6 +31,7 @@ from relay.delivery.steady import SteadyTime
 from relay.envelope.limits import Limits
 from relay.identity import NodeKeys, binding_of, load_keys
 from relay.journal.ahead import AheadFiles
+from relay.journal.attaching import AttachTable
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
@@ -319,7 +320,11 @@ class Node:
         self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
     ) -> None:
         proofs = make_proof_desk(self._settings, signer)
-        told = LogOfEvidence(proofs, WitnessTable(ground.journal, ground.node))
+        told = LogOfEvidence(
+            proofs,
+            WitnessTable(ground.journal, ground.node),
+            AttachTable(ground.journal, ground.node),
+        )
         desks = make_desks(ground, carrying, told)
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)

@@ -24,6 +24,7 @@ from relay.signing.bundle_around import (
     told_findings,
 )
 from relay.signing.bundle_file import SMALL_BYTES, BundleFile
+from relay.signing.bundle_issuers import no_proof_came
 from relay.signing.bundle_receipts import BundleReceipts
 from relay.signing.bundle_revoked import BundleStatements
 from relay.signing.bundle_seal import BundleSeal, no_timestamp
@@ -129,6 +130,7 @@ class BundleJudge:
         for number, pair in enumerate(self._receipts.pairs, start=1):
             if self._file.digests[pair[0]] not in listed.unproven:
                 yield self._step("proof", partial(self._proof, log, number, pair))
+        yield from self._issuers(log, listed)
         for number in range(1, len(listed.statuses) + 1):
             yield self._step("status", partial(self._status, listed, number))
         yield self._step("findings", partial(told_findings, listed))
@@ -143,6 +145,24 @@ class BundleJudge:
     def _proof(self, log: LogWords, number: int, pair: tuple[str, str]) -> Found:
         proof = self._file.small(bundle.proof_name(number))
         return log.prove(proof, self._receipts.signed(*pair))
+
+    def _issuers(self, log: LogWords, listed: ContentsList) -> Iterator[Step]:
+        """Of each hop, what the log of the node that answered for it says."""
+        issuers = self._receipts.issuers
+        for number, pair in enumerate(self._receipts.pairs, start=1):
+            digest = self._file.digests[pair[0]]
+            if digest in listed.proved_by_issuer:
+                work = partial(self._issuer, log, number, pair, issuers.get(digest))
+                yield self._step("hop proof", work)
+        missing = no_proof_came(issuers, self._exporter, listed.proved_by_issuer)
+        if missing is not None:
+            yield self._step("hop proof", lambda: missing)
+
+    def _issuer(
+        self, log: LogWords, number: int, pair: tuple[str, str], issuer: NodeId | None
+    ) -> Found:
+        proof = self._file.small(bundle.issuer_proof_name(number))
+        return log.prove_of_issuer(proof, self._receipts.signed(*pair), issuer)
 
     def _status(self, listed: ContentsList, number: int) -> Found:
         document, beside = bundle.status_names(number)

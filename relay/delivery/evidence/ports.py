@@ -92,6 +92,10 @@ class EvidenceLog(Protocol):
         """A proof file of the entry that names this receipt. NotFoundError, AuditError, JournalError."""
         ...
 
+    async def returned(self, signed: Signed) -> bytes | None:
+        """The proof file of another node's log that followed its receipt here; None where none did."""
+        ...
+
     async def witnesses(self, proofs: Sequence[bytes]) -> Mapping[NodeId, tuple[bytes, ...]]:
         """DER; the certificates of the nodes that cosigned the heads of these, as far as they are kept."""
         ...
