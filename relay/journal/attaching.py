@@ -91,6 +91,8 @@ class AttachTable:
                     yield Digest(receipt), NodeId(neighbour), entries[receipt]
 
     async def due(self, neighbour: NodeId, now: datetime, limit: int) -> list[Due]:
+        if (await self.journal.rows(SQL["backed_up"], (neighbour,)))[0][0]:
+            return []
         rows = await self.journal.rows(SQL["due"], (neighbour, ms(now), limit))
         return [
             Due(AttachRow(row), Digest(receipt), index, attempts, proof)

@@ -62,10 +62,16 @@ def prove_list(
     proofs = _proofs_due(members, listed)
     _require_exactly(members, listed, proofs)
     left = f"; {len(listed.left_out)} messages left out" if listed.left_out else ""
-    said = f"{len(proofs)} proofs of the log, {len(listed.unproven)} receipts without one, "
+    theirs = len(listed.proved_by_issuer)
+    own = len(proofs) - theirs
+    said = (
+        f"{own} proofs of the log, {len(listed.unproven)} receipts without one, "
+        f"{theirs} proofs of the logs of others, "
+    )
     facts = {
         "version": str(listed.version),
-        "proofs": str(len(proofs)),
+        "proofs": str(own),
+        "hop_proofs": str(theirs),
         "unproven": str(len(listed.unproven)),
         "statuses": str(len(listed.statuses)),
         "left_out": str(len(listed.left_out)),

@@ -117,7 +117,7 @@ def read_answers(content: bytes, count: int) -> tuple[Answered, ...]:
 
 def _answered(shown: Any) -> Answered:
     word, why = (shown.get("answer"), shown.get("why", "")) if isinstance(shown, dict) else ("", "")
-    if word not in set(Answer) or not isinstance(why, str):
+    if not isinstance(word, str) or not isinstance(why, str) or word not in set(Answer):
         raise WireError("the answer to a proof is no word known")
     printable = "".join(one if one.isprintable() else " " for one in why[:WHY_CHARACTERS])
     return Answered(Answer(word), printable)

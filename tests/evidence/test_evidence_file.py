@@ -32,9 +32,9 @@ def test_a_stranger_finds_that_all_of_it_holds(office: Any, judge: Callable[...,
     assert [step.what for step in found.steps] == [
         *("container", "contents", "manifest", "export", "document", "seal", "timestamp"),
         *["receipt"] * 3,
-        *("message", "list", "findings", "hops", "revocation"),
+        *("message", "list", "hop proof", "findings", "hops", "revocation"),
     ]
-    assert [step.number for step in found.steps] == list(range(1, 16))
+    assert [step.number for step in found.steps] == list(range(1, 17))
     assert [step.what for step in found.steps if step.outcome == "unknown"] == [
         "timestamp",
         "revocation",

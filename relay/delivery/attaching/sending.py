@@ -36,8 +36,9 @@ RETRY: Final = RetryPolicy(first=timedelta(seconds=5), cap=timedelta(minutes=10)
 PUT_OFF: Final = RetryPolicy(first=timedelta(seconds=15), cap=timedelta(hours=6))
 """Of one proof whose receipt the neighbour does not have yet."""
 BATCH_BYTES: Final = 512 << 10
-LOOK_AGAIN_SECONDS: Final = 60.0
-"""How soon what was put off, or waits for a head that nobody cosigned, is looked at again."""
+LOOK_AGAIN_SECONDS: Final = 15.0
+"""How soon what was put off, waits for its receipt to go first, or for a head that nobody cosigned, is looked
+at again."""
 ASK_AGAIN_SECONDS: Final = 600.0
 """After which a neighbour that took no proofs is asked again."""
 DROP_EVERY_SECONDS: Final = 300.0

@@ -26,6 +26,10 @@ ON CONFLICT (receipt, neighbour) DO NOTHING
 INSERT INTO attachments (receipt, neighbour, entry_index, not_before, queued_at) VALUES (?, ?, NULL, ?, ?)
 ON CONFLICT (receipt, neighbour) DO UPDATE SET not_before = excluded.not_before
 
+-- name: backed_up
+-- More receipts wait for it than go in one request: those go first.
+SELECT count(*) > 100 FROM (SELECT 1 FROM returns WHERE neighbour = ? AND parked = 0 LIMIT 101)
+
 -- name: due
 -- None goes ahead of its receipt.
 SELECT t.attach_row, t.receipt, t.entry_index, t.attempts, p.proof FROM attachments t INDEXED BY attachments_due
