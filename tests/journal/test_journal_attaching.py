@@ -10,7 +10,7 @@ import pytest
 
 from relay.audit.entries import AuditEvent, parse
 from relay.delivery.attaching.ports import Arrived, Stretch
-from relay.errors import JournalError
+from relay.errors import ConflictError
 from relay.journal import attaching, carrying
 from relay.journal.attaching import AttachTable
 from relay.journal.store import SqliteJournal
@@ -150,11 +150,18 @@ async def test_what_is_kept_is_queued_for_further_on_in_the_same_transaction(
     await office.handed_over()
     assert await table.known(found[0].digest) == (found[0], "tinh")
 
+    keep = attaching._keep
+
+    def failing(*anything: Any) -> Any:
+        keep(*anything)
+        raise ConflictError("too late")
+
     with monkeypatch.context() as patched:
-        patched.setitem(attaching.SQL, "queue_again", "SELECT * FROM nowhere WHERE ? = ? AND ? = ?")
-        with pytest.raises(JournalError, match="nowhere"):
+        patched.setattr(attaching, "_keep", failing)
+        with pytest.raises(ConflictError, match="too late"):
             await table.keep([_arrived(*found)], AT)
     assert await table.proof(found[0].digest) is None
+    assert await table.due(FROM, AT, 10) == []
 
     assert await table.keep([_arrived(*found)], AT) == {FROM}
     await journal.close()
