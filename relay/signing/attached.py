@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from relay.audit.checkpoint import Checkpoint, parse_vkey, read_signature, split_note
+from relay.audit.cosignature import cosigner_name
 from relay.audit.entries import moment, parse
 from relay.audit.epochs import epoch_of, log_name
 from relay.audit.proof_file import LogProof, prove_entry, require_about
@@ -58,7 +59,7 @@ class AttachedJudge:
         require_about(proof.leaf, receipt)
         key = self._key(proof, issuer, moment(fields["at"]), now)
         head = prove_entry(proof, key)
-        return ProvenEntry(head, _others(proof.note, head.origin))
+        return ProvenEntry(head, _others(proof.note, {head.origin, cosigner_name(issuer)}))
 
     def _key(self, proof: LogProof, issuer: NodeId, entered: datetime, now: datetime) -> LogKey:
         name, public_key = parse_vkey(proof.vkey)
@@ -75,6 +76,7 @@ class AttachedJudge:
         return LogKey(name, public_key, partial(verify_log_signature, public_key))
 
 
-def _others(note: bytes, log: str) -> int:
-    """Names beside the log's own; whether theirs hold is judged by who has their certificates."""
-    return len({read_signature(line)[0] for line in split_note(note)[1]} - {log})
+def _others(note: bytes, own: set[str]) -> int:
+    """Names beside the log's own, nobody being his own witness; whether theirs hold is judged by who has
+    their certificates."""
+    return len({read_signature(line)[0] for line in split_note(note)[1]} - own)

@@ -132,7 +132,7 @@ class LogWords:
     def prove(self, content: bytes, receipt: Signed) -> Found:
         """That the receipt stands in the exporter's log, and which witnesses cosigned its head."""
         proof, facts = self._proven(content, receipt, self._listed.node, "the exporter's")
-        return self._found(proof, facts, self._cosigned(proof.note))
+        return self._found(proof, facts, self._cosigned(proof.note, self._listed.node))
 
     def prove_of_issuer(self, content: bytes, receipt: Signed, issuer: NodeId | None) -> Found:
         """The same of the log of the node that signed it. A cosignature that does not hold is one less: it came
@@ -140,7 +140,7 @@ class LogWords:
         if issuer is None or issuer == self._listed.node:
             raise SignatureError(Fault.WRONG_NODE, "it is of no receipt that another node signed")
         proof, facts = self._proven(content, receipt, issuer, "the issuer's")
-        return self._found(proof, facts, self._cosigned(proof.note, lenient=True))
+        return self._found(proof, facts, self._cosigned(proof.note, issuer, lenient=True))
 
     def _proven(
         self, content: bytes, receipt: Signed, node: NodeId, whose: str
@@ -171,13 +171,16 @@ class LogWords:
         shown = {name: facts[name] for name in kept} | {"cosigned_by": " ".join(cosigned)}
         return Found(said, shown, outcome=Outcome.HOLDS)
 
-    def _cosigned(self, note: bytes, *, lenient: bool = False) -> list[NodeId]:
-        """The nodes whose cosignature holds; those of whom the file has no certificate are passed over."""
+    def _cosigned(self, note: bytes, log: NodeId, *, lenient: bool = False) -> list[NodeId]:
+        """The nodes whose cosignature holds, but the log's own: nobody is his own witness. Those of whom the
+        file has no certificate are passed over."""
         names = {read_signature(line)[0] for line in split_note(note)[1]}
         return [
             node
             for node in sorted(self._listed.witnesses)
-            if cosigner_name(node) in names and self._counts(node, note, lenient=lenient)
+            if node != log
+            and cosigner_name(node) in names
+            and self._counts(node, note, lenient=lenient)
         ]
 
     def _counts(self, node: NodeId, note: bytes, *, lenient: bool) -> bool:

@@ -177,4 +177,4 @@ class BundleJudge:
 def _word(what: str, error: PeerError | AuditError) -> str:
     if isinstance(error, SignatureError):
         return error.reason
-    return "damaged" if isinstance(error, DamagedError) else f"bad-{what}"
+    return "damaged" if isinstance(error, DamagedError) else f"bad-{what.replace(' ', '-')}"
