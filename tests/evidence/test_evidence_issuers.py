@@ -141,7 +141,7 @@ def _unlisted(entries: dict[str, bytes], followed: Followed) -> None:
     entries[bundle.LIST] = listed.replace(b'["%s"]' % first.encode(), b"[]")
 
 
-TAMPERED: list[tuple[str, Callable[[dict[str, bytes], Followed], None], tuple[str, str]]] = [
+TAMPERED: list[tuple[str, Callable[[dict[str, bytes], Followed], object], tuple[str, str]]] = [
     ("flipped", _flipped, ("hop proof", "*")),
     ("of the exporter's log", _own_instead, ("hop proof", "wrong-node")),
     ("of its own receipt", _claimed, ("hop proof", "wrong-node")),
