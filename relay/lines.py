@@ -63,7 +63,7 @@ class Line(StrEnum):
     LIBRARY_SAID = "library-said"
     LINES_DROPPED = "lines-dropped"
     LIST_CUT = "list-cut"
-    LIVE_LOG_BROKE_OFF = "live-log-broke-off"
+    LIVE_ANSWER_BROKE_OFF = "live-answer-broke-off"
     LOG_BEGAN_ANEW = "log-began-anew"
     LOG_CERTIFICATE_DOUBTED = "log-certificate-doubted"
     LOG_FILES_MENDED = "log-files-mended"

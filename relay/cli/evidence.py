@@ -22,7 +22,9 @@ from relay.cli.show import ZONE, local, printable, show_json, show_table
 from relay.cli.verify import trust_of
 
 if TYPE_CHECKING:
+    from relay.signing.bundle_steps import BundleJudge
     from relay.signing.bundle_words import Step
+    from relay.signing.trust import TrustStore
 
 app = typer.Typer(
     help="Everything about one document in one file that a stranger can judge.",
@@ -98,19 +100,31 @@ def verify(
         list[Path] | None,
         typer.Option(metavar="CERT", help="Root of timestamp authorities. Default: --root."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.html",
+            help="Write what is proven and how as a page to print, Vietnamese and English.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every step, as JSON.")] = False,
 ) -> None:
     """Judge an evidence file offline, step by step. Exit code 0 only if all it claims holds."""
     from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
     from relay.signing.bundle_words import Outcome  # noqa: PLC0415
 
+    if html is not None:
+        refuse_existing(html)
     trust = trust_of(root, [], tsa_root or [])
     done: list[Step] = []
     with file.open("rb") as opened:
-        for step in BundleJudge(opened, trust).steps():
+        judge = BundleJudge(opened, trust)
+        for step in judge.steps():
             done.append(step)
             if not as_json:
                 print_step(step)
+    if html is not None:
+        html.write_bytes(_page(judge, done, trust))
     if as_json:
         show_json([step_as_json(one) for one in done])
     refused = [one for one in done if one.outcome is Outcome.REFUSED]
@@ -119,6 +133,13 @@ def verify(
         raise typer.Exit(DATA)
     unknown = sum(one.outcome is Outcome.UNKNOWN for one in done)
     remark(f"all that is claimed holds; of {len(done)} steps {unknown} are unknown")
+
+
+def _page(judge: BundleJudge, steps: list[Step], trust: TrustStore) -> bytes:
+    """For people, whatever the verdict: it tells what is proven, and which steps refuse."""
+    from relay.signing.summary_made import Judging, write_judged  # noqa: PLC0415
+
+    return write_judged(judge.story, Judging(steps, sorted(trust.anchors.digests())))
 
 
 def print_step(step: Step) -> None:

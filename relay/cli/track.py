@@ -8,6 +8,7 @@ Raises:  CommandError, OSError, WireError, and what the node answers.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from base64 import b64decode
 from pathlib import Path
@@ -19,7 +20,8 @@ from relay.cli.connect import Connection, reaching
 from relay.cli.judged import show_signatures
 from relay.cli.obligations import sentence
 from relay.cli.outcome import DATA, CommandError, remark
-from relay.cli.show import ZONE, local, moment, printable, show_json, show_table
+from relay.cli.show import moment, printable, show_json
+from relay.cli.timeline import Following, followed, show_timeline
 from relay.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ def track(
     node: Connection,
     message: Annotated[str, typer.Argument(metavar="ID", help="The message's id.")],
     as_json: Annotated[bool, typer.Option("--json")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for what comes, until all is final.")
+    ] = False,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -41,12 +46,23 @@ def track(
         ),
     ] = None,
 ) -> None:
-    """Show each delivery of a message: its state, its way, why it waits or failed."""
+    """Show each delivery of a message, and one timeline of its way over all tiers: who says what."""
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
     view = asyncio.run(_track(node, message, save))
-    if as_json:
+    if follow:
+        _show_message(view, as_json=as_json)
+        asyncio.run(_follow(node, message, as_json=as_json))
+    elif as_json:
         show_json(view)
+    else:
+        _show_message(view, as_json=False)
+        if view["timeline"] is not None:
+            show_timeline(view["timeline"])
+
+
+def _show_message(view: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
         return
     typer.echo(f"{view['message_id']}  {printable(view['notation'])}  {printable(view['subject'])}")
     typer.echo(
@@ -60,20 +76,6 @@ def track(
 
 def _show_delivery(delivery: dict[str, Any]) -> None:
     typer.echo(f"\n{printable(delivery['recipient'])}: {delivery['state']}{_why(delivery)}")
-    show_table(
-        (f"  AT ({ZONE})", "NODE", "EVENT", "FROM", "RECEIPT"),
-        [
-            (
-                "  " + local(receipt["at"]),
-                receipt["issuer"],
-                _event(receipt),
-                (receipt["hop"] or {}).get("sent_by") or "",
-                receipt["digest"],
-            )
-            for receipt in delivery["receipts"]
-        ],
-        ids=(4,),
-    )
     if delivery["business"] != "none":
         typer.echo(f"  business: {delivery['business']}")
     for one in delivery["obligations"]:
@@ -82,16 +84,6 @@ def _show_delivery(delivery: dict[str, Any]) -> None:
         typer.echo(
             f"  status {printable(status['status_code'])}: {printable(status['description'])}"
         )
-
-
-def _event(receipt: dict[str, Any]) -> str:
-    """What only a remote without evidence said is not to be read as proof."""
-    reason = f" ({receipt['reason']})" if receipt["reason"] else ""
-    event = f"{receipt['event']}{reason}"
-    if receipt.get("evidence") != "remote":
-        return event
-    remote = receipt["detail"].partition(" remote=")[2].partition(" ")[0]
-    return f"{event} ({printable(remote)}: no evidence)"
 
 
 def _came(view: dict[str, Any]) -> str:
@@ -117,10 +109,32 @@ async def _track(node: Connection, message: str, save: Path | None) -> dict[str,
 
     async with reach(node) as client:
         view = await client.get(f"/v1/messages/{message}")
+        view["timeline"] = await _timeline(client, view["message_id"])
         if save is not None:
             await _save(client, view, save)
             remark(f"kept in {save}; to judge it: relay verify {save} ENVELOPE --root ROOT.pem")
         return view
+
+
+async def _timeline(client: NativeClient, message: str) -> dict[str, Any] | None:
+    """None of a node of an older version."""
+    try:
+        return await client.get(f"/v1/messages/{message}/trace")
+    except NotFoundError:
+        remark("this node tells no timelines: it is of an older version")
+        return None
+
+
+async def _follow(node: Connection, message: str, *, as_json: bool) -> None:
+    from relay.cli.client import reach  # noqa: PLC0415
+
+    following = Following()
+    async with reach(node) as client:
+        async for found in followed(client, message):
+            if as_json:
+                typer.echo(json.dumps(found, ensure_ascii=False))
+            else:
+                following.tell(found)
 
 
 async def _save(client: NativeClient, view: dict[str, Any], folder: Path) -> None:

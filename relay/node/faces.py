@@ -21,8 +21,10 @@ from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.refused import RefusedCallersDesk
+from relay.delivery.timeline.desk import TimelineDesk
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.journal.ahead import AheadFiles
+from relay.journal.timeline import TimelineTable
 from relay.journal.wording import WordsTable
 from relay.model import NodeId
 from relay.node.attaching import Attaching
@@ -35,6 +37,7 @@ from relay.node.revocation import make_beside
 from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
 from relay.node.witnessing import Witnessing
+from relay.signing.verifier import signer_named
 from relay.transport.axis.face import Bounds
 from relay.transport.axis.runner import AxisRunner
 from relay.transport.axis.server import axis_app
@@ -134,10 +137,11 @@ class Faces:
 
     def _native(self, *, local: bool) -> web.Application:
         journal, desks = self.ground.journal, self.desks
+        tracking = TrackingDesk(journal, make_beside(self.ground).beside)
         return native_app(
             desks.intake,
             desks.inbox,
-            TrackingDesk(journal, make_beside(self.ground).beside),
+            tracking,
             self.logbook,
             desks.tokens,
             journal,
@@ -161,6 +165,9 @@ class Faces:
             trust=self.trust,
             words=ForgettingDesk(WordsTable(journal, self.ground.node), self.ground.clock.now),
             certificates_door=self.certificates,
+            timelines=TimelineDesk(
+                self.ground.node, tracking, TimelineTable(journal), signer_named
+            ),
             followers=self.ground.settings.log.followers,
             prover=self.prover,
             published=self.published,

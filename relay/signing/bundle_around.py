@@ -247,6 +247,7 @@ def prove_status(
     facts = {
         "message_id": listed.message,
         "status_code": code,
+        "description": "" if report is None else report.description,
         "from": read.sender.organ_id,
         "digest": digest,
         "kind": proven.kind.value,

@@ -24,7 +24,9 @@ from relay.wire import bundle
 
 
 class BundleReceipts:
-    """`about` is the first that was about the document; the others must speak of the same message."""
+    """`about` is the first that was about the document; the others must speak of the same message. `told`
+    are those that hold, `rows` the lines of evidence in them; beyond a summary's room they are counted alone.
+    """
 
     def __init__(self, file: BundleFile, trust: TrustStore, statements: BundleStatements) -> None:
         self._file = file
@@ -37,6 +39,8 @@ class BundleReceipts:
         self.hops = Hops()
         self.issuers: dict[Digest, NodeId] = {}
         """Of each that holds, the node that signed it."""
+        self.told: list[tuple[Digest, Receipt]] = []
+        self.rows = 0
 
     def find(self) -> list[tuple[str, str]]:
         """The names of each and of its signature, the oldest first."""
@@ -49,6 +53,9 @@ class BundleReceipts:
 
     def receipt(self, document: str, signature: str) -> Found:
         receipt = self._proven(document, self.signed(document, signature))
+        self.rows += len(receipt.evidence)
+        if self.rows <= bundle.MOST_TOLD:
+            self.told.append((self._file.digests[document], receipt))
         return Found(
             f"{'; '.join(sentences(receipt))}, by {receipt.issuer}, {local_moment(receipt.at)}",
             {

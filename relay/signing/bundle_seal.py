@@ -7,7 +7,7 @@ Raises:  SignatureError, WireError.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from relay.envelope.reader import EnvelopeReader
@@ -17,14 +17,17 @@ from relay.signing.bundle_file import BundleFile
 from relay.signing.bundle_revoked import BundleStatements
 from relay.signing.bundle_words import VOUCHES, Found, Outcome, local_moment
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
-from relay.signing.stamped import Unsigned, imprint_of, parted
+from relay.signing.stamped import imprint_of, parted
 from relay.signing.timestamps import ProvenTimestamp, TimestampTrust
 from relay.signing.trust import TrustStore
 from relay.wire import bundle
 
+Facts = Mapping[str, str]
+
 
 class BundleSeal:
-    """`envelope` is what the document says, once its step was done and it is readable."""
+    """`envelope` is what the document says, once its step was done and it is readable; `sealed` and
+    `stamps` are the facts of the steps that hold."""
 
     def __init__(self, file: BundleFile, trust: TrustStore, statements: BundleStatements) -> None:
         self._file = file
@@ -32,6 +35,8 @@ class BundleSeal:
         self._timestamps = TimestampTrust(trust)
         self._statements = statements
         self.envelope: Envelope | None = None
+        self.sealed: Facts | None = None
+        self.stamps: list[Facts] = []
 
     def document(self) -> Found:
         digest = self._file.digests[bundle.ENVELOPE]
@@ -51,28 +56,18 @@ class BundleSeal:
         return reader.close()
 
     def seal(self) -> Found:
-        seal, unsigned = self._seal_and_unsigned()
-        times = [self._stamped(one, imprint_of(seal)) for one in unsigned.tokens]
-        at = _judged_at(times)
-        proven = verify_seal(seal, self._file.digests[bundle.ENVELOPE], self._trust, at)
+        digest = self._file.digests[bundle.ENVELOPE]
+        proven, times = prove_seal(self._content(), digest, self._trust, self._timestamps)
         for one in times:
-            one.require_not_before(proven.signed_at)
-        self._statements.require_counted(proven.path, at or proven.signed_at)
-        who = ", ".join(sorted(proven.agencies)) or str(proven.node or "")
-        return Found(
-            f"{proven.kind.value} seal of {who}, {local_moment(proven.signed_at)}: {VOUCHES[proven.kind]}",
-            {
-                "kind": proven.kind.value,
-                "by": who,
-                "subject": proven.subject,
-                "certificate_sha256": proven.certificate_sha256,
-                "at": proven.signed_at.isoformat(),
-            },
-            tuple(self._sender_notes(proven)),
-        )
+            self._statements.require(one.path, one.gen_time)
+        self._statements.require_counted(proven.path, _judged_at(times) or proven.signed_at)
+        facts = self.sealed = facts_of_seal(proven)
+        who, at = facts["by"], local_moment(proven.signed_at)
+        said = f"{proven.kind.value} seal of {who}, {at}: {VOUCHES[proven.kind]}"
+        return Found(said, facts, tuple(self._sender_notes(proven)))
 
-    def _seal_and_unsigned(self) -> tuple[bytes, Unsigned]:
-        return parted(bundle.unwrapped(self._file.small(bundle.SEAL), bundle.SEAL))
+    def _content(self) -> bytes:
+        return bundle.unwrapped(self._file.small(bundle.SEAL), bundle.SEAL)
 
     def _sender_notes(self, proven: ProvenSeal) -> Iterator[str]:
         if not proven.agencies or self.envelope is None:
@@ -85,21 +80,46 @@ class BundleSeal:
 
     def tokens(self) -> list[tuple[bytes, Digest]]:
         """The timestamps of the seal, with what each must be of. SignatureError, WireError."""
-        seal, unsigned = self._seal_and_unsigned()
+        seal, unsigned = parted(self._content())
         return [(one, imprint_of(seal)) for one in unsigned.tokens]
 
     def timestamp(self, token: bytes, imprint: Digest) -> Found:
-        proven = self._stamped(token, imprint)
-        return Found(
-            f"the seal was there {local_moment(proven.latest)} at the latest, says {proven.subject}",
-            {"at": proven.gen_time.isoformat(), "by": proven.subject, "serial": str(proven.serial)},
-        )
-
-    def _stamped(self, token: bytes, imprint: Digest) -> ProvenTimestamp:
         """By an authority that was not revoked by then, as far as the file says."""
         proven = self._timestamps.verify(token, imprint)
         self._statements.require(proven.path, proven.gen_time)
-        return proven
+        facts = facts_of_stamp(proven)
+        self.stamps.append(facts)
+        said = (
+            f"the seal was there {local_moment(proven.latest)} at the latest, says {proven.subject}"
+        )
+        return Found(said, facts)
+
+
+def prove_seal(
+    content: bytes, digest: Digest, trust: TrustStore, timestamps: TimestampTrust
+) -> tuple[ProvenSeal, list[ProvenTimestamp]]:
+    """A seal with its timestamps, as it stands in a file; judged as of the earliest of those."""
+    seal, unsigned = parted(content)
+    times = [timestamps.verify(one, imprint_of(seal)) for one in unsigned.tokens]
+    proven = verify_seal(seal, digest, trust, _judged_at(times))
+    for one in times:
+        one.require_not_before(proven.signed_at)
+    return proven, times
+
+
+def facts_of_seal(proven: ProvenSeal) -> Facts:
+    return {
+        "kind": proven.kind.value,
+        "by": ", ".join(sorted(proven.agencies)) or str(proven.node or ""),
+        "subject": proven.subject,
+        "certificate_sha256": proven.certificate_sha256,
+        "at": proven.signed_at.isoformat(),
+    }
+
+
+def facts_of_stamp(proven: ProvenTimestamp) -> Facts:
+    at = proven.gen_time.isoformat()
+    return {"at": at, "by": proven.subject, "serial": str(proven.serial)}
 
 
 def no_timestamp() -> Found:

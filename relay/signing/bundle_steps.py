@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO
 
-from relay.errors import AuditError, DamagedError, PeerError, SignatureError
-from relay.model import NodeId
+from relay.errors import AuditError, DamagedError, PeerError, SignatureError, WireError
+from relay.model import Digest, NodeId
 from relay.signing.bundle_around import (
     LogWords,
     prove_list,
@@ -27,9 +27,11 @@ from relay.signing.bundle_file import SMALL_BYTES, BundleFile
 from relay.signing.bundle_issuers import no_proof_came
 from relay.signing.bundle_receipts import BundleReceipts
 from relay.signing.bundle_revoked import BundleStatements
-from relay.signing.bundle_seal import BundleSeal, no_timestamp
+from relay.signing.bundle_seal import BundleSeal, Facts, no_timestamp
 from relay.signing.bundle_words import Found, Outcome, Step, local_moment
 from relay.signing.shape import LIMIT_BYTES
+from relay.signing.summary import Story
+from relay.signing.summary_made import write_summary
 from relay.signing.trust import TrustStore
 from relay.wire import bundle
 from relay.wire.bundle_list import ContentsList
@@ -46,7 +48,31 @@ class BundleJudge:
         self._receipts = BundleReceipts(self._file, trust, self._statements)
         self._exporter: NodeId | None = None
         self._listed: ContentsList | None = None
+        self._proofs: dict[Digest, tuple[str, str]] = {}
+        self._statuses: list[Facts] = []
+        self._refused = False
         self._number = 0
+
+    @property
+    def story(self) -> Story | None:
+        """What of it is proven, once the judging is over; None where the file as a whole is refused."""
+        if self._exporter is None:
+            return None
+        sealed = self._seal.sealed
+        return Story(
+            self._exporter,
+            self._file.digests[bundle.ENVELOPE],
+            self._file.entries[bundle.ENVELOPE].size_bytes,
+            None if sealed is None else self._seal.envelope,
+            sealed,
+            self._seal.stamps,
+            self._receipts.told,
+            self._receipts.rows,
+            self._receipts.hops,
+            self._proofs,
+            self._statuses,
+            self._listed,
+        )
 
     def steps(self) -> Iterator[Step]:
         """Each as soon as it is finished."""
@@ -67,12 +93,15 @@ class BundleJudge:
         yield from self._around()
         yield self._step("hops", self._receipts.hops.found)
         yield self._step("revocation", self._statements.found)
+        if summaries := bundle.summary_among(self._file.entries):
+            yield self._step("summary", partial(self._summary, summaries))
 
     def _step(self, what: str, work: Callable[[], Found]) -> Step:
         self._number += 1
         try:
             found = work()
         except (PeerError, AuditError) as error:
+            self._refused = True
             return Step(self._number, what, Outcome.REFUSED, str(error), _word(what, error))
         return Step(
             self._number, what, found.outcome, found.said, facts=found.facts, notes=found.notes
@@ -80,9 +109,9 @@ class BundleJudge:
 
     def _export(self) -> Found:
         proven = self._file.exported(self._trust)
-        self._exporter = proven.node
         self._statements.read(self._file)
         self._statements.require_counted(proven.path, proven.signed_at)
+        self._exporter = proven.node
         return Found(
             f"put together by {proven.node}, {local_moment(proven.signed_at)}: its signature covers "
             f"all {len(self._file.digests)} other files",
@@ -121,6 +150,7 @@ class BundleJudge:
                 require_no_list_needed(members)
             except SignatureError as error:
                 self._number += 1
+                self._refused = True
                 yield Step(self._number, "list", Outcome.REFUSED, str(error), error.reason)
             return
         yield self._step("list", self._list)
@@ -144,7 +174,10 @@ class BundleJudge:
 
     def _proof(self, log: LogWords, number: int, pair: tuple[str, str]) -> Found:
         proof = self._file.small(bundle.proof_name(number))
-        return log.prove(proof, self._receipts.signed(*pair))
+        found = log.prove(proof, self._receipts.signed(*pair))
+        place = found.facts["node"], found.facts["index"]
+        self._proofs[self._file.digests[pair[0]]] = place
+        return found
 
     def _issuers(self, log: LogWords, listed: ContentsList) -> Iterator[Step]:
         """Of each hop, what the log of the node that answered for it says."""
@@ -171,7 +204,22 @@ class BundleJudge:
         one = listed.statuses[number - 1]
         proven, found = prove_status(one, content, seal, self._seal.envelope, self._trust)
         self._statements.require_counted(proven.path, proven.signed_at)
+        self._statuses.append(found.facts)
         return found
+
+    # ------------------------------------------------------------ the summary
+
+    def _summary(self, names: list[str]) -> Found:
+        """A convenience must not tell anything else than the proof does."""
+        if names != [bundle.SUMMARY]:
+            said = f"{names[0]} is no summary of layout {bundle.LAYOUT}, which is the one known"
+            raise WireError(said)
+        if self._refused or (story := self.story) is None:
+            said = "not compared: something of what it should tell is refused"
+            return Found(said, outcome=Outcome.UNKNOWN)
+        if self._file.small(bundle.SUMMARY) != write_summary(story):
+            raise WireError("the summary tells something else than what is proven")
+        return Found("for people: tells what is proven, and nothing else")
 
 
 def _word(what: str, error: PeerError | AuditError) -> str:

@@ -138,6 +138,11 @@ def signer_of(signature: bytes) -> Digest:
     return _chain(read_parts(signature_in(signature)).certificates).leaf.sha256
 
 
+def signer_named(signature: bytes) -> str:
+    """The subject of that certificate. Nothing is proven."""
+    return _chain(read_parts(signature_in(signature)).certificates).leaf.subject
+
+
 def certificates_in(signature: bytes) -> list[bytes]:
     """The certificates that lie in a signature, or a batch's, the signer's first. Nothing is proven."""
     return certificates_among(read_parts(signature_in(signature)).certificates)

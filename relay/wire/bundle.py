@@ -11,6 +11,7 @@ Raises:  WireError.
     certificates/<sha256>.cer        DER, of everyone who signed anything in it
     revocation/<sha256>.crl, .ocsp   DER, as found when it was signed
     about/contents.json              what the exporter says is in it (bundle_list.py); not in files of version 1
+    about/summary-1.html             the same for people, in layout 1; may be left out
     proofs/0001.tlog-proof           that receipt 0001 stands in the exporter's log
     proofs/0001.issuer.tlog-proof    that it stands in the log of the node that signed it, where that is another
     statuses/0001/status.edxml       and seal.xml beside it; of the recipients, and requests of the sender
@@ -36,6 +37,10 @@ SEAL = "META-INF/signatures001.xml"
 EXPORT = "META-INF/signatures002.xml"
 
 LIST = "about/contents.json"
+LAYOUT = 1
+"""Of the summary: its words and their places are part of the wire format (W19.7)."""
+SUMMARY = f"about/summary-{LAYOUT}.html"
+_SUMMARIES = "about/summary"
 
 BATCHES = "batches/"
 PROOFS = "proofs/"
@@ -55,6 +60,8 @@ MOST_PROOFS = 400
 """Of inclusion, and 32 MiB of them; the receipts beyond are listed as without."""
 PROOFS_BYTES = 32 << 20
 MOST_STATUSES = 50
+MOST_TOLD = 2_000
+"""Of the rows of a summary: a line of evidence for one recipient each. Files with more have none."""
 STATUS_BYTES = 1 << 20
 NAME_LIMIT = 120
 
@@ -70,6 +77,7 @@ _MEDIA_TYPES = {
     "tst": "application/vnd.etsi.timestamp-token",
     "txt": "text/plain",
     "json": "application/json",
+    "html": "text/html",
     "jsonl": "application/jsonl",
     "note": "text/plain",
 }
@@ -132,6 +140,11 @@ def proof_name(number: int) -> str:
 def issuer_proof_name(number: int) -> str:
     """Of the proof that it stands in the log of the node that signed it."""
     return f"{PROOFS}{number:04}.issuer.tlog-proof"
+
+
+def summary_among(names: Iterable[str]) -> list[str]:
+    """What of these is a summary, of whatever layout."""
+    return [name for name in names if name.startswith(_SUMMARIES)]
 
 
 def status_names(number: int) -> tuple[str, str]:

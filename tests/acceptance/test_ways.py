@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -99,6 +102,49 @@ async def test_a_refusal_travels_back_hop_by_hop(town: Any) -> None:
     (again,) = await town.settled("xa", renewed, DeliveryState.REFUSED)
     assert again["recipient"] == UNKNOWN_THERE
     assert len(town.inbox("tw", content)) == 1
+
+
+async def test_the_origin_sees_one_timeline_over_all_tiers(town: Any) -> None:
+    """Out of the receipts that came back, without asking anybody: who had it when, by whose receipt; the
+    refused recipient's branch ends at the node that refused."""
+    content = town.document(SENDER, [UNKNOWN_THERE, MINISTRY, "H01.16"])
+    message_id = await town.send("xa", content, SENDER)
+    (delivery,) = await town.delivered("tw", content)
+    await town.acknowledge("tw", delivery["delivery_id"])
+    handed = {DeliveryState.REFUSED, DeliveryState.AVAILABLE, DeliveryState.HANDED_OVER}
+
+    async def told() -> bool:
+        return {r["state"] for r in town.deliveries("xa", message_id)} == handed
+
+    await town.until(told)
+    found = await asyncio.to_thread(_tracked, town, "xa", message_id)
+    (xa,) = found["way"]
+    (tinh,) = xa["onward"]
+    branches = {stay["node"]: stay for stay in tinh["onward"]}
+    assert (xa["node"], tinh["node"], set(branches)) == ("xa", "tinh", {"tw", "xb"})
+    assert set(tinh["recipients"]) == {UNKNOWN_THERE, MINISTRY, "H01.16"}
+    assert branches["xb"]["recipients"] == ["H01.16"]
+    assert {stay["known"] for stay in (xa, tinh, *branches.values())} == {"signed"}
+    ended = [line for line in branches["tw"]["lines"] if line["step"] == "ended"]
+    assert [(line["recipients"], line["reason"]) for line in ended] == [
+        ([UNKNOWN_THERE], "unknown-recipient")
+    ]
+    done = [line for line in branches["tw"]["lines"] if line["event"] == "ContentHandover"]
+    assert [line["recipients"] for line in done] == [[MINISTRY]]
+    assert all("CN=" in line["source"]["signer"] for line in done)
+    proven = [line for stay in (xa, tinh) for line in stay["lines"] if line["source"]["receipt"]]
+    stored = {row["digest"] for row in town.rows("xa", "SELECT digest FROM receipts")}
+    assert {line["source"]["receipt"] for line in proven} <= stored
+    # In the middle: those before it by the header of the transfer, those behind it by receipts.
+    middle = await asyncio.to_thread(_tracked, town, "tinh", message_id)
+    assert [middle["way"][0][name] for name in ("node", "known")] == ["xa", "header"]
+
+
+def _tracked(town: Any, name: str, message_id: str) -> Any:
+    command = [sys.executable, "-m", "relay", "track", message_id, "--json", "--config"]
+    command.append(str(town.node(name).config))
+    shown = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(shown.stdout)["timeline"]
 
 
 async def test_an_outage_delays_and_loses_nothing(town: Any) -> None:

@@ -128,6 +128,7 @@ def _served(world: Any, socket: Path) -> Iterator[Live]:
                 control=world.operations,
                 queue=world.operations,
                 local_operator=local_operator,
+                timelines=world.timelines,
             ),
             shutdown_timeout=1.0,
         )

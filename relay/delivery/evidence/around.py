@@ -12,13 +12,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from relay.delivery.evidence.ports import EvidenceLog
+from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
+from relay.delivery.evidence.ports import EvidenceLog, Telling
 from relay.delivery.ports import Caller, MessageView, PayloadStore, Tracking
 from relay.delivery.records import Journal
 from relay.errors import AccessError, AuditError, GoneError, NotFoundError, TakenBackError
-from relay.model import Digest, Finding, MessageId, MessageType, NodeId, Signed, digest_of
+from relay.model import (
+    Digest,
+    Envelope,
+    Finding,
+    MessageId,
+    MessageType,
+    NodeId,
+    Receipt,
+    Signed,
+    digest_of,
+)
 from relay.wire import bundle
 from relay.wire.bundle_list import VERSION, ContentsList, ListedStatus, write_list
+from relay.wire.receipt import read_receipt
 
 RequireHad = Callable[[Caller, MessageView], None]
 
@@ -40,6 +52,38 @@ class Around:
     statuses: list[tuple[ListedStatus, bytes, bytes]] = field(default_factory=list)
     left_out: dict[MessageId, str] = field(default_factory=dict)
     witnesses: dict[NodeId, tuple[bytes, ...]] = field(default_factory=dict)
+    receipts: list[tuple[Digest, Receipt]] = field(default_factory=list)
+    envelope: Envelope | None = None
+    """None where it cannot be read."""
+    rows: int = 0
+    """Of the summary; the receipts of one that would have too many are let go."""
+
+    async def add(self, number: int, signed: Signed) -> None:
+        """A receipt that is in the file under this number."""
+        await self.prove(number, signed)
+        long = len(signed.document) > LONG_DOCUMENT_BYTES
+        receipt = await aside(long, read_receipt, signed.document)
+        self.rows += len(receipt.evidence)
+        if self.rows > bundle.MOST_TOLD:
+            self.receipts.clear()
+        else:
+            self.receipts.append((signed.digest, receipt))
+
+    def telling(self, view: MessageView, seal: bytes) -> Telling | None:
+        """What the summary is made from; None where it would be too long."""
+        if self.rows > bundle.MOST_TOLD:
+            return None
+        proofs = {self.receipts[number - 1][0]: proof for number, proof in self.proofs.items()}
+        return Telling(
+            view.digest,
+            view.size_bytes,
+            self.envelope,
+            seal,
+            tuple(self.receipts),
+            proofs,
+            tuple(self.statuses),
+            self._list(view),
+        )
 
     async def prove(self, number: int, signed: Signed) -> None:
         """That the receipt of this number stands in the log of this node, and in that of who signed it."""

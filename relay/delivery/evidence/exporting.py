@@ -29,14 +29,28 @@ from relay.delivery.evidence.ports import (
 )
 from relay.delivery.ports import Caller, MessageView, PayloadStore, Tracking
 from relay.delivery.records import Journal
+from relay.envelope.reader import EnvelopeReader
 from relay.errors import (
     TAKEN_BACK,
     AccessError,
+    AuditError,
+    EnvelopeError,
     JournalError,
     NotPossibleError,
+    PeerError,
     TakenBackError,
 )
-from relay.model import DeliveryState, Digest, MessageId, NodeId, Payload, Seal, Signed, digest_of
+from relay.model import (
+    DeliveryState,
+    Digest,
+    Envelope,
+    MessageId,
+    NodeId,
+    Payload,
+    Seal,
+    Signed,
+    digest_of,
+)
 from relay.wire import bundle
 from relay.wire.archive import Archive, Head
 
@@ -110,14 +124,17 @@ class EvidenceDesk:
         for file in _beside(certificates, kept):
             names.append(file.name)
             yield file
-        async for name, content in around.files(view):
-            names.append(name)
-            yield _small(name, content)
-        manifest = await aside(len(names) > MANY_RECIPIENTS, bundle.write_manifest, names)
-        yield _small(bundle.MANIFEST, manifest)
         stamped = self.notary.seal_for_export(
             seal.signature, replace(kept, certificates=tuple(sorted(certificates)))
         )
+        async for name, content in around.files(view):
+            names.append(name)
+            yield _small(name, content)
+        if (summary := await self._summary(around, view, stamped)) is not None:
+            names.append(bundle.SUMMARY)
+            yield _small(bundle.SUMMARY, summary)
+        manifest = await aside(len(names) > MANY_RECIPIENTS, bundle.write_manifest, names)
+        yield _small(bundle.MANIFEST, manifest)
         yield _small(bundle.SEAL, bundle.wrapped(stamped))
 
     async def _stored(
@@ -125,16 +142,18 @@ class EvidenceDesk:
     ) -> AsyncIterator[PlannedFile]:
         """The envelope, the receipts, their batches; `certificates` gets those of the receipts' signers."""
         yield _small(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT)
-        crc = 0
+        crc, reading = 0, _Reading()
         async for chunk in self.store.read(payload):
             crc = zlib.crc32(chunk, crc)
+            reading.feed(chunk)
+        around.envelope = reading.close()
         yield PlannedFile(bundle.ENVELOPE, payload.digest, payload.size_bytes, crc, payload)
         receipts = await aside(len(view.deliveries) > MANY_RECIPIENTS, _receipts, view)
         batches: dict[Digest, Signed] = {}
         for number, digest in enumerate(receipts, start=1):
             signed = await self._receipt(digest)
             certificates.update(self.notary.certificates_of(signed.signature))
-            await around.prove(number, signed)
+            await around.add(number, signed)
             document, signature = bundle.receipt_names(number)
             batch = self.notary.batch_of(signed.signature)
             if batch is not None and len(batches) < bundle.MOST_BATCHES:
@@ -145,6 +164,16 @@ class EvidenceDesk:
             yield _planned(signature, signed.signature, ReceiptPart(digest, signature=True))
         for file in _batches(batches.values()):
             yield file
+
+    async def _summary(self, around: Around, view: MessageView, seal: bytes) -> bytes | None:
+        """In a thread: seals are proven once more. What does not hold here now is left to who judges."""
+        telling = around.telling(view, seal)
+        if telling is None:
+            return None
+        try:
+            return await asyncio.to_thread(self.notary.summary, telling)
+        except (PeerError, AuditError):
+            return None
 
     async def _receipt(self, digest: Digest) -> Signed:
         found = await self.journal.receipt(digest)
@@ -176,6 +205,26 @@ class EvidenceDesk:
             "why": why,
         }
         await self.journal.note("evidence-exported", file.exported_at, fields)
+
+
+class _Reading:
+    """The document as it says of itself, read along as its bytes go by."""
+
+    def __init__(self) -> None:
+        self._reader: EnvelopeReader | None = EnvelopeReader()
+
+    def feed(self, chunk: bytes) -> None:
+        if self._reader is not None:
+            try:
+                self._reader.feed(chunk)
+            except EnvelopeError:
+                self._reader = None
+
+    def close(self) -> Envelope | None:
+        try:
+            return None if self._reader is None else self._reader.close()
+        except EnvelopeError:
+            return None
 
 
 def _require_had(caller: Caller, view: MessageView) -> None:

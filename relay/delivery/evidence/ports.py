@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Protocol
 
 from relay.delivery.ports import Caller, MessageView
-from relay.model import Digest, MessageId, NodeId, Payload, Signed
+from relay.model import Digest, Envelope, MessageId, NodeId, Payload, Receipt, Signed
+from relay.wire.bundle_list import ContentsList, ListedStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,22 @@ class EvidenceFile:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What an exporter tells people of in the summary; `seal` as it stands in the file."""
+
+    digest: Digest
+    size_bytes: int
+    envelope: Envelope | None
+    """None where it cannot be read."""
+    seal: bytes
+    receipts: Sequence[tuple[Digest, Receipt]]
+    proofs: Mapping[Digest, bytes]
+    """By the receipt that each proves."""
+    statuses: Sequence[tuple[ListedStatus, bytes, bytes]]
+    listed: ContentsList
+
+
 class EvidenceNotary(Protocol):
     """This node's hand, and what it can read of others' signatures."""
 
@@ -52,6 +69,11 @@ class EvidenceNotary(Protocol):
 
     def certificates_of(self, signature: bytes) -> tuple[bytes, ...]:
         """DER; those that a seal or a receipt's signature brings along."""
+        ...
+
+    def summary(self, telling: Telling) -> bytes:
+        """The summary for people, in HTML. SignatureError, WireError, AuditError where something of it
+        does not hold: then there is none."""
         ...
 
     def batch_of(self, signature: bytes) -> Signed | None:

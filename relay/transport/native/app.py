@@ -42,6 +42,7 @@ from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.lines import Line
@@ -62,6 +63,7 @@ from relay.transport.native import (
     published,
     submit,
     systems,
+    timeline,
     timestamps,
     tokens,
 )
@@ -81,6 +83,7 @@ _SHOWN_PATH = 100
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
     Route("GET", "/v1/messages/{id}", messages.message),
+    Route("GET", "/v1/messages/{id}/trace", timeline.timeline),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
     Route("GET", "/v1/messages/{id}/evidence", evidence.export),
     Route("GET", "/v1/messages/{id}/statements", messages.statements),
@@ -178,6 +181,7 @@ def native_app(
     trust: TrustDoor | None = None,
     words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
+    timelines: TimelineDoor | None = None,
     followers: int = 64,
     prover: Proofs | None = None,
     published: LogFiles | None = None,
@@ -216,6 +220,7 @@ def native_app(
         trust=trust,
         words=words,
         certificates=certificates_door,
+        timelines=timelines,
         followers=followers,
         proofs=prover,
         published=published,

@@ -16,26 +16,20 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 
-import structlog
 from aiohttp import web
 
 from relay.delivery.ports import LogPage
 from relay.delivery.wanted import Wanted
 from relay.errors import OverloadError
-from relay.lines import Line
 from relay.transport.native.inside import Inside
 from relay.transport.native.leaves import event as event_of
+from relay.transport.native.live import HEARTBEAT_SECONDS, live
 from relay.transport.problems import RequestError
 
 PAGE = 100
-HEARTBEAT_SECONDS = 15.0
-"""Under the half minute after which proxies give up on a silent connection."""
-SLOW_SECONDS = 30.0
-"""How long a write may wait for the reader."""
 _LOOK_SECONDS = 5.0
 """How often is looked whether who waits is still there."""
 _ID = re.compile(r"[0-9]{1,18}", re.ASCII)
-_log = structlog.get_logger("relay.native")
 
 
 async def stream(
@@ -43,7 +37,10 @@ async def stream(
 ) -> web.StreamResponse:
     after = _resume(request, after)
     with _place(inside):
-        return await _send(inside, request, inside.log.follow(wanted, after, PAGE))
+        followed = inside.log.follow(wanted, after, PAGE)
+        return await live(
+            request, _events(_pages(inside.closing, followed, lambda: HEARTBEAT_SECONDS))
+        )
 
 
 async def awaited(
@@ -92,55 +89,21 @@ def _place(inside: Inside) -> Iterator[None]:
         inside.following.discard(place)
 
 
-async def _send(
-    inside: Inside, request: web.Request, followed: AsyncIterator[LogPage]
-) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "text/event-stream",
-            "Cache-Control": "no-store",
-        }
-    )
-    await response.prepare(request)
-    try:
-        async with (
-            aclosing(_pages(inside.closing, followed, lambda: HEARTBEAT_SECONDS)) as pages,
-            aclosing(_events(pages)) as events,
-        ):
-            async for event in events:
-                await _written(request, response, event)
-        await response.write_eof()
-    except ConnectionError:
-        raise
-    except Exception as error:
-        _log.exception(Line.LIVE_LOG_BROKE_OFF)
-        raise ConnectionResetError from error
-    return response
-
-
-async def _written(request: web.Request, response: web.StreamResponse, content: bytes) -> None:
-    try:
-        async with asyncio.timeout(SLOW_SECONDS):
-            await response.write(content)
-    except TimeoutError:
-        _log.info(Line.FOLLOWER_DROPPED, seconds=SLOW_SECONDS)
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError from None
-
-
-async def _events(pages: AsyncIterator[LogPage | None]) -> AsyncGenerator[bytes, None]:
+async def _events(
+    following: AsyncGenerator[LogPage | None, None],
+) -> AsyncGenerator[bytes, None]:
     """What is written for each page, and for each silence."""
     said = at = 0
-    async for page in pages:
-        at = at if page is None else page.next
-        if page is not None and page.entries:
-            said = page.entries[-1].index + 1
-            yield b"".join(map(event_of, page.entries))
-        elif page is None:
-            moved = b"id: %d\n" % (at - 1) if at > said else b""
-            said = max(said, at)
-            yield b": still here\n%s\n" % moved
+    async with aclosing(following) as pages:
+        async for page in pages:
+            at = at if page is None else page.next
+            if page is not None and page.entries:
+                said = page.entries[-1].index + 1
+                yield b"".join(map(event_of, page.entries))
+            elif page is None:
+                moved = b"id: %d\n" % (at - 1) if at > said else b""
+                said = max(said, at)
+                yield b": still here\n%s\n" % moved
 
 
 async def _pages(

@@ -6,6 +6,7 @@ Touches: nothing; values and Protocols only.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +42,7 @@ from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.witness.ports import WitnessDoor
 
@@ -84,6 +86,9 @@ class Inside:
     trust: TrustDoor | None = None
     words: ForgettingDesk | None = None
     certificates: CertificateDoor | None = None
+    timelines: TimelineDoor | None = None
+    watching: Counter[str] = field(default_factory=Counter)
+    """Live streams of timelines by the caller's name, to bound their number."""
     log_exports: LogExporter | None = None
     exporting: set[object] = field(default_factory=set)
     """Exports of the log under way."""

@@ -42,6 +42,7 @@ from relay.transport.native.published import PUBLISHED_SCHEMAS, published_paths
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
+from relay.transport.native.timeline_described import TIMELINE_SCHEMAS, timeline_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
 from relay.transport.native.witnesses_described import WITNESS_SCHEMAS, witness_paths
@@ -96,6 +97,7 @@ def document() -> Json:
                 **WITNESS_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
+                **TIMELINE_SCHEMAS,
                 **PUBLISHED_SCHEMAS,
             },
             "responses": {
@@ -121,6 +123,7 @@ def _paths() -> Json:
             "get": reading("getMessageSeal", "The seal over the envelope", seal_answer()),
             "parameters": one_message,
         },
+        **timeline_paths(),
         **evidence_paths(),
         **log_export_paths(),
         **timestamp_paths(),

@@ -82,6 +82,7 @@ def build(world: Any, noted: Noted) -> Callable[..., web.Application]:
             "clock": world.clock,
             "ready": world.ready,
             "refusals": noted,
+            "timelines": world.timelines,
         }
         return native_app(**{**parts, **changed})
 

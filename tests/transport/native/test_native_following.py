@@ -16,7 +16,7 @@ from aiohttp import web
 
 from relay.audit.tail import VIETNAM
 from relay.audit.tree import leaf_hash
-from relay.transport.native import following, native_runner
+from relay.transport.native import following, live, native_runner
 
 Http = Callable[..., aiohttp.ClientSession]
 Build = Callable[..., web.Application]
@@ -243,7 +243,7 @@ async def test_a_reader_who_takes_nothing_is_dropped(
     world: Any, base: str, http: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits for it is bounded, and so is its place."""
-    monkeypatch.setattr(following, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(live, "SLOW_SECONDS", 0.2)
     for _ in range(400):
         await world.log.append("node-started", log_time(), release="x" * 60_000)
     host, port = base.removeprefix("http://").split(":")
