@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -31,9 +32,9 @@ from relay.audit.proof_file import (
     require_about,
     write_proof,
 )
-from relay.audit.proofs import consistency_proof, inclusion_proof
+from relay.audit.proofs import NodeHashes, consistency_proof, inclusion_proof, verify_inclusion
 from relay.audit.tiles import HEIGHT, TileNodes
-from relay.audit.tree import Frontier, node_hash
+from relay.audit.tree import Frontier, leaf_hash, node_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError, NotFoundError
 from relay.journal import epochs
@@ -83,13 +84,20 @@ class Prover:
         """Proof files of entries of one epoch, by their places in it, through one reading of the tree, without
         receipts. `cosigned` is a head with cosignatures, for entries that the published one does not cover or
         has none of; `few` leaves those on a head that are to go along."""
-        found: dict[int, bytes] = {}
         with self._reading() as connection:
             log = _Log(self, connection, epoch, cosigned)
-            for place in places:
-                note, head = log.covering(place)
-                found[place] = self._written(log, place, few(note), head, None, None)
-        return found
+            node = cache(log.node)
+            return {place: self._bare(log, place, node, few) for place in places}
+
+    def _bare(
+        self, log: _Log, place: int, node: NodeHashes, few: Callable[[bytes], bytes]
+    ) -> bytes:
+        """The proof file of one of several; the head's signature was checked once for all of them."""
+        note, head = log.covering(place)
+        path, leaf = tuple(inclusion_proof(place, head.size, node)), log.leaf(place)
+        verify_inclusion(leaf_hash(leaf), place, head.size, path, head.root)
+        key = vkey(log.origin, self.key.public_key)
+        return write_proof(LogProof(place, path, few(note), leaf, key, self.chain))
 
     def published(self) -> list[tuple[Checkpoint, bytes | None]]:
         """Each epoch's newest head, and its published checkpoint where there is one that holds."""
@@ -112,20 +120,6 @@ class Prover:
         log = _Log(self, connection, index // SPAN)
         place = index - first_index(index // SPAN)
         note, head = log.covering(place)
-        return self._written(
-            log, place, note, head, signed, log.newer_than(head) if newer else None
-        )
-
-    def _written(
-        self,
-        log: _Log,
-        place: int,
-        note: bytes,
-        head: Checkpoint,
-        signed: Signed | None,
-        newer: NewerHead | None,
-    ) -> bytes:
-        """The proof file, once it was checked as its reader will check it."""
         leaf = log.leaf(place)
         proof = LogProof(
             place,
@@ -135,7 +129,7 @@ class Prover:
             vkey(log.origin, self.key.public_key),
             self.chain,
             signed,
-            newer,
+            log.newer_than(head) if newer else None,
         )
         key = log.key
         proven = prove_entry(proof, key)

@@ -23,9 +23,8 @@ from relay.audit.verify import LogKey
 from relay.errors import AuditError
 from relay.model import NodeId, Signed
 from relay.signing.binding import Binding
-from relay.signing.certificates import read_chain
 from relay.signing.keys import verify_log_signature
-from relay.signing.log_key import log_key_of
+from relay.signing.log_key import chain_of, log_key_of
 from relay.signing.trust import TrustStore
 
 TOLERANCE = timedelta(minutes=10)
@@ -67,7 +66,7 @@ class AttachedJudge:
             raise AuditError(f"the head is of {name[:120]}, which is no log of {issuer}")
         if not proof.chain:
             raise AuditError("it shows no certificates of the log's key")
-        certificate = read_chain(proof.chain).leaf.certificate
+        certificate = chain_of(proof.chain).leaf.certificate
         at = max(entered, certificate.not_valid_before_utc)
         if at > now + TOLERANCE:
             raise AuditError("the entry or the log's certificate is of a time to come")
