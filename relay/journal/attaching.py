@@ -2,7 +2,7 @@
 
 Touches: attachments, receipt_proofs, attach_mark; entries, receipts, deliveries, arrivals, reading.
 Trusts:  this node's own leaves, which the caller has as published.
-Raises:  JournalError.
+Raises:  AuditError for a row of the log that was edited; JournalError.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from relay.audit.entries import AuditEvent, entry, moment
+from relay.audit.entries import AuditEvent, entry, moment, parse
 from relay.delivery.attaching.ports import Arrived, AttachRow, Dropped, Due, Stretch
 from relay.journal.rows import ms
 from relay.journal.sql import load
@@ -191,18 +191,14 @@ def _due(
     """Those that may go now, and the index that is gone through next."""
     named: list[_Named] = []
     for index, leaf in leaves:
-        fields = json.loads(leaf)
+        fields = parse(leaf)
         if index >= cosigned and moment(fields["at"]) > before:
             return named, int(index)
-        answer = fields["event"] != AuditEvent.RECEIPT_ISSUED
-        named.append(
-            _Named(
-                int(index),
-                Digest(fields["receipt"]),
-                NodeId(fields["neighbour"]) if answer else None,
-                () if answer else tuple(fields["recipients"]),
-            )
-        )
+        receipt, answer = fields.get("receipt"), fields["event"] != AuditEvent.RECEIPT_ISSUED
+        neighbour = NodeId(fields.get("neighbour", "")) if answer else None
+        recipients = () if answer else tuple(fields.get("recipients", ()))
+        if receipt:
+            named.append(_Named(int(index), Digest(receipt), neighbour, recipients))
     return named, stop
 
 

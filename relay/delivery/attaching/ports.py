@@ -109,7 +109,8 @@ class AttachBook(Protocol):
         self, stretch: Stretch, to: Collection[NodeId], at: datetime, before: datetime
     ) -> tuple[int, frozenset[NodeId]]:
         """Queue the proofs of this node's receipts in the next slice of the log: of entries that are
-        cosigned, or of before that instant. Which index comes next, and for whom any were queued."""
+        cosigned, or of before that instant. Which index comes next, and for whom any were queued.
+        AuditError where a row of the log was edited."""
         ...
 
     async def due(self, neighbour: NodeId, now: datetime, limit: int) -> list[Due]:

@@ -112,7 +112,7 @@ class ProofCourier:
         """Queue the proofs of whatever receipts the log holds by now, slice by slice."""
         now = self.clock.now()
         before = now - self.bounds.uncosigned_after
-        to = [one for one in self.neighbours if self._pace(one).takes is not False]
+        to = [one for one in self.neighbours if not self._left_alone(one)]
         for stretch in await self.own.stretches():
             came, at = -1, 0
             while came < at < stretch.end or came < 0:
@@ -176,11 +176,17 @@ class ProofCourier:
         return True
 
     async def _takes(self, neighbour: NodeId) -> bool:
-        pace, now = self._pace(neighbour), self.clock.monotonic()
-        if pace.takes is None or (not pace.takes and now - pace.asked_at >= ASK_AGAIN_SECONDS):
+        pace = self._pace(neighbour)
+        if not pace.takes and not self._left_alone(neighbour):
             pace.takes = await self.wire.takes_proofs(neighbour)
-            pace.asked_at = now
-        return pace.takes
+            pace.asked_at = self.clock.monotonic()
+        return bool(pace.takes)
+
+    def _left_alone(self, neighbour: NodeId) -> bool:
+        """It takes no proofs, and said so not long ago."""
+        pace = self._pace(neighbour)
+        since = self.clock.monotonic() - pace.asked_at
+        return pace.takes is False and since < ASK_AGAIN_SECONDS
 
     async def _made(
         self, neighbour: NodeId, found: Sequence[Due]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from relay.delivery.attaching.ports import AttachRow, Bounds, Due, Stretch
-from relay.delivery.attaching.sending import BATCH_BYTES, ProofCourier
+from relay.delivery.attaching.sending import ASK_AGAIN_SECONDS, BATCH_BYTES, ProofCourier
 from relay.delivery.clock import Clock
 from relay.errors import AuditError, TransportError
 from relay.model import Digest, NodeId
@@ -35,6 +35,7 @@ class World:
     sent: list[tuple[NodeId, list[bytes]]] = field(default_factory=list)
     asked: int = 0
     log: list[tuple[str, Any]] = field(default_factory=list)
+    gathered_for: list[NodeId] = field(default_factory=list)
 
     def put(self, neighbour: NodeId, *proofs: bytes | int) -> None:
         rows = self.waiting.setdefault(neighbour, [])
@@ -65,8 +66,9 @@ class World:
         for waiting in self.waiting.values():
             waiting[:] = [one for one in waiting if one.row not in rows]
 
-    async def gather(self, stretch: Stretch, *_: Any) -> tuple[int, frozenset[NodeId]]:
+    async def gather(self, stretch: Stretch, to: Any, *_: Any) -> tuple[int, frozenset[NodeId]]:
         self.log.append(("gather", stretch.first))
+        self.gathered_for = sorted(to)
         steps = self.passed[stretch.first]
         return (steps.pop(0) if len(steps) > 1 else steps[0]), frozenset()
 
@@ -156,6 +158,37 @@ async def test_a_neighbour_that_takes_no_proofs_is_sent_none_and_nothing_waits_f
     assert XA not in world.waiting
     world.takes = True
     assert await courier.send(XB)
+
+
+async def test_it_is_asked_again_after_a_while_for_it_may_have_been_upgraded(
+    world: World, courier: ProofCourier
+) -> None:
+    world.takes = False
+    world.put(XA, b"a")
+    assert not await courier.send(XA)
+    world.takes = True
+    world.put(XA, b"a")
+    assert not await courier.send(XA)
+    courier._pace(XA).asked_at -= ASK_AGAIN_SECONDS
+    world.put(XA, b"a")
+    assert await courier.send(XA)
+    assert world.asked == 2
+
+
+async def test_nothing_is_queued_for_who_takes_none_until_it_may_be_asked_again(
+    world: World, courier: ProofCourier
+) -> None:
+    world.found, world.passed = [Stretch(0, 10, 10)], {0: [10]}
+    await courier.gather()
+    assert world.gathered_for == [XA, XB]
+    world.takes = False
+    world.put(XA, b"a")
+    await courier.send(XA)
+    await courier.gather()
+    assert world.gathered_for == [XB]
+    courier._pace(XA).asked_at -= ASK_AGAIN_SECONDS
+    await courier.gather()
+    assert world.gathered_for == [XA, XB]
 
 
 async def test_it_is_asked_once_whether_it_takes_them(world: World, courier: ProofCourier) -> None:
