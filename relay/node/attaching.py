@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from relay.audit.add_checkpoint import AddCheckpoint, write_request
 from relay.audit.checkpoint import head_of, split_note
 from relay.audit.cosignature import cosigner_name, few_cosignatures
 from relay.audit.entries import parse
@@ -31,6 +32,7 @@ from relay.signing.attached import AttachedJudge
 from relay.transport.nodes.attaching_client import AttachClient
 from relay.transport.nodes.client import NodesClient
 from relay.wire.receipt import read_receipt
+from relay.witness.desk import WitnessDesk
 
 MOST_COSIGNATURES = 8
 """That go along with a proof, the receiving neighbour's own among them: each is 150 bytes of every proof."""
@@ -109,7 +111,8 @@ class ReceiptProofs:
         return Digest(named)
 
     def judge(self, proof: bytes, receipt: Signed, issuer: NodeId, now: datetime) -> Arrived:
-        proven = self.judges.prove(read_proof(proof), receipt, issuer, now)
+        read = read_proof(proof)
+        proven = self.judges.prove(read, receipt, issuer, now)
         return Arrived(
             read_receipt(receipt.document),
             receipt.digest,
@@ -117,7 +120,26 @@ class ReceiptProofs:
             proven.head.size,
             proven.cosigned,
             proof,
+            read.note,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessedHeads:
+    """delivery.attaching.ports.Heads."""
+
+    table: WitnessTable
+    desk: WitnessDesk | None
+
+    async def contradicts(self, note: bytes, by: NodeId) -> bool:
+        head = head_of(note)
+        root = await self.table.seen(head.origin, head.size)
+        if root is None or root == head.root:
+            return False
+        if self.desk is not None:  # it keeps both notes and rings
+            request = write_request(AddCheckpoint(head.size, (), note))
+            await self.desk.add_checkpoint(request, by)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +148,25 @@ class Attaching:
     keeper: ProofKeeper
 
 
-def make_attaching(ground: Ground, nodes: NodesClient, prover: Prover) -> Attaching | None:
+def make_attaching(
+    ground: Ground, nodes: NodesClient, prover: Prover, desk: WitnessDesk | None
+) -> Attaching | None:
     """None where the settings want none."""
     section, notary = ground.settings.log, ground.notary
     if not section.attach_proofs:
         return None
     table = AttachTable(ground.journal, ground.node)
+    witnessed = WitnessTable(ground.journal, ground.node)
     courier = ProofCourier(
         ground.neighbours,
         table,
-        OwnPublishedLog(prover, WitnessTable(ground.journal, ground.node)),
+        OwnPublishedLog(prover, witnessed),
         AttachClient(nodes),
         ground.clock,
         random.SystemRandom().random,
         Bounds(section.attach_uncosigned_after, section.attach_for, section.attach_waiting),
     )
     judge = ReceiptProofs(AttachedJudge(notary.trust, notary.binding))
-    return Attaching(courier, ProofKeeper(ground.node, table, judge, ground.clock, courier.waiting))
+    heads = WitnessedHeads(witnessed, desk)
+    keeper = ProofKeeper(ground.node, table, judge, heads, ground.clock, courier.waiting)
+    return Attaching(courier, keeper)

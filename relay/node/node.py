@@ -328,7 +328,7 @@ class Node:
         desks = make_desks(ground, carrying, told)
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
-        attaching = make_attaching(ground, carrying.wire, proofs.prover)
+        attaching = make_attaching(ground, carrying.wire, proofs.prover, witnessing.desk)
         faces = Faces(
             ground,
             carrying,

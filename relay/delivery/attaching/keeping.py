@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from relay.delivery.attaching.ports import Arrived, AttachBook, AttachJudge
+from relay.delivery.attaching.ports import Arrived, AttachBook, AttachJudge, Heads
 from relay.delivery.clock import Clock
 from relay.errors import AuditError, OverloadError, PeerError, UncertainError
 from relay.lines import Line
@@ -33,6 +33,7 @@ class ProofKeeper:
     node: NodeId
     book: AttachBook
     judge: AttachJudge
+    heads: Heads
     clock: Clock
     waiting: Callable[[Iterable[NodeId]], None]
     """Told for which neighbours proofs were queued."""
@@ -51,8 +52,13 @@ class ProofKeeper:
     async def _take(self, neighbour: NodeId, proofs: Sequence[bytes]) -> list[Answered]:
         answers: list[Answered] = []
         arrived: list[Arrived] = []
+        forked: dict[bytes, bool] = {}
         for proof in proofs:
             judged = await self._judged(proof)
+            if isinstance(judged, Arrived) and judged.note not in forked:
+                forked[judged.note] = await self.heads.contradicts(judged.note, neighbour)
+            if isinstance(judged, Arrived) and forked[judged.note]:
+                judged = Answered(Answer.REFUSED, "another head of that size was cosigned here")
             if isinstance(judged, Arrived):
                 arrived.append(judged)
                 answers.append(Answered(Answer.KEPT))

@@ -66,6 +66,8 @@ class Arrived:
     size: int
     cosigned: int
     proof: bytes
+    note: bytes = b""
+    """The head as it is signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,15 @@ class AttachJudge(Protocol):
 
     def about(self, proof: bytes) -> Digest:
         """Which receipt it says that it is of, unproven. AuditError."""
+        ...
+
+
+class Heads(Protocol):
+    """What this node cosigned of others' logs, as a witness."""
+
+    async def contradicts(self, note: bytes, by: NodeId) -> bool:
+        """Whether another head of that log and size was cosigned here. Then two histories are proven, and the
+        witness has been told. `note` is signed by the log's key. OverloadError, JournalError."""
         ...
 
 

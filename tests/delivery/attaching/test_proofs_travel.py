@@ -9,12 +9,16 @@ from typing import Any
 import aiohttp
 import pytest
 
+from relay.audit.checkpoint import head_of, note_body, parse_vkey, sign_note
 from relay.audit.entries import parse
-from relay.audit.proof_file import read_proof, write_proof
+from relay.audit.proof_file import LogProof, read_proof, write_proof
+from relay.audit.proofs import inclusion_proof, over_leaves
+from relay.audit.tree import Frontier, leaf_hash
 from relay.delivery.attaching import sending
 from relay.demo.native import at_socket
 from relay.signing.bundle_steps import BundleJudge
 from relay.signing.bundle_words import Outcome, Step
+from relay.signing.keys import LogSigner
 from relay.signing.tls import client_context
 from relay.signing.trust import TrustStore
 from relay.wire.attached import write_proofs
@@ -74,6 +78,22 @@ async def _hand_in(village: Village, *proofs: bytes) -> list[tuple[str, str]]:
     return [(one["answer"], one.get("why", "")) for one in told["proofs"]]
 
 
+def _forked(village: Village, proof: LogProof) -> bytes:
+    """The same entry under another head of the same size, signed by the district's own key."""
+    folder = village.network.folder / "pki" / "nodes" / "huyen"
+    key = LogSigner.load(folder / "log.pem", folder / "log.key.pem")
+    size = head_of(proof.note).size
+    leaves = [proof.leaf if place == proof.index else b"{}" for place in range(size)]
+    hashes = [leaf_hash(one) for one in leaves]
+    frontier = Frontier()
+    for one in hashes:
+        frontier.append(one)
+    name = parse_vkey(proof.vkey)[0]
+    note = sign_note(note_body(name, size, frontier.root()), name, key.public_key, key.sign)
+    path = inclusion_proof(proof.index, size, over_leaves(hashes.__getitem__))
+    return write_proof(replace(proof, note=note, hashes=tuple(path)))
+
+
 async def test_the_origins_evidence_holds_a_cosigned_proof_of_every_nodes_log(
     raised: Raise,
 ) -> None:
@@ -103,10 +123,16 @@ async def test_the_origins_evidence_holds_a_cosigned_proof_of_every_nodes_log(
     (entry,) = village.entries("xa", "peer-refused")
     assert (entry["neighbour"], entry["reason"]) == ("huyen", "proof-refused")
 
+    assert (await _call(village, "huyen", "xa", "/axis/v1/proofs", b"<Proofs/>"))[0] == 422
+    assert await _hand_in(village, _forked(village, ours)) == [
+        ("refused", "another head of that size was cosigned here")
+    ]
+    (alarm,) = village.entries("xa", "log-forked")
+    assert (alarm["log"], alarm["size"]) == (proved[0][1], head_of(ours.note).size)
+
     other = theirs.leaf.replace(parse(theirs.leaf)["receipt"].encode(), b"0" * 64)
     unknown = write_proof(replace(theirs, leaf=other))
     assert await _hand_in(village, unknown) == [("unknown-receipt", "")]
-    assert (await _call(village, "huyen", "xa", "/axis/v1/proofs", b"<Proofs/>"))[0] == 422
 
 
 async def test_what_a_node_kept_goes_further_after_it_was_down(
