@@ -13,6 +13,7 @@ from relay.delivery.attaching.ports import Arrived, Stretch
 from relay.errors import ConflictError
 from relay.journal import attaching, carrying
 from relay.journal.attaching import AttachTable
+from relay.journal.reminding import ReminderTable
 from relay.journal.store import SqliteJournal
 from relay.model import Event, Evidence, NodeId
 from tests.journal.conftest import AT, NODE
@@ -60,7 +61,7 @@ class Office:
                 signed,
                 receipt,
                 AT,
-                None if issuer == NODE else NodeId("tinh"),
+                None if issuer == NODE else NodeId("tinh"),  # where it all went
             )
         )
         return signed, receipt
@@ -216,6 +217,27 @@ async def test_a_proof_that_was_refused_goes_no_more_and_an_entry_says_so(
     assert await table.due(FROM, LATER, 10) == []
     (entry,) = await office.entries(AuditEvent.PEER_REFUSED)
     assert (entry["receipt"], entry["reason"]) == (signed.digest, "proof-refused")
+
+
+async def test_a_restored_neighbour_is_sent_the_proofs_again_too(
+    office: Office, table: AttachTable, journal: SqliteJournal
+) -> None:
+    """Its own receipts' entries are looked for when they go; what came from further on is there."""
+    admission = await office.came()
+    own, _ = await office.receipt(admission)
+    came = await office.receipt(admission, NodeId("tinh"))
+    bare, _ = await office.receipt(admission, NodeId("tinh2"))
+    await table.keep([_arrived(*came)], AT)
+    await table.done([one.row for one in await table.due(FROM, LATER, 10)])
+    await journal.perform(lambda tx: tx.run("DELETE FROM attachments"))
+
+    await ReminderTable(journal, NODE).remind(FROM, LONG_AGO, None, AT)
+    await office.handed_over()
+
+    due = {one.receipt: (one.entry, one.proof) for one in await table.due(FROM, AT, 10)}
+    assert due[own.digest] == (None, None)
+    assert due[came[0].digest] == (None, b"proof")
+    assert bare.digest not in due
 
 
 async def test_all_that_waits_for_a_neighbour_can_be_forgotten(

@@ -29,6 +29,7 @@ class World:
     down: bool = False
     answers: dict[str, Answered] = field(default_factory=dict)
     own: dict[int, bytes] = field(default_factory=dict)
+    named: dict[str, int] = field(default_factory=dict)
     in_doubt: bool = False
     found: list[Stretch] = field(default_factory=list)
     passed: dict[int, list[int]] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class World:
         return self.found
 
     async def entry_of(self, receipt: Digest) -> int | None:
-        return None
+        return self.named.get(receipt)
 
     async def prove(self, entries: Sequence[int], to: NodeId) -> dict[int, bytes]:
         if self.in_doubt:
@@ -132,6 +133,18 @@ async def test_each_answer_has_its_consequence(world: World, courier: ProofCouri
         ("done", 4),
     ]
     assert not await courier.send(XA)
+
+
+async def test_of_a_receipt_that_is_sent_again_the_entry_is_looked_for(
+    world: World, courier: ProofCourier
+) -> None:
+    """Where there is none it is tried later: the log may be behind."""
+    rows = [Due(AttachRow(row), Digest(name), None, 0, None) for row, name in enumerate("abc")]
+    world.waiting[XA] = rows
+    world.named, world.own = {"a": 0, "b": 5}, {0: b"first", 5: b"fifth"}
+    assert await courier.send(XA)
+    assert world.sent == [(XA, [b"first", b"fifth"])]
+    assert ("put off", 2) in world.log
 
 
 async def test_what_got_no_answer_stays(world: World, courier: ProofCourier) -> None:
