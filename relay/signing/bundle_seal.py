@@ -110,6 +110,7 @@ def prove_seal(
 def facts_of_seal(proven: ProvenSeal) -> Facts:
     return {
         "kind": proven.kind.value,
+        "vouches": VOUCHES[proven.kind],
         "by": ", ".join(sorted(proven.agencies)) or str(proven.node or ""),
         "subject": proven.subject,
         "certificate_sha256": proven.certificate_sha256,

@@ -42,6 +42,7 @@ from relay.signing.summary_page import (
     section,
     table,
     text,
+    whole,
 )
 from relay.signing.summary_words import Words
 from relay.wire import bundle
@@ -251,4 +252,4 @@ def _step(one: Step) -> Row:
     said = [text(one.said), *map(text, one.notes)]
     if one.reason:
         said.insert(0, exact(one.reason))
-    return text(f"{one.number} {one.what}"), both(words.RESULTS[one.outcome.value]), lines(said)
+    return whole(f"{one.number} {one.what}"), both(words.RESULTS[one.outcome.value]), lines(said)

@@ -42,6 +42,7 @@ table.pairs th { width: 30%; }
 .en { color: #444; font-style: italic; font-weight: normal; }
 .id { font-family: "DejaVu Sans Mono", monospace; font-size: 8.5pt; }
 .box { border: 2px solid #000; padding: .5em .8em; margin: .8em 0; break-inside: avoid; }
+.whole { white-space: nowrap; }
 bdi { unicode-bidi: isolate; }
 @media print { body { margin: 0; padding: 0; max-width: none; } th { background: none; } }
 """
@@ -68,8 +69,13 @@ def exact(words: str) -> Html:
     return Html(f'<span class="id">{text(words)}</span>')
 
 
+def whole(words: str) -> Html:
+    """Short words of our own that are not broken over lines."""
+    return Html(f'<span class="whole">{text(words)}</span>')
+
+
 def moment(stamp: str) -> Html:
-    return text(local_moment(datetime.fromisoformat(stamp)))
+    return whole(local_moment(datetime.fromisoformat(stamp)))
 
 
 def joined(*parts: Html) -> Html:
@@ -110,5 +116,4 @@ def _row(cells: Row) -> str:
 
 def page(title: Words, parts: Iterator[Html]) -> bytes:
     head = f"{_HEAD}<title>{escape(title.vi)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-    whole = f"{head}<h1>{both(title)}</h1>\n{''.join(parts)}</body>\n</html>\n"
-    return whole.encode()
+    return f"{head}<h1>{both(title)}</h1>\n{''.join(parts)}</body>\n</html>\n".encode()

@@ -77,7 +77,6 @@ _MEDIA_TYPES = {
     "tst": "application/vnd.etsi.timestamp-token",
     "txt": "text/plain",
     "json": "application/json",
-    "html": "text/html",
     "jsonl": "application/jsonl",
     "note": "text/plain",
 }

@@ -42,7 +42,7 @@ from relay.wire.remote_word import RemoteWord, write_word
 from tests.evidence.conftest import AT, MESSAGE, TINH, XA, Office, envelope
 from tests.evidence.test_evidence_around import Told
 
-LAYOUT_1 = "74f3b1e7d95fb8d3a1097456103fed7591c30df1478abf4e2d517bc693b197ac"
+LAYOUT_1 = "46dd4527a402e4deb2a90421954658f3743588fd1428238078991d915b033131"
 """SHA-256 of the story with every word. Whoever needs another makes layout 2 and keeps this one (W19.7)."""
 
 HOSTILE = "<script>alert(1)</script>\"' onload=x \u202edoc.exe\u2066 &lt; javascript:x"
