@@ -164,6 +164,23 @@ def test_each_receipt_is_proven_to_stand_in_the_log(told: Told, judge: Callable[
     )
 
 
+def test_a_log_is_no_witness_of_itself(
+    told: Told, judge: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second signature by the log's own key says nothing that the first does not."""
+    own = told.log.signer
+
+    async def witnesses(_: Any) -> dict[NodeId, tuple[bytes, ...]]:
+        return {TINH: own.chain}
+
+    monkeypatch.setattr(told.log, "witnesses", witnesses)
+    told.log.note += cosign(told.log.note, cosigner_name(TINH), own.public_key, own.sign, AT)
+    found = judge(told.export())
+
+    assert found.refused == []
+    assert [s.facts["cosigned_by"] for s in found.steps if s.what == "proof"] == [""] * 3
+
+
 def test_a_receipt_without_an_entry_is_listed_as_such(
     told: Told, judge: Callable[..., Any]
 ) -> None:

@@ -194,6 +194,29 @@ def test_who_has_too_much_to_tell_leaves_the_summary_out(
     assert "và còn nữa" in timeline
 
 
+def test_a_document_that_nobody_can_read_has_a_summary_too(
+    told: Told, judge: Callable[..., Any], taken_apart: Callable[..., Any]
+) -> None:
+    """Its bytes are proven all the same, and that is told."""
+    office = Office(told.authority, content=b"no envelope")
+    content = office.export()
+
+    assert judge(content).refused == []
+    assert "Its content is not told" in _summary(content, taken_apart)
+    assert digest_of(b"no envelope") in _summary(content, taken_apart)
+
+
+def test_an_exporter_that_cannot_prove_a_seal_tells_nothing_of_it(
+    told: Told, judge: Callable[..., Any], taken_apart: Callable[..., Any]
+) -> None:
+    """The file is made all the same, and who judges it sees which step refuses."""
+    told.sealed = Told(told.authority, content=told.content.replace(b"101", b"102")).sealed
+    content = told.export()
+
+    assert bundle.SUMMARY not in taken_apart(content)
+    assert judge(content).refused == [("seal", "digest-mismatch")]
+
+
 def test_the_command_writes_the_page_once(told: Told, tmp_path: Path) -> None:
     """`--html OUT` beside the steps, whatever the verdict; a file that is there is not written over."""
     file, out = tmp_path / "one.asice", tmp_path / "one.html"

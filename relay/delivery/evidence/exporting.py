@@ -142,10 +142,10 @@ class EvidenceDesk:
     ) -> AsyncIterator[PlannedFile]:
         """The envelope, the receipts, their batches; `certificates` gets those of the receipts' signers."""
         yield _small(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT)
-        crc, reading = 0, _Reading()
+        crc, reading, long = 0, _Reading(), payload.size_bytes > LONG_DOCUMENT_BYTES
         async for chunk in self.store.read(payload):
             crc = zlib.crc32(chunk, crc)
-            reading.feed(chunk)
+            await aside(long, reading.feed, chunk)
         around.envelope = reading.close()
         yield PlannedFile(bundle.ENVELOPE, payload.digest, payload.size_bytes, crc, payload)
         receipts = await aside(len(view.deliveries) > MANY_RECIPIENTS, _receipts, view)
