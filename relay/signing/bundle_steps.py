@@ -15,7 +15,7 @@ from functools import partial
 from typing import BinaryIO
 
 from relay.errors import AuditError, DamagedError, PeerError, SignatureError, WireError
-from relay.model import Digest, NodeId
+from relay.model import NodeId
 from relay.signing.bundle_around import (
     LogWords,
     prove_list,
@@ -30,7 +30,7 @@ from relay.signing.bundle_revoked import BundleStatements
 from relay.signing.bundle_seal import BundleSeal, Facts, no_timestamp
 from relay.signing.bundle_words import Found, Outcome, Step, local_moment
 from relay.signing.shape import LIMIT_BYTES
-from relay.signing.summary import Story
+from relay.signing.summary import Places, Story
 from relay.signing.summary_made import write_summary
 from relay.signing.trust import TrustStore
 from relay.wire import bundle
@@ -48,7 +48,7 @@ class BundleJudge:
         self._receipts = BundleReceipts(self._file, trust, self._statements)
         self._exporter: NodeId | None = None
         self._listed: ContentsList | None = None
-        self._proofs: dict[Digest, tuple[str, str]] = {}
+        self._proofs: Places = {}
         self._statuses: list[Facts] = []
         self._refused = False
         self._number = 0
@@ -175,9 +175,12 @@ class BundleJudge:
     def _proof(self, log: LogWords, number: int, pair: tuple[str, str]) -> Found:
         proof = self._file.small(bundle.proof_name(number))
         found = log.prove(proof, self._receipts.signed(*pair))
-        place = found.facts["node"], found.facts["index"]
-        self._proofs[self._file.digests[pair[0]]] = place
+        self._stands(pair, found)
         return found
+
+    def _stands(self, pair: tuple[str, str], found: Found) -> None:
+        place = found.facts["node"], found.facts["index"]
+        self._proofs.setdefault(self._file.digests[pair[0]], []).append(place)
 
     def _issuers(self, log: LogWords, listed: ContentsList) -> Iterator[Step]:
         """Of each hop, what the log of the node that answered for it says."""
@@ -195,7 +198,9 @@ class BundleJudge:
         self, log: LogWords, number: int, pair: tuple[str, str], issuer: NodeId | None
     ) -> Found:
         proof = self._file.small(bundle.issuer_proof_name(number))
-        return log.prove_of_issuer(proof, self._receipts.signed(*pair), issuer)
+        found = log.prove_of_issuer(proof, self._receipts.signed(*pair), issuer)
+        self._stands(pair, found)
+        return found
 
     def _status(self, listed: ContentsList, number: int) -> Found:
         document, beside = bundle.status_names(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,6 +70,19 @@ def test_a_hop_is_proven_in_the_log_of_the_node_that_signed_it(
     assert "cosigned by tinh" in hop.said
     (listed,) = [step for step in found.steps if step.what == "list"]
     assert (listed.facts["proofs"], listed.facts["hop_proofs"]) == ("3", "1")
+
+
+def test_the_summary_names_both_logs(
+    followed: Followed, judge: Callable[..., Any], taken_apart: Callable[..., Any]
+) -> None:
+    """And is what a judge makes of the same proofs."""
+    content = followed.export()
+    page = taken_apart(content)[bundle.SUMMARY].decode()
+    first = page[page.index("SubmissionAcceptance") :]
+    places = re.sub(r"<[^>]*>", " ", first[: first.index("</tr>")]).split()
+    assert [places[at + 1] for at, word in enumerate(places) if word == "0"] == ["tinh", "xa"]
+    steps = {step.what: step.outcome for step in judge(content).steps}
+    assert steps["summary"] is Outcome.HOLDS
 
 
 def test_where_no_proof_came_that_is_said_and_no_refusal(

@@ -73,7 +73,8 @@ class Around:
         """What the summary is made from; None where it would be too long."""
         if self.rows > bundle.MOST_TOLD:
             return None
-        proofs = {self.receipts[number - 1][0]: proof for number, proof in self.proofs.items()}
+        proofs = [(self.receipts[number - 1][0], proof) for number, proof in self.proofs.items()]
+        theirs = [(digest, proof) for digest, (_, proof) in self.issuers.items()]
         return Telling(
             view.digest,
             view.size_bytes,
@@ -81,6 +82,7 @@ class Around:
             seal,
             tuple(self.receipts),
             proofs,
+            theirs,
             tuple(self.statuses),
             self._list(view),
         )

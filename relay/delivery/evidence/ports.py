@@ -54,8 +54,10 @@ class Telling:
     """None where it cannot be read."""
     seal: bytes
     receipts: Sequence[tuple[Digest, Receipt]]
-    proofs: Mapping[Digest, bytes]
-    """By the receipt that each proves."""
+    proofs: Sequence[tuple[Digest, bytes]]
+    """With the receipt that each proves."""
+    proofs_of_issuers: Sequence[tuple[Digest, bytes]]
+    """Likewise, of the logs of the nodes that signed them."""
     statuses: Sequence[tuple[ListedStatus, bytes, bytes]]
     listed: ContentsList
 
