@@ -99,6 +99,10 @@ class AttachTable:
             for row, receipt, index, attempts, proof in rows
         ]
 
+    async def whose(self, now: datetime) -> list[NodeId]:
+        rows = await self.journal.rows(SQL["whose"], (ms(now),))
+        return [NodeId(neighbour) for (neighbour,) in rows]
+
     async def done(self, rows: Sequence[AttachRow]) -> None:
         await self._each(SQL["done"], [(row,) for row in rows])
 

@@ -135,6 +135,7 @@ async def test_a_proof_does_not_go_ahead_of_its_receipt(office: Office, table: A
     (due,) = await table.due(FROM, AT, 10)
     await table.put_off([(due.row, LATER)])
     assert await table.due(FROM, AT, 10) == []
+    assert (await table.whose(AT), await table.whose(LATER)) == ([], [FROM])
     ((again),) = await table.due(FROM, LATER, 10)
     assert again.attempts == 1
 

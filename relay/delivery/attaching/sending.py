@@ -15,7 +15,7 @@ Raises:  nothing from `run`: a neighbour or a log in trouble is tried again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,8 +23,9 @@ from typing import Final
 
 import structlog
 
-from relay.delivery.attaching.ports import AttachBook, AttachWire, Bounds, Due, OwnLog
+from relay.delivery.attaching.ports import AttachBook, AttachRow, AttachWire, Bounds, Due, OwnLog
 from relay.delivery.clock import Clock
+from relay.delivery.neighbours.channel import CONTACT_SECONDS
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.errors import AuditError, JournalError, PeerError, TransportError
 from relay.lines import Line
@@ -51,6 +52,8 @@ class _Pace:
     signal: asyncio.Event = field(default_factory=asyncio.Event)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0
+    away: bool = False
+    """Whether the network was in the way, and no answer of its own."""
     takes: bool | None = None
     """Whether it has the capability; None when it has to be asked."""
     asked_at: float = 0.0
@@ -80,7 +83,7 @@ class ProofCourier:
 
     def met(self, neighbour: NodeId) -> None:
         """It shows life: if it could not be reached, it is tried now."""
-        if (pace := self._paces.get(neighbour)) is not None and pace.failures:
+        if (pace := self._paces.get(neighbour)) is not None and pace.away:
             pace.woken.set()
 
     async def run(self) -> None:
@@ -100,11 +103,10 @@ class ProofCourier:
         while True:
             self._grown.clear()
             try:
+                self.waiting(await self.book.whose(self.clock.now()))
                 await self.gather()
-            except (
-                AuditError,
-                JournalError,
-            ) as error:  # the publisher tells of it, and looks again
+            except (AuditError, JournalError) as error:
+                # The publisher tells of it, and looks again.
                 log.debug(Line.PROOFS_NOT_SENT, error=str(error)[:_SHOWN])
             await _signalled(self._grown, LOOK_AGAIN_SECONDS)
 
@@ -146,20 +148,22 @@ class ProofCourier:
             try:
                 while await self.send(neighbour):
                     pass
-                pace.failures = 0
-            except (TransportError, PeerError, AuditError, JournalError) as error:
+                pace.failures, pace.away = 0, False
+            except (TransportError, PeerError, JournalError) as error:
                 pace.takes = None  # whoever answers next may be another version
                 pace.failures += 1
                 if pace.failures == 1:
                     said = str(error)[:_SHOWN]
                     log.info(Line.PROOFS_NOT_SENT, neighbour=neighbour, error=said)
+                pace.away = isinstance(error, TransportError)
                 wait = RETRY.wait(pace.failures, self.random())
+                await asyncio.sleep(CONTACT_SECONDS)
                 await _signalled(pace.woken, wait.total_seconds())
             else:
-                await _signalled(pace.signal, LOOK_AGAIN_SECONDS)
+                await pace.signal.wait()
 
     async def send(self, neighbour: NodeId) -> bool:
-        """One batch; False when nothing is due. Raises TransportError, PeerError, AuditError."""
+        """One batch; False when nothing is due. Raises TransportError, PeerError, JournalError."""
         now = self.clock.now()
         found = await self.book.due(neighbour, now, MOST_PROOFS)
         if not found:
@@ -192,9 +196,7 @@ class ProofCourier:
         self, neighbour: NodeId, found: Sequence[Due]
     ) -> tuple[list[tuple[Due, bytes]], list[Due]]:
         """As many as fit a request, and those that cannot be made now."""
-        entries = {one.row: await self._entry(one) for one in found if one.proof is None}
-        wanted = [entry for entry in entries.values() if entry is not None]
-        own = await self.own.prove(wanted, neighbour) if wanted else {}
+        entries, own = await self._own(neighbour, [one for one in found if one.proof is None])
         batch: list[tuple[Due, bytes]] = []
         unready: list[Due] = []
         size = 0
@@ -209,6 +211,18 @@ class ProofCourier:
                 break
             batch.append((one, proof))
         return batch, unready
+
+    async def _own(
+        self, neighbour: NodeId, found: Sequence[Due]
+    ) -> tuple[dict[AttachRow, int | None], Mapping[int, bytes]]:
+        """Which entries these are of, and their proofs; none while the log is in doubt, so that others' go."""
+        try:
+            entries = {one.row: await self._entry(one) for one in found}
+            wanted = [entry for entry in entries.values() if entry is not None]
+            return entries, await self.own.prove(wanted, neighbour) if wanted else {}
+        except AuditError as error:
+            log.debug(Line.PROOFS_NOT_SENT, neighbour=neighbour, error=str(error)[:_SHOWN])
+            return {}, {}
 
     async def _entry(self, one: Due) -> int | None:
         return await self.own.entry_of(one.receipt) if one.entry is None else one.entry

@@ -38,6 +38,15 @@ WHERE t.neighbour = ?1 AND t.not_before <= ?2
   AND NOT EXISTS (SELECT 1 FROM returns r WHERE r.neighbour = ?1 AND r.receipt = t.receipt)
 ORDER BY t.not_before LIMIT ?3
 
+-- name: whose
+-- The neighbours for which any is due: one step in the index for each, however many wait.
+WITH RECURSIVE whose (neighbour) AS
+    (SELECT min(neighbour) FROM attachments UNION ALL
+     SELECT (SELECT min(neighbour) FROM attachments WHERE neighbour > whose.neighbour) FROM whose
+     WHERE whose.neighbour IS NOT NULL)
+SELECT neighbour FROM whose WHERE neighbour IS NOT NULL
+  AND EXISTS (SELECT 1 FROM attachments t WHERE t.neighbour = whose.neighbour AND t.not_before <= ?)
+
 -- name: done
 DELETE FROM attachments WHERE attach_row = ?
 
