@@ -354,6 +354,9 @@ class Envelope:
     findings: tuple[Finding, ...]
     business: BusinessInfo | None = None
     """Where `operation` is 1, 2 or 3."""
+    paper: bool | None = None
+    """Whether a paper copy follows; None where Paper is absent or neither 0 nor 1."""
+    due_date: str = ""
 
     @property
     def notation(self) -> str:

@@ -34,6 +34,7 @@ from relay.cli import (
     recovery,
     send,
     sent,
+    stats,
     system,
     token,
     track,
@@ -95,6 +96,7 @@ app.command("ack")(inbox.ack)
 app.command("sent")(sent.sent)
 app.command("track")(track.track)
 app.command("obligations")(obligations.obligations)
+app.command("stats")(stats.stats)
 app.command("why")(queue.why)
 app.add_typer(queue.app, name="queue")
 app.command("hold")(operate.hold)

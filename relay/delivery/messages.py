@@ -9,13 +9,16 @@ Touches: nothing. Trusts: the directory; the envelope is hearsay. Raises: nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from relay.delivery.addressing import Addressed
 from relay.delivery.directory.succession import kin_of
-from relay.delivery.records import Kin, NewMessage, Report
+from relay.delivery.records import Kin, NewMessage, Report, Stated
 from relay.delivery.requests import Deadlines, requests_of
+from relay.envelope.dates import read_date
+from relay.envelope.document_types import document_type_of
 from relay.model import (
     AgencyCode,
     Envelope,
@@ -28,6 +31,9 @@ from relay.model import (
 )
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
+
+_FIRST_DAY = date(1970, 1, 1)
+_LONGEST_DATE = len("yyyy/MM/dd HH:mm:ss")
 
 
 class Reading(Protocol):
@@ -81,7 +87,29 @@ def message_of(
         report=report,
         requests=requests_of(desk.directory, desk.deadlines, envelope, message_id, recipients, at),
         kin=_kin(desk, sender, recipients, report),
+        stated=stated_of(envelope),
     )
+
+
+def stated_of(envelope: Envelope) -> Stated:
+    return Stated(
+        document_type_of(envelope.document_type),
+        envelope.paper,
+        _day(envelope.promulgation_date),
+        _day(envelope.due_date),
+    )
+
+
+def _day(text: str) -> int | None:
+    """In days since 1970; None for what is no date."""
+    return _day_of(text) if text and len(text) <= _LONGEST_DATE else None
+
+
+@lru_cache(maxsize=1024)
+def _day_of(text: str) -> int | None:
+    """The documents of a day state the same few dates."""
+    at = read_date(text)
+    return None if at is None else (at.date() - _FIRST_DAY).days
 
 
 def _kin(

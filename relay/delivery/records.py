@@ -81,6 +81,19 @@ class Request:
     due_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a document's header says that statistics keep of it (docs/statistics.md).
+
+    `document_type` is a word of envelope/document_types.py; the days count from 1970 (local calendar).
+    """
+
+    document_type: str
+    paper: bool | None
+    issued_day: int | None
+    due_day: int | None
+
+
 Kin = Mapping[AgencyCode, frozenset[AgencyCode]]
 """Of a code all that stand for one agency by succession, itself included; no row: nobody else."""
 
@@ -108,6 +121,7 @@ class NewMessage:
     report: Report | None
     requests: tuple[Request, ...] = ()
     kin: Kin = field(default_factory=dict)
+    stated: Stated | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from relay.errors import EnvelopeError
 from relay.model import BusinessInfo, Replaced
 
 _REMOVED = "0"
+_FLAGS = {"0": False, "1": True}
 _WHERE = "Bussiness"
 
 
@@ -21,7 +22,7 @@ def read_business(
     """None for a document that is new. `header` is the edXMLHeader; the first Bussiness counts."""
     if operation not in (1, 2, 3):
         return None
-    found = [*header.first("TraceHeaderList").all(_WHERE), *header.all(_WHERE)][0]
+    found = _stated(header)[0]
     info = BusinessInfo(
         _first(found, "DocumentId"),
         *_receivers(found, findings),
@@ -31,6 +32,15 @@ def read_business(
     if named > limits.recipients:
         raise EnvelopeError(f"{named} agencies", where=_WHERE, limit=str(limits.recipients))
     return info
+
+
+def read_paper(header: Element) -> bool | None:
+    """Whether a paper copy follows the electronic one, where the document says so."""
+    return next((_FLAGS.get(_first(found, "Paper")) for found in _stated(header)), None)
+
+
+def _stated(header: Element) -> list[Element]:
+    return [*header.first("TraceHeaderList").all(_WHERE), *header.all(_WHERE)]
 
 
 def _first(element: Element, name: str) -> str:

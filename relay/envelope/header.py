@@ -9,7 +9,7 @@ Touches: nothing. Raises: EnvelopeError.
 from __future__ import annotations
 
 from relay.envelope.dates import remark_date
-from relay.envelope.earlier import read_business
+from relay.envelope.earlier import read_business, read_paper
 from relay.envelope.elements import Element
 from relay.envelope.findings import Findings, quoted
 from relay.envelope.limits import Limits
@@ -76,6 +76,8 @@ def read_envelope(
         status=read_status(message, texts, findings) if is_status else None,
         attachments=join(references, attachments, findings),
         business=None if is_status else read_business(edxml_header, operation, limits, findings),
+        paper=read_paper(edxml_header),
+        due_date=texts.get("DueDate", ""),
         findings=findings.result(),
     )
 

@@ -30,7 +30,7 @@ from relay.delivery.records import (
     TakenIn,
 )
 from relay.errors import ConflictError, QuotaError
-from relay.journal import carrying, early, matching, retaining, waiting
+from relay.journal import carrying, early, matching, retaining, tallying, waiting
 from relay.journal.judging import await_judgement
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
@@ -303,6 +303,7 @@ def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | N
     row = MessageRow(cursor.lastrowid or 0)
     if not _add_payload(tx, message, row):
         tx.run(SQL["share_payload"], payload.digest, row)
+    tallying.begin(tx, row, message, first_row)
     return row
 
 

@@ -45,6 +45,7 @@ class _Reported:
     promulgation_date: str
     message_id: MessageId
     origin: NodeId
+    accepted_at: int
 
 
 def match(tx: Transaction, node: NodeId, row: MessageRow, message: NewMessage) -> None:
@@ -120,7 +121,7 @@ def _say(
         obliging.reckon(tx, node, one.delivery_row, at)
         return
     after = lifecycle.advance(BusinessState(before), row.code)
-    tx.run(SQL["keep_state"], one.delivery_row, after)
+    tx.run(SQL["keep_state"], one.delivery_row, after, row.code, report.accepted_at)
 
 
 def _match_early(
@@ -165,7 +166,7 @@ def _names(tx: Transaction, row: MessageRow, message: NewMessage) -> list[str]:
 
 
 def _reported(tx: Transaction, row: int) -> _Reported:
-    code, sender, organ, document_id, notation, date, message_id, origin = tx.run(
+    code, sender, organ, document_id, notation, date, message_id, origin, accepted_at = tx.run(
         SQL["report"], row
     ).fetchone()
     recipients = [AgencyCode(one) for (one,) in tx.run(SQL["others"], row)]
@@ -180,6 +181,7 @@ def _reported(tx: Transaction, row: int) -> _Reported:
         date,
         MessageId(message_id),
         NodeId(origin),
+        accepted_at,
     )
 
 

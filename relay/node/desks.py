@@ -26,6 +26,7 @@ from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
 from relay.delivery.saying import Speaker
+from relay.delivery.statistics.desk import StatisticsDesk
 from relay.delivery.tracking import TrackingDesk
 from relay.delivery.verdicts import VerdictDesk
 from relay.journal.bridging import AnswersDue
@@ -40,6 +41,7 @@ from relay.node.directory import codes_of
 from relay.node.ground import Ground
 from relay.node.judging import Judging, make_judging
 from relay.node.stamping import make_gather
+from relay.node.statistics import make_statistics
 from relay.offline import speaker, spoken_for
 from relay.transport.intake_stream import receive
 
@@ -61,6 +63,7 @@ class Desks:
     answering: AnsweringDesk
     judging: Judging
     evidence: EvidenceDesk
+    statistics: StatisticsDesk
 
 
 def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog) -> Desks:
@@ -111,6 +114,7 @@ def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog) -> Desks:
             clock,
             log,
         ),
+        make_statistics(ground),
     )
 
 

@@ -156,6 +156,7 @@ class Faces:
             systems=self.served.desk,
             obliged=desks.obligations,
             bundles=desks.evidence,
+            statistics=desks.statistics,
             stamps=make_stamp_table(self.ground),
             log_exports=self._log_exports(),
             local_operator=local,

@@ -29,6 +29,7 @@ from relay.settings.sections import (
     TrustSection,
 )
 from relay.settings.signatures import SignaturesSection
+from relay.settings.statistics import StatisticsSection
 from relay.settings.timestamps import TimestampsSection
 from relay.settings.witnesses import AuditLogSection
 
@@ -51,6 +52,7 @@ class Settings(Section):
     revocation: RevocationSection = RevocationSection()
     signatures: SignaturesSection = SignaturesSection()
     timestamps: TimestampsSection = TimestampsSection()
+    statistics: StatisticsSection = StatisticsSection()
     log: AuditLogSection = AuditLogSection()
     logging: LoggingSection = LoggingSection()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.delivery.pressure.quota import WAITING, Quotas, Waiting, caller_party, neighbour_party
@@ -38,6 +38,7 @@ async def test_a_circular_counts_its_recipients_and_its_bytes_once(
     assert await WaitingCounts(journal.rows).waiting() == {SYSTEM: Waiting(3, 300)}
 
 
+@settings(deadline=None)
 @given(moves=st.lists(st.tuples(st.integers(1, 4), st.sampled_from(list(DeliveryState)))))
 def test_whatever_moves_the_counts_are_what_a_scan_finds(
     moves: list[tuple[int, DeliveryState]],

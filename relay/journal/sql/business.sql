@@ -60,7 +60,8 @@ WHERE matched_row IS NULL AND notation = :notation AND notation <> '' AND promul
 ORDER BY 1 LIMIT 200
 
 -- name: report
-SELECT r.status_code, r.sender, r.organ_id, r.document_id, r.notation, r.promulgation_date, m.message_id, m.origin
+SELECT r.status_code, r.sender, r.organ_id, r.document_id, r.notation, r.promulgation_date, m.message_id, m.origin,
+    m.accepted_at
 FROM reports r JOIN messages m ON m.message_row = r.message_row WHERE r.message_row = ?
 
 -- name: others
@@ -80,8 +81,14 @@ SELECT d.recipient, coalesce(b.state, 'none') FROM deliveries d
 LEFT JOIN business b ON b.delivery_row = d.delivery_row WHERE d.delivery_row = ?
 
 -- name: keep_state
-INSERT INTO business (delivery_row, state) VALUES (?1, ?2)
-ON CONFLICT (delivery_row) DO UPDATE SET state = excluded.state
+-- Of each code that statistics ask for, when the first came, in whatever order they are matched.
+INSERT INTO business (delivery_row, state, said_01, said_02, said_03, said_06)
+VALUES (?1, ?2, iif(?3 = '01', ?4, NULL), iif(?3 = '02', ?4, NULL), iif(?3 = '03', ?4, NULL), iif(?3 = '06', ?4, NULL))
+ON CONFLICT (delivery_row) DO UPDATE SET state = excluded.state,
+    said_01 = min(coalesce(said_01, excluded.said_01), coalesce(excluded.said_01, said_01)),
+    said_02 = min(coalesce(said_02, excluded.said_02), coalesce(excluded.said_02, said_02)),
+    said_03 = min(coalesce(said_03, excluded.said_03), coalesce(excluded.said_03, said_03)),
+    said_06 = min(coalesce(said_06, excluded.said_06), coalesce(excluded.said_06, said_06))
 
 -- name: keep_obligation
 INSERT INTO business (delivery_row, obligation) VALUES (?1, ?2)

@@ -55,7 +55,9 @@ WHERE d.message_row = ? AND d.recipient = ?
 UPDATE deliveries SET state = ?2, updated_at = ?3 WHERE delivery_row = ?1
 
 -- name: settle
+-- `reached_at` is the first word of its arrival: later words move `settled_at` on.
 UPDATE deliveries SET state = ?2, updated_at = ?3, settled_at = ?4, reason = ?5,
+    reached_at = coalesce(reached_at, iif(?2 = 'available' OR ?2 = 'fetched' OR ?2 = 'handed-over', coalesce(?4, ?3), NULL)),
     detail = CASE WHEN ?6 = '' AND acknowledgement = 'fail' THEN detail ELSE ?6 END, failed_at_node = ?7
 WHERE delivery_row = ?1
 

@@ -42,6 +42,7 @@ from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.statistics.figures import Statistics
 from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
@@ -69,6 +70,7 @@ from relay.transport.native import (
 )
 from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
+from relay.transport.native import statistics as statistics_face
 from relay.transport.native import trust as trust_face
 from relay.transport.native import witnesses as witness_face
 from relay.transport.native.gate import admit
@@ -90,6 +92,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/sent", messages.sent),
     Route("GET", "/v1/receipts/{digest}", messages.receipt),
     Route("GET", "/v1/obligations", obligations.listing),
+    Route("GET", "/v1/stats", statistics_face.report),
     Route("GET", "/v1/deliveries", deliveries.listing),
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
@@ -181,6 +184,7 @@ def native_app(
     trust: TrustDoor | None = None,
     words: ForgettingDesk | None = None,
     certificates_door: CertificateDoor | None = None,
+    statistics: Statistics | None = None,
     timelines: TimelineDoor | None = None,
     followers: int = 64,
     prover: Proofs | None = None,
@@ -220,6 +224,7 @@ def native_app(
         trust=trust,
         words=words,
         certificates=certificates_door,
+        statistics=statistics,
         timelines=timelines,
         followers=followers,
         proofs=prover,

@@ -42,6 +42,7 @@ from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
+from relay.delivery.statistics.figures import Statistics
 from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
 from relay.witness.ports import WitnessDoor
@@ -86,6 +87,7 @@ class Inside:
     trust: TrustDoor | None = None
     words: ForgettingDesk | None = None
     certificates: CertificateDoor | None = None
+    statistics: Statistics | None = None
     timelines: TimelineDoor | None = None
     watching: Counter[str] = field(default_factory=Counter)
     """Live streams of timelines by the caller's name, to bound their number."""

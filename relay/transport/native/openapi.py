@@ -41,6 +41,7 @@ from relay.transport.native.proofs import proof_paths
 from relay.transport.native.published import PUBLISHED_SCHEMAS, published_paths
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
+from relay.transport.native.statistics import STATISTICS_SCHEMAS, statistics_paths
 from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_paths
 from relay.transport.native.timeline_described import TIMELINE_SCHEMAS, timeline_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
@@ -87,6 +88,7 @@ def document() -> Json:
                 **SCHEMAS,
                 **AUDIT_SCHEMAS,
                 **OBLIGATION_SCHEMAS,
+                **STATISTICS_SCHEMAS,
                 **JUDGED_SCHEMAS,
                 **OPERATING_SCHEMAS,
                 **RECOVERY_SCHEMAS,
@@ -152,6 +154,7 @@ def _paths() -> Json:
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
         **obligation_paths(),
+        **statistics_paths(),
         **recovery_paths(),
         **operating_paths(),
         **directory_paths(),

@@ -1,0 +1,1 @@
+"""Statistics of the exchange for an agency's or province's report."""

@@ -1,0 +1,122 @@
+"""Statistics for their readers: who may see what, one count at a time, beside the event loop.
+
+Touches: the journal's book of figures, in a thread.
+Trusts:  the caller's authentication.
+Raises:  AccessError, QuestionError, OverloadError, JournalError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from relay.delivery.clock import Clock
+from relay.delivery.ports import Caller
+from relay.delivery.statistics.figures import (
+    MOST_DAYS,
+    MOST_LINES,
+    UNKNOWN,
+    FigureBook,
+    Line,
+    Question,
+    QuestionError,
+    Report,
+)
+from relay.delivery.statistics.periods import Per, WorkingDays, first_of, today
+from relay.errors import AccessError, EnvelopeError, OverloadError
+from relay.model import AgencyCode
+from relay.routing.directory import Directory
+
+MOST_WAITING = 8
+"""Questions at once; each further one is told to come back."""
+
+
+@dataclass(slots=True)
+class StatisticsDesk:
+    """delivery.statistics.figures.Statistics."""
+
+    book: FigureBook
+    directory: Directory
+    clock: Clock
+    days: WorkingDays
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asked: int = 0
+
+    def period(self, since: date | None, until: date | None, per: Per) -> tuple[date, date]:
+        last = until or today(self.clock.now())
+        return since or first_of(last, per), last
+
+    async def report(self, caller: Caller, question: Question) -> Report:
+        """See Statistics.report."""
+        _check(question)
+        question, agencies = self._seen(caller, question)
+        now = self.clock.now()
+        lines = await self._in_turn(question, agencies, now)
+        if len(lines) > MOST_LINES:
+            raise QuestionError(
+                f"more than {MOST_LINES} lines: ask for longer periods, fewer days or one agency"
+            )
+        return Report(question, now, tuple(map(self._named, lines)))
+
+    def _seen(
+        self, caller: Caller, question: Question
+    ) -> tuple[Question, frozenset[AgencyCode] | None]:
+        """An operator or auditor sees all, everyone else their own agencies."""
+        everything = (caller.operator or caller.auditor) and not caller.agencies
+        if question.agency is None:
+            return question, None if everything else caller.agencies
+        try:
+            agency = self.directory.resolve(question.agency)
+        except EnvelopeError:
+            raise QuestionError("agency must be an agency code") from None
+        if not everything and agency not in caller.agencies:
+            raise AccessError(f"{agency} is not an agency of {caller.holder}")
+        return replace(question, agency=agency), frozenset({agency})
+
+    async def _in_turn(
+        self, question: Question, agencies: frozenset[AgencyCode] | None, now: datetime
+    ) -> list[Line]:
+        if self._asked >= MOST_WAITING:
+            raise OverloadError(f"{self._asked} statistics are asked for at once")
+        self._asked += 1
+        try:
+            async with self._turn:
+                return await self._counted(question, agencies, now)
+        finally:
+            self._asked -= 1
+
+    async def _counted(
+        self, question: Question, agencies: frozenset[AgencyCode] | None, now: datetime
+    ) -> list[Line]:
+        """Whoever gives up stops the count, and the next one begins when it has stopped."""
+        stop = threading.Event()
+        work = asyncio.ensure_future(
+            asyncio.to_thread(
+                self.book.count, question, agencies, self.days, now, self._tier, stop.is_set
+            )
+        )
+        try:
+            return await asyncio.shield(work)
+        finally:
+            stop.set()
+            if not work.done():
+                await asyncio.wait([work])
+
+    def _named(self, line: Line) -> Line:
+        found = None if line.agency is None else self.directory.find(line.agency)
+        return line if found is None else replace(line, agency_name=found.name)
+
+    def _tier(self, code: str) -> str:
+        """As the directory has it now; closed agencies keep theirs."""
+        agency = self.directory.find(code)
+        return UNKNOWN if agency is None else agency.tier.value
+
+
+def _check(question: Question) -> None:
+    days = (question.until - question.since).days + 1
+    if days < 1:
+        raise QuestionError("since is after until")
+    if days > MOST_DAYS:
+        raise QuestionError(f"{days} days, limit {MOST_DAYS}")

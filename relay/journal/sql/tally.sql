@@ -1,0 +1,2 @@
+-- name: begin
+INSERT INTO figure_documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
