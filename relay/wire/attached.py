@@ -24,7 +24,7 @@ from typing import Any, Final
 import pybase64
 
 from relay.errors import WireError
-from relay.wire.values import NAMESPACE
+from relay.wire.values import NAMESPACE, unbase64
 
 MOST_PROOFS: Final = 64
 PROOF_BYTES: Final = 256 << 10
@@ -76,23 +76,11 @@ def read_proofs(content: bytes) -> tuple[bytes, ...]:
         match = _ITEM.match(content, position, end)
         if match is None or len(found) >= MOST_PROOFS:
             raise WireError(f"no proof in canonical form at byte {position}")
-        found.append(_decoded(match[1]))
+        found.append(unbase64(match[1], "a proof", PROOF_BYTES))
         position = match.end()
     if not found:
         raise WireError("there is no proof")
     return tuple(found)
-
-
-def _decoded(text: bytes) -> bytes:
-    try:
-        decoded = pybase64.b64decode(text, validate=True)
-    except ValueError:
-        raise WireError("a proof is not base64") from None
-    if pybase64.b64encode(decoded) != text:
-        raise WireError("a proof is not in canonical base64")
-    if len(decoded) > PROOF_BYTES:
-        raise WireError(f"a proof of {len(decoded)} bytes, limit {PROOF_BYTES} bytes")
-    return decoded
 
 
 def write_answers(answers: Sequence[Answered]) -> bytes:

@@ -14,9 +14,8 @@ from aiohttp import web
 
 from relay.delivery.attaching.keeping import ProofKeeper
 from relay.delivery.ports import Refusals
-from relay.errors import WireError
 from relay.model import NodeId
-from relay.transport.intake_stream import while_moving
+from relay.transport.intake_stream import small_body
 from relay.wire.attached import LIMIT_BYTES, Answer, read_proofs, write_answers
 
 PATH: Final = "/axis/v1/proofs"
@@ -35,14 +34,8 @@ class AttachFace:
     async def take(self, request: web.Request) -> web.Response:
         """200 with an answer to each: what is kept is durable."""
         neighbour = self.neighbour(request)
-        if (request.content_length or 0) > LIMIT_BYTES:
-            raise WireError(f"proofs over {LIMIT_BYTES} bytes")
-        body = bytearray()
-        async for chunk in while_moving(request.content):
-            body += chunk
-            if len(body) > LIMIT_BYTES:
-                raise WireError(f"proofs over {LIMIT_BYTES} bytes")
-        answers = await self.keeper.take(neighbour, read_proofs(bytes(body)))
+        body = await small_body(request, LIMIT_BYTES, "proofs")
+        answers = await self.keeper.take(neighbour, read_proofs(body))
         if any(one.answer is Answer.REFUSED for one in answers):
             await self.refusals.known("nodes", neighbour, "proof-refused")
         return web.Response(body=write_answers(answers), content_type="application/json")
