@@ -14,7 +14,7 @@ from relay.audit.checkpoint import note_body, sign_note, vkey
 from relay.audit.cosignature import cosign, cosigner_name, few_cosignatures
 from relay.audit.entries import AuditEvent, entry
 from relay.audit.epochs import Epoch, log_name
-from relay.audit.proof_file import LogProof, NewerHead
+from relay.audit.proof_file import LogProof, NewerHead, read_proof, write_proof
 from relay.audit.proofs import inclusion_proof, over_leaves
 from relay.audit.tree import Frontier, leaf_hash
 from relay.errors import AuditError, PeerError
@@ -137,6 +137,16 @@ def test_what_does_not_prove_that_receipt_by_its_issuers_log_is_refused(
 ) -> None:
     with pytest.raises((AuditError, PeerError), match=why):
         judge(made(Log(authority.folder)))
+
+
+def test_any_flipped_bit_of_a_proof_is_refused(authority: Pki, judge: Any) -> None:
+    good = write_proof(Log(authority.folder).proof())
+    assert judge(read_proof(good)).head.size == 4
+    for place in range(0, len(good), 3):
+        spoilt = bytearray(good)
+        spoilt[place] ^= 1 << place % 7
+        with pytest.raises((AuditError, PeerError, ValueError)):
+            judge(read_proof(bytes(spoilt)))
 
 
 def test_a_log_key_that_the_root_did_not_certify_proves_nothing(
