@@ -42,7 +42,7 @@ def export(
     ] = None,
     why: Annotated[str, typer.Option(metavar="WORDS", help="Why, for the audit log.")] = "",
 ) -> None:
-    """Write document, seal, receipts and certificates to one ASiC-E file, signed by the node."""
+    """Write all that proves a document to one ASiC-E file, signed by the node."""
     target = out or Path(f"{message}.asice")
     refuse_existing(target)
     asyncio.run(_export(node, message, target, why))

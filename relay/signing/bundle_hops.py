@@ -69,18 +69,23 @@ class Way:
     @property
     def ending(self) -> tuple[Evidence, NodeId]:
         """What counts: a word of doubt gives way to any other, and that it was handed over to all."""
-        counts = [one for one in self.said if not self._answered(*one)]
+        counts = self._standing()
         ends = [one for one in counts if one[0].event in _ENDS]
         certain = [one for one in ends if not _doubt(one[0])]
         handed = [one for one in ends if one[0].event is Event.CONTENT_HANDOVER]
         return (handed or certain or ends or counts)[-1]
 
-    def _answered(self, doubt: Evidence, by: NodeId) -> bool:
-        """Whether it is a doubt about a hop of which the next node says what became of it."""
-        return _doubt(doubt) and any(
-            one.previous == doubt.previous and node != by and not _doubt(one)
+    def _standing(self) -> list[tuple[Evidence, NodeId]]:
+        """All but doubts about a hop of which the next node says what became of it."""
+        answers: defaultdict[Digest | None, set[NodeId]] = defaultdict(set)
+        for one, node in self.said:
+            if one.previous and not _doubt(one):
+                answers[one.previous].add(node)
+        return [
+            (one, node)
             for one, node in self.said
-        )
+            if not _doubt(one) or answers[one.previous] <= {node}
+        ]
 
     @property
     def doubted(self) -> list[NodeId]:
