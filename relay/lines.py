@@ -16,6 +16,9 @@ class Line(StrEnum):
 
     ACKNOWLEDGEMENT_REFUSED = "acknowledgement-refused"
     ANSWERS_WAIT = "answers-wait"
+    ARCHIVE_FILE_SET_ASIDE = "archive-file-set-aside"
+    ARCHIVE_WRITTEN = "archive-written"
+    ARCHIVING_BROKEN_OFF = "archiving-broken-off"
     ARRIVALS_WAIT = "arrivals-wait"
     AUDIT_ENTRY = "audit-entry"
     AXIS_CALL_FAILED = "axis-call-failed"
@@ -84,6 +87,7 @@ class Line(StrEnum):
     NODE_STARTED = "node-started"
     NODE_STOPPED = "node-stopped"
     NODE_STOPPING = "node-stopping"
+    NOT_ARCHIVED = "not-archived"
     NOT_OUR_SIGNATURE = "not-our-signature"
     OBLIGATION_OVERDUE = "obligation-overdue"
     OPERATOR_ACTED = "operator-acted"

@@ -374,6 +374,8 @@ class Payload:
     size_bytes: int
     content: bytes | None
     path: Path | None
+    start: int = 0
+    """Where in that file they begin."""
 
 
 # ---------------------------------------------------------------- proof

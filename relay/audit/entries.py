@@ -16,7 +16,7 @@ count, days, documents, transfers, receipts, missing and skipped (counts), face 
 nodes), refusals, expires, deliveries (ids), by (token,
 local user, system or node), why (an operator's own words), holder, token, scopes, system (its systemid),
 certificate (digest), added and removed (digests by list), config (digest), release, issuer, version, agencies and successors (codes),
-nodes (ids), request (number), verdict and flaws (words of relay/judgement.py), signatures (count), files
+nodes (ids), request and number (numbers), verdict and flaws (words of relay/judgement.py), signatures (count), files
 (digests), log (the name of one), witness (the name of one), previous_log and previous_size (of a head).
 Never a subject, a name, an address or a secret: in a leaf of version 2 by, why and holder are
 salted digests of the words that stand beside it (words.py); in one of version 1 they are the words.
@@ -198,6 +198,13 @@ class AuditEvent(StrEnum):
     EVIDENCE_EXPORTED = "evidence-exported"
     """An evidence file about a `message` was written: `digest` of its exporter's signature, `count` of
     files, `size`, `by`, `why`. It holds the document."""
+    ARCHIVE_WRITTEN = "archive-written"
+    """An archive file is on the disk: its `number`, `digest`, that of the one before (`previous`), `size`,
+    and the `count` of messages whose evidence it holds."""
+    HOLD_PLACED = "hold-placed"
+    """An operator's legal hold (`by`, `why`) on a `message` or on all of the `agencies`: it leaves neither the
+    journal nor the node until released."""
+    HOLD_RELEASED = "hold-released"
     LOG_EXPORTED = "log-exported"
     """A range of this log was written to an archive: `first` index and `last`, `count` of entries,
     `digest` of its exporter's signature, `size`, `type` (leaves, words), `by`, `why`."""

@@ -45,6 +45,7 @@ MEANINGS: Final[dict[str, str]] = {
     "node": "whose log this is",
     "nodes": "nodes it is about",
     "origin": "the node where the message entered",
+    "number": "which of the archive's files, counted from 1",
     "orphans": "files that nothing referred to",
     "arrivals": "how many memories of what arrived",
     "payloads": "how many payloads",

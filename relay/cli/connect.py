@@ -1,4 +1,5 @@
-"""Which node a command speaks to: `@reaching` gives a command the connection options, once for all.
+"""Which node a command speaks to: `@reaching` gives a command the connection options, once for all;
+`@reaching_if_asked` one that can do without a node.
 
 Touches: the environment through typer, the token file, the configuration for its control socket.
 Raises:  CommandError, SettingsError.
@@ -114,12 +115,25 @@ def _typed(context: typer.Context, name: str, value: _Value | None) -> _Value | 
 
 def reaching(command: Callable[..., None]) -> Callable[..., None]:
     """`command`, whose first parameter is a Connection, with the options it is made from instead."""
+
+    def at_once(connect: Callable[[], Connection], **given: Any) -> None:
+        command(connect(), **given)
+
+    return _with_options(command, at_once)
+
+
+def reaching_if_asked(command: Callable[..., None]) -> Callable[..., None]:
+    """As `reaching`; the first parameter makes the Connection, and is called only where a node is needed."""
+    return _with_options(command, command)
+
+
+def _with_options(command: Callable[..., None], run: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     shared = list(inspect.signature(_options, eval_str=True).parameters.values())
 
     def reached(**given: Any) -> None:
-        connection = _options(**{one.name: given.pop(one.name) for one in shared})
-        command(connection, **given)
+        options = {one.name: given.pop(one.name) for one in shared}
+        run(lambda: _options(**options), **given)
 
     reached.__name__, reached.__doc__ = command.__name__, command.__doc__
     reached.__annotations__ = {}

@@ -17,6 +17,7 @@ from typer.exceptions import Abort, Exit, TyperException
 
 from relay import __version__
 from relay.cli import (
+    archive,
     audit,
     backup,
     carry,
@@ -110,6 +111,7 @@ app.command("judge")(judge.judge)
 app.command("compare")(compare.compare)
 app.add_typer(carry.app, name="carry")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(archive.app, name="archive")
 app.add_typer(directory.app, name="directory")
 app.add_typer(token.app, name="token")
 app.add_typer(system.app, name="system")

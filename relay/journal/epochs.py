@@ -96,7 +96,8 @@ def open_epoch(tx: Transaction, node: NodeId, at: datetime) -> bool:
 def mark_restored(connection: sqlite3.Connection, since: datetime) -> None:
     """What was exchanged since then may be missing here."""
     mark_missing(connection, since)
-    connection.execute("DELETE FROM meta WHERE name IN ('restored-epoch', 'lost-until')")
+    gone = "('restored-epoch', 'lost-until', 'archive-announced')"
+    connection.execute(f"DELETE FROM meta WHERE name IN {gone}")  # noqa: S608
 
 
 def mark_missing(connection: sqlite3.Connection, since: datetime) -> None:

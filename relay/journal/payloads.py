@@ -151,8 +151,10 @@ class PayloadFiles:
                 f"payload {payload.digest} cannot be read: {error.strerror}"
             ) from error
         with file:
-            file.seek(start_bytes)
-            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            file.seek(payload.start + start_bytes)
+            left = max(payload.size_bytes - start_bytes, 0)
+            while chunk := await asyncio.to_thread(file.read, min(left, CHUNK_BYTES)):
+                left -= len(chunk)
                 yield chunk
 
 
@@ -237,10 +239,10 @@ class PayloadUpload:
         os.fsync(file.fileno())
         if not final.parent.exists():
             final.parent.mkdir(exist_ok=True)
-            _fsync_folder(final.parent.parent)
+            fsync_folder(final.parent.parent)
         self._coming.replace(final)
         self._files.came(self._coming)
-        _fsync_folder(final.parent)
+        fsync_folder(final.parent)
         file.close()
 
     def abort(self) -> None:
@@ -261,7 +263,7 @@ def _write_all(file: BinaryIO, content: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

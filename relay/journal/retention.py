@@ -35,6 +35,8 @@ class RetentionPolicy:
     payload_fetched: timedelta | None
     """Fetched here, and never acknowledged."""
     rows: timedelta
+    archiving: bool = False
+    """A message's payload, and later its rows, leave only once it is in an archive file with all its receipts."""
 
     def shortest(self, part: Part) -> timedelta:
         if part is Part.ROWS:
@@ -58,6 +60,7 @@ class RetentionPolicy:
         if part is Part.ROWS:
             spans = {kind: span and self.rows for kind, span in spans.items()}
         found = {k: _NEVER if span is None else ms(now - span) for k, span in spans.items()}
+        found["archiving"] = self.archiving
         return {**found, "repeatable": ms(now - REPEATED_LATE)}
 
 

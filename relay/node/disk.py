@@ -25,7 +25,7 @@ from relay.journal.store import SqliteJournal
 from relay.journal.sweeping import Sweeper
 from relay.lines import Line
 from relay.model import NodeId
-from relay.settings.sections import LimitsSection, RetentionSection
+from relay.settings.sections import LimitsSection
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
 
@@ -89,7 +89,7 @@ def make_sweeper(
         NodeId(settings.node.id),
         journal,
         ahead,
-        _retention(found),
+        retention_of(settings),
         clock,
         orphans=found.orphans,
         uploads=found.uploads,
@@ -109,13 +109,15 @@ def _quotas(limits: LimitsSection) -> Quotas:
     )
 
 
-def _retention(found: RetentionSection) -> RetentionPolicy:
+def retention_of(settings: Settings) -> RetentionPolicy:
+    found = settings.retention
     return RetentionPolicy(
         found.payload_settled,
         found.payload_failed,
         found.payload_relayed,
         found.payload_fetched,
         found.rows,
+        settings.archive.enabled,
     )
 
 

@@ -27,6 +27,7 @@ from relay.journal.ahead import AheadFiles
 from relay.journal.timeline import TimelineTable
 from relay.journal.wording import WordsTable
 from relay.model import NodeId
+from relay.node.archive import Archiving
 from relay.node.attaching import Attaching
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
@@ -66,6 +67,7 @@ class Faces:
     connections: Connections
     trust: TrustDesk
     certificates: CertificateDoor
+    archiving: Archiving
     witnessing: Witnessing
     log_certificates: Sequence[bytes]
     prover: Proofs
@@ -155,7 +157,8 @@ class Faces:
             courier=desks.courier,
             systems=self.served.desk,
             obliged=desks.obligations,
-            bundles=desks.evidence,
+            bundles=self.archiving.evidence,
+            archive=self.archiving.desk,
             statistics=desks.statistics,
             stamps=make_stamp_table(self.ground),
             log_exports=self._log_exports(),

@@ -39,6 +39,7 @@ from relay.journal.witnessing import WitnessTable
 from relay.lines import Line
 from relay.logs.entries import EntryPump
 from relay.logs.outputs import Outputs
+from relay.node.archive import make_archiving
 from relay.node.attaching import make_attaching
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
@@ -326,6 +327,9 @@ class Node:
             AttachTable(ground.journal, ground.node),
         )
         desks = make_desks(ground, carrying, told)
+        archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
+        if self._settings.archive.enabled:
+            self._background.run("archive", archiving.archiver.run())
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
         attaching = make_attaching(ground, carrying.wire, proofs.prover, witnessing.desk)
@@ -343,6 +347,7 @@ class Node:
             self._connections,
             self._trusting,
             self._certificates,
+            archiving,
             witnessing,
             signer.chain,
             proofs,

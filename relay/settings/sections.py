@@ -409,6 +409,17 @@ class RetentionSection(Section):
                 yield f"retention.payload_{name}: {span} is over retention.rows {self.rows}"
 
 
+class ArchiveSection(Section):
+    """Where messages go before [retention] lets their bytes leave; without it those are deleted."""
+
+    enabled: bool = False
+    folder: Place | None = None
+    """None: `archive` in the data folder."""
+    file_bytes: Annotated[int, Field(ge=1 << 20, le=32 << 30)] = 256 << 20
+    messages: Annotated[int, Field(ge=1, le=5_000)] = 1_000
+    every: Span = timedelta(days=1)
+
+
 class LogSection(Section):
     format: Literal["console", "json"] = "console"
     level: Literal["debug", "info", "warning", "error"] = "info"

@@ -15,6 +15,7 @@ from relay.settings.directory import directory_of, seed_of
 from relay.settings.outputs import LoggingSection
 from relay.settings.revocation import RevocationSection
 from relay.settings.sections import (
+    ArchiveSection,
     BusinessSection,
     DeliverySection,
     DirectorySection,
@@ -49,6 +50,7 @@ class Settings(Section):
     delivery: DeliverySection = DeliverySection()
     business: BusinessSection = BusinessSection()
     retention: RetentionSection = RetentionSection()
+    archive: ArchiveSection = ArchiveSection()
     revocation: RevocationSection = RevocationSection()
     signatures: SignaturesSection = SignaturesSection()
     timestamps: TimestampsSection = TimestampsSection()

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from relay.model import DeliveryState, digest_of
+from relay.signing.archives import archive_files, evidence_in
 from relay.transport.axis.client import AxisFailure
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -23,6 +24,9 @@ payload_settled = 1
 payload_failed = 1
 uploads = 1
 orphans = 1
+every = 0.5
+[archive]
+enabled = true
 every = 0.5
 """
 """A tenth of the shortest expiry is what nothing leaves after a start."""
@@ -59,6 +63,32 @@ async def test_what_was_handed_over_leaves_every_node(town: Any, padding_bytes: 
     assert len(town.receipts("xa", message_id)) >= 3
     assert await town.send("xa", content, SENDER) == message_id
     assert await _gone(town, content), "the repeat brought nothing back"
+    town.logs_hold()
+
+
+async def test_evidence_of_what_left_comes_out_of_the_archive(town: Any) -> None:
+    """By the same request as before, to the byte what the archive's file holds."""
+    content = town.document(SENDER, [PROVINCE])
+    message_id = await town.send("xa", content, SENDER)
+    (delivered,) = await town.delivered("tinh", content)
+    await town.acknowledge("tinh", delivered["delivery_id"])
+    await town.until(lambda: _gone(town, content))
+
+    async with (
+        aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(path=str(town.node("xa").control))
+        ) as operator,
+        operator.get(f"http://node/v1/messages/{message_id}/evidence") as response,
+        operator.get("http://node/v1/archive") as listed,
+    ):
+        assert response.status == 200
+        evidence = await response.read()
+        files = (await listed.json())["files"]
+    folder = town.node("xa").folder / "data" / "archive"
+    found = [evidence_in(path, message_id) for path in archive_files(folder)]
+    (held,) = [b"".join(one) for one in found if one is not None]
+    assert held == evidence
+    assert files[0]["previous"] is None
     town.logs_hold()
 
 

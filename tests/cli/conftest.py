@@ -7,7 +7,8 @@ import importlib.util
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from relay.signing.seal import make_seal
 from relay.transport.native import native_app, native_runner
 
 ISSUED = datetime(2026, 11, 1, tzinfo=UTC)
+Beside = Callable[[], AbstractAsyncContextManager[dict[str, Any]]]
 
 
 def _fakes() -> ModuleType:
@@ -76,7 +78,18 @@ class Live:
 
 
 @pytest.fixture
-def live(pki_folder: Path, tmp_path: Path) -> Iterator[Live]:
+def beside() -> Beside:
+    """Doors of the face beside those of the world; a module may have its own."""
+
+    @asynccontextmanager
+    async def nothing() -> AsyncIterator[dict[str, Any]]:
+        yield {}
+
+    return nothing
+
+
+@pytest.fixture
+def live(pki_folder: Path, tmp_path: Path, beside: Beside) -> Iterator[Live]:
     node = pki_folder / "nodes" / "tinh-h01"
     signer = Signer.load(node / "sign.pem", node / "sign.key.pem")
 
@@ -95,7 +108,7 @@ def live(pki_folder: Path, tmp_path: Path) -> Iterator[Live]:
     world.tokens.known("operator", Caller("operator", frozenset(), operator=True))
     data = tmp_path / "data"
     data.mkdir()
-    yield from _served(world, data / "control.sock")
+    yield from _served(world, data / "control.sock", beside)
 
 
 @pytest.fixture(autouse=True)
@@ -106,12 +119,12 @@ def _quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def _served(world: Any, socket: Path) -> Iterator[Live]:
+def _served(world: Any, socket: Path, beside: Beside) -> Iterator[Live]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
-    def face(local_operator: bool) -> web.AppRunner:
+    def face(doors: dict[str, Any], local_operator: bool) -> web.AppRunner:
         return native_runner(
             native_app(
                 world,
@@ -129,12 +142,16 @@ def _served(world: Any, socket: Path) -> Iterator[Live]:
                 queue=world.operations,
                 local_operator=local_operator,
                 timelines=world.timelines,
+                **doors,
             ),
             shutdown_timeout=1.0,
         )
 
+    opened = AsyncExitStack()
+
     async def start() -> tuple[web.AppRunner, web.AppRunner]:
-        outer, inner = face(False), face(True)
+        doors = await opened.enter_async_context(beside())
+        outer, inner = face(doors, False), face(doors, True)
         await outer.setup()
         await inner.setup()
         await web.TCPSite(outer, "127.0.0.1", 0).start()
@@ -144,6 +161,7 @@ def _served(world: Any, socket: Path) -> Iterator[Live]:
     async def stop(*runners: web.AppRunner) -> None:
         for runner in runners:
             await runner.cleanup()
+        await opened.aclose()
 
     live = Live("", world, socket, loop)
     runners = live.do(start())

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
@@ -41,6 +41,7 @@ from relay.errors import (
     TakenBackError,
 )
 from relay.model import (
+    AgencyCode,
     DeliveryState,
     Digest,
     Envelope,
@@ -70,13 +71,23 @@ class EvidenceDesk:
     clock: Clock
     log: EvidenceLog | None = None
     """None: no receipt is proven to stand in it."""
+    payload: Payload | None = field(default=None, kw_only=True)
+    """The document's bytes where the journal has them no more."""
 
     async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
+        view, file = await self.plan(caller, message_id)
+        await self._note(caller, why, view, file)
+        return file
+
+    async def plan(self, caller: Caller, message_id: MessageId) -> tuple[MessageView, EvidenceFile]:
+        """The file, signed, of what is known of the message now; nothing is noted."""
         view = await self.tracking.message(caller, message_id)
         _require_had(caller, view)
         await aside(len(view.deliveries) > MANY_RECIPIENTS, _require_room, view)
         seal = await self.tracking.seal(caller, message_id)
-        payload = await self.journal.payload(view.digest)
+        payload = self.payload
+        if payload is None or payload.digest != view.digest:
+            payload = await self.journal.payload(view.digest)
         at = self.clock.now()
         kept = _few(await self.gather(view, at))
         around = self._around()
@@ -86,9 +97,7 @@ class EvidenceDesk:
         signature = await asyncio.to_thread(self.notary.sign_bundle, pairs, at)  # maybe by a token
         files.append(await aside(many, _small, bundle.EXPORT, bundle.wrapped(signature)))
         size = await aside(many, _size, files)
-        file = EvidenceFile(message_id, at, tuple(files), size)
-        await self._note(caller, why, view, file, digest_of(signature))
-        return file
+        return view, EvidenceFile(message_id, at, tuple(files), size, digest_of(signature))
 
     async def write(self, file: EvidenceFile) -> AsyncIterator[bytes]:
         archive = Archive()
@@ -192,13 +201,11 @@ class EvidenceDesk:
             signed = await self._receipt(source.receipt)
             yield signed.signature if source.signature else signed.document
 
-    async def _note(
-        self, by: Caller, why: str, view: MessageView, file: EvidenceFile, digest: Digest
-    ) -> None:
+    async def _note(self, by: Caller, why: str, view: MessageView, file: EvidenceFile) -> None:
         fields: dict[str, str | int] = {
             "message": view.message_id,
             "origin": view.origin,
-            "digest": digest,
+            "digest": file.signature,
             "size": file.size_bytes,
             "count": len(file.files),
             "by": by.holder,
@@ -237,6 +244,14 @@ def _require_had(caller: Caller, view: MessageView) -> None:
     if any(one.state is DeliveryState.TAKEN_BACK for one in own):
         raise TakenBackError(TAKEN_BACK)
     raise AccessError("evidence holds the document: it is for its sender, and for who fetched it")
+
+
+def who_may_have_all(view: MessageView) -> frozenset[AgencyCode]:
+    """The agencies that may have all that an operator's file holds: who sent the document, and who fetched
+    it, where nobody but they themselves said anything about it."""
+    had = {one.recipient for one in view.deliveries if one.state in _HAD_IT}
+    told = {one.recipient for one in view.deliveries if one.statuses or one.obligations}
+    return frozenset({view.sender, *(code for code in had if told <= {code})})
 
 
 def _few(kept: Gathered) -> Gathered:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from relay.delivery.evidence.archive_ports import Found
 from relay.delivery.ports import Caller, MessageView
 from relay.model import Digest, Envelope, MessageId, NodeId, Payload, Receipt, Signed
 from relay.wire.bundle_list import ContentsList, ListedStatus
@@ -42,6 +43,10 @@ class EvidenceFile:
     exported_at: datetime
     files: tuple[PlannedFile, ...]
     size_bytes: int
+    signature: Digest
+    """Of the exporter's signature; of the whole file where an archive has it."""
+    left: Found | None = None
+    """It is in an archive file, whole; then `files` is empty."""
 
 
 @dataclass(frozen=True, slots=True)

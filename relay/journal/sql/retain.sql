@@ -3,7 +3,9 @@
 SELECT message_row, accepted_at FROM messages WHERE message_row > ? ORDER BY message_row LIMIT ?
 
 -- name: keeping
--- Of these messages, those that still need what they keep: something waits, or is too young for its state.
+-- Of these messages, those that still need what they keep: something waits, or is too young for its state; a
+-- legal hold names it, what it says the status of, or an agency of it; or it has to be in an archive file before it may leave, with all its
+-- receipts.
 SELECT r.value FROM json_each(:rows) r
 WHERE EXISTS (SELECT 1 FROM transfers WHERE message_row = r.value AND open = 1)
     OR EXISTS (SELECT 1 FROM deliveries WHERE message_row = r.value AND NOT (
@@ -11,6 +13,20 @@ WHERE EXISTS (SELECT 1 FROM transfers WHERE message_row = r.value AND open = 1)
         OR (state IN ('refused', 'expired', 'cancelled') AND updated_at <= :failed)
         OR (state IN ('relayed', 'available', 'fetched') AND next_hop IS NOT NULL AND updated_at <= :relayed)
         OR (state = 'fetched' AND next_hop IS NULL AND updated_at <= :fetched)))
+    OR (EXISTS (SELECT 1 FROM holds) AND EXISTS (SELECT 1 FROM messages m WHERE m.message_row = r.value AND (
+        EXISTS (SELECT 1 FROM holds WHERE kind = 'message' AND name = m.message_id)
+        OR EXISTS (SELECT 1 FROM holds WHERE kind = 'agency' AND name = m.sender)
+        OR EXISTS (SELECT 1 FROM deliveries d JOIN holds h ON h.kind = 'agency' AND h.name = d.recipient
+                   WHERE d.message_row = m.message_row)
+        OR EXISTS (SELECT 1 FROM report_matches x JOIN deliveries d ON d.delivery_row = x.delivery_row
+                   JOIN messages o ON o.message_row = d.message_row
+                   JOIN holds h ON h.kind = 'message' AND h.name = o.message_id
+                   WHERE x.report_row = m.message_row))))
+    OR (:archiving AND iif(EXISTS (SELECT 1 FROM archived WHERE message_row = r.value),
+        (SELECT count(*) FROM receipts WHERE message_row = r.value)
+            > (SELECT max(receipts) FROM archived WHERE message_row = r.value),
+        EXISTS (SELECT 1 FROM messages m JOIN payloads p ON p.digest = m.digest
+                WHERE m.message_row = r.value AND m.seal IS NOT NULL)))
 
 -- name: lingering
 SELECT message_row FROM lingering WHERE part = ? AND message_row > ? ORDER BY message_row LIMIT ?

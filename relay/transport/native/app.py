@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.archive_ports import ArchiveDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
@@ -48,6 +49,7 @@ from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.lines import Line
 from relay.transport import requests
+from relay.transport.native import archive as archive_face
 from relay.transport.native import (
     audit,
     carry,
@@ -148,6 +150,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/directory/requests/{id}/reject", directory_face.reject, Who.OPERATOR),
     Route("GET", "/v1/directory/{code}", directory_face.show),
     Route("GET", "/v1/directory/{code}/explain", directory_face.explained),
+    Route("GET", "/v1/archive", archive_face.files, Who.READER),
+    Route("GET", "/v1/archive/holds", archive_face.holds, Who.READER),
+    Route("POST", "/v1/archive/holds", archive_face.place, Who.OPERATOR),
+    Route("POST", "/v1/archive/holds/release", archive_face.release, Who.OPERATOR),
     Route("GET", "/v1/timestamps", timestamps.standing, Who.OPERATOR),
     Route("GET", "/v1/openapi.json", health.openapi, Who.ANYONE),
     Route("GET", "/healthz", health.alive, Who.ANYONE),
@@ -179,6 +185,7 @@ def native_app(
     directory: DirectoryDoor | None = None,
     obliged: Obligations | None = None,
     bundles: EvidenceDoor | None = None,
+    archive: ArchiveDoor | None = None,
     stamps: StampReader | None = None,
     log_exports: LogExporter | None = None,
     trust: TrustDoor | None = None,
@@ -219,6 +226,7 @@ def native_app(
         directory=directory,
         obligations=obliged,
         evidence=bundles,
+        archive=archive,
         stamps=stamps,
         log_exports=log_exports,
         trust=trust,

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from relay.delivery.carry.ports import CarryDesk
 from relay.delivery.directory.desk import DirectoryDoor
+from relay.delivery.evidence.archive_ports import ArchiveDoor
 from relay.delivery.evidence.ports import EvidenceDoor
 from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.inspecting import QueueReader
@@ -83,6 +84,7 @@ class Inside:
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None
     evidence: EvidenceDoor | None = None
+    archive: ArchiveDoor | None = None
     stamps: StampReader | None = None
     trust: TrustDoor | None = None
     words: ForgettingDesk | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from relay import __version__
 from relay.delivery.ports import Acknowledgement
 from relay.model import MessageType
+from relay.transport.native.archive import ARCHIVE_SCHEMAS, archive_paths
 from relay.transport.native.audit_described import AUDIT_SCHEMAS, audit_paths
 from relay.transport.native.carry_described import carry_paths
 from relay.transport.native.certificates import CERTIFICATE_SCHEMAS, certificate_paths
@@ -98,6 +99,7 @@ def document() -> Json:
                 **TRUST_SCHEMAS,
                 **WITNESS_SCHEMAS,
                 **DIRECTORY_SCHEMAS,
+                **ARCHIVE_SCHEMAS,
                 **TIMESTAMP_SCHEMAS,
                 **TIMELINE_SCHEMAS,
                 **PUBLISHED_SCHEMAS,
@@ -127,6 +129,7 @@ def _paths() -> Json:
         },
         **timeline_paths(),
         **evidence_paths(),
+        **archive_paths(),
         **log_export_paths(),
         **timestamp_paths(),
         "/v1/messages/{id}/statements": {
