@@ -1,6 +1,6 @@
 """How values stand in columns: instants as milliseconds, lists as JSON.
 
-Touches: nothing. Trusts: the journal's own rows.
+Touches: nothing. Trusts: the journal's own rows. Raises: JournalError for a BLOB that is none.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from relay.errors import JournalError
 from relay.model import Digest, Finding, NodeId, TraceStep
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +26,14 @@ def instant(value: int) -> datetime:
 
 def maybe_instant(value: int | None) -> datetime | None:
     return None if value is None else instant(value)
+
+
+def blob(cell: object) -> bytes:
+    """The bytes of a column. `bytes` would make of a number that an edit put there as many zeros, which may
+    be more than there is memory."""
+    if not isinstance(cell, bytes):
+        raise JournalError("a row was edited: it holds no BLOB where one belongs")
+    return cell
 
 
 def trace_text(trace: Iterable[TraceStep]) -> str:

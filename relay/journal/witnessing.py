@@ -21,7 +21,7 @@ from relay.audit.entries import AuditEvent, Entry, entry
 from relay.audit.epochs import epoch_of
 from relay.audit.tree import EMPTY_ROOT, SIZE_LIMIT
 from relay.errors import NotFoundError
-from relay.journal.rows import instant, maybe_instant, ms
+from relay.journal.rows import blob, instant, maybe_instant, ms
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
@@ -90,18 +90,21 @@ class WitnessTable:
         rows = await self.journal.rows(SQL["key"], (node,))
         if not rows:
             return None
-        return bytes(rows[0][0]), tuple(b64decode(one) for one in json.loads(rows[0][1]))
+        return blob(rows[0][0]), tuple(b64decode(one) for one in json.loads(rows[0][1]))
 
     async def pin(
         self, node: NodeId, key: bytes, certificates: Sequence[bytes], at: datetime
     ) -> None:
-        """Another key than before is an entry."""
+        """Another key than before is an entry; the one before is kept, for what it signed."""
         shown = json.dumps([b64encode(der).decode() for der in certificates])
 
         def pinning(tx: Transaction) -> None:
             before = tx.run(SQL["key"], node).fetchone()
+            changed = before is not None and blob(before[0]) != key
+            if changed:
+                tx.run(SQL["put_by"], node)
             tx.run(SQL["pin"], node, key, shown, ms(at))
-            if before is not None and bytes(before[0]) != key:
+            if changed:
                 tx.record(
                     entry(
                         AuditEvent.LOG_KEY_CHANGED,
@@ -128,7 +131,7 @@ class WitnessTable:
         """All of the largest size that anybody cosigned."""
         rows = await self.journal.rows(SQL["newest_cosigned"], (origin,))
         return [
-            Got(witness, origin, size, bytes(note), bytes(line), instant(at))
+            Got(witness, origin, size, blob(note), blob(line), instant(at))
             for note, line, witness, size, at in rows
         ]
 
@@ -148,7 +151,7 @@ class WitnessTable:
     async def watched(self) -> list[Watched]:
         rows = await self.journal.rows(SQL["watched"], (_SHOWN,))
         return [
-            Watched(log, origin, size, instant(at), bytes(note))
+            Watched(log, origin, size, instant(at), blob(note))
             for log, origin, size, at, note in rows
         ]
 
@@ -157,7 +160,7 @@ class WitnessTable:
 
     async def own_head(self) -> Checkpoint | None:
         rows = await self.journal.rows("SELECT note FROM log_head WHERE one = 1")
-        return head_of(bytes(rows[0][0])) if rows else None
+        return head_of(blob(rows[0][0])) if rows else None
 
 
 def _known(tx: Transaction, presented: Presented) -> Known:
@@ -178,7 +181,7 @@ def _held(row: Any) -> Held | None:
     if row is None:
         return None
     origin, size, root, note = row
-    return Held(Checkpoint(origin, int(size), bytes(root)), bytes(note))
+    return Held(Checkpoint(origin, int(size), blob(root)), blob(note))
 
 
 def _hold(tx: Transaction, presented: Presented, at: datetime) -> None:
@@ -259,10 +262,10 @@ def _alarm_of(row: Any) -> Alarm:
         origin,
         kind,
         why,
-        bytes(ours),
-        bytes(theirs),
+        blob(ours),
+        blob(theirs),
         tuple(b64decode(one) for one in json.loads(proof)),
-        bytes(leaf),
+        blob(leaf),
         by,
         instant(at),
         maybe_instant(cleared_at),

@@ -10,6 +10,7 @@ Raises:  SettingsError, JournalError before anything is served.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -262,6 +263,10 @@ class Node:
         watch = AgeWatch(self._pairs.in_use, self._clock.now, self._note)
         self._background.run("certificates", watch.run())
 
+    def _log_chain(self) -> Sequence[bytes]:
+        """The certificates of the log's key that are in use: renewed ones without a start."""
+        return self._pairs.keys.log.chain
+
     def _gathering(self, notary: NodeNotary) -> Gathering | None:
         if self._settings.keys.batches == "never":
             return None
@@ -320,7 +325,7 @@ class Node:
     async def _serve(
         self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
     ) -> None:
-        proofs = make_proof_desk(self._settings, signer)
+        proofs = make_proof_desk(self._settings, signer, self._log_chain)
         told = LogOfEvidence(
             proofs,
             WitnessTable(ground.journal, ground.node),
@@ -349,7 +354,7 @@ class Node:
             self._certificates,
             archiving,
             witnessing,
-            signer.chain,
+            self._log_chain,
             proofs,
             attaching,
         )

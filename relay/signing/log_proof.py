@@ -4,7 +4,7 @@ The log's certificate is judged as of the entry, or where it was issued later, a
 certified again and again, and the head was signed after the entry, at a time that the head does not say.
 
 Touches: nothing.
-Trusts:  the trust store, and the witnesses' keys it is given; every byte of the file is hostile.
+Trusts:  the trust store, and the witnesses it is given; every byte of the file is hostile.
 Raises:  nothing; a refusal is a step.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from relay.audit.checkpoint import Checkpoint, parse_vkey, split_note
-from relay.audit.cosignature import Cosigner, cosignatures, parse_cosigner
+from relay.audit.checkpoint import Checkpoint, parse_vkey
+from relay.audit.diary import require_own
 from relay.audit.entries import moment, parse
 from relay.audit.epochs import epoch_of, first_index, log_name
 from relay.audit.proof_file import LogProof, prove_entry, prove_newer, read_proof, require_about
@@ -26,7 +26,9 @@ from relay.signing.certificates import Purpose, read_chain
 from relay.signing.evidence import verify_receipt
 from relay.signing.keys import verify_log_signature
 from relay.signing.log_key import raw_log_key
-from relay.signing.trust import TrustStore
+from relay.signing.log_standing import judge_standing
+from relay.signing.log_witnesses import Witness, judge_note, told_unknown
+from relay.signing.trust import Path, TrustStore
 
 
 class ProofJudge:
@@ -38,14 +40,19 @@ class ProofJudge:
         trust: TrustStore | None,
         *,
         vkey: str = "",
-        witnesses: Sequence[str] = (),
+        witnesses: Sequence[Witness] = (),
+        statements: Sequence[bytes] = (),
     ) -> None:
-        """The log's key is believed by its certificates under `trust`, or because it is `vkey`. `witnesses`
-        are verifier keys of cosigners."""
+        """The log's key is believed by its certificates under `trust`, or because it is `vkey`. `statements`
+        are CRLs and OCSP responses by which certificates are judged."""
         self._content = content
         self._trust = trust
         self._vkey = vkey
         self._witnesses = witnesses
+        self._statements = statements
+        self._path: Path | None = None
+        self._at: datetime
+        self._seen_at: datetime | None = None
         self._proof: LogProof
         self._fields: dict[str, Any]
         self._key: LogKey
@@ -65,6 +72,8 @@ class ProofJudge:
             if step.outcome is Outcome.REFUSED:
                 return
         yield self._step("witnesses", self._cosigned)
+        if self._path is not None:
+            yield self._step("revocation", self._standing)
         if self._proof.receipt is not None:
             yield self._step("receipt", self._receipt)
         if self._proof.newer is not None:
@@ -81,7 +90,9 @@ class ProofJudge:
                 else f"bad-{what.replace(' ', '-')}"
             )
             return Step(self._number, what, Outcome.REFUSED, str(error), reason)
-        return Step(self._number, what, found.outcome, found.said, facts=found.facts)
+        return Step(
+            self._number, what, found.outcome, found.said, facts=found.facts, notes=found.notes
+        )
 
     def _read(self) -> Found:
         self._proof = read_proof(self._content)
@@ -115,8 +126,9 @@ class ProofJudge:
             said = "the key given"
         else:
             said = self._certified(public_key)
+        require_own(self._fields, name)
         if name != log_name(self._fields["node"], epoch_of(name)):
-            raise AuditError(f"the entry names node {self._fields['node']}, the log is {name}")
+            raise AuditError(f"{name[:200]} is no name of a node's log")
         return Found(f"{said} signs {name}", {"log": name, "vkey": self._proof.vkey})
 
     def _require_given(self, name: str, public_key: bytes) -> None:
@@ -138,7 +150,9 @@ class ProofJudge:
         at = max(moment(self._fields["at"]), certificate.not_valid_before_utc)
         if at > datetime.now(UTC):
             raise AuditError("the log's certificate is of a time to come")
-        leaf = self._trust.judge(chain, at, Purpose.LOG)
+        self._path, self._at = self._trust.path(chain, at, Purpose.LOG), at
+        self._trust.require_unrevoked(self._path, Purpose.LOG)
+        leaf = self._path.leaf
         if raw_log_key(leaf) != public_key:
             raise AuditError("the certificates are of another key than the log's")
         if leaf.identity.node != self._fields["node"]:
@@ -155,19 +169,22 @@ class ProofJudge:
         )
 
     def _cosigned(self) -> Found:
-        named = []
-        for text in self._witnesses:
-            name, key = parse_cosigner(text)
-            found = cosignatures(self._proof.note, Cosigner(name, key, _check_of(key)))
-            if not found:
-                raise AuditError(f"no cosignature by {name}")
-            named.append(f"{name} at {found[-1].at.isoformat()}")
-        others = len(split_note(self._proof.note)[1]) - 1 - len(named)
-        if named:
-            more = f"; {others} more signatures not judged" if others > 0 else ""
-            return Found(f"cosigned by {', '.join(named)}{more}")
-        said = f"{others} signatures of others, not judged: name their keys with --witness"
-        return Found(said if others > 0 else "no cosignatures", outcome=Outcome.UNKNOWN)
+        judged = judge_note(self._proof.note, self._witnesses, self._trust, self._statements)
+        names = {one.name for one in judged.cosigned}
+        for one in self._witnesses:
+            if one.required and one.name not in names:
+                raise AuditError(f"no cosignature by {one.name}")
+        self._seen_at = min((one.at for one in judged.cosigned), default=None)
+        by = ", ".join(f"{one.name} at {one.at.isoformat()}" for one in judged.cosigned)
+        said = [f"cosigned by {by}" if by else "no cosignature that was judged"]
+        said += [told_unknown(judged.unknown)] if judged.unknown else []
+        facts = {"cosigned_by": " ".join(sorted(names)), "unknown": str(len(judged.unknown))}
+        outcome = Outcome.HOLDS if by else Outcome.UNKNOWN
+        return Found("; ".join(said), facts, judged.doubted, outcome)
+
+    def _standing(self) -> Found:
+        assert self._path is not None  # noqa: S101  asked for only where there is one
+        return judge_standing(self._path, self._at, self._statements, self._seen_at)
 
     def _receipt(self) -> Found:
         signed = self._proof.receipt
@@ -193,7 +210,3 @@ class ProofJudge:
             f"the log of {head.size} entries continues it, root {head.root.hex()}",
             {"newer_size": str(head.size), "newer_root": head.root.hex()},
         )
-
-
-def _check_of(key: bytes) -> Callable[[bytes, bytes], None]:
-    return lambda signature, content: verify_log_signature(key, signature, content)

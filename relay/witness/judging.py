@@ -26,12 +26,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from relay.audit.add_checkpoint import AddCheckpoint
 from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint
-from relay.audit.entries import AuditEvent, parse
-from relay.audit.epochs import Epoch, epoch_of, log_name
+from relay.audit.entries import parse
+from relay.audit.epochs import Epoch, epoch_of, log_name, named_in
 from relay.audit.proofs import consistency_roots, verify_consistency, verify_inclusion
 from relay.audit.tree import EMPTY_ROOT, leaf_hash
 from relay.errors import AuditError
@@ -132,7 +132,7 @@ def opening_head(opening: Opening) -> Checkpoint | None:
         fields = parse(opening.leaf)
     except AuditError:
         return None
-    return _named(fields)
+    return named_in(fields)
 
 
 def judge(
@@ -223,21 +223,9 @@ def _proven(head: Checkpoint, opening: Opening | None, epoch: Epoch) -> Checkpoi
     if opening is None:
         raise AuditError("the first entry is not shown")
     verify_inclusion(leaf_hash(opening.leaf), 0, head.size, opening.path, head.root)
-    named = _named(parse(opening.leaf))
+    named = named_in(parse(opening.leaf))
     if named is None or node_of(named.origin) != node_of(head.origin):
         raise AuditError("the first entry names no head of this node's log")
     if epoch_of(named.origin).number >= epoch.number:
         raise AuditError("the first entry names a head that is not of an epoch before")
     return named
-
-
-def _named(fields: Mapping[str, Any]) -> Checkpoint | None:
-    origin, size, root = (fields.get(f"previous_{one}") for one in ("log", "size", "root"))
-    if fields.get("event") != AuditEvent.EPOCH_STARTED or not isinstance(size, int):
-        return None
-    if not (isinstance(origin, str) and isinstance(root, str)) or len(root) != 64:
-        return None
-    try:
-        return Checkpoint(origin, size, bytes.fromhex(root))
-    except ValueError:
-        return None

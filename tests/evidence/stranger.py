@@ -17,10 +17,10 @@ from relay.journal.proving import Prover
 from relay.journal.witnessing import WitnessTable
 from relay.model import MessageId, NodeId
 from relay.node.proving import LogOfEvidence, ProofDesk
-from relay.offline import log_key_of
 from relay.signing.bundle_steps import BundleJudge
 from relay.signing.bundle_words import Outcome, Step
 from relay.signing.keys import LogSigner
+from relay.signing.log_key import key_of_log
 from relay.signing.trust import TrustStore
 
 OPERATOR = Caller("operator:test", frozenset(), operator=True)
@@ -57,7 +57,7 @@ async def _nothing(*_: object) -> Gathered:
 
 def log_of(journal: Any, folder: Path, node: NodeId, key: LogSigner) -> LogOfEvidence:
     """Of a journal that lies in `folder`."""
-    prover = Prover(folder, node, log_key_of(node, key.public_key), key.chain)
+    prover = Prover(folder, node, key_of_log(node, key.public_key), lambda: key.chain)
     return LogOfEvidence(ProofDesk(prover), WitnessTable(journal, node), AttachTable(journal, node))
 
 

@@ -47,6 +47,9 @@ SELECT public_key, certificates FROM witness_keys WHERE node = ?
 INSERT INTO witness_keys VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (node) DO UPDATE SET public_key = ?2, certificates = ?3, since = ?4
 
+-- name: put_by
+INSERT OR REPLACE INTO witness_keys_before SELECT * FROM witness_keys WHERE node = ?
+
 -- name: keep
 INSERT INTO cosignatures VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (witness, origin) DO UPDATE SET size = ?3, note = ?4, line = ?5, at = ?6 WHERE ?3 >= size

@@ -77,6 +77,7 @@ from relay.transport.native import trust as trust_face
 from relay.transport.native import witnesses as witness_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, Inside, Route, Who
+from relay.transport.native.live import gone
 from relay.transport.native.log_export import LogExporter
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
 from relay.witness.ports import WitnessDoor
@@ -273,8 +274,7 @@ def _answering(inside: Inside) -> Middleware:
         try:
             return await handler(request)
         except Exception as error:
-            gone = request.transport is None or request.transport.is_closing()
-            if gone and isinstance(error, RelayError | OSError | web.HTTPException):
+            if gone(request) and isinstance(error, RelayError | OSError | web.HTTPException):
                 await _note_gone(inside.refusals, request)
                 raise ConnectionResetError from error  # nobody is there to be answered
             return await _refusal(inside, request, error)

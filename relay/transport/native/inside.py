@@ -75,10 +75,14 @@ class Inside:
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
-    following: set[object] = field(default_factory=set)
+    looking: Counter[str] = field(default_factory=Counter)
+    """Who has a page of the log looked for."""
+    following: Counter[str] = field(default_factory=Counter)
     """Who waits for new entries of the log, to bound their number."""
     followers: int = 64
     """The most of them."""
+    presenting: Counter[str] = field(default_factory=Counter)
+    """Strangers who hand in a checkpoint."""
     obligations: Obligations | None = None
     gate: Gate = OPEN
     """Asked before an envelope is read."""
@@ -98,6 +102,8 @@ class Inside:
     """Exports of the log under way."""
     proofs: Proofs | None = None
     published: LogFiles | None = None
+    sending_log: Counter[str] = field(default_factory=Counter)
+    """Large files of it under way."""
     public_log: bool = False
     """Whether the published log is open to anyone."""
     witnesses: WitnessDoor | None = None

@@ -108,8 +108,8 @@ class NodeFace:
     """None where no logs are cosigned."""
     attached: ProofKeeper | None = None
     """None where no proofs of receipts are taken."""
-    log_certificates: Sequence[bytes] = ()
-    """Of the key of this node's log, DER, its own first."""
+    log_certificates: Callable[[], Sequence[bytes]] = tuple
+    """Of the key of this node's log as of now, DER, its own first."""
 
     @property
     def capabilities(self) -> list[str]:
