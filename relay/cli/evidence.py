@@ -24,8 +24,8 @@ from relay.cli.steps import tell_steps
 from relay.cli.verify import trust_of
 
 if TYPE_CHECKING:
-    from relay.signing.bundle_steps import BundleJudge
     from relay.signing.bundle_words import Step
+    from relay.signing.summary import Story
     from relay.signing.trust import TrustStore
 
 app = typer.Typer(
@@ -113,29 +113,28 @@ def verify(
 ) -> None:
     """Judge an evidence file offline, step by step. Exit code 0 only if all it claims holds."""
     from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
+    from relay.signing.bundle_words import Step  # noqa: PLC0415
 
     if html is not None:
         refuse_existing(html)
     trust = trust_of(root, [], tsa_root or [])
-    done: list[Step] = []
     with file.open("rb") as opened:
-        judge = BundleJudge(opened, trust)
+        judge, done = BundleJudge(opened, trust), list[Step]()
         try:
-            tell_steps(file.name, kept(judge.steps(), done), as_json=as_json)
+            tell_steps(file.name, _kept(judge.steps(), done), as_json=as_json)
         finally:
             if html is not None:
-                html.write_bytes(_page(judge, done, trust))
+                html.write_bytes(_page(judge.story, done, trust))
 
 
-def kept(steps: Iterable[Step], done: list[Step]) -> Iterator[Step]:
-    """The same, remembered."""
+def _kept(steps: Iterable[Step], done: list[Step]) -> Iterator[Step]:
     for step in steps:
         done.append(step)
         yield step
 
 
-def _page(judge: BundleJudge, steps: list[Step], trust: TrustStore) -> bytes:
+def _page(story: Story | None, steps: list[Step], trust: TrustStore) -> bytes:
     """For people, whatever the verdict: it tells what is proven, and which steps refuse."""
     from relay.signing.summary_made import Judging, write_judged  # noqa: PLC0415
 
-    return write_judged(judge.story, Judging(steps, sorted(trust.anchors.digests())))
+    return write_judged(story, Judging(steps, sorted(trust.anchors.digests())))

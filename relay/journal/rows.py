@@ -6,8 +6,9 @@ Touches: nothing. Trusts: the journal's own rows. Raises: JournalError for a BLO
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from relay.errors import JournalError
 from relay.model import Digest, Finding, NodeId, TraceStep
@@ -59,3 +60,13 @@ def chunks(values: Sequence[str], size: int = 500) -> Iterator[list[str]]:
     """So many codes an audit entry holds at the most: 500 of 35 characters stay under its limit."""
     for start in range(0, len(values), size):
         yield list(values[start : start + size])
+
+
+def uncut(
+    rows: list[Sequence[Any]], limit: int, group: Callable[[Sequence[Any]], object]
+) -> list[Sequence[Any]]:
+    """Without the last group, where a statement's LIMIT may have ended within it."""
+    if len(rows) < limit:
+        return rows
+    cut = group(rows[-1])
+    return [row for row in rows if group(row) != cut]

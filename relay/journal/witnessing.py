@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -46,11 +46,19 @@ class WitnessTable:
     async def decide(self, presented: Presented, at: datetime) -> Verdict:
         def deciding(tx: Transaction) -> Verdict:
             verdict = judge(
-                presented.asked, presented.head, _known(tx, presented), presented.opening
+                presented.asked,
+                presented.head,
+                _known(tx, presented),
+                presented.opening,
+                own=presented.by == presented.log,
             )
+            if verdict.word is Word.ROLLED_BACK and _is_known_to_be_back(tx, presented.log):
+                verdict = replace(verdict, word=Word.CONFLICT)  # told once
             if verdict.word is Word.COSIGNED:
                 _hold(tx, presented, at)
-            if verdict.word in ALARMS:
+                for leaf in _goes_on(tx, self.node, presented, at):
+                    tx.record(leaf)
+            if verdict.word in ALARMS or verdict.word is Word.ROLLED_BACK:
                 _alarm(tx, presented, verdict, at)
             for leaf in _told(self.node, presented, verdict, at):
                 tx.record(leaf)
@@ -212,6 +220,19 @@ def _alarm(tx: Transaction, presented: Presented, verdict: Verdict, at: datetime
     )
 
 
+def _is_known_to_be_back(tx: Transaction, log: str) -> bool:
+    return tx.run(SQL["rolled_back"], log).fetchone() is not None
+
+
+def _goes_on(tx: Transaction, node: NodeId, presented: Presented, at: datetime) -> list[Entry]:
+    """A log that was rolled back has all again that was cosigned, or said in a new epoch what it lost."""
+    ended = tx.run(SQL["goes_on"], ms(at), presented.log).rowcount
+    if not ended:
+        return []
+    event = AuditEvent.LOG_ALARM_CLEARED
+    return [entry(event, at, node, log=presented.head.origin, count=ended, peer=presented.by)]
+
+
 def _hashes(presented: Presented) -> tuple[bytes, ...]:
     return presented.asked.proof if presented.opening is None else presented.opening.path
 
@@ -230,6 +251,10 @@ def _told(node: NodeId, presented: Presented, verdict: Verdict, at: datetime) ->
         kind = verdict.word.value
         event = AuditEvent.LOG_FORKED
         return [entry(event, at, node, **fields, previous=previous, reason=kind)]
+    if verdict.word is Word.ROLLED_BACK and verdict.ours is not None:
+        previous = digest_of(verdict.ours.note)
+        event = AuditEvent.LOG_ROLLED_BACK
+        return [entry(event, at, node, **fields, previous=previous, previous_size=verdict.size)]
     if verdict.word is not Word.COSIGNED or not verdict.epoch:
         return []
     named = verdict.named

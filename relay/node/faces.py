@@ -102,6 +102,7 @@ class Faces:
             published=self.published,
             witness=self.witnessing.desk,
             attached=None if self.attaching is None else self.attaching.keeper,
+            listing=self.desks.listing,
             log_certificates=self.log_certificates,
         )
         door = face.door()
@@ -177,6 +178,7 @@ class Faces:
             published=self.published,
             public_log=self.ground.settings.log.public,
             witnesses=self.witnessing.overview,
+            reconciler=desks.reconciler,
         )
 
     def _log_exports(self) -> LogExportDesk:

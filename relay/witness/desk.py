@@ -181,6 +181,8 @@ def _say(presented: Presented, verdict: Verdict) -> None:
             **told,
             why=verdict.why,
         )
+    elif verdict.word is Word.ROLLED_BACK:
+        log.critical(Line.LOG_ROLLED_BACK, **told, why=verdict.why)
     elif verdict.epoch:
         log.log(
             logging.CRITICAL if verdict.lost else logging.WARNING,

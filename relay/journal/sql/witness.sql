@@ -8,7 +8,13 @@ SELECT origin, size, root, note FROM witness_seen WHERE origin = ? AND size = ?
 SELECT origin, size, root, note FROM witness_logs WHERE log = ? ORDER BY epoch DESC, cosigned_at DESC LIMIT 1
 
 -- name: stopped
-SELECT 1 FROM witness_alarms WHERE log = ? AND cleared_at IS NULL LIMIT 1
+SELECT 1 FROM witness_alarms WHERE log = ? AND cleared_at IS NULL AND kind <> 'rolled-back' LIMIT 1
+
+-- name: rolled_back
+SELECT 1 FROM witness_alarms WHERE log = ? AND cleared_at IS NULL AND kind = 'rolled-back' LIMIT 1
+
+-- name: goes_on
+UPDATE witness_alarms SET cleared_at = ? WHERE log = ? AND cleared_at IS NULL AND kind = 'rolled-back'
 
 -- name: hold
 INSERT INTO witness_logs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)

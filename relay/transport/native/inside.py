@@ -41,6 +41,7 @@ from relay.delivery.ports import (
 )
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.delivery.statistics.figures import Statistics
@@ -100,6 +101,8 @@ class Inside:
     log_exports: LogExporter | None = None
     exporting: set[object] = field(default_factory=set)
     """Exports of the log under way."""
+    reconciling: set[object] = field(default_factory=set)
+    """Claims of systems that are being compared."""
     proofs: Proofs | None = None
     published: LogFiles | None = None
     sending_log: Counter[str] = field(default_factory=Counter)
@@ -107,6 +110,7 @@ class Inside:
     public_log: bool = False
     """Whether the published log is open to anyone."""
     witnesses: WitnessDoor | None = None
+    reconciler: Reconciler | None = None
 
 
 CALLER = web.RequestKey("caller", Caller)
