@@ -32,6 +32,7 @@ from relay.delivery.steady import SteadyTime
 from relay.envelope.limits import Limits
 from relay.identity import NodeKeys, binding_of, load_keys
 from relay.journal.ahead import AheadFiles
+from relay.journal.attaching import AttachTable
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
@@ -40,6 +41,7 @@ from relay.lines import Line
 from relay.logs.entries import EntryPump
 from relay.logs.outputs import Outputs
 from relay.node.archive import make_archiving
+from relay.node.attaching import make_attaching
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -324,13 +326,18 @@ class Node:
         self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
     ) -> None:
         proofs = make_proof_desk(self._settings, signer, self._log_chain)
-        told = LogOfEvidence(proofs, WitnessTable(ground.journal, ground.node))
+        told = LogOfEvidence(
+            proofs,
+            WitnessTable(ground.journal, ground.node),
+            AttachTable(ground.journal, ground.node),
+        )
         desks = make_desks(ground, carrying, told)
         archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
         if self._settings.archive.enabled:
             self._background.run("archive", archiving.archiver.run())
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
+        attaching = make_attaching(ground, carrying.wire, proofs.prover, witnessing.desk)
         faces = Faces(
             ground,
             carrying,
@@ -349,6 +356,7 @@ class Node:
             witnessing,
             self._log_chain,
             proofs,
+            attaching,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())
@@ -379,6 +387,9 @@ class Node:
             self._background.run(f"bridge-{poller.bridge}", poller.run())
         witnessing.cosigners.wake = self._publisher.grown
         self._publisher.witnesses = witnessing.cosigners
+        if attaching is not None:
+            self._publisher.published = attaching.courier.published
+            self._background.run("proofs", attaching.courier.run())
         self._publisher.grown()
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET

@@ -62,10 +62,16 @@ def prove_list(
     proofs = _proofs_due(members, listed)
     _require_exactly(members, listed, proofs)
     left = f"; {len(listed.left_out)} messages left out" if listed.left_out else ""
-    said = f"{len(proofs)} proofs of the log, {len(listed.unproven)} receipts without one, "
+    theirs = len(listed.proved_by_issuer)
+    own = len(proofs) - theirs
+    said = (
+        f"{own} proofs of the log, {len(listed.unproven)} receipts without one, "
+        f"{theirs} proofs of the logs of others, "
+    )
     facts = {
         "version": str(listed.version),
-        "proofs": str(len(proofs)),
+        "proofs": str(own),
+        "hop_proofs": str(theirs),
         "unproven": str(len(listed.unproven)),
         "statuses": str(len(listed.statuses)),
         "left_out": str(len(listed.left_out)),
@@ -82,7 +88,7 @@ def prove_list(
 
 def _proofs_due(members: Members, listed: ContentsList) -> list[str]:
     receipts = [members.digests[one] for one, _ in bundle.receipts_among(members.names)]
-    if stray := listed.unproven.keys() - set(receipts):
+    if stray := {*listed.unproven, *listed.proved_by_issuer} - set(receipts):
         raise SignatureError(
             Fault.MISSING_FILE, f"it lists receipt {min(stray)[:64]}, which is not in the file"
         )
@@ -90,6 +96,10 @@ def _proofs_due(members: Members, listed: ContentsList) -> list[str]:
         bundle.proof_name(number)
         for number, digest in enumerate(receipts, start=1)
         if digest not in listed.unproven
+    ] + [
+        bundle.issuer_proof_name(number)
+        for number, digest in enumerate(receipts, start=1)
+        if digest in listed.proved_by_issuer
     ]
 
 
@@ -121,6 +131,20 @@ class LogWords:
 
     def prove(self, content: bytes, receipt: Signed) -> Found:
         """That the receipt stands in the exporter's log, and which witnesses cosigned its head."""
+        proof, facts = self._proven(content, receipt, self._listed.node, "the exporter's")
+        return self._found(proof, facts, self._cosigned(proof.note, self._listed.node))
+
+    def prove_of_issuer(self, content: bytes, receipt: Signed, issuer: NodeId | None) -> Found:
+        """The same of the log of the node that signed it. A cosignature that does not hold is one less: it came
+        over other nodes, and whoever put it there was not the exporter."""
+        if issuer is None or issuer == self._listed.node:
+            raise SignatureError(Fault.WRONG_NODE, "it is of no receipt that another node signed")
+        proof, facts = self._proven(content, receipt, issuer, "the issuer's")
+        return self._found(proof, facts, self._cosigned(proof.note, issuer, lenient=True))
+
+    def _proven(
+        self, content: bytes, receipt: Signed, node: NodeId, whose: str
+    ) -> tuple[LogProof, dict[str, str]]:
         proof = read_proof(content)
         if proof.receipt != receipt:
             raise SignatureError(Fault.OTHER_MESSAGE, "it proves another receipt than its own")
@@ -129,14 +153,14 @@ class LogWords:
             if step.outcome is Outcome.REFUSED:
                 _refuse(step.reason, step.said)
             facts |= step.facts
-        if facts["node"] != self._listed.node:
-            raise SignatureError(
-                Fault.WRONG_NODE, f"it is of the log of {facts['node']}, not of the exporter's"
-            )
-        return self._found(proof, facts)
+        if facts["node"] != node:
+            said = f"it is of the log of {facts['node']}, not of {whose}"
+            raise SignatureError(Fault.WRONG_NODE, said)
+        return proof, facts
 
-    def _found(self, proof: LogProof, facts: Mapping[str, str]) -> Found:
-        cosigned = self._cosigned(proof.note)
+    def _found(
+        self, proof: LogProof, facts: Mapping[str, str], cosigned: Sequence[NodeId]
+    ) -> Found:
         head = f"the head of {facts['size']} entries"
         by = f"{head} is cosigned by {', '.join(cosigned)}" if cosigned else f"{head} by no witness"
         said = (
@@ -147,17 +171,25 @@ class LogWords:
         shown = {name: facts[name] for name in kept} | {"cosigned_by": " ".join(cosigned)}
         return Found(said, shown, outcome=Outcome.HOLDS)
 
-    def _cosigned(self, note: bytes) -> list[NodeId]:
-        """The nodes whose cosignature holds; those of whom the file has no certificate are passed over. What
-        a log's own node says of it twice is no witness."""
+    def _cosigned(self, note: bytes, log: NodeId, *, lenient: bool = False) -> list[NodeId]:
+        """The nodes whose cosignature holds, but the log's own: nobody is his own witness. Those of whom the
+        file has no certificate are passed over."""
         names = {read_signature(line)[0] for line in split_note(note)[1]}
         return [
             node
             for node in sorted(self._listed.witnesses)
-            if node != self._listed.node
+            if node != log
             and cosigner_name(node) in names
-            and self._holds(node, note)
+            and self._counts(node, note, lenient=lenient)
         ]
+
+    def _counts(self, node: NodeId, note: bytes, *, lenient: bool) -> bool:
+        try:
+            return self._holds(node, note)
+        except (SignatureError, AuditError):
+            if not lenient:
+                raise
+            return False
 
     def _holds(self, node: NodeId, note: bytes) -> bool:
         chain = self._chain(node)

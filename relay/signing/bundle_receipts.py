@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from relay.errors import SignatureError, WireError
-from relay.model import Digest, Receipt, Signed, digest_of
+from relay.model import Digest, NodeId, Receipt, Signed, digest_of
 from relay.signing.bundle_file import BundleFile
 from relay.signing.bundle_hops import Hops
 from relay.signing.bundle_revoked import BundleStatements
@@ -37,6 +37,8 @@ class BundleReceipts:
         self.known: set[Digest] = set()
         self.about: Receipt | None = None
         self.hops = Hops()
+        self.issuers: dict[Digest, NodeId] = {}
+        """Of each that holds, the node that signed it."""
         self.told: list[tuple[Digest, Receipt]] = []
         self.rows = 0
 
@@ -76,6 +78,7 @@ class BundleReceipts:
         if (receipt.origin, receipt.message_id) != (about.origin, about.message_id):
             raise SignatureError(Fault.OTHER_MESSAGE, f"{document} is about another message")
         self.hops.add(receipt, self.known)
+        self.issuers[self._file.digests[document]] = receipt.issuer
         return receipt
 
     def _links(self, receipt: Receipt) -> Iterator[str]:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import BinaryIO
 
 from relay.errors import AuditError, DamagedError, PeerError, SignatureError, WireError
-from relay.model import Digest, NodeId
+from relay.model import NodeId
 from relay.signing.bundle_around import (
     LogWords,
     prove_list,
@@ -24,12 +24,13 @@ from relay.signing.bundle_around import (
     told_findings,
 )
 from relay.signing.bundle_file import SMALL_BYTES, BundleFile
+from relay.signing.bundle_issuers import no_proof_came
 from relay.signing.bundle_receipts import BundleReceipts
 from relay.signing.bundle_revoked import BundleStatements
 from relay.signing.bundle_seal import BundleSeal, Facts, no_timestamp
 from relay.signing.bundle_words import Found, Outcome, Step, local_moment
 from relay.signing.shape import LIMIT_BYTES
-from relay.signing.summary import Story
+from relay.signing.summary import Places, Story
 from relay.signing.summary_made import write_summary
 from relay.signing.trust import TrustStore
 from relay.wire import bundle
@@ -47,7 +48,7 @@ class BundleJudge:
         self._receipts = BundleReceipts(self._file, trust, self._statements)
         self._exporter: NodeId | None = None
         self._listed: ContentsList | None = None
-        self._proofs: dict[Digest, tuple[str, str]] = {}
+        self._proofs: Places = {}
         self._statuses: list[Facts] = []
         self._refused = False
         self._number = 0
@@ -159,6 +160,7 @@ class BundleJudge:
         for number, pair in enumerate(self._receipts.pairs, start=1):
             if self._file.digests[pair[0]] not in listed.unproven:
                 yield self._step("proof", partial(self._proof, log, number, pair))
+        yield from self._issuers(log, listed)
         for number in range(1, len(listed.statuses) + 1):
             yield self._step("status", partial(self._status, listed, number))
         yield self._step("findings", partial(told_findings, listed))
@@ -173,8 +175,31 @@ class BundleJudge:
     def _proof(self, log: LogWords, number: int, pair: tuple[str, str]) -> Found:
         proof = self._file.small(bundle.proof_name(number))
         found = log.prove(proof, self._receipts.signed(*pair))
+        self._stands(pair, found)
+        return found
+
+    def _stands(self, pair: tuple[str, str], found: Found) -> None:
         place = found.facts["node"], found.facts["index"]
-        self._proofs[self._file.digests[pair[0]]] = place
+        self._proofs.setdefault(self._file.digests[pair[0]], []).append(place)
+
+    def _issuers(self, log: LogWords, listed: ContentsList) -> Iterator[Step]:
+        """Of each hop, what the log of the node that answered for it says."""
+        issuers = self._receipts.issuers
+        for number, pair in enumerate(self._receipts.pairs, start=1):
+            digest = self._file.digests[pair[0]]
+            if digest in listed.proved_by_issuer:
+                work = partial(self._issuer, log, number, pair, issuers.get(digest))
+                yield self._step("hop proof", work)
+        missing = no_proof_came(issuers, self._exporter, listed.proved_by_issuer)
+        if missing is not None:
+            yield self._step("hop proof", lambda: missing)
+
+    def _issuer(
+        self, log: LogWords, number: int, pair: tuple[str, str], issuer: NodeId | None
+    ) -> Found:
+        proof = self._file.small(bundle.issuer_proof_name(number))
+        found = log.prove_of_issuer(proof, self._receipts.signed(*pair), issuer)
+        self._stands(pair, found)
         return found
 
     def _status(self, listed: ContentsList, number: int) -> Found:
@@ -205,4 +230,4 @@ class BundleJudge:
 def _word(what: str, error: PeerError | AuditError) -> str:
     if isinstance(error, SignatureError):
         return error.reason
-    return "damaged" if isinstance(error, DamagedError) else f"bad-{what}"
+    return "damaged" if isinstance(error, DamagedError) else f"bad-{what.replace(' ', '-')}"

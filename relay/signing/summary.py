@@ -24,6 +24,9 @@ from relay.signing.trust import TrustStore
 from relay.wire import bundle
 from relay.wire.bundle_list import ContentsList
 
+Places = dict[Digest, list[tuple[str, str]]]
+"""By receipt: the log's node and the entry's number, the exporter's log before that of who signed it."""
+
 
 @dataclass(slots=True)
 class Story:
@@ -38,8 +41,7 @@ class Story:
     receipts: list[tuple[Digest, Receipt]] = field(default_factory=list)
     rows: int = 0
     hops: Hops = field(default_factory=Hops)
-    proofs: dict[Digest, tuple[str, str]] = field(default_factory=dict)
-    """The log's node and the entry's number, by receipt."""
+    proofs: Places = field(default_factory=dict)
     statuses: list[Facts] = field(default_factory=list)
     listed: ContentsList | None = None
 
@@ -59,7 +61,8 @@ def told(telling: Telling, trust: TrustStore) -> Story:
     for digest, receipt in telling.receipts:
         story.add(digest, receipt)
         story.hops.add(receipt, known)
-    story.proofs = {digest: _place(proof) for digest, proof in telling.proofs.items()}
+    for digest, proof in (*telling.proofs, *telling.proofs_of_issuers):
+        story.proofs.setdefault(digest, []).append(_place(proof))
     for listed, content, seal in telling.statuses:
         _, found = prove_status(listed, content, seal, telling.envelope, trust)
         story.statuses.append(found.facts)

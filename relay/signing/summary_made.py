@@ -181,9 +181,11 @@ def _timeline(story: Story) -> Html:
 
 def _receipt(story: Story, digest: Digest, receipt: Receipt) -> Iterator[Row]:
     at, node = moment(receipt.at.isoformat()), text(receipt.issuer)
-    log = both(words.NONE)
-    if (place := story.proofs.get(digest)) is not None:
-        log = joined(both(words.ENTRY), exact(place[1]), text(place[0]))
+    places = [
+        joined(both(words.ENTRY), exact(entry), text(node))
+        for node, entry in story.proofs.get(digest, ())
+    ]
+    log = lines(places or [both(words.NONE)])
     for one in receipt.evidence:
         said = lines([_event(one), *([text(one.detail)] if one.detail else [])])
         yield at, node, exact(one.recipient), said, log

@@ -13,6 +13,7 @@ Raises:  WireError.
     about/contents.json              what the exporter says is in it (bundle_list.py); not in files of version 1
     about/summary-1.html             the same for people, in layout 1; may be left out
     proofs/0001.tlog-proof           that receipt 0001 stands in the exporter's log
+    proofs/0001.issuer.tlog-proof    that it stands in the log of the node that signed it, where that is another
     statuses/0001/status.edxml       and seal.xml beside it; of the recipients, and requests of the sender
     META-INF/manifest.xml            an OpenDocument manifest of all but META-INF
     META-INF/signatures001.xml       the seal, alone or with its timestamps
@@ -133,6 +134,11 @@ def batches_among(names: Iterable[str]) -> list[tuple[str, str]]:
 def proof_name(number: int) -> str:
     """Of the proof that a receipt stands in the exporter's log; numbered as the receipt is."""
     return f"{PROOFS}{number:04}.tlog-proof"
+
+
+def issuer_proof_name(number: int) -> str:
+    """Of the proof that it stands in the log of the node that signed it."""
+    return f"{PROOFS}{number:04}.issuer.tlog-proof"
 
 
 def summary_among(names: Iterable[str]) -> list[str]:

@@ -42,6 +42,8 @@ class ContentsList:
     witnesses: dict[NodeId, tuple[Digest, ...]]
     findings: tuple[Finding, ...]
     verdicts: Judgement | None
+    proved_by_issuer: tuple[Digest, ...] = ()
+    """Receipts of which the file holds a proof from the log of the node that signed them, too."""
 
 
 def write_list(listed: ContentsList) -> bytes:

@@ -12,6 +12,7 @@ from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.evidence.ports import EvidenceLog, Gathered
 from relay.delivery.ports import Caller
 from relay.delivery.tracking import TrackingDesk
+from relay.journal.attaching import AttachTable
 from relay.journal.proving import Prover
 from relay.journal.witnessing import WitnessTable
 from relay.model import MessageId, NodeId
@@ -57,7 +58,7 @@ async def _nothing(*_: object) -> Gathered:
 def log_of(journal: Any, folder: Path, node: NodeId, key: LogSigner) -> LogOfEvidence:
     """Of a journal that lies in `folder`."""
     prover = Prover(folder, node, key_of_log(node, key.public_key), lambda: key.chain)
-    return LogOfEvidence(ProofDesk(prover), WitnessTable(journal, node))
+    return LogOfEvidence(ProofDesk(prover), WitnessTable(journal, node), AttachTable(journal, node))
 
 
 def judged(content: bytes, root: Path) -> Told:

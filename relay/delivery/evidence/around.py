@@ -46,6 +46,8 @@ class Around:
     log: EvidenceLog | None
     require_had: RequireHad
     proofs: dict[int, bytes] = field(default_factory=dict)
+    issuers: dict[Digest, tuple[int, bytes]] = field(default_factory=dict)
+    """Proofs from the logs of others, with the number of the receipt."""
     unproven: dict[Digest, str] = field(default_factory=dict)
     statuses: list[tuple[ListedStatus, bytes, bytes]] = field(default_factory=list)
     left_out: dict[MessageId, str] = field(default_factory=dict)
@@ -71,7 +73,8 @@ class Around:
         """What the summary is made from; None where it would be too long."""
         if self.rows > bundle.MOST_TOLD:
             return None
-        proofs = {self.receipts[number - 1][0]: proof for number, proof in self.proofs.items()}
+        proofs = [(self.receipts[number - 1][0], proof) for number, proof in self.proofs.items()]
+        theirs = [(digest, proof) for digest, (_, proof) in self.issuers.items()]
         return Telling(
             view.digest,
             view.size_bytes,
@@ -79,20 +82,29 @@ class Around:
             seal,
             tuple(self.receipts),
             proofs,
+            theirs,
             tuple(self.statuses),
             self._list(view),
         )
 
     async def prove(self, number: int, signed: Signed) -> None:
-        """That the receipt of this number stands in the log of this node."""
+        """That the receipt of this number stands in the log of this node, and in that of who signed it."""
         word = await self._proven(number, signed)
         if word:
             self.unproven[signed.digest] = word
+        if self.log is not None and len(self.issuers) < bundle.MOST_PROOFS:
+            proof = await self.log.returned(signed)
+            if proof is not None and self._held() + len(proof) <= bundle.PROOFS_BYTES:
+                self.issuers[signed.digest] = (number, proof)
+
+    def _held(self) -> int:
+        theirs = sum(len(proof) for _, proof in self.issuers.values())
+        return sum(map(len, self.proofs.values())) + theirs
 
     async def _proven(self, number: int, signed: Signed) -> str:
         if self.log is None:
             return "no-log"
-        held = sum(map(len, self.proofs.values()))
+        held = self._held()
         if len(self.proofs) >= bundle.MOST_PROOFS or held >= bundle.PROOFS_BYTES:
             return "no-room"
         try:
@@ -113,7 +125,8 @@ class Around:
             if word:
                 self.left_out[message] = word
         if self.log is not None:
-            self.witnesses = dict(await self.log.witnesses(list(self.proofs.values())))
+            proofs = [*self.proofs.values(), *(proof for _, proof in self.issuers.values())]
+            self.witnesses = dict(await self.log.witnesses(proofs))
 
     async def _status(self, caller: Caller, message: MessageId) -> str:
         if len(self.statuses) >= bundle.MOST_STATUSES:
@@ -143,6 +156,8 @@ class Around:
         yield bundle.LIST, write_list(self._list(view))
         for number, proof in self.proofs.items():
             yield bundle.proof_name(number), proof
+        for number, proof in self.issuers.values():
+            yield bundle.issuer_proof_name(number), proof
         for number, (_, content, seal) in enumerate(self.statuses, start=1):
             document, beside = bundle.status_names(number)
             yield document, content
@@ -161,6 +176,7 @@ class Around:
             {node: tuple(digest_of(one) for one in chain) for node, chain in chains},
             tuple(_writable(view.findings)),
             view.judgement,
+            tuple(self.issuers),
         )
 
 

@@ -59,8 +59,10 @@ class Telling:
     """None where it cannot be read."""
     seal: bytes
     receipts: Sequence[tuple[Digest, Receipt]]
-    proofs: Mapping[Digest, bytes]
-    """By the receipt that each proves."""
+    proofs: Sequence[tuple[Digest, bytes]]
+    """With the receipt that each proves."""
+    proofs_of_issuers: Sequence[tuple[Digest, bytes]]
+    """Likewise, of the logs of the nodes that signed them."""
     statuses: Sequence[tuple[ListedStatus, bytes, bytes]]
     listed: ContentsList
 
@@ -117,6 +119,10 @@ class EvidenceLog(Protocol):
 
     async def proof(self, signed: Signed) -> bytes:
         """A proof file of the entry that names this receipt. NotFoundError, AuditError, JournalError."""
+        ...
+
+    async def returned(self, signed: Signed) -> bytes | None:
+        """The proof file of another node's log that followed its receipt here; None where none did."""
         ...
 
     async def witnesses(self, proofs: Sequence[bytes]) -> Mapping[NodeId, tuple[bytes, ...]]:
