@@ -53,6 +53,7 @@ QUICK = """\
 [log]
 public = true
 publish_every = 0.5
+witnesses_answer_within = 1.0
 
 [delivery]
 retry_first = 0.2

@@ -8,10 +8,13 @@ from functools import partial
 
 from aiohttp import web
 
+from relay.audit.add_checkpoint import read_request
+from relay.audit.checkpoint import head_of
 from relay.audit.cosignature import Cosigner, cosignatures
 from relay.audit.tiles import WIDTH
 from relay.conformance.handing_in import grow, held
 from relay.conformance.published import (
+    LOOK_SECONDS,
     Shown,
     bundles,
     covering,
@@ -28,7 +31,7 @@ from relay.conformance.verdicts import (
     require,
     require_equal,
 )
-from relay.conformance.witness import CAPABILITY, PLAIN, Handed, refusing
+from relay.conformance.witness import ADD_PATH, CAPABILITY, PLAIN, Handed, refusing
 from relay.errors import AuditError
 from relay.signing.keys import verify_log_signature
 
@@ -101,6 +104,47 @@ async def asks_well(stand: Stand) -> None:
     for handed in stand.witness.handed:
         if handed.head.origin == shown.origin:
             shown.proven(handed.asked.note)
+
+
+@book.asserts(
+    "W15.8",
+    "bounded",
+    "A witness that does not answer holds no checkpoint up",
+    Part.NEIGHBOUR,
+    capability=TILES,
+)
+async def bounded(stand: Stand) -> None:
+    shown, asked, let_go = await for_neighbours(stand), list[bytes](), asyncio.Event()
+
+    async def waiting(request: web.Request, body: bytes) -> None:
+        if request.path == ADD_PATH:
+            asked.append(body)
+            await let_go.wait()
+
+    before, stand.listener.others = stand.listener.others, waiting
+    try:
+        await _grown_until(stand, asked)
+        size = head_of(read_request(asked[0]).note).size
+        await until_size(shown, size)
+    except InconclusiveError as error:
+        if asked:
+            raise FailedError(f"{error}, for its witness is silent") from None
+        raise
+    finally:
+        stand.listener.others = before
+        let_go.set()
+
+
+async def _grown_until(stand: Stand, asked: list[bytes]) -> None:
+    """The log grows until the kit is asked about it."""
+    end = asyncio.get_running_loop().time() + AGAIN
+    while not asked:
+        if asyncio.get_running_loop().time() > end:
+            raise InconclusiveError(f"the kit was not asked to cosign within {AGAIN:g} s")
+        prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
+        stand.peer.receipt(await stand.peer.send(prepared))
+        for _ in range(10):
+            await asyncio.sleep(0 if asked else LOOK_SECONDS)
 
 
 @book.asserts(

@@ -14,6 +14,7 @@ from relay.audit.epochs import Epoch
 from relay.journal import witnessing as journal
 from relay.journal.witnessing import WitnessTable
 from relay.node import witnessing as joined
+from relay.node.publishing import LogPublisher
 from relay.signing.certificates import read_chain
 from relay.signing.log_key import raw_log_key
 from relay.transport import witnessing as transport
@@ -265,6 +266,21 @@ def _again(honest: Any) -> Any:
         return lines
 
     return cosign
+
+
+@mutant("publishes nothing before all its witnesses have cosigned", "W15.8/bounded")
+def waits_for_its_witnesses() -> None:
+    honest = LogPublisher._cosigned
+
+    async def cosigned(self: LogPublisher, *arguments: Any) -> Any:
+        while True:
+            found = await honest(self, *arguments)
+            first = arguments[0].published is None
+            if first or any(b"/witness/kit-" in line for line in found):
+                return found
+            await asyncio.sleep(0.2)
+
+    put_in(LogPublisher, "_cosigned", cosigned)
 
 
 @mutant("writes every cosignature into its own log", "W15.8/no-entry")
