@@ -53,6 +53,7 @@ QUICK = """\
 [log]
 public = true
 publish_every = 0.5
+witnesses_answer_within = 1.0
 
 [delivery]
 retry_first = 0.2
@@ -134,6 +135,7 @@ async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: 
     async with at_socket(node.control) as operator:
         token = await operator.issue_token("conformance kit", [f"agency:{agency}"])
         auditor = await operator.issue_token("conformance kit reading", ["auditor"])
+        operating = await operator.issue_token("conformance kit clearing alarms", ["operator"])
     return Subject(
         id=node.plan.name,
         nodes=f"https://127.0.0.1:{node.nodes_port}",
@@ -145,6 +147,7 @@ async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: 
         secret=node.secret,
         token=token,
         auditor=auditor,
+        operator=operating,
         crash=("started-here",),
         kit=Kit(
             node=kit.plan.name,
