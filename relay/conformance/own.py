@@ -77,13 +77,16 @@ check = true
 [log]
 public = true
 publish_every = 0.5
+witnesses_answer_within = 1.0
 
 [delivery]
 retry_first = 0.2
 retry_cap = 1.0
 answer_within = 5.0
-drain = 3.0"""
-"""What a real node waits minutes for is over in a second here."""
+drain = 3.0
+expiry_express = 60.0"""
+"""What a real node waits minutes for is over in a second here; a tenth of the shortest expiry after a start
+nothing expires (W22.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,8 @@ async def own_nodes(
     there, back = free_ports(2)
     _through(district, province, there)
     _through(province, district, back)
+    _speaking(district)
+    _speaking(province)
     try:
         for node in (province, district):
             await network.spawn(node)
@@ -181,6 +186,13 @@ def _through(node: RunningNode, other: RunningNode, port: int) -> None:
     node.config.write_text(text.replace(straight, f"https://127.0.0.1:{port}"), encoding="utf-8")
 
 
+def _speaking(node: RunningNode) -> None:
+    """The node says 01 for its agency, so that W10.1 can be judged."""
+    code = node.plan.agencies[0].code
+    with node.config.open("a", encoding="utf-8") as file:
+        file.write(f'\n[business]\narrived_status_for = ["{code}"]\n')
+
+
 async def _subject(
     network: Network, node: RunningNode, kit: RunningNode, second: RunningNode, port: int
 ) -> Subject:
@@ -188,7 +200,7 @@ async def _subject(
     async with at_socket(node.control) as operator:
         token = await operator.issue_token("conformance kit", [f"agency:{agency}"])
         auditor = await operator.issue_token("conformance kit reading", ["auditor"])
-        by_hand = await operator.issue_token("conformance kit by hand", ["operator"])
+        operating = await operator.issue_token("conformance kit operating", ["operator"])
     return Subject(
         id=node.plan.name,
         nodes=f"https://127.0.0.1:{node.nodes_port}",
@@ -200,7 +212,7 @@ async def _subject(
         secret=node.secret,
         token=token,
         auditor=auditor,
-        operator=by_hand,
+        operator=operating,
         crash=("started-here",),
         backup=("started-here",),
         restore=("started-here",),

@@ -16,12 +16,14 @@ from relay.conformance import dms, papers, peer
 from relay.conformance.credentials import Authority
 from relay.conformance.dms import Dms
 from relay.conformance.exchanges import Exchanges
+from relay.conformance.history import OwnLog
 from relay.conformance.instants import now
 from relay.conformance.link import Way
 from relay.conformance.listener import Listener, listening
 from relay.conformance.peer import Peer, UnreachableError
 from relay.conformance.subject import Kit, Second, Subject
 from relay.conformance.verdicts import NotClaimedError
+from relay.conformance.witness import Witness
 from relay.model import AgencyCode, MessageType, NodeId, Priority
 from relay.signing.trust import TrustStore
 
@@ -52,6 +54,7 @@ class Stand:
     _listener: Listener | None = None
     _second: Peer | None = None
     _second_listener: Listener | None = None
+    _log: OwnLog | None = None
     _dms: Dms | None = None
     _other_dms: Dms | None = None
     way: Way | None = None
@@ -80,6 +83,16 @@ class Stand:
     @property
     def second_listener(self) -> Listener:
         return _there(self._second_listener, "the kit is one neighbour of it only")
+
+    @property
+    def witness(self) -> Witness:
+        """The same neighbour, as the node's log is handed in to it."""
+        return self.listener.witness
+
+    @property
+    def log(self) -> OwnLog:
+        """The neighbour's own log."""
+        return _there(self._log, "the kit is no neighbour of it")
 
     @property
     def dms(self) -> Dms:
@@ -168,6 +181,8 @@ async def standing(
     async with AsyncExitStack() as open_parts:
         if subject.kit and subject.nodes:
             stand._peer, stand._listener = await _neighbour(stand, open_parts, subject.kit)  # noqa: SLF001 - its maker
+            credentials = authority.of(subject.kit.node)
+            stand._log = OwnLog.load(credentials.folder, credentials.log_signer())  # noqa: SLF001
             if subject.kit.second:
                 stand._second, stand._second_listener = await _neighbour(  # noqa: SLF001
                     stand, open_parts, subject.kit.second
@@ -188,7 +203,13 @@ async def _neighbour(
         peer.connected(stand.subject, mine, kit.agency, stand.exchanges, stand.trust)
     )
     host, _, port = kit.listen.rpartition(":")
-    listener = Listener(NodeId(kit.node), AgencyCode(kit.agency), mine.signer(), stand.exchanges)
+    listener = Listener(
+        NodeId(kit.node),
+        AgencyCode(kit.agency),
+        mine.signer(),
+        stand.exchanges,
+        Witness(mine.log_signer()),
+    )
     called = await open_parts.enter_async_context(
         listening(listener, mine, stand.subject.roots, host.strip("[]"), int(port))
     )

@@ -64,7 +64,7 @@ class Subject(_Strict):
     auditor: str = Field(default="", repr=False)
     """A token of scope auditor."""
     operator: str = Field(default="", repr=False)
-    """A token of scope operator, for what only people may hand in."""
+    """A token of scope operator: for carry files, and to clear the alarms that the kit raises about its own log."""
     crash: tuple[str, ...] = ()
     """A command that ends the node as a power cut does, starts it again, and returns when it is up."""
     backup: tuple[str, ...] = ()
@@ -89,8 +89,10 @@ class Subject(_Strict):
                 found.add(Part.LINK)
         if self.native and self.token:
             found.add(Part.NATIVE)
-            if self.operator:
-                found.add(Part.BY_HAND)
+        if self.native and self.auditor:
+            found.add(Part.AUDITOR)
+        if self.native and self.operator:
+            found.add(Part.OPERATOR)
         if self.crash:
             found.add(Part.CRASH)
         if self.backup and self.restore:

@@ -26,7 +26,7 @@ from relay.signing.xades import DocumentName, build
 from relay.wire.archive import Archive, Head
 from relay.wire.carry import read_carry
 
-book = Book(Part.NEIGHBOUR, Part.AXIS, Part.BY_HAND)
+book = Book(Part.NEIGHBOUR, Part.AXIS, Part.OPERATOR)
 SOON = 20.0
 DATE = b"\x21\x00"
 """1980-01-01, as a ZIP has it."""

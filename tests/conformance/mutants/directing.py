@@ -224,7 +224,7 @@ def hears_the_lowest() -> None:
 
 
 @mutant("lets what expired out of force", "W9.8/stays")
-def drops_what_expired() -> None:
+def drops_expired_directories() -> None:
     ends: dict[NodeId, datetime] = {}
     honest = DirectoryEar._require_timely
 
