@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from relay.conformance.subject import Subject
+from relay.conformance.subject import Kit, Second, Subject
 from relay.signing import pki
 from relay.signing.keys import LogSigner, Signer
 
@@ -55,22 +55,30 @@ class Authority:
         return Credentials(node, self.folder / "nodes" / node, self.root)
 
 
+def neighbours_of(subject: Subject) -> list[Kit | Second]:
+    """What the kit is to the node."""
+    if subject.kit is None:
+        return []
+    return [subject.kit, subject.kit.second] if subject.kit.second else [subject.kit]
+
+
 def prepare(folder: Path, subjects: tuple[Subject, ...], now: datetime) -> Authority:
     """The kit's CA and its nodes' certificates: those that are there, else made now."""
     authority = Authority(folder / "pki")
-    nodes = [one.kit.node for one in subjects if one.kit]
+    neighbours = [one for subject in subjects for one in neighbours_of(subject)]
+    nodes = [one.node for one in neighbours]
     if not authority.root.exists():
         pki.init(authority.folder, name="Conformance kit", key=pki.KeyType.P256, now=now, days=DAYS)
         pki.issue_branch(
             authority.folder, BRANCH, key=pki.KeyType.P256, now=now, days=DAYS, nodes=nodes
         )
-    for subject in subjects:
-        if subject.kit and not authority.of(subject.kit.node).folder.exists():
-            host = subject.kit.listen.rpartition(":")[0]
+    for one in neighbours:
+        if not authority.of(one.node).folder.exists():
+            host = one.listen.rpartition(":")[0]
             names, addresses = ([], [host]) if host[-1:].isdigit() else ([host], [])
             pki.issue_node(
                 authority.folder,
-                subject.kit.node,
+                one.node,
                 BRANCH,
                 key=pki.KeyType.P256,
                 dns=names,
@@ -90,31 +98,36 @@ def to_configure(subject: Subject, other: Subject, root: Path) -> str:
         f"# {subject.id}: in its configuration",
         "[trust]",
         f'roots = [..., "{root}"]',
-        "",
-        "[[neighbours]]",
-        f'id = "{kit.node}"',
-        f'url = "https://{kit.listen}"',
-        'relation = "downlink"',
-        "",
-        "# and in its directory",
-        "[[nodes]]",
-        f'id = "{kit.node}"',
-        'tier = "commune"',
-        f'parent = "{subject.id}"',
-        "",
-        "[[agencies]]",
-        f'code = "{kit.agency}"',
-        'name = "Conformance kit"',
-        'tier = "commune"',
-        f'node = "{kit.node}"',
     ]
-    if kit.via:
+    for one in neighbours_of(subject):
         lines += [
             "",
+            "[[neighbours]]",
+            f'id = "{one.node}"',
+            f'url = "https://{one.listen}"',
+            'relation = "downlink"',
+        ]
+    lines += ["", "# and in its directory"]
+    for one in neighbours_of(subject):
+        lines += [
+            "[[nodes]]",
+            f'id = "{one.node}"',
+            'tier = "commune"',
+            f'parent = "{subject.id}"',
+            "",
+            "[[agencies]]",
+            f'code = "{one.agency}"',
+            'name = "Conformance kit"',
+            'tier = "commune"',
+            f'node = "{one.node}"',
+            "",
+        ]
+    if kit.via:
+        lines += [
             f"# and its neighbour {other.id} through the kit, for as long as it is judged",
             f'# url = "https://{kit.via}"',
         ]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip()
 
 
 def stranger(folder: Path, node: str, now: datetime) -> Credentials:

@@ -81,8 +81,9 @@ class Way:
                 await self._between(reader, writer)
         except asyncio.CancelledError:
             pass  # broken off on purpose: nobody waits for this task
-        except OSError:
-            pass  # an end went away, as ends do
+        except (OSError, ExceptionGroup) as error:
+            if not _went_away(error):
+                raise
         finally:
             if task is not None:
                 self._open.discard(task)
@@ -129,3 +130,8 @@ class Way:
                     return
                 writer.write(chunk)
                 await writer.drain()
+
+
+def _went_away(error: OSError | ExceptionGroup[Exception]) -> bool:
+    """An end went away, as ends do: in one direction, or in both."""
+    return isinstance(error, OSError) or error.split(OSError)[1] is None

@@ -236,7 +236,7 @@ class Listener:
         }
 
     async def _transfer(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        parts = _parts(body)
+        parts = parts_of(body)
         header = read_transfer(parts["transfer.xml"])
         envelope = parts.get("envelope.edxml")
         if envelope is None:
@@ -277,7 +277,7 @@ def _container(content: bytes) -> web.Response:
     return web.Response(body=content, headers={"Content-Type": RECEIPTS_TYPE})
 
 
-def _parts(body: bytes) -> dict[str, bytes]:
+def parts_of(body: bytes) -> dict[str, bytes]:
     """Of a well-formed transfer, which is all an honest node sends."""
     found: dict[str, bytes] = {}
     position = 0

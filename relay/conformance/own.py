@@ -6,6 +6,10 @@ Raises:  TransportError when a node does not come up.
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,15 +18,18 @@ from functools import partial
 from pathlib import Path
 
 from relay.conformance.credentials import Authority
-from relay.conformance.subject import Kit, Subject
+from relay.conformance.stand import Restoring
+from relay.conformance.subject import Kit, Second, Subject
 from relay.demo.native import at_socket
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
 from relay.demo.nodes import SERVE
 from relay.demo.ports import free_ports
+from relay.errors import TransportError
 from relay.model import Tier
 
 PROVINCE, DISTRICT = "tinh-h98", "huyen-h98-11"
 KIT_PROVINCE, KIT_DISTRICT = "kit-h98", "kit-h98-11"
+SECOND_PROVINCE, SECOND_DISTRICT = "kit2-h98", "kit2-h98-11"
 PLANS = (
     NodePlan(
         PROVINCE, Tier.PROVINCE, None, "tinh-h98", (AgencyPlan("H98", "Tỉnh Mẫu", Tier.PROVINCE),)
@@ -48,8 +55,25 @@ PLANS = (
         "tinh-h98",
         (AgencyPlan("H98.11.91", "Bộ kiểm tra của huyện", Tier.COMMUNE),),
     ),
+    NodePlan(
+        SECOND_PROVINCE,
+        Tier.DISTRICT,
+        PROVINCE,
+        "tinh-h98",
+        (AgencyPlan("H98.92", "Bộ kiểm tra thứ hai của tỉnh", Tier.DISTRICT),),
+    ),
+    NodePlan(
+        SECOND_DISTRICT,
+        Tier.COMMUNE,
+        DISTRICT,
+        "tinh-h98",
+        (AgencyPlan("H98.11.92", "Bộ kiểm tra thứ hai của huyện", Tier.COMMUNE),),
+    ),
 )
 QUICK = """\
+[revocation]
+check = true
+
 [log]
 public = true
 publish_every = 0.5
@@ -78,6 +102,44 @@ class Own:
         """What ends each without warning, and starts it again."""
         return {one.id: partial(self._crash, one.id) for one in self.subjects}
 
+    @property
+    def restores(self) -> dict[str, Restoring]:
+        """What makes a backup of each, and brings it back."""
+        return {
+            one.id: Restoring(partial(self._back_up, one.id), partial(self._restore, one.id))
+            for one in self.subjects
+        }
+
+    async def _back_up(self, name: str) -> None:
+        await self._relay("backup", name)
+
+    async def _restore(self, name: str) -> None:
+        node = self.network.nodes[name]
+        await self.network.kill(node)
+        await asyncio.to_thread(shutil.rmtree, node.folder / "data")
+        await self._relay("restore", name)
+        await self.network.spawn(node)
+
+    async def _relay(self, command: str, name: str) -> None:
+        """`relay backup` or `relay restore` of that node."""
+        folder = self.network.folder / f"backup-{name}"
+        if command == "backup" and folder.exists():
+            await asyncio.to_thread(shutil.rmtree, folder)
+        config = self.network.nodes[name].config
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "relay",
+            command,
+            str(config),
+            str(folder),
+            stdout=DEVNULL,
+            stderr=PIPE,
+        )
+        _, said = await process.communicate()
+        if process.returncode:
+            raise TransportError(f"relay {command}: {said[-300:]!r}")
+
     async def _crash(self, name: str) -> None:
         node = self.network.nodes[name]
         await self.network.kill(node)
@@ -104,10 +166,11 @@ async def own_nodes(
         for node in (province, district):
             await network.ready(node)
         kits = network.nodes[KIT_DISTRICT], network.nodes[KIT_PROVINCE]
+        seconds = network.nodes[SECOND_DISTRICT], network.nodes[SECOND_PROVINCE]
         yield Own(
             (
-                await _subject(network, district, kits[0], there),
-                await _subject(network, province, kits[1], back),
+                await _subject(network, district, kits[0], seconds[0], there),
+                await _subject(network, province, kits[1], seconds[1], back),
             ),
             Authority(folder / "pki"),
             network,
@@ -130,12 +193,14 @@ def _speaking(node: RunningNode) -> None:
         file.write(f'\n[business]\narrived_status_for = ["{code}"]\n')
 
 
-async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: int) -> Subject:
-    agency, kit_agency = node.plan.agencies[0].code, kit.plan.agencies[0].code
+async def _subject(
+    network: Network, node: RunningNode, kit: RunningNode, second: RunningNode, port: int
+) -> Subject:
+    agency = node.plan.agencies[0].code
     async with at_socket(node.control) as operator:
         token = await operator.issue_token("conformance kit", [f"agency:{agency}"])
         auditor = await operator.issue_token("conformance kit reading", ["auditor"])
-        operating = await operator.issue_token("conformance kit clearing alarms", ["operator"])
+        operating = await operator.issue_token("conformance kit operating", ["operator"])
     return Subject(
         id=node.plan.name,
         nodes=f"https://127.0.0.1:{node.nodes_port}",
@@ -149,10 +214,17 @@ async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: 
         auditor=auditor,
         operator=operating,
         crash=("started-here",),
+        backup=("started-here",),
+        restore=("started-here",),
         kit=Kit(
             node=kit.plan.name,
-            agency=kit_agency,
+            agency=kit.plan.agencies[0].code,
             listen=f"127.0.0.1:{kit.nodes_port}",
             via=f"127.0.0.1:{port}",
+            second=Second(
+                node=second.plan.name,
+                agency=second.plan.agencies[0].code,
+                listen=f"127.0.0.1:{second.nodes_port}",
+            ),
         ),
     )

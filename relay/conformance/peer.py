@@ -24,7 +24,7 @@ from relay.conformance.credentials import Credentials
 from relay.conformance.exchanges import Exchanges
 from relay.conformance.instants import now
 from relay.conformance.subject import Subject
-from relay.conformance.verdicts import FailedError, InconclusiveError
+from relay.conformance.verdicts import FailedError
 from relay.errors import SignatureError, WireError
 from relay.model import (
     AgencyCode,
@@ -288,11 +288,13 @@ def _sent(body: bytes | None) -> bytes | BytesIO | None:
 
 @asynccontextmanager
 async def connected(
-    subject: Subject, credentials: Credentials, exchanges: Exchanges, trust: TrustStore
+    subject: Subject,
+    credentials: Credentials,
+    agency: str,
+    exchanges: Exchanges,
+    trust: TrustStore,
 ) -> AsyncIterator[Peer]:
-    """The peer, its connections kept open as W1.3 has it."""
-    if subject.kit is None:
-        raise InconclusiveError("the node's file names no [kit]")
+    """The peer that serves the agency, its connections kept open as W1.3 has it."""
     async with session_of(subject, credentials) as session:
         yield Peer(
             subject,
@@ -301,7 +303,7 @@ async def connected(
             trust,
             exchanges,
             session,
-            AgencyCode(subject.kit.agency),
+            AgencyCode(agency),
         )
 
 

@@ -23,6 +23,7 @@ from relay.conformance.profile import Profile
 from relay.conformance.reports import document, filed, junit, page
 from relay.conformance.reports.document import About, Tested
 from relay.conformance.running import Crash, Run
+from relay.conformance.stand import Restoring
 from relay.conformance.subject import Subject
 from relay.conformance.verdicts import Assertion, Judged, Verdict
 from relay.errors import SettingsError
@@ -109,14 +110,19 @@ async def perform(options: Options) -> Performed:
         with tempfile.TemporaryDirectory(prefix="relay-judged-") as home:
             async with own_nodes(Path(home), began) as made:
                 found = await _judged(
-                    options, made.subjects, made.authority, assertions, made.crashes
+                    options,
+                    made.subjects,
+                    made.authority,
+                    assertions,
+                    made.crashes,
+                    made.restores,
                 )
                 runner = made.authority.of(_kit(made.subjects[0])).signer()
                 tested = made.subjects
                 _keep_root(made.authority.root, options.folder)
     else:
         authority = credentials.prepare(options.folder, options.subjects, began)
-        found = await _judged(options, options.subjects, authority, assertions, {})
+        found = await _judged(options, options.subjects, authority, assertions, {}, {})
         runner = authority.of(_kit(options.subjects[0])).signer()
         tested = options.subjects
     judged, versions = found
@@ -137,6 +143,7 @@ async def _judged(
     authority: credentials.Authority,
     assertions: Sequence[Assertion],
     crashes: Mapping[str, Crash],
+    restores: Mapping[str, Restoring],
 ) -> tuple[list[Judged], dict[str, str]]:
     claiming = tuple(
         one.model_copy(update={"not_claimed": (*one.not_claimed, *options.profile.not_claimed)})
@@ -153,6 +160,7 @@ async def _judged(
         keep_all=options.record is not None,
         told=options.told,
         crashes=crashes,
+        restores=restores,
     )
     return await run.judge(), run.versions
 

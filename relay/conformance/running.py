@@ -1,6 +1,7 @@
 """Judge both nodes: each assertion about each of them, one after another, and what becomes of it.
 
-The two nodes' own assertions go on side by side; those about the way between them come after, alone.
+The two nodes' own assertions go on side by side; those about the way between them come after, alone, and
+those that restore a node at last.
 
 Touches: what the parts of the kit touch.
 """
@@ -21,7 +22,7 @@ from time import monotonic
 from relay.conformance.credentials import Authority
 from relay.conformance.link import Way, Weather
 from relay.conformance.peer import UnreachableError
-from relay.conformance.stand import Stand, standing
+from relay.conformance.stand import Restoring, Stand, standing
 from relay.conformance.subject import Subject
 from relay.conformance.verdicts import (
     Assertion,
@@ -54,6 +55,8 @@ class Run:
     told: Told = lambda _: None
     crashes: Mapping[str, Crash] = field(default_factory=dict)
     """By node, where it is another way than the command in its file."""
+    restores: Mapping[str, Restoring] = field(default_factory=dict)
+    """Likewise."""
     versions: dict[str, str] = field(default_factory=dict)
     """What each node says that it is, once it was asked."""
 
@@ -67,15 +70,19 @@ class Run:
             ]
             stands = [
                 await open_ways.enter_async_context(
-                    standing(one, other, self.authority, way, self._crash(one))
+                    standing(
+                        one, other, self.authority, way, self._crash(one), self._restoring(one)
+                    )
                 )
                 for (one, other), way in zip(((first, second), (second, first)), ways, strict=True)
             ]
-            alone = [one for one in self.assertions if Part.LINK not in one.needs]
+            last = [one for one in self.assertions if Part.RESTORE in one.needs]
             between = [one for one in self.assertions if Part.LINK in one.needs]
+            alone = [one for one in self.assertions if one not in last and one not in between]
             found = await asyncio.gather(*(self._all(stand, alone) for stand in stands))
-            for stand in stands:
-                found.append(await self._all(stand, between))
+            for several in (between, last):
+                for stand in stands:
+                    found.append(await self._all(stand, several))
         order = {one.full_name: number for number, one in enumerate(self.assertions)}
         every = [judged for several in found for judged in several]
         return sorted(every, key=lambda one: order[one.assertion.full_name])
@@ -84,6 +91,12 @@ class Run:
         if subject.id in self.crashes:
             return self.crashes[subject.id]
         return partial(_commanded, subject.crash) if subject.crash else None
+
+    def _restoring(self, subject: Subject) -> Restoring | None:
+        if subject.id in self.restores:
+            return self.restores[subject.id]
+        commands = [partial(_commanded, one) for one in (subject.backup, subject.restore) if one]
+        return Restoring(*commands) if len(commands) == 2 else None
 
     async def _all(self, stand: Stand, assertions: Sequence[Assertion]) -> list[Judged]:
         await self._look(stand)
@@ -166,4 +179,4 @@ async def _commanded(command: Sequence[str]) -> None:
     process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=PIPE)
     _, said = await process.communicate()
     if process.returncode:
-        raise InconclusiveError(f"the crash command failed: {said[-300:]!r}")
+        raise InconclusiveError(f"the command {command[0]} failed: {said[-300:]!r}")

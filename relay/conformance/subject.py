@@ -25,6 +25,14 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Second(_Strict):
+    """A second neighbour that the kit is to the node, for what one neighbour must not have of another."""
+
+    node: _NodeId
+    agency: _Code
+    listen: _Place
+
+
 class Kit(_Strict):
     """What the node was told of the kit: its neighbour, and the agency that the neighbour serves."""
 
@@ -34,6 +42,7 @@ class Kit(_Strict):
     """Where the node reaches the kit's neighbour."""
     via: _Place | None = None
     """Where the node reaches the other judged node, which is the kit's proxy; not set: no LINK."""
+    second: Second | None = None
 
 
 class Subject(_Strict):
@@ -55,9 +64,13 @@ class Subject(_Strict):
     auditor: str = Field(default="", repr=False)
     """A token of scope auditor."""
     operator: str = Field(default="", repr=False)
-    """A token of scope operator: to clear the alarms that the kit raises about its own log."""
+    """A token of scope operator: for carry files, and to clear the alarms that the kit raises about its own log."""
     crash: tuple[str, ...] = ()
     """A command that ends the node as a power cut does, starts it again, and returns when it is up."""
+    backup: tuple[str, ...] = ()
+    """A command that makes a backup of the node while it runs."""
+    restore: tuple[str, ...] = ()
+    """A command that ends the node, brings back what `backup` made last, and starts it again."""
     kit: Kit | None = None
     not_claimed: tuple[str, ...] = ()
     """Chapters and clauses that the node does not claim: `W7`, `W4.13`."""
@@ -68,6 +81,8 @@ class Subject(_Strict):
         found = set()
         if self.nodes and self.kit:
             found.add(Part.NEIGHBOUR)
+            if self.kit.second:
+                found.add(Part.SECOND)
         if self.axis and self.systemid and self.secret:
             found.add(Part.AXIS)
             if self.kit and self.kit.via:
@@ -80,6 +95,8 @@ class Subject(_Strict):
             found.add(Part.OPERATOR)
         if self.crash:
             found.add(Part.CRASH)
+        if self.backup and self.restore:
+            found.add(Part.RESTORE)
         return frozenset(found)
 
     def claims(self, assertion: Assertion) -> bool:

@@ -30,6 +30,8 @@ class Part(StrEnum):
 
     NEIGHBOUR = "neighbour"
     """The kit as a configured neighbour of it."""
+    SECOND = "second neighbour"
+    """The kit as another neighbour of it, too."""
     AXIS = "axis"
     """A system's credentials at its axis face."""
     NATIVE = "native"
@@ -40,6 +42,9 @@ class Part(StrEnum):
     """An operator's."""
     CRASH = "crash"
     """A command that ends the node without warning and starts it again."""
+    RESTORE = "restore"
+    """Commands that make a backup of the node and bring it back. What needs them is judged last: a restored node
+    answers otherwise for days."""
     LINK = "link"
     """The kit's proxy in its way to the other judged node, and credentials at both axis faces."""
 
@@ -94,8 +99,11 @@ class Judged:
 class Book:
     """The assertions of one chapter, in the order of their clauses."""
 
-    def __init__(self) -> None:
+    def __init__(self, *always: Part, capability: str = "") -> None:
+        """What every assertion of it needs, and what the node must say of itself."""
         self.assertions: list[Assertion] = []
+        self._always = always
+        self._capability = capability
 
     def asserts(
         self, clause: str, name: str, title: str, *needs: Part, capability: str = ""
@@ -103,9 +111,9 @@ class Book:
         """Marks the coroutine that judges it."""
 
         def marked(judge: Judge) -> Judge:
-            self.assertions.append(
-                Assertion(Clause(clause), name, title, frozenset(needs), judge, capability)
-            )
+            parts = frozenset({*self._always, *needs})
+            said = capability or self._capability
+            self.assertions.append(Assertion(Clause(clause), name, title, parts, judge, said))
             return judge
 
         return marked

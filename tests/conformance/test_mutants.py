@@ -26,7 +26,14 @@ async def judged(folder: Path, names: Sequence[str], serve: Sequence[str] = ()) 
     home.mkdir()
     command = {"serve": serve} if serve else {}
     async with own_nodes(home, now, **command) as own:
-        run = Run(own.subjects, own.authority, chosen, folder / "kept", crashes=own.crashes)
+        run = Run(
+            own.subjects,
+            own.authority,
+            chosen,
+            folder / "kept",
+            crashes=own.crashes,
+            restores=own.restores,
+        )
         return await run.judge()
 
 

@@ -93,3 +93,31 @@ async def goes_ahead(stand: Stand) -> None:
     arrived = await stand.listener.transfer_of(digest)
     require(arrived.envelope == envelope, "the envelope that came is another")
     require(bytes(stand.listener.uploads.get(digest, b"")) == envelope, "it did not go ahead")
+
+
+@book.asserts(
+    "W6.2",
+    "anothers",
+    "An upload satisfies no transfer of another neighbour",
+    Part.SECOND,
+)
+async def anothers(stand: Stand) -> None:
+    """Else whoever knows a digest could have the document."""
+    prepared = _prepared(stand)
+    await _append(stand, prepared, 0, len(prepared.envelope))
+    envelope = prepared.envelope
+    header = replace(
+        stand.second.header(envelope, [stand.subject.agency]), sender=stand.peer.agency
+    )
+    stolen = replace(stand.second.prepared(header, envelope), with_envelope=False)
+    require_equal((await stand.second.send(stolen)).status, 404, "the status")
+    receipt = stand.peer.receipt(await stand.peer.send(prepared))
+    require_equal(receipt.evidence[0].event, Event.RELAY_ACCEPTANCE, "the owner's evidence")
+
+
+@book.asserts("W6.2", "offset", "Another neighbour is told nothing of an upload", Part.SECOND)
+async def offset(stand: Stand) -> None:
+    prepared = _prepared(stand)
+    await _append(stand, prepared, 0, 1000)
+    answer = await stand.second.ask("HEAD", _path(prepared))
+    require_equal(answer.headers.get("Upload-Offset"), "0", "Upload-Offset")

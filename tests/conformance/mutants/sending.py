@@ -49,7 +49,11 @@ def _uuid() -> str:
 
 
 @mutant(
-    "makes each attempt a transfer of its own", "W4.3/to-the-letter", "W4.12/no-other", quick=True
+    "makes each attempt a transfer of its own",
+    "W4.3/to-the-letter",
+    "W4.12/no-other",
+    "W7.5/in-doubt",
+    quick=True,
 )
 def makes_transfers_anew() -> None:
     _resigning(lambda header: replace(header, transfer_id=TransferId(_uuid())))
