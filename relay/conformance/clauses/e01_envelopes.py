@@ -147,6 +147,18 @@ _taken(
     "Sixteen elements deep is taken",
     lambda text: text.replace(_SUBJECT, b"<v>" * 10 + b"</v>" * 10 + _SUBJECT),
 )
+_taken(
+    "E1.4",
+    "recipients",
+    "Five thousand recipients are taken",
+    lambda text: _times(text, b"edXML:To", 5_000),
+)
+_taken(
+    "E1.4",
+    "attachments",
+    "A thousand attachments are taken",
+    lambda text: _times(text, b"Attachment", 1_000),
+)
 _refused(
     "E1.4",
     "too-deep",
@@ -193,3 +205,8 @@ def _moved(text: bytes, name: bytes, behind: bytes) -> bytes:
     rest = text[:start] + text[end:]
     place = _element(rest, behind)[1]
     return rest[:place] + moved + rest[place:]
+
+
+def _times(text: bytes, name: bytes, count: int) -> bytes:
+    start, end = _element(text, name)
+    return text[:start] + text[start:end] * count + text[end:]
