@@ -146,8 +146,11 @@ def _set_up(files: tuple[Path, Path], folder: Path) -> None:
 
     first, second = (read_subject(path) for path in files)
     authority = credentials.prepare(folder, (first, second), now())
+    directory = folder / "directory.toml"
+    directory.write_text(credentials.directory_text((first, second)), encoding="utf-8")
+    root = authority.root.resolve()
     for one, other in ((first, second), (second, first)):
-        print(credentials.to_configure(one, other, authority.root.resolve()), end="\n\n")
+        print(credentials.to_configure(one, other, root, directory.resolve()), end="\n\n")
 
 
 def _check(path: Path, root: Path | None) -> None:

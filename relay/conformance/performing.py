@@ -111,13 +111,13 @@ async def perform(options: Options) -> Performed:
                 found = await _judged(
                     options, made.subjects, made.authority, assertions, made.crashes
                 )
-                runner = made.authority.of(_kit(made.subjects[0])).signer()
+                runner = credentials.runner(made.authority, made.subjects, began)
                 tested = made.subjects
                 _keep_root(made.authority.root, options.folder)
     else:
         authority = credentials.prepare(options.folder, options.subjects, began)
         found = await _judged(options, options.subjects, authority, assertions, {})
-        runner = authority.of(_kit(options.subjects[0])).signer()
+        runner = credentials.runner(authority, options.subjects, began)
         tested = options.subjects
     judged, versions = found
     nodes = tuple(Tested(one.id, versions.get(one.id, ""), _address(one)) for one in tested)
@@ -155,13 +155,6 @@ async def _judged(
         crashes=crashes,
     )
     return await run.judge(), run.versions
-
-
-def _kit(subject: Subject) -> str:
-    """Whose key signs the report: the kit's node beside the first judged one."""
-    if subject.kit is None:
-        raise SettingsError([f"{subject.id}: its file has no [kit]"])
-    return subject.kit.node
 
 
 def _address(subject: Subject) -> str:
