@@ -187,12 +187,14 @@ class Listener:
             f"{self.node} asked", request.method, request.path_qs, request.headers, body
         )
         self.calls.append((request.method, request.path))
-        response = await self._answered(request, body)
-        kept.status = response.status
+        try:
+            response = await self._answered(request, body)
+        finally:  # answers that are lost on purpose came to no end either
+            async with self.changed:
+                self.changed.notify_all()
+        kept.status, kept.answer_headers = response.status, dict(response.headers)
         if isinstance(response, web.Response) and isinstance(response.body, bytes):
             kept.answer = response.body
-        async with self.changed:
-            self.changed.notify_all()
         return response
 
     async def _answered(self, request: web.Request, body: bytes) -> web.StreamResponse:
@@ -227,7 +229,7 @@ class Listener:
         }
 
     async def _transfer(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        parts = _parts(body)
+        parts = parts_of(body)
         header = read_transfer(parts["transfer.xml"])
         envelope = parts.get("envelope.edxml")
         if envelope is None:
@@ -268,7 +270,7 @@ def _container(content: bytes) -> web.Response:
     return web.Response(body=content, headers={"Content-Type": RECEIPTS_TYPE})
 
 
-def _parts(body: bytes) -> dict[str, bytes]:
+def parts_of(body: bytes) -> dict[str, bytes]:
     """Of a well-formed transfer, which is all an honest node sends."""
     found: dict[str, bytes] = {}
     position = 0
