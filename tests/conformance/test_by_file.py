@@ -57,7 +57,7 @@ class Place:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Where another user can get, and sockets have short names."""
-    with tempfile.TemporaryDirectory(prefix="kit-", dir="/tmp") as made:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="kit-", dir="/tmp") as made:
         Path(made).chmod(0o755)
         yield Path(made)
 
@@ -81,6 +81,10 @@ async def start(place: Place) -> None:
     for node in place.network.nodes.values():
         node.serve = (*NOBODY, *SERVE) if AS_ANOTHER else SERVE
     await place.network.start()
+    for node in place.network.nodes.values():
+        assert node.process is not None
+        owner = Path(f"/proc/{node.process.pid}").stat().st_uid
+        assert owner == (65534 if AS_ANOTHER else os.geteuid())
 
 
 async def write_files(place: Place) -> None:
@@ -157,12 +161,44 @@ async def test_nodes_given_by_file_pass_by_the_three_commands_of_the_page(place:
     configure(place, said)
     await start(place)
 
-    some = [] if os.environ.get("ALL_MUTANTS") else [f"--only={name}" for name in SOME]
-    status, said = await place.relay(*judge, *some)
+    only = [] if os.environ.get("ALL_MUTANTS") else [f"--only={name}" for name in SOME]
+    status, said = await place.relay(*judge, *only, "--record", "record")
     assert status == 0, said
     assert " 0 FAIL, 0 INCONCLUSIVE" in said
-    passed = int(re.findall(r"([0-9]+) PASS", said)[-1])
-    assert passed >= 2 * len(SOME), said
+    assert passed_in(said) >= 2 * len(SOME), said
     status, said = await place.relay(*check)
     assert status == 0, said
     assert "signed by kit-a" in said
+
+    status, said = await place.relay("conformance", "--replay", "record")
+    assert status == 0, said
+    assert ", 0 do not" in said
+    assert_no_secrets(place)
+    await assert_less_is_not_claimed(place)
+
+
+def passed_in(said: str) -> int:
+    return int(re.findall(r"([0-9]+) PASS", said)[-1])
+
+
+def assert_no_secrets(place: Place) -> None:
+    """In whatever may be shown to others: the report, the recording."""
+    texts = [(place.kit / f"{name}.toml").read_text(encoding="utf-8") for name in "ab"]
+    secrets = {one for text in texts for one in re.findall(r'(?:secret|token) = "([^"]+)"', text)}
+    assert len(secrets) == 4
+    shown = [place.kit / "report.asice", *(place.kit / "record").rglob("*")]
+    for path in (path for path in shown if path.is_file()):
+        content = path.read_bytes()
+        assert not any(one.encode() in content for one in secrets), path
+
+
+async def assert_less_is_not_claimed(place: Place) -> None:
+    """The same nodes, without a way through the kit and without credentials at the axis face."""
+    for name in "ab":
+        path = place.kit / f"{name}.toml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"(?m)^(via|secret) = .*$", "", text), encoding="utf-8")
+    only = [f"--only={name}" for name in ("W1.4", "A1.4", "A1.9")]
+    status, said = await place.relay("conformance", "a.toml", "b.toml", *only)
+    assert status == 0, said
+    assert "2 PASS, 0 FAIL, 0 INCONCLUSIVE, 4 NOT CLAIMED" in said

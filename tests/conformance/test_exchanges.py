@@ -39,7 +39,9 @@ def test_what_is_kept_is_bounded_and_says_how_much_there_was(tmp_path: Path) -> 
     held.begin("r", "POST", "/", {}, b"x" * (BODY_LIMIT_BYTES + 1))
     held.write(tmp_path)
     assert (tmp_path / "001.request").stat().st_size == BODY_LIMIT_BYTES
-    assert json.loads((tmp_path / "001.json").read_text())["request"]["size"] == BODY_LIMIT_BYTES + 1
+    assert (
+        json.loads((tmp_path / "001.json").read_text())["request"]["size"] == BODY_LIMIT_BYTES + 1
+    )
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "Signature"])

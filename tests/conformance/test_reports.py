@@ -23,6 +23,7 @@ from relay.conformance.reports.document import About
 from relay.conformance.verdicts import Assertion, Clause, Judged, Verdict
 from relay.errors import RelayError, SignatureError, WireError
 from relay.signing.trust import TrustStore
+from relay.wire import bundle
 
 AT = datetime(2026, 11, 29, 3, 4, 5, tzinfo=UTC)
 HOSTILE = "</td><script>alert(1)</script>\"'&<img src=x onerror=y>\x00\x1b[31m\ufffe {{ 7*7 }}"
@@ -51,7 +52,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> credentials.Authority
 
 @pytest.fixture
 def performed(authority: credentials.Authority) -> Performed:
-    nodes = (document.Tested("huyen-a", "1.0 <b>", "https://a"), document.Tested("tinh-b", "", "https://b"))
+    nodes = (
+        document.Tested("huyen-a", "1.0 <b>", "https://a"),
+        document.Tested("tinh-b", "", "https://b"),
+    )
     about = About(AT, nodes, profile=HOSTILE, not_claimed=("W7",), only=("W1",))
     runner = credentials.runner(authority, (), datetime.now(UTC))
     return Performed(tuple(some()), about, runner)
@@ -67,7 +71,9 @@ def test_a_run_holds_where_nothing_failed_and_nothing_was_left_untold(
         (Verdict.FAIL, False),
         (Verdict.INCONCLUSIVE, False),
     ):
-        found = Performed((one(1, Verdict.PASS), one(2, verdict)), performed.about, performed.runner)
+        found = Performed(
+            (one(1, Verdict.PASS), one(2, verdict)), performed.about, performed.runner
+        )
         assert found.holds is holds
 
 
@@ -91,9 +97,7 @@ def test_the_junit_xml_parses_and_counts(performed: Performed) -> None:
     root = ET.fromstring(performed.as_junit())
     suites = {one.get("name"): one for one in root.iter("testsuite")}
     assert suites.keys() == {"huyen-a", "tinh-b"}
-    counts = {
-        key: suites["huyen-a"].get(key) for key in ("tests", "failures", "errors", "skipped")
-    }
+    counts = {key: suites["huyen-a"].get(key) for key in ("tests", "failures", "errors", "skipped")}
     assert counts == {"tests": "5", "failures": "2", "errors": "1", "skipped": "1"}
     for tag, count in (("testcase", 5), ("failure", 2), ("error", 1), ("skipped", 1)):
         assert len(list(suites["huyen-a"].iter(tag))) == count
@@ -152,12 +156,18 @@ def changes(container: bytes) -> Iterator[tuple[str, bytes]]:
     yield "in front", b"\0" + container
 
 
+def taken(container: bytes, trust: TrustStore) -> bool:
+    try:
+        filed.proven(container, trust)
+    except (WireError, SignatureError):
+        return False
+    return True
+
+
 def test_a_report_with_any_byte_changed_is_refused(container: bytes, trust: TrustStore) -> None:
     """Wherever it lies: in a file, in the signature, or in what of a ZIP nobody looks at."""
     for what, changed in changes(container):
-        with pytest.raises((WireError, SignatureError)):
-            filed.proven(changed, trust)
-            pytest.fail(f"taken in spite of {what}")
+        assert not taken(changed, trust), what
 
 
 def test_a_report_under_another_root_is_refused(container: bytes, tmp_path: Path) -> None:
@@ -204,10 +214,8 @@ def test_xmlsec1_verifies_a_filed_report(
     assert bad.returncode != 0
 
 
-def test_signxml_verifies_a_filed_report(
-    unpacked: Path, authority: credentials.Authority
-) -> None:
-    signature = filed.bundle.unwrapped((unpacked / filed.SIGNATURE).read_bytes(), filed.SIGNATURE)
+def test_signxml_verifies_a_filed_report(unpacked: Path, authority: credentials.Authority) -> None:
+    signature = bundle.unwrapped((unpacked / filed.SIGNATURE).read_bytes(), filed.SIGNATURE)
     files = [path for path in unpacked.rglob("*") if path.is_file()]
     expected = XAdESSignatureConfiguration(
         location="./", expect_references=len(files), require_x509=True

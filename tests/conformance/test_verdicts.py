@@ -109,9 +109,7 @@ async def test_a_node_that_hangs_is_inconclusive(
     assert "not told within" in found.detail
 
 
-@pytest.mark.parametrize(
-    "part", [part for part in Part if part is not Part.NATIVE], ids=lambda part: str(part)
-)
+@pytest.mark.parametrize("part", [part for part in Part if part is not Part.NATIVE], ids=str)
 async def test_a_part_that_is_not_configured_is_not_claimed(part: Part) -> None:
     """And nothing is sent."""
     found = await judged(raising(FailedError("was judged")), part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,51 +24,47 @@ from relay.transport import intake_stream
 from relay.transport.axis import answers, dialect, documents, listing, sending, server
 from relay.transport.axis.dialect import USES, Call
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode, refusal_of
+from relay.transport.axis.signature import authenticate, collect, signed_members
 from relay.transport.axis.systems import System
-from relay.transport.axis.times import parse_stamp
+from relay.transport.axis.times import judge, parse_stamp
 from tests.conformance.mutants import mutant, put_in
 
 
 @mutant("believes whoever names a system", "A1.1/hash-header", "A1.1/alike", quick=True)
 def takes_any_secret() -> None:
-    def authenticate(headers: Mapping[str, bytes], systems: Any, *_: Any) -> System:
+    def believing(headers: Mapping[str, bytes], systems: Any, *_: Any) -> System:
         found = systems.lookup(headers["systemid"].decode())
         if found is None:
             raise AxisRefusal(ErrorCode.BAD_SYSTEM, "unknown-system", "Sai systemid", "unknown")
         return found  # type: ignore[no-any-return]
 
-    put_in(dialect, "authenticate", authenticate)
+    put_in(dialect, "authenticate", believing)
 
 
 @mutant("tells an unknown system from a wrong secret", "A1.1/alike")
 def tells_systems() -> None:
-    honest = dialect.authenticate
-
-    def authenticate(headers: Mapping[str, bytes], systems: Any, *rest: Any) -> System:
+    def telling(headers: Mapping[str, bytes], systems: Any, *rest: Any) -> System:
         if systems.lookup(headers["systemid"].decode()) is None:
             raise AxisRefusal(ErrorCode.BAD_SYSTEM, "unknown-system", "Sai systemid", "unknown")
-        return honest(headers, systems, *rest)
+        return authenticate(headers, systems, *rest)
 
-    put_in(dialect, "authenticate", authenticate)
+    put_in(dialect, "authenticate", telling)
 
 
 @mutant("believes headers whatever was signed", "A1.2/another-value", "A1.2/unsigned")
 def believes_the_unsigned() -> None:
-    def signed_members(headers: Mapping[str, bytes]) -> dict[str, str]:
+    def every(headers: Mapping[str, bytes]) -> dict[str, str]:
         return {name: value.decode() for name, value in headers.items()}
 
-    put_in(dialect, "signed_members", signed_members)
+    put_in(dialect, "signed_members", every)
 
 
 @mutant("takes the last of a header that stands twice", "A1.2/twice")
 def takes_the_last() -> None:
-    honest = dialect.collect
+    def last(raw_headers: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
+        return collect({name.lower(): value for name, value in raw_headers}.items())
 
-    def collect(raw_headers: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
-        last = {name.lower(): value for name, value in raw_headers}
-        return honest(last.items())
-
-    put_in(dialect, "collect", collect)
+    put_in(dialect, "collect", last)
 
 
 def _one_form(number: int) -> None:
@@ -92,12 +89,10 @@ def ignores_hashes() -> None:
 
 @mutant("takes a line's end for part of the document", "A1.3/line-end")
 def keeps_line_ends() -> None:
-    honest = sending.receive
+    async def whole(*arguments: Any, **named: Any) -> Any:
+        return await intake_stream.receive(*arguments, **{**named, "strip_crlf": False})
 
-    async def receive(*arguments: Any, **named: Any) -> Any:
-        return await honest(*arguments, **{**named, "strip_crlf": False})
-
-    put_in(sending, "receive", receive)
+    put_in(sending, "receive", whole)
 
 
 @mutant("takes a repeated send for another one", "A1.4/same-doc-id")
@@ -107,7 +102,7 @@ def sends_again() -> None:
 
 @mutant("answers failures without the call's own field", "A1.5/failure-fields")
 def leaves_fields_out() -> None:
-    put_in(answers, "EMPTY", dict.fromkeys(Call, {}))
+    put_in(answers, "EMPTY", {call: {} for call in Call})
 
 
 @mutant("says nothing to a call that there is not", "A1.5/no-such-call")
@@ -130,15 +125,13 @@ def blames_itself() -> None:
 
 @mutant("refuses a timestamp that is not of now", "A1.6/old-timestamp")
 def demands_freshness() -> None:
-    honest = dialect.judge
-
-    def judge(stamp: str | None, *rest: Any) -> Any:
+    def strictly(stamp: str | None, *rest: Any) -> Any:
         at = parse_stamp(stamp or "")
         if at is None or datetime.now(UTC) - at > timedelta(minutes=5):
             raise AxisRefusal(ErrorCode.BAD_SYSTEM, "old", "Timestamp qua cu", "too old")
-        return honest(stamp, *rest)
+        return judge(stamp, *rest)
 
-    put_in(dialect, "judge", judge)
+    put_in(dialect, "judge", strictly)
 
 
 @mutant("makes sense of what earlier calls left over", "A1.7/left-over")
@@ -156,15 +149,13 @@ def reads_what_is_left() -> None:
 
 @mutant("knows docId in one spelling", "A1.7/doc-id")
 def spells_one_way() -> None:
-    honest = dialect.signed_members
-
-    def signed_members(headers: Mapping[str, bytes]) -> dict[str, str]:
-        members = honest(headers)
+    def one_way(headers: Mapping[str, bytes]) -> dict[str, str]:
+        members = signed_members(headers)
         if b'"XroadVnpt-docid"' in headers["sign-header"]:
             members["docid"] = ""
         return members
 
-    put_in(dialect, "signed_members", signed_members)
+    put_in(dialect, "signed_members", one_way)
 
 
 @mutant("takes any sender from any system", "A1.8/other-sender", "A1.8/another-from")
@@ -222,12 +213,12 @@ def lists_for_ever() -> None:
 
 @mutant("gives out other bytes by getEdoc", "A1.11/both-ways")
 def gets_other_bytes() -> None:
-    honest = documents.pybase64.b64encode
-    put_in(
-        documents,
-        "pybase64",
-        type("Faulty", (), {"b64encode": staticmethod(lambda one: honest(_other(one)))}),
-    )
+    class Faulty:
+        @staticmethod
+        def b64encode(content: bytes) -> bytes:
+            return b64encode(_other(content))
+
+    put_in(documents, "pybase64", Faulty)
 
 
 @mutant("gives out other bytes by downloadEdoc", "A1.11/both-ways")
