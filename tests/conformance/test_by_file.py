@@ -102,6 +102,7 @@ async def write_files(place: Place) -> None:
             f'native = "{node.native_url}"',
             'roots = "roots.pem"',
             f'agency = "{agency}"',
+            f'also = "{node.plan.agencies[0].old_code}"',
             f'systemid = "{node.systemid}"',
             f'secret = "{node.secret}"',
             f'token = "{token}"',

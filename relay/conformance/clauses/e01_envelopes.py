@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, Part, require_equal
+from relay.conformance.verdicts import Book, NotClaimedError, Part, require_equal
 from relay.model import Event, Reason
 
 book = Book()
@@ -180,6 +180,22 @@ _refused(
         b"<v %b/>" % b" ".join(b'a%d="1"' % number for number in range(100)) + _SUBJECT,
     ),
 )
+
+
+@book.asserts(
+    "E1.5",
+    "either-form",
+    "A document for the other form of an agency's code is accepted for the agency",
+    Part.NEIGHBOUR,
+)
+async def either_form(stand: Stand) -> None:
+    if stand.subject.also is None:
+        raise NotClaimedError("its file names no other form of the agency's code")
+    envelope = stand.letter_in(to=[stand.subject.also])
+    prepared = stand.peer.transfer(envelope, [stand.subject.also])
+    receipt = stand.peer.receipt(await stand.peer.send(prepared))
+    events = [one.event for one in receipt.evidence]
+    require_equal(events, [Event.RELAY_ACCEPTANCE, Event.CONTENT_CONSIGNMENT], "the evidence")
 
 
 def _element(text: bytes, name: bytes) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lxml import etree
 
+from relay.agencies import Agency
 from relay.delivery import arrivals
 from relay.envelope import header as headers
 from relay.envelope.findings import Findings
@@ -18,6 +19,7 @@ from relay.envelope.reader import EnvelopeReader, read
 from relay.envelope.schema import validate
 from relay.errors import EnvelopeError
 from relay.model import Digest, Envelope, Party
+from relay.routing.directory import Directory
 from tests.conformance.mutants import mutant, put_in
 
 
@@ -124,6 +126,17 @@ def takes_from_nobody() -> None:
 
     put_in(headers, "read_sender", sender)
     put_in(arrivals, "sender_fault", lambda *_: "")
+
+
+@mutant("knows an agency by one form of its code", "E1.5/either-form")
+def knows_one_form() -> None:
+    honest = Directory._listed
+
+    def listed(self: Directory, form: str) -> Agency | None:
+        found = honest(self, form)
+        return found if found is None or found.code == form else None
+
+    put_in(Directory, "_listed", listed)
 
 
 def _limited(**bounds: Any) -> None:
