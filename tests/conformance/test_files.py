@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from relay.conformance.subject import Subject, read_subject
 from relay.conformance.verdicts import Part
 from relay.errors import SettingsError
 
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 LEAST = 'id = "a"\nroots = "roots.pem"\nagency = "H98.11"\n'
 KIT = '[kit]\nnode = "kit-a"\nagency = "H98.11.91"\nlisten = "10.1.1.9:9001"\n'
 FACES = """\
@@ -66,6 +68,12 @@ def test_every_mistake_in_a_nodes_file_is_named(
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     said = problems(tmp_path, 'id = "/"\ncolour = 1\n')
     assert all(name in said for name in ("id: ", "colour: ", "roots: ", "agency: "))
+
+
+def test_the_file_of_the_page_is_a_nodes_file(tmp_path: Path) -> None:
+    found = re.search(r"```toml\n(# a\.toml\n.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    assert set(read(tmp_path, found[1]).parts) == set(Part) - {Part.CRASH}
 
 
 def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
