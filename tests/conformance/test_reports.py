@@ -146,9 +146,12 @@ def test_a_filed_report_is_proven(container: bytes, trust: TrustStore) -> None:
 
 
 def changes(container: bytes) -> Iterator[tuple[str, bytes]]:
-    for at in range(0, len(container), 5):
+    heads = container.index(b"PK\x01\x02")
+    places = [(at, at % 8) for at in range(0, heads, 7)]
+    places += [(at, bit) for at in range(heads, len(container)) for bit in (0, 7)]
+    for at, bit in places:
         flipped = bytearray(container)
-        flipped[at] ^= 1 << at % 8
+        flipped[at] ^= 1 << bit
         yield f"byte {at}", bytes(flipped)
     yield "nothing", b""
     yield "cut", container[:-1]
