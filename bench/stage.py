@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from relay.demo.network import Network, NodePlan, RunningNode
-from relay.offline import verify_own_log
+from relay.offline import verify_whole_log
 from relay.signing.pki import KeyType
 
 STOP_SECONDS = 60.0
@@ -58,7 +58,7 @@ async def down(*nodes: RunningNode) -> None:
         for process in processes:
             await process.wait()
     for node in nodes:
-        verify_own_log(node.config)
+        verify_whole_log(node.config)
 
 
 def data(node: RunningNode) -> Path:

@@ -71,6 +71,7 @@ class Line(StrEnum):
     LOG_CERTIFICATE_DOUBTED = "log-certificate-doubted"
     LOG_FILES_MENDED = "log-files-mended"
     LOG_FORKED = "log-forked"
+    LOG_ROLLED_BACK = "log-rolled-back"
     LOG_IS_PUBLISHED_AGAIN = "log-is-published-again"
     LOG_NOT_PUBLISHED = "log-not-published"
     MESSAGE_ACCEPTED = "message-accepted"

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from relay.audit.checkpoint import ORIGIN_PREFIX, origin_of, parse_vkey
+from relay.audit.beside import Keys
+from relay.audit.checkpoint import ORIGIN_PREFIX, parse_vkey
+from relay.audit.cosignature import parse_cosigner
 from relay.audit.epochs import epoch_of, log_name
 from relay.audit.proof_file import FILE_LIMIT_BYTES, FIRST_LINE, read_proof
-from relay.audit.verify import KeptHead, LogKey, LogVerdict, Progress
+from relay.audit.verify import KeptHead, LogKey, Progress
 from relay.delivery.clock import Clock
 from relay.errors import AuditError, SettingsError, SignatureError
 from relay.identity import NodeKeys, binding_of, key_problems, load_keys
@@ -29,6 +31,8 @@ from relay.settings.settings import Settings
 from relay.settings.sound import Sound
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, verify_log_signature
+from relay.signing.log_key import key_of_log
+from relay.signing.log_witnesses import Witness
 from relay.signing.trust import certificates_of
 
 CONTROL_SOCKET = "control.sock"
@@ -99,57 +103,83 @@ def _own_chains(
         yield f"keys.agencies ({code})", signer.chain, Purpose.AGENCY, code
 
 
-def verify_own_log(config: Path, progress: Progress | None = None) -> list[LogVerdict]:
-    """A verdict for each epoch of a node's log, the present one last; see `verify_whole_log`."""
-    return list(verify_whole_log(config, progress).verdicts)
-
-
 def verify_whole_log(
-    config: Path, progress: Progress | None = None, checkpoints: Sequence[Path] = ()
+    config: Path,
+    progress: Progress | None = None,
+    checkpoints: Sequence[Path] = (),
+    witnesses: Sequence[Witness] = (),
 ) -> LogReport:
     """Recompute the log of a node, running or stopped, against its signed heads, what is published of it and
-    these files, in each of which somebody kept a checkpoint."""
+    these files, in each of which somebody kept a checkpoint. Cosignatures are judged by the keys that the
+    journal has proven, those of the configuration, and those of these witnesses."""
     settings = load(config)
     node, key = own_log_key(settings)
     kept = [KeptHead(_note_in(path), f"the checkpoint in {path.name}") for path in checkpoints]
     return verify_folder(
-        settings.node.data_dir, node, key, verify_log_signature, kept=kept, progress=progress
+        settings.node.data_dir,
+        node,
+        key,
+        verify_log_signature,
+        named=_named_keys(settings, witnesses),
+        kept=kept,
+        progress=progress,
     )
 
 
-def check_log_files(place: Path, vkey: str, progress: Progress | None = None) -> list[StoreState]:
-    """The condition of every store of a log: in a folder, judged by a verifier key where one is given, or in
-    the data folder of a stopped node's configuration."""
+def check_log_files(
+    place: Path,
+    vkeys: Sequence[str] = (),
+    progress: Progress | None = None,
+    witnesses: Sequence[Witness] = (),
+) -> list[StoreState]:
+    """The condition of every store of a log: in a folder, judged by the keys that are given (the log's
+    present one first), or in the data folder of a stopped node's configuration."""
     if place.is_dir():
-        node, key = (None, None) if not vkey else _named_key(vkey)
-        return fsck(place, Known(node, key, verify_log_signature, progress))
+        return fsck(place, _known(vkeys, progress, _named_keys(None, witnesses)))
     settings = load(place)
     node, key = own_log_key(settings)
-    return fsck(settings.node.data_dir, Known(node, key, verify_log_signature, progress))
+    named = _named_keys(settings, witnesses)
+    return fsck(settings.node.data_dir, Known(node, key, verify_log_signature, progress, named))
+
+
+def _named_keys(settings: Settings | None, witnesses: Sequence[Witness]) -> Keys:
+    """Of witnesses and logs that are no neighbours', as the configuration has them, and of those given."""
+    given = tuple((one.name, one.public_key) for one in witnesses)
+    if settings is None:
+        return Keys(witnesses=given)
+    section = settings.log
+    configured = (parse_cosigner(one.vkey) for one in section.witnesses)
+    logs = {
+        one.origin or name: key for one in section.witnessed for name, key in [parse_vkey(one.vkey)]
+    }
+    return Keys(witnesses=(*configured, *given), logs=logs)
+
+
+def _known(vkeys: Sequence[str], progress: Progress | None, named: Keys) -> Known:
+    given = [_named_key(vkey) for vkey in vkeys]
+    if not given:
+        return Known(None, None, verify_log_signature, progress, named)
+    if len({node for node, _ in given}) > 1:
+        raise AuditError("the keys given are of logs of several nodes")
+    (node, key), *others = given
+    before = tuple(one for _, one in others)
+    return Known(node, key, verify_log_signature, progress, named, before)
 
 
 def _named_key(vkey: str) -> tuple[NodeId, LogKey]:
-    """Of any epoch of a node's log: they share a key."""
+    """Of any epoch of a node's log."""
     name, public_key = parse_vkey(vkey)
     node = NodeId(name.removeprefix(ORIGIN_PREFIX).partition("/")[0])
     if name != log_name(node, epoch_of(name)):
         raise AuditError(f"{name[:100]} names no log of a node")
-    return node, log_key_of(node, public_key)
+    return node, key_of_log(node, public_key)
 
 
 def own_log_key(settings: Settings) -> tuple[NodeId, LogKey]:
     """Whose log it is, and the key that signs it."""
     key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
     node = NodeId(settings.node.id)
-    return node, log_key_of(node, key.public_key)
-
-
-def log_key_of(node: NodeId, public_key: bytes) -> LogKey:
-    return LogKey(
-        origin_of(node),
-        public_key,
-        lambda signature, body: verify_log_signature(public_key, signature, body),
-    )
+    return node, key_of_log(node, key.public_key)
 
 
 def _note_in(path: Path) -> bytes:

@@ -7,24 +7,58 @@ Raises:  AuditError naming the row that does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
-from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, head_of, split_note, verify_note
-from relay.audit.cosignature import Cosigner, cosignatures, cosigner_name
+from relay.audit.checkpoint import (
+    ORIGIN_PREFIX,
+    Checkpoint,
+    head_of,
+    read_signature,
+    split_note,
+    verify_note,
+)
+from relay.audit.cosignature import Cosigner, cosigner_name, judge_cosignatures
 from relay.audit.verify import KeptHead
 from relay.errors import AuditError
 from relay.model import NodeId
 
 Proves = Callable[[bytes, bytes, bytes], None]
 """(public key, signature, content): returns when the Ed25519 signature holds, else raises."""
-Keys = Mapping[str, bytes]
-"""The log key of each node that is known."""
 _BLANK: Final = b"\n"
 
 
-def keys_of(rows: Iterable[tuple[object, object]]) -> Keys:
-    return {str(node): key for node, key in rows if isinstance(key, bytes) and len(key) == 32}
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Whose word is known beside the log's own: what is by another key is counted, and proves nothing."""
+
+    nodes: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    """The log keys of each node, the present one first: with them it signs its log and cosigns others'."""
+    witnesses: tuple[tuple[str, bytes], ...] = ()
+    """Name and key of witnesses beside: configured, or named by whoever asks."""
+    logs: Mapping[str, bytes] = field(default_factory=dict)
+    """The key of each log that is no node's, by origin."""
+
+    def cosigners(self, proves: Proves) -> list[Cosigner]:
+        nodes = ((cosigner_name(NodeId(one)), key) for one in self.nodes for key in self.nodes[one])
+        return [_cosigner(name, key, proves) for name, key in (*nodes, *self.witnesses)]
+
+    def of_log(self, origin: str) -> Sequence[bytes]:
+        if origin in self.logs:
+            return (self.logs[origin],)
+        return self.nodes.get(origin.removeprefix(ORIGIN_PREFIX).partition("/")[0], ())
+
+
+def keys_of(rows: Iterable[tuple[object, object]], named: Keys) -> Keys:
+    """Those that the journal has proven, a node's present one first, and those that were named."""
+    found: dict[str, list[bytes]] = {}
+    for node, key in rows:
+        if isinstance(key, bytes) and len(key) == 32:
+            theirs = found.setdefault(str(node), [])
+            theirs += [] if key in theirs else [key]
+    return replace(named, nodes=found)
 
 
 def stamped_heads(rows: Iterable[tuple[object, object]]) -> Iterable[tuple[str, KeptHead]]:
@@ -37,26 +71,29 @@ def stamped_heads(rows: Iterable[tuple[object, object]]) -> Iterable[tuple[str, 
         yield checkpoint.origin, KeptHead(_bytes(note, what), what)
 
 
-def cosigned_heads(
-    rows: Iterable[tuple[object, ...]], keys: Keys, proves: Proves
-) -> Iterable[tuple[str, KeptHead]]:
-    """The log's name and the head of each cosignature, which holds where its witness's key is known."""
-    for witness, origin, size, note, line in rows:
+def cosigned_heads(rows: Iterable[tuple[object, ...]]) -> Iterable[tuple[str, KeptHead]]:
+    """The log's name and the head of each cosignature that is kept."""
+    for witness, origin, size, note, _ in rows:
         what = f"the head that {_shown(witness)} cosigned"
         checkpoint = _head(note, what)
         if (checkpoint.origin, checkpoint.size) != (origin, size):
             raise AuditError(f"{what} is not the one its row names: the row was edited")
-        _check_line(str(witness), _bytes(note, what), _bytes(line, what), keys, proves)
         yield checkpoint.origin, KeptHead(_bytes(note, what), what)
+
+
+def check_kept(rows: Iterable[tuple[object, ...]], keys: Keys, proves: Proves) -> tuple[int, int]:
+    """How many of the cosignatures that are kept were proven, and how many are by keys not known."""
+    counts = [
+        check_cosigned(_cosigned_by(witness, note, line), keys, proves)
+        for witness, _, _, note, line in rows
+    ]
+    return sum(proven for proven, _ in counts), sum(others for _, others in counts)
 
 
 def check_cosigned(note: bytes, keys: Keys, proves: Proves) -> tuple[int, int]:
     """How many cosignatures a note carries that were proven, and how many lines of keys not known."""
-    proven = 0
-    for node, key in keys.items():
-        proven += len(cosignatures(note, _cosigner(node, key, proves)))
-    others = len(split_note(note)[1]) - 1 - proven
-    return proven, max(others, 0)
+    found = judge_cosignatures(note, keys.cosigners(proves))
+    return len(found.proven), len(found.unknown)
 
 
 def check_watched(rows: Iterable[tuple[object, ...]], keys: Keys, proves: Proves) -> int:
@@ -67,37 +104,38 @@ def check_watched(rows: Iterable[tuple[object, ...]], keys: Keys, proves: Proves
         checkpoint = _head(note, what)
         if (checkpoint.origin, checkpoint.size, checkpoint.root) != (origin, size, root):
             raise AuditError(f"{what} is not the one its row names: the row was edited")
-        node = checkpoint.origin.removeprefix(ORIGIN_PREFIX).partition("/")[0]
-        if (key := keys.get(node)) is not None:
-            _check_head(_bytes(note, what), checkpoint.origin, key, proves, what)
+        if theirs := keys.of_log(checkpoint.origin):
+            _check_head(_bytes(note, what), checkpoint.origin, theirs, proves, what)
         count += 1
     return count
 
 
-def _check_line(witness: str, note: bytes, line: bytes, keys: Keys, proves: Proves) -> None:
-    body, _ = split_note(note)
-    cosigned = body + _BLANK + line
-    split_note(cosigned)
-    key = keys.get(witness)
-    if key is None:
-        return
-    if not cosignatures(cosigned, _cosigner(witness, key, proves)):
-        raise AuditError(f"the cosignature by {_shown(witness)} is not by its key")
+def _cosigned_by(witness: object, note: object, line: object) -> bytes:
+    """The head with this line alone below it, which must be the one that its row names."""
+    what = f"the cosignature by {_shown(witness)}"
+    body, _ = split_note(_bytes(note, what))
+    cosigned = body + _BLANK + _bytes(line, what)
+    if [read_signature(one)[0] for one in split_note(cosigned)[1]] != [witness]:
+        raise AuditError(f"{what} is not the one its row names: the row was edited")
+    return cosigned
 
 
-def _cosigner(node: str, key: bytes, proves: Proves) -> Cosigner:
-    return Cosigner(
-        cosigner_name(NodeId(node)),
-        key,
-        lambda signature, content: proves(key, signature, content),
-    )
+def _cosigner(name: str, key: bytes, proves: Proves) -> Cosigner:
+    return Cosigner(name, key, partial(proves, key))
 
 
-def _check_head(note: bytes, origin: str, key: bytes, proves: Proves, what: str) -> None:
-    try:
-        verify_note(note, origin, key, lambda signature, body: proves(key, signature, body))
-    except AuditError as error:
-        raise AuditError(f"{what}: {error}") from error
+def _check_head(
+    note: bytes, origin: str, theirs: Sequence[bytes], proves: Proves, what: str
+) -> None:
+    fault: AuditError | None = None
+    for key in theirs:
+        try:
+            verify_note(note, origin, key, partial(proves, key))
+        except AuditError as error:
+            fault = fault or error
+        else:
+            return
+    raise AuditError(f"{what}: {fault}") from fault
 
 
 def _head(note: object, what: str) -> Checkpoint:

@@ -106,6 +106,14 @@ def verify_note(note: bytes, key_name: str, public_key: bytes, verify: Verify) -
     return checkpoint
 
 
+def signed_alone(note: bytes, key_name: str, public_key: bytes) -> bytes:
+    """The note with the signatures of this key and no others: what is evidence, however much came with it."""
+    body, lines = split_note(note)
+    wanted = (key_name, key_id(key_name, public_key))
+    kept = [line for line in lines if read_signature(line)[:2] == wanted]
+    return body + b"\n" + b"".join(f"{line}\n".encode() for line in dict.fromkeys(kept))
+
+
 def head_of(note: bytes) -> Checkpoint:
     """What a note says, without looking at its signatures: for heads that this node signed itself."""
     return _checkpoint(split_note(note)[0])

@@ -14,6 +14,7 @@ The first line keeps it apart from whatever else the key signs: no log's name be
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -22,6 +23,7 @@ from relay.audit.checkpoint import (
     SIGNATURES_LIMIT,
     Sign,
     Verify,
+    head_of,
     key_id,
     parse_vkey,
     read_signature,
@@ -64,6 +66,16 @@ class Cosignature:
     line: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class CosignedNote:
+    """What the lines of a note came to, but for the log's own."""
+
+    proven: tuple[tuple[Cosigner, Cosignature], ...]
+    """In the note's order, each with whose key it is by."""
+    unknown: tuple[str, ...]
+    """The names on lines by keys that are not known: nothing was judged of them."""
+
+
 def cosigner_name(node: NodeId) -> str:
     """As whom a node cosigns."""
     return WITNESS_PREFIX + node
@@ -100,6 +112,27 @@ def cosignatures(note: bytes, cosigner: Cosigner) -> tuple[Cosignature, ...]:
         for name, identifier, signature in [read_signature(line)]
         if (name, identifier) == wanted
     )
+
+
+def judge_cosignatures(note: bytes, known: Iterable[Cosigner]) -> CosignedNote:
+    """Every line but the log's own: proven where it names a known key, else counted apart.
+
+    One that names a known key and does not hold refuses the whole note.
+    """
+    body, lines = split_note(note)
+    by_key = {(one.name, key_id(one.name, one.public_key, COSIGNATURE)): one for one in known}
+    proven, unknown = [], []
+    for line in lines:
+        name, identifier, signature = read_signature(line)
+        cosigner = by_key.get((name, identifier))
+        if cosigner is None:
+            unknown.append(name)
+        else:
+            proven.append((cosigner, _proven(body, line, signature, cosigner)))
+    origin = head_of(note).origin
+    if origin in unknown:
+        unknown.remove(origin)
+    return CosignedNote(tuple(proven), tuple(unknown))
 
 
 def answered(note: bytes, answer: bytes, cosigner: Cosigner) -> Cosignature:

@@ -17,7 +17,8 @@ nodes), refusals, expires, deliveries (ids), by (token,
 local user, system or node), why (an operator's own words), holder, token, scopes, system (its systemid),
 certificate (digest), added and removed (digests by list), config (digest), release, issuer, version, agencies and successors (codes),
 nodes (ids), request and number (numbers), verdict and flaws (words of relay/judgement.py), signatures (count), files
-(digests), log (the name of one), witness (the name of one), previous_log and previous_size (of a head).
+(digests), log (the name of one), witness (the name of one), previous_log and previous_size (of a head), since and until
+(of a period), doubled and different (counts).
 Never a subject, a name, an address or a secret: in a leaf of version 2 by, why and holder are
 salted digests of the words that stand beside it (words.py); in one of version 1 they are the words.
 An entry without any needs no salt, and nothing stands beside it.
@@ -133,6 +134,10 @@ class AuditEvent(StrEnum):
     """The message of a `transfer` of this node's own did not come back, for the `reason` given."""
     RECOVERY_SKIPPED = "recovery-skipped"
     """An operator gave up asking a `neighbour`; `by`, `why`."""
+    RECONCILED = "reconciled"
+    """What a `neighbour`, or the system of one of the `agencies`, believes was exchanged from `since` on and
+    before `until` was compared with what stands here: of `count` deliveries so many are `missing`, `doubled`,
+    `different`; `by`, `why`."""
     RECOVERY_FINISHED = "recovery-finished"
     """All neighbours have answered (but those `skipped`): `documents` of ours came back, `transfers` to
     us and `receipts` were sent again, so many are `missing`."""
@@ -231,10 +236,14 @@ class AuditEvent(StrEnum):
     LOG_FORKED = "log-forked"
     """An alarm: a `log` signed a head (`digest` of its note, handed in by `peer`) that contradicts another
     (`previous`), `reason` forked or twin. Both are kept; nothing of it is cosigned until an operator clears it."""
+    LOG_ROLLED_BACK = "log-rolled-back"
+    """An alarm: the node of a `log` shows a head (`digest`, `size`) shorter than one that was cosigned here
+    (`previous`, `previous_size`). It ends by itself when the log goes on from there or says what it lost."""
     LOG_KEY_CHANGED = "log-key-changed"
     """A `neighbour`'s log is signed with another key from now on, proven by its `certificate`."""
     LOG_ALARM_CLEARED = "log-alarm-cleared"
-    """An operator looked: so many alarms (`count`) of a `log` end, and it is cosigned again; `by`, `why`."""
+    """So many alarms (`count`) of a `log` end, and it is cosigned again: an operator looked (`by`, `why`), or the
+    log, rolled back, went on (`peer`)."""
     WITNESS_REFUSED = "witness-refused"
     """A `witness` finds this node's log, `size` entries long, not to be the one it cosigned, for `reason`."""
     WORDS_FORGOTTEN = "words-forgotten"

@@ -14,7 +14,7 @@ Touches: nothing. Trusts: the log's public key only. Raises: AuditError.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,6 +78,19 @@ def named_head(checkpoint: Checkpoint) -> dict[str, str | int]:
     }
 
 
+def named_in(fields: Mapping[str, Any]) -> Checkpoint | None:
+    """The head that an epoch's first entry names; None where it names none."""
+    origin, size, root = (fields.get(f"previous_{one}") for one in ("log", "size", "root"))
+    if fields.get("event") != AuditEvent.EPOCH_STARTED or not isinstance(size, int):
+        return None
+    if not (isinstance(origin, str) and isinstance(root, str)) or len(root) != 64:
+        return None
+    try:
+        return Checkpoint(origin, size, bytes.fromhex(root))
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class EpochRows:
     """One epoch as stored: its number, its last signed head, its rows in order."""
@@ -89,6 +102,10 @@ class EpochRows:
     """The stored frontier, in the present epoch."""
     kept: tuple[KeptHead, ...] = ()
     """Other heads of it that somebody kept."""
+    opening: object = None
+    """Its first leaf as it stood when the keys were worked out; None: nobody did."""
+    key: LogKey | None = None
+    """The key that signed it, where that is not the log's present one (log_keys.py)."""
 
 
 Watch = Callable[[int], EachEntry | None]
@@ -125,16 +142,19 @@ def verify_epoch(
 ) -> LogVerdict:
     """The verdict on one epoch, which must name the head `before` it where there is one."""
     first: list[object] = []
+    signed = one.key or key
     verdict = verify_log(
         _keeping_first(one.rows, first),
         one.head,
-        LogKey(origin_in(node, one.epoch, one.head), key.public_key, key.verify),
+        LogKey(origin_in(node, one.epoch, one.head), signed.public_key, signed.verify),
         kept_heads=one.kept,
         edge=one.edge,
         first_index=first_index(one.epoch),
         progress=progress,
         each=each,
     )
+    if one.opening is not None and first != [one.opening]:
+        raise AuditError("its first entry is another than a moment ago", first_index(one.epoch))
     if before is not None:
         opening = first[0] if first else b""
         named = parse(opening) if isinstance(opening, bytes) and opening else {}

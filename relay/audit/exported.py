@@ -37,6 +37,8 @@ FORMAT: Final = "truc-relay log export 1"
 ABOUT, FILES, SIGNATURE = "export.json", "manifest.json", "META-INF/signatures001.xml"
 DOCUMENT_LIMIT_BYTES: Final = 4 << 20
 EPOCHS_LIMIT: Final = 1000
+CERTIFICATES_LIMIT: Final = 200
+"""Of the log's key, the exporter and witnesses, with their issuers."""
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEAD = re.compile(r"epochs/([0-9]{4})/heads/([1-9][0-9]{0,18})\.note", re.ASCII)
 

@@ -15,14 +15,13 @@ Raises:  NotFoundError for a period without entries, AuditError for a log that d
 from __future__ import annotations
 
 import hashlib
-import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from relay.audit.checkpoint import head_of
+from relay.audit.checkpoint import head_of, read_signature, split_note
 from relay.audit.entries import instant
 from relay.audit.epochs import SPAN, first_index
 from relay.audit.exported import (
@@ -39,8 +38,9 @@ from relay.audit.exported import (
     write_about,
     write_files,
 )
+from relay.audit.proofs import NodeHashes, consistency_proof, verify_consistency
 from relay.audit.ranges import RangeCheck, range_proof
-from relay.audit.tree import Frontier, leaf_hash
+from relay.audit.tree import leaf_hash
 from relay.errors import AuditError, NotFoundError
 from relay.model import Digest, NodeId, digest_of
 from relay.wire import bundle
@@ -48,8 +48,6 @@ from relay.wire.archive import Archive, Head
 
 CHUNK_BYTES: Final = 1 << 18
 HEADS_LIMIT: Final = 1000
-_AT = re.compile(rb'"at":"([0-9TZ:.-]{24})"')
-"""A quotation mark within a text has a backslash before it, so this is the member and nothing else."""
 
 
 class LogSource(Protocol):
@@ -61,9 +59,14 @@ class LogSource(Protocol):
         """The last signed head of each epoch."""
         ...
 
+    def within(self, first: int, end: int, since: str, until: str) -> tuple[int, int] | None:
+        """The first and the last index of [first, end) whose leaf says a time from `since` on and before
+        `until`, by its text; None where there is none. Every one is looked at: clocks may have stepped back."""
+        ...
+
     def leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]: ...
-    def hashes(self, first: int, end: int) -> Iterator[bytes]:
-        """Of leaves."""
+    def nodes(self, epoch: int) -> NodeHashes:
+        """Of that epoch's tree."""
         ...
 
     def words(self, first: int, end: int) -> Iterator[bytes]:
@@ -72,6 +75,10 @@ class LogSource(Protocol):
 
     def kept_heads(self) -> Iterable[tuple[bytes, bytes]]:
         """Signed heads that someone else vouches for, by cosignature or timestamp (else empty)."""
+        ...
+
+    def witness_certificates(self, names: Collection[str]) -> Iterable[bytes]:
+        """What binds their keys to those of these witnesses that are neighbours, in DER."""
         ...
 
 
@@ -126,24 +133,35 @@ def plan_export(
     log_chain: Sequence[bytes],
     own_chain: Sequence[bytes],
     sign: Sign,
+    *,
+    before: Callable[[int], Sequence[bytes]] = lambda _: (),
 ) -> ExportedLog:
-    """`log_chain` and `own_chain` are certificates in DER, the leaf first."""
+    """`log_chain` and `own_chain` are certificates in DER, the leaf first; `before` those of an epoch, where
+    it had another log key than the present one."""
     heads = source.heads()
     first, last = _bounds(source, heads, period)
+    vouched = list(source.kept_heads())
     parts = [
-        _Epoch(source, number, first, last, heads[number])
+        _Epoch(source, number, first, last, heads[number], vouched)
         for number in range(first // SPAN, last // SPAN + 1)
     ]
-    kept = list(_kept_heads(source, parts))
+    kept = list(_kept_heads(vouched, parts))
+    witnesses = _names_on([*(one.head for one in parts), *(note for note, _ in kept)])
     files = [_planned(name, content) for part in parts for name, content in part.small()]
     for part in parts:
         files += part.streamed(words=period.words)
         files += part.heads_within(kept)
-    chain = tuple(digest_of(one) for one in log_chain)
+    used = [before(part.part.number) or log_chain for part in parts]
+    chain = tuple(digest_of(one) for one in used[-1])
     about = About(
         source.node, period.since, period.until, period.words, chain, tuple(p.part for p in parts)
     )
-    certificates = {f"certificates/{digest_of(one)}.cer": one for one in (*log_chain, *own_chain)}
+    chains = (
+        *(one for their in used for one in their),
+        *own_chain,
+        *source.witness_certificates(witnesses),
+    )
+    certificates = {f"certificates/{digest_of(one)}.cer": one for one in chains}
     files = [
         _planned(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT),
         _planned(ABOUT, write_about(about)),
@@ -177,54 +195,64 @@ def write_export(source: LogSource, export: ExportedLog) -> Iterator[bytes]:
 
 def _bounds(source: LogSource, heads: Mapping[int, bytes], period: Period) -> tuple[int, int]:
     """The first and the last index of the range."""
-    since = instant(period.since).encode() if period.since else b""
-    until = instant(period.until).encode() if period.until else b"~"
-    first = last = before = None
-    after = False
-    for number, note in heads.items():
-        low = first_index(number)
-        for index, leaf in source.leaves(low, low + head_of(note).size):
-            if since <= _at(index, leaf) < until:
-                first = first if first is not None else index if before is None else before
-                last, after = index, False
-            elif last is not None and not after:
-                last_after, after = index, True
-            before = index
-    if first is None or last is None:
+    since = instant(period.since) if period.since else ""
+    until = instant(period.until) if period.until else "~"
+    ends = [
+        (first_index(number), first_index(number) + head_of(note).size)
+        for number, note in heads.items()
+    ]
+    found = [one for low, end in ends if (one := source.within(low, end, since, until))]
+    if not found:
         raise NotFoundError("the log has no entry in that period")
-    return first, last_after if after else last
-
-
-def _at(index: int, leaf: bytes) -> bytes:
-    found = _AT.search(leaf)
-    if found is None:
-        raise AuditError("the row was edited: its leaf has no time", index)
-    return found[1]
+    first, last = found[0][0], found[-1][1]
+    before = [min(end, first) - 1 for low, end in ends if low < min(end, first)]
+    after = [max(low, last + 1) for low, end in ends if max(low, last + 1) < end]
+    return before[-1] if before else first, after[0] if after else last
 
 
 class _Epoch:
     """The part of one epoch: its range, proven to fit its head."""
 
-    def __init__(self, source: LogSource, number: int, first: int, last: int, head: bytes) -> None:
-        self._source, self._low, self._head = source, first_index(number), head
-        checkpoint = head_of(head)
-        low, high = self._low, self._low + checkpoint.size
+    def __init__(
+        self,
+        source: LogSource,
+        number: int,
+        first: int,
+        last: int,
+        newest: bytes,
+        vouched: Sequence[tuple[bytes, bytes]],
+    ) -> None:
+        self._source, self._low = source, first_index(number)
+        low, high = self._low, self._low + head_of(newest).size
         start, end = max(first, low), min(last + 1, high)
-        proof = range_proof(start - low, end - low, checkpoint.size, self._node)
+        self._nodes = source.nodes(number)
+        self.head = self._cosigned(newest, vouched, end - low) or newest
+        checkpoint = head_of(self.head)
+        proof = range_proof(start - low, end - low, checkpoint.size, self._nodes)
         self.part = Part(number, checkpoint.origin, proof)
         self._root = checkpoint.root
 
-    def _node(self, level: int, index: int) -> bytes:
-        frontier = Frontier()
-        start = self._low + (index << level)
-        for hashed in self._source.hashes(start, start + (1 << level)):
-            frontier.append(hashed)
-        if frontier.size != 1 << level:
-            raise AuditError("missing", start + frontier.size)
-        return frontier.root()
+    def _cosigned(
+        self, newest: bytes, vouched: Sequence[tuple[bytes, bytes]], end: int
+    ) -> bytes | None:
+        """A head with cosignatures that covers the range and that the newest one continues."""
+        last = head_of(newest)
+        for note, _ in vouched:
+            head = head_of(note)
+            if (head.origin != last.origin or not end <= head.size <= last.size) or len(
+                split_note(note)[1]
+            ) < 2:
+                continue
+            hashes = consistency_proof(head.size, last.size, self._nodes)
+            try:
+                verify_consistency(head.size, head.root, last.size, last.root, hashes)
+            except AuditError:  # a copy that others may have touched
+                continue
+            return note
+        return None
 
     def small(self) -> Iterator[tuple[str, bytes]]:
-        yield checkpoint_name(self.part.number), self._head
+        yield checkpoint_name(self.part.number), self.head
 
     def streamed(self, *, words: bool) -> Iterator[ExportedPart]:
         """The leaves, compared with the head on the way, and what stands beside them."""
@@ -250,11 +278,19 @@ class _Epoch:
                     yield _planned(stamp, token)
 
 
-def _kept_heads(source: LogSource, parts: Sequence[_Epoch]) -> Iterator[tuple[bytes, bytes]]:
+def _names_on(notes: Iterable[bytes]) -> frozenset[str]:
+    """Whoever signed them, the log and its witnesses."""
+    lines = (line for note in notes for line in split_note(note)[1])
+    return frozenset(read_signature(line)[0] for line in lines)
+
+
+def _kept_heads(
+    vouched: Sequence[tuple[bytes, bytes]], parts: Sequence[_Epoch]
+) -> Iterator[tuple[bytes, bytes]]:
     """Those within the range, one of each size, at most HEADS_LIMIT."""
     ranges = {one.part.log: one.part.proof for one in parts}
     seen: set[tuple[str, int]] = set()
-    for note, token in source.kept_heads():
+    for note, token in vouched:
         head = head_of(note)
         proof = ranges.get(head.origin)
         if proof is None or not proof.first < head.size <= proof.end:

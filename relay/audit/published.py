@@ -44,6 +44,10 @@ class EpochFiles(Protocol):
         """The content of the very file; None where there is none, AuditError for what is no plain file."""
         ...
 
+    def read(self, tile: Tile) -> bytes:
+        """tiles.ReadTile: a partial tile that is gone is how a wider one begins. AuditError where there is none."""
+        ...
+
     def widths(self, tile: Tile) -> list[int]:
         """Of the partial tiles that are there in the full tile's place."""
         ...
@@ -264,40 +268,16 @@ def _bundled(files: EpochFiles, size: int, first_index: int) -> Iterator[Row]:
         tile = Tile(ENTRIES, number, width)
         start = first_index + number * WIDTH
         try:
-            leaves = leaves_of(read_tile(files, tile), tile)
+            leaves = leaves_of(files.read(tile), tile)
         except AuditError as error:
             raise AuditError(error.what, start) from error
         for place, leaf in enumerate(leaves):
             yield start + place, leaf, None
 
 
-def read_tile(files: EpochFiles, tile: Tile) -> bytes:
-    """tiles.ReadTile over these files: a partial tile that is gone is how a wider one begins."""
-    found = files.found(tile)
-    if found is None and tile.partial:
-        found = files.found(tile.full)
-        if found is None:
-            wider = [one for one in files.widths(tile.full) if one > tile.width]
-            found = files.found(Tile(tile.level, tile.index, max(wider))) if wider else None
-        found = None if found is None else _narrowed(found, tile)
-    if found is None:
-        raise AuditError(f"{tile.path} {MISSING}")
-    return found
-
-
-def _narrowed(content: bytes, tile: Tile) -> bytes:
-    if tile.level == ENTRIES:
-        return narrowed(content, tile)
-    return content[: tile.width * HASH_BYTES]
-
-
 def _locate(files: EpochFiles, checkpoint: Checkpoint, first_index: int) -> None:
     """The hash tiles, where they give the checkpoint's root, say which bundle does not fit."""
-
-    def read(tile: Tile) -> bytes:
-        return read_tile(files, tile)
-
-    nodes = TileNodes(checkpoint.size, checkpoint.root, read)
+    nodes = TileNodes(checkpoint.size, checkpoint.root, files.read)
     for number in range((checkpoint.size + WIDTH - 1) // WIDTH):
         try:
             nodes.leaves(number)

@@ -89,11 +89,18 @@ def _field(name: str, value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """A list by its first members and the count of the rest."""
+    """A list by its first members and the count of the rest, each object by its fields."""
     if isinstance(value, (list, tuple)):
         more = f" +{len(value) - LIST_LIMIT}" if len(value) > LIST_LIMIT else ""
-        return ",".join(_text(item) for item in value[:LIST_LIMIT]) + more
+        return ",".join(_member(item) for item in value[:LIST_LIMIT]) + more
     return _text(value)
+
+
+def _member(item: object) -> str:
+    if not isinstance(item, Mapping):
+        return _text(item)
+    fields = (f"{_text(name)}={_field(name, item[name])}" for name in sorted(item, key=str))
+    return f"({' '.join(fields)})"
 
 
 def _text(value: object) -> str:

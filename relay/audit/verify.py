@@ -8,7 +8,7 @@ Steps:
     1  the head's signature holds, and it is the head of this log
     2  indices run from the first one on without gap or repeat; leaves and hashes are bytes
     3  the stored leaf hash, where there is one, is of the stored leaf
-    4  the leaf is canonical
+    4  the leaf is canonical, and names the node whose log it is
     5  the root over the first n leaves is the root of every kept head of size n
     6  there are as many entries as the head says, and step 5 holds for it
     7  the stored right edge of the tree, where one is given, is that of these entries
@@ -24,15 +24,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint, Verify, verify_note
-from relay.audit.entries import AuditEvent, moment, parse
+from relay.audit.checkpoint import Checkpoint, Verify, verify_note
+from relay.audit.diary import Diary
+from relay.audit.entries import parse
 from relay.audit.tree import Frontier, leaf_hash
 from relay.audit.words import WordsRow, proven
 from relay.errors import AuditError
 from relay.model import UTC_NOW_TOLERANCE, Finding
 
-FINDINGS_LIMIT: Final = 100
-"""Findings kept in full; the rest are only counted."""
 PROGRESS_EVERY: Final = 1024
 
 Progress = Callable[[int, int], None]
@@ -43,8 +42,6 @@ Row = tuple[object, object, object]
 """Index, leaf, and the leaf hash stored beside it, None where none is stored: an int and two bytes,
 but a stored row may hold anything."""
 
-_KNOWN_EVENTS = frozenset(event.value for event in AuditEvent)
-
 
 @dataclass(frozen=True, slots=True)
 class LogKey:
@@ -53,6 +50,9 @@ class LogKey:
     name: str
     public_key: bytes
     verify: Verify
+    certified: Callable[[Sequence[bytes]], LogKey] | None = None
+    """The key that certificates (DER, its own first) bind to this node's log, as another than this one may
+    have signed before. Raises SignatureError. None: no other key is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def verify_entries(
     pending = sorted([checkpoint, *kept], key=lambda one: one.size, reverse=True)
     heads_checked = len(pending)
     frontier = Frontier()
-    diary = _Diary(checkpoint.origin, tolerance)
+    diary = Diary(checkpoint.origin, tolerance)
     _compare(frontier, pending)
     for row in rows:
         index, leaf, stored_hash = _typed(row, first_index + frontier.size)
@@ -231,35 +231,3 @@ def _compare(frontier: Frontier, pending: list[Checkpoint]) -> None:
                 f"the first {frontier.size} entries do not give the root of their signed head:"
                 " one was edited, and its leaf hash with it"
             )
-
-
-class _Diary:
-    """What is odd but proves no edit: findings, bounded, and the span of time."""
-
-    def __init__(self, origin: str, tolerance: timedelta) -> None:
-        self._node = origin.removeprefix(ORIGIN_PREFIX).partition("/")[0]
-        self._tolerance = tolerance
-        self._latest: datetime | None = None
-        self.first_at: datetime | None = None
-        self.last_at: datetime | None = None
-        self.findings: list[Finding] = []
-        self.count = 0
-
-    def note(self, index: int, fields: dict[str, Any]) -> None:
-        at = moment(fields["at"])
-        if self.first_at is None or self._latest is None:
-            self.first_at = self._latest = at
-        back = self._latest - at
-        if back > self._tolerance:
-            self._find("clock-stepped-back", f"{int(back.total_seconds())} s back", index)
-        self._latest = max(at, self._latest)
-        self.last_at = at
-        if fields["event"] not in _KNOWN_EVENTS:
-            self._find("unknown-event", fields["event"], index)
-        if fields["node"] != self._node:
-            self._find("other-node", f"entry names node {fields['node'][:64]!r}", index)
-
-    def _find(self, code: str, detail: str, index: int) -> None:
-        self.count += 1
-        if len(self.findings) < FINDINGS_LIMIT:
-            self.findings.append(Finding(code, detail, f"entry {index}"))

@@ -21,7 +21,8 @@ from relay.cli.entry import entry
 from relay.cli.fsck import fsck
 from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
 from relay.cli.proofs import check_proof, prove
-from relay.cli.show import ZONE, local, printable, progress, show_json, show_table
+from relay.cli.show import ZONE, local, progress, said_of, show_json, show_table
+from relay.cli.steps import KnownWitnessOption, witnesses_of
 from relay.cli.tail import tail
 from relay.cli.witnesses import witnesses
 
@@ -142,6 +143,7 @@ def verify(
             help="A checkpoint or proof file somebody kept: the log must continue it. May be repeated.",
         ),
     ] = None,
+    witness: KnownWitnessOption = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Recompute the whole log of a node, running or not: journal, published files, what is kept beside."""
@@ -151,7 +153,7 @@ def verify(
     if chosen is None or (path and config):
         raise CommandError("name one configuration", USAGE, "relay audit verify CONFIG")
     with progress("verifying") as advance:
-        report = verify_whole_log(chosen, advance, from_checkpoint or [])
+        report = verify_whole_log(chosen, advance, from_checkpoint or [], witnesses_of(witness))
     if as_json:
         *earlier, present = [_verdict(verdict) for verdict in report.verdicts]
         show_json({"verdict": "VALID", **present, "earlier": earlier, **_beside(report)})
@@ -161,10 +163,14 @@ def verify(
     for folder, size in report.published.items():
         remark(f"published as log/{folder}: {size} entries" if size else _unpublished(folder))
     if report.unjudged:
-        remark(f"{report.unjudged} cosignatures by witnesses whose key is not known here")
+        remark(
+            f"{report.unjudged} cosignatures by keys that are not known here: name them with --witness"
+        )
     for verdict in report.verdicts:
         for finding in verdict.findings:
-            remark(f"finding {finding.code}: {printable(finding.detail)}")
+            remark(said_of(finding))
+        if verdict.findings_count > len(verdict.findings):
+            remark(f"{verdict.findings_count - len(verdict.findings)} more findings")
         checkpoint = verdict.checkpoint
         typer.echo(f"ok, {checkpoint.size} entries, root {checkpoint.root.hex()}")
 
@@ -189,5 +195,6 @@ def _verdict(verdict: LogVerdict) -> dict[str, Any]:
         "origin": checkpoint.origin,
         "entries": checkpoint.size,
         "root": checkpoint.root.hex(),
+        "findings_count": verdict.findings_count,
         "findings": [asdict(finding) for finding in verdict.findings],
     }

@@ -108,7 +108,8 @@ def _side(named: str, asked: _Asked, token: Path | None, open_files: ExitStack) 
 def _exported(path: Path, asked: _Asked, open_files: ExitStack) -> Side:
     from relay.journal.comparing import Side  # noqa: PLC0415
     from relay.signing.bundle_words import Outcome  # noqa: PLC0415
-    from relay.signing.export_steps import ExportJudge, unproven_leaves  # noqa: PLC0415
+    from relay.signing.export_leaves import unproven_leaves  # noqa: PLC0415
+    from relay.signing.export_steps import ExportJudge  # noqa: PLC0415
 
     file = open_files.enter_context(path.open("rb"))
     since, until = _moment(asked.since), _moment(asked.until)
@@ -135,13 +136,15 @@ def _own(config: Path, asked: _Asked, open_files: ExitStack) -> Side:
     from relay.audit.epochs import first_index  # noqa: PLC0415
     from relay.journal.comparing import Side  # noqa: PLC0415
     from relay.journal.exporting import journal_log  # noqa: PLC0415
-    from relay.offline import verify_own_log  # noqa: PLC0415
+    from relay.offline import verify_whole_log  # noqa: PLC0415
     from relay.settings.reading import load  # noqa: PLC0415
 
     heads = (
         {}
         if asked.unverified
-        else {one.checkpoint.origin: one.checkpoint.size for one in verify_own_log(config)}
+        else {
+            one.checkpoint.origin: one.checkpoint.size for one in verify_whole_log(config).verdicts
+        }
     )
     log = open_files.enter_context(journal_log(load(config).node.data_dir))
 

@@ -151,7 +151,7 @@ async def reach(connection: Connection) -> AsyncIterator[NativeClient]:
 
 def _connector(connection: Connection) -> aiohttp.BaseConnector:
     if connection.socket is not None:
-        return aiohttp.UnixConnector(str(connection.socket))
+        return aiohttp.UnixConnector(str(connection.require_socket()))
     parts = urlsplit(connection.url)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise CommandError(f"{connection.url} is no https address", USAGE)

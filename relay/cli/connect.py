@@ -33,6 +33,18 @@ class Connection:
     certificate: Path | None = None
     """What the terminal shows to a node that asks for it, with its key's file."""
     key: Path | None = None
+    config: Path | None = None
+    """Of the node on this machine whose control socket it is."""
+
+    def require_socket(self) -> Path:
+        """CommandError where there is none."""
+        if self.socket is None or not self.socket.exists():
+            raise CommandError(
+                f"no control socket at {self.socket}",
+                NO_INPUT,
+                f"is the node running? relay serve {self.config}",
+            )
+        return self.socket
 
 
 def _options(
@@ -98,7 +110,7 @@ def _options(
             if _typed(context, name, value) is not None:
                 option = name.replace("_", "-")
                 raise CommandError(f"--config and --{option} cannot both be given", USAGE)
-        return Connection("http://localhost", _control_socket(config), secret)
+        return Connection("http://localhost", _control_socket(config), secret, config=config)
     if url is None:
         raise CommandError(
             "no node named", USAGE, "give --url (or RELAY_URL), or --config for a local node"
@@ -155,9 +167,4 @@ def token_in(path: Path) -> str:
 def _control_socket(config: Path) -> Path:
     from relay.settings.reading import load  # noqa: PLC0415 - pydantic takes long to import
 
-    path = load(config).node.data_dir / "control.sock"
-    if not path.exists():
-        raise CommandError(
-            f"no control socket at {path}", NO_INPUT, f"is the node running? relay serve {config}"
-        )
-    return path
+    return load(config).node.data_dir / "control.sock"

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import DATA, complain, remark, suggest
+from relay.cli.outcome import suggest
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
-from relay.cli.show import ZONE, local, printable, show_json, show_table
+from relay.cli.show import ZONE, local, show_json, show_table
+from relay.cli.steps import tell_steps
 from relay.cli.verify import trust_of
-
-if TYPE_CHECKING:
-    from relay.signing.bundle_words import Step
 
 app = typer.Typer(
     help="Everything about one document in one file that a stranger can judge.",
@@ -102,41 +100,7 @@ def verify(
 ) -> None:
     """Judge an evidence file offline, step by step. Exit code 0 only if all it claims holds."""
     from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
-    from relay.signing.bundle_words import Outcome  # noqa: PLC0415
 
     trust = trust_of(root, [], tsa_root or [])
-    done: list[Step] = []
     with file.open("rb") as opened:
-        for step in BundleJudge(opened, trust).steps():
-            done.append(step)
-            if not as_json:
-                print_step(step)
-    if as_json:
-        show_json([step_as_json(one) for one in done])
-    refused = [one for one in done if one.outcome is Outcome.REFUSED]
-    if refused:
-        complain(f"{file.name} does not hold: {', '.join(sorted({r.reason for r in refused}))}")
-        raise typer.Exit(DATA)
-    unknown = sum(one.outcome is Outcome.UNKNOWN for one in done)
-    remark(f"all that is claimed holds; of {len(done)} steps {unknown} are unknown")
-
-
-def print_step(step: Step) -> None:
-    colour = {"holds": "green", "refused": "red", "unknown": "yellow"}[step.outcome.value]
-    said = f"{step.reason}: {step.said}" if step.reason else step.said
-    typer.secho(f"{step.number:>3}  {step.outcome.value:<8}", fg=colour, nl=False)
-    typer.echo(f"{step.what}: {printable(said)}")
-    for note in step.notes:
-        typer.echo(f"              note: {printable(note)}")
-
-
-def step_as_json(step: Step) -> dict[str, Any]:
-    return {
-        "number": step.number,
-        "what": step.what,
-        "outcome": step.outcome.value,
-        "said": step.said,
-        "reason": step.reason or None,
-        **dict(step.facts),
-        "notes": list(step.notes),
-    }
+        tell_steps(file.name, BundleJudge(opened, trust).steps(), as_json=as_json)

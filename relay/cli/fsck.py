@@ -1,7 +1,7 @@
 """`relay audit fsck`: what holds of a log in the files of a stopped or copied node, and what can be done.
 
 Touches: the folder, or the configuration and its data folder; never writing.
-Trusts:  the log's key of the configuration, or the verifier key given.
+Trusts:  the log's key and the witnesses' of the configuration, or the verifier keys given.
 Raises:  CommandError, SettingsError, JournalError; what does not hold is data, and exit code 65.
 """
 
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
-from relay.cli.show import printable, progress, show_json
+from relay.cli.show import printable, progress, said_of, show_json
+from relay.cli.steps import KnownWitnessOption, witnesses_of
 
 if TYPE_CHECKING:
     from relay.journal.fsck import StoreState
+    from relay.model import Finding
 
 _COLOURS = {"holds": "green", "damaged": "red", "missing": "red", "unknown": "yellow"}
 
@@ -28,12 +30,18 @@ def fsck(
         typer.Argument(
             metavar="FOLDER|CONFIG",
             help="A data folder, a published log, or the configuration of a stopped node.",
+            resolve_path=True,
         ),
     ],
     vkey: Annotated[
-        str,
-        typer.Option(metavar="KEY", help="The log's verifier key; of a CONFIG it is the node's."),
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            metavar="KEY",
+            help="The log's verifier key, the present one first where it was another before; of a CONFIG it"
+            " is the node's.",
+        ),
+    ] = None,
+    witness: KnownWitnessOption = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Judge each store of a log by itself and against the others, and say what can be done."""
@@ -44,18 +52,25 @@ def fsck(
     if vkey and not place.is_dir():
         raise CommandError("--vkey goes with a folder: a configuration has its own key", USAGE)
     with progress("checking") as advance:
-        states = check_log_files(place, vkey, advance)
+        states = check_log_files(place, vkey or [], advance, witnesses_of(witness))
     if as_json:
         show_json([asdict(one) for one in states])
     else:
+        seen: set[Finding] = set()
         for one in states:
-            _print(one)
+            _print(one, seen)
     _conclude(states)
 
 
-def _print(one: StoreState) -> None:
+def _print(one: StoreState, seen: set[Finding]) -> None:
+    """What is odd in the journal is so in the published copy, and said once."""
     typer.secho(f"{one.condition:<8}", fg=_COLOURS[one.condition.value], nl=False)
     typer.echo(f" {printable(one.store)}: {printable(one.said)}")
+    for finding in (found for found in one.findings if found not in seen):
+        remark(said_of(finding))
+    if one.findings_count > len(one.findings) and not seen.issuperset(one.findings):
+        remark(f"{one.findings_count - len(one.findings)} more findings")
+    seen.update(one.findings)
 
 
 def _conclude(states: list[StoreState]) -> None:
@@ -66,6 +81,8 @@ def _conclude(states: list[StoreState]) -> None:
         complain(f"{len(wrong)} of {len(states)} do not hold: {', '.join(map(printable, wrong))}")
         raise typer.Exit(DATA)
     if any(one.condition.value == "unknown" for one in states):
-        remark("nothing contradicts itself; what the node signed is proven only with --vkey")
+        remark(
+            "nothing contradicts itself; signatures by keys that are not known prove nothing here"
+        )
         return
     remark(f"ok, all {len(states)} hold")

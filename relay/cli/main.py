@@ -33,6 +33,7 @@ from relay.cli import (
     operate,
     pki,
     queue,
+    reconcile,
     recovery,
     send,
     sent,
@@ -123,6 +124,7 @@ app.add_typer(cert.app, name="cert")
 app.add_typer(pki.app, name="pki")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("reconcile")(reconcile.reconcile)
 app.command("recovery")(recovery.recovery)
 app.command("demo")(local.demo)
 app.command("conformance")(conformance.conformance)

@@ -16,14 +16,14 @@ from urllib.parse import quote
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
+from relay.cli.outcome import NO_INPUT, USAGE, CommandError, suggest
 from relay.cli.send import digest_of_file, refuse_existing, write_new
-from relay.cli.show import printable, show_json
-from relay.cli.verify import trust_of
+from relay.cli.show import show_json
+from relay.cli.steps import StatementOption, WitnessOption, tell_steps, witnesses_of
+from relay.cli.verify import statements_of, trust_of
 
 if TYPE_CHECKING:
     from relay.audit.proof_file import LogProof
-    from relay.signing.bundle_words import Step
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -145,16 +145,12 @@ def check_proof(
     vkey: Annotated[
         str, typer.Option(metavar="KEY", help="Instead: the log's verifier key, known otherwise.")
     ] = "",
-    witness: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY", help="A witness that must have cosigned; may be repeated."),
-    ] = None,
+    witness: WitnessOption = None,
+    statement: StatementOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every step, as JSON.")] = False,
 ) -> None:
     """Judge a proof file offline, step by step. Exit code 0 only if all it claims holds."""
     from relay.audit.proof_file import FILE_LIMIT_BYTES  # noqa: PLC0415
-    from relay.cli.evidence import print_step, step_as_json  # noqa: PLC0415
-    from relay.signing.bundle_words import Outcome  # noqa: PLC0415
     from relay.signing.log_proof import ProofJudge  # noqa: PLC0415
 
     if not root and not vkey:
@@ -162,16 +158,11 @@ def check_proof(
     with file.open("rb") as opened:
         content = opened.read(FILE_LIMIT_BYTES + 1)
     trust = trust_of(root, []) if root else None
-    done: list[Step] = []
-    for step in ProofJudge(content, trust, vkey=vkey, witnesses=witness or []).steps():
-        done.append(step)
-        if not as_json:
-            print_step(step)
-    if as_json:
-        show_json([step_as_json(one) for one in done])
-    refused = [one for one in done if one.outcome is Outcome.REFUSED]
-    if refused:
-        reasons = ", ".join(sorted({one.reason for one in refused}))
-        complain(f"{printable(file.name)} does not hold: {reasons}")
-        raise typer.Exit(DATA)
-    remark("all that is claimed holds")
+    judge = ProofJudge(
+        content,
+        trust,
+        vkey=vkey,
+        witnesses=witnesses_of(witness),
+        statements=statements_of([], statement or []),
+    )
+    tell_steps(file.name, judge.steps(), as_json=as_json)

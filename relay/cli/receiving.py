@@ -7,6 +7,7 @@ Raises:  OSError, and what reading the answer raises.
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,18 @@ CHUNK_BYTES = 1 << 18
 
 
 async def write_whole(response: aiohttp.ClientResponse, target: Path) -> None:
+    """What a node answers."""
+    chunks = response.content.iter_chunked(CHUNK_BYTES)
+    await write_chunks(chunks, response.content_length or 0, target)
+
+
+async def write_chunks(chunks: AsyncIterator[bytes], total: int, target: Path) -> None:
     """Whole and on the disk before it has its name: a stick may be drawn at any moment."""
     part = target.with_name(target.name + ".part")
-    total, done = response.content_length or 0, 0
+    done = 0
     try:
         with progress(f"writing {target.name}") as advance, part.open("wb") as file:
-            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            async for chunk in chunks:
                 file.write(chunk)
                 done += len(chunk)
                 advance(done, total)

@@ -13,9 +13,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
+
+if TYPE_CHECKING:
+    from relay.model import Finding
 
 ZONE = "+07:00"
 _GAP = "  "
@@ -83,6 +86,11 @@ def printable(value: object) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+def said_of(finding: Finding) -> str:
+    where = f" ({finding.where})" if finding.where else ""
+    return f"finding {finding.code}: {printable(finding.detail)}{where}"
 
 
 def local(stamp: str | None) -> str:

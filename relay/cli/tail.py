@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from relay.cli.client import NativeClient
 
 _PAGE = 1000
+_LINES = 20
 _FIRST_AGAIN_SECONDS = 0.5
 _LAST_AGAIN_SECONDS = 30.0
 _EVENT_BYTES = 1 << 20
@@ -47,8 +48,14 @@ class Asked:
 
     filters: Mapping[str, Sequence[str]]
     after: int | None
-    since: str | None
-    lines: int
+    since: datetime | None
+    lines: int | None
+
+    def begins_by(self, one: Entry) -> bool:
+        """Whether it lies where the first run begins, or behind."""
+        if self.since is not None:
+            return datetime.fromisoformat(one["entry"]["at"]) >= self.since
+        return self.after is None or one["index"] >= self.after
 
 
 @reaching
@@ -58,8 +65,15 @@ def tail(
         int | None, typer.Option(min=0, help="Index of the first entry wanted; else the last ones.")
     ] = None,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, max=_PAGE, help="So many of the last ones.")
-    ] = 20,
+        int | None,
+        typer.Option(
+            "--lines",
+            "-n",
+            min=0,
+            max=_PAGE,
+            help=f"Only so many of the last ones; {_LINES} where nothing says where to begin.",
+        ),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new entries.")] = False,
     since: Annotated[
         str | None,
@@ -88,7 +102,7 @@ def tail(
     """Print entries of the log, one a line."""
     if after is not None and since is not None:
         raise CommandError("--after and --since cannot both be given", USAGE)
-    moment = None if since is None else instant_of("--since", since, datetime.now(UTC)).isoformat()
+    moment = None if since is None else instant_of("--since", since, datetime.now(UTC))
     one = None if message is None else [message]
     filters = {"event": event, "agency": agency, "node": with_node, "message": one}
     given = {name: values for name, values in filters.items() if values}
@@ -151,13 +165,16 @@ class Reading:
         """What there is by now."""
         asked = self.asked
         start: dict[str, str] = {}
-        if not resumed and asked.after is None and asked.since is None:
-            page = await self._page(last=asked.lines)
-            await self._show(page["entries"], page["next"])
+        lines = asked.lines
+        if lines is None and asked.after is None and asked.since is None:
+            lines = _LINES
+        if not resumed and lines is not None:
+            page = await self._page(last=lines)
+            await self._show([one for one in page["entries"] if asked.begins_by(one)], page["next"])
             return
         if not resumed:
             self.cursor = Cursor(self.cursor.log, asked.after or 0)
-            start = {} if asked.since is None else {"since": asked.since}
+            start = {} if asked.since is None else {"since": asked.since.isoformat()}
         while True:
             page = await self._page(after=self.cursor.next, limit=_PAGE, **start)
             await self._show(page["entries"], page["next"])

@@ -55,7 +55,7 @@ def verify(
     from relay.signing.revocation.verdicts import RevocationState  # noqa: PLC0415
 
     trust = trust_of(root, intermediate or [])
-    judgements = judge(_expanded(files), trust, _statements(files, statement or []))
+    judgements = judge(_expanded(files), trust, statements_of(files, statement or []))
     if as_json:
         show_json([one.as_json() for one in judgements])
     else:
@@ -110,7 +110,7 @@ def _read(paths: list[Path]) -> list[bytes]:
     return [path.read_bytes() for path in paths]
 
 
-def _statements(paths: list[Path], named: list[Path]) -> list[bytes]:
+def statements_of(paths: list[Path], named: list[Path]) -> list[bytes]:
     """Those that were named, and what `relay track --save` keeps beside the rest."""
     found = [*named]
     for path in paths:

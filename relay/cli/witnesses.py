@@ -36,8 +36,12 @@ def witnesses(
 ) -> None:
     """Show who cosigned this log and when, whose logs it cosigns, and what is in alarm."""
     if clear is not None:
+        if evidence is not None:
+            raise CommandError("--evidence and --clear are two steps", USAGE, "evidence first")
         _clear(node, clear, why)
         return
+    if why:
+        raise CommandError("--why goes with --clear", USAGE)
     found = asyncio.run(_get(node, "/v1/audit/witnesses"))
     if evidence is not None:
         _export(evidence, found["alarms"])

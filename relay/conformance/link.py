@@ -120,9 +120,10 @@ class Way:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone_over: list[int]
     ) -> None:
         """Answers are lost once more than a handshake went over: that must go through before there can be any."""
-        while chunk := await reader.read(CHUNK_BYTES):
-            if self.weather is Weather.NO_ANSWERS and gone_over[0] >= self.cut_bytes:
-                await asyncio.sleep(self.break_seconds)
-                return
-            writer.write(chunk)
-            await writer.drain()
+        with suppress(ConnectionError):  # a node that crashed
+            while chunk := await reader.read(CHUNK_BYTES):
+                if self.weather is Weather.NO_ANSWERS and gone_over[0] >= self.cut_bytes:
+                    await asyncio.sleep(self.break_seconds)
+                    return
+                writer.write(chunk)
+                await writer.drain()

@@ -189,7 +189,7 @@ class Listener:
         self.calls.append((request.method, request.path))
         try:
             response = await self._answered(request, body)
-        finally:  # answers that are lost on purpose came to no end either
+        finally:  # an answer that is lost is news, too
             async with self.changed:
                 self.changed.notify_all()
         kept.status, kept.answer_headers = response.status, dict(response.headers)

@@ -62,8 +62,10 @@ publish_every = 0.5
 retry_first = 0.2
 retry_cap = 1.0
 answer_within = 5.0
-drain = 3.0"""
-"""What a real node waits minutes for is over in a second here."""
+drain = 3.0
+expiry_express = 60.0"""
+"""What a real node waits minutes for is over in a second here; a tenth of the shortest expiry after a start
+nothing expires (W22.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ async def own_nodes(
     there, back = free_ports(2)
     _through(district, province, there)
     _through(province, district, back)
+    _speaking(district)
+    _speaking(province)
     try:
         for node in (province, district):
             await network.spawn(node)
@@ -120,6 +124,13 @@ def _through(node: RunningNode, other: RunningNode, port: int) -> None:
     text = node.config.read_text(encoding="utf-8")
     straight = f"https://127.0.0.1:{other.nodes_port}"
     node.config.write_text(text.replace(straight, f"https://127.0.0.1:{port}"), encoding="utf-8")
+
+
+def _speaking(node: RunningNode) -> None:
+    """The node says 01 for its agency, so that W10.1 can be judged."""
+    code = node.plan.agencies[0].code
+    with node.config.open("a", encoding="utf-8") as file:
+        file.write(f'\n[business]\narrived_status_for = ["{code}"]\n')
 
 
 async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: int) -> Subject:

@@ -65,7 +65,7 @@ def status(sender: str, about: ResponseFor, code: str, now: datetime) -> bytes:
             sender=party(sender),
             response_for=about,
             status_code=code,
-            description="Trạng thái kiểm tra",
+            description=f"Trạng thái kiểm tra số {secrets.randbelow(10**9)}",
             at=now,
             staff=Staff("Văn phòng", "Trần Thị Mẫu"),
         )

@@ -19,7 +19,7 @@ from relay.demo.network import Network, RunningNode
 from relay.demo.story import STATUSES, Journey, Tale
 from relay.errors import AuditError, RelayError, TransportError
 from relay.model import AgencyCode, Digest, Event, SealKind, Signed, digest_of
-from relay.offline import verify_own_log
+from relay.offline import verify_whole_log
 from relay.signing.evidence import verify_receipt
 from relay.signing.seal import require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
@@ -311,10 +311,10 @@ def _broken_chain(receipts: Sequence[dict[str, Any]]) -> list[str]:
 
 async def _log(node: RunningNode) -> Log:
     try:
-        verdicts = await asyncio.to_thread(verify_own_log, node.config)
+        report = await asyncio.to_thread(verify_whole_log, node.config)
     except AuditError as error:
         return Log(node, 0, str(error))
-    return Log(node, sum(verdict.checkpoint.size for verdict in verdicts), "")
+    return Log(node, sum(verdict.checkpoint.size for verdict in report.verdicts), "")
 
 
 # ---------------------------------------------------------------- once

@@ -33,7 +33,7 @@ from relay.demo.offices import Desk
 from relay.demo.waiting import NotYetError, until
 from relay.errors import RelayError
 from relay.model import AgencyCode, Digest, Event, MessageType, Reason, digest_of
-from relay.offline import verify_own_log
+from relay.offline import verify_whole_log
 from relay.signing.evidence import verify_receipt
 from relay.signing.pki_revoking import revoke
 from relay.signing.pki_words import Reason as Why
@@ -361,7 +361,7 @@ class RevokeStory:
         problems = []
         for node in self._network.nodes.values():
             try:
-                verify_own_log(node.config)
+                verify_whole_log(node.config)
             except RelayError as error:
                 problems.append(f"{node.plan.name}: {error}")
         self._outcome.check("every node's audit log verifies", *problems)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from relay.audit.entries import AuditEvent, moment
 from relay.journal.rows import ms
+from relay.journal.scratch import scratch
 from relay.journal.sql import load
 from relay.model import NodeId
 
@@ -264,8 +265,5 @@ def _text(value: object) -> str | None:
 @contextmanager
 def comparing(grace: timedelta) -> Iterator[Comparison]:
     """A comparison whose table lies in a file that is gone afterwards."""
-    with closing(sqlite3.connect("", isolation_level=None)) as connection:
-        connection.execute("PRAGMA temp_store = FILE")
-        connection.execute("PRAGMA journal_mode = OFF")
-        connection.execute("PRAGMA cache_size = -65536")
+    with scratch() as connection:
         yield Comparison(connection, grace)

@@ -1,14 +1,16 @@
 """The log's epochs as stored: which one this is, how the ones before it ended, and a new one's begin.
 
 A restore leaves a mark in the journal. The next start ends the epoch with the head it was restored to
-and begins a new one, whose first entry names that head (audit/epochs.py). If the process dies between
-the two, the mark that is left makes the start after it do the rest. Each new epoch draws a tag for its
+and begins a new one, whose first entry names that head (audit/epochs.py). So does a start with another log
+key than signed that head, for a log has one key: then the entry names the certificates of both
+(audit/log_keys.py). If the process dies between the two, the mark that is left makes the start after it
+do the rest. Each new epoch draws a tag for its
 name, for the same backup may be restored once more, elsewhere. A rollback that nobody announced is
 found while the node runs: then the epoch turns within one transaction (`turn`), because from the moment
 it is known nothing may be written under the old one's name.
 
-Touches: meta, epochs, log_head. Trusts: the journal's own rows, but for what is being judged.
-Raises:  sqlite3.Error; AuditError for heads that cannot be any.
+Touches: meta, epochs, log_head, log_certificates. Trusts: the journal's own rows, but for what is judged.
+Raises:  sqlite3.Error; AuditError for heads that cannot be any; JournalError.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from datetime import datetime
 from relay.audit.checkpoint import head_of
 from relay.audit.entries import AuditEvent, Entry, entry
 from relay.audit.epochs import Epoch, named_head
+from relay.audit.log_keys import CHANGED
 from relay.errors import AuditError
+from relay.journal import log_keys
+from relay.journal.log_keys import LogHolder
 from relay.journal.rows import instant, ms
 from relay.journal.writer import Transaction
 from relay.model import NodeId
@@ -31,6 +36,7 @@ MARK = "restored"
 _TAG = "epoch-tag"
 _OPENING = "epoch-opening"
 """In meta: the fields of a new epoch's first entry, until it is there."""
+_CERTIFICATES = frozenset({"certificate", "previous"})
 
 
 def new_tag() -> str:
@@ -38,25 +44,64 @@ def new_tag() -> str:
     return secrets.token_hex(8)
 
 
-def present(connection: sqlite3.Connection) -> Epoch:
-    """The present epoch; a new one where the journal was restored since the last start.
+def present(connection: sqlite3.Connection, holder: LogHolder | None = None) -> Epoch:
+    """The present epoch; a new one where the journal was restored since the last start, or where
+    `holder` signs with another key than before. JournalError where that key is not known.
 
     `connection` is in autocommit mode.
     """
-    epoch = Epoch(int(meta(connection, "epoch") or 0), meta(connection, _TAG) or "")
-    if meta(connection, MARK) is None or meta(connection, "restored-epoch") == str(epoch.number):
-        return epoch
-    head = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
     connection.execute("BEGIN IMMEDIATE")
-    if head is None:  # nothing was logged: the same number, and yet a name of its own
-        epoch = Epoch(epoch.number, new_tag())
-        set_meta(connection, _TAG, epoch.tag)
-    else:
-        opening, epoch = _close(connection, epoch.number, head[0], new_tag())
-        set_meta(connection, _OPENING, json.dumps({**opening, "reason": "restored"}))
-    set_meta(connection, "restored-epoch", str(epoch.number))
+    try:
+        epoch = _present(connection, holder)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
     connection.execute("COMMIT")
     return epoch
+
+
+def _present(connection: sqlite3.Connection, holder: LogHolder | None) -> Epoch:
+    epoch = Epoch(int(meta(connection, "epoch") or 0), meta(connection, _TAG) or "")
+    head = connection.execute("SELECT note FROM log_head WHERE one = 1").fetchone()
+    changed = {} if holder is None else _changed(connection, holder)
+    restored = _is_restored(connection, epoch)
+    if head is not None and (restored or changed):
+        opening, epoch = _close(connection, epoch.number, head[0], new_tag())
+        reason = "restored" if restored else CHANGED
+        set_meta(connection, _OPENING, json.dumps({**opening, **changed, "reason": reason}))
+    elif head is None:
+        if restored:  # nothing was logged: the same number, and yet a name of its own
+            epoch = Epoch(epoch.number, new_tag())
+            set_meta(connection, _TAG, epoch.tag)
+        _mend_opening(connection, changed)
+    if restored or changed:
+        set_meta(connection, "restored-epoch", str(epoch.number))
+    return epoch
+
+
+def _mend_opening(connection: sqlite3.Connection, changed: dict[str, str]) -> None:
+    """The start before this one ended before the epoch's first entry; the key may be another again."""
+    pending = meta(connection, _OPENING)
+    if pending is not None:
+        opening = {k: v for k, v in json.loads(pending).items() if k not in _CERTIFICATES}
+        set_meta(connection, _OPENING, json.dumps({**opening, **changed}))
+
+
+def _is_restored(connection: sqlite3.Connection, epoch: Epoch) -> bool:
+    marked = meta(connection, MARK) is not None
+    return marked and meta(connection, "restored-epoch") != str(epoch.number)
+
+
+def _changed(connection: sqlite3.Connection, holder: LogHolder) -> dict[str, str]:
+    """The certificates to name where the log's last head is by another key; all are kept from now on."""
+    last = connection.execute(
+        "SELECT note FROM (SELECT note, 1 AS present, 0 AS epoch FROM log_head"
+        " UNION ALL SELECT note, 0, epoch FROM epochs) ORDER BY present DESC, epoch DESC LIMIT 1"
+    ).fetchone()
+    changed = {} if last is None else log_keys.change(connection, _blob(last[0], "note"), holder)
+    for chain in (*holder.before, holder.chain):
+        log_keys.keep(connection, chain)
+    return changed
 
 
 def _close(

@@ -18,7 +18,7 @@ from relay.audit.epochs import EpochRows, first_index
 from relay.audit.verify import Row
 from relay.audit.words import WordsRow
 from relay.errors import AuditError, JournalError
-from relay.journal import epochs
+from relay.journal import epochs, log_keys
 from relay.journal.store import DATABASE
 from relay.model import NodeId
 
@@ -45,6 +45,10 @@ class StoredLog:
     """Origin, size, root and note of each head of others that this node holds."""
     keys: tuple[tuple[object, object], ...] = ()
     """Node and Ed25519 key of each witness whose log key was proven."""
+    keys_before: tuple[tuple[object, object], ...] = ()
+    """The same of keys that were theirs earlier."""
+    certificates: tuple[tuple[bytes, ...], ...] = ()
+    """Of this node's log keys, those in use before too; which counts say the epochs' first entries."""
     reach: Callable[[], Sequence[bytes]] = tuple
     """The signed heads as they are by now, each epoch's."""
 
@@ -73,6 +77,8 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
             last = connection.execute("SELECT max(entry_index) FROM entries").fetchone()[0]
             edges = {epoch: epochs.edge(connection, epoch) for epoch in heads}
             beside = {name: _beside(connection, name) for name in _BESIDE}
+            certificates = tuple(log_keys.kept(connection))
+            first = log_keys.openings(connection, heads)
             connection.execute("COMMIT")
             yield StoredLog(
                 NodeId(str(node[0])),
@@ -82,11 +88,13 @@ def stored_log(folder: Path) -> Iterator[StoredLog]:
                         note,
                         _rows(connection, epoch, of=list(heads), last=last),
                         edges[epoch],
+                        opening=first[epoch],
                     )
                     for epoch, note in heads.items()
                 ),
                 _words(connection, last),
                 **beside,
+                certificates=certificates,
                 reach=lambda: tuple(epochs.heads(connection).values()),
             )
     except sqlite3.Error as error:
@@ -124,6 +132,7 @@ _BESIDE: Final[dict[str, tuple[str, str]]] = {
            UNION SELECT origin, size, root, note FROM witness_seen ORDER BY origin, size""",
     ),
     "keys": ("witness_keys", "SELECT node, public_key FROM witness_keys"),
+    "keys_before": ("witness_keys_before", "SELECT node, public_key FROM witness_keys_before"),
 }
 """What is kept beside the log, and the table that a journal of an older release does not have."""
 

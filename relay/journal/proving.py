@@ -1,9 +1,8 @@
 """Prove that an entry stands in this node's log: from the published tiles, and from the journal beyond them.
 
 The head that is proven against is the published checkpoint with its cosignatures where it covers the entry,
-else the journal's newest. A node of the tree comes from one file a level, proven up to the checkpoint's root;
-what no published checkpoint covers yet is hashed from the journal's leaf hashes. No proof leaves before it
-was checked as its reader will check it.
+else the journal's newest. The tree's nodes are those of nodes.py. No proof leaves before it was checked as its
+reader will check it.
 
 Touches: DATA/journal.sqlite and DATA/log, reading. All of it blocks: call it in a thread.
 Trusts:  the log's key. Rows and files are proven by the heads it signed.
@@ -13,16 +12,16 @@ Raises:  NotFoundError; AuditError where the log does not give what was signed; 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from relay.audit.checkpoint import Checkpoint, verify_note, vkey
+from relay.audit.entries import AuditEvent, moment, parse
 from relay.audit.entries import instant as entry_instant
-from relay.audit.entries import moment, parse
-from relay.audit.epochs import SPAN, epoch_of, first_index, folder_of, origin_in
+from relay.audit.epochs import SPAN, first_index, origin_in
 from relay.audit.proof_file import (
     LogProof,
     NewerHead,
@@ -32,21 +31,30 @@ from relay.audit.proof_file import (
     write_proof,
 )
 from relay.audit.proofs import consistency_proof, inclusion_proof
-from relay.audit.tiles import HEIGHT, TileNodes
-from relay.audit.tree import Frontier, node_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError, NotFoundError
-from relay.journal import epochs
+from relay.journal import epochs, log_keys
 from relay.journal.inspect import read_only
+from relay.journal.nodes import EpochNodes, held_tree
 from relay.journal.rows import instant
 from relay.journal.store import DATABASE
-from relay.journal.tile_files import TileFiles
-from relay.journal.verifying import PUBLISHED
 from relay.model import Digest, NodeId, Signed
 
 _NEAR: Final = 5_000
 """Entries on each side of the time at which a receipt was stored: where its entry nearly always is."""
 _PAGE: Final = 20_000
+OF_RECEIPTS: Final = frozenset(
+    {
+        AuditEvent.MESSAGE_ACCEPTED,
+        AuditEvent.MESSAGE_RECOVERED,
+        AuditEvent.TRANSFER_RECEIVED,
+        AuditEvent.TRANSFER_REFUSED,
+        AuditEvent.TRANSFER_ANSWERED,
+        AuditEvent.RECEIPT_ISSUED,
+        AuditEvent.RECEIPT_RECEIVED,
+    }
+)
+"""Events that tell of a receipt to whoever may see it; what a neighbour said of it is for operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,9 @@ class Prover:
     data: Path
     node: NodeId
     key: LogKey
-    chain: tuple[bytes, ...]
-    """DER; what binds the log's key to the node."""
+    """The present one; epochs before may have had others (audit/log_keys.py)."""
+    chain: Callable[[], Sequence[bytes]]
+    """DER; what binds the present key to the node, as of now: it is certified anew while the node runs."""
 
     def entry(self, index: int, *, newer: bool = False) -> bytes:
         """The proof file of the entry of this index; `newer` adds the newest head of its epoch."""
@@ -63,7 +72,8 @@ class Prover:
             return self._proven(connection, index, None, newer=newer)
 
     def receipt(self, signed: Signed, *, newer: bool = False) -> bytes:
-        """The same of the first entry that names this receipt, with the receipt in it."""
+        """The same of the first entry that tells of this receipt, with the receipt in it. Such an entry shows
+        nobody who may see the receipt anything that its parties do not know (docs/adr/0040)."""
         with self._reading() as connection:
             index = _entry_of(connection, signed.digest)
             return self._proven(connection, index, signed, newer=newer)
@@ -88,8 +98,8 @@ class Prover:
             tuple(inclusion_proof(place, head.size, log.node)),
             note,
             leaf,
-            vkey(log.origin, self.key.public_key),
-            self.chain,
+            vkey(log.origin, log.key.public_key),
+            tuple(log.chain or self.chain()),
             signed,
             log.newer_than(head) if newer else None,
         )
@@ -111,29 +121,21 @@ class _Log:
         self._first = first_index(epoch)
         connection.execute("BEGIN")
         notes = epochs.heads(connection)
+        keys = log_keys.epoch_keys(connection, notes, prover.key)
         connection.execute("COMMIT")
         if epoch not in notes:
             raise NotFoundError(f"no entry {self._first}: the log has no epoch {epoch}")
         self._note = notes[epoch]
         self.origin = origin_in(prover.node, epoch, self._note)
-        self.key = LogKey(self.origin, prover.key.public_key, prover.key.verify)
+        signed = keys.of(epoch)
+        self.key = LogKey(self.origin, signed.key.public_key, signed.key.verify)
+        self.chain = signed.chain
         self._head = self._believed(self._note)
-        files = TileFiles(prover.data / PUBLISHED / folder_of(epoch_of(self.origin)))
-        self._published = self._tree(files)
+        self._published = held_tree(prover.data, self.origin, lambda note, _: self._believed(note))
+        self.node = EpochNodes(connection, epoch, self._published and self._published[1])
 
     def _believed(self, note: bytes) -> Checkpoint:
         return verify_note(note, self.key.name, self.key.public_key, self.key.verify)
-
-    def _tree(self, files: TileFiles) -> tuple[bytes, Checkpoint, TileNodes] | None:
-        """What is published, where it holds; the journal gives the proof as well, only slower."""
-        try:
-            note = files.note()
-            if note is None:
-                return None
-            head = self._believed(note)
-            return note, head, TileNodes(head.size, head.root, files.read)
-        except (AuditError, OSError):
-            return None
 
     def leaf(self, place: int) -> bytes:
         found = self._connection.execute(
@@ -148,7 +150,8 @@ class _Log:
     def covering(self, place: int) -> tuple[bytes, Checkpoint]:
         """The head to prove against."""
         if self._published is not None and place < self._published[1].size:
-            return self._published[0], self._published[1]
+            note, tree = self._published
+            return note, Checkpoint(self.origin, tree.size, tree.root)
         return self._note, self._head
 
     def newer_than(self, head: Checkpoint) -> NewerHead | None:
@@ -156,32 +159,6 @@ class _Log:
             return None
         hashes = consistency_proof(head.size, self._head.size, self.node)
         return NewerHead(self._note, tuple(hashes))
-
-    def node(self, level: int, index: int) -> bytes:
-        """proofs.NodeHashes: from a tile, else from those below it."""
-        if self._published is not None and (index + 1) << level <= self._published[1].size:
-            try:
-                return self._published[2](level, index)
-            except (AuditError, OSError):
-                self._published = None
-        if level > HEIGHT:
-            below = level - 1
-            return node_hash(self.node(below, 2 * index), self.node(below, 2 * index + 1))
-        return self._hashed(index << level, (index + 1) << level)
-
-    def _hashed(self, start: int, stop: int) -> bytes:
-        """The node over these leaves, from the hashes stored beside them."""
-        frontier = Frontier()
-        for (hashed,) in self._connection.execute(
-            "SELECT leaf_hash FROM entries WHERE entry_index >= ? AND entry_index < ? ORDER BY entry_index",
-            (self._first + start, self._first + stop),
-        ):
-            if not isinstance(hashed, bytes) or len(hashed) != 32:
-                raise AuditError("the row was edited: its leaf hash is none", self._first + start)
-            frontier.append(hashed)
-        if frontier.size != stop - start:
-            raise AuditError("an entry is missing", self._first + start + frontier.size)
-        return frontier.root()
 
 
 # ---------------------------------------------------------------- which entry names a receipt
@@ -234,13 +211,14 @@ def _at(connection: sqlite3.Connection, index: int) -> str:
 def _named(connection: sqlite3.Connection, receipt: Digest, start: int, stop: int) -> int | None:
     wanted = f'"receipt":"{receipt}"'.encode()
     while start < stop:
-        row = connection.execute(
-            """SELECT min(entry_index) FROM entries
-               WHERE entry_index >= ? AND entry_index < ? AND instr(leaf, ?) > 0""",
+        for index, leaf in connection.execute(
+            """SELECT entry_index, leaf FROM entries
+               WHERE entry_index >= ? AND entry_index < ? AND instr(leaf, ?) > 0
+               ORDER BY entry_index""",
             (start, min(start + _PAGE, stop), wanted),
-        ).fetchone()
-        if row[0] is not None:
-            return int(row[0])
+        ):
+            if isinstance(leaf, bytes) and parse(leaf)["event"] in OF_RECEIPTS:
+                return int(index)
         following = connection.execute(
             "SELECT min(entry_index) FROM entries WHERE entry_index >= ?", (start + _PAGE,)
         ).fetchone()[0]

@@ -23,7 +23,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,10 +31,12 @@ from typing import Final
 from relay.audit.checkpoint import Checkpoint, head_of
 from relay.audit.epochs import epoch_of, first_index, folder_of
 from relay.audit.growing import TileGrowth
+from relay.audit.log_keys import EpochKeys
 from relay.audit.tiles import ENTRIES, WIDTH, Tile, TileNodes, bundle
 from relay.audit.tree import HASH_BYTES, Frontier, leaf_hash
+from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError, NotFoundError
-from relay.journal import epochs
+from relay.journal import epochs, log_keys
 from relay.journal.inspect import read_only
 from relay.journal.tile_files import PROGRESS, TileFiles
 
@@ -50,6 +52,8 @@ class Due:
     note: bytes
     head: Checkpoint
     present: bool
+    key: LogKey | None = None
+    """The key of its epoch, as the epochs after it name it; None where that is not known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +66,27 @@ class Round:
     """Files that held something else than they must."""
 
 
-def heads_due(journal: Path) -> list[Due]:
-    """Every epoch with any entry, the present one last."""
+def heads_due(journal: Path, key: LogKey | None = None) -> list[Due]:
+    """Every epoch with any entry, the present one last, which `key` signs."""
     try:
         with closing(read_only(journal)) as connection:
             connection.execute("BEGIN")
-            notes = list(epochs.heads(connection).values())
+            heads = epochs.heads(connection)
             (present,) = connection.execute("SELECT count(*) FROM log_head").fetchone()
+            keys = None if key is None else log_keys.epoch_keys(connection, heads, key)
     except sqlite3.Error as error:
         raise JournalError(f"the journal cannot be read: {error}") from error
-    closed = len(notes) - present
-    return [Due(note, head_of(note), present=place >= closed) for place, note in enumerate(notes)]
+    closed = len(heads) - present
+    return [
+        Due(note, head_of(note), present=place >= closed, key=_key(keys, epoch))
+        for place, (epoch, note) in enumerate(heads.items())
+    ]
+
+
+def _key(keys: EpochKeys | None, epoch: int) -> LogKey | None:
+    with suppress(AuditError):
+        return None if keys is None else keys.of(epoch).key
+    return None
 
 
 class EpochPublisher:

@@ -1,14 +1,16 @@
 """How values stand in columns: instants as milliseconds, lists as JSON.
 
-Touches: nothing. Trusts: the journal's own rows.
+Touches: nothing. Trusts: the journal's own rows. Raises: JournalError for a BLOB that is none.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from relay.errors import JournalError
 from relay.model import Digest, Finding, NodeId, TraceStep
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +27,14 @@ def instant(value: int) -> datetime:
 
 def maybe_instant(value: int | None) -> datetime | None:
     return None if value is None else instant(value)
+
+
+def blob(cell: object) -> bytes:
+    """The bytes of a column. `bytes` would make of a number that an edit put there as many zeros, which may
+    be more than there is memory."""
+    if not isinstance(cell, bytes):
+        raise JournalError("a row was edited: it holds no BLOB where one belongs")
+    return cell
 
 
 def trace_text(trace: Iterable[TraceStep]) -> str:
@@ -50,3 +60,13 @@ def chunks(values: Sequence[str], size: int = 500) -> Iterator[list[str]]:
     """So many codes an audit entry holds at the most: 500 of 35 characters stay under its limit."""
     for start in range(0, len(values), size):
         yield list(values[start : start + size])
+
+
+def uncut(
+    rows: list[Sequence[Any]], limit: int, group: Callable[[Sequence[Any]], object]
+) -> list[Sequence[Any]]:
+    """Without the last group, where a statement's LIMIT may have ended within it."""
+    if len(rows) < limit:
+        return rows
+    cut = group(rows[-1])
+    return [row for row in rows if group(row) != cut]

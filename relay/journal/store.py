@@ -62,6 +62,7 @@ from relay.delivery.records import (
 )
 from relay.delivery.wanted import Wanted
 from relay.errors import (
+    AuditError,
     ConflictError,
     GoneError,
     InUseError,
@@ -81,6 +82,7 @@ from relay.journal import (
     views,
     wording,
 )
+from relay.journal.log_keys import LogHolder
 from relay.journal.migrate import migrate
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
@@ -172,10 +174,13 @@ class SqliteJournal:
         on_fatal: Callable[[BaseException], None],
         on_commit: Callable[[int], None] = lambda _: None,
         room: Callable[[int], None] = lambda _: None,
+        holder: LogHolder | None = None,
     ) -> SqliteJournal:
-        """Lock, migrate and open. Raises JournalError for another node's or a newer journal.
+        """Lock, migrate and open. Raises JournalError for another node's or a newer journal, AuditError for
+        one whose head cannot be any.
 
-        `room` is asked before so many bytes of a payload are written to a file.
+        `room` is asked before so many bytes of a payload are written to a file. `holder` is whose key
+        `sign_head` signs with: where it is another than before a new epoch of the log begins.
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240  before anything is served
         handle = lock(folder)
@@ -183,11 +188,11 @@ class SqliteJournal:
             connection = _writing_connection(folder / DATABASE)
             migrate(connection)
             _claim(connection, node)
-            epoch = epochs.present(connection)
+            epoch = epochs.present(connection, holder)
         except sqlite3.Error as error:
             os.close(handle)
             raise JournalError(f"the journal in {folder} cannot be opened: {error}") from error
-        except JournalError:
+        except (JournalError, AuditError):
             os.close(handle)
             raise
         files = PayloadFiles(folder / "payloads", room=room, fault=on_fatal)

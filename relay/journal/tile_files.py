@@ -4,7 +4,8 @@ A file is written under another name, fsynced, renamed; its folder is fsynced by
 its own name is whole, and what was settled outlives a crash. A tile that is there is never written again,
 unless `mending`, by somebody who has proven what it must hold.
 
-Touches: that folder. Trusts: nothing that it reads; links and whatever is no plain file are not followed.
+Touches: that folder. Trusts: nothing that it reads; no link is followed, the epoch's own folder included (a
+         link above it, as of DATA/log to another disk, is the operator's), and only plain files are read.
 Raises:  AuditError for a file that is not there or cannot be one of the log's; OSError where writing or
          reading fails; what `room` raises.
 """
@@ -90,6 +91,8 @@ class TileFiles:
 
     def prepare(self) -> None:
         """Make the folder; forget what a process that died has left half."""
+        if self.folder.is_symlink():
+            raise AuditError(f"{self.folder.name} is a link")
         coming = self.folder / _COMING
         shutil.rmtree(coming, ignore_errors=True)
         self._make(self.folder)
@@ -155,7 +158,11 @@ class TileFiles:
         self._touched.add(path.parent)
 
     def _make(self, folder: Path) -> None:
-        """With those above it, each durable in the one above."""
+        """With those above it, each durable in the one above. A link among ours gives way."""
+        if self.folder in folder.parents:
+            self._make(folder.parent)
+            if folder.is_symlink():
+                folder.unlink()
         if folder.is_dir():
             return
         if folder.parent != folder:
@@ -167,17 +174,35 @@ class TileFiles:
     def _content(self, path: Path, limit: int) -> bytes | None:
         """None where there is nothing of that name."""
         try:
-            with _reading(path) as handle:
-                found = os.fstat(handle)
-                if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
-                    raise AuditError(f"{self._named(path)} is no file of the log's")
-                return _read_all(handle, found.st_size)
-        except (FileNotFoundError, NotADirectoryError):
+            with self._reading(path) as handle:
+                return _read_all(handle, self._size(path, handle, limit))
+        except FileNotFoundError:
             return None
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise AuditError(f"{self._named(path)} is a link") from None
-            raise
+
+    @contextmanager
+    def _reading(self, path: Path) -> Iterator[int]:
+        """The file, opened name by name from the folder on: a link anywhere is told, never followed."""
+        names: tuple[str | Path, ...] = (self.folder, *path.relative_to(self.folder).parts)
+        handles: list[int] = []
+        try:
+            for name in names:
+                within = handles[-1] if handles else None
+                handles.append(_opened(name, within, folder=len(handles) < len(names) - 1))
+            yield handles[-1]
+        except _LinkError:
+            above = (
+                "" if len(handles) == len(names) - 1 else f"{Path(names[len(handles)]).name} above "
+            )
+            raise AuditError(f"{above}{self._named(path)} is a link") from None
+        finally:
+            for handle in handles:
+                os.close(handle)
+
+    def _size(self, path: Path, handle: int, limit: int) -> int:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+            raise AuditError(f"{self._named(path)} is no file of the log's")
+        return found.st_size
 
     def _named(self, path: Path) -> str:
         return str(path.relative_to(self.folder))
@@ -203,13 +228,22 @@ class _Handle:
         os.close(self._handle)
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[int]:
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+class _LinkError(Exception):
+    """A link is where a file or a folder should be."""
+
+
+def _opened(name: str | Path, within: int | None, *, folder: bool) -> int:
+    """FileNotFoundError also where a plain file is in a folder's place."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | (os.O_DIRECTORY if folder else os.O_NONBLOCK)
     try:
-        yield handle
-    finally:
-        os.close(handle)
+        return os.open(name, flags, dir_fd=within)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
+            raise
+        with suppress(OSError):
+            if stat.S_ISLNK(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
+                raise _LinkError from None
+        raise FileNotFoundError(name) from None
 
 
 def _read_all(handle: int, size_bytes: int) -> bytes:

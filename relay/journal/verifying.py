@@ -4,7 +4,8 @@ The published checkpoints are read before the journal, so that they never cover 
 go on meanwhile, and what it adds is passed over.
 
 Touches: the data folder, never writing.
-Trusts:  the log's key; the keys of witnesses as the journal proved them.
+Trusts:  the log's present key, and by it those before; the keys of witnesses as the journal proved them, and
+         those that are named.
 Raises:  AuditError naming the first entry, file or row that does not fit; JournalError.
 """
 
@@ -20,6 +21,7 @@ from relay.audit.beside import (
     Keys,
     Proves,
     check_cosigned,
+    check_kept,
     check_watched,
     cosigned_heads,
     keys_of,
@@ -27,6 +29,7 @@ from relay.audit.beside import (
 )
 from relay.audit.checkpoint import head_of
 from relay.audit.epochs import EpochRows, epoch_of, first_index, folder_of, origin_in, verify_epochs
+from relay.audit.log_keys import with_keys
 from relay.audit.published import TileCheck
 from relay.audit.verify import (
     EachEntry,
@@ -58,7 +61,8 @@ class LogReport:
     cosignatures: int
     """Proven by the key of their witness."""
     unjudged: int
-    """Cosignatures by witnesses whose key the journal does not know: only their form was looked at."""
+    """Cosignatures by keys that neither the journal nor the configuration knows: only their form was
+    looked at."""
     watched: int
     """Heads of others' logs that this node cosigned."""
 
@@ -77,15 +81,18 @@ def verify_folder(
     key: LogKey,
     proves: Proves,
     *,
+    named: Keys | None = None,
     kept: Sequence[KeptHead] = (),
     progress: Progress | None = None,
 ) -> LogReport:
-    """`kept` are checkpoints that anybody kept, of any epoch of this log."""
+    """`named` are keys of others that are known beside those of the journal, `kept` checkpoints that
+    anybody kept, of any epoch of this log."""
     published = {name: _published(data, name) for name in published_folders(data)}
     with stored_log(data) as stored:
         if stored.node != node:
             raise AuditError(f"the journal says it is of {stored.node}, not {node}")
-        return _verify(stored, published, node, key, proves, kept, progress)
+        keys = keys_of((*stored.keys, *stored.keys_before), named or Keys())
+        return _verify(stored, published, node, key, keys, proves, kept, progress)
 
 
 def published_folders(data: Path) -> list[str]:
@@ -108,12 +115,12 @@ def _verify(
     published: Mapping[str, _Published],
     node: NodeId,
     key: LogKey,
+    keys: Keys,
     proves: Proves,
     kept: Sequence[KeptHead],
     progress: Progress | None,
 ) -> LogReport:
-    keys = keys_of(stored.keys)
-    heads = _heads_by_log(stored, published.values(), keys, proves, kept)
+    heads = _heads_by_log(stored, published.values(), kept)
     origins = {origin_in(node, one.epoch, one.head): one.epoch for one in stored.epochs}
     for origin, (first, *_) in heads.items():
         if origin not in origins:
@@ -123,21 +130,21 @@ def _verify(
     }
     rows = [
         replace(one, kept=tuple(heads.get(origin_in(node, one.epoch, one.head), ())))
-        for one in stored.epochs
+        for one in with_keys(stored.epochs, key, stored.certificates)
     ]
     verdicts = _verify_rows(rows, by_epoch, node, key, progress)
     _check_files(stored, by_epoch)
     strays = published.keys() - {one.folder for one in by_epoch.values() if one is not None}
     if strays:
         raise AuditError(f"{PUBLISHED}/{min(strays)} is no epoch of this node's log")
-    counts = [
-        check_cosigned(one.note, keys, proves) for one in published.values() if one.note is not None
-    ]
+    notes = [one.note for one in published.values() if one.note is not None]
+    counts = [check_cosigned(one, keys, proves) for one in notes]
+    counts.append(check_kept(stored.cosigned, keys, proves))
     return LogReport(
         tuple(verdicts),
         {one.folder: one.check.size for one in published.values()},
         verify_words(stored.words),
-        sum(proven for proven, _ in counts) + len(stored.cosigned),
+        sum(proven for proven, _ in counts),
         sum(others for _, others in counts),
         check_watched(stored.watched, keys, proves),
     )
@@ -146,8 +153,6 @@ def _verify(
 def _heads_by_log(
     stored: StoredLog,
     published: Iterable[_Published],
-    keys: Keys,
-    proves: Proves,
     kept: Sequence[KeptHead],
 ) -> dict[str, list[KeptHead]]:
     found: dict[str, list[KeptHead]] = defaultdict(list)
@@ -157,7 +162,7 @@ def _heads_by_log(
             found[_origin(one.note, what)].append(KeptHead(one.note, what))
     for origin, head in (
         *stamped_heads(stored.stamped),
-        *cosigned_heads(stored.cosigned, keys, proves),
+        *cosigned_heads(stored.cosigned),
         *((_origin(one.note, one.what), one) for one in kept),
     ):
         found[origin].append(head)

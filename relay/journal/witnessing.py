@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -21,7 +21,7 @@ from relay.audit.entries import AuditEvent, Entry, entry
 from relay.audit.epochs import epoch_of
 from relay.audit.tree import EMPTY_ROOT, SIZE_LIMIT
 from relay.errors import NotFoundError
-from relay.journal.rows import instant, maybe_instant, ms
+from relay.journal.rows import blob, instant, maybe_instant, ms
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
@@ -46,11 +46,19 @@ class WitnessTable:
     async def decide(self, presented: Presented, at: datetime) -> Verdict:
         def deciding(tx: Transaction) -> Verdict:
             verdict = judge(
-                presented.asked, presented.head, _known(tx, presented), presented.opening
+                presented.asked,
+                presented.head,
+                _known(tx, presented),
+                presented.opening,
+                own=presented.by == presented.log,
             )
+            if verdict.word is Word.ROLLED_BACK and _is_known_to_be_back(tx, presented.log):
+                verdict = replace(verdict, word=Word.CONFLICT)  # told once
             if verdict.word is Word.COSIGNED:
                 _hold(tx, presented, at)
-            if verdict.word in ALARMS:
+                for leaf in _goes_on(tx, self.node, presented, at):
+                    tx.record(leaf)
+            if verdict.word in ALARMS or verdict.word is Word.ROLLED_BACK:
                 _alarm(tx, presented, verdict, at)
             for leaf in _told(self.node, presented, verdict, at):
                 tx.record(leaf)
@@ -85,18 +93,21 @@ class WitnessTable:
         rows = await self.journal.rows(SQL["key"], (node,))
         if not rows:
             return None
-        return bytes(rows[0][0]), tuple(b64decode(one) for one in json.loads(rows[0][1]))
+        return blob(rows[0][0]), tuple(b64decode(one) for one in json.loads(rows[0][1]))
 
     async def pin(
         self, node: NodeId, key: bytes, certificates: Sequence[bytes], at: datetime
     ) -> None:
-        """Another key than before is an entry."""
+        """Another key than before is an entry; the one before is kept, for what it signed."""
         shown = json.dumps([b64encode(der).decode() for der in certificates])
 
         def pinning(tx: Transaction) -> None:
             before = tx.run(SQL["key"], node).fetchone()
+            changed = before is not None and blob(before[0]) != key
+            if changed:
+                tx.run(SQL["put_by"], node)
             tx.run(SQL["pin"], node, key, shown, ms(at))
-            if before is not None and bytes(before[0]) != key:
+            if changed:
                 tx.record(
                     entry(
                         AuditEvent.LOG_KEY_CHANGED,
@@ -123,7 +134,7 @@ class WitnessTable:
         """All of the largest size that anybody cosigned."""
         rows = await self.journal.rows(SQL["newest_cosigned"], (origin,))
         return [
-            Got(witness, origin, size, bytes(note), bytes(line), instant(at))
+            Got(witness, origin, size, blob(note), blob(line), instant(at))
             for note, line, witness, size, at in rows
         ]
 
@@ -143,7 +154,7 @@ class WitnessTable:
     async def watched(self) -> list[Watched]:
         rows = await self.journal.rows(SQL["watched"], (_SHOWN,))
         return [
-            Watched(log, origin, size, instant(at), bytes(note))
+            Watched(log, origin, size, instant(at), blob(note))
             for log, origin, size, at, note in rows
         ]
 
@@ -152,7 +163,7 @@ class WitnessTable:
 
     async def own_head(self) -> Checkpoint | None:
         rows = await self.journal.rows("SELECT note FROM log_head WHERE one = 1")
-        return head_of(bytes(rows[0][0])) if rows else None
+        return head_of(blob(rows[0][0])) if rows else None
 
 
 def _known(tx: Transaction, presented: Presented) -> Known:
@@ -173,7 +184,7 @@ def _held(row: Any) -> Held | None:
     if row is None:
         return None
     origin, size, root, note = row
-    return Held(Checkpoint(origin, int(size), bytes(root)), bytes(note))
+    return Held(Checkpoint(origin, int(size), blob(root)), blob(note))
 
 
 def _hold(tx: Transaction, presented: Presented, at: datetime) -> None:
@@ -204,6 +215,19 @@ def _alarm(tx: Transaction, presented: Presented, verdict: Verdict, at: datetime
     )
 
 
+def _is_known_to_be_back(tx: Transaction, log: str) -> bool:
+    return tx.run(SQL["rolled_back"], log).fetchone() is not None
+
+
+def _goes_on(tx: Transaction, node: NodeId, presented: Presented, at: datetime) -> list[Entry]:
+    """A log that was rolled back has all again that was cosigned, or said in a new epoch what it lost."""
+    ended = tx.run(SQL["goes_on"], ms(at), presented.log).rowcount
+    if not ended:
+        return []
+    event = AuditEvent.LOG_ALARM_CLEARED
+    return [entry(event, at, node, log=presented.head.origin, count=ended, peer=presented.by)]
+
+
 def _hashes(presented: Presented) -> tuple[bytes, ...]:
     return presented.asked.proof if presented.opening is None else presented.opening.path
 
@@ -222,6 +246,10 @@ def _told(node: NodeId, presented: Presented, verdict: Verdict, at: datetime) ->
         kind = verdict.word.value
         event = AuditEvent.LOG_FORKED
         return [entry(event, at, node, **fields, previous=previous, reason=kind)]
+    if verdict.word is Word.ROLLED_BACK and verdict.ours is not None:
+        previous = digest_of(verdict.ours.note)
+        event = AuditEvent.LOG_ROLLED_BACK
+        return [entry(event, at, node, **fields, previous=previous, previous_size=verdict.size)]
     if verdict.word is not Word.COSIGNED or not verdict.epoch:
         return []
     named = verdict.named
@@ -254,10 +282,10 @@ def _alarm_of(row: Any) -> Alarm:
         origin,
         kind,
         why,
-        bytes(ours),
-        bytes(theirs),
+        blob(ours),
+        blob(theirs),
         tuple(b64decode(one) for one in json.loads(proof)),
-        bytes(leaf),
+        blob(leaf),
         by,
         instant(at),
         maybe_instant(cleared_at),

@@ -34,6 +34,8 @@ from relay.logs.record import Record, text
 
 AT_ONCE: Final = 256
 """Lines joined in one write."""
+_CURSOR_BYTES: Final = 4096
+"""More than a cursor's file ever holds."""
 LOOK_SECONDS: Final = 1.0
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 30.0
@@ -67,9 +69,10 @@ class Cursor:
     def load(self) -> None:
         """What cannot be read is as good as nothing: all of it is written again, and nothing lost."""
         try:
-            found = json.loads(self.path.read_bytes())["next"]
+            with self.path.open("rb") as file:
+                found = json.loads(file.read(_CURSOR_BYTES))["next"]
             self.next = found if type(found) is int and found >= 0 else self.first
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             self.next = self.first
 
     def store(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from relay.delivery.operators.ageing import OwnCertificate
 from relay.errors import SettingsError
 from relay.identity import NodeKeys, load_keys
+from relay.journal import log_keys
 from relay.node.ground import Ground
 from relay.node.trust import NodesTls
 from relay.pairs import Pair, pairs_of
@@ -42,12 +43,18 @@ class CertificateFiles:
         keys = load_keys(settings, self.ground.directory, self.keys.tokens)
         if keys.log.public_key != self.keys.log.public_key:
             raise SettingsError(
-                ["keys.log: another key than the running log's: it takes a start, with log_before"]
+                [
+                    "keys.log: another key than the running log's: it takes a start, with keys.log_before"
+                ]
             )
         return keys, pairs
 
     def certificates(self, keys: Taken) -> Sequence[OwnCertificate]:
         return [pair.aged for pair in keys[1]]
+
+    async def keep(self, keys: Taken) -> None:
+        chain = keys[0].log.chain
+        await self.ground.journal.perform(lambda tx: log_keys.keep(tx.connection, chain))
 
     def put_in_use(self, keys: Taken) -> None:
         """In one turn of the loop; the node goes on with its own trust store and tokens."""

@@ -21,6 +21,8 @@ from relay.delivery.obligations import ObligationDesk
 from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.queue import QueueDesk
 from relay.delivery.operators.tokens import TokenDesk
+from relay.delivery.reconciling.desk import ReconcilingDesk
+from relay.delivery.reconciling.listing import ListingDesk
 from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
@@ -39,6 +41,7 @@ from relay.node.carrying import Carrying, deadlines
 from relay.node.directory import codes_of
 from relay.node.ground import Ground
 from relay.node.judging import Judging, make_judging
+from relay.node.reconciling import make_listing, make_reconciler
 from relay.node.stamping import make_gather
 from relay.node.statistics import make_statistics
 from relay.offline import speaker, spoken_for
@@ -62,6 +65,8 @@ class Desks:
     answering: AnsweringDesk
     judging: Judging
     evidence: EvidenceDesk
+    reconciler: ReconcilingDesk
+    listing: ListingDesk
     statistics: StatisticsDesk
 
 
@@ -112,6 +117,8 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             make_gather(ground),
             clock,
         ),
+        make_reconciler(ground, carrying.wire),
+        make_listing(ground),
         make_statistics(ground),
     )
 

@@ -1,7 +1,7 @@
 """What a node has on its disk, and what watches over it: journal, reserve, quotas, retention.
 
 Touches: the data folder; ends the process when the journal cannot write.
-Raises:  JournalError.
+Raises:  JournalError, SettingsError.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
@@ -18,7 +19,9 @@ from relay.audit.epochs import Epoch, log_name
 from relay.delivery.clock import Clock
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.quota import Quotas
+from relay.errors import SettingsError, SignatureError
 from relay.journal.ahead import AheadFiles
+from relay.journal.log_keys import LogHolder
 from relay.journal.retention import RetentionPolicy
 from relay.journal.space import Reserve, free_in
 from relay.journal.store import SqliteJournal
@@ -28,6 +31,8 @@ from relay.model import NodeId
 from relay.settings.sections import LimitsSection
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
+from relay.signing.log_key import key_named, key_of_log
+from relay.signing.trust import certificates_of
 
 log = structlog.get_logger("relay.node")
 EXIT_DISK = 74
@@ -50,7 +55,23 @@ async def open_journal(
         on_fatal=_die,
         on_commit=lambda _: grown(),
         room=room,
+        holder=LogHolder(
+            key_of_log(node, signer.public_key),
+            signer.chain,
+            tuple(
+                certificates_before(path, node) for path in settings.keys.log_certificates_before
+            ),
+        ),
     )
+
+
+def certificates_before(path: Path, node: NodeId) -> tuple[bytes, ...]:
+    try:
+        chain = tuple(certificates_of(path.read_bytes()))
+        key_named(chain, node)
+        return chain
+    except (OSError, SignatureError) as error:
+        raise SettingsError([f"keys.log_certificates_before: {path}: {error}"]) from None
 
 
 def make_reserve(settings: Settings) -> Reserve:

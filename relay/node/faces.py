@@ -16,7 +16,6 @@ from relay.delivery.directory.desk import DirectoryDoor
 from relay.delivery.operators.forgetting import ForgettingDesk
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.operators.proving import Proofs
-from relay.delivery.operators.published import LogFiles
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.pressure.gate import Pressure
@@ -33,6 +32,7 @@ from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
 from relay.node.ground import Ground
 from relay.node.log_export import LogExportDesk
+from relay.node.publishing import LogPublisher
 from relay.node.revocation import make_beside
 from relay.node.stamping import make_stamp_table
 from relay.node.systems import ServedSystems
@@ -59,7 +59,7 @@ class Faces:
     turned_away: RefusedCallersDesk
     ahead: AheadFiles
     logbook: Logbook
-    published: LogFiles
+    published: LogPublisher
     ready: Callable[[], str | None]
     """Why the node takes nothing, or None."""
     served: ServedSystems
@@ -68,7 +68,7 @@ class Faces:
     certificates: CertificateDoor
     archiving: Archiving
     witnessing: Witnessing
-    log_certificates: Sequence[bytes]
+    log_certificates: Callable[[], Sequence[bytes]]
     prover: Proofs
 
     def nodes(self) -> web.AppRunner:
@@ -97,6 +97,7 @@ class Faces:
             stapler=self.carrying.stapler,
             published=self.published,
             witness=self.witnessing.desk,
+            listing=self.desks.listing,
             log_certificates=self.log_certificates,
         )
         door = face.door()
@@ -172,13 +173,17 @@ class Faces:
             published=self.published,
             public_log=self.ground.settings.log.public,
             witnesses=self.witnessing.overview,
+            reconciler=desks.reconciler,
         )
 
     def _log_exports(self) -> LogExportDesk:
         ground, settings = self.ground, self.ground.settings
         certificate = settings.keys.log.certificate
         folder = settings.node.data_dir
-        return LogExportDesk(folder, ground.journal, ground.notary, certificate, ground.clock)
+        believed = self.published.believed
+        return LogExportDesk(
+            folder, ground.journal, ground.notary, certificate, believed, ground.clock
+        )
 
     @property
     def _patience(self) -> float:

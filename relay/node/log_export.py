@@ -17,6 +17,8 @@ from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller
 from relay.delivery.records import Journal
 from relay.journal.exporting import journal_log
+from relay.journal.nodes import Believed
+from relay.signing.log_key import key_named, key_of_log
 from relay.signing.notary import NodeNotary
 from relay.signing.trust import certificates_of
 
@@ -30,6 +32,8 @@ class LogExportDesk:
     notary: NodeNotary
     log_certificate: Path
     """Read anew for each export, for it may have been renewed."""
+    believed: Believed
+    """What its published tiles are proven by, for speed."""
     clock: Clock
 
     async def export(self, caller: Caller, period: Period, why: str) -> ExportedLog:
@@ -41,8 +45,11 @@ class LogExportDesk:
     def _plan(self, period: Period) -> ExportedLog:
         sign = partial(self.notary.sign_bundle, at=self.clock.now())
         log_chain = certificates_of(self.log_certificate.read_bytes())
-        with journal_log(self.folder) as source:
-            return plan_export(source, period, log_chain, self.notary.own_certificates(), sign)
+        with journal_log(self.folder, self.believed) as source:
+            node = self.notary.node
+            before = source.chains_before(key_of_log(node, key_named(log_chain, node)))
+            own = self.notary.own_certificates()
+            return plan_export(source, period, log_chain, own, sign, before=before)
 
     async def write(self, export: ExportedLog) -> AsyncIterator[bytes]:
         """A chunk at a time: a thread reads it, and the loop is free meanwhile."""

@@ -10,6 +10,7 @@ Raises:  SettingsError, JournalError before anything is served.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -259,6 +260,10 @@ class Node:
         watch = AgeWatch(self._pairs.in_use, self._clock.now, self._note)
         self._background.run("certificates", watch.run())
 
+    def _log_chain(self) -> Sequence[bytes]:
+        """The certificates of the log's key that are in use: renewed ones without a start."""
+        return self._pairs.keys.log.chain
+
     def _gathering(self, notary: NodeNotary) -> Gathering | None:
         if self._settings.keys.batches == "never":
             return None
@@ -339,8 +344,8 @@ class Node:
             self._certificates,
             archiving,
             witnessing,
-            signer.chain,
-            make_proof_desk(self._settings, signer),
+            self._log_chain,
+            make_proof_desk(self._settings, signer, self._log_chain),
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())

@@ -25,6 +25,7 @@ import structlog
 from relay.audit.checkpoint import Checkpoint, head_of, verify_note, vkey
 from relay.audit.epochs import epoch_of, folder_of
 from relay.audit.tiles import ENTRIES, TileNodes, parse_path
+from relay.audit.verify import LogKey
 from relay.delivery.operators.published import (
     NoWitnesses,
     PublishedLog,
@@ -38,6 +39,7 @@ from relay.journal.tile_files import CHECKPOINT, TileFiles
 from relay.lines import Line
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner, verify_log_signature
+from relay.signing.log_key import key_of_log
 
 log = structlog.get_logger("relay.node")
 T = TypeVar("T")
@@ -53,9 +55,26 @@ _EPOCH: Final = re.compile(r"(0|[1-9][0-9]{0,3})(-[0-9a-f]{16})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class LogHand:
-    """The log's key, as far as publishing needs it."""
+    """The key of a log's epoch, as far as publishing needs it."""
 
     public_key: bytes
+    key: LogKey | None = None
+    """The same, by which those of epochs before are found; None: there was no other."""
+
+    def of(self, due: Due) -> LogHand:
+        """That of an epoch. Raises AuditError where its certificate is gone."""
+        if self.key is None:
+            return self
+        if due.key is None:
+            raise AuditError(f"the certificate of the key of {due.head.origin} is not kept")
+        return LogHand(due.key.public_key, due.key)
+
+    def vkey(self, due: Due) -> str:
+        """Empty where it is not known."""
+        try:
+            return vkey(due.head.origin, self.of(due).public_key)
+        except AuditError:
+            return ""
 
     def believed(self, note: bytes, origin: str) -> Checkpoint:
         """The checkpoint of a note that this key signed under that name. Raises AuditError."""
@@ -134,7 +153,7 @@ class LogPublisher:
     async def _round(self, slices: int | None = None, *, asking: bool = True) -> bool:
         """Whether all that the journal holds is published."""
         try:
-            self._dues = await self._aside(heads_due, self._journal)
+            self._dues = await self._aside(heads_due, self._journal, self._hand.key)
         except (AuditError, JournalError) as error:
             log.error(Line.LOG_NOT_PUBLISHED, error=str(error))
             return False
@@ -190,11 +209,15 @@ class LogPublisher:
                 self._journal,
                 self._folder,
                 origin,
-                self._hand.believed,
+                self._hand_of(origin).believed,
                 room=self._room,
                 stopping=lambda: self._stopping,
             )
         return self._epochs[origin]
+
+    def _hand_of(self, origin: str) -> LogHand:
+        due = next((one for one in self._dues if one.head.origin == origin), None)
+        return self._hand if due is None else self._hand.of(due)
 
     async def _cosigned(self, publisher: EpochPublisher, due: Due) -> Sequence[bytes]:
         """The signature lines that came in time."""
@@ -241,12 +264,16 @@ class LogPublisher:
 
     # ------------------------------------------------------------ for readers
 
+    def believed(self, note: bytes, origin: str) -> Checkpoint:
+        """The checkpoint of a note that this node signed under that name. Raises AuditError."""
+        return self._hand_of(origin).believed(note, origin)
+
     async def logs(self) -> list[PublishedLog]:
         return [
             PublishedLog(
                 folder_of(epoch_of(one.head.origin)),
                 one.head.origin,
-                vkey(one.head.origin, self._hand.public_key),
+                self._hand.vkey(one),
                 0 if (published := self._published(one)) is None else published.size,
                 not one.present,
                 self._trouble.get(one.head.origin),
@@ -255,25 +282,21 @@ class LogPublisher:
         ]
 
     def _published(self, due: Due) -> Checkpoint | None:
-        return self._publisher(due.head.origin).published
+        found = self._epochs.get(due.head.origin)
+        return None if found is None else found.published
 
-    async def file(self, epoch: str, path: str, *, entries: bool = True) -> Path | bytes:
+    async def file(self, epoch: str, path: str, *, entries: bool = True) -> bytes:
         if not _EPOCH.fullmatch(epoch):
             raise NotFoundError("no epoch of the log is named so")
         files = TileFiles(self._folder / epoch)
         if path == CHECKPOINT:
-            return await asyncio.to_thread(_found, files.folder / CHECKPOINT)
+            return await asyncio.to_thread(_note, files)
         try:
             tile = parse_path(path)
         except AuditError as error:
             raise NotFoundError(str(error)) from None
         if tile.level == ENTRIES and not entries:
             raise NotFoundError("entries are not given out here")
-        try:
-            return await asyncio.to_thread(_found, files.path(tile))
-        except NotFoundError:
-            if not tile.partial:
-                raise
         try:
             return await asyncio.to_thread(files.read, tile)
         except AuditError as error:
@@ -284,14 +307,18 @@ class LogPublisher:
 
         NotFoundError where nothing is published; AuditError where a file does not hold: `doubt` it.
         """
-        files = self._publisher(origin).files
-        return await asyncio.to_thread(published_tree, files, origin, self._hand.believed)
+        files, hand = self._publisher(origin).files, self._hand_of(origin)
+        return await asyncio.to_thread(published_tree, files, origin, hand.believed)
 
 
-def _found(path: Path) -> Path:
-    if path.is_symlink() or not path.is_file():
-        raise NotFoundError(f"no {path.name} is published there")
-    return path
+def _note(files: TileFiles) -> bytes:
+    try:
+        note = files.note()
+    except AuditError as error:
+        raise NotFoundError(str(error)) from None
+    if note is None:
+        raise NotFoundError("no checkpoint is published there")
+    return note
 
 
 def make_publisher(
@@ -299,7 +326,7 @@ def make_publisher(
 ) -> LogPublisher:
     return LogPublisher(
         settings.node.data_dir,
-        LogHand(signer.public_key),
+        LogHand(signer.public_key, key_of_log(signer.node, signer.public_key)),
         every=settings.log.publish_every,
         patience=settings.log.witnesses_answer_within + _BACKSTOP,
         room=room,

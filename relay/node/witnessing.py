@@ -104,8 +104,7 @@ def _cosigners(
 ) -> Cosigners:
     section = ground.settings.log
     neighbours: Iterable[AskWitness] = (
-        NeighbourWitness(nodes, node, keys.of_node, ground.clock)
-        for node in sorted(ground.neighbours)
+        NeighbourWitness(nodes, node, keys, ground.clock) for node in sorted(ground.neighbours)
     )
 
     async def first_entry(origin: str) -> bytes:

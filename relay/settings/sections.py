@@ -199,6 +199,8 @@ class KeysSection(Section):
     agencies: tuple[SigningKey, ...] = ()
     log_before: tuple[File, ...] = ()
     """Key files of the log before this one: what they sealed is sealed anew at the start."""
+    log_certificates_before: tuple[File, ...] = ()
+    """Certificates of the log before this one, where the journal does not keep them yet."""
     gateway: SigningKey | None = None
     """Seals what enters over a bridge; needed where there is one."""
     slow: bool = False

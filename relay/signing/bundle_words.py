@@ -39,6 +39,16 @@ class Step:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a step has found; a refusal is an exception instead."""
+
+    said: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    outcome: Outcome = Outcome.HOLDS
+
+
 def sentences(receipt: Receipt) -> Iterator[str]:
     for one in receipt.evidence:
         why = f" ({one.reason.value}: {one.detail})" if one.reason else ""

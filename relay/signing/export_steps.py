@@ -4,13 +4,13 @@ Every step says what it looked at and what it found, or refuses with a reason of
 the first entry that does not fit. The first refusal ends the judging: each step stands on those before.
 
 Touches: the file, reading, twice.
-Trusts:  the trust store; every byte of the file is hostile.
+Trusts:  the trust store, and the witnesses it is given; every byte of the file is hostile.
 Raises:  OSError; a refusal is a step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,12 +18,14 @@ from itertools import pairwise
 from typing import Any, BinaryIO
 
 from relay.audit.checkpoint import NOTE_LIMIT_BYTES, Checkpoint, verify_note
-from relay.audit.entries import AuditEvent, moment, parse
+from relay.audit.cosignature import cosigner_name
+from relay.audit.diary import Diary
+from relay.audit.entries import AuditEvent, moment
 from relay.audit.epochs import epoch_of, first_index, log_name, named_head
 from relay.audit.exported import (
     ABOUT,
+    CERTIFICATES_LIMIT,
     DOCUMENT_LIMIT_BYTES,
-    EPOCHS_LIMIT,
     FILES,
     SIGNATURE,
     About,
@@ -40,27 +42,29 @@ from relay.audit.exported import (
     write_files,
 )
 from relay.audit.lines import leaves_in
+from relay.audit.log_keys import EpochKeys
 from relay.audit.ranges import RangeCheck
 from relay.audit.tree import leaf_hash
 from relay.audit.words import check as check_words
 from relay.errors import AuditError, DamagedError, PeerError, SignatureError, WireError
 from relay.model import Digest, digest_of
 from relay.signing.bundle_shape import CoveredFile
-from relay.signing.bundle_words import Outcome, Step
+from relay.signing.bundle_words import Found, Outcome, Step
 from relay.signing.bundles import ProvenBundle, verify_bundle
 from relay.signing.certificates import Purpose, read_chain
+from relay.signing.export_leaves import BOUNDS, entries_in, parsed_leaf
 from relay.signing.faults import Fault
-from relay.signing.keys import verify_log_signature
-from relay.signing.log_key import raw_log_key
+from relay.signing.log_key import key_of_log, raw_log_key
+from relay.signing.log_standing import judge_standing
+from relay.signing.log_witnesses import Reach, Witness, judge_note, witnesses_among
 from relay.signing.timestamps import TimestampTrust
-from relay.signing.trust import TrustStore
+from relay.signing.trust import Path, TrustStore
 from relay.wire import bundle
-from relay.wire.packed import Bounds, PackedFile, content_of, contents, digest_in, read_packed
+from relay.wire.packed import PackedFile, content_of, contents, digest_in, read_packed
 
-FILE_LIMIT_BYTES = 64 << 30
 _CERTIFICATE_BYTES = 64 << 10
 _TOKEN_BYTES = 1 << 20
-_BOUNDS = Bounds(FILE_LIMIT_BYTES, 4 * EPOCHS_LIMIT, bundle.check_name)
+_SHOWN = 10
 _FIXED = (bundle.MIMETYPE, ABOUT, FILES, bundle.MANIFEST, SIGNATURE)
 
 
@@ -86,8 +90,19 @@ class _Read:
 class ExportJudge:
     """Goes over one file."""
 
-    def __init__(self, file: BinaryIO, trust: TrustStore) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        trust: TrustStore,
+        *,
+        witnesses: Sequence[Witness] = (),
+        statements: Sequence[bytes] = (),
+    ) -> None:
+        """`statements` are CRLs and OCSP responses by which certificates are judged."""
         self._file, self._trust = file, trust
+        self._given, self._statements = witnesses, statements
+        self._seen_at: list[datetime] = []
+        """When others say of a head that it was there which covers the last entry."""
         self._entries: dict[str, PackedFile] = {}
         self._digests: dict[str, Digest] = {}
         self._number = 0
@@ -96,7 +111,8 @@ class ExportJudge:
         self._held = False
         self._about: About
         self._signed: ProvenBundle
-        self._key: bytes
+        self._keys: EpochKeys
+        self._path: Path
 
     @property
     def proven(self) -> ProvenExport:
@@ -107,7 +123,7 @@ class ExportJudge:
 
     def leaves(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Every entry in the file with its index, those beside the period, too. Read it once proven."""
-        return _entries_in(self._file, self._entries, self.proven.about)
+        return entries_in(self._file, self._entries, self.proven.about)
 
     def steps(self) -> Iterator[Step]:
         """Each as soon as it is finished; a refusal is the last."""
@@ -118,7 +134,7 @@ class ExportJudge:
                 return
         self._held = True
 
-    def _works(self) -> Iterator[tuple[str, Callable[[], str]]]:
+    def _works(self) -> Iterator[tuple[str, Callable[[], str | Found]]]:
         yield "container", self._container
         yield "contents", self._contents
         yield "manifest", self._manifest
@@ -133,18 +149,24 @@ class ExportJudge:
         for name in sorted(self._entries):
             if head_named(name) is not None:
                 yield "kept-head", partial(self._kept_head, name)
+        yield "witnesses", self._cosigned
+        yield "revocation", self._standing
 
-    def _step(self, what: str, work: Callable[[], str]) -> Step:
+    def _step(self, what: str, work: Callable[[], str | Found]) -> Step:
         self._number += 1
         try:
-            return Step(self._number, what, Outcome.HOLDS, work())
+            said = work()
         except (PeerError, AuditError) as error:
             return Step(self._number, what, Outcome.REFUSED, str(error), _word(what, error))
+        found = Found(said) if isinstance(said, str) else said
+        return Step(
+            self._number, what, found.outcome, found.said, facts=found.facts, notes=found.notes
+        )
 
     # ------------------------------------------------------------ the file as a whole
 
     def _container(self) -> str:
-        self._entries = {one.name: one for one in read_packed(self._file, _BOUNDS)}
+        self._entries = {one.name: one for one in read_packed(self._file, BOUNDS)}
         names = list(self._entries)
         if names[:1] != [bundle.MIMETYPE] or names[-1:] != [SIGNATURE]:
             raise WireError(f"it does not begin with mimetype and end with {SIGNATURE}")
@@ -214,37 +236,49 @@ class ExportJudge:
     # ------------------------------------------------------------ the log
 
     def _log_key(self) -> str:
+        """Of the last epoch here; those of epochs before are named by what it signed."""
         names = [f"certificates/{one}.cer" for one in self._about.log_chain]
         for name in names:
             if name not in self._entries:
                 raise SignatureError(Fault.MISSING_FILE, f"it holds no {name}")
         chain = read_chain([self._small(name, _CERTIFICATE_BYTES) for name in names])
-        self._trust.path(chain, self._signed.signed_at, Purpose.LOG)
-        if chain.leaf.identity.node != self._about.node:
+        # Where another key followed it may have ended since: it is judged as of its last day then.
+        at = min(self._signed.signed_at, chain.leaf.certificate.not_valid_after_utc)
+        self._path = self._trust.path(chain, at, Purpose.LOG)
+        node = self._about.node
+        if chain.leaf.identity.node != node:
             raise SignatureError(
                 Fault.WRONG_NODE,
-                f"the log's certificate is of {chain.leaf.identity.node}, not {self._about.node}",
+                f"the log's certificate is of {chain.leaf.identity.node}, not {node}",
             )
-        self._key = raw_log_key(chain.leaf)
-        return f"the certificate of {self._about.node}'s log is trusted"
+        kept = ([one] for one in self._carried())
+        self._keys = EpochKeys(key_of_log(node, raw_log_key(chain.leaf)), self._openings(), kept)
+        return f"the certificate of {node}'s log is trusted"
+
+    def _openings(self) -> dict[int, object]:
+        """The first leaf of each epoch that begins here; it is proven with the others."""
+        found: dict[int, object] = {}
+        for part in self._about.parts:
+            leaves = leaves_in(contents(self._file, self._entries[leaves_name(part.number)]))
+            found[part.number] = next(leaves, None) if part.proof.first == 0 else None
+        return found
 
     def _head(self, part: Part) -> str:
         note = self._small(checkpoint_name(part.number), NOTE_LIMIT_BYTES)
         head = self._heads[part.number] = self._verified(note, part)
         if head.size != part.proof.size:
             raise AuditError(f"the head covers {head.size} entries, not {part.proof.size}")
-        others = note.decode().count("\n\N{EM DASH} ") - 1
-        beside = f"; {others} more signatures on it were not judged" if others > 0 else ""
-        return f"{head.origin}: signed over {head.size} entries{beside}"
+        return f"{head.origin}: signed over {head.size} entries"
 
     def _verified(self, note: bytes, part: Part) -> Checkpoint:
         epoch = epoch_of(part.log)
         if epoch.number != part.number or log_name(self._about.node, epoch) != part.log:
             raise AuditError(f"{part.log[:200]} is no name of epoch {part.number} of this log")
-        check = partial(verify_log_signature, self._key)
-        return verify_note(note, part.log, self._key, check)
+        key = self._keys.of(part.number).key
+        return verify_note(note, part.log, key.public_key, key.verify)
 
-    def _leaves(self, part: Part) -> str:
+    def _leaves(self, part: Part) -> Found:
+        diary = Diary(part.log)
         check, low = RangeCheck(part.proof), first_index(part.number)
         sizes = {
             head[1] for head in map(head_named, self._entries) if head and head[0] == part.number
@@ -253,7 +287,8 @@ class ExportJudge:
         beside = next(words, None)
         read: _Read | None = None
         for leaf in leaves_in(contents(self._file, self._entries[leaves_name(part.number)])):
-            fields = self._parsed(low + check.next_index, leaf)
+            fields = parsed_leaf(low + check.next_index, leaf)
+            diary.note(low + check.next_index, fields)
             if beside is not None and beside.index == low + check.next_index:
                 _check_words(fields, beside)
                 beside = next(words, None)
@@ -269,21 +304,14 @@ class ExportJudge:
             raise AuditError("words beside an entry that is not there", beside.index)
         self._read[part.number] = read
         first, end = low + part.proof.first, low + part.proof.end
-        return f"entries {first} to {end - 1} stand in that head's tree, in their order"
+        said = f"entries {first} to {end - 1} stand in that head's tree, in their order"
+        notes = tuple(f"{one.code}: {one.detail} ({one.where})" for one in diary.findings[:_SHOWN])
+        return Found(said, {"findings": str(diary.count)}, notes)
 
     def _words(self, part: Part) -> Iterator[Words]:
         name = words_name(part.number)
         if self._about.words:
             yield from map(read_words, leaves_in(contents(self._file, self._entries[name])))
-
-    def _parsed(self, index: int, leaf: bytes) -> dict[str, Any]:
-        try:
-            fields = parse(leaf)
-        except AuditError as error:
-            raise AuditError(error.what, index) from error
-        if fields["node"] != self._about.node:
-            raise AuditError(f"it is of node {fields['node'][:64]!r}", index)
-        return fields
 
     def _epochs(self) -> str:
         """One follows on the other, each naming the head of the one before."""
@@ -344,32 +372,54 @@ class ExportJudge:
             return f"{name}: signed over {size} entries, and fits"
         token = self._small(stamp, _TOKEN_BYTES)
         proven = TimestampTrust(self._trust).verify(token, digest_of(note))
+        self._note_seen(epoch, size, proven.latest)
         return f"{size} entries were there {proven.latest.isoformat()} at the latest, says {proven.subject}"
+
+    # ------------------------------------------------------------ what others say of it
+
+    def _cosigned(self) -> Found:
+        """Every head's lines; a witness that is named must have cosigned a head of the last epoch here, which
+        through its beginning is one of all before."""
+        reach = Reach(self._witnesses())
+        for number, size, name in self._all_heads():
+            note = self._small(name, NOTE_LIMIT_BYTES)
+            judged = judge_note(note, reach.witnesses, self._trust, self._statements)
+            reach.add(number, size, judged)
+            for one in judged.cosigned:
+                self._note_seen(number, size, one.at)
+        last = self._about.parts[-1]
+        return reach.found(last.number, last.proof.end)
+
+    def _all_heads(self) -> Iterator[tuple[int, int, str]]:
+        """Epoch, size and name of each."""
+        for part in self._about.parts:
+            yield part.number, part.proof.size, checkpoint_name(part.number)
+        for name in self._entries:
+            if (head := head_named(name)) is not None:
+                yield *head, name
+
+    def _note_seen(self, epoch: int, size: int, at: datetime) -> None:
+        last = self._about.parts[-1]
+        if epoch == last.number and size >= last.proof.end:
+            self._seen_at.append(at)
+
+    def _witnesses(self) -> list[Witness]:
+        """Those given, and the other nodes whose log certificates are in the file: nobody witnesses himself."""
+        own = cosigner_name(self._about.node)
+        return [*self._given, *(one for one in witnesses_among(self._carried()) if one.name != own)]
+
+    def _carried(self) -> list[bytes]:
+        names = [name for name in self._entries if name.startswith("certificates/")]
+        if len(names) > CERTIFICATES_LIMIT:
+            raise WireError(f"{len(names)} certificates, limit {CERTIFICATES_LIMIT}")
+        return [self._small(name, _CERTIFICATE_BYTES) for name in names]
+
+    def _standing(self) -> Found:
+        seen_at = min(self._seen_at, default=None)
+        return judge_standing(self._path, self._signed.signed_at, self._statements, seen_at)
 
     def _small(self, name: str, limit_bytes: int) -> bytes:
         return content_of(self._file, self._entries[name], limit_bytes)
-
-
-def unproven_leaves(file: BinaryIO) -> tuple[About, Iterator[tuple[int, dict[str, Any]]]]:
-    """What the file says, with nothing of it judged but its shape."""
-    entries = {one.name: one for one in read_packed(file, _BOUNDS)}
-    if ABOUT not in entries:
-        raise SignatureError(Fault.MISSING_FILE, f"it holds no {ABOUT}")
-    about = read_about(content_of(file, entries[ABOUT], DOCUMENT_LIMIT_BYTES))
-    return about, _entries_in(file, entries, about)
-
-
-def _entries_in(
-    file: BinaryIO, entries: dict[str, PackedFile], about: About
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    for part in about.parts:
-        name = leaves_name(part.number)
-        if name not in entries:
-            raise SignatureError(Fault.MISSING_FILE, f"it holds no {name}")
-        index = first_index(part.number) + part.proof.first
-        for leaf in leaves_in(contents(file, entries[name])):
-            yield index, parse(leaf)
-            index += 1
 
 
 def _check_words(fields: dict[str, Any], beside: Words) -> None:

@@ -4,37 +4,31 @@ The log's certificate is judged as of the entry, or where it was issued later, a
 certified again and again, and the head was signed after the entry, at a time that the head does not say.
 
 Touches: nothing.
-Trusts:  the trust store, and the witnesses' keys it is given; every byte of the file is hostile.
+Trusts:  the trust store, and the witnesses it is given; every byte of the file is hostile.
 Raises:  nothing; a refusal is a step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from relay.audit.checkpoint import Checkpoint, parse_vkey, split_note
-from relay.audit.cosignature import Cosigner, cosignatures, parse_cosigner
+from relay.audit.checkpoint import Checkpoint, parse_vkey
+from relay.audit.diary import require_own
 from relay.audit.entries import moment, parse
 from relay.audit.epochs import epoch_of, first_index, log_name
 from relay.audit.proof_file import LogProof, prove_entry, prove_newer, read_proof, require_about
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, PeerError, SignatureError
-from relay.signing.bundle_words import Outcome, Step, sentences
+from relay.signing.bundle_words import Found, Outcome, Step, sentences
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.evidence import verify_receipt
 from relay.signing.keys import verify_log_signature
 from relay.signing.log_key import raw_log_key
-from relay.signing.trust import TrustStore
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    said: str
-    facts: Mapping[str, str] = field(default_factory=dict)
-    outcome: Outcome = Outcome.HOLDS
+from relay.signing.log_standing import judge_standing
+from relay.signing.log_witnesses import Witness, judge_note, told_unknown
+from relay.signing.trust import Path, TrustStore
 
 
 class ProofJudge:
@@ -46,14 +40,19 @@ class ProofJudge:
         trust: TrustStore | None,
         *,
         vkey: str = "",
-        witnesses: Sequence[str] = (),
+        witnesses: Sequence[Witness] = (),
+        statements: Sequence[bytes] = (),
     ) -> None:
-        """The log's key is believed by its certificates under `trust`, or because it is `vkey`. `witnesses`
-        are verifier keys of cosigners."""
+        """The log's key is believed by its certificates under `trust`, or because it is `vkey`. `statements`
+        are CRLs and OCSP responses by which certificates are judged."""
         self._content = content
         self._trust = trust
         self._vkey = vkey
         self._witnesses = witnesses
+        self._statements = statements
+        self._path: Path | None = None
+        self._at: datetime
+        self._seen_at: datetime | None = None
         self._proof: LogProof
         self._fields: dict[str, Any]
         self._key: LogKey
@@ -73,12 +72,14 @@ class ProofJudge:
             if step.outcome is Outcome.REFUSED:
                 return
         yield self._step("witnesses", self._cosigned)
+        if self._path is not None:
+            yield self._step("revocation", self._standing)
         if self._proof.receipt is not None:
             yield self._step("receipt", self._receipt)
         if self._proof.newer is not None:
             yield self._step("newer head", self._newer)
 
-    def _step(self, what: str, work: Callable[[], _Found]) -> Step:
+    def _step(self, what: str, work: Callable[[], Found]) -> Step:
         self._number += 1
         try:
             found = work()
@@ -89,19 +90,21 @@ class ProofJudge:
                 else f"bad-{what.replace(' ', '-')}"
             )
             return Step(self._number, what, Outcome.REFUSED, str(error), reason)
-        return Step(self._number, what, found.outcome, found.said, facts=found.facts)
+        return Step(
+            self._number, what, found.outcome, found.said, facts=found.facts, notes=found.notes
+        )
 
-    def _read(self) -> _Found:
+    def _read(self) -> Found:
         self._proof = read_proof(self._content)
-        return _Found(f"a C2SP tlog-proof of entry {self._proof.index} of its log")
+        return Found(f"a C2SP tlog-proof of entry {self._proof.index} of its log")
 
-    def _entry(self) -> _Found:
+    def _entry(self) -> Found:
         self._fields = fields = parse(self._proof.leaf)
         name = parse_vkey(self._proof.vkey)[0]
         epoch = epoch_of(name)
         index = first_index(epoch.number) + self._proof.index
         said = f"entry {index} of node {fields['node']}: {fields['event']}, {fields['at']}"
-        return _Found(
+        return Found(
             said,
             {
                 "index": str(index),
@@ -111,7 +114,7 @@ class ProofJudge:
             },
         )
 
-    def _believe(self) -> _Found:
+    def _believe(self) -> Found:
         name, public_key = parse_vkey(self._proof.vkey)
         self._key = LogKey(
             name,
@@ -123,9 +126,10 @@ class ProofJudge:
             said = "the key given"
         else:
             said = self._certified(public_key)
+        require_own(self._fields, name)
         if name != log_name(self._fields["node"], epoch_of(name)):
-            raise AuditError(f"the entry names node {self._fields['node']}, the log is {name}")
-        return _Found(f"{said} signs {name}", {"log": name, "vkey": self._proof.vkey})
+            raise AuditError(f"{name[:200]} is no name of a node's log")
+        return Found(f"{said} signs {name}", {"log": name, "vkey": self._proof.vkey})
 
     def _require_given(self, name: str, public_key: bytes) -> None:
         """The key given is one node's word: of every epoch of its log, and of no other node's."""
@@ -146,7 +150,9 @@ class ProofJudge:
         at = max(moment(self._fields["at"]), certificate.not_valid_before_utc)
         if at > datetime.now(UTC):
             raise AuditError("the log's certificate is of a time to come")
-        leaf = self._trust.judge(chain, at, Purpose.LOG)
+        self._path, self._at = self._trust.path(chain, at, Purpose.LOG), at
+        self._trust.require_unrevoked(self._path, Purpose.LOG)
+        leaf = self._path.leaf
         if raw_log_key(leaf) != public_key:
             raise AuditError("the certificates are of another key than the log's")
         if leaf.identity.node != self._fields["node"]:
@@ -155,53 +161,52 @@ class ProofJudge:
             )
         return f"the log key of node {leaf.identity.node} ({leaf.subject})"
 
-    def _prove(self) -> _Found:
+    def _prove(self) -> Found:
         self._head = head = prove_entry(self._proof, self._key)
-        return _Found(
+        return Found(
             f"the entry stands in the log of {head.size} entries, root {head.root.hex()}",
             {"size": str(head.size), "root": head.root.hex()},
         )
 
-    def _cosigned(self) -> _Found:
-        named = []
-        for text in self._witnesses:
-            name, key = parse_cosigner(text)
-            found = cosignatures(self._proof.note, Cosigner(name, key, _check_of(key)))
-            if not found:
-                raise AuditError(f"no cosignature by {name}")
-            named.append(f"{name} at {found[-1].at.isoformat()}")
-        others = len(split_note(self._proof.note)[1]) - 1 - len(named)
-        if named:
-            more = f"; {others} more signatures not judged" if others > 0 else ""
-            return _Found(f"cosigned by {', '.join(named)}{more}")
-        said = f"{others} signatures of others, not judged: name their keys with --witness"
-        return _Found(said if others > 0 else "no cosignatures", outcome=Outcome.UNKNOWN)
+    def _cosigned(self) -> Found:
+        judged = judge_note(self._proof.note, self._witnesses, self._trust, self._statements)
+        names = {one.name for one in judged.cosigned}
+        for one in self._witnesses:
+            if one.required and one.name not in names:
+                raise AuditError(f"no cosignature by {one.name}")
+        self._seen_at = min((one.at for one in judged.cosigned), default=None)
+        by = ", ".join(f"{one.name} at {one.at.isoformat()}" for one in judged.cosigned)
+        said = [f"cosigned by {by}" if by else "no cosignature that was judged"]
+        said += [told_unknown(judged.unknown)] if judged.unknown else []
+        facts = {"cosigned_by": " ".join(sorted(names)), "unknown": str(len(judged.unknown))}
+        outcome = Outcome.HOLDS if by else Outcome.UNKNOWN
+        return Found("; ".join(said), facts, judged.doubted, outcome)
 
-    def _receipt(self) -> _Found:
+    def _standing(self) -> Found:
+        assert self._path is not None  # noqa: S101  asked for only where there is one
+        return judge_standing(self._path, self._at, self._statements, self._seen_at)
+
+    def _receipt(self) -> Found:
         signed = self._proof.receipt
         assert signed is not None  # noqa: S101  asked for only where there is one
         require_about(self._proof.leaf, signed)
         if self._trust is None:
-            return _Found(
+            return Found(
                 "the receipt's digest is the entry's; its signature needs --root",
                 outcome=Outcome.UNKNOWN,
             )
         receipt = verify_receipt(signed, self._trust, None)
         events = "; ".join(sentences(receipt))
-        return _Found(
+        return Found(
             f"{events}, by {receipt.issuer}, {receipt.at.isoformat()}, message {receipt.message_id}",
             {"receipt": signed.digest, "message_id": receipt.message_id},
         )
 
-    def _newer(self) -> _Found:
+    def _newer(self) -> Found:
         newer = self._proof.newer
         assert newer is not None  # noqa: S101  asked for only where there is one
         head = prove_newer(newer, self._head, self._key)
-        return _Found(
+        return Found(
             f"the log of {head.size} entries continues it, root {head.root.hex()}",
             {"newer_size": str(head.size), "newer_root": head.root.hex()},
         )
-
-
-def _check_of(key: bytes) -> Callable[[bytes, bytes], None]:
-    return lambda signature, content: verify_log_signature(key, signature, content)

@@ -7,6 +7,7 @@ Raises:  RequestError, LengthError, TransportError.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,18 +28,29 @@ from relay.witness.ports import WitnessAnswer
 ANSWER_LIMIT_BYTES: Final = 64 * 1024
 BODY_WITHIN: Final = timedelta(seconds=10)
 """How long a request may stand still: it is small, and a place is kept for it."""
+BODY_IN_ALL: Final = timedelta(seconds=30)
+"""How long it may take, however it moves."""
 CHECKPOINT_TYPE: Final = "text/plain; charset=utf-8"
 
 
 async def read_body(request: web.Request) -> bytes:
     if (request.content_length or 0) > LIMIT_BYTES:
-        raise LengthError("a request to the witness is too long", limit=f"{LIMIT_BYTES} bytes")
+        raise _too_long()
     body = bytearray()
-    async for chunk in while_moving(request.content, BODY_WITHIN):
-        body += chunk
-        if len(body) > LIMIT_BYTES:
-            raise LengthError("a request to the witness is too long", limit=f"{LIMIT_BYTES} bytes")
+    try:
+        async with asyncio.timeout(BODY_IN_ALL.total_seconds()):
+            async for chunk in while_moving(request.content, BODY_WITHIN):
+                body += chunk
+                if len(body) > LIMIT_BYTES:
+                    raise _too_long()
+    except TimeoutError:
+        took = BODY_IN_ALL.total_seconds()
+        raise TransportError(f"the body took over {took:g} s, limit {took:g} s") from None
     return bytes(body)
+
+
+def _too_long() -> LengthError:
+    return LengthError("a request to the witness is too long", limit=f"{LIMIT_BYTES} bytes")
 
 
 def shown(answer: WitnessAnswer) -> web.Response:
@@ -72,7 +84,7 @@ class OtherWitness:
     def name(self) -> str:
         return self.known.name
 
-    async def cosigner(self) -> Cosigner | None:
+    async def cosigner(self, *, anew: bool = False) -> Cosigner | None:
         return self.known
 
     async def add_checkpoint(self, body: bytes, opening: Opening | None) -> WitnessAnswer:

@@ -24,7 +24,7 @@ import structlog
 
 from relay.audit.add_checkpoint import SIZE_TYPE, AddCheckpoint, read_size, write_request
 from relay.audit.checkpoint import Checkpoint, head_of
-from relay.audit.cosignature import Cosigner, answered
+from relay.audit.cosignature import Cosignature, Cosigner, answered
 from relay.audit.epochs import epoch_of
 from relay.delivery.clock import Clock
 from relay.delivery.neighbours.retry import RetryPolicy
@@ -195,10 +195,22 @@ class Cosigners:
             opening = await self._opening(head, consistency) if size == 0 else None
             answer = await witness.add_checkpoint(body, opening)
             if answer.status == 200:
-                found = await asyncio.to_thread(answered, note, answer.body, cosigner)
+                found = await self._answered(witness, cosigner, note, answer.body)
                 return Got(witness.name, head.origin, head.size, note, found.line, found.at)
             size = await self._size_told(answer, size, head)
         raise TransportError(f"the witness named {ATTEMPTS} sizes in a row")
+
+    async def _answered(
+        self, witness: AskWitness, cosigner: Cosigner, note: bytes, line: bytes
+    ) -> Cosignature:
+        """The cosignature, by the key that is known or by the one that the witness has by now."""
+        try:
+            return await asyncio.to_thread(answered, note, line, cosigner)
+        except AuditError:
+            renewed = await witness.cosigner(anew=True)
+            if renewed is None or renewed.public_key == cosigner.public_key:
+                raise
+            return await asyncio.to_thread(answered, note, line, renewed)
 
     async def _size_told(self, answer: WitnessAnswer, asked_from: int, head: Checkpoint) -> int:
         """The size that the witness holds, where that is what it answered and `head` can be proven from it."""

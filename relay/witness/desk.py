@@ -18,12 +18,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from relay.audit.add_checkpoint import SIZE_TYPE, AddCheckpoint, read_request, write_size
-from relay.audit.checkpoint import Checkpoint, head_of, read_signature, split_note, verify_note
+from relay.audit.checkpoint import (
+    Checkpoint,
+    head_of,
+    read_signature,
+    signed_alone,
+    split_note,
+    verify_note,
+)
 from relay.audit.cosignature import cosign
 from relay.delivery.clock import Clock
 from relay.errors import (
@@ -43,6 +50,8 @@ AT_ONCE = 8
 """Requests being judged at the same time; each holds a note and waits for one commit."""
 ANEW_SECONDS = 60.0
 """How often at most a neighbour is asked for its key because a signature does not hold."""
+TEXT_LIMIT_BYTES = 4096
+"""Of what a checkpoint says, extension lines among it: a thousand of each log are kept."""
 STOPPED_TYPE = "text/x.truc-relay.log-stopped"
 """Of the answer 403 that means an alarm, not a signature."""
 log = structlog.get_logger("relay.witness")
@@ -90,7 +99,7 @@ class WitnessDesk:
         else:
             return _refusal(Verdict(Word.UNKNOWN, why="no log of this name is known here"))
         try:
-            head = await self._proven(asked, said, node, keys)
+            head, note = await self._proven(asked, said, node, keys)
         except (AuditError, SignatureError) as error:
             if isinstance(error, UncertainError):
                 raise OverloadError(
@@ -99,7 +108,7 @@ class WitnessDesk:
             return _refusal(Verdict(Word.UNSIGNED, why=str(error)))
         except (TransportError, PeerError) as error:
             raise OverloadError(f"the log's key cannot be had now: {error}"[:200], 30) from error
-        return await self._judged(Presented(asked, head, whose, by, opening))
+        return await self._judged(Presented(replace(asked, note=note), head, whose, by, opening))
 
     async def _proven(
         self,
@@ -107,8 +116,9 @@ class WitnessDesk:
         said: Checkpoint,
         node: NodeId | None,
         configured: list[LogKeyOf],
-    ) -> Checkpoint:
-        """The checkpoint, signed by a key that is believed. A signature that does not hold may be by a key
+    ) -> tuple[Checkpoint, bytes]:
+        """The checkpoint, signed by a key that is believed, and the note with that signature alone: whoever
+        hands it in may not say how much is kept of it. A signature that does not hold may be by a key
         that is newer than the one known here."""
         if configured or node is None:
             return await _signed(asked.note, said.origin, configured[0])
@@ -140,13 +150,20 @@ class WitnessDesk:
 
 def _said(note: bytes) -> Checkpoint:
     """What the note says, once all of it has the form of one. Raises AuditError."""
-    for line in split_note(note)[1]:
+    body, lines = split_note(note)
+    if len(body) > TEXT_LIMIT_BYTES:
+        raise AuditError(f"text of {len(body)} bytes, limit {TEXT_LIMIT_BYTES}")
+    for line in lines:
         read_signature(line)
     return head_of(note)
 
 
-async def _signed(note: bytes, origin: str, key: LogKeyOf) -> Checkpoint:
-    return await asyncio.to_thread(verify_note, note, origin, key.public_key, key.verify)
+async def _signed(note: bytes, origin: str, key: LogKeyOf) -> tuple[Checkpoint, bytes]:
+    def proven() -> tuple[Checkpoint, bytes]:
+        head = verify_note(note, origin, key.public_key, key.verify)
+        return head, signed_alone(note, origin, key.public_key)
+
+    return await asyncio.to_thread(proven)
 
 
 def _refusal(verdict: Verdict) -> WitnessAnswer:
@@ -164,6 +181,8 @@ def _say(presented: Presented, verdict: Verdict) -> None:
             **told,
             why=verdict.why,
         )
+    elif verdict.word is Word.ROLLED_BACK:
+        log.critical(Line.LOG_ROLLED_BACK, **told, why=verdict.why)
     elif verdict.epoch:
         log.log(
             logging.CRITICAL if verdict.lost else logging.WARNING,

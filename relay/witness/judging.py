@@ -12,13 +12,15 @@ Trusts:  what is held here of the log; nothing of the request but that signature
     | another epoch with the number of the newest                  | TWIN         403 | a backup was restored twice: two logs go on |
     | a new epoch that does not prove how it begins                | UNPROVEN     422 | its first entry must name the head before |
     | a new epoch that names another head of a size cosigned here  | FORKED       422 | its first entry, proven, contradicts a note |
+    | less than is held, from the log's own node                   | ROLLED_BACK  409 | it lost what it had signed, or shows it no more |
     | `old` is not the size held                                   | CONFLICT     409 | a repeat, a race or an old note: no fault |
     | the proof leads to this head, but from another one of `old`  | FORKED       422 | the same hashes show both: proof |
     | a proof that leads nowhere                                   | UNPROVEN     422 | a bug, damage, or a note that somebody replays |
     | everything else                                              | COSIGNED     200 | |
 
-A smaller checkpoint, validly signed, is only CONFLICT: anybody who kept one can send it. So is a note of
-the size held with the root held, under another `old`.
+A smaller checkpoint, validly signed, is only CONFLICT where anybody else sends it, who may have kept one; so is a
+note of the size held with the root held, under another `old`. From the log's own node it is an alarm, which
+ends when that log goes on from the head held, or owns up to what it lost in a new epoch.
 """
 
 from __future__ import annotations
@@ -26,12 +28,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from relay.audit.add_checkpoint import AddCheckpoint
 from relay.audit.checkpoint import ORIGIN_PREFIX, Checkpoint
-from relay.audit.entries import AuditEvent, parse
-from relay.audit.epochs import Epoch, epoch_of, log_name
+from relay.audit.entries import parse
+from relay.audit.epochs import Epoch, epoch_of, log_name, named_in
 from relay.audit.proofs import consistency_roots, verify_consistency, verify_inclusion
 from relay.audit.tree import EMPTY_ROOT, leaf_hash
 from relay.errors import AuditError
@@ -45,6 +47,7 @@ class Word(StrEnum):
     UNKNOWN = "unknown"
     UNSIGNED = "unsigned"
     CONFLICT = "conflict"
+    ROLLED_BACK = "rolled-back"
     UNPROVEN = "unproven"
     FORKED = "forked"
     TWIN = "twin"
@@ -57,6 +60,7 @@ STATUS: Final[Mapping[Word, int]] = {
     Word.UNSIGNED: 403,
     Word.UNKNOWN: 404,
     Word.CONFLICT: 409,
+    Word.ROLLED_BACK: 409,
     Word.UNPROVEN: 422,
     Word.FORKED: 409,
     Word.TWIN: 403,
@@ -132,13 +136,18 @@ def opening_head(opening: Opening) -> Checkpoint | None:
         fields = parse(opening.leaf)
     except AuditError:
         return None
-    return _named(fields)
+    return named_in(fields)
 
 
 def judge(
-    asked: AddCheckpoint, head: Checkpoint, known: Known, opening: Opening | None = None
+    asked: AddCheckpoint,
+    head: Checkpoint,
+    known: Known,
+    opening: Opening | None = None,
+    *,
+    own: bool = False,
 ) -> Verdict:
-    """The verdict on a checkpoint whose signature held."""
+    """The verdict on a checkpoint whose signature held; `own`: it is handed in by the log's own node."""
     if asked.old > head.size:
         return Verdict(Word.MALFORMED, why=f"old {asked.old} is over the size {head.size}")
     if known.stopped:
@@ -151,6 +160,8 @@ def judge(
         return _new(asked, head, known, opening)
     if _ended(head, known):
         return Verdict(Word.UNKNOWN, why="a later epoch of this log has begun")
+    if own and head.size < known.held.head.size:
+        return _rolled_back(head, known.held)
     return _next(asked, head, known.held)
 
 
@@ -197,6 +208,12 @@ def _next(asked: AddCheckpoint, head: Checkpoint, held: Held) -> Verdict:
     return Verdict(Word.COSIGNED)
 
 
+def _rolled_back(head: Checkpoint, held: Held) -> Verdict:
+    size = held.head.size
+    why = f"its node shows {head.size} entries, {size} were cosigned"
+    return Verdict(Word.ROLLED_BACK, size, why, held)
+
+
 def _shows_other(asked: AddCheckpoint, head: Checkpoint, before: Checkpoint) -> bool:
     """Whether the proof is one of this very head, of another beginning: then head and held cannot be of
     one tree, and its hashes show that to anybody."""
@@ -223,21 +240,9 @@ def _proven(head: Checkpoint, opening: Opening | None, epoch: Epoch) -> Checkpoi
     if opening is None:
         raise AuditError("the first entry is not shown")
     verify_inclusion(leaf_hash(opening.leaf), 0, head.size, opening.path, head.root)
-    named = _named(parse(opening.leaf))
+    named = named_in(parse(opening.leaf))
     if named is None or node_of(named.origin) != node_of(head.origin):
         raise AuditError("the first entry names no head of this node's log")
     if epoch_of(named.origin).number >= epoch.number:
         raise AuditError("the first entry names a head that is not of an epoch before")
     return named
-
-
-def _named(fields: Mapping[str, Any]) -> Checkpoint | None:
-    origin, size, root = (fields.get(f"previous_{one}") for one in ("log", "size", "root"))
-    if fields.get("event") != AuditEvent.EPOCH_STARTED or not isinstance(size, int):
-        return None
-    if not (isinstance(origin, str) and isinstance(root, str)) or len(root) != 64:
-        return None
-    try:
-        return Checkpoint(origin, size, bytes.fromhex(root))
-    except ValueError:
-        return None

@@ -101,8 +101,9 @@ class AskWitness(Protocol):
         """For operators."""
         ...
 
-    async def cosigner(self) -> Cosigner | None:
-        """As whom it cosigns; None where it witnesses nothing (now). Raises as `add_checkpoint` does."""
+    async def cosigner(self, *, anew: bool = False) -> Cosigner | None:
+        """As whom it cosigns; None where it witnesses nothing (now). `anew`: what it signed does not hold
+        under the key that is known, it may have another. Raises as `add_checkpoint` does."""
         ...
 
     async def add_checkpoint(self, body: bytes, opening: Opening | None) -> WitnessAnswer:

@@ -45,7 +45,7 @@ from relay.model import (
     Tier,
     digest_of,
 )
-from relay.offline import verify_own_log
+from relay.offline import verify_whole_log
 from relay.settings.reading import load
 from relay.signing.evidence import verify_receipt
 from relay.signing.tls import face_client_context
@@ -324,7 +324,7 @@ class Town:
     def logs_hold(self) -> None:
         """Every node's audit log agrees with its signed head."""
         for node in self.network.nodes.values():
-            verify_own_log(node.config)
+            verify_whole_log(node.config)
 
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:

@@ -23,7 +23,7 @@ from relay.demo.network import AgencyPlan, Network, NodePlan
 from relay.envelope.writer import Document, Stamp, write_document
 from relay.model import Party, Tier
 from relay.node.node import Node
-from relay.offline import verify_own_log
+from relay.offline import verify_whole_log
 from relay.settings.reading import load
 from relay.signing.tls import face_client_context
 from relay.transport.axis.client import AxisClient, AxisFailure
@@ -131,4 +131,4 @@ async def founded(folder: Path, extra: str) -> AsyncIterator[Pair]:
             for name in list(found.running):
                 await found.stop(name)
     for name in found.off:
-        verify_own_log(network.nodes[name].config)
+        verify_whole_log(network.nodes[name].config)

@@ -322,7 +322,7 @@ def test_what_does_not_hold_is_found_and_the_demo_fails(
     monkeypatch.setattr(NativeClient, "receipt", changed_receipt)
     monkeypatch.setattr(NativeClient, "delivery_seal", no_seal)
     monkeypatch.setattr(NativeClient, "every_delivery", doubled)
-    monkeypatch.setattr(checks, "verify_own_log", edited)
+    monkeypatch.setattr(checks, "verify_whole_log", edited)
     out, err = io.StringIO(), io.StringIO()
     assert run(as_json=True, out=out, err=err) == 1
     told = json.loads(out.getvalue())

@@ -73,3 +73,35 @@ async def test_two_nodes_that_exchanged_documents_agree_by_file_and_by_journal(
     await pair.stop("xa")
     mixed = await relay("audit", "diff", configs["xa"], files[1], "--root", root)
     assert mixed.exit_code == 0, mixed.output
+
+
+async def test_an_export_of_a_stopped_node_is_an_entry_of_its_log_too(
+    pair: Pair, tmp_path: Path
+) -> None:
+    """Under its lock: while it runs nobody gets past it, be its socket there or not. What is left behind
+    verifies (the fixture looks)."""
+    config, root = pair.network.nodes["xa"].config, pair.network.root
+    words = ("audit", "export", "--config", config, "--why", "thanh tra", "--out")
+    (pair.network.nodes["xa"].folder / "data" / "control.sock").unlink()
+    refused = await relay(*words, tmp_path / "none.asice")
+    assert (refused.exit_code, (tmp_path / "none.asice").exists()) == (75, False), refused.output
+    assert "in use" in refused.output
+
+    await pair.stop("xa")
+    file = tmp_path / "xa.asice"
+    exported = await relay(*words, file)
+    assert exported.exit_code == 0, exported.output
+    judged = await relay("audit", "check-export", file, "--root", root)
+    assert judged.exit_code == 0, judged.output
+
+    leaves = [json.loads(one) for (one,) in pair.rows("xa", "SELECT leaf FROM entries")]
+    last = leaves[-1]
+    assert [one["event"] for one in leaves[-2:]] == ["node-stopped", "log-exported"]
+    assert (last["size"], last["last"], last["type"]) == (
+        file.stat().st_size,
+        len(leaves) - 2,
+        "leaves",
+    )
+    assert last["why"] != "thanh tra"
+    (beside,) = pair.rows("xa", "SELECT words FROM entry_words ORDER BY entry_index DESC LIMIT 1")
+    assert json.loads(beside[0])["why"] == "thanh tra"

@@ -19,7 +19,7 @@ import pytest
 
 from relay.audit.words import replaced
 from relay.model import DeliveryState
-from relay.offline import verify_own_log
+from relay.offline import verify_whole_log
 
 pytestmark = [pytest.mark.slow]
 COMMUNE, OTHER, PROVINCE, LOCAL, MINISTRY = "H01.15.02", "H01.16", "H01", "H01.151", "G22"
@@ -221,7 +221,7 @@ async def test_what_was_exchanged_since_the_backup_comes_back(
         assert sum(one["documents"] for one in told.values()) == 3
         (entry,) = _told(town, "recovery-finished")
         assert (entry["documents"], entry["missing"], entry["skipped"]) == (3, 0, 0)
-        assert len(verify_own_log(town.node(HERE).config)) == 2
+        assert len(verify_whole_log(town.node(HERE).config).verdicts) == 2
         town.logs_hold()
 
 
@@ -244,7 +244,7 @@ async def test_a_crash_in_the_middle_of_recovery_costs_nothing(
         assert town.crashed == [HERE]
         (entry,) = _told(town, "recovery-finished")
         assert entry["documents"] == 3
-        assert len(verify_own_log(town.node(HERE).config)) == 2
+        assert len(verify_whole_log(town.node(HERE).config).verdicts) == 2
         town.logs_hold()
 
 
@@ -346,7 +346,7 @@ async def test_a_rollback_that_nobody_announced_is_found(
         await exchange.repeats_are_repeats()
         (found,) = _told(town, "rollback-found")
         assert found["type"] in {"receipt", "transfer"}
-        (_, second) = verify_own_log(town.node(HERE).config)
+        (_, second) = verify_whole_log(town.node(HERE).config).verdicts
         first = json.loads(
             town.rows(HERE, "SELECT leaf FROM entries WHERE entry_index = ?", 1 << 40)[0][0]
         )
@@ -355,7 +355,7 @@ async def test_a_rollback_that_nobody_announced_is_found(
         async with town.outage(HERE):
             pass
         await town.until(lambda: _is_ready(town))
-        assert len(verify_own_log(town.node(HERE).config)) == 2
+        assert len(verify_whole_log(town.node(HERE).config).verdicts) == 2
         assert second.checkpoint.size > 0
         town.logs_hold()
 

@@ -40,6 +40,19 @@ def test_a_line_has_local_time_event_parties_message_and_the_rest() -> None:
     )
 
 
+def test_the_refusals_of_a_minute_are_shown_by_their_fields() -> None:
+    """As anybody reads them, whoever was refused by the beginning of a digest."""
+    refusals = [
+        {"face": "native", "reason": "not-found", "count": 3},
+        {"face": "axis", "reason": "forbidden", "count": 1, "by": "a" * 64},
+    ]
+    text = shown(AuditEvent.REFUSED_SUMMARY, count=4, seconds=60, refusals=refusals)
+    first = "(count=3 face=native reason=not-found)"
+    assert f"refusals={first},(by=" in text
+    assert text.count("…") == 1
+    assert "{" not in text
+
+
 def test_another_zone_can_be_asked_for() -> None:
     """The zone is an argument, so the line does not depend on the machine."""
     fields = parse(entry(AuditEvent.NODE_STARTED, AT, NODE).leaf)

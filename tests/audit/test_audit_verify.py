@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.audit.checkpoint import note_body, origin_of, sign_note
+from relay.audit.diary import FINDINGS_LIMIT
 from relay.audit.entries import AuditEvent, entry
 from relay.audit.tree import Frontier, leaf_hash
-from relay.audit.verify import FINDINGS_LIMIT, KeptHead, LogKey, Row, verify_log
+from relay.audit.verify import KeptHead, LogKey, Row, verify_log
 from relay.errors import AuditError
 from relay.model import NodeId
 
@@ -161,13 +162,16 @@ def test_a_clock_that_stepped_back_is_a_finding_and_no_failure() -> None:
     ]
 
 
-def test_unknown_events_and_foreign_nodes_are_findings() -> None:
-    """A newer release's log can be checked; an entry of another node stands out."""
+def test_unknown_events_are_findings_and_entries_of_other_nodes_are_refused() -> None:
+    """A newer release's log can be checked; what another node's entry would prove, no log of this one does,
+    though its key signed the head over it."""
     later = LEAVES[0].replace(b"message-accepted", b"message-teleported")
-    foreign = LEAVES[1].replace(b"tinh-h01", b"tinh-h02")
-    verdict = verify_log(rows_of([later, foreign]), head_of([later, foreign]), KEY)
+    verdict = verify_log(rows_of([later, LEAVES[1]]), head_of([later, LEAVES[1]]), KEY)
+    assert [f.code for f in verdict.findings] == ["unknown-event"]
 
-    assert [f.code for f in verdict.findings] == ["unknown-event", "other-node"]
+    foreign = LEAVES[1].replace(b"tinh-h01", b"tinh-h02")
+    with pytest.raises(AuditError, match="entry 1: the entry names node tinh-h02, the log is"):
+        verify_log(rows_of([later, foreign]), head_of([later, foreign]), KEY)
 
 
 def test_findings_are_bounded() -> None:

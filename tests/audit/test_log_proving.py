@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from base64 import b64decode
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,8 +34,10 @@ from relay.signing import pki
 from relay.signing.bundle_words import Outcome, Step
 from relay.signing.keys import LogSigner, Signer
 from relay.signing.log_proof import ProofJudge
-from relay.signing.pki_words import KeyType
+from relay.signing.log_witnesses import Witness, witness_of_certificates, witness_of_key
+from relay.signing.pki_words import KeyType, Reason
 from relay.signing.trust import TrustStore
+from tests.export.conftest import Authority
 
 NODE = NodeId("xa-a")
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -93,7 +96,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def prover(folder: Path) -> Prover:
-    return Prover(folder, NODE, KEY, ())
+    return Prover(folder, NODE, KEY, tuple)
 
 
 @pytest.mark.parametrize("index", [0, 1, 255, 256, 511, 512, 599, 600])
@@ -110,7 +113,7 @@ def test_what_is_published_is_proven_under_its_cosigned_checkpoint(
             content,
             None,
             vkey=vkey_of(ORIGIN, PUBLIC),
-            witnesses=[vkey_of(WITNESS, OTHERS_PUBLIC, COSIGNATURE)],
+            witnesses=[witness_of_key(vkey_of(WITNESS, OTHERS_PUBLIC, COSIGNATURE))],
         ).steps()
     )
     assert {step.outcome for step in steps} == {Outcome.HOLDS}, steps
@@ -165,13 +168,13 @@ def test_a_row_that_was_edited_is_not_proven(folder: Path, prover: Prover, tmp_p
     with closing(sqlite3.connect(copy)) as connection, connection:
         connection.execute("UPDATE entries SET leaf = x'7b7d' WHERE entry_index = 300")
     with pytest.raises(AuditError, match="does not lead to the root"):
-        Prover(tmp_path, NODE, KEY, ()).entry(300)
+        Prover(tmp_path, NODE, KEY, tuple).entry(300)
 
 
 def test_without_tiles_the_journal_gives_the_same_proof(folder: Path, tmp_path: Path) -> None:
     """Slower; nothing but the head differs."""
     (tmp_path / DATABASE).write_bytes((folder / DATABASE).read_bytes())
-    alone = read_proof(Prover(tmp_path, NODE, KEY, ()).entry(300))
+    alone = read_proof(Prover(tmp_path, NODE, KEY, tuple).entry(300))
 
     assert prove_entry(alone, KEY).size == ENTRIES
 
@@ -233,6 +236,87 @@ def test_a_node_proves_nothing_in_the_name_of_another(
     last = list(ProofJudge(write_proof(proof), trust).steps())[-1]
     assert (last.what, last.outcome) == ("key", Outcome.REFUSED)
     assert said in last.said
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A root, the node of a log, and a neighbour that witnesses it."""
+    folder = tmp_path_factory.mktemp("pki") / "pki"
+    pki.init(folder, name="Mẫu", key=KeyType.P256, now=AT, days=100)
+    pki.issue_branch(folder, "mau", key=KeyType.P256, now=AT, days=90)
+    for node in (NODE, NodeId("xa")):
+        pki.issue_node(folder, node, "mau", key=KeyType.P256, now=AT, days=50)
+    return Authority(folder)
+
+
+class Vouched:
+    """A proof of a log's only entry, by a certified key, under a head that others may cosign."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+        self._signer = signer = authority.log(NODE)
+        self._leaf = entry(AuditEvent.NODE_STOPPED, AT, NODE).leaf
+        body = note_body(ORIGIN, 1, leaf_hash(self._leaf))
+        self.note = sign_note(body, ORIGIN, signer.public_key, signer.sign)
+
+    def steps(
+        self, note: bytes, *witnesses: Witness, statements: Sequence[bytes] = ()
+    ) -> dict[str, Step]:
+        vkey = vkey_of(ORIGIN, self._signer.public_key)
+        proof = LogProof(0, (), note, self._leaf, vkey, tuple(self._signer.chain))
+        judge = ProofJudge(
+            write_proof(proof), self._authority.trust, witnesses=witnesses, statements=statements
+        )
+        return {one.what: one for one in judge.steps()}
+
+
+def test_a_neighbour_is_a_known_witness_by_its_certificate(authority: Authority) -> None:
+    """Under the root; a line that is wrong under its key fails, and lines by others are counted apart."""
+    vouched, known = Vouched(authority), witness_of_certificates(authority.log("xa").chain)
+    stranger = cosign(vouched.note, WITNESS, OTHERS_PUBLIC, OTHER.sign, AT)
+    found = vouched.steps(authority.cosigned(vouched.note, AT) + stranger, known)["witnesses"]
+    assert (found.outcome, found.facts["unknown"]) == (Outcome.HOLDS, "1")
+    assert found.facts["cosigned_by"] == "truc-relay.example/witness/xa"
+    assert f"1 by keys that are not known here ({WITNESS})" in found.said
+
+    unknown = vouched.steps(vouched.note + stranger)["witnesses"]
+    assert (unknown.outcome, unknown.facts["unknown"]) == (Outcome.UNKNOWN, "1")
+    lie = authority.cosigned(vouched.note, AT, signer=authority.log(NODE))
+    wrong = vouched.steps(lie, known)["witnesses"]
+    assert (wrong.outcome, wrong.reason) == (Outcome.REFUSED, "bad-witnesses")
+    assert vouched.steps(vouched.note, known)["witnesses"].outcome is Outcome.REFUSED
+
+
+def test_a_log_certificate_that_was_revoked_is_judged_as_of_the_entry(
+    authority: Authority,
+) -> None:
+    """Revoked by then, it proves nothing; revoked since, the head needs somebody who saw it before."""
+    vouched, known = Vouched(authority), witness_of_certificates(authority.log("xa").chain)
+    later = AT + timedelta(days=2)
+    assert vouched.steps(vouched.note)["revocation"].outcome is Outcome.UNKNOWN
+    sound = authority.statements(later)
+    assert vouched.steps(vouched.note, statements=sound)["revocation"].outcome is Outcome.HOLDS
+
+    then = authority.statements(later, NODE, AT)
+    refused = vouched.steps(vouched.note, statements=then)["revocation"]
+    assert (refused.outcome, refused.reason) == (Outcome.REFUSED, "revoked-certificate")
+
+    since = authority.statements(later, NODE, AT + timedelta(days=1))
+    alone = vouched.steps(vouched.note, statements=since)["revocation"]
+    assert alone.outcome is Outcome.UNKNOWN
+    seen = authority.cosigned(vouched.note, AT + timedelta(hours=1))
+    assert vouched.steps(seen, known, statements=since)["revocation"].outcome is Outcome.HOLDS
+
+
+def test_a_hold_that_was_taken_back_is_no_revocation(authority: Authority) -> None:
+    """The newest statement counts, as everywhere."""
+    vouched, at = Vouched(authority), AT + timedelta(days=2)
+    held = authority.statements(at, NODE, AT + timedelta(days=1), reason=Reason.HOLD)
+    again = authority.statements(at + timedelta(hours=1))
+
+    steps = vouched.steps(vouched.note, statements=[*held, *again])
+    assert steps["revocation"].outcome is Outcome.HOLDS
+    assert vouched.steps(vouched.note, statements=held)["revocation"].outcome is Outcome.UNKNOWN
 
 
 @given(st.data())

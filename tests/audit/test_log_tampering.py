@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -14,6 +16,7 @@ from random import Random
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from relay.audit.beside import Keys
 from relay.audit.checkpoint import Checkpoint, note_body, origin_of, sign_note, verify_note
 from relay.audit.cosignature import cosign, cosigner_name
 from relay.audit.entries import AuditEvent, entry
@@ -26,7 +29,7 @@ from relay.journal.fsck import Condition, Known, StoreState, fsck
 from relay.journal.publishing import EpochPublisher, heads_due
 from relay.journal.store import DATABASE, SqliteJournal
 from relay.journal.verifying import LogReport, verify_folder
-from relay.model import NodeId
+from relay.model import Finding, NodeId
 from relay.signing.keys import verify_log_signature
 
 NODE = NodeId("xa-a")
@@ -39,6 +42,8 @@ OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 OTHERS_PUBLIC = OTHER.public_key().public_bytes_raw()
 KEY = LogKey(ORIGIN, PUBLIC, PRIVATE.public_key().verify)
 KNOWN = Known(NODE, KEY, verify_log_signature)
+NAMED = Keys(witnesses=((cosigner_name(WITNESS), OTHERS_PUBLIC),))
+"""A witness that no journal has proven."""
 FIRST, SECOND = 300, 9
 """Entries of the first epoch: a full tile and a partial one; and about how many of the second."""
 
@@ -77,6 +82,18 @@ def _publish(folder: Path) -> None:
         publisher.publish(due.note + line)
 
 
+def _publish_first(folder: Path) -> None:
+    """The first epoch as the journal has it now, and nobody kept another head of it."""
+    shutil.rmtree(folder / "log")
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute("DELETE FROM stamps")
+        connection.execute("DELETE FROM cosignatures")
+    (due, *_) = heads_due(folder / DATABASE)
+    publisher = EpochPublisher(folder / DATABASE, folder / "log", due.head.origin, believed)
+    assert publisher.write(due.head).done
+    publisher.publish(due.note)
+
+
 def _keep_beside(folder: Path) -> None:
     """A head with a timestamp, a cosignature, a head of the neighbour's log."""
     (due, *_) = heads_due(folder / DATABASE)
@@ -90,7 +107,7 @@ def _keep_beside(folder: Path) -> None:
         size, origin = due.head.size, due.head.origin
         run(
             "INSERT INTO cosignatures VALUES (?, ?, ?, ?, ?, 0)",
-            (WITNESS, origin, size, due.note, line),
+            (cosigner_name(WITNESS), origin, size, due.note, line),
         )
         run(
             "INSERT INTO stamps (kind, name, content, wanted_at, not_before)"
@@ -148,7 +165,7 @@ def test_an_untouched_log_holds_in_every_store(folder: Path) -> None:
     assert report.watched == 1
     states = fsck(folder, KNOWN)
     assert {one.condition for one in states} == {Condition.HOLDS}, states
-    assert len(states) == 14
+    assert len(states) == 15
 
 
 # ---------------------------------------------------------------- files
@@ -308,9 +325,9 @@ def test_a_cosignature_that_was_edited_in_the_checkpoint_is_named(folder: Path) 
          "entry 9: the words beside the leaf were edited", "words beside the entries"),
         ("UPDATE entry_words SET entry_index = 5000 WHERE entry_index = 9",
          "entry 5000: there are words beside an entry that does not exist", "words beside the entries"),
-        ("UPDATE cosignatures SET size = size + 1", "the head that tinh-h01 cosigned", "cosignatures kept"),
+        ("UPDATE cosignatures SET size = size + 1", "the head that truc-relay.example/witness/tinh-h01 cosigned", "cosignatures kept"),
         ("UPDATE cosignatures SET line = x'e2'", "", "cosignatures kept"),
-        ("UPDATE cosignatures SET note = (SELECT note FROM log_head)", "the head that tinh-h01 cosigned", "cosignatures kept"),
+        ("UPDATE cosignatures SET note = (SELECT note FROM log_head)", "the head that truc-relay.example/witness/tinh-h01 cosigned", "cosignatures kept"),
         ("UPDATE stamps SET content = (SELECT note FROM log_head)", "the head with a timestamp", "heads with timestamps"),
         ("UPDATE stamps SET content = 5", "the head with a timestamp", "heads with timestamps"),
         ("UPDATE witness_logs SET root = zeroblob(32)", "the head of truc-relay.example/log/tinh-h01", "heads of others"),
@@ -380,6 +397,46 @@ def test_a_history_rewritten_with_the_key_contradicts_what_is_kept(
         assert "280" in str([one.said for one in wrong.values()])
 
 
+def _of_another_node(leaves: list[bytes]) -> None:
+    leaves[7] = entry(AuditEvent.MESSAGE_ACCEPTED, AT, WITNESS, digest="00").leaf
+
+
+def test_an_entry_of_another_node_fits_no_store(folder: Path) -> None:
+    """Though hashes, root, head and published copy agree: the log's owner may have signed it, and it proves
+    nothing of either node."""
+    _rewritten(folder, _of_another_node)
+    _publish_first(folder)
+    said = "entry 7: .*the entry names node tinh-h01, the log is truc-relay.example/log/xa-a"
+
+    with pytest.raises(AuditError, match=said):
+        _verify(folder)
+    wrong = _wrong(fsck(folder, KNOWN))
+    assert {"journal, epoch 0", "published log/0"} <= wrong.keys()
+    for store in ("journal, epoch 0", "published log/0"):
+        assert wrong[store].index == 7
+        assert re.search(said, wrong[store].said)
+    unkeyed = _wrong(fsck(folder, Known(None, None, verify_log_signature)))
+    assert {"journal, epoch 0", "published log/0"} <= unkeyed.keys()
+
+
+def test_what_is_odd_in_a_log_that_holds_is_a_finding_of_its_stores(folder: Path) -> None:
+    """Of the journal's and of the published copy's, as `verify` has it of the log."""
+    (verdict, *_) = _verify(folder).verdicts
+    states = {one.store: one for one in fsck(folder, KNOWN)}
+    assert verdict.findings == ()
+    assert (states["journal, epoch 0"].findings, states["published log/0"].findings) == ((), ())
+
+    def odd(leaves: list[bytes]) -> None:
+        leaves[7] = leaves[7].replace(b"delivery-held", b"delivery-told")
+
+    _rewritten(folder, odd)
+    _publish_first(folder)
+    found = (Finding("unknown-event", "delivery-told", "entry 7"),)
+    states = {one.store: one for one in fsck(folder, KNOWN)}
+    assert states["journal, epoch 0"].findings == found
+    assert states["published log/0"].findings == found
+
+
 @pytest.mark.parametrize("name", ["other", "swapped"])
 def test_an_edit_that_mends_its_hash_is_placed_by_the_published_copy(
     folder: Path, name: str
@@ -407,12 +464,71 @@ def test_an_edit_that_mends_its_hash_is_placed_by_the_published_copy(
 
 def test_a_published_log_alone_is_verified_as_a_stranger_would(folder: Path) -> None:
     """A folder of tiles with its checkpoint and the node's key: no journal is missed."""
-    states = fsck(folder / "log" / "0", KNOWN)
+    place = folder / "log" / "0"
+    states = fsck(place, replace(KNOWN, named=NAMED))
 
-    assert [one.condition for one in states] == [Condition.HOLDS, Condition.HOLDS]
-    assert {
-        one.condition for one in fsck(folder / "log" / "0", Known(None, None, verify_log_signature))
-    } == {Condition.UNKNOWN}
+    assert [one.condition for one in states] == [Condition.HOLDS] * 3
+    assert next(one.said for one in states if "cosignatures" in one.store) == "1 proven"
+    assert {one.condition for one in fsck(place, Known(None, None, verify_log_signature))} == {
+        Condition.UNKNOWN
+    }
+
+
+@pytest.mark.parametrize("kept", ["in the row", "on the checkpoint"])
+def test_a_strangers_cosignature_is_judged_once_its_key_is_named(folder: Path, kept: str) -> None:
+    """By the configuration or with --witness: the journal proves no keys but neighbours'. Until then it is
+    told as by a key that is not known; one that does not hold is damage."""
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute("DELETE FROM witness_keys")
+    assert (_verify(folder).cosignatures, _verify(folder).unjudged) == (0, 3)
+    unknown = {one.store for one in fsck(folder, KNOWN) if one.condition is Condition.UNKNOWN}
+    assert len(unknown) == 3
+    assert all("cosignatures" in store for store in unknown)
+
+    report = verify_folder(folder, NODE, KEY, verify_log_signature, named=NAMED)
+    assert (report.cosignatures, report.unjudged) == (3, 0)
+    known = replace(KNOWN, named=NAMED)
+    assert {one.condition for one in fsck(folder, known)} == {Condition.HOLDS}
+
+    note, _, _ = (folder / "log/0/checkpoint").read_bytes().rpartition("\N{EM DASH}".encode())
+    lie = cosign(note, cosigner_name(WITNESS), OTHERS_PUBLIC, PRIVATE.sign, AT)
+    if kept == "in the row":
+        with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+            connection.execute("UPDATE cosignatures SET line = ?", (lie,))
+    else:
+        (folder / "log/0/checkpoint").write_bytes(note + lie)
+    with pytest.raises(AuditError, match=r"cosignature by truc-relay.example/witness/tinh-h01"):
+        verify_folder(folder, NODE, KEY, verify_log_signature, named=NAMED)
+    store = "cosignatures kept" if kept == "in the row" else "cosignatures on log/0/checkpoint"
+    assert list(_wrong(fsck(folder, known))) == [store]
+
+
+def test_a_cosignature_under_another_witnesss_name_in_its_row_is_named(folder: Path) -> None:
+    """A line proves what it says, and no row says something else of it."""
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute("UPDATE cosignatures SET witness = 'truc-relay.example/witness/xa-b'")
+
+    with pytest.raises(AuditError, match="witness/xa-b is not the one its row names"):
+        _verify(folder)
+    assert list(_wrong(fsck(folder, KNOWN))) == ["cosignatures kept"]
+
+
+def test_a_head_of_a_log_that_is_no_neighbours_is_judged_by_its_configured_key(
+    folder: Path,
+) -> None:
+    """[[log.witnessed]]: by the origin, whatever its key is called."""
+    origin, root = "log.example/elsewhere", leaf_hash(b"theirs")
+    note = sign_note(note_body(origin, 1, root), origin, PUBLIC, OTHER.sign)
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute(
+            "INSERT INTO witness_logs VALUES (?, ?, 0, 1, ?, ?, 0)", (origin, origin, root, note)
+        )
+
+    assert _verify(folder).watched == 2
+    with pytest.raises(
+        AuditError, match=r"the head of log.example/elsewhere at 1 that is kept: sig"
+    ):
+        verify_folder(folder, NODE, KEY, verify_log_signature, named=Keys(logs={origin: PUBLIC}))
 
 
 @pytest.mark.parametrize("damage", [delete, cut, flip(0), lambda path: path.write_bytes(b"")])
@@ -434,7 +550,7 @@ def test_an_entry_bundle_that_was_edited_is_placed_by_the_tiles(folder: Path) ->
     content = (place / "tile/entries/000").read_bytes().replace(b"d-77-", b"d-78-")
     (place / "tile/entries/000").write_bytes(content)
 
-    told = fsck(place, KNOWN)[1]
+    told = _wrong(fsck(place, KNOWN))["published 0"]
     assert told.said.startswith("entry 77: tile/entries/000")
 
 

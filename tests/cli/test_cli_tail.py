@@ -53,6 +53,11 @@ def test_only_what_is_wanted_is_printed(as_: As, live: Any) -> None:
     assert indexes(as_(*command, "--agency", "H02.1")) == []
     since = (AT + timedelta(seconds=9)).isoformat()
     assert indexes(as_(*command, "--since", since)) == list(range(9, 32))
+    assert indexes(as_(*command, "--since", since, "-n", "3")) == [29, 30, 31]
+    late = (AT + timedelta(seconds=31)).isoformat()
+    assert indexes(as_(*command, "--since", late, "-n", "3")) == [31]
+    assert indexes(as_(*command, "--after", "30", "-n", "5")) == [30, 31]
+    assert indexes(as_(*command, "-n", "0")) == []
     refused = as_(*command, "--event", "delivery-faild")
     assert refused.exit_code == 65
     assert "nearest: delivery-failed" in refused.stderr

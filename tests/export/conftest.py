@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from relay.audit.checkpoint import head_of, note_body, sign_note
-from relay.audit.entries import AuditEvent, Entry, entry
+from relay.audit.cosignature import cosign, cosigner_name
+from relay.audit.entries import AuditEvent, Entry, entry, parse
 from relay.audit.epochs import Epoch, first_index, log_name, named_head
 from relay.audit.exported import Words, write_words
 from relay.audit.exporting import Period, plan_export, write_export
+from relay.audit.proofs import NodeHashes, over_leaves
 from relay.audit.tree import Frontier, leaf_hash
 from relay.model import NodeId
 from relay.signing import pki
 from relay.signing.bundle_shape import CoveredFile
 from relay.signing.bundles import sign_bundle
 from relay.signing.keys import LogSigner, Signer
-from relay.signing.pki_words import KeyType
+from relay.signing.pki_revoking import authorities, crl, revoke
+from relay.signing.pki_words import KeyType, Reason
 from relay.signing.trust import TrustStore
 
 ISSUED = datetime(2026, 11, 1, tzinfo=UTC)
@@ -45,6 +50,30 @@ class Authority:
     def signer(self, node: str = NODE) -> Signer:
         place = self.folder / "nodes" / node
         return Signer.load(place / "sign.pem", place / "sign.key.pem")
+
+    def cosigned(
+        self, note: bytes, at: datetime, node: str = "xa", *, signer: LogSigner | None = None
+    ) -> bytes:
+        """The note with a line in this node's name, by its key or, where it lies, by another's."""
+        key = self.log(node)
+        sign = (signer or key).sign
+        return note + cosign(note, cosigner_name(NodeId(node)), key.public_key, sign, at)
+
+    def statements(
+        self,
+        now: datetime,
+        revoked: str = "",
+        since: datetime | None = None,
+        *,
+        reason: Reason = Reason.KEY_COMPROMISE,
+    ) -> list[bytes]:
+        """CRLs of every authority, with the log certificate of one node in them or none."""
+        with TemporaryDirectory() as name:
+            folder = shutil.copytree(self.folder, Path(name) / "pki")
+            if revoked:
+                certificate = folder / "nodes" / revoked / "log.pem"
+                revoke(folder, certificate, reason=reason, now=since or now)
+            return [crl(one, now=now, valid=timedelta(days=1)) for one in authorities(folder)]
 
     def log(self, node: str = NODE) -> LogSigner:
         place = self.folder / "nodes" / node
@@ -71,6 +100,8 @@ class MemoryLog:
     epoch: int = 0
     notes: dict[int, bytes] = field(default_factory=dict)
     kept: list[tuple[bytes, bytes]] = field(default_factory=list)
+    certificates: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+    """Of witnesses, by the name they cosign under."""
 
     def add(self, event: AuditEvent = AuditEvent.NODE_STARTED, **fields: Any) -> None:
         at = START + timedelta(minutes=len(self.entries))
@@ -95,11 +126,16 @@ class MemoryLog:
     def heads(self) -> Mapping[int, bytes]:
         return self.notes
 
+    def within(self, first: int, end: int, since: str, until: str) -> tuple[int, int] | None:
+        times = {index: parse(leaf)["at"] for index, leaf in self.leaves(first, end)}
+        found = [index for index, at in times.items() if since <= at < until]
+        return (min(found), max(found)) if found else None
+
     def leaves(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         return ((i, one.leaf) for i, one in self.entries.items() if first <= i < end)
 
-    def hashes(self, first: int, end: int) -> Iterator[bytes]:
-        return (leaf_hash(leaf) for _, leaf in self.leaves(first, end))
+    def nodes(self, epoch: int) -> NodeHashes:
+        return over_leaves(lambda place: leaf_hash(self.entries[first_index(epoch) + place].leaf))
 
     def words(self, first: int, end: int) -> Iterator[bytes]:
         import json
@@ -110,6 +146,9 @@ class MemoryLog:
 
     def kept_heads(self) -> Iterable[tuple[bytes, bytes]]:
         return self.kept
+
+    def witness_certificates(self, names: Collection[str]) -> Iterable[bytes]:
+        return (one for name in names for one in self.certificates.get(name, ()))
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,10 @@ class Log:
         first = entry(AuditEvent.EPOCH_STARTED, AT, NodeId(self.node), **named, reason="restored")
         return replace(self, epoch=Epoch(self.epoch.number + 1, tag), leaves=[_bytes(first)])
 
+    def rekeyed(self, key: Key, tag: str = "b" * 16) -> Log:
+        """The next epoch, begun because another key signs from now on; nothing is lost."""
+        return replace(self.restored(len(self.leaves), tag), key=key)
+
     def note(self, size: int | None = None) -> bytes:
         frontier = Frontier()
         for leaf in self.leaves[:size]:

@@ -10,9 +10,13 @@ from typing import Any, cast
 import pytest
 
 from relay.audit.add_checkpoint import SIZE_TYPE, read_request
+from relay.audit.beside import Keys, check_kept, keys_of
 from relay.audit.cosignature import Cosigner, cosign, cosignatures
 from relay.delivery.clock import Clock
 from relay.errors import TransportError
+from relay.journal.inspect import stored_log
+from relay.model import NodeId
+from relay.signing.keys import verify_log_signature as verify
 from relay.witness.asking import RETRY, Cosigners
 from relay.witness.judging import Opening
 from relay.witness.ports import WitnessAnswer
@@ -27,14 +31,24 @@ class Asked:
     slow: asyncio.Event | None = None
     lie: Any = None
     mute: bool = False
+    stale: Any = None
+    """The key that the log believes it to have, until it asks anew."""
+    anew: int = 0
     asked: list[int] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         return str(self.witness.cosigner.name)
 
-    async def cosigner(self) -> Cosigner | None:
-        return None if self.mute else self.witness.cosigner
+    async def cosigner(self, *, anew: bool = False) -> Cosigner | None:
+        if self.mute:
+            return None
+        self.anew += anew
+        known = self.witness.cosigner
+        if self.stale is None or anew:
+            return cast("Cosigner", known)
+        believed = self.stale.believed
+        return Cosigner(known.name, believed.public_key, believed.verify)
 
     async def add_checkpoint(self, body: bytes, opening: Opening | None) -> WitnessAnswer:
         self.asked.append(read_request(body).old)
@@ -97,6 +111,10 @@ async def test_a_dead_and_a_slow_witness_hold_nobody_up(found_witness: Any, make
     async with asyncio.timeout(10):
         while slow.name not in await home.table.cosigned_sizes(log.origin):
             await asyncio.sleep(0)
+        # Kept, and the question over: until then it is not asked another.
+        under_way = cosigners._paces[slow.name].under_way
+        assert under_way is not None
+        await under_way
     now[0] = RETRY.first.total_seconds()
     dead.locked = False
     assert len(await cosigners.cosign(log.grow(1).note(), log.consistency())) == 3
@@ -234,3 +252,37 @@ async def test_another_head_of_the_size_held_is_an_alarm_whoever_the_witness_is(
     assert await _cosigners(home, log, asked).cosign(log.note(), log.consistency()) == ()
     assert [one["reason"] for one in await home.events()] == ["forked"]
     assert asked.asked == [0, 8]
+
+
+async def test_a_witness_that_has_another_key_is_asked_for_it_and_believed_by_it(
+    found_witness: Any, make_log: Any, make_key: Any
+) -> None:
+    """What it signed does not hold under the key that is known here; its certificate says which it has."""
+    log = make_log().grow(8)
+    home, witness = await found_witness(name="home"), await found_witness(log)
+    asked = Asked(witness, stale=make_key())
+
+    (line,) = await _cosigners(home, log, asked).cosign(log.note(), log.consistency())
+
+    assert cosignatures(log.note() + line, witness.cosigner)
+    assert asked.anew == 1
+
+
+async def test_what_a_witness_signed_with_an_earlier_key_stays_proven(
+    found_witness: Any, make_log: Any, make_key: Any
+) -> None:
+    """In the journal, after the neighbour's key was replaced; a third key's word is refused as before."""
+    log = make_log().grow(8)
+    home, witness = await found_witness(name="home"), await found_witness(log)
+    node, first = NodeId(witness.name), witness.key.public
+    await home.table.pin(node, first, [b"first"], home.at)
+    await _cosigners(home, log, Asked(witness)).cosign(log.note(), log.consistency())
+    await home.table.pin(node, make_key().public, [b"second"], home.at)
+
+    (event,) = await home.events()
+    assert event["event"] == "log-key-changed"
+    with stored_log(home.folder) as stored:
+        keys = keys_of((*stored.keys, *stored.keys_before), Keys())
+        assert list(keys.nodes[node])[1:] == [first]
+        assert check_kept(stored.cosigned, keys, verify) == (1, 0)
+        assert check_kept(stored.cosigned, keys_of(stored.keys, Keys()), verify) == (0, 1)

@@ -291,3 +291,38 @@ def _arm(witness: Any, where: str) -> None:
 
         assert decide
         witness.desk.book = Book()
+
+
+async def test_a_replaced_log_key_is_a_new_epoch_and_no_fork(
+    found_witness: Any, make_log: Any, make_key: Any
+) -> None:
+    """The witness asks for the new certificate, sees that the epoch names the head before, and goes on."""
+    log = make_log().grow(8)
+    witness = await found_witness(log)
+    assert (await witness.add(log.request(0))).status == 200
+    log.grow(2)
+    rekeyed = log.rekeyed(make_key()).grow(3)
+    assert (await witness.add(rekeyed.request(0), opening=rekeyed.opening())).status == 403
+    witness.keys.renewed = {"xa": rekeyed.key}
+    await witness.restart()  # a minute later, without the wait
+
+    assert (await witness.add(rekeyed.request(0), opening=rekeyed.opening())).status == 200
+    rekeyed.grow(4)
+    assert (await witness.add(rekeyed.request(4))).status == 200
+    (event,) = await witness.events()
+    assert (event["event"], event.get("count", 0)) == ("log-epoch", 0)
+    assert await witness.table.alarms() == []
+
+
+async def test_a_new_key_does_not_hide_another_history(
+    found_witness: Any, make_log: Any, make_key: Any
+) -> None:
+    """Its epoch must name the very head that was cosigned."""
+    log = make_log().grow(8)
+    witness = await found_witness(log)
+    await witness.add(log.request(0))
+    liar = log.fork(5, 3).rekeyed(make_key())
+    witness.keys.renewed = {"xa": liar.key}
+
+    assert (await witness.add(liar.request(0), opening=liar.opening())).status == 422
+    assert [one.kind for one in await witness.table.alarms()] == ["forked"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from relay.conformance.business import SOON, evidence_of
 from relay.conformance.instants import now
 from relay.conformance.listener import Arrived
 from relay.conformance.peer import RECEIPTS_TYPE
@@ -32,7 +33,6 @@ from relay.signing.xades import DocumentName, build
 from relay.wire.receipt import write_receipt
 
 book = Book()
-SOON = 15.0
 
 
 @book.asserts(
@@ -141,7 +141,7 @@ async def handover(stand: Stand) -> None:
     if not copies:
         raise FailedError("the document is not at its recipient's disposal")
     await stand.dms.client.update_status(copies[0], Acknowledgement.DONE)
-    await _travelled_back(stand, prepared.header.message_id, Event.CONTENT_HANDOVER)
+    await evidence_of(stand, prepared.header.message_id, Event.CONTENT_HANDOVER)
 
 
 @book.asserts(
@@ -159,7 +159,7 @@ async def handover_failure(stand: Stand) -> None:
     if not copies:
         raise FailedError("the document is not at its recipient's disposal")
     await stand.dms.client.update_status(copies[0], Acknowledgement.FAIL)
-    await _travelled_back(stand, prepared.header.message_id, Event.CONTENT_HANDOVER_FAILURE)
+    await evidence_of(stand, prepared.header.message_id, Event.CONTENT_HANDOVER_FAILURE)
 
 
 @book.asserts(
@@ -179,22 +179,7 @@ async def comes_again(stand: Stand) -> None:
     with stand.listener.refusing_receipts() as refused:
         await stand.dms.client.update_status(copies[0], Acknowledgement.DONE)
         await stand.listener.until(lambda: refused, SOON, "a receipt travelling back")
-    await _travelled_back(stand, prepared.header.message_id, Event.CONTENT_HANDOVER)
-
-
-async def _travelled_back(stand: Stand, message_id: str, event: Event) -> None:
-    def found() -> list[Receipt]:
-        proven = [stand.peer.proven(one) for one in stand.listener.receipts]
-        return [
-            one
-            for one in proven
-            if one.message_id == message_id and any(e.event is event for e in one.evidence)
-        ]
-
-    try:
-        await stand.listener.until(found, SOON, event)
-    except InconclusiveError:
-        raise FailedError(f"no {event} came back within {SOON:g} s") from None
+    await evidence_of(stand, prepared.header.message_id, Event.CONTENT_HANDOVER)
 
 
 # ------------------------------------------------------------ receipts that the kit hands back

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Protocol
 
 Consistency = Callable[[int], Awaitable[list[bytes]]]
@@ -56,7 +55,7 @@ class LogFiles(Protocol):
 
     async def logs(self) -> list[PublishedLog]: ...
 
-    async def file(self, epoch: str, path: str, *, entries: bool = True) -> Path | bytes:
-        """Where the file is, or what it holds. NotFoundError for what is not there, for any but the one
+    async def file(self, epoch: str, path: str, *, entries: bool = True) -> bytes:
+        """What the file holds. NotFoundError for what is not there, for any but the one
         form of a path, and with `entries` False for entry bundles."""
         ...

@@ -44,6 +44,10 @@ class CertificateSource(Protocol[Keys]):
 
     def certificates(self, keys: Keys) -> Sequence[OwnCertificate]: ...
 
+    async def keep(self, keys: Keys) -> None:
+        """What verifiers of years to come will need of them, durably."""
+        ...
+
     def put_in_use(self, keys: Keys) -> None: ...
 
 
@@ -78,6 +82,7 @@ class CertificateDesk(Generic[Keys]):
             for one in renewed:
                 await self._tell(one, by)
             if renewed:
+                await self.source.keep(keys)
                 self.source.put_in_use(keys)
         return renewed
 

@@ -8,7 +8,13 @@ SELECT origin, size, root, note FROM witness_seen WHERE origin = ? AND size = ?
 SELECT origin, size, root, note FROM witness_logs WHERE log = ? ORDER BY epoch DESC, cosigned_at DESC LIMIT 1
 
 -- name: stopped
-SELECT 1 FROM witness_alarms WHERE log = ? AND cleared_at IS NULL LIMIT 1
+SELECT 1 FROM witness_alarms WHERE log = ? AND cleared_at IS NULL AND kind <> 'rolled-back' LIMIT 1
+
+-- name: rolled_back
+SELECT 1 FROM witness_alarms WHERE log = ? AND cleared_at IS NULL AND kind = 'rolled-back' LIMIT 1
+
+-- name: goes_on
+UPDATE witness_alarms SET cleared_at = ? WHERE log = ? AND cleared_at IS NULL AND kind = 'rolled-back'
 
 -- name: hold
 INSERT INTO witness_logs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -46,6 +52,9 @@ SELECT public_key, certificates FROM witness_keys WHERE node = ?
 -- name: pin
 INSERT INTO witness_keys VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (node) DO UPDATE SET public_key = ?2, certificates = ?3, since = ?4
+
+-- name: put_by
+INSERT OR REPLACE INTO witness_keys_before SELECT * FROM witness_keys WHERE node = ?
 
 -- name: keep
 INSERT INTO cosignatures VALUES (?1, ?2, ?3, ?4, ?5, ?6)

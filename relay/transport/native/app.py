@@ -41,6 +41,7 @@ from relay.delivery.ports import (
 )
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.delivery.statistics.figures import Statistics
@@ -64,6 +65,7 @@ from relay.transport.native import (
     operating,
     proofs,
     published,
+    reconcile,
     submit,
     systems,
     timeline,
@@ -77,6 +79,7 @@ from relay.transport.native import trust as trust_face
 from relay.transport.native import witnesses as witness_face
 from relay.transport.native.gate import admit
 from relay.transport.native.inside import CALLER, Inside, Route, Who
+from relay.transport.native.live import gone
 from relay.transport.native.log_export import LogExporter
 from relay.transport.problems import is_expected, problem_of, problem_response, word_of
 from relay.witness.ports import WitnessDoor
@@ -99,6 +102,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/deliveries/{id}/envelope", deliveries.envelope),
     Route("GET", "/v1/deliveries/{id}/seal", deliveries.seal),
     Route("POST", "/v1/deliveries/{id}/ack", deliveries.acknowledge),
+    Route("POST", "/v1/reconcile", reconcile.with_system),
+    Route("POST", "/v1/reconcile/{neighbour}", reconcile.with_neighbour, Who.READER),
     Route("GET", "/v1/recovery", recovery_face.standing, Who.OPERATOR),
     Route("POST", "/v1/recovery/skip", recovery_face.skip, Who.OPERATOR),
     Route("GET", "/v1/queue/shape", operating.shape, Who.OPERATOR),
@@ -198,6 +203,7 @@ def native_app(
     published: LogFiles | None = None,
     public_log: bool = False,
     witnesses: WitnessDoor | None = None,
+    reconciler: Reconciler | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -239,6 +245,7 @@ def native_app(
         published=published,
         public_log=public_log,
         witnesses=witnesses,
+        reconciler=reconciler,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:
@@ -273,8 +280,7 @@ def _answering(inside: Inside) -> Middleware:
         try:
             return await handler(request)
         except Exception as error:
-            gone = request.transport is None or request.transport.is_closing()
-            if gone and isinstance(error, RelayError | OSError | web.HTTPException):
+            if gone(request) and isinstance(error, RelayError | OSError | web.HTTPException):
                 await _note_gone(inside.refusals, request)
                 raise ConnectionResetError from error  # nobody is there to be answered
             return await _refusal(inside, request, error)

@@ -24,6 +24,7 @@ LARGEST = (1 << 63) - 1
 """The largest cursor a journal can hold."""
 WHY_CHARACTERS = 500
 _NUMBER = re.compile(r"[0-9]{1,19}")
+_INDEX = re.compile(r"0|[1-9][0-9]{0,18}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -116,8 +117,8 @@ def token_id(request: web.Request) -> str:
 
 
 def index_in_path(request: web.Request) -> int:
-    """Of an entry of the log."""
-    index = int(_named(request, _NUMBER, "entry"))
+    """Of an entry of the log, in its one form."""
+    index = int(_named(request, _INDEX, "entry"))
     if index > LARGEST:
         raise NotFoundError("no entry has that id")
     return index

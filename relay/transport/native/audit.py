@@ -3,12 +3,13 @@
 Touches: the log reader's door.
 Trusts:  that leaves are canonical JSON on one line (audit/entries.py): they are passed on unparsed,
          so that what is read here is what was hashed.
-Raises:  RequestError, OverloadError, NotFoundError.
+Raises:  RequestError, NotFoundError; OverloadError where as many as may look or wait already do.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import AbstractContextManager
 
 from aiohttp import web
 
@@ -20,9 +21,14 @@ from relay.transport.native.inside import Inside
 from relay.transport.native.leaves import member
 from relay.transport.native.views import json_bytes
 from relay.transport.native.wanting import FILTERS, since, wanted
+from relay.transport.places import place
 from relay.transport.problems import RequestError
 
 MOST_WAIT_SECONDS = 60
+MOST_LOOKS = 16
+"""Pages looked for at a time: each passes over up to 200,000 entries, and takes turns with all who read the
+journal."""
+MOST_OF_ONE = 8
 
 
 async def entries(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
@@ -30,17 +36,26 @@ async def entries(inside: Inside, caller: Caller, request: web.Request) -> web.S
     only(request, "after", "limit", "last", "since", "wait", *FILTERS)
     filters = wanted(request)
     if "last" in request.query:
-        return _page(await inside.log.last(filters, _last(request)))
+        last = _last(request)
+        with _looking(inside, caller):
+            return _page(await inside.log.last(filters, last))
     after = number(request, "after", 0, 0, LARGEST)
     limit = number(request, "limit", 100, 1, 1000)
     wait = number(request, "wait", 0, 0, MOST_WAIT_SECONDS)
     if (moment := since(request)) is not None:
         after = await inside.log.since(moment, after)
     if "text/event-stream" in request.headers.get("Accept", ""):
-        return await stream(inside, request, filters, after)
+        return await stream(inside, caller, request, filters, after)
     if wait:
-        return _page(await awaited(inside, request, filters, after, limit, wait))
-    return _page(await inside.log.page(filters, after, limit))
+        return _page(await awaited(inside, caller, request, filters, after, limit, wait))
+    with _looking(inside, caller):
+        return _page(await inside.log.page(filters, after, limit))
+
+
+def _looking(inside: Inside, caller: Caller) -> AbstractContextManager[None]:
+    return place(
+        inside.looking, caller.holder, "look through the log", most=MOST_LOOKS, of_one=MOST_OF_ONE
+    )
 
 
 async def entry(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:

@@ -84,7 +84,7 @@ def audit_paths() -> Json:
         "/v1/audit/head": {
             "get": operation(
                 "getAuditHead",
-                "The latest signed head, a C2SP checkpoint",
+                "The newest signed head, of all that is durable; neither published nor cosigned yet",
                 {"200": content("The note", "text/plain", TEXT)},
                 (401, 403, 503),
             )

@@ -1,11 +1,11 @@
 """Readers who wait for entries to come: a live stream of server-sent events, and the long poll.
 
 An event's id is the entry's index, so that a broken stream goes on after the last one seen
-(Last-Event-ID). Where nothing that is wanted came for a while, an event without data moves that id on
-past what was looked at: a client that comes again does not have it all looked at once more.
+(Last-Event-ID). Where nothing that is wanted came for a while, however much else did, an event without data
+moves that id on past what was looked at: a client that comes again does not have it all looked at once more.
 
 Touches: the log reader's door.
-Raises:  RequestError, OverloadError beyond the number of followers; a reader who takes nothing for half a
+Raises:  RequestError, OverloadError beyond the number of followers, of which one caller has half at most; a reader who takes nothing for half a
          minute is dropped (what waits for it is bounded by a page).
 """
 
@@ -13,58 +13,61 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, aclosing
 
 from aiohttp import web
 
-from relay.delivery.ports import LogPage
+from relay.delivery.ports import Caller, LogPage
 from relay.delivery.wanted import Wanted
-from relay.errors import OverloadError
-from relay.transport.native.inside import Inside
+from relay.transport.native.gate import admit, still_admitted
+from relay.transport.native.inside import Inside, Who
 from relay.transport.native.leaves import event as event_of
-from relay.transport.native.live import HEARTBEAT_SECONDS, live
+from relay.transport.native.live import HEARTBEAT_SECONDS, gone, live
+from relay.transport.places import place
 from relay.transport.problems import RequestError
 
 PAGE = 100
 _LOOK_SECONDS = 5.0
-"""How often is looked whether who waits is still there."""
+"""How often is looked whether who waits is still there, and may still read."""
 _ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 async def stream(
-    inside: Inside, request: web.Request, wanted: Wanted, after: int
+    inside: Inside, caller: Caller, request: web.Request, wanted: Wanted, after: int
 ) -> web.StreamResponse:
     after = _resume(request, after)
-    with _place(inside):
+    with _placed(inside, caller):
         followed = inside.log.follow(wanted, after, PAGE)
-        return await live(
-            request, _events(_pages(inside.closing, followed, lambda: HEARTBEAT_SECONDS))
-        )
+        pages = _pages(inside.closing, followed, lambda: _LOOK_SECONDS)
+        return await live(request, _events(inside, request, pages))
 
 
 async def awaited(
-    inside: Inside, request: web.Request, wanted: Wanted, after: int, limit: int, seconds: int
+    inside: Inside,
+    caller: Caller,
+    request: web.Request,
+    wanted: Wanted,
+    after: int,
+    limit: int,
+    seconds: int,
 ) -> LogPage:
     """The first page that has an entry; after so many seconds an empty one, moved on as far as was
     looked. It ends early where the node stops or the client goes."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     found = LogPage((), after, more=False)
-    with _place(inside):
+    with _placed(inside, caller):
         followed = inside.log.follow(wanted, after, limit)
         async with aclosing(
             _pages(inside.closing, followed, lambda: min(_LOOK_SECONDS, end - loop.time()))
         ) as pages:
             async for page in pages:
                 found = found if page is None else page
-                if found.entries or loop.time() >= end or _is_gone(request):
+                if found.entries or loop.time() >= end or gone(request):
                     break
+    await admit(inside, Who.READER, request)  # a token may have been revoked meanwhile
     return found
-
-
-def _is_gone(request: web.Request) -> bool:
-    return request.transport is None or request.transport.is_closing()
 
 
 def _resume(request: web.Request, after: int) -> int:
@@ -77,33 +80,40 @@ def _resume(request: web.Request, after: int) -> int:
     return max(after, int(last) + 1)
 
 
-@contextmanager
-def _place(inside: Inside) -> Iterator[None]:
-    if len(inside.following) >= inside.followers:
-        raise OverloadError(f"{len(inside.following)} follow the log, limit {inside.followers}")
-    place = object()
-    inside.following.add(place)
-    try:
-        yield
-    finally:
-        inside.following.discard(place)
+def _placed(inside: Inside, caller: Caller) -> AbstractContextManager[None]:
+    half = max(1, inside.followers // 2)
+    return place(
+        inside.following, caller.holder, "follow the log", most=inside.followers, of_one=half
+    )
 
 
 async def _events(
-    following: AsyncGenerator[LogPage | None, None],
+    inside: Inside, request: web.Request, following: AsyncGenerator[LogPage | None, None]
 ) -> AsyncGenerator[bytes, None]:
-    """What is written for each page, and for each silence."""
+    """What is written for each page that holds something, and for each silence. Who left is noticed in a
+    silence, too, and a token that was revoked ends it."""
+    now = asyncio.get_running_loop().time
     said = at = 0
+    written = admitted = now()
     async with aclosing(following) as pages:
         async for page in pages:
+            if now() - admitted >= _LOOK_SECONDS:
+                if not await still_admitted(inside, Who.READER, request):
+                    return
+                admitted = now()
             at = at if page is None else page.next
             if page is not None and page.entries:
                 said = page.entries[-1].index + 1
                 yield b"".join(map(event_of, page.entries))
-            elif page is None:
+            elif gone(request):
+                raise ConnectionResetError
+            elif now() - written >= HEARTBEAT_SECONDS:
                 moved = b"id: %d\n" % (at - 1) if at > said else b""
                 said = max(said, at)
                 yield b": still here\n%s\n" % moved
+            else:
+                continue
+            written = now()
 
 
 async def _pages(

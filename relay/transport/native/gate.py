@@ -37,6 +37,15 @@ async def admit(inside: Inside, who: Who, request: web.Request) -> Caller:
     return caller
 
 
+async def still_admitted(inside: Inside, who: Who, request: web.Request) -> bool:
+    """Of an answer that goes on: a token may have been revoked since."""
+    try:
+        await admit(inside, who, request)
+    except (UnauthenticatedError, AccessError):
+        return False
+    return True
+
+
 async def _caller(inside: Inside, request: web.Request) -> Caller:
     headers = request.headers.getall("Authorization", [])
     if not headers and inside.local_operator:

@@ -41,6 +41,7 @@ from relay.delivery.ports import (
 )
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
 from relay.delivery.statistics.figures import Statistics
@@ -75,10 +76,14 @@ class Inside:
     refusals: Refusals = UNNOTED
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the node stops: streams that never end by themselves end then."""
-    following: set[object] = field(default_factory=set)
+    looking: Counter[str] = field(default_factory=Counter)
+    """Who has a page of the log looked for."""
+    following: Counter[str] = field(default_factory=Counter)
     """Who waits for new entries of the log, to bound their number."""
     followers: int = 64
     """The most of them."""
+    presenting: Counter[str] = field(default_factory=Counter)
+    """Strangers who hand in a checkpoint."""
     obligations: Obligations | None = None
     gate: Gate = OPEN
     """Asked before an envelope is read."""
@@ -96,11 +101,16 @@ class Inside:
     log_exports: LogExporter | None = None
     exporting: set[object] = field(default_factory=set)
     """Exports of the log under way."""
+    reconciling: set[object] = field(default_factory=set)
+    """Claims of systems that are being compared."""
     proofs: Proofs | None = None
     published: LogFiles | None = None
+    sending_log: Counter[str] = field(default_factory=Counter)
+    """Large files of it under way."""
     public_log: bool = False
     """Whether the published log is open to anyone."""
     witnesses: WitnessDoor | None = None
+    reconciler: Reconciler | None = None
 
 
 CALLER = web.RequestKey("caller", Caller)

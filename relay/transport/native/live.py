@@ -24,6 +24,11 @@ SLOW_SECONDS = 30.0
 _log = structlog.get_logger("relay.native")
 
 
+def gone(request: web.Request) -> bool:
+    """Whether nobody is there any more to be answered."""
+    return request.transport is None or request.transport.is_closing()
+
+
 async def live(request: web.Request, events: AsyncGenerator[bytes, None]) -> web.StreamResponse:
     """The events until they end; they are closed whatever happens to the connection."""
     response = web.StreamResponse(headers={"Content-Type": TYPE, "Cache-Control": "no-store"})

@@ -40,6 +40,7 @@ from relay.transport.native.operating_paths import operating_paths
 from relay.transport.native.operating_schemas import OPERATING_SCHEMAS
 from relay.transport.native.proofs import proof_paths
 from relay.transport.native.published import PUBLISHED_SCHEMAS, published_paths
+from relay.transport.native.reconcile_described import RECONCILE_SCHEMAS, reconcile_paths
 from relay.transport.native.recovery import RECOVERY_SCHEMAS, recovery_paths
 from relay.transport.native.schemas import DIGEST, SCHEMAS, TEXT, UUID, reference
 from relay.transport.native.statistics import STATISTICS_SCHEMAS, statistics_paths
@@ -92,6 +93,7 @@ def document() -> Json:
                 **STATISTICS_SCHEMAS,
                 **JUDGED_SCHEMAS,
                 **OPERATING_SCHEMAS,
+                **RECONCILE_SCHEMAS,
                 **RECOVERY_SCHEMAS,
                 **SYSTEM_SCHEMAS,
                 **CERTIFICATE_SCHEMAS,
@@ -157,6 +159,7 @@ def _paths() -> Json:
         },
         "/v1/deliveries/{id}/ack": {"post": _acknowledge(), "parameters": one_delivery},
         **obligation_paths(),
+        **reconcile_paths(),
         **statistics_paths(),
         **recovery_paths(),
         **operating_paths(),

@@ -6,27 +6,21 @@ Raises:  NotFoundError, RequestError, AuditError, JournalError.
 
 from __future__ import annotations
 
-import re
-
 from aiohttp import web
 
 from relay.delivery.operators.proving import Proofs
 from relay.delivery.ports import Caller
 from relay.errors import NotFoundError
-from relay.transport.native.asking import digest, only, word
+from relay.transport.native.asking import digest, index_in_path, only, word
 from relay.transport.native.fragments import Json, content, in_path, in_query, operation
 from relay.transport.native.inside import Inside
 from relay.transport.native.schemas import DIGEST, TEXT, WHOLE
 
-_INDEX = re.compile(r"0|[1-9][0-9]{0,15}")
-
 
 async def entry(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
     only(request, "newer")
-    index = request.match_info["id"]
-    if not _INDEX.fullmatch(index):
-        raise NotFoundError("no entry has that index")
-    return _file(await _prover(inside).entry(int(index), newer=_newer(request)))
+    index = index_in_path(request)
+    return _file(await _prover(inside).entry(index, newer=_newer(request)))
 
 
 async def receipt(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:

@@ -55,7 +55,14 @@ async def file(inside: Inside, _: Caller, request: web.Request) -> web.StreamRes
     epoch, path = request.match_info["epoch"], request.match_info["path"]
     if inside.published is None or request.rel_url.raw_path != f"{INDEX}{epoch}/{path}":
         raise NotFoundError("no file of the log has that name")
-    return await published_file(inside.published, epoch, path, public=inside.public_log)
+    return await published_file(
+        request,
+        inside.published,
+        epoch,
+        path,
+        public=inside.public_log,
+        sending=inside.sending_log,
+    )
 
 
 def _view(one: PublishedLog) -> Json:
@@ -79,7 +86,7 @@ def published_paths() -> Json:
     binary: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
     one = operation(
         "getPublishedFile",
-        "The checkpoint, a hash tile or an entry bundle of a log, as C2SP tlog-tiles names them",
+        "The published checkpoint, a hash tile or an entry bundle of a log, as C2SP tlog-tiles names them",
         {
             "200": {
                 "description": "The file",

@@ -11,21 +11,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from aiohttp import web
 
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.ports import Caller
 from relay.delivery.timeline.ports import Timeline, TimelineDoor
-from relay.errors import NotFoundError, OverloadError
+from relay.errors import NotFoundError
 from relay.model import MessageId
 from relay.transport.native.asking import message_id, only
-from relay.transport.native.inside import Inside
-from relay.transport.native.live import HEARTBEAT_SECONDS, TYPE, live
+from relay.transport.native.gate import still_admitted
+from relay.transport.native.inside import Inside, Who
+from relay.transport.native.live import HEARTBEAT_SECONDS, TYPE, gone, live
 from relay.transport.native.timeline_described import timeline_view
 from relay.transport.native.views import json_bytes
+from relay.transport.places import place
 
 MOST_STREAMS = 64
 MOST_OF_ONE = 8
@@ -43,7 +44,13 @@ async def timeline(inside: Inside, caller: Caller, request: web.Request) -> web.
     message = message_id(request)
     found = await inside.timelines.timeline(caller, message)
     if TYPE in request.headers.get("Accept", ""):
-        with _place(inside, caller):
+        with place(
+            inside.watching,
+            caller.holder,
+            "follow a timeline",
+            most=MOST_STREAMS,
+            of_one=MOST_OF_ONE,
+        ):
             looks = _looks(inside.timelines, caller, message, found)
             return await live(request, _events(inside, request, looks))
     return web.Response(body=await _shown(found), content_type="application/json")
@@ -56,23 +63,6 @@ async def _shown(found: Timeline) -> bytes:
 
 def _bytes(found: Timeline) -> bytes:
     return json_bytes(timeline_view(found))
-
-
-@contextmanager
-def _place(inside: Inside, caller: Caller) -> Iterator[None]:
-    held = inside.watching
-    if held.total() >= MOST_STREAMS or held[caller.holder] >= MOST_OF_ONE:
-        raise OverloadError(
-            f"{held.total()} follow a timeline, limit {MOST_STREAMS};"
-            f" {held[caller.holder]} of this caller, limit {MOST_OF_ONE}"
-        )
-    held[caller.holder] += 1
-    try:
-        yield
-    finally:
-        held[caller.holder] -= 1
-        if not held[caller.holder]:
-            del held[caller.holder]
 
 
 async def _looks(
@@ -95,8 +85,10 @@ async def _events(
 ) -> AsyncGenerator[bytes, None]:
     said, spoke = b"", time.monotonic()
     async for found, cost in looks:
-        if request.transport is None or request.transport.is_closing():
+        if gone(request):
             raise ConnectionResetError("the reader is gone")
+        if said and not await still_admitted(inside, Who.CALLER, request):
+            return
         shown = await _shown(found)
         if shown != said:
             said, spoke = shown, time.monotonic()

@@ -19,12 +19,16 @@ from relay.transport.native.asking import WHY_CHARACTERS, members, only, text_me
 from relay.transport.native.inside import Inside
 from relay.transport.native.proceed import proceed
 from relay.transport.native.views import Json, json_response, stamp
+from relay.transport.places import place
 from relay.transport.problems import RequestError
 from relay.transport.witnessing import read_body, shown
 from relay.witness.ports import Alarm, Watched, WitnessDoor, WitnessStanding
 
 _BODY_BYTES: Final = 1 << 14
 ORIGIN_CHARACTERS: Final = 256
+_STRANGERS: Final = 8
+"""Requests of anyone, being read or judged: each may hold as much as a checkpoint may be long."""
+_PRESENTED: Final = "checkpoints are being taken"
 
 
 async def checkpoint(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
@@ -63,9 +67,9 @@ async def clear(inside: Inside, caller: Caller, request: web.Request) -> web.Str
 async def add_checkpoint(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
     """From anyone: what counts is who signed. Only for logs that the settings name."""
     door = _door(inside)
-    await proceed(request)
-    answer = await door.add_checkpoint(await read_body(request), "native")
-    return shown(answer)
+    with place(inside.presenting, "", _PRESENTED, most=_STRANGERS, of_one=_STRANGERS):
+        await proceed(request)
+        return shown(await door.add_checkpoint(await read_body(request), "native"))
 
 
 def _door(inside: Inside) -> WitnessDoor:

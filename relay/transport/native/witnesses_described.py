@@ -95,7 +95,12 @@ def witness_paths() -> Json:
     )
     return {
         "/v1/audit/checkpoint": {
-            "get": operation("getCosignedHead", "The newest cosigned head", {"200": note}, _READ)
+            "get": operation(
+                "getCosignedHead",
+                "The newest head that any witness cosigned, with its cosignatures; /log/ has the published one",
+                {"200": note},
+                _READ,
+            )
         },
         "/v1/audit/witnesses": {"get": show},
         "/v1/audit/witnesses/clear": {

@@ -9,7 +9,8 @@ Raises:  NotFoundError.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -24,6 +25,7 @@ PREFIX = "/axis/v1/log/"
 @dataclass(frozen=True, slots=True)
 class PublishedFace:
     files: LogFiles
+    sending: Counter[str] = field(default_factory=Counter)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         router.add_get(PREFIX + "{epoch}/{path:.+}", self.file)
@@ -32,4 +34,6 @@ class PublishedFace:
         epoch, path = request.match_info["epoch"], request.match_info["path"]
         if request.raw_path != f"{PREFIX}{epoch}/{path}":
             raise NotFoundError("no file of the log has that name")
-        return await published_file(self.files, epoch, path, public=False, entries=False)
+        return await published_file(
+            request, self.files, epoch, path, public=False, sending=self.sending, entries=False
+        )

@@ -24,6 +24,8 @@ from relay.delivery.operators.published import LogFiles
 from relay.delivery.ports import PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.quota import neighbour_party
+from relay.delivery.reconciling.listing import ListingDesk
+from relay.delivery.reconciling.ports import CAPABILITY as RECONCILE_CAPABILITY
 from relay.delivery.recovery.ports import CAPABILITY
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.returns import ReturnDesk
@@ -50,6 +52,7 @@ from relay.transport.nodes.door import NEIGHBOUR, Door
 from relay.transport.nodes.parts import Body
 from relay.transport.nodes.published import CAPABILITY as TILES_CAPABILITY
 from relay.transport.nodes.published import PublishedFace
+from relay.transport.nodes.reconciling import ListingFace
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
 from relay.transport.nodes.statements import StatementFace
 from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
@@ -103,8 +106,10 @@ class NodeFace:
     published: LogFiles | None = None
     witness: WitnessDesk | None = None
     """None where no logs are cosigned."""
-    log_certificates: Sequence[bytes] = ()
-    """Of the key of this node's log, DER, its own first."""
+    listing: ListingDesk | None = None
+    """What was exchanged with a neighbour, for that neighbour."""
+    log_certificates: Callable[[], Sequence[bytes]] = tuple
+    """Of the key of this node's log as of now, DER, its own first."""
 
     @property
     def capabilities(self) -> list[str]:
@@ -114,6 +119,7 @@ class NodeFace:
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
         more += [] if self.published is None else [TILES_CAPABILITY]
         more += [] if self.witness is None else [WITNESS_CAPABILITY]
+        more += [] if self.listing is None else [RECONCILE_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
     def door(self) -> Door:
@@ -138,6 +144,8 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
         StatementFace(face.stapler, door.neighbour).add_to(app.router)
     if face.published is not None:
         PublishedFace(face.published).add_to(app.router)
+    if face.listing is not None:
+        ListingFace(face.listing, door.neighbour).add_to(app.router)
     log_face = LogFace(face.log_certificates, face.witness, door.neighbour, face.refusals)
     log_face.add_to(app.router)
     return app

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.witnessing import ADD_PATH, KEY_PATH, OPENING_HEADER, write_opening
 from relay.transport.witnessing import CHECKPOINT_TYPE, read_answer
 from relay.witness.judging import Opening
-from relay.witness.ports import CAPABILITY, LogKeyOf, WitnessAnswer
+from relay.witness.ports import CAPABILITY, LogKeys, WitnessAnswer
 
 _ANSWERS: Final = frozenset({400, 403, 404, 409, 422})
 _LIMIT_BYTES: Final = 4 << 20
@@ -37,8 +36,8 @@ class NeighbourWitness:
 
     nodes: NodesClient
     neighbour: NodeId
-    key: Callable[[NodeId], Awaitable[LogKeyOf]]
-    """Of its log, which it cosigns with, too."""
+    keys: LogKeys
+    """Of the neighbours' logs, which they cosign with, too."""
     clock: Clock
     _knows: bool = False
     _looked_at: float | None = field(default=None)
@@ -47,10 +46,10 @@ class NeighbourWitness:
     def name(self) -> str:
         return cosigner_name(self.neighbour)
 
-    async def cosigner(self) -> Cosigner | None:
+    async def cosigner(self, *, anew: bool = False) -> Cosigner | None:
         if not await self._witnesses():
             return None
-        key = await self.key(self.neighbour)
+        key = await self.keys.of_node(self.neighbour, anew=anew)
         return Cosigner(self.name, key.public_key, key.verify)
 
     async def _witnesses(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,10 +16,11 @@ from aiohttp import web
 
 from relay.audit.tail import VIETNAM
 from relay.audit.tree import leaf_hash
-from relay.transport.native import following, live, native_runner
+from relay.transport.native import audit, following, live, native_runner
 
 Http = Callable[..., aiohttp.ClientSession]
 Build = Callable[..., web.Application]
+Serve = Callable[..., Awaitable[str]]
 SSE = {"Accept": "text/event-stream"}
 UUID = "0190f0a0-0000-7000-8000-000000000001"
 
@@ -36,6 +37,23 @@ async def asked(http: Http, query: str = "") -> dict[str, Any]:
 
 def indexes(page: dict[str, Any]) -> list[int]:
     return [one["index"] for one in page["entries"]]
+
+
+@pytest.fixture
+async def serve(build: Build) -> AsyncIterator[Serve]:
+    """A face of its own for a test that changes it: its base URL."""
+    runners: list[web.AppRunner] = []
+
+    async def _serve(**changed: Any) -> str:
+        runner = native_runner(build(**changed), shutdown_timeout=1.0)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return "http://{}:{}".format(*runner.addresses[0][:2])
+
+    yield _serve
+    for runner in runners:
+        await runner.cleanup()
 
 
 @pytest.fixture
@@ -186,15 +204,11 @@ async def test_a_long_poll_ends_when_the_node_stops(world: Any, build: Build) ->
 
 
 async def test_who_left_keeps_no_place(
-    build: Build, http: Http, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, http: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long poll whose client went away ends soon, not after its time."""
     monkeypatch.setattr(following, "_LOOK_SECONDS", 0.05)
-    runner = native_runner(build(followers=1), shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    url = f"http://{host}:{port}/v1/audit"
+    url = await serve(followers=1) + "/v1/audit"
     headers = {"Authorization": "Bearer auditor"}
     async with aiohttp.ClientSession(headers=headers) as session:
         with pytest.raises(TimeoutError):
@@ -209,7 +223,34 @@ async def test_who_left_keeps_no_place(
             assert response.status == 503
             assert response.headers["Retry-After"]
         stream.close()
-    await runner.cleanup()
+
+
+async def test_so_many_pages_are_looked_for_at_a_time(
+    world: Any, serve: Serve, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page may pass over much of the log: one caller has half of the places, and others' are free."""
+    monkeypatch.setattr(audit, "MOST_OF_ONE", 2)
+    go, page = asyncio.Event(), world.log.page
+
+    async def slow(*asked: Any) -> Any:
+        await go.wait()
+        return await page(*asked)
+
+    monkeypatch.setattr(world.log, "page", slow)
+    url = await serve() + "/v1/audit?event=delivery"
+
+    async def look(session: aiohttp.ClientSession, who: str) -> tuple[int, bool]:
+        async with session.get(url, headers={"Authorization": f"Bearer {who}"}) as response:
+            return response.status, "Retry-After" in response.headers
+
+    async with aiohttp.ClientSession() as session:
+        looks = [asyncio.create_task(look(session, "auditor")) for _ in range(3)]
+        done, waiting = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+        assert [one.result() for one in done] == [(503, True)]
+        other = asyncio.create_task(look(session, "operator"))
+        go.set()
+        assert [await one for one in (*waiting, other)] == [(200, False)] * 3
+        assert await look(session, "auditor") == (200, False)
 
 
 # ---------------------------------------------------------------- live streams
@@ -224,6 +265,7 @@ async def test_a_filtered_stream_moves_its_id_past_what_is_not_wanted(
 ) -> None:
     """By an event without data, in the silence: a client that comes again has nothing looked at twice."""
     monkeypatch.setattr(following, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(following, "_LOOK_SECONDS", 0.05)
     async with http("auditor").get("/v1/audit?event=delivery-failed", headers=SSE) as stream:
         assert await event(stream) == b"id: 2\ndata: " + log.leaves[2] + b"\n\n"
         assert await event(stream) == b": still here\nid: 5\n\n"
@@ -237,6 +279,87 @@ async def test_a_filtered_stream_moves_its_id_past_what_is_not_wanted(
     async with http("auditor").get("/v1/audit?event=delivery-failed", headers=resumed) as stream:
         assert (await event(stream)).startswith(b"id: 6\n")
     assert min(log.looked[looked:], default=6) >= 6
+
+
+async def test_a_silence_is_broken_however_busy_the_log_is(
+    log: Any, http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries that nobody wanted are no sign of life to a proxy: the comment comes all the same."""
+    monkeypatch.setattr(following, "HEARTBEAT_SECONDS", 0.1)
+
+    async def busy() -> None:
+        while True:
+            await log.append("node-started", log_time())
+            await asyncio.sleep(0.01)
+
+    others = asyncio.create_task(busy())
+    query = "/v1/audit?event=delivery-failed&after=6"
+    async with http("auditor").get(query, headers=SSE) as stream:
+        assert (await event(stream)).startswith(b": still here\nid: ")
+    others.cancel()
+
+
+async def test_a_revoked_token_reads_on_nowhere(
+    log: Any, http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a stream nor a poll that were open before: what came since is not for it."""
+    monkeypatch.setattr(following, "_LOOK_SECONDS", 0.05)
+    asked_for = {"holder": "auditor", "scopes": ["auditor"]}
+    async with http("operator").post("/v1/tokens", json=asked_for) as response:
+        issued = await response.json()
+    session = http(issued["secret"])
+    poll = asyncio.create_task(session.get("/v1/audit?after=6&wait=60"))
+    async with session.get("/v1/audit?after=5", headers=SSE) as stream:
+        assert await event(stream) == b"id: 5\ndata: " + log.leaves[5] + b"\n\n"
+        while not log.waiting:
+            await asyncio.sleep(0.01)
+        async with http("operator").delete(f"/v1/tokens/{issued['token']['token_id']}") as gone:
+            assert gone.status == 200
+        await asyncio.sleep(0.1)
+        await log.append("node-started", log_time())
+        assert b"node-started" not in await asyncio.wait_for(stream.content.read(), 5)
+    async with await poll as refused:
+        assert refused.status == 401
+
+
+async def test_nobody_takes_the_places_of_all(serve: Serve) -> None:
+    """One caller has half of them at most, waiting or streaming: whoever else reads the log gets in."""
+    url = await serve(followers=4) + "/v1/audit?after=1000"
+
+    def as_(who: str) -> dict[str, str]:
+        return {**SSE, "Authorization": f"Bearer {who}"}
+
+    async with aiohttp.ClientSession() as session:
+        got = [
+            await session.get(url, headers=as_(who))
+            for who in ("auditor", "auditor", "auditor", "operator", "operator", "operator")
+        ]
+        assert [one.status for one in got] == [200, 200, 503, 200, 200, 503]
+        assert got[2].headers["Retry-After"]
+        for one in got:
+            one.close()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_who_cut_a_stream_keeps_no_place(
+    serve: Serve, log: Any, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    """Noticed in the silence, and on a log where only others' entries come; not with the next event."""
+    monkeypatch.setattr(following, "_LOOK_SECONDS", 0.05)
+    url = await serve(followers=1) + "/v1/audit?event=delivery-failed&after=6"
+    headers = {"Authorization": "Bearer auditor", **SSE}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        cut = await session.get(url)
+        assert cut.status == 200
+        cut.close()
+        for _ in range(100):
+            if busy:
+                await log.append("node-started", log_time())
+            async with session.get(url) as another:
+                if another.status == 200:
+                    break
+            await asyncio.sleep(0.05)
+        assert another.status == 200
 
 
 async def test_a_reader_who_takes_nothing_is_dropped(
@@ -280,7 +403,7 @@ async def test_one_entry_is_shown_whole(log: Any, http: Http) -> None:
     assert (found["epoch"], found["log"].startswith("truc-relay.example/log/")) == (0, True)
     async with http("auditor").get("/v1/audit/entries/5") as response:
         assert (await response.json())["after"] is None
-    for name in ("6", "x", "-1", "9223372036854775808", "9" * 40, "%D9%A1"):
+    for name in ("6", "x", "-1", "02", "9223372036854775808", "9" * 40, "%D9%A1"):
         async with http("auditor").get(f"/v1/audit/entries/{name}") as response:
             assert response.status == 404
     async with http("sender").get("/v1/audit/entries/2") as response:

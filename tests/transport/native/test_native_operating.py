@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pwd
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from aiohttp import web
 from openapi_spec_validator import validate
 
 from relay.transport.native import native_runner
+from relay.transport.native.app import ROUTES
 from relay.transport.native.openapi import document
 
 Letter = Callable[..., bytes]
@@ -70,25 +72,51 @@ async def test_no_route_opens_without_a_known_token(
         assert response.headers["WWW-Authenticate"] == challenge
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "allowed"),
-    [
-        ("get", "/v1/audit", {"operator", "auditor"}),
-        ("get", "/v1/audit/head", {"operator", "auditor"}),
-        ("get", "/v1/tokens", {"operator"}),
-        ("post", "/v1/tokens", {"operator"}),
-        ("delete", "/v1/tokens/tk-1", {"operator"}),
-    ],
-)
+READERS, OPERATORS = {"operator", "auditor"}, {"operator"}
+LOG_AND_TOKENS = [
+    ("GET", "/v1/audit", READERS),
+    ("GET", "/v1/audit/entries/{id}", READERS),
+    ("GET", "/v1/audit/entries/{id}/proof", READERS),
+    ("GET", "/v1/audit/export", READERS),
+    ("GET", "/v1/audit/head", READERS),
+    ("GET", "/v1/audit/timestamps", READERS),
+    ("GET", "/v1/audit/checkpoint", READERS),
+    ("GET", "/v1/audit/witnesses", READERS),
+    ("POST", "/v1/audit/witnesses/clear", OPERATORS),
+    ("POST", "/v1/audit/forget", OPERATORS),
+    ("GET", "/log/", READERS),
+    ("HEAD", "/log/", READERS),
+    ("GET", "/log/{epoch}/{path:.+}", READERS),
+    ("HEAD", "/log/{epoch}/{path:.+}", READERS),
+    ("GET", "/v1/tokens", OPERATORS),
+    ("POST", "/v1/tokens", OPERATORS),
+    ("DELETE", "/v1/tokens/{id}", OPERATORS),
+]
+
+
+def test_every_route_of_the_log_says_whose_it_is() -> None:
+    """A new one has to be put into the table, whose rows are tried below."""
+    ours = {
+        (route.method, route.path)
+        for route in ROUTES
+        if route.path.startswith(("/v1/audit", "/log/", "/v1/tokens"))
+    }
+    assert ours == {(method, path) for method, path, _ in LOG_AND_TOKENS}
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
+@pytest.mark.parametrize(("method", "path", "allowed"), LOG_AND_TOKENS)
 async def test_the_log_and_the_tokens_are_for_their_own(
-    http: Http, method: str, path: str, allowed: set[str]
+    http: Http, method: str, path: str, allowed: set[str], accept: str
 ) -> None:
     """An agency's token reads neither; an auditor reads the log but makes no token."""
     opened = set()
+    path = re.sub(r"[{]\w+(:.+?)?[}]", "7", path)
     for token in ("sender", "operator", "auditor"):
-        async with http(token).request(method, path) as response:
+        headers = {"Accept": accept}
+        async with http(token).request(method, path, headers=headers) as response:
             if response.status == 403:
-                assert (await word(response))[1] == "forbidden"
+                assert method == "HEAD" or (await word(response))[1] == "forbidden"
             else:
                 opened.add(token)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,6 +17,7 @@ from yarl import URL
 from relay.audit.tiles import ENTRIES, Tile, leaves_of
 from relay.audit.tree import leaf_hash
 from relay.node.publishing import LogHand, LogPublisher
+from relay.transport import published
 from relay.transport.native import native_runner
 from tests.journal.published_log import PUBLIC, Log, believed, publish
 
@@ -106,6 +108,121 @@ async def test_a_partial_tile_that_left_is_answered_from_the_full_one(
     leaves = leaves_of(bundle, Tile(ENTRIES, 0, 200))
     assert leaves == log.leaves[:200]
     assert hashes == b"".join(map(leaf_hash, leaves))
+
+
+async def test_another_checkpoint_of_the_same_second_is_no_304(
+    session: Any, base: str, log: Log
+) -> None:
+    """As when a cosignature came late: only the ETag tells, so no date is given."""
+    _, headers, first = await get(session, f"{base}/log/0/checkpoint")
+    assert "Last-Modified" not in headers
+    path = log.folder / "0/checkpoint"
+    times = path.stat()
+    publish(log.publisher(), log.grow(1))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    later = "Sun, 29 Nov 2037 00:00:00 GMT"
+    status, _, second = await get(
+        session, f"{base}/log/0/checkpoint", **{"If-Modified-Since": later}
+    )
+    assert status == 200
+    assert first != second
+    status, _, _ = await get(
+        session, f"{base}/log/0/checkpoint", **{"If-None-Match": headers["ETag"]}
+    )
+    assert status == 200
+
+
+async def test_conditions_hold_for_partial_tiles_as_for_full_ones(session: Any, base: str) -> None:
+    """304 to who has it, 412 to who wants another, and the whole for a header that says nothing."""
+    for path in ("tile/0/000", "tile/0/001.p/44", "tile/entries/001.p/44"):
+        url = f"{base}/log/0/{path}"
+        _, headers, _ = await get(session, url)
+        for name, value, status in (
+            ("If-None-Match", headers["ETag"], 304),
+            ("If-None-Match", f'{headers["ETag"]}, "other"', 304),
+            ("If-None-Match", "*", 304),
+            ("If-None-Match", '"other"', 200),
+            ("If-None-Match", "garbage", 200),
+            ("If-Match", headers["ETag"], 200),
+            ("If-Match", '"other"', 412),
+        ):
+            assert (await get(session, url, **{name: value}))[0] == status, (path, name, value)
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=0-1,4-5", "bytes=9-1", "lines=1-2", "x"])
+@pytest.mark.parametrize("path", ["tile/0/000", "tile/0/001.p/44", "checkpoint"])
+async def test_a_range_is_answered_by_the_whole(
+    session: Any, base: str, path: str, wanted: str
+) -> None:
+    """Units and forms that nobody knows MUST be ignored, and to a HEAD every range (RFC 9110, 14.2)."""
+    _, _, whole = await get(session, f"{base}/log/0/{path}")
+    status, _, body = await get(session, f"{base}/log/0/{path}", Range=wanted)
+    assert (status, body) == (200, whole)
+    async with session.head(f"{base}/log/0/{path}", headers={"Range": wanted}) as head:
+        assert (head.status, head.headers["Content-Length"]) == (200, str(len(whole)))
+
+
+async def test_so_many_large_bundles_are_sent_at_a_time(
+    session: Any, base: str, files: LogPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slow readers of large ones hold a bounded part of the memory; small ones are answered meanwhile."""
+    large = 8 << 20
+    found = files.file
+
+    async def padded(epoch: str, path: str, *, entries: bool = True) -> bytes:
+        content = await found(epoch, path, entries=entries)
+        return bytes(large) if "entries" in path else content
+
+    monkeypatch.setattr(files, "file", padded)
+    monkeypatch.setattr(published, "MOST_LARGE", 2)
+    monkeypatch.setattr(published, "LARGE_WITHIN", timedelta(seconds=0.5))
+    url = f"{base}/log/0/tile/entries/000"
+    slow = [await session.get(url) for _ in range(2)]
+    assert [one.status for one in slow] == [200, 200]
+    async with session.get(url) as refused:
+        assert refused.status == 503
+        assert refused.headers["Retry-After"]
+    assert (await get(session, f"{base}/log/0/tile/0/000"))[0] == 200
+    async with session.head(url) as head:
+        assert head.headers["Content-Length"] == str(large)
+
+    status = 503
+    while status == 503:
+        await asyncio.sleep(0.05)
+        async with session.get(url) as again:
+            status, body = again.status, await again.read()
+    assert (status, len(body)) == (200, large)
+    for one in slow:
+        with pytest.raises(aiohttp.ClientError):
+            await one.read()
+
+
+async def test_a_partial_tile_that_leaves_while_it_is_asked_for_is_no_404(
+    session: Any, base: str, log: Log, files: LogPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between finding it and sending it the full one may take its place: what is sent was read by then."""
+    found = files.file
+
+    async def slow(epoch: str, path: str, *, entries: bool = True) -> bytes:
+        one = await found(epoch, path, entries=entries)
+        publish(log.publisher(), log.grow(300))
+        return one
+
+    monkeypatch.setattr(files, "file", slow)
+    status, _, body = await get(session, f"{base}/log/0/tile/0/001.p/44")
+    assert not (log.folder / "0/tile/0/001.p/44").exists()
+    assert (status, body) == (200, b"".join(map(leaf_hash, log.leaves[256:300])))
+
+
+@pytest.mark.parametrize("linked", ["tile", "tile/0"])
+async def test_a_link_above_a_tile_is_not_followed(
+    session: Any, base: str, log: Log, linked: str
+) -> None:
+    place = log.folder / "0" / linked
+    place.symlink_to(place.rename(log.folder / "elsewhere"))
+    for path in ("tile/0/000", "tile/0/001.p/44"):
+        status, _, _ = await get(session, f"{base}/log/0/{path}")
+        assert status == 404
 
 
 @pytest.mark.parametrize(

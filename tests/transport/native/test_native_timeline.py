@@ -86,6 +86,24 @@ async def test_a_stream_tells_each_change_and_ends_when_all_is_final(
     assert [set(one) for one in states] == [{"available"}, {"fetched"}, {"handed-over"}]
 
 
+async def test_a_revoked_token_follows_no_further(http: Http, letter: Letter, world: Any) -> None:
+    """Its stream ends, without what came since."""
+    message = (await sent(http, letter()))["message_id"]
+    asked = {"holder": "sender", "scopes": ["agency:000.00.20.H13"]}
+    async with http("operator").post("/v1/tokens", json=asked) as response:
+        issued = await response.json()
+    seen = []
+    path = f"/v1/messages/{message}/trace"
+    async with http(issued["secret"]).get(path, headers=SSE) as response:
+        assert response.status == 200
+        async for event, _ in _events(response):
+            seen.append(event)
+            async with http("operator").delete(f"/v1/tokens/{issued['token']['token_id']}") as gone:
+                assert gone.status == 200
+            _move(world, message, DeliveryState.HANDED_OVER)
+    assert seen == ["timeline"]
+
+
 async def test_what_is_final_is_told_once(http: Http, letter: Letter, world: Any) -> None:
     """Then the stream ends at once."""
     message = (await sent(http, letter()))["message_id"]
