@@ -16,7 +16,7 @@ from pathlib import Path
 
 from relay.conformance.subject import Kit, Subject
 from relay.signing import pki
-from relay.signing.keys import Signer
+from relay.signing.keys import LogSigner, Signer
 
 BRANCH = "kit"
 RUNNER = "conformance-kit"
@@ -40,6 +40,9 @@ class Credentials:
 
     def signer(self) -> Signer:
         return Signer.load(self.file("sign"), self.key("sign"))
+
+    def log_signer(self) -> LogSigner:
+        return LogSigner.load(self.file("log"), self.key("log"))
 
 
 @dataclass(frozen=True, slots=True)

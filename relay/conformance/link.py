@@ -98,6 +98,8 @@ class Way:
                 await asyncio.wait({over, home}, return_when=asyncio.FIRST_COMPLETED)
                 over.cancel()
                 home.cancel()
+        except* OSError:
+            pass  # an end went away, as ends do
         finally:
             back.transport.abort()
 

@@ -26,6 +26,8 @@ from relay.conformance.exchanges import Exchanges
 from relay.conformance.instants import now
 from relay.conformance.peer import RECEIPTS_TYPE
 from relay.conformance.verdicts import InconclusiveError
+from relay.conformance.witness import CAPABILITY as WITNESS
+from relay.conformance.witness import Witness
 from relay.errors import WireError
 from relay.model import (
     AgencyCode,
@@ -75,7 +77,8 @@ class Listener:
     agency: AgencyCode
     signer: Signer
     exchanges: Exchanges
-    capabilities: list[str] = field(default_factory=list)
+    witness: Witness
+    capabilities: list[str] = field(default_factory=lambda: [WITNESS])
     wire: list[int] = field(default_factory=lambda: [1])
     transfers_a_request: int = 1
     arrived: list[Arrived] = field(default_factory=list)
@@ -152,9 +155,12 @@ class Listener:
         return self.answer(arrived, Event.RELAY_ACCEPTANCE, Event.CONTENT_CONSIGNMENT)
 
     def answer(self, arrived: Arrived, *events: Event, reason: Reason | None = None) -> bytes:
+        return write_receipts([self.signed(self.receipt(arrived, *events, reason=reason))])
+
+    def receipt(self, arrived: Arrived, *events: Event, reason: Reason | None = None) -> Receipt:
         header = arrived.header
         previous = header.trace[-1].receipt
-        receipt = Receipt(
+        return Receipt(
             issuer=self.node,
             origin=header.origin,
             message_id=header.message_id,
@@ -169,7 +175,6 @@ class Listener:
                 for event in events
             ),
         )
-        return write_receipts([self.signed(receipt)])
 
     def signed(self, receipt: Receipt) -> Signed:
         return evidence.sign_receipt(receipt, self.signer, now())
@@ -202,6 +207,8 @@ class Listener:
         if (request.method, path) == ("POST", "/axis/v1/transfers"):
             return await self._transfer(request, body)
         if self.others is not None and (said := await self.others(request, body)) is not None:
+            return said
+        if (said := self.witness.answered(request, body)) is not None:
             return said
         if path == "/axis/v1/node":
             return web.json_response(self.described())

@@ -57,6 +57,7 @@ QUICK = """\
 [log]
 public = true
 publish_every = 0.5
+witnesses_answer_within = 1.0
 
 [delivery]
 retry_first = 0.2
@@ -138,6 +139,7 @@ async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: 
     async with at_socket(node.control) as operator:
         token = await operator.issue_token("conformance kit", [f"agency:{agency}"])
         auditor = await operator.issue_token("conformance kit reading", ["auditor"])
+        operating = await operator.issue_token("conformance kit clearing alarms", ["operator"])
     return Subject(
         id=node.plan.name,
         nodes=f"https://127.0.0.1:{node.nodes_port}",
@@ -150,6 +152,7 @@ async def _subject(network: Network, node: RunningNode, kit: RunningNode, port: 
         secret=node.secret,
         token=token,
         auditor=auditor,
+        operator=operating,
         crash=("started-here",),
         kit=Kit(
             node=kit.plan.name,

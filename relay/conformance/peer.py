@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -52,6 +53,7 @@ RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
 BOUNDARY = "conformance-kit-part"
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=30)
 CONTAINER_LIMIT_BYTES = 32 << 20
+LONG_BYTES = 1 << 19
 PART_NAMES = ("transfer.xml", "transfer-signature.xml", "seal.xml", "envelope.edxml")
 
 
@@ -119,6 +121,8 @@ class Peer:
     exchanges: Exchanges
     session: aiohttp.ClientSession
     agency: AgencyCode
+    proven_receipts: dict[Digest, Receipt] = field(default_factory=dict)
+    """All that were proven, by the digest of their document: each must be in its issuer's log (W16.8)."""
     _made: int = field(default=0)
 
     @property
@@ -223,9 +227,11 @@ class Peer:
 
     def proven(self, signed: Signed) -> Receipt:
         try:
-            return evidence.verify_receipt(signed, self.trust, None)
+            receipt = evidence.verify_receipt(signed, self.trust, None)
         except (SignatureError, WireError) as error:
             raise FailedError(f"a receipt does not hold: {error}") from error
+        self.proven_receipts[signed.digest] = receipt
+        return receipt
 
     def receipt(self, answer: Answer) -> Receipt:
         """The one receipt of an answer to one transfer, by the judged node."""
@@ -264,7 +270,7 @@ async def asked(
     kept = exchanges.begin(role, method, url, headers, body or b"")
     try:
         async with session.request(
-            method, url, data=body, headers=headers, allow_redirects=False
+            method, url, data=_sent(body), headers=headers, allow_redirects=False
         ) as response:
             kept.status = response.status
             kept.answer_headers = dict(response.headers)
@@ -273,6 +279,11 @@ async def asked(
     except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
         kept.fault = f"{type(error).__name__}: {error}"
         raise UnreachableError(kept.fault) from error
+
+
+def _sent(body: bytes | None) -> bytes | BytesIO | None:
+    """What aiohttp sends in pieces where it is long: it warns of long bytes, and a warning may be an error."""
+    return BytesIO(body) if body is not None and len(body) > LONG_BYTES else body
 
 
 @asynccontextmanager

@@ -16,12 +16,14 @@ from relay.conformance import dms, papers, peer
 from relay.conformance.credentials import Authority
 from relay.conformance.dms import Dms
 from relay.conformance.exchanges import Exchanges
+from relay.conformance.history import OwnLog
 from relay.conformance.instants import now
 from relay.conformance.link import Way
 from relay.conformance.listener import Listener, listening
 from relay.conformance.peer import Peer, UnreachableError
 from relay.conformance.subject import Subject
 from relay.conformance.verdicts import NotClaimedError
+from relay.conformance.witness import Witness
 from relay.model import AgencyCode, MessageType, NodeId, Priority
 from relay.signing.trust import TrustStore
 
@@ -42,6 +44,7 @@ class Stand:
     """The roots of both judged nodes."""
     _peer: Peer | None = None
     _listener: Listener | None = None
+    _log: OwnLog | None = None
     _dms: Dms | None = None
     _other_dms: Dms | None = None
     way: Way | None = None
@@ -58,6 +61,16 @@ class Stand:
     def listener(self) -> Listener:
         """The same neighbour, as the node calls it."""
         return _there(self._listener, "the kit is no neighbour of it")
+
+    @property
+    def witness(self) -> Witness:
+        """The same neighbour, as the node's log is handed in to it."""
+        return self.listener.witness
+
+    @property
+    def log(self) -> OwnLog:
+        """The neighbour's own log."""
+        return _there(self._log, "the kit is no neighbour of it")
 
     @property
     def dms(self) -> Dms:
@@ -137,8 +150,14 @@ async def standing(
                 peer.connected(subject, mine, exchanges, trust)
             )
             host, _, port = subject.kit.listen.rpartition(":")
+            hand = mine.log_signer()
+            stand._log = OwnLog.load(mine.folder, hand)  # noqa: SLF001
             listener = Listener(
-                NodeId(subject.kit.node), AgencyCode(subject.kit.agency), mine.signer(), exchanges
+                NodeId(subject.kit.node),
+                AgencyCode(subject.kit.agency),
+                mine.signer(),
+                exchanges,
+                Witness(hand),
             )
             stand._listener = await open_parts.enter_async_context(  # noqa: SLF001
                 listening(listener, mine, subject.roots, host.strip("[]"), int(port))

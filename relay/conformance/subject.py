@@ -56,6 +56,8 @@ class Subject(_Strict):
     """Of scopes for the agency."""
     auditor: str = Field(default="", repr=False)
     """A token of scope auditor."""
+    operator: str = Field(default="", repr=False)
+    """A token of scope operator: to clear the alarms that the kit raises about its own log."""
     crash: tuple[str, ...] = ()
     """A command that ends the node as a power cut does, starts it again, and returns when it is up."""
     kit: Kit | None = None
@@ -74,6 +76,10 @@ class Subject(_Strict):
                 found.add(Part.LINK)
         if self.native and self.token:
             found.add(Part.NATIVE)
+        if self.native and self.auditor:
+            found.add(Part.AUDITOR)
+        if self.native and self.operator:
+            found.add(Part.OPERATOR)
         if self.crash:
             found.add(Part.CRASH)
         return frozenset(found)

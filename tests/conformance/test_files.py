@@ -25,7 +25,9 @@ systemid = "vxp.test"
 secret = "of-the-system"
 token = "of-the-agency"
 auditor = "of-the-auditor"
+operator = "of-the-operator"
 """
+TOKENS = {Part.NATIVE, Part.AUDITOR, Part.OPERATOR}
 VIA = 'via = "10.1.1.9:9002"\n'
 
 
@@ -99,10 +101,11 @@ def test_a_mistaken_secret_is_not_shown(tmp_path: Path) -> None:
         (LEAST, set()),
         (LEAST + KIT, set()),
         (LEAST + 'nodes = "https://10.1.1.1:9443"\n', set()),
-        (LEAST + FACES, {Part.AXIS, Part.NATIVE}),
-        (LEAST + FACES.replace("of-the-system", ""), {Part.NATIVE}),
-        (LEAST + FACES + KIT, {Part.NEIGHBOUR, Part.AXIS, Part.NATIVE}),
-        (LEAST + FACES + KIT + VIA, {Part.NEIGHBOUR, Part.AXIS, Part.NATIVE, Part.LINK}),
+        (LEAST + FACES, {Part.AXIS, *TOKENS}),
+        (LEAST + FACES.replace("of-the-system", ""), TOKENS),
+        (LEAST + FACES.replace("of-the-auditor", ""), {Part.AXIS, Part.NATIVE, Part.OPERATOR}),
+        (LEAST + FACES + KIT, {Part.NEIGHBOUR, Part.AXIS, *TOKENS}),
+        (LEAST + FACES + KIT + VIA, {Part.NEIGHBOUR, Part.AXIS, Part.LINK, *TOKENS}),
         (LEAST + 'crash = ["systemctl", "kill"]\n', {Part.CRASH}),
     ],
 )

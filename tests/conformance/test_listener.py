@@ -18,6 +18,7 @@ from relay.conformance.exchanges import Exchanges
 from relay.conformance.listener import Listener, lost, parts_of, saying
 from relay.conformance.peer import CONTAINER_LIMIT_BYTES
 from relay.conformance.subject import Kit, Subject
+from relay.conformance.witness import Witness
 from relay.model import AgencyCode, Event, NodeId
 from relay.signing.evidence import verify_receipt
 from relay.signing.trust import TrustStore
@@ -38,7 +39,8 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> credentials.Credentials:
 
 @pytest.fixture
 def listener(mine: credentials.Credentials) -> Listener:
-    return Listener(NodeId("kit-h98-11"), AgencyCode("H98.11.91"), mine.signer(), Exchanges())
+    node, agency = NodeId("kit-h98-11"), AgencyCode("H98.11.91")
+    return Listener(node, agency, mine.signer(), Exchanges(), Witness(mine.log_signer()))
 
 
 @pytest.fixture
