@@ -56,8 +56,12 @@ def conformance(
     check: Annotated[
         Path | None, typer.Option(help="Only check the signature of a report that was filed.")
     ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Only prove again what nodes signed in a recording.")
+    ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="With --check: the root of the runner's certificate.")
+        Path | None,
+        typer.Option(help="With --check or --replay: the root that certificates must lead to."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
@@ -67,6 +71,9 @@ def conformance(
 
     if check is not None:
         _check(check, root)
+        return
+    if replay is not None:
+        _replay(replay, root)
         return
     if listing:
         chosen = performing.chosen(only or [])
@@ -146,8 +153,11 @@ def _set_up(files: tuple[Path, Path], folder: Path) -> None:
 
     first, second = (read_subject(path) for path in files)
     authority = credentials.prepare(folder, (first, second), now())
+    directory = folder / "directory.toml"
+    directory.write_text(credentials.directory_text((first, second)), encoding="utf-8")
+    root = authority.root.resolve()
     for one, other in ((first, second), (second, first)):
-        print(credentials.to_configure(one, other, authority.root.resolve()), end="\n\n")
+        print(credentials.to_configure(one, other, root, directory.resolve()), end="\n\n")
 
 
 def _check(path: Path, root: Path | None) -> None:
@@ -156,11 +166,26 @@ def _check(path: Path, root: Path | None) -> None:
 
     if root is None:
         raise SettingsError(["--check needs --root: the root of the runner's certificate"])
-    try:
-        container, trusted = path.read_bytes(), root.read_bytes()
-    except OSError as error:
-        raise SettingsError([f"{error.filename}: {error.strerror}"]) from None
-    found = filed.proven(container, TrustStore([trusted]))
+    found = filed.proven(_read(path), TrustStore([_read(root)]))
     print(f"signed by {found.runner}, as it says at {found.signed_at:%Y-%m-%dT%H:%M:%SZ}")
     for name in found.files:
         print(f"  {name}")
+
+
+def _replay(folder: Path, root: Path | None) -> None:
+    from relay.conformance import recording  # noqa: PLC0415
+
+    found = recording.replay(folder, None if root is None else _read(root))
+    for fault in found.faults:
+        print(fault)
+    counts = ", ".join(f"{count} {kind}s hold" for kind, count in sorted(found.held.items()))
+    print(f"{found.exchanges} exchanges: {counts or 'nothing signed'}, {len(found.faults)} do not")
+    if found.faults:
+        raise typer.Exit(1)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError([f"{path}: {error.strerror}"]) from None

@@ -8,8 +8,10 @@ Raises:  SettingsError for a folder that cannot hold it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 from relay.conformance.subject import Kit, Second, Subject
@@ -17,6 +19,8 @@ from relay.signing import pki
 from relay.signing.keys import LogSigner, Signer
 
 BRANCH = "kit"
+RUNNER = "conformance-kit"
+"""Who signs a report where no judged node has the kit for a neighbour."""
 DAYS = 365
 
 
@@ -55,6 +59,18 @@ class Authority:
         return Credentials(node, self.folder / "nodes" / node, self.root)
 
 
+def prepare(folder: Path, subjects: tuple[Subject, Subject], now: datetime) -> Authority:
+    """The kit's CA and its nodes' certificates: those that are there, else made now."""
+    authority = Authority(folder / "pki")
+    if not authority.root.exists():
+        pki.init(authority.folder, name="Conformance kit", key=pki.KeyType.P256, now=now, days=DAYS)
+    for subject in subjects:
+        for one in neighbours_of(subject):
+            if not authority.of(one.node).folder.exists():
+                _issue(authority, one.node, one.listen.rpartition(":")[0].strip("[]"), now)
+    return authority
+
+
 def neighbours_of(subject: Subject) -> list[Kit | Second]:
     """What the kit is to the node."""
     if subject.kit is None:
@@ -62,72 +78,76 @@ def neighbours_of(subject: Subject) -> list[Kit | Second]:
     return [subject.kit, subject.kit.second] if subject.kit.second else [subject.kit]
 
 
-def prepare(folder: Path, subjects: tuple[Subject, ...], now: datetime) -> Authority:
-    """The kit's CA and its nodes' certificates: those that are there, else made now."""
-    authority = Authority(folder / "pki")
-    neighbours = [one for subject in subjects for one in neighbours_of(subject)]
-    nodes = [one.node for one in neighbours]
-    if not authority.root.exists():
-        pki.init(authority.folder, name="Conformance kit", key=pki.KeyType.P256, now=now, days=DAYS)
-        pki.issue_branch(
-            authority.folder, BRANCH, key=pki.KeyType.P256, now=now, days=DAYS, nodes=nodes
-        )
-    for one in neighbours:
-        if not authority.of(one.node).folder.exists():
-            host = one.listen.rpartition(":")[0]
-            names, addresses = ([], [host]) if host[-1:].isdigit() else ([host], [])
-            pki.issue_node(
-                authority.folder,
-                one.node,
-                BRANCH,
-                key=pki.KeyType.P256,
-                dns=names,
-                ips=addresses,
-                now=now,
-                days=DAYS,
-            )
-    return authority
+def runner(authority: Authority, subjects: Sequence[Subject], now: datetime) -> Signer:
+    """Who signs for the run: the kit's first node."""
+    nodes = [kit.node for subject in subjects for kit in neighbours_of(subject)]
+    name = next(iter(nodes), RUNNER)
+    if not authority.of(name).folder.exists():
+        _issue(authority, name, "localhost", now)
+    return authority.of(name).signer()
 
 
-def to_configure(subject: Subject, other: Subject, root: Path) -> str:
-    """What the operator of a judged node adds to its configuration and its directory."""
-    if subject.kit is None:
-        return f"# {subject.id}: its file names no [kit], so nothing of its listener for nodes is judged"
-    kit = subject.kit
-    lines = [
-        f"# {subject.id}: in its configuration",
-        "[trust]",
-        f'roots = [..., "{root}"]',
-    ]
-    for one in neighbours_of(subject):
+def _issue(authority: Authority, node: str, host: str, now: datetime) -> None:
+    """Below an issuer of its own: it may speak for what lies at that node, whoever else joins later."""
+    names, addresses = ([], [host]) if _is_address(host) else ([host], [])
+    folder, branch, key = authority.folder, f"{BRANCH}-{node}", pki.KeyType.P256
+    pki.issue_branch(folder, branch, key=key, now=now, days=DAYS, nodes=[node])
+    pki.issue_node(folder, node, branch, key=key, dns=names, ips=addresses, now=now, days=DAYS)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def directory_text(subjects: tuple[Subject, Subject]) -> str:
+    """The kit's nodes and agencies, which both judged nodes must know: a directory file of its own."""
+    kits = [(kit, subject.id) for subject in subjects for kit in neighbours_of(subject)]
+    lines = ["# The conformance kit, for as long as it judges."]
+    for kit, parent in kits:
+        lines += ["[[nodes]]", f'id = "{kit.node}"', 'tier = "commune"', f'parent = "{parent}"', ""]
+    for kit, _ in kits:
         lines += [
-            "",
-            "[[neighbours]]",
-            f'id = "{one.node}"',
-            f'url = "https://{one.listen}"',
-            'relation = "downlink"',
-        ]
-    lines += ["", "# and in its directory"]
-    for one in neighbours_of(subject):
-        lines += [
-            "[[nodes]]",
-            f'id = "{one.node}"',
-            'tier = "commune"',
-            f'parent = "{subject.id}"',
-            "",
             "[[agencies]]",
-            f'code = "{one.agency}"',
+            f'code = "{kit.agency}"',
             'name = "Conformance kit"',
             'tier = "commune"',
-            f'node = "{one.node}"',
+            f'node = "{kit.node}"',
             "",
         ]
-    if kit.via:
+    return "\n".join(lines)
+
+
+def to_configure(subject: Subject, other: Subject, root: Path, directory: Path) -> str:
+    """What the operator of a judged node changes in its configuration, as nodes of this release have it.
+
+    Lists and a neighbour that are there already are told as comments; the rest is TOML that goes
+    below everything else."""
+    lines = [
+        f"# {subject.id}",
+        "# Add to lists that are there:",
+        f'#   [trust]      roots = [..., "{root}"]',
+        f'#   [directory]  files = [..., "{directory}"]',
+    ]
+    if subject.kit is None:
+        return "\n".join([*lines, "# Its file names no [kit]: nothing of its listener is judged."])
+    if subject.kit.via:
         lines += [
-            f"# and its neighbour {other.id} through the kit, for as long as it is judged",
-            f'# url = "https://{kit.via}"',
+            f"# Change at the neighbour {other.id}, until it was judged: the way goes through the kit",
+            f'#   url = "https://{subject.kit.via}"',
         ]
-    return "\n".join(lines).rstrip()
+    lines.append("# Add at the end:")
+    for kit in neighbours_of(subject):
+        lines += [
+            "[[neighbours]]",
+            f'id = "{kit.node}"',
+            f'url = "https://{kit.listen}"',
+            'relation = "downlink"',
+        ]
+    return "\n".join(lines)
 
 
 def stranger(folder: Path, node: str, now: datetime) -> Credentials:

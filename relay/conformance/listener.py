@@ -197,7 +197,7 @@ class Listener:
         finally:  # an answer that is lost is news, too
             async with self.changed:
                 self.changed.notify_all()
-        kept.status = response.status
+        kept.status, kept.answer_headers = response.status, dict(response.headers)
         if isinstance(response, web.Response) and isinstance(response.body, bytes):
             kept.answer = response.body
         return response

@@ -32,14 +32,18 @@ KIT_PROVINCE, KIT_DISTRICT = "kit-h98", "kit-h98-11"
 SECOND_PROVINCE, SECOND_DISTRICT = "kit2-h98", "kit2-h98-11"
 PLANS = (
     NodePlan(
-        PROVINCE, Tier.PROVINCE, None, "tinh-h98", (AgencyPlan("H98", "Tỉnh Mẫu", Tier.PROVINCE),)
+        PROVINCE,
+        Tier.PROVINCE,
+        None,
+        "tinh-h98",
+        (AgencyPlan("H98", "Tỉnh Mẫu", Tier.PROVINCE, old_code="000.00.00.H98"),),
     ),
     NodePlan(
         DISTRICT,
         Tier.DISTRICT,
         PROVINCE,
         "tinh-h98",
-        (AgencyPlan("H98.11", "Huyện Mẫu", Tier.DISTRICT),),
+        (AgencyPlan("H98.11", "Huyện Mẫu", Tier.DISTRICT, old_code="000.00.11.H98"),),
     ),
     NodePlan(
         KIT_PROVINCE,
@@ -208,6 +212,7 @@ async def _subject(
         native=node.native_url,
         roots=network.root,
         agency=agency,
+        also=node.plan.agencies[0].old_code,
         systemid=node.systemid,
         secret=node.secret,
         token=token,

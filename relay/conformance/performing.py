@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from relay.conformance import credentials
+from relay.conformance import credentials, recording
 from relay.conformance.clauses import every_assertion
 from relay.conformance.instants import now
 from relay.conformance.own import own_nodes
@@ -117,18 +117,31 @@ async def perform(options: Options) -> Performed:
                     made.crashes,
                     made.restores,
                 )
-                runner = made.authority.of(_kit(made.subjects[0])).signer()
+                runner = credentials.runner(made.authority, made.subjects, began)
                 tested = made.subjects
                 _keep_root(made.authority.root, options.folder)
+                _keep_roots(options, tested, made.authority)
     else:
         authority = credentials.prepare(options.folder, options.subjects, began)
         found = await _judged(options, options.subjects, authority, assertions, {}, {})
-        runner = authority.of(_kit(options.subjects[0])).signer()
+        runner = credentials.runner(authority, options.subjects, began)
         tested = options.subjects
+        _keep_roots(options, tested, authority)
     judged, versions = found
     nodes = tuple(Tested(one.id, versions.get(one.id, ""), _address(one)) for one in tested)
     about = About(began, nodes, options.profile.name, claimed, options.only)
-    return Performed(tuple(judged), about, runner)
+    performed = Performed(tuple(judged), about, runner)
+    if options.record is not None:
+        recording.write_index(options.record, performed.as_json())
+    return performed
+
+
+def _keep_roots(
+    options: Options, subjects: Sequence[Subject], authority: credentials.Authority
+) -> None:
+    if options.record is not None:
+        roots = [*(one.roots for one in subjects), authority.root]
+        recording.write_roots(options.record, roots)
 
 
 def _keep_root(root: Path, folder: Path) -> None:
@@ -163,13 +176,6 @@ async def _judged(
         restores=restores,
     )
     return await run.judge(), run.versions
-
-
-def _kit(subject: Subject) -> str:
-    """Whose key signs the report: the kit's node beside the first judged one."""
-    if subject.kit is None:
-        raise SettingsError([f"{subject.id}: its file has no [kit]"])
-    return subject.kit.node
 
 
 def _address(subject: Subject) -> str:

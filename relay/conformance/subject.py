@@ -57,6 +57,8 @@ class Subject(_Strict):
     """Of its certificates: PEM."""
     agency: _Code
     """One that it serves, and that `systemid` and `token` are for."""
+    also: _Code | None = None
+    """The agency's code in its other form, where the node's directory has one (E1.5)."""
     systemid: str = ""
     secret: str = Field(default="", repr=False)
     token: str = Field(default="", repr=False)

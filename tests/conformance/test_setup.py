@@ -6,7 +6,7 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from relay.conformance.credentials import prepare, to_configure
+from relay.conformance.credentials import directory_text, prepare, to_configure
 from relay.conformance.subject import Kit, Second, Subject
 from relay.conformance.verdicts import Part
 
@@ -21,11 +21,11 @@ def test_both_neighbours_are_told_of_and_have_certificates(tmp_path: Path) -> No
     subjects = _subject("a", 9001, second), _subject("b", 9002)
     authority = prepare(tmp_path, subjects, datetime.now(UTC))
     assert all(authority.of(node).signer() for node in ("kit-a", "kit-a2", "kit-b"))
-    text = to_configure(*subjects, authority.root).replace("[..., ", "[")
-    told = tomllib.loads(text)
+    told = tomllib.loads(to_configure(*subjects, authority.root, tmp_path / "directory.toml"))
     assert [one["id"] for one in told["neighbours"]] == ["kit-a", "kit-a2"]
-    assert [one["code"] for one in told["agencies"]] == ["H98.91", "H98.92"]
-    assert {one["parent"] for one in told["nodes"]} == {"a"}
+    listed = tomllib.loads(directory_text(subjects))
+    assert [one["code"] for one in listed["agencies"]] == ["H98.91", "H98.92", "H98.91"]
+    assert [one["parent"] for one in listed["nodes"]] == ["a", "a", "b"]
 
 
 def test_what_needs_a_second_neighbour_is_claimed_only_where_there_is_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, Part, require_equal
+from relay.conformance.verdicts import Book, NotClaimedError, Part, require_equal
 from relay.model import Event, Reason
 
 book = Book()
@@ -147,6 +147,18 @@ _taken(
     "Sixteen elements deep is taken",
     lambda text: text.replace(_SUBJECT, b"<v>" * 10 + b"</v>" * 10 + _SUBJECT),
 )
+_taken(
+    "E1.4",
+    "recipients",
+    "Five thousand recipients are taken",
+    lambda text: _times(text, b"edXML:To", 5_000),
+)
+_taken(
+    "E1.4",
+    "attachments",
+    "A thousand attachments are taken",
+    lambda text: _times(text, b"Attachment", 1_000),
+)
 _refused(
     "E1.4",
     "too-deep",
@@ -168,6 +180,22 @@ _refused(
         b"<v %b/>" % b" ".join(b'a%d="1"' % number for number in range(100)) + _SUBJECT,
     ),
 )
+
+
+@book.asserts(
+    "E1.5",
+    "either-form",
+    "A document for the other form of an agency's code is accepted for the agency",
+    Part.NEIGHBOUR,
+)
+async def either_form(stand: Stand) -> None:
+    if stand.subject.also is None:
+        raise NotClaimedError("its file names no other form of the agency's code")
+    envelope = stand.letter_in(to=[stand.subject.also])
+    prepared = stand.peer.transfer(envelope, [stand.subject.also])
+    receipt = stand.peer.receipt(await stand.peer.send(prepared))
+    events = [one.event for one in receipt.evidence]
+    require_equal(events, [Event.RELAY_ACCEPTANCE, Event.CONTENT_CONSIGNMENT], "the evidence")
 
 
 def _element(text: bytes, name: bytes) -> tuple[int, int]:
@@ -193,3 +221,8 @@ def _moved(text: bytes, name: bytes, behind: bytes) -> bytes:
     rest = text[:start] + text[end:]
     place = _element(rest, behind)[1]
     return rest[:place] + moved + rest[place:]
+
+
+def _times(text: bytes, name: bytes, count: int) -> bytes:
+    start, end = _element(text, name)
+    return text[:start] + text[start:end] * count + text[end:]

@@ -10,7 +10,9 @@ Raises:  WireError, SignatureError for a container that does not hold.
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +29,18 @@ from relay.wire.archive import Archive
 PAGE, DOCUMENT, JUNIT = "report.html", "report.json", "junit.xml"
 SIGNATURE = bundle.SEAL
 LIMIT_BYTES = 512 << 20
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    ValueError,  # an offset before the file's beginning, a name that is no text
+    OSError,
+    OverflowError,
+)
+"""What the library says of bytes that are no container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,7 @@ def _entries(container: bytes) -> dict[str, bytes]:
             if sum(one.file_size for one in heads) > len(container):
                 raise WireError("the entries are larger than their container")
             found = {bundle.check_name(one.filename): opened.read(one) for one in heads}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except _BROKEN as error:
         raise WireError(f"no container: {error}") from None
     if len(found) != len(heads):
         raise WireError("a name stands there twice")
