@@ -70,7 +70,7 @@ class PassageWatcher:
             found, self._after = await self.book.waiting(self._after, now - NO_WAIT)
             await self._look_at(found, now)
             if self._after is None:
-                return
+                break
 
     async def _look_at(self, found: Iterable[Standing], now: datetime) -> None:
         changed = [one for one in (looked_at(one, now) for one in found) if one is not None]
@@ -86,15 +86,15 @@ class PassageWatcher:
 
 
 def reason_of(one: Standing) -> WaitReason | None:
-    """Why it waits; None while it is being sent."""
+    """Why it waits; None while it is being sent for the first time."""
     match one.state:
         case DeliveryState.HELD:
             return WaitReason.HELD
         case DeliveryState.IN_DOUBT:
             return WaitReason.ANSWER_MISSING
-        case DeliveryState.QUEUED if one.neighbour_failing:
+        case DeliveryState.QUEUED | DeliveryState.IN_FLIGHT if one.neighbour_failing:
             return WaitReason.NEIGHBOUR_UNAVAILABLE
-        case DeliveryState.QUEUED if one.tried:
+        case DeliveryState.QUEUED | DeliveryState.IN_FLIGHT if one.tried:
             return WaitReason.NEIGHBOUR_REFUSES_NOW
         case DeliveryState.QUEUED:
             return WaitReason.LANE_WAITS

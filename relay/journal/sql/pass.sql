@@ -1,12 +1,12 @@
 -- name: slice_end
 SELECT expires_at, delivery_row FROM deliveries INDEXED BY deliveries_waiting
-WHERE state IN ('sealing', 'queued', 'in-doubt') AND (expires_at, delivery_row) > (?, ?)
+WHERE state IN ('sealing', 'queued', 'in-flight', 'in-doubt') AND (expires_at, delivery_row) > (?, ?)
 ORDER BY expires_at, delivery_row LIMIT 1 OFFSET ?
 
 -- name: waiting
 WITH slice (delivery_row) AS MATERIALIZED
     (SELECT delivery_row FROM deliveries INDEXED BY deliveries_waiting
-     WHERE state IN ('sealing', 'queued', 'in-doubt') AND (expires_at, delivery_row) > (?1, ?2)
+     WHERE state IN ('sealing', 'queued', 'in-flight', 'in-doubt') AND (expires_at, delivery_row) > (?1, ?2)
      ORDER BY expires_at, delivery_row LIMIT ?3)
 SELECT {columns} FROM slice CROSS JOIN deliveries d ON d.delivery_row = slice.delivery_row {joined}
 WHERE d.state <> 'sealing' AND a.neighbour IS NOT NULL AND a.at <= ?4
