@@ -236,7 +236,8 @@ def _queue(
     values = [
         (receipt, neighbour, about, index, at, at) for receipt, neighbour, about, index in rows
     ]
-    tx.connection.executemany(SQL["queue"], values)
+    tx.connection.executemany(SQL["queue"], [(*row[:2], *row[3:]) for row in values if not row[2]])
+    tx.connection.executemany(SQL["queue_passage"], [row for row in values if row[2]])
     tx.run(SQL["keep_mark"], mark)
 
 
@@ -248,9 +249,10 @@ def _keep(
     for receipt, neighbour in back:
         ways.setdefault(receipt, []).append(neighbour)
     further = [(r, neighbour, about) for r, about in new for neighbour in ways.get(r, ())]
-    tx.connection.executemany(
-        SQL["queue_again"], [(r, neighbour, about, at, at) for r, neighbour, about in further]
-    )
+    of_receipts = [(r, neighbour, at, at) for r, neighbour, about in further if not about]
+    passages = [(*one, None, at, at) for one in further if one[2]]
+    tx.connection.executemany(SQL["queue_again"], of_receipts)
+    tx.connection.executemany(SQL["queue_passage"], passages)
     return frozenset(NodeId(neighbour) for _, neighbour, _ in further)
 
 

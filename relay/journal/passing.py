@@ -21,8 +21,9 @@ from relay.journal.writer import Transaction
 from relay.model import AgencyCode, DeliveryState, Digest, NodeId
 from relay.wire.passage import Passage, Wait, WaitReason, passage_fields
 
-SLICE: Final = 500
-"""Rows of the queue that one statement goes through."""
+SLICE: Final = 250
+"""Rows of the queue that one statement goes through: some two milliseconds of the loop."""
+MOST_HELD: Final = 500
 _MOST_FINDINGS: Final = 50
 _COLUMNS: Final = (
     "d.delivery_row, d.state, d.updated_at, a.neighbour, a.receipt, a.at, m.message_id, m.origin, d.recipient,"
@@ -58,7 +59,7 @@ class PassTable:
         return [_standing(row) for row in rows], (end[0][0], end[0][1]) if end else None
 
     async def held(self) -> list[Standing]:
-        return [_standing(row) for row in await self.journal.rows(SQL["held"], (SLICE,))]
+        return [_standing(row) for row in await self.journal.rows(SQL["held"], (MOST_HELD,))]
 
     async def ended(self) -> list[Standing]:
         return [_standing(row) for row in await self.journal.rows(SQL["ended"], (SLICE,))]

@@ -118,7 +118,7 @@ class ReceiptProofs:
         read = read_proof(proof)
         proven = self.judges.prove(read, receipt, issuer, now)
         about = read_receipt(receipt.document)
-        passage = _passage(read.leaf, about)
+        passage = told_in(read.leaf, about)
         return Arrived(
             about,
             receipt.digest,
@@ -132,7 +132,7 @@ class ReceiptProofs:
         )
 
 
-def _passage(leaf: bytes, receipt: Receipt) -> Passage | None:
+def told_in(leaf: bytes, receipt: Receipt) -> Passage | None:
     """What the entry tells beyond the receipt that it names. Raises WireError where that is not of its form, or
     of another message or recipient than the receipt took over."""
     fields = parse(leaf)

@@ -31,7 +31,7 @@ NO_WAIT: Final = timedelta(seconds=5)
 """What goes on within this did not wait."""
 FIRST_TOLD: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(hours=6)
-SLICES: Final = 20
+SLICES: Final = 40
 """Of the queue, that one look goes through; the next goes on there."""
 _WENT_ON: Final = frozenset(
     {

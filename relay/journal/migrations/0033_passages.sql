@@ -41,6 +41,9 @@ DROP TABLE attachments;
 ALTER TABLE attachments_both RENAME TO attachments;
 CREATE INDEX attachments_due ON attachments (neighbour, not_before);
 CREATE INDEX attachments_old ON attachments (queued_at);
+CREATE TRIGGER passages_go AFTER DELETE ON passages BEGIN
+    DELETE FROM attachments WHERE receipt = old.receipt AND about = old.about;
+END;
 CREATE TRIGGER proofs_go AFTER DELETE ON receipts BEGIN
     DELETE FROM receipt_proofs WHERE receipt = old.digest;
     DELETE FROM passages WHERE receipt = old.digest;

@@ -18,14 +18,17 @@ CROSS JOIN arrivals a ON a.arrival_row = d.arrival_row
 WHERE a.neighbour IS NOT NULL
 
 -- name: queue
-INSERT INTO attachments (receipt, neighbour, about, entry_index, not_before, queued_at) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (receipt, neighbour, about) DO UPDATE SET entry_index = excluded.entry_index, not_before = excluded.not_before
-WHERE attachments.about <> ''
+INSERT INTO attachments (receipt, neighbour, entry_index, not_before, queued_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (receipt, neighbour, about) DO NOTHING
 
 -- name: queue_again
--- A better proof than the one that went there, or a later passage.
-INSERT INTO attachments (receipt, neighbour, about, entry_index, not_before, queued_at) VALUES (?, ?, ?, NULL, ?, ?)
+-- A better proof than the one that went there.
+INSERT INTO attachments (receipt, neighbour, entry_index, not_before, queued_at) VALUES (?, ?, NULL, ?, ?)
 ON CONFLICT (receipt, neighbour, about) DO UPDATE SET not_before = excluded.not_before
+
+-- name: queue_passage
+-- In a row of its own number: the answer to an earlier one that is under way now does not take it away.
+INSERT OR REPLACE INTO attachments (receipt, neighbour, about, entry_index, not_before, queued_at) VALUES (?, ?, ?, ?, ?, ?)
 
 -- name: backed_up
 -- More receipts wait for it than go in one request: those go first.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from relay.audit.proof_file import read_proof, write_proof
 from relay.delivery.attaching import ports, sending
 from relay.delivery.passing import watching
 from relay.transport.nodes import server
-from tests.delivery.attaching.conftest import Raise, raised  # noqa: F401  a fixture
+from tests.delivery.attaching.conftest import Raise
 from tests.delivery.attaching.test_proofs_travel import _hand_in
 from tests.delivery.directory.conftest import Village
 
@@ -29,24 +28,30 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def waiting(raised: Raise) -> AsyncIterator[Village]:  # noqa: F811
+async def waiting(raised: Raise) -> Village:
     """The district's uplink is down, and a document of the commune waits there."""
     village = await raised()
     await village.down("tinh")
     await village.send("xa", "H01.15.02", "H01")
-    yield village
+    return village
 
 
 async def _lines(village: Village, node: str) -> list[dict[str, Any]]:
     """Of the origin's timeline, what it says of that node by its proven log."""
-    ((message,),) = village.rows("xa", "SELECT message_id FROM messages WHERE message_type = 'edoc'")
+    ((message,),) = village.rows(
+        "xa", "SELECT message_id FROM messages WHERE message_type = 'edoc'"
+    )
     status, told = await village.native("xa", "GET", f"/v1/messages/{message}/trace")
     assert status == 200
     stays, found = list(told["way"]), []
     while stays:
         stay = stays.pop()
         stays += stay["onward"]
-        found += [one for one in stay["lines"] if one["source"]["kind"] == "proof" and stay["node"] == node]
+        found += [
+            one
+            for one in stay["lines"]
+            if one["source"]["kind"] == "proof" and stay["node"] == node
+        ]
     return found
 
 
@@ -87,7 +92,9 @@ async def test_the_origin_sees_why_a_document_waits_and_that_it_went_on(waiting:
     assert waiting.rows("xa", TOLD) == [(leaf, proof)]
 
 
-async def test_what_did_not_wait_leaves_nothing(raised: Raise, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+async def test_what_did_not_wait_leaves_nothing(
+    raised: Raise, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(watching, "NO_WAIT", watching.LONGEST_PAUSE)
     village = await raised()
     await village.send("xa", "H01.15.02", "H01")
@@ -103,7 +110,7 @@ async def test_what_did_not_wait_leaves_nothing(raised: Raise, monkeypatch: pyte
 
 
 async def test_a_neighbour_of_an_older_version_gets_no_passages_and_its_proofs(
-    raised: Raise,  # noqa: F811
+    raised: Raise,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(server, "PASSAGES_CAPABILITY", "something-else")
@@ -115,7 +122,11 @@ async def test_a_neighbour_of_an_older_version_gets_no_passages_and_its_proofs(
         told = village.entries("huyen", "passage")
         mark = village.rows("huyen", "SELECT entry_index FROM attach_mark")[0][0]
         last = village.rows("huyen", "SELECT max(entry_index) FROM entries")[0][0]
-        return bool(told) and mark > last - 1 and not village.rows("huyen", "SELECT 1 FROM attachments")
+        return (
+            bool(told)
+            and mark > last - 1
+            and not village.rows("huyen", "SELECT 1 FROM attachments")
+        )
 
     await village.until(gone_through)
     assert village.rows("xa", "SELECT 1 FROM receipt_proofs") == [(1,)]
