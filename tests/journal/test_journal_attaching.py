@@ -331,8 +331,9 @@ async def test_a_later_passage_of_this_node_takes_the_place_of_one_that_waits(
     assert told is not None
     fields = passage_fields(replace(told, came_from=FROM))
     for _ in range(2):
-        leaf = entry(AuditEvent.PASSAGE, AT, NODE, **fields)
-        await office.journal.perform(lambda tx, leaf=leaf: tx.record(leaf))
+        await office.journal.perform(
+            lambda tx: tx.record(entry(AuditEvent.PASSAGE, AT, NODE, **fields))
+        )
         size = await office.size()
         await table.gather(Stretch(0, size, size), [FROM, OTHER], AT, LONG_AGO)
         due = [one for one in await table.due(FROM, AT, 10) if one.is_passage]

@@ -33,7 +33,7 @@ PASSAGE = Passage(
 
 
 def leaf(**changes: Any) -> dict[str, Any]:
-    fields = {"event": "passage", "at": "2026-11-23T00:02:00.000Z", "node": "huyen"}
+    fields: dict[str, Any] = {"event": "passage", "at": "2026-11-23T00:02:00.000Z", "node": "huyen"}
     fields |= {k: v for k, v in passage_fields(PASSAGE).items() if v is not None}
     return {k: v for k, v in (fields | changes).items() if v is not None}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -107,7 +108,7 @@ class Book:
         found, self.over = self.over, []
         return found
 
-    async def keep(self, changed: list[Kept], told: list[Passage], at: datetime) -> None:
+    async def keep(self, changed: Sequence[Kept], told: Sequence[Passage], at: datetime) -> None:
         self.told += told
 
 
