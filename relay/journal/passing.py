@@ -21,7 +21,7 @@ from relay.journal.writer import Transaction
 from relay.model import AgencyCode, DeliveryState, Digest, NodeId
 from relay.wire.passage import Passage, Wait, WaitReason, passage_fields
 
-SLICE: Final = 250
+SLICE: Final = 100
 """Rows of the queue that one statement goes through: some two milliseconds of the loop."""
 MOST_HELD: Final = 500
 _MOST_FINDINGS: Final = 50
