@@ -121,7 +121,7 @@ class Node:
             clock,
         )
         self.older: dict[str, str] = {}
-        self.desk = ArchiveDesk(self.table, clock, self._forms)
+        self.desk = ArchiveDesk(self.table, clock, self._forms, lambda code: code in self.older)
         ahead = AheadFiles(self.data / "ahead", 1 << 20, lambda: 0.0)
         hour = timedelta(hours=1)
         self.sweeper = Sweeper(

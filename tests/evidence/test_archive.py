@@ -243,6 +243,15 @@ async def test_an_agency_is_held_under_each_form_of_its_code(node: Node) -> None
     assert len(await node.archiver.round()) == 1
 
 
+async def test_a_misspelt_code_is_not_held(node: Node) -> None:
+    """Or what was meant would leave while everybody believes that it is held."""
+    with pytest.raises(NotFoundError, match="H77"):
+        await node.desk.hold(OPERATOR, HoldKind.AGENCY, "H77", "inspection 7")
+    assert await node.desk.holds(("", ""), 10) == []
+    await node.admit()
+    await node.desk.hold(OPERATOR, HoldKind.AGENCY, RECIPIENT, "it may get more")
+
+
 async def test_a_hold_of_a_document_holds_the_statuses_about_it(node: Node) -> None:
     """Its evidence is told by them, too."""
     document = await node.admit()

@@ -32,6 +32,10 @@ class ArchiveShelf(Protocol):
     async def find(self, message_id: MessageId) -> Found | None: ...
     async def files(self, after: int, limit: int) -> list[WrittenFile]: ...
     async def holds(self, after: tuple[str, str], limit: int) -> list[Hold]: ...
+    async def knows(self, codes: Sequence[str]) -> bool:
+        """Whether a message is from or for an agency of these codes."""
+        ...
+
     async def hold(
         self, by: Caller, kind: HoldKind, names: Sequence[str], why: str, at: datetime
     ) -> None: ...
@@ -122,6 +126,8 @@ class ArchiveDesk:
     clock: Clock
     forms: Callable[[Collection[str]], frozenset[AgencyCode]]
     """Of agencies, their codes in every form: rows may have another than the directory's."""
+    listed: Callable[[str], bool]
+    """Whether the directory has an agency of that code."""
 
     async def files(self, after: int, limit: int) -> list[WrittenFile]:
         return await self.shelf.files(after, limit)
@@ -130,7 +136,11 @@ class ArchiveDesk:
         return await self.shelf.holds(after, limit)
 
     async def hold(self, caller: Caller, kind: HoldKind, name: str, why: str) -> None:
-        await self.shelf.hold(caller, kind, self._names(kind, name), why, self.clock.now())
+        names = self._names(kind, name)
+        if kind is HoldKind.AGENCY and not (self.listed(name) or await self.shelf.knows(names)):
+            said = f"no agency {names[0]} is in the directory, and no message here is from or for it"
+            raise NotFoundError(said)
+        await self.shelf.hold(caller, kind, names, why, self.clock.now())
 
     async def release(self, caller: Caller, kind: HoldKind, name: str, why: str) -> None:
         await self.shelf.release(caller, kind, self._names(kind, name), why, self.clock.now())
