@@ -131,7 +131,9 @@ class Node:
 
     def _forms(self, codes: Collection[str]) -> frozenset[AgencyCode]:
         """Each code, and what it was written as before."""
-        return frozenset(AgencyCode(form) for one in codes for form in (one, self.older.get(one, one)))
+        return frozenset(
+            AgencyCode(form) for one in codes for form in (one, self.older.get(one, one))
+        )
 
     async def tidy(self) -> None:
         newest = await self.table.newest()

@@ -138,7 +138,9 @@ class ArchiveDesk:
     async def hold(self, caller: Caller, kind: HoldKind, name: str, why: str) -> None:
         names = self._names(kind, name)
         if kind is HoldKind.AGENCY and not (self.listed(name) or await self.shelf.knows(names)):
-            said = f"no agency {names[0]} is in the directory, and no message here is from or for it"
+            said = (
+                f"no agency {names[0]} is in the directory, and no message here is from or for it"
+            )
             raise NotFoundError(said)
         await self.shelf.hold(caller, kind, names, why, self.clock.now())
 
