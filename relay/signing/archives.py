@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -94,7 +95,7 @@ def evidence_in(path: Path, message_id: str) -> Iterator[bytes] | None:
         return None if held is None else _chunks(path, entries, held)
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedReader:
     """A pipe or a device of such a name would never end."""
     if not path.is_file():
         raise WireError("it is no file, or leads to none")

@@ -29,6 +29,7 @@ from relay.errors import NotPossibleError
 from relay.model import AgencyCode, MessageType, NodeId
 from relay.transport.native import native_runner
 from relay.transport.native import reconcile as face
+from relay.transport.native.asking import body
 from relay.transport.native.sheets import safe
 
 AT = datetime(2026, 11, 28, 17, tzinfo=UTC)
@@ -237,11 +238,11 @@ async def test_a_body_that_trickles_takes_nobody_elses_place_and_not_its_own_for
 ) -> None:
     """One of each caller; and whoever does not get done loses the place."""
     headers, gate = {"Content-Type": "application/json"}, asyncio.Event()
-    reading, read = asyncio.Event(), face.body
+    reading = asyncio.Event()
 
     async def told(request: web.Request, limit_bytes: int) -> bytes:
         reading.set()
-        return await read(request, limit_bytes)
+        return await body(request, limit_bytes)
 
     monkeypatch.setattr(face, "body", told)
     monkeypatch.setattr(face, "BODY_SECONDS", 0.5)
