@@ -150,6 +150,17 @@ def answered(note: bytes, answer: bytes, cosigner: Cosigner) -> Cosignature:
     return max(found, key=lambda one: one.at)
 
 
+def few_cosignatures(note: bytes, first: str, most: int) -> bytes:
+    """The note with at most so many lines that are not the log's own; those of `first` before others."""
+    body, lines = split_note(note)
+    log = body.partition(b"\n")[0].decode()
+    named = [(read_signature(line)[0], line) for line in lines]
+    others = sorted((one for one in named if one[0] != log), key=lambda one: one[0] != first)
+    kept = {line for _, line in others[:most]}
+    chosen = [line for name, line in named if name == log or line in kept]
+    return body + b"\n" + "".join(f"{line}\n" for line in chosen).encode()
+
+
 def _message(body: bytes, seconds: int) -> bytes:
     return b"cosignature/v1\ntime %d\n%s" % (seconds, body)
 

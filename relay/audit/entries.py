@@ -198,6 +198,8 @@ class AuditEvent(StrEnum):
     """It was approved or rejected (`state`): `by`, `why`."""
     RECIPIENT_SUCCEEDED = "recipient-succeeded"
     """Deliveries for `recipients` that are closed go to these `successors`, in the same order."""
+    PROOFS_DROPPED = "proofs-dropped"
+    """Proofs of receipts waited too long for a neighbour, or too many did."""
     EVIDENCE_EXPORTED = "evidence-exported"
     """An evidence file about a `message` was written: `digest` of its exporter's signature, `count` of
     files, `size`, `by`, `why`. It holds the document."""

@@ -8,8 +8,9 @@ Raises:  CommandError, OSError, and what the node answers.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -21,6 +22,11 @@ from relay.cli.send import refuse_existing
 from relay.cli.show import ZONE, local, show_json, show_table
 from relay.cli.steps import tell_steps
 from relay.cli.verify import trust_of
+
+if TYPE_CHECKING:
+    from relay.signing.bundle_words import Step
+    from relay.signing.summary import Story
+    from relay.signing.trust import TrustStore
 
 app = typer.Typer(
     help="Everything about one document in one file that a stranger can judge.",
@@ -38,7 +44,7 @@ def export(
     ] = None,
     why: Annotated[str, typer.Option(metavar="WORDS", help="Why, for the audit log.")] = "",
 ) -> None:
-    """Write document, seal, receipts and certificates to one ASiC-E file, signed by the node."""
+    """Write all that proves a document to one ASiC-E file, signed by the node."""
     target = out or Path(f"{message}.asice")
     refuse_existing(target)
     asyncio.run(_export(node, message, target, why))
@@ -96,11 +102,39 @@ def verify(
         list[Path] | None,
         typer.Option(metavar="CERT", help="Root of timestamp authorities. Default: --root."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.html",
+            help="Write what is proven and how as a page to print, Vietnamese and English.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every step, as JSON.")] = False,
 ) -> None:
     """Judge an evidence file offline, step by step. Exit code 0 only if all it claims holds."""
     from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
+    from relay.signing.bundle_words import Step  # noqa: PLC0415
 
+    if html is not None:
+        refuse_existing(html)
     trust = trust_of(root, [], tsa_root or [])
     with file.open("rb") as opened:
-        tell_steps(file.name, BundleJudge(opened, trust).steps(), as_json=as_json)
+        judge, done = BundleJudge(opened, trust), list[Step]()
+        try:
+            tell_steps(file.name, _kept(judge.steps(), done), as_json=as_json)
+        finally:
+            if html is not None:
+                html.write_bytes(_page(judge.story, done, trust))
+
+
+def _kept(steps: Iterable[Step], done: list[Step]) -> Iterator[Step]:
+    for step in steps:
+        done.append(step)
+        yield step
+
+
+def _page(story: Story | None, steps: list[Step], trust: TrustStore) -> bytes:
+    """For people, whatever the verdict: it tells what is proven, and which steps refuse."""
+    from relay.signing.summary_made import Judging, write_judged  # noqa: PLC0415
+
+    return write_judged(story, Judging(steps, sorted(trust.anchors.digests())))

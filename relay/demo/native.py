@@ -43,6 +43,10 @@ class NativeClient:
         """The container with this one receipt."""
         return await self._ask("GET", f"/v1/receipts/{digest}")
 
+    async def evidence(self, message_id: str) -> bytes:
+        """The whole file; the demo's documents are small."""
+        return await self._ask("GET", f"/v1/messages/{message_id}/evidence")
+
     async def every_delivery(self) -> list[dict[str, Any]]:
         """All that the node serves to anyone; an operator's call."""
         found: list[dict[str, Any]] = []

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from relay.demo import plan
 from relay.demo.checks import Carried, Check, Verdict
+from relay.demo.evidence import Exported
 from relay.demo.network import RunningNode
 from relay.demo.offices import Arrived
 from relay.demo.revoking import Outcome
@@ -85,7 +86,7 @@ class Endpoint:
 # ---------------------------------------------------------------- for programs
 
 
-def whole(verdict: Verdict, endpoints: Sequence[Endpoint] | None) -> Json:
+def whole(verdict: Verdict, endpoints: Sequence[Endpoint] | None, exported: Exported) -> Json:
     """Everything; `endpoints` only when nodes were left running."""
     shown: Json = {
         "documents": [_document(one) for one in verdict.carried],
@@ -94,6 +95,7 @@ def whole(verdict: Verdict, endpoints: Sequence[Endpoint] | None) -> Json:
     }
     if endpoints is not None:
         shown["endpoints"] = [endpoint.as_json() for endpoint in endpoints]
+    shown["evidence"] = exported.as_json()
     return {**shown, "duplicates": verdict.duplicates, "ok": verdict.holds}
 
 
@@ -191,6 +193,14 @@ def print_tables(verdict: Verdict, stream: TextIO) -> None:
     console.print(_hops(verdict.carried))
     console.print(_logs(verdict))
     _print_checks(console, verdict.checks)
+
+
+def print_evidence(exported: Exported, stream: TextIO) -> None:
+    """The path, and the command that judges it."""
+    print(f"evidence of the letter: {exported.path}", file=stream)
+    print(
+        f"    relay evidence verify {exported.path} --root {exported.root}", file=stream, flush=True
+    )
 
 
 def _print_checks(console: Console, checks: Sequence[Check]) -> None:

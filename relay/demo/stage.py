@@ -15,13 +15,14 @@ import signal
 import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from relay.demo import plan, report, revoking
 from relay.demo.checks import Verdict, judge
+from relay.demo.evidence import Exported, export
 from relay.demo.native import at_socket
 from relay.demo.network import Network, RunningNode
 from relay.demo.report import Endpoint, Progress
@@ -61,8 +62,8 @@ class Stage:
         count = len(network.nodes)
         self.progress.step(f"a root, its branches and the certificates of {count} nodes made")
         try:
-            verdict, endpoints = await self._unless_told(self._run(network))
-            self._show(verdict, endpoints)
+            verdict, endpoints, exported = await self._unless_told(self._run(network))
+            self._show(verdict, endpoints, exported)
             if self.keep:
                 await self._wait()
         except RelayError as error:
@@ -75,7 +76,7 @@ class Stage:
         self._clear()
         return OK
 
-    async def _run(self, network: Network) -> tuple[Verdict, list[Endpoint] | None]:
+    async def _run(self, network: Network) -> tuple[Verdict, list[Endpoint] | None, Exported]:
         await network.start()
         self.progress.step(f"{len(network.nodes)} nodes up, their logs in {self.folder}/*/node.log")
         async with AsyncExitStack() as exits:
@@ -83,7 +84,10 @@ class Stage:
             token = await _token(network.nodes[plan.SENDER.node])
             verdict = await judge(network, tale, token, self.cast)
         self.progress.step("receipts, seals and logs recomputed")
-        return verdict, await _endpoints(network) if self.keep else None
+        exported = await export(network, tale.journeys[0].message_id, token)
+        verdict = replace(verdict, checks=(*verdict.checks, exported.check))
+        self.progress.step("evidence of the letter exported and judged in an empty folder")
+        return verdict, await _endpoints(network) if self.keep else None, exported
 
     async def _revoke(self) -> int:
         """`relay demo --revoke`: the same folder, the same nodes, another story."""
@@ -109,11 +113,12 @@ class Stage:
         self.progress.step(f"{len(network.nodes)} nodes up, a live CRL and OCSP responder")
         return await revoking.RevokeStory(network, exits, _now, self.progress.step).play()
 
-    def _show(self, verdict: Verdict, endpoints: list[Endpoint] | None) -> None:
+    def _show(self, verdict: Verdict, endpoints: list[Endpoint] | None, exported: Exported) -> None:
         if self.as_json:
-            report.print_json(report.whole(verdict, endpoints), self.out)
+            report.print_json(report.whole(verdict, endpoints, exported), self.out)
             return
         report.print_tables(verdict, self.out)
+        report.print_evidence(exported, self.out)
         if endpoints is not None:
             report.print_endpoints(endpoints, self.out)
 

@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,8 @@ from relay.audit.proof_file import (
     require_about,
     write_proof,
 )
-from relay.audit.proofs import consistency_proof, inclusion_proof
+from relay.audit.proofs import NodeHashes, consistency_proof, inclusion_proof, verify_inclusion
+from relay.audit.tree import leaf_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError, NotFoundError
 from relay.journal import epochs, log_keys
@@ -78,6 +80,43 @@ class Prover:
             index = _entry_of(connection, signed.digest)
             return self._proven(connection, index, signed, newer=newer)
 
+    def entry_of(self, receipt: Digest) -> int:
+        """The index of the first entry that names it."""
+        with self._reading() as connection:
+            return _entry_of(connection, receipt)
+
+    def several(
+        self,
+        places: Sequence[int],
+        epoch: int,
+        cosigned: bytes | None,
+        few: Callable[[bytes], bytes],
+    ) -> dict[int, bytes]:
+        """Proof files of entries of one epoch, by their places in it, through one reading of the tree, without
+        receipts. `cosigned` is a head with cosignatures, for entries that the published one does not cover or
+        has none of; `few` leaves those on a head that are to go along."""
+        with self._reading() as connection:
+            log = _Log(self, connection, epoch, cosigned)
+            node = cache(log.node)
+            return {place: self._bare(log, place, node, few) for place in places}
+
+    def _bare(
+        self, log: _Log, place: int, node: NodeHashes, few: Callable[[bytes], bytes]
+    ) -> bytes:
+        """The proof file of one of several; the head's signature was checked once for all of them."""
+        note, head = log.covering(place)
+        path, leaf = tuple(inclusion_proof(place, head.size, node)), log.leaf(place)
+        verify_inclusion(leaf_hash(leaf), place, head.size, path, head.root)
+        key, chain = vkey(log.origin, log.key.public_key), tuple(log.chain or self.chain())
+        return write_proof(LogProof(place, path, few(note), leaf, key, chain))
+
+    def published(self) -> list[tuple[Checkpoint, bytes | None]]:
+        """Each epoch's newest head, and its published checkpoint where there is one that holds."""
+        with self._reading() as connection:
+            notes = epochs.heads(connection)
+            logs = [_Log(self, connection, epoch) for epoch in sorted(notes)]
+        return [(one.head, one.published_note) for one in logs]
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -91,8 +130,8 @@ class Prover:
     ) -> bytes:
         log = _Log(self, connection, index // SPAN)
         place = index - first_index(index // SPAN)
-        leaf = log.leaf(place)
         note, head = log.covering(place)
+        leaf = log.leaf(place)
         proof = LogProof(
             place,
             tuple(inclusion_proof(place, head.size, log.node)),
@@ -116,7 +155,13 @@ class Prover:
 class _Log:
     """One epoch's log while a proof is made of it."""
 
-    def __init__(self, prover: Prover, connection: sqlite3.Connection, epoch: int) -> None:
+    def __init__(
+        self,
+        prover: Prover,
+        connection: sqlite3.Connection,
+        epoch: int,
+        cosigned: bytes | None = None,
+    ) -> None:
         self._connection = connection
         self._first = first_index(epoch)
         connection.execute("BEGIN")
@@ -130,7 +175,8 @@ class _Log:
         signed = keys.of(epoch)
         self.key = LogKey(self.origin, signed.key.public_key, signed.key.verify)
         self.chain = signed.chain
-        self._head = self._believed(self._note)
+        self.head = self._believed(self._note)
+        self._cosigned = None if cosigned is None else (cosigned, self._believed(cosigned))
         self._published = held_tree(prover.data, self.origin, lambda note, _: self._believed(note))
         self.node = EpochNodes(connection, epoch, self._published and self._published[1])
 
@@ -141,7 +187,7 @@ class _Log:
         found = self._connection.execute(
             "SELECT leaf FROM entries WHERE entry_index = ?", (self._first + place,)
         ).fetchone()
-        if found is None or place >= self._head.size:
+        if found is None or place >= self.head.size:
             raise NotFoundError(f"no entry {self._first + place}")
         if not isinstance(found[0], bytes):
             raise AuditError("the row was edited: its leaf is no BLOB", self._first + place)
@@ -149,15 +195,21 @@ class _Log:
 
     def covering(self, place: int) -> tuple[bytes, Checkpoint]:
         """The head to prove against."""
+        if self._cosigned is not None and place < self._cosigned[1].size:
+            return self._cosigned
         if self._published is not None and place < self._published[1].size:
             note, tree = self._published
             return note, Checkpoint(self.origin, tree.size, tree.root)
-        return self._note, self._head
+        return self._note, self.head
+
+    @property
+    def published_note(self) -> bytes | None:
+        return None if self._published is None else self._published[0]
 
     def newer_than(self, head: Checkpoint) -> NewerHead | None:
-        if self._head.size == head.size:
+        if self.head.size == head.size:
             return None
-        hashes = consistency_proof(head.size, self._head.size, self.node)
+        hashes = consistency_proof(head.size, self.head.size, self.node)
         return NewerHead(self._note, tuple(hashes))
 
 

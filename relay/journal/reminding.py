@@ -94,6 +94,7 @@ def remind(
     transfers = len(reopened)
     gone = run(SQL["gone"], values).fetchone()[0]
     receipts = run(SQL["return_again"], values).rowcount
+    run(SQL["attach_again"], {**values, "here": node})
     sent = tuple(TransferId(row[0]) for row in run(SQL["sent"], values))
     if transfers or receipts or sent:
         tx.record(

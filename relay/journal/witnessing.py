@@ -87,6 +87,11 @@ class WitnessTable:
 
         return int(await self.journal.perform(clearing))
 
+    async def seen(self, origin: str, size: int) -> bytes | None:
+        """The root of the head of this size that was cosigned here."""
+        rows = await self.journal.rows(SQL["seen"], (origin, size))
+        return bytes(rows[0][2]) if rows else None
+
     # ------------------------------------------------------------ keys of neighbours' logs
 
     async def pinned(self, node: NodeId) -> tuple[bytes, tuple[bytes, ...]] | None:

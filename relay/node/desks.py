@@ -15,6 +15,7 @@ from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.bridges.answering import AnsweringDesk
 from relay.delivery.carry.courier import Courier
 from relay.delivery.evidence.exporting import EvidenceDesk
+from relay.delivery.evidence.ports import EvidenceLog
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.judging import JudgingDesk
 from relay.delivery.obligations import ObligationDesk
@@ -70,7 +71,7 @@ class Desks:
     statistics: StatisticsDesk
 
 
-def make_desks(ground: Ground, carrying: Carrying) -> Desks:
+def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog) -> Desks:
     node, journal, clock = ground.node, ground.journal, ground.clock
     verdicts = VerdictDesk(
         node, Verdicts(journal, node), ground.notary, clock, carrying.dispatcher.receipts_wait
@@ -116,6 +117,7 @@ def make_desks(ground: Ground, carrying: Carrying) -> Desks:
             ground.notary,
             make_gather(ground),
             clock,
+            log,
         ),
         make_reconciler(ground, carrying.wire),
         make_listing(ground),

@@ -27,6 +27,7 @@ from relay.journal.timeline import TimelineTable
 from relay.journal.wording import WordsTable
 from relay.model import NodeId
 from relay.node.archive import Archiving
+from relay.node.attaching import Attaching
 from relay.node.carrying import Carrying
 from relay.node.desks import Desks
 from relay.node.directory import make_directory_ear
@@ -70,6 +71,7 @@ class Faces:
     witnessing: Witnessing
     log_certificates: Callable[[], Sequence[bytes]]
     prover: Proofs
+    attaching: Attaching | None
 
     def nodes(self) -> web.AppRunner:
         ground, dispatcher = self.ground, self.carrying.dispatcher
@@ -77,6 +79,8 @@ class Faces:
         def contact(neighbour: NodeId) -> None:
             dispatcher.contact(neighbour)
             self.witnessing.cosigners.met(cosigner_name(neighbour))
+            if self.attaching is not None:
+                self.attaching.courier.met(neighbour)
 
         face = NodeFace(
             node=ground.node,
@@ -97,6 +101,7 @@ class Faces:
             stapler=self.carrying.stapler,
             published=self.published,
             witness=self.witnessing.desk,
+            attached=None if self.attaching is None else self.attaching.keeper,
             listing=self.desks.listing,
             log_certificates=self.log_certificates,
         )

@@ -32,13 +32,16 @@ from relay.delivery.steady import SteadyTime
 from relay.envelope.limits import Limits
 from relay.identity import NodeKeys, binding_of, load_keys
 from relay.journal.ahead import AheadFiles
+from relay.journal.attaching import AttachTable
 from relay.journal.space import Reserve
 from relay.journal.store import SqliteJournal
 from relay.journal.waiting import WaitingCounts
+from relay.journal.witnessing import WitnessTable
 from relay.lines import Line
 from relay.logs.entries import EntryPump
 from relay.logs.outputs import Outputs
 from relay.node.archive import make_archiving
+from relay.node.attaching import make_attaching
 from relay.node.background import Background
 from relay.node.bridging import make_pollers
 from relay.node.carrying import Carrying, deadlines, make_carrying, make_wire, retry_policy
@@ -49,7 +52,7 @@ from relay.node.disk import make_ahead, make_pressure, make_reserve, make_sweepe
 from relay.node.faces import Faces
 from relay.node.ground import Ground, place_of
 from relay.node.listeners import Listeners, axis_tls, native_tls
-from relay.node.proving import make_proof_desk
+from relay.node.proving import LogOfEvidence, make_proof_desk
 from relay.node.publishing import LogPublisher, make_publisher
 from relay.node.revocation import Keeping, make_check, make_keeping, meet_own
 from relay.node.stamping import make_stamp_desk
@@ -322,12 +325,19 @@ class Node:
     async def _serve(
         self, ground: Ground, carrying: Carrying, ahead: AheadFiles, signer: LogSigner
     ) -> None:
-        desks = make_desks(ground, carrying)
+        proofs = make_proof_desk(self._settings, signer, self._log_chain)
+        told = LogOfEvidence(
+            proofs,
+            WitnessTable(ground.journal, ground.node),
+            AttachTable(ground.journal, ground.node),
+        )
+        desks = make_desks(ground, carrying, told)
         archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
         if self._settings.archive.enabled:
             self._background.run("archive", archiving.archiver.run())
         witnessing = make_witnessing(ground, carrying.wire, signer)
         self._exits.push_async_callback(witnessing.cosigners.close)
+        attaching = make_attaching(ground, carrying.wire, proofs.prover, witnessing.desk)
         faces = Faces(
             ground,
             carrying,
@@ -345,7 +355,8 @@ class Node:
             archiving,
             witnessing,
             self._log_chain,
-            make_proof_desk(self._settings, signer, self._log_chain),
+            proofs,
+            attaching,
         )
         nodes, native, axis, control = faces.nodes(), faces.native(), faces.axis(), faces.control()
         await faces.served.load(ground.clock.now())
@@ -376,6 +387,9 @@ class Node:
             self._background.run(f"bridge-{poller.bridge}", poller.run())
         witnessing.cosigners.wake = self._publisher.grown
         self._publisher.witnesses = witnessing.cosigners
+        if attaching is not None:
+            self._publisher.published = attaching.courier.published
+            self._background.run("proofs", attaching.courier.run())
         self._publisher.grown()
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET

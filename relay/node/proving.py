@@ -7,12 +7,18 @@ Raises:  NotFoundError, AuditError, JournalError; OverloadError where as many as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from relay.audit.checkpoint import read_signature, split_note
+from relay.audit.cosignature import WITNESS_PREFIX
+from relay.audit.entries import parse
+from relay.audit.proof_file import read_proof, write_proof
 from relay.errors import OverloadError
+from relay.journal.attaching import AttachTable
 from relay.journal.proving import Prover
-from relay.model import Signed
+from relay.journal.witnessing import WitnessTable
+from relay.model import NodeId, Signed
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
 from relay.signing.log_key import key_of_log
@@ -48,6 +54,57 @@ class ProofDesk:
                 return await asyncio.to_thread(proof)
         finally:
             self._asked -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class LogOfEvidence:
+    """delivery.evidence.ports.EvidenceLog."""
+
+    proofs: ProofDesk
+    table: WitnessTable
+    attached: AttachTable
+
+    async def proof(self, signed: Signed) -> bytes:
+        return await self.proofs.receipt(signed, newer=False)
+
+    async def returned(self, signed: Signed) -> bytes | None:
+        kept = await self.attached.proof(signed.digest)
+        if kept is None:
+            return None
+        return await asyncio.to_thread(_with_receipt, kept, signed)
+
+    async def witnesses(self, proofs: Sequence[bytes]) -> Mapping[NodeId, tuple[bytes, ...]]:
+        """Of this node, of neighbours, and of nodes whose log one of the proofs is of."""
+        found: dict[NodeId, tuple[bytes, ...]] = {}
+        cosigners, shown = await asyncio.to_thread(_cosigners, proofs)
+        prover = self.proofs.prover
+        for node in cosigners:
+            pinned = await self.table.pinned(node)
+            if node == prover.node:
+                found[node] = tuple(prover.chain())
+            elif pinned is not None:
+                found[node] = pinned[1]
+            elif node in shown:
+                found[node] = shown[node]
+        return found
+
+
+def _with_receipt(kept: bytes, signed: Signed) -> bytes:
+    """It is kept and travels without the receipt that stands beside it."""
+    return write_proof(replace(read_proof(kept), receipt=signed))
+
+
+def _cosigners(
+    proofs: Iterable[bytes],
+) -> tuple[list[NodeId], dict[NodeId, tuple[bytes, ...]]]:
+    """Nodes that cosigned a head of these, and the certificates of those whose logs they are of. A witness that
+    is named by its key only has no certificate."""
+    read = [read_proof(one) for one in proofs]
+    names = {read_signature(line)[0] for one in read for line in split_note(one.note)[1]}
+    cosigners = sorted(
+        NodeId(one.removeprefix(WITNESS_PREFIX)) for one in names if one.startswith(WITNESS_PREFIX)
+    )
+    return cosigners, {NodeId(parse(one.leaf)["node"]): one.chain for one in read}
 
 
 def make_proof_desk(

@@ -105,6 +105,8 @@ class LogPublisher:
         self._patience = patience
         self._room = room
         self.witnesses: Witnesses = witnesses or NoWitnesses()
+        self.published: Callable[[], None] = lambda: None
+        """Told when a checkpoint was written, or written again with more cosignatures."""
         self._grown = asyncio.Event()
         self._one = threading.Lock()
         self._stopping = False
@@ -194,6 +196,7 @@ class LogPublisher:
             await self._aside(publisher.publish, due.note + b"".join(lines))
             if due.present:
                 self._lines = {due.head: frozenset(lines)}
+            self.published()
         return wrote.done
 
     async def _cosigned_since(self, publisher: EpochPublisher, due: Due) -> None:
@@ -202,6 +205,7 @@ class LogPublisher:
         if frozenset(lines) > self._lines.get(due.head, frozenset()):
             await self._aside(publisher.publish, due.note + b"".join(lines))
             self._lines = {due.head: frozenset(lines)}
+            self.published()
 
     def _publisher(self, origin: str) -> EpochPublisher:
         if origin not in self._epochs:

@@ -433,3 +433,11 @@ class LogSection(Section):
     """Whether /log/ is open without a token."""
     witnesses_answer_within: Span = timedelta(seconds=5)
     """How long a checkpoint waits for cosignatures."""
+    attach_proofs: bool = True
+    """Whether receipts that travel back are followed by proofs that they stand in the log."""
+    attach_uncosigned_after: Span = timedelta(minutes=10)
+    """After which a receipt whose head nobody cosigned has a proof that says so."""
+    attach_for: Span = timedelta(days=30)
+    """How long a proof waits for a neighbour."""
+    attach_waiting: int = Field(default=100_000, ge=1_000, le=10_000_000)
+    """Proofs that wait for one neighbour."""

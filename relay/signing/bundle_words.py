@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 
 from relay.model import Receipt, SealKind
+
+_VIETNAM = timezone(timedelta(hours=7))
 
 VOUCHES = {
     SealKind.AGENCY: "vouched for by the agency, with its own key, kept at its node",
@@ -55,3 +58,8 @@ def sentences(receipt: Receipt) -> Iterator[str]:
         if not why and one.detail:
             why = f" (the word of a remote that gives no evidence: {one.detail})"
         yield f"{one.event.value} for {one.recipient}{why}"
+
+
+def local_moment(at: datetime) -> str:
+    """In Vietnam's time, as people there read it; the facts have it in UTC."""
+    return f"{at.astimezone(_VIETNAM):%Y-%m-%d %H:%M:%S} +07:00"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
@@ -17,7 +17,14 @@ from relay.audit.verify import LogKey
 from relay.errors import SignatureError
 from relay.model import NodeId
 from relay.signing.binding import Binding
-from relay.signing.certificates import Leaf, Purpose, public_key, read_chain, require_purpose
+from relay.signing.certificates import (
+    Chain,
+    Leaf,
+    Purpose,
+    public_key,
+    read_chain,
+    require_purpose,
+)
 from relay.signing.faults import Fault
 from relay.signing.keys import verify_log_signature
 from relay.signing.trust import TrustStore
@@ -32,13 +39,19 @@ def log_key_of(
 ) -> bytes:
     """The 32 raw bytes of the Ed25519 key that these certificates (DER, the leaf first) bind to the log of
     `node`: for the purpose `log`, trusted and unrevoked now, by an issuer of its branch."""
-    chain = read_chain(certificates)
+    chain = chain_of(tuple(certificates))
     path = trust.path(chain, at, Purpose.LOG)
     trust.require_unrevoked(path, Purpose.LOG)
     _require_of(path.leaf, node)
     if binding is not None:
         binding.require_node(path)
     return raw_log_key(path.leaf)
+
+
+@lru_cache(maxsize=256)
+def chain_of(certificates: tuple[bytes, ...]) -> Chain:
+    """Read once: a node shows the same ones with every proof of its log."""
+    return read_chain(certificates)
 
 
 def key_named(certificates: Sequence[bytes], node: NodeId) -> bytes:

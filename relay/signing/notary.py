@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from typing import ParamSpec, TypeVar
 
 from relay.delivery.aside import MANY_RECIPIENTS, aside
-from relay.delivery.evidence.ports import Gathered
+from relay.delivery.evidence.ports import Gathered, Telling
 from relay.errors import KeyUnavailableError, SignatureError
 from relay.model import (
     UTC_NOW_TOLERANCE,
@@ -55,6 +55,8 @@ from relay.signing.revocation.checking import RevocationCheck
 from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import ProvenSeal, make_seal, require_sealed_by, verify_seal
 from relay.signing.stamped import VALUES_LIMIT, Unsigned, with_unsigned
+from relay.signing.summary import told
+from relay.signing.summary_made import write_summary
 from relay.signing.trust import Path, TrustStore
 from relay.signing.verifier import signer_of
 from relay.wire.branch import BranchHead
@@ -281,6 +283,9 @@ class NodeNotary:
 
     def certificates_of(self, signature: bytes) -> tuple[bytes, ...]:
         return certificates_of_signature(signature)
+
+    def summary(self, telling: Telling) -> bytes:
+        return write_summary(told(telling, self.trust))
 
     def batch_of(self, signature: bytes) -> Signed | None:
         return batch_in(signature)

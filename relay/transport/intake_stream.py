@@ -32,6 +32,7 @@ from relay.errors import (
     JournalError,
     TooLargeError,
     TransportError,
+    WireError,
 )
 from relay.model import Envelope, Payload
 
@@ -205,6 +206,18 @@ async def while_moving(
     chunks = aiter(stream.iter_any())
     while (chunk := await _next(chunks, idle)) is not None:
         yield chunk
+
+
+async def small_body(request: web.Request, limit_bytes: int, what: str) -> bytes:
+    """The whole of one that is no envelope, as it comes; WireError beyond the limit."""
+    if (request.content_length or 0) > limit_bytes:
+        raise WireError(f"{what} over {limit_bytes} bytes")
+    body = bytearray()
+    async for chunk in while_moving(request.content):
+        body += chunk
+        if len(body) > limit_bytes:
+            raise WireError(f"{what} over {limit_bytes} bytes")
+    return bytes(body)
 
 
 async def _next(chunks: AsyncIterator[bytes], idle: timedelta | None) -> bytes | None:

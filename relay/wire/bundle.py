@@ -10,6 +10,11 @@ Raises:  WireError.
     batches/0001/batch.xml           and signature.xml beside it; those that proofs among the receipts hold
     certificates/<sha256>.cer        DER, of everyone who signed anything in it
     revocation/<sha256>.crl, .ocsp   DER, as found when it was signed
+    about/contents.json              what the exporter says is in it (bundle_list.py); not in files of version 1
+    about/summary-1.html             the same for people, in layout 1; may be left out
+    proofs/0001.tlog-proof           that receipt 0001 stands in the exporter's log
+    proofs/0001.issuer.tlog-proof    that it stands in the log of the node that signed it, where that is another
+    statuses/0001/status.edxml       and seal.xml beside it; of the recipients, and requests of the sender
     META-INF/manifest.xml            an OpenDocument manifest of all but META-INF
     META-INF/signatures001.xml       the seal, alone or with its timestamps
     META-INF/signatures002.xml       the exporting node's, over every other file
@@ -31,7 +36,15 @@ MANIFEST = "META-INF/manifest.xml"
 SEAL = "META-INF/signatures001.xml"
 EXPORT = "META-INF/signatures002.xml"
 
+LIST = "about/contents.json"
+LAYOUT = 1
+"""Of the summary: its words and their places are part of the wire format (W19.7)."""
+SUMMARY = f"about/summary-{LAYOUT}.html"
+_SUMMARIES = "about/summary"
+
 BATCHES = "batches/"
+PROOFS = "proofs/"
+STATUSES = "statuses/"
 REVOCATION = "revocation/"
 NAMED_BY_DIGEST = ("certificates/", REVOCATION)
 
@@ -43,6 +56,13 @@ MOST_BATCHES = 250
 """Of receipts; the others stand in their proofs alone."""
 MOST_RECEIPTS = 28_750
 """With room for everything else."""
+MOST_PROOFS = 400
+"""Of inclusion, and 32 MiB of them; the receipts beyond are listed as without."""
+PROOFS_BYTES = 32 << 20
+MOST_STATUSES = 50
+MOST_TOLD = 2_000
+"""Of the rows of a summary: a line of evidence for one recipient each. Files with more have none."""
+STATUS_BYTES = 1 << 20
 NAME_LIMIT = 120
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*", re.ASCII)
@@ -109,6 +129,26 @@ def batches_among(names: Iterable[str]) -> list[tuple[str, str]]:
     """The batches of these, each with the name that its signature must have."""
     found = [name for name in names if _BATCH.fullmatch(name)]
     return [(name, name.replace("/batch.xml", "/signature.xml")) for name in found]
+
+
+def proof_name(number: int) -> str:
+    """Of the proof that a receipt stands in the exporter's log; numbered as the receipt is."""
+    return f"{PROOFS}{number:04}.tlog-proof"
+
+
+def issuer_proof_name(number: int) -> str:
+    """Of the proof that it stands in the log of the node that signed it."""
+    return f"{PROOFS}{number:04}.issuer.tlog-proof"
+
+
+def summary_among(names: Iterable[str]) -> list[str]:
+    """What of these is a summary, of whatever layout."""
+    return [name for name in names if name.startswith(_SUMMARIES)]
+
+
+def status_names(number: int) -> tuple[str, str]:
+    """Of a status and its seal; the first is 1."""
+    return f"{STATUSES}{number:04}/status.edxml", f"{STATUSES}{number:04}/seal.xml"
 
 
 def write_manifest(names: Iterable[str]) -> bytes:

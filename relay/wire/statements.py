@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import pybase64
 
 from relay.errors import WireError
-from relay.wire.values import NAMESPACE
+from relay.wire.values import NAMESPACE, unbase64
 
 LIMIT_BYTES = 2 << 20
 MOST_STATEMENTS = 64
@@ -75,22 +75,12 @@ def read_statements(content: bytes) -> tuple[Stapled, ...]:
         if match is None or len(found) >= MOST_STATEMENTS:
             raise WireError(f"no statement in canonical form at byte {position}")
         chain = tuple(
-            _decoded(text, CERTIFICATE_LIMIT_BYTES) for text in _CERTIFICATE.findall(match[1])
+            unbase64(text, "a certificate", CERTIFICATE_LIMIT_BYTES)
+            for text in _CERTIFICATE.findall(match[1])
         )
-        found.append(Stapled(chain, _decoded(match[2], CONTENT_LIMIT_BYTES)))
+        statement = unbase64(match[2], "a statement", CONTENT_LIMIT_BYTES)
+        found.append(Stapled(chain, statement))
         position = match.end()
     if not found:
         raise WireError("there is no statement")
     return tuple(found)
-
-
-def _decoded(text: bytes, limit_bytes: int) -> bytes:
-    try:
-        decoded = pybase64.b64decode(text, validate=True)
-    except ValueError:
-        raise WireError("a certificate or statement is not base64") from None
-    if pybase64.b64encode(decoded) != text:
-        raise WireError("a certificate or statement is not in canonical base64")
-    if len(decoded) > limit_bytes:
-        raise WireError(f"a statement's part of {len(decoded)} bytes, limit {limit_bytes} bytes")
-    return decoded

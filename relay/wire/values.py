@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import pybase64
+
 from relay.errors import WireError
 from relay.model import AgencyCode, Digest, Event, MessageType, NodeId, Priority, Reason
 
@@ -159,6 +161,19 @@ def detail(text: str) -> str:
     if _UNFIT.search(text):
         raise WireError("Detail holds a character that is not allowed there")
     return text
+
+
+def unbase64(text: bytes, what: str, limit_bytes: int) -> bytes:
+    """Base64 in its one form, of no more bytes than that."""
+    try:
+        decoded = pybase64.b64decode(text, validate=True)
+    except ValueError:
+        raise WireError(f"{what} is not base64") from None
+    if pybase64.b64encode(decoded) != text:
+        raise WireError(f"{what} is not in canonical base64")
+    if len(decoded) > limit_bytes:
+        raise WireError(f"{what} of {len(decoded)} bytes, limit {limit_bytes} bytes")
+    return decoded
 
 
 def escaped(text: str) -> str:

@@ -6,11 +6,13 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -96,8 +98,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     progress = (folder / "progress").read_text()
     assert process.returncode == 0, progress
     assert progress.count("✓") >= 12
-    assert [path.name for path in folder.iterdir()] == ["progress"], "the folder is removed"
     found = json.loads(out)
+    kept = Path(found["evidence"]["path"]).parent.name
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"progress", kept}, "all but the evidence is removed"
     assert isinstance(found, dict)
     return found
 
@@ -108,6 +112,24 @@ def test_the_demo_holds_in_all_it_claims(told: dict[str, Any]) -> None:
     assert told["duplicates"] == 0
     assert all(check["holds"] for check in told["checks"])
     assert "endpoints" not in told
+
+
+def test_a_stranger_judges_the_evidence_after_the_demo(
+    told: dict[str, Any], tmp_path: Path
+) -> None:
+    """The file stays, and holds with the root alone: seal, receipts, the log's word for each, statuses."""
+    for one in told["evidence"].values():
+        shutil.copy(one, tmp_path)
+    file, root = (Path(told["evidence"][name]).name for name in ("path", "root"))
+    command = [sys.executable, "-m", "relay", "evidence", "verify", file, "--root", root, "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    steps = json.loads(done.stdout)
+    kinds = Counter(step["what"] for step in steps)
+    assert kinds["receipt"] == kinds["proof"] > 4
+    assert kinds["status"] == 6
+    assert all(step["cosigned_by"] for step in steps if step["what"] == "proof")
+    assert next(step["outcome"] for step in steps if step["what"] == "hops") == "holds"
 
 
 def test_every_document_arrived_as_it_was_sent(told: dict[str, Any]) -> None:
@@ -174,7 +196,7 @@ def test_over_a_bridge_the_remote_hop_is_marked_as_without_evidence(short_tmp: P
     assert process.returncode == 0, (short_tmp / "progress").read_text()
     found = json.loads(out)
     assert found["ok"] is True
-    assert len(found["checks"]) == 9
+    assert len(found["checks"]) == 10
     assert {node["name"] for node in found["nodes"]} >= {plan.CENTRAL, plan.MINISTRY_NODE}
     for document in found["documents"]:
         assert document["sha256_sent"] == document["sha256_received"]
@@ -206,7 +228,8 @@ async def test_kept_nodes_answer_until_they_are_interrupted(short_tmp: Path) -> 
     assert process.returncode == 0
     assert out == "", "one object and nothing else"
     assert all(gone(endpoint["pid"], 0.5) for endpoint in endpoints.values())
-    assert [path.name for path in short_tmp.iterdir()] == ["progress"]
+    kept = Path(told["evidence"]["path"]).parent.name
+    assert {path.name for path in short_tmp.iterdir()} == {"progress", kept}
 
 
 async def answers(endpoint: dict[str, Any]) -> None:
@@ -337,7 +360,8 @@ def test_what_does_not_hold_is_found_and_the_demo_fails(
     assert not any(r["verified"] for d in told["documents"] for r in d["receipts"])
     assert not any(node["audit_verified"] for node in told["nodes"])
     assert told["duplicates"] == 2 * 2 + 3 * 4
-    assert [path.name for path in short_tmp.iterdir()] == [Path(err.getvalue().split()[-1]).name]
+    kept = {Path(told["evidence"]["path"]).parent.name, Path(err.getvalue().split()[-1]).name}
+    assert {path.name for path in short_tmp.iterdir()} == kept
 
 
 def test_people_get_tables_and_checks(short_tmp: Path) -> None:
@@ -347,5 +371,5 @@ def test_people_get_tables_and_checks(short_tmp: Path) -> None:
     assert process.returncode == 0
     for text in (*NEEDED, plan.PROVINCE, "status 06 arrived", "verifies"):
         assert text in out
-    assert out.count("✓") == 7
+    assert out.count("✓") == 8
     assert "✗" not in out

@@ -23,12 +23,14 @@ from relay.audit.entries import AuditEvent, entry
 from relay.audit.epochs import Epoch, log_name
 from relay.audit.proof_file import LogProof, prove_entry, read_proof, write_proof
 from relay.audit.proofs import verify_inclusion
+from relay.audit.tiles import TileNodes
 from relay.audit.tree import leaf_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, NotFoundError
 from relay.journal.proving import Prover
 from relay.journal.publishing import EpochPublisher, heads_due
 from relay.journal.store import DATABASE, SqliteJournal
+from relay.journal.tile_files import TileFiles
 from relay.model import NodeId, Signed, digest_of
 from relay.signing import pki
 from relay.signing.bundle_words import Outcome, Step
@@ -152,6 +154,47 @@ def test_a_receipt_is_proven_by_the_entry_that_names_it(prover: Prover) -> None:
     assert (proof.index, proof.receipt) == (PUBLISHED - 1, RECEIPT)
     with pytest.raises(NotFoundError):
         prover.receipt(Signed(b"other", b""))
+
+
+def test_several_proofs_are_each_what_one_alone_is(prover: Prover) -> None:
+    """And the receipt's, once the receipt is put back in: the very file."""
+    places = [0, 1, 255, 256, 599, 600, 639]
+    several = prover.several(places, 0, None, lambda note: note)
+    assert several == {place: prover.entry(place) for place in places}
+    assert write_proof(replace(read_proof(several[600]), receipt=RECEIPT)) == prover.receipt(
+        RECEIPT
+    )
+
+
+def test_several_are_proven_by_a_smaller_cosigned_head_where_they_stand_under_it(
+    prover: Prover,
+) -> None:
+    """From the tiles of the larger tree that is published; what comes after it is proven by that one."""
+    size = 300
+    root = TileNodes(PUBLISHED, _published_root(prover), TileFiles(prover.data / "log" / "0").read)
+    older = sign_head(Epoch(), size, root.root_at(size))
+    older += cosign(older, WITNESS, OTHERS_PUBLIC, OTHER.sign, AT)
+    several = prover.several([0, 299, 300], 0, older, lambda note: note)
+    found = {place: prove_entry(read_proof(proof), KEY).size for place, proof in several.items()}
+    assert found == {0: size, 299: size, 300: PUBLISHED}
+
+
+def test_a_row_that_was_edited_is_not_among_several(
+    folder: Path, prover: Prover, tmp_path: Path
+) -> None:
+    copy = tmp_path / DATABASE
+    copy.write_bytes((folder / DATABASE).read_bytes())
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE entries SET leaf = x'7b7d' WHERE entry_index = 300")
+    with pytest.raises(AuditError, match="does not lead to the root"):
+        Prover(tmp_path, NODE, KEY, tuple).several([299, 300], 0, None, lambda note: note)
+
+
+def _published_root(prover: Prover) -> bytes:
+    ((head, note),) = prover.published()
+    assert head.size == ENTRIES
+    assert note is not None
+    return verify_note(note, ORIGIN, PUBLIC, KEY.verify).root
 
 
 @pytest.mark.parametrize("index", [640, 1 << 40, 1 << 50])

@@ -86,12 +86,13 @@ PLACE = Place(HERE, UP, frozenset({UP, THON, BAN}))
 def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Each node's notary, and the directory they share."""
     network = Network.build(tmp_path_factory.mktemp("keys"), PLANS, now=datetime.now(UTC))
-    made: dict[str, Any] = {"pki": network.folder / "pki"}
+    made: dict[str, Any] = {"pki": network.folder / "pki", "logs": {}}
     for name, node in network.nodes.items():
         settings = load(node.config)
         directory = settings.make_directory()
         found = load_keys(settings, directory)
         made["directory"] = directory
+        made["logs"][name] = found.log
         made[name] = NodeNotary(
             NodeId(name), found.sign, found.agencies, found.trust, directory.aliases
         )

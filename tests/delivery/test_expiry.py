@@ -12,6 +12,7 @@ import pytest
 from relay.delivery import expiry
 from relay.errors import TransportError, UnansweredError
 from relay.model import Event, NodeId, Priority, Reason, TransferHeader
+from tests.evidence.stranger import Told, exported, judged
 
 UP = NodeId("tinh")
 LATE = timedelta(minutes=4)
@@ -155,6 +156,35 @@ async def test_while_it_cannot_be_asked_the_outcome_is_unknown(hasty: Any) -> No
 
     item = (await hasty.sent(accepted.message_id))["H01"]
     assert (item.state, item.reason, item.detail) == ("relayed", None, "")
+
+
+async def test_evidence_tells_of_a_doubt_and_of_what_superseded_it(hasty: Any) -> None:
+    """While nobody knows, the file says so, as a hop without evidence; once the neighbour's receipt is there
+    that counts, and that there was doubt is not forgotten."""
+    accepted = await _in_doubt(hasty, "H01")
+    hasty.wire.asking = TransportError("down")
+    hasty.late = LATE
+    await hasty.expiry.sweep()
+    doubted = await _evidence(hasty, accepted)
+    signed = hasty.wire.answer(UP, hasty.wire.carried[0])
+    receipt = hasty.keys["xa"].check_receipt(signed)
+    await hasty.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
+    certain = await _evidence(hasty, accepted)
+
+    (hops,) = doubted.of("hops")
+    assert (doubted.refused, hops.outcome) == ([], "unknown")
+    assert "H01: RelayFailure (outcome-unknown)" in hops.said
+    assert hops.notes == ("H01: no evidence of what came after RelayFailure at xa",)
+    (hops,) = certain.of("hops")
+    assert certain.refused == []
+    assert "outcome-unknown" in certain.said("receipt")
+    assert "H01: RelayAcceptance, which supersedes the outcome-unknown of xa" in hops.said
+    assert hops.notes == ("H01: no evidence of what came after RelayAcceptance at tinh",)
+
+
+async def _evidence(world: Any, accepted: Any) -> Told:
+    content = await exported(world.journal, world.keys["xa"], accepted.message_id)
+    return judged(content, world.keys["pki"] / "root" / "root.pem")
 
 
 async def test_a_false_answer_leaves_the_outcome_unknown(hasty: Any) -> None:

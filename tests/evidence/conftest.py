@@ -329,6 +329,9 @@ def packed(entries: Entries | Sequence[tuple[str, bytes]]) -> bytes:
 def signed_anew(entries: Entries, signer: Signer) -> bytes:
     """With a manifest and an export signature that fit: what a hostile exporter could do."""
     left = {name: one for name, one in entries.items() if name != bundle.EXPORT}
+    if bundle.LIST in left:
+        own = f'"node":"{signer.identity.node}","message"'.encode()
+        left[bundle.LIST] = left[bundle.LIST].replace(b'"node":"tinh","message"', own)
     left[bundle.MANIFEST] = bundle.write_manifest(left)
     files = [CoveredFile(name, digest_of(one)) for name, one in left.items()]
     left[bundle.EXPORT] = bundle.wrapped(sign_bundle(files, signer, AT))

@@ -44,9 +44,9 @@ def test_a_stranger_finds_that_batched_receipts_hold(
     found = judge(batched.export())
 
     assert found.refused == []
-    assert [step.what for step in found.steps][-6:] == [
+    assert [step.what for step in found.steps][-11:] == [
         *["receipt"] * 3,
-        *("batches", "message", "revocation"),
+        *("batches", "message", "list", "hop proof", "findings", "hops", "revocation", "summary"),
     ]
     assert "ContentHandover for H01, by tinh" in found.said("receipt")
 

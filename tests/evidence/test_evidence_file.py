@@ -32,11 +32,12 @@ def test_a_stranger_finds_that_all_of_it_holds(office: Any, judge: Callable[...,
     assert [step.what for step in found.steps] == [
         *("container", "contents", "manifest", "export", "document", "seal", "timestamp"),
         *["receipt"] * 3,
-        *("message", "revocation"),
+        *("message", "list", "hop proof", "findings", "hops", "revocation", "summary"),
     ]
-    assert [step.number for step in found.steps] == list(range(1, 13))
+    assert [step.number for step in found.steps] == list(range(1, 18))
     assert [step.what for step in found.steps if step.outcome == "unknown"] == [
         "timestamp",
+        "hop proof",
         "revocation",
     ]
     assert "put together by tinh" in found.said("export")

@@ -17,6 +17,14 @@ from relay.envelope.reader import EnvelopeReader, read
 from relay.errors import EnvelopeError, TransportError, WireError
 from relay.model import Signed
 from relay.transport.nodes import parts
+from relay.wire.attached import (
+    Answer,
+    Answered,
+    read_answers,
+    read_proofs,
+    write_answers,
+    write_proofs,
+)
 from relay.wire.batch import read_batch, write_batch
 from relay.wire.branch import read_branch, write_branch
 from relay.wire.carry import read_carry, write_carry
@@ -122,6 +130,29 @@ def statements(originals: Originals) -> Try:
         except WireError:
             return "wire"
         require(write_statements(found) == content, "it is not what would be written")
+        return ACCEPTED
+
+    return attempt
+
+
+def attached() -> Try:
+    """Likewise of proofs that follow receipts, and what is answered to them: any bytes are read or refused."""
+    proofs = [write_proofs([b"proof", b"x" * 300]), write_proofs([b"another"])]
+    told = (Answered(Answer.KEPT), Answered(Answer.REFUSED, "of another log"))
+    answers = [write_answers(told), write_answers(told[1:])]
+
+    def attempt(m: Mutator) -> str:
+        batch = spoilt(m, proofs[0], proofs[1])
+        answer = spoilt(m, answers[0], answers[1], BYTES)
+        try:
+            if m.random.random() < 0.5:
+                written = write_proofs(read_proofs(batch))
+                require(written == batch, "it is not what would be written")
+            else:
+                whole = "".join(one.why for one in read_answers(answer, 2))
+                require(whole.isprintable(), "words that do something to a terminal")
+        except WireError:
+            return "wire"
         return ACCEPTED
 
     return attempt

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from tests.fuzz.attempt import Try
 from tests.fuzz.believing import certificates, handshakes, heads, insider, signatures, standings
 from tests.fuzz.originals import Originals
-from tests.fuzz.reading import READERS, bodies, containers, documents, envelopes, statements
+from tests.fuzz.reading import (
+    READERS,
+    attached,
+    bodies,
+    containers,
+    documents,
+    envelopes,
+    statements,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ def targets() -> list[Target]:
         *(Target(f"{kind}-document", 1, documents(kind)) for kind in READERS),
         Target("container", 1, containers(originals)),
         Target("statements", 1, statements(originals)),
+        Target("attached", 1, attached()),
         Target("standing", 2, standings(originals)),
         Target("parts", 1, bodies(originals)),
         Target("log-head", 1, heads()),

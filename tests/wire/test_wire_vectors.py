@@ -24,6 +24,7 @@ from relay.signing.evidence import verify_branch, verify_transfer
 from relay.signing.trust import TrustStore
 from relay.transport.nodes.directory import read_signed
 from relay.transport.nodes.parts import CONTENT_TYPE, Body, read_parts
+from relay.wire.attached import read_proofs, write_proofs
 from relay.wire.branch import read_branch, write_branch
 from relay.wire.receipt import read_receipt, write_receipt
 
@@ -76,12 +77,17 @@ async def _transfers(content: bytes) -> None:
             pass
 
 
+async def _proofs(content: bytes) -> None:
+    assert write_proofs(read_proofs(content)) == content
+
+
 JUDGES: dict[str, Callable[[bytes], Coroutine[Any, Any, None]]] = {
     ".receipt": _receipt,
     ".directory": _directory,
     ".branch": _branch,
     ".signed": _signed,
     ".transfers": _transfers,
+    ".proofs": _proofs,
 }
 
 
@@ -114,7 +120,7 @@ def test_every_vector_names_a_clause_that_is_there() -> None:
         for kind, paths in (("accepted", ACCEPTED), ("refused", REFUSED))
     }
     assert named["accepted"] | named["refused"] <= clauses
-    assert {"W4.13", "W5.11", "W9.1", "W9.3", "W9.6", "W9.7", "W10.4", "W10.5"} <= (
+    assert {"W4.13", "W5.11", "W9.1", "W9.3", "W9.6", "W9.7", "W10.4", "W10.5", "W20.3"} <= (
         named["accepted"] & named["refused"]
     )
 

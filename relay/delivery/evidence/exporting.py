@@ -17,8 +17,10 @@ from dataclasses import dataclass, field, replace
 
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
 from relay.delivery.clock import Clock
+from relay.delivery.evidence.around import Around
 from relay.delivery.evidence.ports import (
     EvidenceFile,
+    EvidenceLog,
     EvidenceNotary,
     Gather,
     Gathered,
@@ -27,17 +29,22 @@ from relay.delivery.evidence.ports import (
 )
 from relay.delivery.ports import Caller, MessageView, PayloadStore, Tracking
 from relay.delivery.records import Journal
+from relay.envelope.reader import EnvelopeReader
 from relay.errors import (
     TAKEN_BACK,
     AccessError,
+    AuditError,
+    EnvelopeError,
     JournalError,
     NotPossibleError,
+    PeerError,
     TakenBackError,
 )
 from relay.model import (
     AgencyCode,
     DeliveryState,
     Digest,
+    Envelope,
     MessageId,
     NodeId,
     Payload,
@@ -62,6 +69,8 @@ class EvidenceDesk:
     notary: EvidenceNotary
     gather: Gather
     clock: Clock
+    log: EvidenceLog | None = None
+    """None: no receipt is proven to stand in it."""
     payload: Payload | None = field(default=None, kw_only=True)
     """The document's bytes where the journal has them no more."""
 
@@ -81,7 +90,8 @@ class EvidenceDesk:
             payload = await self.journal.payload(view.digest)
         at = self.clock.now()
         kept = _few(await self.gather(view, at))
-        files = [file async for file in self._files(payload, seal, view, kept)]
+        around = self._around()
+        files = [file async for file in self._files(payload, seal, view, kept, around, caller)]
         pairs = [(one.name, one.digest) for one in files]
         many = len(pairs) > MANY_RECIPIENTS
         signature = await asyncio.to_thread(self.notary.sign_bundle, pairs, at)  # maybe by a token
@@ -99,40 +109,60 @@ class EvidenceDesk:
 
     # ------------------------------------------------------------ what is in it
 
+    def _around(self) -> Around:
+        return Around(self.node, self.journal, self.tracking, self.store, self.log, _require_had)
+
     async def _files(
-        self, payload: Payload, seal: Seal, view: MessageView, kept: Gathered
+        self,
+        payload: Payload,
+        seal: Seal,
+        view: MessageView,
+        kept: Gathered,
+        around: Around,
+        caller: Caller,
     ) -> AsyncIterator[PlannedFile]:
         """All but the exporter's signature, in the order of the container."""
         names: list[str] = []
         certificates = {*self.notary.own_certificates(), *kept.certificates}
         certificates.update(self.notary.certificates_of(seal.signature))
-        async for file in self._stored(payload, view, certificates):
+        async for file in self._stored(payload, view, certificates, around):
             names.append(file.name)
             yield file
+        await around.gather(caller, view)
+        certificates.update(around.certificates())
         for file in _beside(certificates, kept):
             names.append(file.name)
             yield file
-        manifest = await aside(len(names) > MANY_RECIPIENTS, bundle.write_manifest, names)
-        yield _small(bundle.MANIFEST, manifest)
         stamped = self.notary.seal_for_export(
             seal.signature, replace(kept, certificates=tuple(sorted(certificates)))
         )
+        async for name, content in around.files(view):
+            names.append(name)
+            yield _small(name, content)
+        if (summary := await self._summary(around, view, stamped)) is not None:
+            names.append(bundle.SUMMARY)
+            yield _small(bundle.SUMMARY, summary)
+        manifest = await aside(len(names) > MANY_RECIPIENTS, bundle.write_manifest, names)
+        yield _small(bundle.MANIFEST, manifest)
         yield _small(bundle.SEAL, bundle.wrapped(stamped))
 
     async def _stored(
-        self, payload: Payload, view: MessageView, certificates: set[bytes]
+        self, payload: Payload, view: MessageView, certificates: set[bytes], around: Around
     ) -> AsyncIterator[PlannedFile]:
         """The envelope, the receipts, their batches; `certificates` gets those of the receipts' signers."""
         yield _small(bundle.MIMETYPE, bundle.MIMETYPE_CONTENT)
-        crc = 0
+        crc, reading, long = 0, _Reading(), payload.size_bytes > LONG_DOCUMENT_BYTES
         async for chunk in self.store.read(payload):
             crc = zlib.crc32(chunk, crc)
+            await aside(long, reading.feed, chunk)
+        around.envelope = reading.close()
         yield PlannedFile(bundle.ENVELOPE, payload.digest, payload.size_bytes, crc, payload)
         receipts = await aside(len(view.deliveries) > MANY_RECIPIENTS, _receipts, view)
         batches: dict[Digest, Signed] = {}
         for number, digest in enumerate(receipts, start=1):
             signed = await self._receipt(digest)
             certificates.update(self.notary.certificates_of(signed.signature))
+            await around.add(number, signed)
             document, signature = bundle.receipt_names(number)
             batch = self.notary.batch_of(signed.signature)
             if batch is not None and len(batches) < bundle.MOST_BATCHES:
@@ -143,6 +173,16 @@ class EvidenceDesk:
             yield _planned(signature, signed.signature, ReceiptPart(digest, signature=True))
         for file in _batches(batches.values()):
             yield file
+
+    async def _summary(self, around: Around, view: MessageView, seal: bytes) -> bytes | None:
+        """In a thread: seals are proven once more. What does not hold here now is left to who judges."""
+        telling = around.telling(view, seal)
+        if telling is None:
+            return None
+        try:
+            return await asyncio.to_thread(self.notary.summary, telling)
+        except (PeerError, AuditError):
+            return None
 
     async def _receipt(self, digest: Digest) -> Signed:
         found = await self.journal.receipt(digest)
@@ -172,6 +212,26 @@ class EvidenceDesk:
             "why": why,
         }
         await self.journal.note("evidence-exported", file.exported_at, fields)
+
+
+class _Reading:
+    """The document as it says of itself, read along as its bytes go by."""
+
+    def __init__(self) -> None:
+        self._reader: EnvelopeReader | None = EnvelopeReader()
+
+    def feed(self, chunk: bytes) -> None:
+        if self._reader is not None:
+            try:
+                self._reader.feed(chunk)
+            except EnvelopeError:
+                self._reader = None
+
+    def close(self) -> Envelope | None:
+        try:
+            return None if self._reader is None else self._reader.close()
+        except EnvelopeError:
+            return None
 
 
 def _require_had(caller: Caller, view: MessageView) -> None:

@@ -5,14 +5,15 @@ Touches: nothing; values and Protocols only. exporting.py plans and writes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from relay.delivery.evidence.archive_ports import Found
 from relay.delivery.ports import Caller, MessageView
-from relay.model import Digest, MessageId, Payload, Signed
+from relay.model import Digest, Envelope, MessageId, NodeId, Payload, Receipt, Signed
+from relay.wire.bundle_list import ContentsList, ListedStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,24 @@ class EvidenceFile:
     """It is in an archive file, whole; then `files` is empty."""
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What an exporter tells people of in the summary; `seal` as it stands in the file."""
+
+    digest: Digest
+    size_bytes: int
+    envelope: Envelope | None
+    """None where it cannot be read."""
+    seal: bytes
+    receipts: Sequence[tuple[Digest, Receipt]]
+    proofs: Sequence[tuple[Digest, bytes]]
+    """With the receipt that each proves."""
+    proofs_of_issuers: Sequence[tuple[Digest, bytes]]
+    """Likewise, of the logs of the nodes that signed them."""
+    statuses: Sequence[tuple[ListedStatus, bytes, bytes]]
+    listed: ContentsList
+
+
 class EvidenceNotary(Protocol):
     """This node's hand, and what it can read of others' signatures."""
 
@@ -57,6 +76,11 @@ class EvidenceNotary(Protocol):
 
     def certificates_of(self, signature: bytes) -> tuple[bytes, ...]:
         """DER; those that a seal or a receipt's signature brings along."""
+        ...
+
+    def summary(self, telling: Telling) -> bytes:
+        """The summary for people, in HTML. SignatureError, WireError, AuditError where something of it
+        does not hold: then there is none."""
         ...
 
     def batch_of(self, signature: bytes) -> Signed | None:
@@ -88,6 +112,22 @@ class Gathered:
 
 Gather = Callable[[MessageView, datetime], Awaitable[Gathered]]
 """What is there by that instant; raises JournalError."""
+
+
+class EvidenceLog(Protocol):
+    """This node's audit log, as proofs of it go into the file."""
+
+    async def proof(self, signed: Signed) -> bytes:
+        """A proof file of the entry that names this receipt. NotFoundError, AuditError, JournalError."""
+        ...
+
+    async def returned(self, signed: Signed) -> bytes | None:
+        """The proof file of another node's log that followed its receipt here; None where none did."""
+        ...
+
+    async def witnesses(self, proofs: Sequence[bytes]) -> Mapping[NodeId, tuple[bytes, ...]]:
+        """DER; the certificates of the nodes that cosigned the heads of these, as far as they are kept."""
+        ...
 
 
 class EvidenceDoor(Protocol):

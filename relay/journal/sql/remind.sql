@@ -38,6 +38,16 @@ WHERE r.rowid >= :low AND r.rowid < :high AND r.stored_at >= :since AND r.issuer
 ORDER BY r.rowid
 ON CONFLICT (neighbour, receipt) DO UPDATE SET parked = 0
 
+-- name: attach_again
+-- And the proofs that follow those: its own, whose entry is looked for when it goes, and what came from further on.
+INSERT INTO attachments (receipt, neighbour, entry_index, not_before, queued_at)
+SELECT r.digest, :neighbour, NULL, :at, :at FROM receipts r
+WHERE r.rowid >= :low AND r.rowid < :high AND r.stored_at >= :since AND r.issuer <> :neighbour
+  AND EXISTS (SELECT 1 FROM arrivals a WHERE a.message_row = r.message_row AND a.neighbour = :neighbour)
+  AND (r.issuer = :here OR EXISTS (SELECT 1 FROM receipt_proofs p WHERE p.receipt = r.digest))
+ORDER BY r.rowid
+ON CONFLICT (receipt, neighbour) DO NOTHING
+
 -- name: sent
 -- Transfers that came from the neighbour with messages of its own, by their answers.
 SELECT DISTINCT a.transfer_id FROM receipts r

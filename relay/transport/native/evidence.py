@@ -38,7 +38,7 @@ def evidence_paths() -> Json:
     binary = {"type": "string", "contentMediaType": CONTENT_TYPE}
     described = operation(
         "exportEvidence",
-        "Document, seal, receipts and certificates in one ASiC-E container, signed by the node",
+        "Document, seal, receipts, proofs of the log, statuses and certificates in one ASiC-E container, signed by the node",
         {"200": content("The container", CONTENT_TYPE, binary)},
         (400, 401, 403, 404, 409, 410, 503),
     )

@@ -6,15 +6,12 @@ Raises:  TransportError, UnansweredError, PeerError.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import Any
-
-from aiohttp import ClientResponse
 
 from relay.delivery.directory.ports import CAPABILITY, CERTIFICATES_CAPABILITY
-from relay.errors import TransportError, WireError
+from relay.errors import WireError
 from relay.model import NodeId, Signed
+from relay.transport.nodes.answers import json_object
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.directory import (
     CONTENT_TYPE,
@@ -38,7 +35,7 @@ class DirectoryClient:
 
     async def held(self, neighbour: NodeId) -> dict[NodeId, int] | None:
         async with self.nodes.call(neighbour, "GET", "/axis/v1/node") as response:
-            told = await _object(response)
+            told = await json_object(response, LIST_LIMIT_BYTES)
         words = told.get("capabilities")
         if not isinstance(words, list) or CAPABILITY not in words:
             return None
@@ -47,7 +44,7 @@ class DirectoryClient:
         else:
             self._take_certificates.discard(neighbour)
         async with self.nodes.call(neighbour, "GET", PATH) as response:
-            listed = (await _object(response)).get("documents")
+            listed = (await json_object(response, LIST_LIMIT_BYTES)).get("documents")
         if not isinstance(listed, list) or len(listed) > MOST_LISTED:
             raise WireError("the neighbour lists no directories")
         return dict(map(_listed, listed))
@@ -70,22 +67,3 @@ def _listed(one: object) -> tuple[NodeId, int]:
     if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 10**16:
         raise WireError("a listed directory has a version")
     return values.node(str(one.get("issuer", "")), "issuer"), version
-
-
-async def _object(response: ClientResponse) -> dict[str, Any]:
-    try:
-        told = json.loads(await _whole(response, LIST_LIMIT_BYTES))
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
-        raise WireError("the neighbour's answer is not a JSON object")
-    return told
-
-
-async def _whole(response: ClientResponse, limit_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise TransportError(f"an answer over {limit_bytes} bytes")
-    return bytes(body)

@@ -7,27 +7,24 @@ Raises:  TransportError, UnansweredError, PeerError; JournalError when our own d
 from __future__ import annotations
 
 import binascii
-import json
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from aiohttp import ClientResponse
-
 from relay.delivery.ports import PayloadStore
 from relay.delivery.recovery.ports import Described, Newest, OwnReceipts, Reminder, SentBack
 from relay.envelope.limits import Limits
-from relay.errors import TransportError, WireError
+from relay.errors import WireError
 from relay.model import NodeId, Signed, TransferId
 from relay.transport.intake_stream import receive
+from relay.transport.nodes.answers import json_object, whole
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.parts import Body, read_parts
 from relay.transport.nodes.reminding import CURSOR, OWN_RECEIPTS_PATH, RECOVERY_PATH
 from relay.wire import values
 from relay.wire.container import read_receipts
 
-ANSWER_LIMIT_BYTES = 4 << 20
 RECEIPTS_LIMIT_BYTES = 32 << 20
 MOST_NAMED = 10_000
 """Transfers of one page, capabilities of one node."""
@@ -43,7 +40,7 @@ class RecoveryClient:
 
     async def describe(self, neighbour: NodeId) -> Described:
         async with self.nodes.call(neighbour, "GET", "/axis/v1/node") as response:
-            told = await _object(response)
+            told = await json_object(response)
         words = told.get("capabilities")
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise WireError("the neighbour names no capabilities")
@@ -68,13 +65,13 @@ class RecoveryClient:
             following = _cursor(response.headers.get(CURSOR), cursor)
             if response.status == 204:
                 return OwnReceipts((), following)
-            body = await _whole(response, RECEIPTS_LIMIT_BYTES)
+            body = await whole(response, RECEIPTS_LIMIT_BYTES)
         return OwnReceipts(read_receipts(body, RECEIPTS_LIMIT_BYTES), following)
 
     async def remind(self, neighbour: NodeId, since: datetime, cursor: int | None) -> Reminder:
         query = _query(since, cursor)
         async with self.nodes.call(neighbour, "POST", RECOVERY_PATH, **query) as response:
-            told = await _object(response)
+            told = await json_object(response)
         sent = told.get("sent")
         if not isinstance(sent, list) or len(sent) > MOST_NAMED:
             raise WireError("a reminder names the transfers that were sent")
@@ -138,22 +135,3 @@ def _signed(shown: object) -> Signed | None:
         )
     except (ValueError, binascii.Error):
         raise WireError("a signed document is not base64") from None
-
-
-async def _object(response: ClientResponse) -> dict[str, Any]:
-    try:
-        told = json.loads(await _whole(response, ANSWER_LIMIT_BYTES))
-    except (ValueError, RecursionError):
-        raise WireError("the neighbour's answer is not JSON") from None
-    if not isinstance(told, dict):
-        raise WireError("the neighbour's answer is not an object")
-    return told
-
-
-async def _whole(response: ClientResponse, limit_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise TransportError(f"an answer over {limit_bytes} bytes")
-    return bytes(body)

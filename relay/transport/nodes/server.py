@@ -17,6 +17,8 @@ import structlog
 from aiohttp import web
 
 from relay.delivery.arrivals import TransferDesk
+from relay.delivery.attaching.keeping import ProofKeeper
+from relay.delivery.attaching.ports import CAPABILITY as PROOFS_CAPABILITY
 from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
 from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
@@ -46,6 +48,7 @@ from relay.lines import Line
 from relay.model import NodeId, Signed, TransferId
 from relay.transport import requests
 from relay.transport.intake_stream import while_moving
+from relay.transport.nodes.attaching import AttachFace
 from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.directory import DirectoryFace
 from relay.transport.nodes.door import NEIGHBOUR, Door
@@ -106,6 +109,8 @@ class NodeFace:
     published: LogFiles | None = None
     witness: WitnessDesk | None = None
     """None where no logs are cosigned."""
+    attached: ProofKeeper | None = None
+    """None where no proofs of receipts are taken."""
     listing: ListingDesk | None = None
     """What was exchanged with a neighbour, for that neighbour."""
     log_certificates: Callable[[], Sequence[bytes]] = tuple
@@ -119,6 +124,7 @@ class NodeFace:
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
         more += [] if self.published is None else [TILES_CAPABILITY]
         more += [] if self.witness is None else [WITNESS_CAPABILITY]
+        more += [] if self.attached is None else [PROOFS_CAPABILITY]
         more += [] if self.listing is None else [RECONCILE_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
@@ -144,6 +150,8 @@ def nodes_app(face: NodeFace, door: Door) -> web.Application:
         StatementFace(face.stapler, door.neighbour).add_to(app.router)
     if face.published is not None:
         PublishedFace(face.published).add_to(app.router)
+    if face.attached is not None:
+        AttachFace(face.attached, door.neighbour, face.refusals).add_to(app.router)
     if face.listing is not None:
         ListingFace(face.listing, door.neighbour).add_to(app.router)
     log_face = LogFace(face.log_certificates, face.witness, door.neighbour, face.refusals)

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from relay.delivery.revocation.stapling import Stapler
-from relay.errors import WireError
 from relay.model import NodeId
-from relay.transport.intake_stream import while_moving
+from relay.transport.intake_stream import small_body
 from relay.wire.statements import LIMIT_BYTES, read_statements
 
 PATH = "/axis/v1/statements"
@@ -32,12 +31,6 @@ class StatementFace:
     async def take(self, request: web.Request) -> web.Response:
         """204: what proves anything here is durable."""
         neighbour = self.neighbour(request)
-        if (request.content_length or 0) > LIMIT_BYTES:
-            raise WireError(f"statements over {LIMIT_BYTES} bytes")
-        body = bytearray()
-        async for chunk in while_moving(request.content):
-            body += chunk
-            if len(body) > LIMIT_BYTES:
-                raise WireError(f"statements over {LIMIT_BYTES} bytes")
-        await self.stapler.take(neighbour, read_statements(bytes(body)))
+        body = await small_body(request, LIMIT_BYTES, "statements")
+        await self.stapler.take(neighbour, read_statements(body))
         return web.Response(status=204)

@@ -6,18 +6,15 @@ Raises:  TransportError, UnansweredError, PeerError.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay.delivery.revocation.stapling import CAPABILITY
-from relay.errors import TransportError
 from relay.model import NodeId
+from relay.transport.nodes.answers import has_capability
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.statements import CONTENT_TYPE, PATH
 from relay.wire.statements import Stapled, write_statements
-
-_NODE_LIMIT_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +24,7 @@ class StatementClient:
     nodes: NodesClient
 
     async def knows_statements(self, neighbour: NodeId) -> bool:
-        async with self.nodes.call(neighbour, "GET", "/axis/v1/node") as response:
-            body = await response.content.read(_NODE_LIMIT_BYTES)
-        try:
-            told = json.loads(body)
-        except (ValueError, RecursionError):
-            raise TransportError("the neighbour's answer is not JSON") from None
-        words = told.get("capabilities") if isinstance(told, dict) else None
-        return isinstance(words, list) and CAPABILITY in words
+        return await has_capability(self.nodes, neighbour, CAPABILITY)
 
     async def tell_statements(self, neighbour: NodeId, found: Sequence[Stapled]) -> None:
         await self.nodes.put(neighbour, PATH, write_statements(found), CONTENT_TYPE)

@@ -6,17 +6,15 @@ Raises:  TransportError, UnansweredError, PeerError.
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-from aiohttp import ClientResponse
+from typing import Final
 
 from relay.audit.cosignature import Cosigner, cosigner_name
 from relay.delivery.clock import Clock
-from relay.errors import TransportError, WireError
+from relay.errors import WireError
 from relay.model import NodeId
+from relay.transport.nodes.answers import has_capability, json_object
 from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.witnessing import ADD_PATH, KEY_PATH, OPENING_HEADER, write_opening
 from relay.transport.witnessing import CHECKPOINT_TYPE, read_answer
@@ -24,7 +22,6 @@ from relay.witness.judging import Opening
 from relay.witness.ports import CAPABILITY, LogKeys, WitnessAnswer
 
 _ANSWERS: Final = frozenset({400, 403, 404, 409, 422})
-_LIMIT_BYTES: Final = 4 << 20
 _MOST_CERTIFICATES: Final = 8
 ASK_AGAIN_SECONDS: Final = 600.0
 """How long a neighbour that witnesses nothing is left alone, and one that does is believed to."""
@@ -55,9 +52,7 @@ class NeighbourWitness:
     async def _witnesses(self) -> bool:
         now = self.clock.monotonic()
         if self._looked_at is None or now - self._looked_at >= ASK_AGAIN_SECONDS:
-            async with self.nodes.call(self.neighbour, "GET", "/axis/v1/node") as response:
-                words = (await _object(response)).get("capabilities")
-            self._knows = isinstance(words, list) and CAPABILITY in words
+            self._knows = await has_capability(self.nodes, self.neighbour, CAPABILITY)
             self._looked_at = now
         return self._knows
 
@@ -72,25 +67,10 @@ class NeighbourWitness:
 async def log_certificates(nodes: NodesClient, neighbour: NodeId) -> tuple[bytes, ...]:
     """The chain that a neighbour shows for the key of its log, DER, its own certificate first."""
     async with nodes.call(neighbour, "GET", KEY_PATH) as response:
-        found = (await _object(response)).get("certificates")
+        found = (await json_object(response)).get("certificates")
     if not isinstance(found, list) or not 0 < len(found) <= _MOST_CERTIFICATES:
         raise WireError("the neighbour shows no certificates of its log")
     try:
         return tuple(b64decode(str(one), validate=True) for one in found)
     except ValueError:
         raise WireError("a certificate of the neighbour's log is not base64") from None
-
-
-async def _object(response: ClientResponse) -> dict[str, Any]:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _LIMIT_BYTES:
-            raise TransportError(f"answer over {_LIMIT_BYTES} bytes")
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        raise TransportError("the neighbour's answer is not JSON") from None
-    if not isinstance(told, dict):
-        raise TransportError("the neighbour's answer is not an object")
-    return told

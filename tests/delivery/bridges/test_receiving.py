@@ -13,6 +13,7 @@ from relay.model import MessageType, SealKind, digest_of
 from relay.signing.seal import verify_seal
 from relay.signing.trust import TrustStore
 from relay.wire.remote_word import read_word
+from tests.evidence.stranger import judged
 
 G22, H01 = "000.00.00.G22", "000.00.00.H01"
 
@@ -29,6 +30,7 @@ async def test_a_listed_document_is_delivered_and_then_acknowledged(crossing: An
         seal = await operator.delivery_seal(row.docId)
         (item,) = await operator.every_delivery()
         message = await operator.message(item["message_id"])
+        told = judged(await operator.evidence(item["message_id"]), crossing.root)
     trust = TrustStore([crossing.root.read_bytes()])
     proven = verify_seal(seal, digest_of(document), trust, None)
     assert (proven.kind, proven.node) == (SealKind.GATEWAY, "tinh")
@@ -42,6 +44,9 @@ async def test_a_listed_document_is_delivered_and_then_acknowledged(crossing: An
         digest_of(document),
     )
     assert [s["evidence"] for s in message["deliveries"][0]["trace"]] == ["none", "signed"]
+    assert told.refused == []
+    assert "vouched for by the gateway alone" in told.said("seal")
+    assert "H01: truc-qg gives no evidence: tinh repeats its word" in told.of("hops")[0].notes
 
 
 @pytest.mark.parametrize("fault", ["html", "empty", "no-fields", "fail:20", "bad-row", "slow:3"])

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from relay.demo.native import at_socket
 from relay.model import MessageType
 from relay.wire.remote_word import RemoteWord, read_word
+from tests.evidence.stranger import judged
 
 WAITING = pytest.mark.parametrize("crossing", ['unanswered = "wait"'], indirect=True)
 
@@ -60,6 +62,17 @@ async def test_the_remotes_word_moves_the_delivery_and_is_marked_as_its_word(
     assert [r["evidence"] for r in delivery["receipts"]] == ["signed", "remote", "remote", "remote"]
     assert delivery["trace"][-1]["evidence"] == "none"
     assert delivery["trace"][-1]["node"] == "truc-qg"
+    told = await _evidence(crossing, message_id)
+    (hops,) = told.of("hops")
+    assert (told.refused, hops.outcome) == ([], "unknown")
+    assert "ContentHandover" in hops.said
+    assert hops.notes == ("G22: truc-qg gives no evidence: tinh repeats its word",)
+    assert "the word of a remote that gives no evidence" in told.said("receipt")
+
+
+async def _evidence(crossing: Any, message_id: str) -> Any:
+    async with at_socket(crossing.running.control) as operator:
+        return judged(await operator.evidence(message_id), crossing.root)
 
 
 async def test_a_remote_that_cannot_hand_it_over_ends_the_delivery(crossing: Any) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.entries import parse
@@ -64,6 +63,7 @@ from relay.model import (
     TransferId,
 )
 from relay.routing.next_hop import Place
+from relay.signing.keys import LogSigner
 
 THON, XA, TINH = NodeId("thon"), NodeId("xa"), NodeId("tinh")
 SENDER, RECIPIENT = AgencyCode("H01.16"), AgencyCode("H01")
@@ -265,14 +265,10 @@ class Row:
                         moved = True
 
 
-_LOG_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-
-
-def _head(node: NodeId) -> HeadSigner:
+def _head(node: NodeId, key: LogSigner) -> HeadSigner:
     def sign(epoch: Epoch, size: int, root: bytes) -> bytes:
         name = log_name(node, epoch)
-        public = _LOG_KEY.public_key().public_bytes_raw()
-        return sign_note(note_body(name, size, root), name, public, _LOG_KEY.sign)
+        return sign_note(note_body(name, size, root), name, key.public_key, key.sign)
 
     return sign
 
@@ -283,7 +279,9 @@ def _fatal(error: BaseException) -> None:
 
 async def _post(place: Place, folder: Path, keys: dict[str, Any]) -> Post:
     node, directory, clock = place.node, keys["directory"], Clock()
-    journal = await SqliteJournal.open(folder / node, node, _head(node), on_fatal=_fatal)
+    journal = await SqliteJournal.open(
+        folder / node, node, _head(node, keys["logs"][node]), on_fatal=_fatal
+    )
     notary = keys[node]
     policy = RetryPolicy(timedelta(seconds=1), timedelta(seconds=2))
     verdicts = VerdictDesk(node, Verdicts(journal, node), notary, clock, lambda _: None)

@@ -153,7 +153,7 @@ async def test_only_operators_act_and_look(face: Face, method: str, path: str, h
 
 def test_there_are_as_many_operator_routes_as_there_should_be() -> None:
     """Else the test above would prove less than it says."""
-    assert len(_operator_routes()) == 12
+    assert len(_operator_routes()) == 13
 
 
 async def test_an_action_by_http_names_its_token_in_the_log(face: Face) -> None:

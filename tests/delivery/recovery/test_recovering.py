@@ -188,6 +188,8 @@ class Restored:
             "submissions",
             "payloads",
             "reports",
+            "figure_documents",  # behind those whose rows they count as gone
+            "figure_deliveries",
         ):
             await world.journal.perform(lambda tx, t=table: tx.run(f"DELETE FROM {t}"))
         return Lost(accepted, SentBack(signed, row[1], envelope, payload), header, receipt, content)

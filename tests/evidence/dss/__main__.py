@@ -17,6 +17,7 @@ from types import ModuleType
 from relay.delivery.evidence.ports import Gathered
 from relay.model import SealKind
 from relay.signing.stamped import stamped_bytes
+from tests.evidence.test_evidence_around import Told
 
 HERE = Path(__file__).parent
 
@@ -48,6 +49,8 @@ def make(folder: Path) -> tuple[Path, list[Path]]:
             office.beside = beside
             files.append(folder / f"{name}.asice")
             files[-1].write_bytes(office.export())
+    files.append(folder / "proofs-and-statuses.asice")
+    files[-1].write_bytes(Told(authority).export())
     return authority.root, files
 
 

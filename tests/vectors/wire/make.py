@@ -9,6 +9,7 @@ that decides, the ending says what the bytes are:
     .branch      one to be judged by W9.6 and W9.7 beside known.directory, what a node knows so far
     .signed      the body that carries one (W9.3), the signature to be proven (W9.2)
     .transfers   the body of a request with several transfers (W4.13)
+    .proofs      the body of a request with proofs of receipts (W20.3), which are not judged here
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from relay.model import (
 from relay.signing.evidence import sign_branch, sign_transfer
 from relay.signing.xades import DocumentName, build
 from relay.transport.nodes import parts
+from relay.wire.attached import MOST_PROOFS, write_proofs
 from relay.wire.branch import Branch, BranchHead, write_branch
 from relay.wire.receipt import write_receipt
 from relay.wire.remote_word import RemoteWord, write_word
@@ -285,6 +287,29 @@ def refused_transfers() -> Cases:
     yield "w4.13--envelope-longer-than-there-is", longer
 
 
+# ------------------------------------------------------------ proofs that follow receipts: W20
+
+
+def accepted_proofs() -> Cases:
+    yield "w20.3--one", write_proofs([b"c2sp.org/tlog-proof@v1\n"])
+    yield "w20.3--most", write_proofs([b"%d" % number for number in range(MOST_PROOFS)])
+
+
+def refused_proofs() -> Cases:
+    good = write_proofs([b"one", b"two"])
+    item, end = b"<Proof>b25l</Proof>", b"</Proofs>"
+    yield "w20.3--none", good[: good.index(item)] + end
+    yield "w20.3--cut", good[:-1]
+    yield "w20.3--behind-its-end", good + b"\n"
+    yield "w20.3--other-namespace", good.replace(b"wire:1", b"wire:2")
+    yield "w20.3--space-between", good.replace(item, item + b" ")
+    yield "w20.3--attribute", good.replace(item, b'<Proof of="1">b25l</Proof>')
+    yield "w20.3--empty-proof", good.replace(item, b"<Proof></Proof>")
+    yield "w20.3--no-base64", good.replace(b"b25l", b"b25-")
+    yield "w20.3--base64-in-another-form", good.replace(b"b25l", b"b25lZB==")
+    yield "w20.3--one-too-many", good.replace(end, item * (MOST_PROOFS - 1) + end)
+
+
 def make(folder: Path) -> None:
     """Write every vector under `folder`."""
     known = write_branch(branch(*KNOWN, nodes=TREE, issuer="tw"))
@@ -296,6 +321,7 @@ def make(folder: Path) -> None:
         ("branch", accepted_branches, refused_branches),
         ("signed", accepted_signed, refused_signed),
         ("transfers", accepted_transfers, refused_transfers),
+        ("proofs", accepted_proofs, refused_proofs),
     ):
         for kind, cases in (("accepted", right), ("refused", wrong)):
             (folder / kind).mkdir(exist_ok=True)
