@@ -27,7 +27,7 @@ MOST_HELD: Final = 500
 _MOST_FINDINGS: Final = 50
 _COLUMNS: Final = (
     "d.delivery_row, d.state, d.updated_at, a.neighbour, a.receipt, a.at, m.message_id, m.origin, d.recipient,"
-    " coalesce(m.seal_kind, ''), m.findings, coalesce(t.attempts, 0), coalesce(t.last_error, '') <> '',"
+    " coalesce(m.seal_kind, ''), m.findings, coalesce(t.attempts, 0), coalesce(t.not_before > d.updated_at, 0),"
     " coalesce(n.failures, 0) > 0, w.waits, w.told, w.next_at, w.untold"
 )
 _JOINED: Final = (

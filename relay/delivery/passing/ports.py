@@ -49,7 +49,7 @@ class Standing:
     """Their codes."""
     attempts: int
     tried: bool
-    """An attempt failed for what the next node said."""
+    """An attempt failed for what the next node said: this one waits by itself, and not for the neighbour."""
     neighbour_failing: bool
     watch: Watch | None
 
