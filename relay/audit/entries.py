@@ -18,7 +18,8 @@ local user, system or node), why (an operator's own words), holder, token, scope
 certificate (digest), added and removed (digests by list), config (digest), release, issuer, version, agencies and successors (codes),
 nodes (ids), request and number (numbers), verdict and flaws (words of relay/judgement.py), signatures (count), files
 (digests), log (the name of one), witness (the name of one), previous_log and previous_size (of a head), since and until
-(of a period), doubled and different (counts).
+(of a period), doubled and different (counts), arrived and departed (times), seal (its kind), findings (codes), waits
+(each with reason, since and until).
 Never a subject, a name, an address or a secret: in a leaf of version 2 by, why and holder are
 salted digests of the words that stand beside it (words.py); in one of version 1 they are the words.
 An entry without any needs no salt, and nothing stands beside it.
@@ -198,6 +199,9 @@ class AuditEvent(StrEnum):
     """It was approved or rejected (`state`): `by`, `why`."""
     RECIPIENT_SUCCEEDED = "recipient-succeeded"
     """Deliveries for `recipients` that are closed go to these `successors`, in the same order."""
+    PASSAGE = "passage"
+    """What waited here on its way from a neighbour, and why: codes and times (relay/wire/passage.py). Its proof
+    travels back."""
     PROOFS_DROPPED = "proofs-dropped"
     """Proofs of receipts waited too long for a neighbour, or too many did."""
     EVIDENCE_EXPORTED = "evidence-exported"

@@ -163,6 +163,7 @@ def package(
     refuse_existing(out)
     if _UUID.fullmatch(what):
         evidence = out.with_name(out.name + ".asice.coming")
+        refuse_existing(evidence)
         try:
             if archive is None:
                 asyncio.run(_fetch(connect(), what, evidence, why))
@@ -186,7 +187,7 @@ def _take_out(place: Path, message: str, target: Path) -> None:
     for path in _newest_first(place):
         try:
             chunks = evidence_in(path, message)
-        except PeerError as error:
+        except (PeerError, OSError) as error:
             complain(f"{path.name} is passed over: {printable(str(error))}")
             continue
         if chunks is not None:

@@ -44,10 +44,10 @@ def make_package(evidence: Path, target: Path) -> list[Path]:
     part.mkdir()
     try:
         _fill(evidence, part)
+        part.rename(target)
     except BaseException:
         shutil.rmtree(part)
         raise
-    part.rename(target)
     _fsync(target.parent)
     return sorted(path for path in target.rglob("*") if path.is_file())
 

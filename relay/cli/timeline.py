@@ -113,7 +113,8 @@ def _one_line(stay: Json, line: Json) -> str:
 def _text(line: Json, stay: Json) -> str:
     text = str(line["text"])
     if line["waited_seconds"] is not None:
-        text += f"; {_span(line['waited_seconds'])} after it came"
+        span = _span(line["waited_seconds"])
+        text += f"; for {span}" if line["step"] == "waited" else f"; {span} after it came"
     if line["clocks_differ_seconds"] is not None:
         text += f"; the two clocks differ by {_span(line['clocks_differ_seconds'])} at least"
     if line["next_attempt_at"]:
@@ -134,6 +135,8 @@ def _by(line: Json) -> str:
             return f"{signed}, {entry}" if entry else signed
         case "log":
             return f"own log, {entry}"
+        case "proof":
+            return f"proven log of {source['issuer']}"
         case "journal":
             return "own record"
         case "header":

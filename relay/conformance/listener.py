@@ -42,9 +42,11 @@ from relay.model import (
 from relay.signing import evidence
 from relay.signing.keys import Signer
 from relay.signing.tls import server_context
+from relay.wire.attached import read_proofs
 from relay.wire.container import read_receipts, write_receipts
 from relay.wire.transfer import read_transfer
 
+PROOFS = "receipt-proofs"
 BODY_LIMIT_BYTES = 64 << 20
 CONTAINER_LIMIT_BYTES = 32 << 20
 _PART = re.compile(
@@ -78,13 +80,15 @@ class Listener:
     signer: Signer
     exchanges: Exchanges
     witness: Witness
-    capabilities: list[str] = field(default_factory=lambda: [WITNESS])
+    capabilities: list[str] = field(default_factory=lambda: [WITNESS, PROOFS])
     wire: list[int] = field(default_factory=lambda: [1])
     transfers_a_request: int = 1
     arrived: list[Arrived] = field(default_factory=list)
     """In the order they came, repeats too."""
     receipts: list[Signed] = field(default_factory=list)
     """Those that travelled back here."""
+    proofs: list[bytes] = field(default_factory=list)
+    """Those that followed receipts here (W20)."""
     calls: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of every call."""
     uploads: dict[str, bytearray] = field(default_factory=dict)
@@ -215,6 +219,10 @@ class Listener:
         if (request.method, path) == ("POST", "/axis/v1/receipts"):
             self.receipts += read_receipts(body, CONTAINER_LIMIT_BYTES)
             return web.Response(status=204)
+        if (request.method, path) == ("POST", "/axis/v1/proofs"):
+            came = read_proofs(body)
+            self.proofs += came
+            return web.json_response({"proofs": [{"answer": "kept"} for _ in came]})
         if path.startswith("/axis/v1/payloads/"):
             return self._upload(request, body)
         if path.startswith("/axis/v1/transfers/"):

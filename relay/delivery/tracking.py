@@ -6,12 +6,12 @@ Touches: the journal, reading only. Trusts: the caller's authentication. Raises:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from relay.delivery.ports import Beside, Caller, MessageView, SentItem, SentQuery
+from relay.delivery.ports import Beside, Caller, DeliveryView, MessageView, SentItem, SentQuery
 from relay.delivery.records import Journal
 from relay.errors import NotFoundError
-from relay.model import AgencyCode, Digest, MessageId, Seal, Signed
+from relay.model import AgencyCode, BusinessState, Digest, MessageId, Seal, Signed
 
 
 async def _nothing(_: MessageId) -> Beside:
@@ -62,6 +62,20 @@ class TrackingDesk:
     async def beside(self, caller: Caller, message_id: MessageId) -> Beside:
         await self.message(caller, message_id)
         return await self.kept(message_id)
+
+
+def shown_to(caller: Caller, view: MessageView) -> MessageView:
+    """As the caller may see it: what one recipient answered is its own and the sender's, not the others'."""
+    if caller.operator or caller.auditor or view.sender in caller.agencies:
+        return view
+    shown = (
+        one if one.recipient in caller.agencies else _without_words(one) for one in view.deliveries
+    )
+    return replace(view, deliveries=tuple(shown))
+
+
+def _without_words(one: DeliveryView) -> DeliveryView:
+    return replace(one, statuses=(), obligations=(), business=BusinessState.NONE, last_error="")
 
 
 def _parties(view: MessageView) -> frozenset[AgencyCode]:

@@ -103,15 +103,20 @@ class ArchiveTable:
         rows = await self.journal.rows(SQL["holds"], (*after, limit))
         return [Hold(HoldKind(r[0]), r[1], r[2], r[3], instant(r[4])) for r in rows]
 
-    async def hold(self, by: Caller, kind: HoldKind, name: str, why: str, at: datetime) -> None:
-        await self.journal.perform(
-            lambda tx: _hold(tx, self.node, Hold(kind, name, by.holder, why, at))
-        )
+    async def knows(self, codes: Sequence[str]) -> bool:
+        return bool((await self.journal.rows(SQL["knows_agency"], (json.dumps(codes),)))[0][0])
 
-    async def release(self, by: Caller, kind: HoldKind, name: str, why: str, at: datetime) -> None:
-        await self.journal.perform(
-            lambda tx: _release(tx, self.node, Hold(kind, name, by.holder, why, at))
-        )
+    async def hold(
+        self, by: Caller, kind: HoldKind, names: Sequence[str], why: str, at: datetime
+    ) -> None:
+        several = [Hold(kind, name, by.holder, why, at) for name in names]
+        await self.journal.perform(lambda tx: _hold(tx, self.node, several))
+
+    async def release(
+        self, by: Caller, kind: HoldKind, names: Sequence[str], why: str, at: datetime
+    ) -> None:
+        several = [Hold(kind, name, by.holder, why, at) for name in names]
+        await self.journal.perform(lambda tx: _release(tx, self.node, several))
 
 
 def _record(tx: Transaction, node: NodeId, file: WrittenFile, left: Sequence[Left]) -> None:
@@ -169,25 +174,33 @@ def _row(number: int, left: Left) -> tuple[object, ...]:
     return (*whose, *place, left.digest, readers, due.digest, left.envelope_bytes, due.receipts)
 
 
-def _hold(tx: Transaction, node: NodeId, hold: Hold) -> None:
-    if hold.kind is HoldKind.MESSAGE and not tx.run(SQL["known_message"], hold.name).fetchone()[0]:
-        raise NotFoundError(f"no message {hold.name} is known here")
+def _hold(tx: Transaction, node: NodeId, several: Sequence[Hold]) -> None:
+    """One agency's codes, or one message."""
+    one = several[0]
+    if one.kind is HoldKind.MESSAGE and not tx.run(SQL["known_message"], one.name).fetchone()[0]:
+        raise NotFoundError(f"no message {one.name} is known here")
+    if placed := [hold for hold in several if _place(tx, hold)]:
+        tx.record(_entry(AuditEvent.HOLD_PLACED, node, placed))
+
+
+def _place(tx: Transaction, hold: Hold) -> bool:
     placed = tx.run(SQL["hold"], hold.kind, hold.name, hold.by, hold.why, ms(hold.held_at))
-    if placed.rowcount:
-        tx.record(_entry(AuditEvent.HOLD_PLACED, node, hold))
+    return placed.rowcount > 0
 
 
-def _release(tx: Transaction, node: NodeId, hold: Hold) -> None:
-    if not tx.run(SQL["release"], hold.kind, hold.name).rowcount:
-        raise NotFoundError(f"{hold.kind} {hold.name} is not held")
-    tx.record(_entry(AuditEvent.HOLD_RELEASED, node, hold))
+def _release(tx: Transaction, node: NodeId, several: Sequence[Hold]) -> None:
+    released = [hold for hold in several if tx.run(SQL["release"], hold.kind, hold.name).rowcount]
+    if not released:
+        raise NotFoundError(f"{several[0].kind} {several[0].name} is not held")
+    tx.record(_entry(AuditEvent.HOLD_RELEASED, node, released))
 
 
-def _entry(event: AuditEvent, node: NodeId, hold: Hold) -> Entry:
+def _entry(event: AuditEvent, node: NodeId, several: Sequence[Hold]) -> Entry:
+    one, names = several[0], [hold.name for hold in several]
     whom: dict[str, Any] = (
-        {"message": hold.name} if hold.kind is HoldKind.MESSAGE else {"agencies": [hold.name]}
+        {"message": one.name} if one.kind is HoldKind.MESSAGE else {"agencies": names}
     )
-    return entry(event, hold.held_at, node, by=hold.by, why=hold.why, **whom)
+    return entry(event, one.held_at, node, by=one.by, why=one.why, **whom)
 
 
 def _file(row: Sequence[Any]) -> WrittenFile:

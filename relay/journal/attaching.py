@@ -1,6 +1,6 @@
 """The journal's side of proofs that follow receipts: which are to go where, and those that came.
 
-Touches: attachments, receipt_proofs, attach_mark; entries, receipts, deliveries, arrivals, reading.
+Touches: attachments, receipt_proofs, passages, attach_mark; entries, receipts, deliveries, arrivals, reading.
 Trusts:  this node's own leaves, which the caller has as published.
 Raises:  AuditError for a row of the log that was edited; JournalError.
 """
@@ -20,6 +20,7 @@ from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.journal.writer import Transaction
 from relay.model import Digest, NodeId, Signed
+from relay.wire.passage import about_recipients
 
 SQL = load("attach")
 SLICE: Final = 1_000
@@ -36,8 +37,11 @@ _NAMING: Final = tuple(
         AuditEvent.RECEIPT_ISSUED,
         AuditEvent.TRANSFER_RECEIVED,
         AuditEvent.TRANSFER_REFUSED,
+        AuditEvent.PASSAGE,
     )
 )
+MOST_PASSAGES: Final = 100
+"""Of one receipt: those of its recipients that waited alike are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class _Named:
     neighbour: NodeId | None
     """To whom it was the answer."""
     recipients: tuple[str, ...]
+    about: str = ""
+    """Of a passage, which recipients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +82,27 @@ class AttachTable:
         rows = [one async for one in self._travelling(named, to)]
         if after > mark:
             await self.journal.perform(lambda tx: _queue(tx, rows, after, ms(at)), len(rows))
-        return after, frozenset(neighbour for _, neighbour, _ in rows)
+        return after, frozenset(neighbour for _, neighbour, _, _ in rows)
 
     async def _travelling(
         self, named: Sequence[_Named], to: Collection[NodeId]
-    ) -> AsyncIterator[tuple[Digest, NodeId, int]]:
+    ) -> AsyncIterator[tuple[Digest, NodeId, str, int]]:
         for one in named:
             if one.neighbour is not None and one.neighbour in to:
-                yield one.receipt, one.neighbour, one.index
+                yield one.receipt, one.neighbour, one.about, one.index
         entries = {one.receipt: one.index for one in reversed(named) if one.neighbour is None}
         for part in _parts(named):
             for receipt, neighbour in await self.journal.rows(SQL["travels_to"], (part,)):
                 if neighbour in to:
-                    yield Digest(receipt), NodeId(neighbour), entries[receipt]
+                    yield Digest(receipt), NodeId(neighbour), "", entries[receipt]
 
     async def due(self, neighbour: NodeId, now: datetime, limit: int) -> list[Due]:
         if (await self.journal.rows(SQL["backed_up"], (neighbour,)))[0][0]:
             return []
         rows = await self.journal.rows(SQL["due"], (neighbour, ms(now), limit))
         return [
-            Due(AttachRow(row), Digest(receipt), index, attempts, proof)
-            for row, receipt, index, attempts, proof in rows
+            Due(AttachRow(row), Digest(receipt), index, attempts, proof, bool(about))
+            for row, receipt, index, attempts, proof, about in rows
         ]
 
     async def whose(self, now: datetime) -> list[NodeId]:
@@ -160,10 +166,16 @@ class AttachTable:
         return dropped
 
     async def forget(self, neighbour: NodeId) -> None:
+        await self._forget("drop_first", neighbour)
+
+    async def forget_passages(self, neighbour: NodeId) -> None:
+        await self._forget("drop_passages", neighbour)
+
+    async def _forget(self, statement: str, neighbour: NodeId) -> None:
         gone = _STEP
         while gone == _STEP:
             gone = await self.journal.perform(
-                lambda tx: tx.run(SQL["drop_first"], neighbour, _STEP).rowcount, _STEP
+                lambda tx: tx.run(SQL[statement], neighbour, _STEP).rowcount, _STEP
             )
 
     # ------------------------------------------------------------ what came
@@ -202,8 +214,13 @@ def _due(
         neighbour = NodeId(fields.get("neighbour", "")) if answer else None
         recipients = () if answer else tuple(fields.get("recipients", ()))
         if receipt:
-            named.append(_Named(int(index), Digest(receipt), neighbour, recipients))
+            about = about_recipients(fields["recipients"]) if _is_passage(fields) else ""
+            named.append(_Named(int(index), Digest(receipt), neighbour, recipients, about))
     return named, stop
+
+
+def _is_passage(fields: dict[str, Any]) -> bool:
+    return bool(fields["event"] == AuditEvent.PASSAGE)
 
 
 def _parts(named: Sequence[_Named]) -> Iterator[str]:
@@ -213,26 +230,49 @@ def _parts(named: Sequence[_Named]) -> Iterator[str]:
         yield json.dumps(pairs[start : start + _PAIRS])
 
 
-def _queue(tx: Transaction, rows: Sequence[tuple[Digest, NodeId, int]], mark: int, at: int) -> None:
-    values = [(receipt, neighbour, index, at, at) for receipt, neighbour, index in rows]
-    tx.connection.executemany(SQL["queue"], values)
+def _queue(
+    tx: Transaction, rows: Sequence[tuple[Digest, NodeId, str, int]], mark: int, at: int
+) -> None:
+    values = [
+        (receipt, neighbour, about, index, at, at) for receipt, neighbour, about, index in rows
+    ]
+    tx.connection.executemany(SQL["queue"], [(*row[:2], *row[3:]) for row in values if not row[2]])
+    tx.connection.executemany(SQL["queue_passage"], [row for row in values if row[2]])
     tx.run(SQL["keep_mark"], mark)
 
 
 def _keep(
     tx: Transaction, arrived: Sequence[Arrived], back: Sequence[tuple[str, str]], at: int
 ) -> frozenset[NodeId]:
-    new: set[str] = set()
-    for one in arrived:
+    new = [(one.digest, _about(one)) for one in arrived if _is_new(tx, one, at)]
+    ways: dict[str, list[str]] = {}
+    for receipt, neighbour in back:
+        ways.setdefault(receipt, []).append(neighbour)
+    further = [(r, neighbour, about) for r, about in new for neighbour in ways.get(r, ())]
+    of_receipts = [(r, neighbour, at, at) for r, neighbour, about in further if not about]
+    passages = [(*one, None, at, at) for one in further if one[2]]
+    tx.connection.executemany(SQL["queue_again"], of_receipts)
+    tx.connection.executemany(SQL["queue_passage"], passages)
+    return frozenset(NodeId(neighbour) for _, neighbour, _ in further)
+
+
+def _is_new(tx: Transaction, one: Arrived, at: int) -> bool:
+    """Whether it is kept now, and was not before."""
+    if one.passage is None:
         values = (one.digest, one.log, one.size, one.cosigned, one.proof, at)
-        if tx.run(SQL["keep"], *values).rowcount > 0:
-            new.add(one.digest)
-    further = [(receipt, neighbour) for receipt, neighbour in back if receipt in new]
-    tx.connection.executemany(
-        SQL["queue_again"], [(receipt, neighbour, at, at) for receipt, neighbour in further]
-    )
-    return frozenset(NodeId(neighbour) for _, neighbour in further)
+        return tx.run(SQL["keep"], *values).rowcount > 0
+    told_at = ms(one.passage.at)
+    row = (one.digest, _about(one), told_at, one.leaf, one.proof, at)
+    new = tx.run(SQL["keep_passage"], *row).rowcount > 0
+    tx.run(SQL["fewer_passages"], one.digest, MOST_PASSAGES)
+    return new
+
+
+def _about(one: Arrived) -> str:
+    return "" if one.passage is None else about_recipients(one.passage.recipients)
 
 
 def _recipients(one: Arrived) -> set[str]:
+    if one.passage is not None:
+        return set(one.passage.recipients)
     return {evidence.recipient for evidence in one.receipt.evidence}

@@ -1,6 +1,6 @@
 """What this node wrote down of one message: its entries of the log, how it came, since when it stands.
 
-Touches: entries by migration 0029's index, deliveries, arrivals, receipts, messages; reading only.
+Touches: entries by migration 0029's index, deliveries, arrivals, receipts, passages, messages; reading only.
 Raises:  JournalError; AuditError for an entry that is none.
 """
 
@@ -18,12 +18,15 @@ from relay.journal.rows import instant, trace_of
 from relay.journal.sql import load
 from relay.journal.store import SqliteJournal
 from relay.model import DeliveryId, Digest, NodeId, TransferId
+from relay.wire.passage import Passage, read_passage
 
 SQL = load("trace")
 MOST_ENTRIES = 2_000
 """Looked through for one message; a delivery without trouble leaves about ten at a node."""
 MOST_SIGNATURES = 100
 """Receipts whose signer can be named: each is a signature to be read."""
+MOST_PASSAGES = 1_000
+"""The newest of those that other nodes proved."""
 _MANY = 200
 
 
@@ -42,8 +45,10 @@ class TimelineTable:
         records = await aside(many, _records, view, leaves, deliveries, arrivals)
         signatures = await self.journal.rows(SQL["signatures"], (*named, MOST_SIGNATURES))
         seal = (await self.journal.rows(SQL["seal"], named))[0][0]
+        leaves = await self.journal.rows(SQL["passages"], (*named, MOST_PASSAGES))
+        passages = await aside(len(leaves) > _MANY, _passages, leaves)
         kept = {Digest(digest): signature for digest, signature in signatures}
-        return replace(records, seal=seal, signatures=kept)
+        return replace(records, seal=seal, signatures=kept, passages=passages)
 
 
 def _records(
@@ -60,6 +65,10 @@ def _records(
     # Another origin's message may have taken the same id: what says so is not of this one.
     ours = [one for one in entries if one.fields.get("origin", view.origin) == view.origin]
     return Records(tuple(ours), arrived, since, len(leaves) > MOST_ENTRIES)
+
+
+def _passages(rows: list[Any]) -> tuple[Passage, ...]:
+    return tuple(read_passage(parse(leaf)) for (leaf,) in rows)
 
 
 def _arrival(row: Any) -> OwnArrival:

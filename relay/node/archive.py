@@ -53,5 +53,10 @@ def make_archiving(ground: Ground, live: EvidenceDesk, doubted: Callable[[], boo
     return Archiving(
         Archiver(live, table, folder, policy, clock, is_whole, tidy, ground.policy.grace, doubted),
         EverywhereDesk(live, table, is_whole, archive_files.read, journal.note, clock),
-        ArchiveDesk(table, clock, ground.directory.resolve),
+        ArchiveDesk(
+            table,
+            clock,
+            ground.directory.forms_of,
+            lambda code: ground.directory.find(code) is not None,
+        ),
     )

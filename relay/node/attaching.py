@@ -22,15 +22,19 @@ from relay.audit.proof_file import read_proof
 from relay.delivery.attaching.keeping import ProofKeeper
 from relay.delivery.attaching.ports import Arrived, Bounds, Stretch
 from relay.delivery.attaching.sending import ProofCourier
-from relay.errors import AuditError, NotFoundError
+from relay.delivery.passing.watching import PassageWatcher
+from relay.errors import AuditError, NotFoundError, WireError
 from relay.journal.attaching import AttachTable
+from relay.journal.passing import PassTable
 from relay.journal.proving import Prover
 from relay.journal.witnessing import WitnessTable
-from relay.model import Digest, NodeId, Signed
+from relay.model import Digest, Event, NodeId, Receipt, Signed
 from relay.node.ground import Ground
 from relay.signing.attached import AttachedJudge
 from relay.transport.nodes.attaching_client import AttachClient
 from relay.transport.nodes.client import NodesClient
+from relay.wire.passage import EVENT as PASSAGE
+from relay.wire.passage import Passage, read_passage
 from relay.wire.receipt import read_receipt
 from relay.witness.desk import WitnessDesk
 
@@ -113,15 +117,34 @@ class ReceiptProofs:
     def judge(self, proof: bytes, receipt: Signed, issuer: NodeId, now: datetime) -> Arrived:
         read = read_proof(proof)
         proven = self.judges.prove(read, receipt, issuer, now)
+        about = read_receipt(receipt.document)
+        passage = told_in(read.leaf, about)
         return Arrived(
-            read_receipt(receipt.document),
+            about,
             receipt.digest,
             proven.head.origin,
             proven.head.size,
             proven.cosigned,
             proof,
             read.note,
+            passage,
+            b"" if passage is None else read.leaf,
         )
+
+
+def told_in(leaf: bytes, receipt: Receipt) -> Passage | None:
+    """What the entry tells beyond the receipt that it names. Raises WireError where that is not of its form, or
+    of another message or recipient than the receipt took over."""
+    fields = parse(leaf)
+    if fields["event"] != PASSAGE:
+        return None
+    passage = read_passage(fields)
+    taken = {one.recipient for one in receipt.evidence if one.event is Event.RELAY_ACCEPTANCE}
+    if (passage.message, passage.origin) != (receipt.message_id, receipt.origin):
+        raise WireError("the passage is of another message than the receipt it names")
+    if not taken.issuperset(passage.recipients):
+        raise WireError("the passage is of recipients that its receipt did not take over")
+    return passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +169,7 @@ class WitnessedHeads:
 class Attaching:
     courier: ProofCourier
     keeper: ProofKeeper
+    watcher: PassageWatcher
 
 
 def make_attaching(
@@ -169,4 +193,5 @@ def make_attaching(
     judge = ReceiptProofs(AttachedJudge(notary.trust, notary.binding))
     heads = WitnessedHeads(witnessed, desk)
     keeper = ProofKeeper(ground.node, table, judge, heads, ground.clock, courier.waiting)
-    return Attaching(courier, keeper)
+    watcher = PassageWatcher(ground.node, PassTable(ground.journal, ground.node), ground.clock)
+    return Attaching(courier, keeper, watcher)

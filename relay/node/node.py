@@ -390,6 +390,7 @@ class Node:
         if attaching is not None:
             self._publisher.published = attaching.courier.published
             self._background.run("proofs", attaching.courier.run())
+            self._background.run("passages", attaching.watcher.run())
         self._publisher.grown()
         await self._listen(nodes, native, axis, faces.served)
         control_socket = self._settings.node.data_dir / CONTROL_SOCKET

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,10 +52,11 @@ def archive_files(folder: Path) -> list[Path]:
 
 def verify_archive(path: Path, trust: TrustStore) -> ProvenArchive:
     """This file by itself: whole, and put together by the node that it names."""
-    with path.open("rb") as file:
-        whole = Digest(hashlib.file_digest(file, "sha256").hexdigest())
-        entries = read_packed(file, _BOUNDS)
+    with _opened(path) as file:
+        entries = read_packed(file, _BOUNDS)  # its size and shape before all of it is read
         index = _index(file, entries)
+        file.seek(0)
+        whole = Digest(hashlib.file_digest(file, "sha256").hexdigest())
         digests = [CoveredFile(one.name, digest_in(file, one)) for one in entries[:-1]]
         _require_named(index, digests, entries)
         signature = content_of(file, entries[-1], _SMALL_BYTES)
@@ -87,10 +89,17 @@ def evidence_in(path: Path, message_id: str) -> Iterator[bytes] | None:
 
     Not proven here: an evidence file proves itself (bundle_steps.py).
     """
-    with path.open("rb") as file:
+    with _opened(path) as file:
         entries = read_packed(file, _BOUNDS)
         held = archived.find(_index(file, entries).messages, message_id)
         return None if held is None else _chunks(path, entries, held)
+
+
+def _opened(path: Path) -> BufferedReader:
+    """A pipe or a device of such a name would never end."""
+    if not path.is_file():
+        raise WireError("it is no file, or leads to none")
+    return path.open("rb")
 
 
 def _chunks(path: Path, entries: tuple[PackedFile, ...], held: HeldMessage) -> Iterator[bytes]:

@@ -106,7 +106,7 @@ def read_index(content: bytes) -> ArchiveIndex:
     try:
         index = _index(json.loads(content.decode()))
         again = write_index(index)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise WireError(f"{INDEX} cannot be read") from None
     if again != content:
         raise WireError(f"{INDEX} is not in its one form")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -149,6 +150,43 @@ def test_export_tells_of_a_damaged_file_and_looks_into_the_others(
     assert second.name in missing.stderr
     assert relay("archive", "export", node.folder, FIRST, "--out", out).exit_code == 73
     assert relay("archive", "export", node.folder, "x", "--out", tmp_path / "x").exit_code == 64
+
+
+def test_what_is_no_file_under_an_archive_files_name_is_named_and_not_waited_for(
+    relay: As, authority: Pki, tmp_path: Path
+) -> None:
+    """A pipe, a device and a file of terabytes are told from archive files before they are read."""
+    name, root = "xa-archive-000001-20260101.asice", ("--root", authority.root)
+    place = tmp_path / "archive"
+    place.mkdir()
+    made: tuple[Callable[[Path], object], ...] = (
+        os.mkfifo,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to("/nowhere"),
+        _terabytes,
+    )
+    for make in made:
+        make(place / name)
+        refused = relay("archive", "verify", place, *root)
+        assert (refused.exit_code, name in refused.stderr) == (65, True)
+        passed = relay("archive", "export", place, FIRST, "--out", tmp_path / "x")
+        assert passed.exit_code == 66
+        assert name in passed.stderr
+        (place / name).unlink()
+
+
+def _terabytes(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 41)
+
+
+def test_a_package_removes_no_file_that_was_there_before(relay: As, tmp_path: Path) -> None:
+    """Not even one that has the name of what it works with."""
+    mine = tmp_path / "out.asice.coming"
+    mine.write_bytes(b"mine")
+    asked = ("archive", "package", FIRST, "--archive", tmp_path, "--out", tmp_path / "out")
+    assert relay(*asked).exit_code == 73
+    assert mine.read_bytes() == b"mine"
 
 
 def _content(folder: Path) -> dict[str, bytes]:

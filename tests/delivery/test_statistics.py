@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from relay.agencies import Agency, NodeEntry
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller
-from relay.delivery.statistics.desk import MOST_WAITING, StatisticsDesk
+from relay.delivery.statistics.desk import MOST_OF_ONE, MOST_WAITING, StatisticsDesk
 from relay.delivery.statistics.figures import (
     MOST_DAYS,
     MOST_LINES,
@@ -189,13 +189,30 @@ async def test_one_counts_at_a_time_and_too_many_are_sent_away(
 ) -> None:
     """Who waits is answered in turn; one more is told to come again."""
     book.go.clear()
-    waiting = [asyncio.create_task(desk.report(OPERATOR, QUESTION)) for _ in range(MOST_WAITING)]
+    callers = [replace(OPERATOR, holder=f"reader {number}") for number in range(MOST_WAITING)]
+    waiting = [asyncio.create_task(desk.report(caller, QUESTION)) for caller in callers]
     await asyncio.to_thread(book.begun.wait)
     with pytest.raises(OverloadError):
         await desk.report(OPERATOR, QUESTION)
     assert len(book.asked) == 1
     book.go.set()
     assert len(await asyncio.gather(*waiting)) == MOST_WAITING
+
+
+async def test_one_caller_does_not_keep_all_others_waiting(
+    desk: StatisticsDesk, book: Book
+) -> None:
+    """A system that asks again and again takes its own places only, and gets them back."""
+    book.go.clear()
+    waiting = [asyncio.create_task(desk.report(OWN, QUESTION)) for _ in range(MOST_OF_ONE)]
+    await asyncio.to_thread(book.begun.wait)
+    with pytest.raises(OverloadError, match="of this caller"):
+        await desk.report(OWN, QUESTION)
+    waiting.append(asyncio.create_task(desk.report(OPERATOR, QUESTION)))
+    await asyncio.sleep(0)
+    book.go.set()
+    assert len(await asyncio.gather(*waiting)) == MOST_OF_ONE + 1
+    assert (await desk.report(OWN, QUESTION)).lines
 
 
 async def test_who_gives_up_stops_the_count(desk: StatisticsDesk, book: Book) -> None:

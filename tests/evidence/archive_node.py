@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -120,13 +120,20 @@ class Node:
             self.journal.note,
             clock,
         )
-        self.desk = ArchiveDesk(self.table, clock, AgencyCode)
+        self.older: dict[str, str] = {}
+        self.desk = ArchiveDesk(self.table, clock, self._forms, lambda code: code in self.older)
         ahead = AheadFiles(self.data / "ahead", 1 << 20, lambda: 0.0)
         hour = timedelta(hours=1)
         self.sweeper = Sweeper(
             XA, self.journal, ahead, self.policy, clock, DAYS, DAYS, hour, timedelta()
         )
         return self
+
+    def _forms(self, codes: Collection[str]) -> frozenset[AgencyCode]:
+        """Each code, and what it was written as before."""
+        return frozenset(
+            AgencyCode(form) for one in codes for form in (one, self.older.get(one, one))
+        )
 
     async def tidy(self) -> None:
         newest = await self.table.newest()

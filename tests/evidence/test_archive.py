@@ -225,6 +225,33 @@ async def test_what_is_held_never_leaves(node: Node, kind: HoldKind) -> None:
     assert (released["by"], released["why"]) == ("operator", "done")
 
 
+async def test_an_agency_is_held_under_each_form_of_its_code(node: Node) -> None:
+    """Rows may know it by another than the directory's; one word of release ends it for all."""
+    await node.admit()
+    node.older = {"000.00.00.H99": SENDER}
+    await node.desk.hold(OPERATOR, HoldKind.AGENCY, "000.00.00.H99", "inspection 7")
+    node.at += 1000 * DAYS
+    assert await node.archiver.round() == []
+    await node.sweeper.sweep()
+    assert await node.in_journal(1)
+    held = await node.desk.holds(("", ""), 10)
+    (placed,) = await node.events("hold-placed")
+    assert [one.name for one in held] == placed["agencies"] == sorted(["000.00.00.H99", SENDER])
+
+    await node.desk.release(OPERATOR, HoldKind.AGENCY, "000.00.00.H99", "done")
+    assert await node.desk.holds(("", ""), 10) == []
+    assert len(await node.archiver.round()) == 1
+
+
+async def test_a_misspelt_code_is_not_held(node: Node) -> None:
+    """Or what was meant would leave while everybody believes that it is held."""
+    with pytest.raises(NotFoundError, match="H77"):
+        await node.desk.hold(OPERATOR, HoldKind.AGENCY, "H77", "inspection 7")
+    assert await node.desk.holds(("", ""), 10) == []
+    await node.admit()
+    await node.desk.hold(OPERATOR, HoldKind.AGENCY, RECIPIENT, "it may get more")
+
+
 async def test_a_hold_of_a_document_holds_the_statuses_about_it(node: Node) -> None:
     """Its evidence is told by them, too."""
     document = await node.admit()

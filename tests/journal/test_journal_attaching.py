@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from relay.audit.entries import AuditEvent, parse
+from relay.audit.entries import AuditEvent, entry, parse
 from relay.delivery.attaching.ports import Arrived, Stretch
 from relay.errors import ConflictError
 from relay.journal import attaching, carrying
 from relay.journal.attaching import AttachTable
 from relay.journal.reminding import ReminderTable
 from relay.journal.store import SqliteJournal
-from relay.model import Event, Evidence, NodeId
+from relay.model import AgencyCode, Event, Evidence, NodeId
+from relay.wire.passage import Passage, Wait, WaitReason, passage_fields
 from tests.journal.conftest import AT, NODE
 
 FROM, OTHER = NodeId("huyen"), NodeId("ngoai")
@@ -270,3 +272,72 @@ async def test_a_log_from_before_this_version_is_not_gone_through_again(
         size,
         frozenset({FROM}),
     )
+
+
+def _passage(signed: Any, receipt: Any, minutes: int, *codes: str) -> Arrived:
+    at = AT + timedelta(minutes=minutes)
+    passage = Passage(
+        at,
+        NodeId("tinh"),
+        receipt.message_id,
+        receipt.origin,
+        signed.digest,
+        NODE,
+        tuple(AgencyCode(code) for code in codes or ("G01",)),
+        AT,
+        "node",
+        (),
+        (Wait(WaitReason.HELD, AT, None),),
+        0,
+        None,
+    )
+    plain = _arrived(signed, receipt, proof=b"passage %d" % minutes)
+    return replace(plain, passage=passage, leaf=b"leaf %d" % minutes)
+
+
+async def test_of_the_same_recipients_the_newest_passage_stays_and_goes_further(
+    office: Office, table: AttachTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the receipt's own proof; of more than a receipt may have, the oldest go, from the queue, too."""
+    signed, receipt = await office.receipt(await office.came(), NodeId("tinh"))
+    await office.handed_over()
+    await table.keep([_arrived(signed, receipt)], AT)
+    assert await table.keep([_passage(signed, receipt, 5)], AT) == frozenset({FROM})
+    assert await table.keep([_passage(signed, receipt, 4)], AT) == frozenset()
+
+    due = await table.due(FROM, AT, 10)
+    assert [(one.proof, one.is_passage) for one in due] == [
+        (b"proof", False),
+        (b"passage 5", True),
+    ]
+    await table.keep([_passage(signed, receipt, 6)], AT)
+    await table.done([one.row for one in due])  # the answer to what was under way meanwhile
+    assert [one.proof for one in await table.due(FROM, AT, 10)] == [b"passage 6"]
+
+    monkeypatch.setattr(attaching, "MOST_PASSAGES", 1)
+    await table.keep([_passage(signed, receipt, 7, "G01", "G02")], AT)
+    assert [one.proof for one in await table.due(FROM, AT, 10)] == [b"passage 7"]
+    await table.forget_passages(FROM)
+    assert await table.due(FROM, AT, 10) == []
+
+
+async def test_a_later_passage_of_this_node_takes_the_place_of_one_that_waits(
+    office: Office, table: AttachTable
+) -> None:
+    """For whom the document came from, and only there."""
+    signed, receipt = await office.receipt(await office.came())
+    await office.handed_over()
+    told = _passage(signed, receipt, 1).passage
+    assert told is not None
+    fields = passage_fields(replace(told, came_from=FROM))
+    for _ in range(2):
+        await office.journal.perform(
+            lambda tx: tx.record(entry(AuditEvent.PASSAGE, AT, NODE, **fields))
+        )
+        size = await office.size()
+        await table.gather(Stretch(0, size, size), [FROM, OTHER], AT, LONG_AGO)
+        due = [one for one in await table.due(FROM, AT, 10) if one.is_passage]
+        assert [(one.receipt, one.entry, one.proof) for one in due] == [
+            (signed.digest, size - 1, None)
+        ]
+    assert await table.due(OTHER, AT, 10) == []

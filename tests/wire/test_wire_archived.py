@@ -41,6 +41,8 @@ def test_what_was_written_is_read() -> None:
         (b'"origin":"xa"', b'"origin":"../xa"'),
         (MESSAGE.encode(), MESSAGE.upper().encode()),
         (b"+00:00", b"+07:00"),
+        (b"2026-11-23T00:00:00.000+00:00", b"0001-01-01T00:00:00.000+14:00"),  # before time began
+        (b"2026-11-23T00:00:00.000+00:00", b"9999-12-31T23:59:59.999-14:00"),
         (b'"messages":[', b'"messages":[[],'),
         (TEXT, b"[]"),
         (TEXT, b"[" * 100_000),

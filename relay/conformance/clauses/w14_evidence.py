@@ -69,7 +69,7 @@ async def _delivered(stand: Stand) -> Arrived:
     return arrived
 
 
-async def _exported(
+async def exported_of(
     stand: Stand, delivered: Callable[[Stand], Awaitable[Arrived]] = _delivered
 ) -> _Exported:
     """The evidence of such a document, as soon as both the kit's receipts are in it."""
@@ -95,7 +95,7 @@ async def one_form(stand: Stand) -> None:
 
 @book.asserts("W14.2", "names", "Its files have their names, and stand in their order", *PARTS)
 async def names(stand: Stand) -> None:
-    found = list((await _exported(stand)).entries)
+    found = list((await exported_of(stand)).entries)
     receipts = [one for one in found if one.startswith("receipts/")]
     expected = [
         name for number in range(1, len(receipts) // 2 + 1) for name in bundle.receipt_names(number)
@@ -116,7 +116,7 @@ def _known(name: str, folders: list[str]) -> bool:
 
 @book.asserts("W14.3", "seal", "The seal in it is the seal that was sent, to the letter", *PARTS)
 async def seal(stand: Stand) -> None:
-    exported = await _exported(stand)
+    exported = await exported_of(stand)
     content = exported.entries.get(bundle.SEAL, b"")
     try:
         found, _ = parted(bundle.unwrapped(content, bundle.SEAL))
@@ -133,7 +133,7 @@ async def seal(stand: Stand) -> None:
 
 @book.asserts("W14.4", "exporter", "The node's signature covers each file, once", *PARTS)
 async def exporter(stand: Stand) -> None:
-    steps = (await _exported(stand)).steps(stand)
+    steps = (await exported_of(stand)).steps(stand)
     require_step(steps, "manifest", "export")
     by = next(one.facts.get("by") for one in steps if one.what == "export")
     require_equal(by, stand.subject.id, "the exporter")
@@ -141,8 +141,8 @@ async def exporter(stand: Stand) -> None:
 
 @book.asserts("W14.5", "one-message", "Every receipt in it is about that message", *PARTS)
 async def one_message(stand: Stand) -> None:
-    await _exported(stand)
-    exported = await _exported(stand)
+    await exported_of(stand)
+    exported = await exported_of(stand)
     require_step(exported.steps(stand), "document", "receipt", "message")
     about = exported.arrived.header.message_id
     for name, content in exported.entries.items():
@@ -154,7 +154,7 @@ async def one_message(stand: Stand) -> None:
     "W14.6", "again", "The same evidence gives the same bytes, but for the signature", *PARTS
 )
 async def again(stand: Stand) -> None:
-    exported = await _exported(stand)
+    exported = await exported_of(stand)
     second = await _asked(stand, exported.arrived.header.message_id)
     require_equal(second.status, 200, "the status of the second")
     before, after = _of_the_message(exported.entries), _of_the_message(entries_of(second.body))
@@ -227,7 +227,7 @@ async def _delivered_in_a_batch(stand: Stand) -> Arrived:
     capability="batched-receipts",
 )
 async def batches(stand: Stand) -> None:
-    exported = await _exported(stand, _delivered_in_a_batch)
+    exported = await exported_of(stand, _delivered_in_a_batch)
     entries = exported.entries
     if not bundle.batches_among(entries):
         raise InconclusiveError("no batch stands beside the receipts, which W14.12 leaves open")

@@ -12,9 +12,12 @@ from typing import Final, NewType, Protocol
 
 from relay.model import Digest, NodeId, Receipt, Signed
 from relay.wire.attached import Answered
+from relay.wire.passage import Passage
 
 CAPABILITY: Final = "receipt-proofs"
 """In a node's capabilities: it takes proofs of receipts and hands them on."""
+PASSAGES_CAPABILITY: Final = "passages"
+"""And proofs of what waited on its way (W18)."""
 
 AttachRow = NewType("AttachRow", int)
 
@@ -29,6 +32,8 @@ class Due:
     entry: int | None
     attempts: int
     proof: bytes | None
+    is_passage: bool = False
+    """Not of the receipt itself, but of how the message fared that it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,10 @@ class Arrived:
     proof: bytes
     note: bytes = b""
     """The head as it is signed."""
+    passage: Passage | None = None
+    """What it proves, where that is more than that the receipt was made."""
+    leaf: bytes = b""
+    """Of a passage, the entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +165,15 @@ class AttachBook(Protocol):
         """Nothing waits for it any more: it knows nothing of proofs."""
         ...
 
+    async def forget_passages(self, neighbour: NodeId) -> None: ...
+
 
 class AttachWire(Protocol):
     """Raises TransportError, PeerError."""
 
     async def takes_proofs(self, neighbour: NodeId) -> bool: ...
+
+    async def takes_passages(self, neighbour: NodeId) -> bool: ...
 
     async def attach(self, neighbour: NodeId, proofs: Sequence[bytes]) -> Sequence[Answered]:
         """One answer for each, once what is kept is durable there."""

@@ -57,6 +57,9 @@ class _Pace:
     takes: bool | None = None
     """Whether it has the capability; None when it has to be asked."""
     asked_at: float = 0.0
+    passages: bool = False
+    """Whether it takes those, too."""
+    passages_asked_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -171,6 +174,9 @@ class ProofCourier:
         if not await self._takes(neighbour):
             await self.book.forget(neighbour)
             return False
+        if any(one.is_passage for one in found) and not await self._takes_passages(neighbour):
+            await self.book.forget_passages(neighbour)
+            found = [one for one in found if not one.is_passage]
         batch, unready = await self._made(neighbour, found)
         if unready:
             await self._put_off(unready)
@@ -185,6 +191,14 @@ class ProofCourier:
             pace.takes = await self.wire.takes_proofs(neighbour)
             pace.asked_at = self.clock.monotonic()
         return bool(pace.takes)
+
+    async def _takes_passages(self, neighbour: NodeId) -> bool:
+        pace, now = self._pace(neighbour), self.clock.monotonic()
+        asked = pace.passages_asked_at
+        if not pace.passages and (asked is None or now - asked >= ASK_AGAIN_SECONDS):
+            pace.passages = await self.wire.takes_passages(neighbour)
+            pace.passages_asked_at = now
+        return pace.passages
 
     def _left_alone(self, neighbour: NodeId) -> bool:
         """It takes no proofs, and said so not long ago."""

@@ -162,7 +162,7 @@ class ArchiveDoor(Protocol):
     async def holds(self, after: tuple[str, str], limit: int) -> list[Hold]: ...
 
     async def hold(self, caller: Caller, kind: HoldKind, name: str, why: str) -> None:
-        """Safe to repeat; the first word stands. Raises NotFoundError for a message nobody knows."""
+        """Safe to repeat; the first word stands. Raises NotFoundError for a message or agency nobody knows."""
         ...
 
     async def release(self, caller: Caller, kind: HoldKind, name: str, why: str) -> None:

@@ -48,7 +48,7 @@ class Terms:
         return Kind.UNDER_WAY if self.recent(at) else Kind.MISSING
 
     def recent(self, at: datetime) -> bool:
-        return at > self.now - self.grace
+        return self.now - at < self.grace  # spans do not overflow, whatever a clock says
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -31,6 +34,8 @@ from relay.routing.directory import Directory
 
 MOST_WAITING = 8
 """Questions at once; each further one is told to come back."""
+MOST_OF_ONE = 2
+"""Of one caller: nobody keeps all others waiting."""
 
 
 @dataclass(slots=True)
@@ -42,7 +47,8 @@ class StatisticsDesk:
     clock: Clock
     days: WorkingDays
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _asked: int = 0
+    _asked: Counter[str] = field(default_factory=Counter)
+    """By the caller's name."""
 
     def period(self, since: date | None, until: date | None, per: Per) -> tuple[date, date]:
         last = until or today(self.clock.now())
@@ -53,7 +59,9 @@ class StatisticsDesk:
         _check(question)
         question, agencies = self._seen(caller, question)
         now = self.clock.now()
-        lines = await self._in_turn(question, agencies, now)
+        with self._place(caller.holder):
+            async with self._turn:
+                lines = await self._counted(question, agencies, now)
         if len(lines) > MOST_LINES:
             raise QuestionError(
                 f"more than {MOST_LINES} lines: ask for longer periods, fewer days or one agency"
@@ -75,17 +83,20 @@ class StatisticsDesk:
             raise AccessError(f"{agency} is not an agency of {caller.holder}")
         return replace(question, agency=agency), frozenset({agency})
 
-    async def _in_turn(
-        self, question: Question, agencies: frozenset[AgencyCode] | None, now: datetime
-    ) -> list[Line]:
-        if self._asked >= MOST_WAITING:
-            raise OverloadError(f"{self._asked} statistics are asked for at once")
-        self._asked += 1
+    @contextmanager
+    def _place(self, who: str) -> Iterator[None]:
+        waiting, own = self._asked.total(), self._asked[who]
+        if waiting >= MOST_WAITING or own >= MOST_OF_ONE:
+            raise OverloadError(
+                f"{waiting} statistics are asked for at once, limit {MOST_WAITING}; "
+                f"{own} of this caller, limit {MOST_OF_ONE}"
+            )
+        self._asked[who] += 1
         try:
-            async with self._turn:
-                return await self._counted(question, agencies, now)
+            yield
         finally:
-            self._asked -= 1
+            self._asked[who] -= 1
+            self._asked += Counter()  # names nobody who asks for nothing
 
     async def _counted(
         self, question: Question, agencies: frozenset[AgencyCode] | None, now: datetime

@@ -18,6 +18,7 @@ from relay.delivery.timeline.lines import Told, lines_of
 from relay.delivery.timeline.ports import Line, OwnEntry, Records, Stay, Step, Timeline
 from relay.lifecycle import FINAL
 from relay.model import AgencyCode, Digest, NodeId, Reason
+from relay.wire.passage import Passage
 
 _RANK = {Step.ARRIVED: 0, Step.VERIFIED: 1, Step.ANSWERED: 3, Step.STANDS: 4}
 _LATEST = datetime.max.replace(tzinfo=UTC)
@@ -46,6 +47,7 @@ def assemble(
             index.of_receipts,
             signers,
             sealed_by,
+            index.of_passages.get(delivery.recipient, {}),
         )
         _grow(roots, told)
     final = all(_is_final(delivery) for delivery in view.deliveries)
@@ -103,6 +105,8 @@ class _Index:
     of_some: Mapping[str, list[OwnEntry]]
     """By recipient's code or delivery's id."""
     of_receipts: Mapping[str, int]
+    of_passages: Mapping[AgencyCode, Mapping[NodeId, Passage]]
+    """The newest, by recipient and node."""
 
     @staticmethod
     def of(view: MessageView, records: Records) -> _Index:
@@ -116,12 +120,20 @@ class _Index:
                 of_some.setdefault(name, []).append(one)
             if not named:
                 of_all.append(one)
-        return _Index(tuple(of_all), of_some, of_receipts)
+        return _Index(tuple(of_all), of_some, of_receipts, _passages(records))
 
     def of_delivery(self, delivery: DeliveryView) -> tuple[OwnEntry, ...]:
         found = [*self.of_all, *self.of_some.get(delivery.recipient, ())]
         found += self.of_some.get(delivery.delivery_id, ())
         return tuple(sorted(found, key=lambda one: one.index))
+
+
+def _passages(records: Records) -> Mapping[AgencyCode, Mapping[NodeId, Passage]]:
+    found: dict[AgencyCode, dict[NodeId, Passage]] = {}
+    for one in records.passages:
+        for recipient in one.recipients:
+            found.setdefault(recipient, {}).setdefault(one.node, one)
+    return found
 
 
 def _frozen(records: Records) -> Mapping[str, list[str]]:

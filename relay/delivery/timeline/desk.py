@@ -14,6 +14,7 @@ from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.ports import Caller, Tracking
 from relay.delivery.timeline.assembling import assemble
 from relay.delivery.timeline.ports import SignerOf, Timeline, TimelineJournal
+from relay.delivery.tracking import shown_to
 from relay.errors import SignatureError
 from relay.model import Digest, MessageId, NodeId
 
@@ -28,7 +29,7 @@ class TimelineDesk:
     signer_of: SignerOf
 
     async def timeline(self, caller: Caller, message_id: MessageId) -> Timeline:
-        view = await self.tracking.message(caller, message_id)
+        view = shown_to(caller, await self.tracking.message(caller, message_id))
         records = await self.journal.records(view)
         digests = list(records.signatures)
         signatures = [records.seal or b"", *records.signatures.values()]

@@ -6,15 +6,17 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from relay.delivery.ports import DeliveryView, MessageView, ReceiptView
 from relay.delivery.timeline.hops import TAKEN_OVER, Place, word_of
+from relay.delivery.timeline.passed import passed
 from relay.delivery.timeline.ports import Known, Line, OwnArrival, OwnEntry, Source, Step
 from relay.delivery.timeline.saying import entry_said, receipt_said, word_said
 from relay.delivery.timeline.standing import standing
 from relay.model import Digest, Event, NodeId
+from relay.wire.passage import Passage
 
 _NEGATIVE_OF_A_NODE = frozenset({Event.RELAY_FAILURE, Event.RELAY_TO_NON_ERDS_FAILURE})
 _SAID_BY_RECEIPTS = frozenset({"delivery-expired", "delivery-failed", "delivery-taken-back"})
@@ -36,6 +38,8 @@ class Told:
     """By a receipt's digest, the first entry of this node's log that names it."""
     signers: Mapping[Digest, str]
     sealed_by: str
+    passages: Mapping[NodeId, Passage] = field(default_factory=dict)
+    """What other nodes proved of how it fared with them."""
 
     def place(self, node: NodeId) -> Place | None:
         return next((one for one in self.way if one.node == node), None)
@@ -62,10 +66,13 @@ def lines_of(told: Told, place: Place) -> Iterator[Line]:
     if place.node == told.here:
         yield from _verified_here(told)
         yield from _own(told)
+    passage = None if place.node == told.here else told.passages.get(place.node)
+    if passage is not None:
+        yield from passed(passage, told.taken_over(place.node) is not None)
     yield from _left(told, place)
     if place == _last(told):
         arrived = told.arrived_at(place.node)
-        yield from standing(told.delivery, told.here, place, told.since, arrived)
+        yield from standing(told.delivery, told.here, place, told.since, arrived, passage)
 
 
 def _last(told: Told) -> Place:
@@ -100,7 +107,8 @@ def _by_receipt(told: Told, one: ReceiptView) -> Iterator[Line]:
     if one.event is Event.RELAY_ACCEPTANCE and one.sent_by == told.here:
         line = replace(line, clocks_differ=_outside(told, one))
     yield line
-    if one.event is Event.RELAY_ACCEPTANCE and one.issuer != told.here:
+    told_more = one.issuer in told.passages
+    if one.event is Event.RELAY_ACCEPTANCE and one.issuer != told.here and not told_more:
         said = "its acceptance says that transfer and seal held there; what it found is not told"
         yield _line(told, one, Step.VERIFIED, said, Source.RECEIPT)
 

@@ -22,6 +22,7 @@ from relay.model import (
     TraceStep,
     TransferId,
 )
+from relay.wire.passage import Passage
 
 
 class Step(StrEnum):
@@ -51,6 +52,8 @@ class Source(StrEnum):
     """This node's own audit log; the index of the entry is in the line."""
     JOURNAL = "journal"
     """This node's own record, as it stands now."""
+    PROOF = "proof"
+    """An entry of the log of `issuer`, proven when its proof was taken in here: codes and times by that node's clock."""
     HEADER = "header"
     """The signed header of the transfer it came with, so its sender's word of nodes further back."""
     STATUS = "status"
@@ -161,6 +164,8 @@ class Records:
     seal: bytes | None = None
     signatures: Mapping[Digest, bytes] = field(default_factory=dict)
     """Of receipts, as many as names of signers are looked up for."""
+    passages: tuple[Passage, ...] = ()
+    """What other nodes proved of it, the newest first."""
 
 
 class TimelineJournal(Protocol):

@@ -12,8 +12,10 @@ from typing import Final
 
 from relay.delivery.ports import DeliveryView
 from relay.delivery.timeline.hops import Place
+from relay.delivery.timeline.passed import still_waits, waits_there
 from relay.delivery.timeline.ports import Known, Line, Source, Step
 from relay.model import DeliveryState, NodeId, ObligationState, Reason
+from relay.wire.passage import Passage
 
 S = DeliveryState
 _HERE: Final = {
@@ -33,10 +35,13 @@ def standing(
     place: Place,
     since: datetime | None,
     arrived: datetime | None,
+    passage: Passage | None = None,
 ) -> Iterator[Line]:
     yield from _business(delivery)
     if place.node == here and delivery.state in _HERE:
         yield _waits_here(delivery, here, since)
+    elif passage is not None and delivery.state is S.RELAYED and still_waits(passage):
+        yield waits_there(passage, delivery.state)
     elif delivery.state in _HERE or delivery.state is S.RELAYED:
         yield _elsewhere(delivery, place, since, arrived)
     elif delivery.reason is Reason.OUTCOME_UNKNOWN:

@@ -46,7 +46,7 @@ WHERE r.rowid >= :low AND r.rowid < :high AND r.stored_at >= :since AND r.issuer
   AND EXISTS (SELECT 1 FROM arrivals a WHERE a.message_row = r.message_row AND a.neighbour = :neighbour)
   AND (r.issuer = :here OR EXISTS (SELECT 1 FROM receipt_proofs p WHERE p.receipt = r.digest))
 ORDER BY r.rowid
-ON CONFLICT (receipt, neighbour) DO NOTHING
+ON CONFLICT (receipt, neighbour, about) DO NOTHING
 
 -- name: sent
 -- Transfers that came from the neighbour with messages of its own, by their answers.

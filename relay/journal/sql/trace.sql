@@ -18,5 +18,9 @@ WHERE m.message_id = ?1 AND m.origin = ?2
 SELECT r.digest, r.signature FROM receipts r JOIN messages m ON m.message_row = r.message_row
 WHERE m.message_id = ?1 AND m.origin = ?2 ORDER BY r.rowid LIMIT ?3
 
+-- name: passages
+SELECT p.leaf FROM receipts r JOIN messages m ON m.message_row = r.message_row CROSS JOIN passages p ON p.receipt = r.digest
+WHERE m.message_id = ?1 AND m.origin = ?2 ORDER BY p.told_at DESC LIMIT ?3
+
 -- name: seal
 SELECT seal FROM messages WHERE message_id = ?1 AND origin = ?2

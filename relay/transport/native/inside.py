@@ -101,7 +101,7 @@ class Inside:
     log_exports: LogExporter | None = None
     exporting: set[object] = field(default_factory=set)
     """Exports of the log under way."""
-    reconciling: set[object] = field(default_factory=set)
+    reconciling: Counter[str] = field(default_factory=Counter)
     """Claims of systems that are being compared."""
     proofs: Proofs | None = None
     published: LogFiles | None = None

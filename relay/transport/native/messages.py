@@ -11,6 +11,7 @@ import pybase64
 from aiohttp import web
 
 from relay.delivery.ports import Caller, SentQuery
+from relay.delivery.tracking import shown_to
 from relay.model import MessageId, MessageType, Seal
 from relay.transport.native.asking import digest, message_id, number, only, uuid, word
 from relay.transport.native.inside import Inside
@@ -23,7 +24,7 @@ MOST_SKIPPED = 1_000_000
 async def message(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
     only(request)
     view = await inside.tracking.message(caller, message_id(request))
-    return json_response(message_view(view, inside.clock()))
+    return json_response(message_view(shown_to(caller, view), inside.clock()))
 
 
 async def seal(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from aiohttp import web
 from relay.delivery.ports import Caller
 from relay.delivery.reconciling.ports import Claimed, Period, Reconciler, Report, Side
 from relay.envelope.codes import normalise
-from relay.errors import EnvelopeError, NotFoundError, OverloadError
+from relay.errors import EnvelopeError, NotFoundError
 from relay.model import AgencyCode, DeliveryId, Digest, MessageId, MessageType, NodeId
 from relay.transport.native.asking import (
     WHY_CHARACTERS,
@@ -31,14 +31,20 @@ from relay.transport.native.inside import Inside
 from relay.transport.native.proceed import proceed
 from relay.transport.native.reconciled import as_json, as_sheet
 from relay.transport.native.sheets import CONTENT_TYPE as CSV
+from relay.transport.places import place
 from relay.transport.problems import MediaTypeError, RequestError
 
 BODY_BYTES: Final = 4 << 20
 DOCUMENTS: Final = 10_000
 BODIES_AT_ONCE: Final = 2
-"""Of systems' claims: as objects they take several times their size."""
+"""Of systems' claims, one of each caller: as objects they take several times their size."""
+BODY_SECONDS: Final = 60.0
+"""Or two who send theirs a byte at a time would keep everybody else out."""
 TEXT_CHARACTERS: Final = 500
 MOST_GRACE_SECONDS: Final = 86_400
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9000
+"""So that every instant can be told in every zone."""
 _SMALL_BYTES: Final = 1 << 14
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -63,21 +69,20 @@ Value = TypeVar("Value")
 async def with_system(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
     """What an agency's system believes of a period, against what this node keeps. Changes nothing."""
     only(request)
-    door = _door(inside)
-    if len(inside.reconciling) >= BODIES_AT_ONCE:
-        raise OverloadError(f"{BODIES_AT_ONCE} reconciliations under way, limit {BODIES_AT_ONCE}")
-    place = object()
-    inside.reconciling.add(place)
-    try:
+    door, what = _door(inside), "reconciliations under way"
+    with place(inside.reconciling, caller.holder, what, most=BODIES_AT_ONCE, of_one=1):
         return await _with_system(inside, door, caller, request)
-    finally:
-        inside.reconciling.discard(place)
 
 
 async def _with_system(
     inside: Inside, door: Reconciler, caller: Caller, request: web.Request
 ) -> web.Response:
-    asked = await _asked(request, BODY_BYTES, ("agency", "statuses", "documents", *PERIOD_MEMBERS))
+    known = "agency", "statuses", "documents", *PERIOD_MEMBERS
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            asked = await _asked(request, BODY_BYTES, known)
+    except TimeoutError:
+        raise RequestError(f"the body did not come whole within {BODY_SECONDS:.0f} s") from None
     period = _period(asked, inside.clock())
     claims = await asyncio.to_thread(_claims, asked)
     statuses = asked.get("statuses", False)
@@ -232,7 +237,7 @@ def _instant(value: object, name: str) -> datetime:
     try:
         if isinstance(value, str) and len(value) <= 64:
             found = datetime.fromisoformat(value)
-            if found.tzinfo is not None:
+            if found.tzinfo is not None and FIRST_YEAR <= found.year <= LAST_YEAR:
                 whole = found.microsecond // 1000 * 1000  # as ids and the wire have it
                 return found.astimezone(UTC).replace(microsecond=whole)
     except (ValueError, OverflowError):

@@ -155,7 +155,7 @@ TIMELINE_SCHEMAS: dict[str, Schema] = {
         recipients=list_of(TEXT),
         source=record(
             "receipt: signed by `issuer`, with the certificate of `signer`; log: entry `entry` of this "
-            "node's log; journal: this node's record; header: the transfer it came with; status: `message`, "
+            "node's log; proof: an entry of the log of `issuer`, proven; journal: this node's record; header: the transfer it came with; status: `message`, "
             "sealed on its own; word: what a remote without evidence said, in a receipt of `issuer`; "
             "nothing: not known.",
             kind=word(Source),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from relay.delivery.attaching.ports import CAPABILITY
+from relay.delivery.attaching.ports import CAPABILITY, PASSAGES_CAPABILITY
 from relay.model import NodeId
 from relay.transport.nodes.answers import has_capability, whole
 from relay.transport.nodes.attaching import CONTENT_TYPE, PATH
@@ -28,6 +28,9 @@ class AttachClient:
 
     async def takes_proofs(self, neighbour: NodeId) -> bool:
         return await has_capability(self.nodes, neighbour, CAPABILITY)
+
+    async def takes_passages(self, neighbour: NodeId) -> bool:
+        return await has_capability(self.nodes, neighbour, PASSAGES_CAPABILITY)
 
     async def attach(self, neighbour: NodeId, proofs: Sequence[bytes]) -> Sequence[Answered]:
         headers = {"Content-Type": CONTENT_TYPE}

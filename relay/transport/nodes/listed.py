@@ -30,6 +30,8 @@ TRANSFERS_LIMIT: Final = 1_000
 """Of a page."""
 RECIPIENTS_LIMIT: Final = 2 * TRANSFERS_LIMIT + 3 * RECIPIENT_LIMIT
 ANSWER_LIMIT_BYTES: Final = 4 << 20
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9000
 _STANDINGS: Final = {one.value: one for one in Standing}
 _SIDES: Final = {one.value: one for one in Side}
 
@@ -144,7 +146,7 @@ def _recipient(each: object) -> Believed:
     code, standing, changed = each
     if standing not in _STANDINGS:
         raise WireError(f"standing {values.shown(standing)} is not known here")
-    at = values.instant(changed, "changed")
+    at = _plausible(values.instant(changed, "changed"), "changed")
     return Believed(AgencyCode(values.agency(code, "recipient")), _STANDINGS[standing], at)
 
 
@@ -165,4 +167,11 @@ def _text(found: dict[str, Any], name: str) -> str:
 
 
 def _instant(found: dict[str, Any], name: str) -> datetime:
-    return values.instant(_text(found, name), name)
+    return _plausible(values.instant(_text(found, name), name), name)
+
+
+def _plausible(at: datetime, name: str) -> datetime:
+    """Of a year that can be told in every zone: at the edges of the calendar not every one can."""
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise WireError(f"{name} is of the year {at.year}, limits {FIRST_YEAR} and {LAST_YEAR}")
+    return at

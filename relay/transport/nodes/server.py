@@ -19,6 +19,7 @@ from aiohttp import web
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.attaching.keeping import ProofKeeper
 from relay.delivery.attaching.ports import CAPABILITY as PROOFS_CAPABILITY
+from relay.delivery.attaching.ports import PASSAGES_CAPABILITY
 from relay.delivery.directory.hearing import DirectoryEar
 from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
 from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
@@ -124,7 +125,7 @@ class NodeFace:
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]
         more += [] if self.published is None else [TILES_CAPABILITY]
         more += [] if self.witness is None else [WITNESS_CAPABILITY]
-        more += [] if self.attached is None else [PROOFS_CAPABILITY]
+        more += [] if self.attached is None else [PROOFS_CAPABILITY, PASSAGES_CAPABILITY]
         more += [] if self.listing is None else [RECONCILE_CAPABILITY]
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 

@@ -197,6 +197,16 @@ async def test_the_neighbours_clock_widens_what_counts_as_recent(world: World) -
     assert (report.counts[Kind.UNDER_WAY], report.offset_seconds) == (1, -600)
 
 
+@pytest.mark.parametrize("year", [1, 9999])
+async def test_a_clock_at_an_end_of_the_calendar_breaks_no_run(world: World, year: int) -> None:
+    """It makes everything recent, and the report says how far it is off."""
+    world.ours = {Side.SENT: (exchanged(NOW - timedelta(minutes=20)),)}
+    world.there = NOW.replace(year=year)
+    report = await asked(world)
+    assert report.counts[Kind.UNDER_WAY] == 1
+    assert abs(report.offset_seconds) > 10**9
+
+
 async def test_a_neighbour_of_short_memory_makes_what_it_lacks_not_compared(world: World) -> None:
     world.ours = {Side.SENT: (exchanged(NOW - timedelta(hours=2)),)}
     world.kept_there = NOW - timedelta(hours=1)

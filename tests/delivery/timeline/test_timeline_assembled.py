@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.delivery.ports import DeliveryView, MessageView, ReceiptView
+from relay.delivery.ports import Caller, DeliveryView, MessageView, ReceiptView, StatusView
 from relay.delivery.timeline.assembling import assemble
 from relay.delivery.timeline.ports import (
     Known,
@@ -25,8 +25,10 @@ from relay.delivery.timeline.ports import (
     Step,
     Timeline,
 )
+from relay.delivery.tracking import shown_to
 from relay.model import (
     AgencyCode,
+    BusinessState,
     DeliveryId,
     DeliveryState,
     Event,
@@ -352,3 +354,30 @@ def test_a_circular_is_one_pass() -> None:
     assert len(list(stays(found.way))) == 4
     assert sum(len(one.lines) for one in stays(found.way)) < 20
     assert all(len(one.recipients) == 1000 for one in stays(found.way))
+
+
+@pytest.mark.parametrize(
+    ("caller", "all_of_it"),
+    [
+        (Caller("o", frozenset(), operator=True), True),
+        (Caller("a", frozenset(), auditor=True), True),
+        (Caller("s", frozenset({AgencyCode("H01.15.02")})), True),
+        (Caller("r", frozenset({TO})), False),
+    ],
+    ids=["operator", "auditor", "sender", "another recipient"],
+)
+def test_what_one_recipient_answered_is_not_told_to_the_others(
+    caller: Caller, all_of_it: bool
+) -> None:
+    """A clerk's words are for the sender; where a delivery is, all its parties may know."""
+    words = StatusView(MESSAGE, "02", ALSO, "sai thẩm quyền", "", AT)
+    own = StatusView(MESSAGE, "03", TO, "đã tiếp nhận", "", AT)
+    view = told(
+        going(WAY, S.RELAYED, statuses=(own,), business=BusinessState.ACCEPTED),
+        going(WAY, S.RELAYED, ALSO, statuses=(words,), business=BusinessState.REFUSED, last_error="tinh:8443"),
+    ).view  # fmt: skip
+    shown = assemble(shown_to(caller, view), Records(), XA, {}, "")
+    text = repr(shown)
+    assert "đã tiếp nhận" in text
+    assert ("sai thẩm quyền" in text, "tinh:8443" in text) == (all_of_it, all_of_it)
+    assert [one.state for one in shown.view.deliveries] == [S.RELAYED, S.RELAYED]

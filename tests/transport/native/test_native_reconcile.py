@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -28,6 +29,7 @@ from relay.errors import NotPossibleError
 from relay.model import AgencyCode, MessageType, NodeId
 from relay.transport.native import native_runner
 from relay.transport.native import reconcile as face
+from relay.transport.native.asking import body
 from relay.transport.native.sheets import safe
 
 AT = datetime(2026, 11, 28, 17, tzinfo=UTC)
@@ -186,10 +188,12 @@ def _of(**members: object) -> dict[str, object]:
         (_of(documents=[{**LETTER, "notation": "x\u202e"}]), "documents[0].notation"),
         (_of(documents=[{**LETTER, "agency": "H" * 65}]), "documents[0].agency"),
         (_of(documents=[{**LETTER, "at": "now"}]), "documents[0].at"),
+        (_of(documents=[{**LETTER, "at": "9999-12-31T23:59:59Z"}]), "documents[0].at"),
+        (_of(documents=[{**LETTER, "at": "0001-01-01T00:00:00Z"}]), "documents[0].at"),
         (_of(documents=[{**LETTER, "x": 1}]), "documents[0].x"),
         (_of(documents=[LETTER] * (face.DOCUMENTS + 1)), "documents"),
     ],
-    ids=range(27),
+    ids=range(29),
 )
 async def test_what_is_asked_in_another_shape_is_refused_by_name(
     http: Http, reconciles: Reconciles, asked: dict[str, object], parameter: str
@@ -227,6 +231,38 @@ async def test_a_body_that_is_no_object_or_too_long_is_refused(
     async with http().post("/v1/reconcile?since=x", json=_of()) as answer:
         assert answer.status == 400
     assert reconciles.asked == []
+
+
+async def test_a_body_that_trickles_takes_nobody_elses_place_and_not_its_own_for_ever(
+    http: Http, reconciles: Reconciles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of each caller; and whoever does not get done loses the place."""
+    headers, gate = {"Content-Type": "application/json"}, asyncio.Event()
+    reading = asyncio.Event()
+
+    async def told(request: web.Request, limit_bytes: int) -> bytes:
+        reading.set()
+        return await body(request, limit_bytes)
+
+    monkeypatch.setattr(face, "body", told)
+    monkeypatch.setattr(face, "BODY_SECONDS", 0.5)
+
+    async def trickle() -> AsyncIterator[bytes]:
+        yield b"{"
+        await gate.wait()
+
+    async def refused() -> int:
+        async with http().post("/v1/reconcile", data=trickle(), headers=headers) as answer:
+            return answer.status
+
+    slow = asyncio.create_task(refused())
+    await reading.wait()
+    async with http().post("/v1/reconcile", json=_of()) as again:
+        assert again.status == 503
+    assert await slow == 400
+    gate.set()
+    async with http().post("/v1/reconcile", json=_of()) as again:
+        assert again.status == 200
 
 
 async def test_no_more_bodies_are_read_at_once_than_memory_allows(

@@ -222,8 +222,12 @@ _AT = "2026-11-01T00:00:00.000Z"
         _spoilt(recipients=[["H01", "taken", 5]]),
         _spoilt(recipients=[["H01", "taken", _AT]] * 2),
         _spoilt(recipients=[["H01", "taken", _AT]] * 5_001),
+        _changed(now="9999-12-31T23:59:59.999Z"),  # there is no such time in Vietnam
+        _changed(kept_since="0001-01-01T00:00:00.000Z"),
+        _spoilt(at="9999-12-31T23:59:59.999Z"),
+        _spoilt(recipients=[["H01", "taken", "9999-12-31T23:59:59.999Z"]]),
     ],
-    ids=range(25),
+    ids=range(29),
 )
 async def test_an_answer_of_another_shape_is_refused(answer: bytes) -> None:
     with pytest.raises(WireError):

@@ -1,0 +1,1 @@
+"""What a node tells back of messages that waited on their way through it."""
