@@ -43,6 +43,7 @@ def mutant(
 
     def registered(break_it: Callable[[], None]) -> Callable[[], None]:
         name = break_it.__name__.replace("_", "-")
+        assert name not in MUTANTS, f"two mutants are named {name}"
         MUTANTS[name] = Mutant(name, fault, convicted_by, break_it, quick)
         return break_it
 

@@ -69,7 +69,7 @@ def names_no_previous() -> None:
     )
 
 
-@mutant("keeps receipts to itself", "W5.7/handover", "W5.7/handover-failure", quick=True)
+@mutant("keeps receipts to itself", "W5.7/handover", "W5.7/handover-failure")
 def keeps_receipts() -> None:
     async def hand_back(self: NodesClient, *_: Any) -> None:
         return

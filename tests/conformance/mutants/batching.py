@@ -51,7 +51,6 @@ def _believe(signed: Signed, *_: Any) -> Receipt:
     "W13.1/of-one",
     *(f"W13.2/{name}" for name in _SHAPES),
     *(f"W13.4/{name}" for name in _PROOFS),
-    quick=True,
 )
 def believes_proofs() -> None:
     honest = evidence.verify_receipt

@@ -40,7 +40,6 @@ def _nothing(*_: Any) -> None:
     "W11.4/seal",
     "W11.4/connection",
     "W11.5/wrong-branch",
-    quick=True,
 )
 def believes_any_branch() -> None:
     put_in(Binding, "_require", _nothing)

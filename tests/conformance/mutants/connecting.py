@@ -26,11 +26,7 @@ def speaks_older_tls() -> None:
 
 
 @mutant(
-    "asks nobody for a certificate",
-    "W1.1/other-root",
-    "W1.2/no-certificate",
-    "W1.2/no-neighbour",
-    quick=True,
+    "asks nobody for a certificate", "W1.1/other-root", "W1.2/no-certificate", "W1.2/no-neighbour"
 )
 def lets_anyone_in() -> None:
     honest = tls._mutual

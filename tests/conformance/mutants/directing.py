@@ -83,12 +83,7 @@ def reads_few() -> None:
     put_in(preparing, "read_branch", read)
 
 
-@mutant(
-    "adds what an issuer says to what it said before",
-    "W9.2/whole",
-    "W9.2/node-leaves",
-    quick=True,
-)
+@mutant("adds what an issuer says to what it said before", "W9.2/whole", "W9.2/node-leaves")
 def adds_to_the_earlier() -> None:
     agencies: dict[NodeId, dict[AgencyCode, Agency]] = defaultdict(dict)
     nodes: dict[NodeId, dict[NodeId, NodeEntry]] = defaultdict(dict)

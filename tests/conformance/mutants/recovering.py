@@ -83,11 +83,7 @@ def gives_empty_pages() -> None:
 
 
 @mutant(
-    "reminds a restored node of nothing",
-    "W8.3/transfers-again",
-    "W8.3/receipts-again",
-    "W8.3/sent",
-    quick=True,
+    "reminds a restored node of nothing", "W8.3/transfers-again", "W8.3/receipts-again", "W8.3/sent"
 )
 def reminds_of_nothing() -> None:
     async def remind(*_: Any) -> Reminder:

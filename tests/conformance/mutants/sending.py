@@ -53,7 +53,6 @@ def _uuid() -> str:
     "W4.3/to-the-letter",
     "W4.12/no-other",
     "W7.5/in-doubt",
-    quick=True,
 )
 def makes_transfers_anew() -> None:
     _resigning(lambda header: replace(header, transfer_id=TransferId(_uuid())))

@@ -173,7 +173,7 @@ def knows_one_name() -> None:
     put_in(matching, "_search", search)
 
 
-@mutant("forgets a 13 that finds no document", "W10.2/before-its-document", quick=True)
+@mutant("forgets a 13 that finds no document", "W10.2/before-its-document")
 def forgets_early_take_backs() -> None:
     put_in(matching, "_match_early", lambda *_: None)
 

@@ -67,7 +67,6 @@ def _deciding(change: Any) -> None:
     "W15.7/another-beginning",
     "W15.7/keeps-both",
     "W15.10/smaller",
-    quick=True,
 )
 def cosigns_a_rollback() -> None:
     _deciding(
