@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: install demo test acceptance soak fuzz dss tlog check bench lock format clean
+.PHONY: install demo test acceptance soak fuzz dss tlog conformance check bench lock format clean
 
 install: $(STAMP)
 
@@ -39,6 +39,10 @@ dss: install
 # Other people's software reads published logs (needs Go 1.24 and its module proxy).
 tlog: install
 	$(BIN)/python -m pytest tests/audit/tlog/check_tlog.py tests/audit/tlog/check_witness.py $(ARGS)
+
+# The conformance kit on this release's nodes, and every mutant before it (docs/conformance.md).
+conformance: install
+	ALL_MUTANTS=1 $(BIN)/python -m pytest -n 2 tests/conformance $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .

@@ -23,6 +23,7 @@ from relay.cli import (
     carry,
     cert,
     compare,
+    conformance,
     directory,
     evidence,
     inbox,
@@ -126,6 +127,7 @@ app.command("restore")(backup.restore)
 app.command("reconcile")(reconcile.reconcile)
 app.command("recovery")(recovery.recovery)
 app.command("demo")(local.demo)
+app.command("conformance")(conformance.conformance)
 
 
 def _version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ A delivery that was sent without an answer may stand at the neighbour already. S
 up the neighbour is asked for its answer; an answer settles it, a plain "never seen" lets it expire,
 and while the neighbour cannot be asked the receipt says outcome-unknown. What ended so is asked about
 again as soon as the neighbour shows life, and a moment later if it did not answer then: a node that
-starts speaks before it listens. Any later receipt supersedes it.
+starts speaks before it listens. Any later receipt supersedes it (W22.5, W22.6).
 
 Touches: the journal, the wire, the notary. Trusts: nothing of an answer until proven.
 Raises:  JournalError.

@@ -27,6 +27,7 @@ from relay.model import AgencyCode, NodeId, Party, ResponseFor
 LOOK_SECONDS = 5.0
 AT_ONCE = 50
 MARK = "[Trục liên thông tự động thông báo, không phải của đơn vị nhận]"
+"""W10.1: known by it at other nodes, too."""
 log = structlog.get_logger("relay.saying")
 
 

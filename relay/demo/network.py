@@ -108,10 +108,7 @@ class Network:
     async def spawn(self, node: RunningNode) -> None:
         with node.log.open("ab") as log:
             node.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "relay",
-                "serve",
+                *node.serve,
                 str(node.config),
                 stdout=log,
                 stderr=log,

@@ -6,12 +6,14 @@ Touches: nothing.
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.model import Tier
 
 CONTROL = Path("data", "control.sock")
+SERVE = (sys.executable, "-m", "relay", "serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class RunningNode:
     secret: str = field(repr=False)
     gateway_secret: str = field(default="", repr=False)
     """With which a bridge of the other tree comes to its axis face."""
+    serve: tuple[str, ...] = SERVE
+    """The command, behind which stands the path of the configuration."""
     process: asyncio.subprocess.Process | None = None
     killed: int = 0
 

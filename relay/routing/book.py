@@ -197,7 +197,7 @@ class _Binding:
 
     def _note(self, one: Essence) -> None:
         code = one.code
-        if one.node not in self.nodes:
+        if one.node not in self.nodes and not one.deleted:  # a tombstone's may have gone with it
             self.problems.append(f"directory: agency {code} is served by unknown node {one.node}")
         if one.opens is not None and one.closes is not None and one.opens >= one.closes:
             self.problems.append(

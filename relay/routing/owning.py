@@ -84,9 +84,17 @@ def _of_codes(
         if not _canonical(form):
             yield f"code {form} is not in its canonical form"
         elif ours is not None:
-            owner = directory.find(form) or directory.nearest_above(form)
+            owner = _owner(directory, form)
             if owner is None or not ours[owner.node]:
                 yield _not_own(issuer, form, owner)
+
+
+def _owner(directory: Directory, form: AgencyCode) -> Agency | None:
+    """Whose the code is. The tombstone of an agency whose node left the tree says nothing of that."""
+    found = directory.find(form)
+    if found is None or (found.deleted and not directory.knows_node(found.node)):
+        return directory.nearest_above(form)
+    return found
 
 
 def _canonical(code: AgencyCode) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from relay.agencies import Agency, NodeEntry, Stamp
 from relay.envelope.codes import normalise, parse
-from relay.errors import EnvelopeError
+from relay.errors import EnvelopeError, SettingsError
 from relay.model import AgencyCode, NodeId, Tier
 from relay.routing.book import bind, rows_of
 from relay.routing.directory import Directory
@@ -89,6 +89,14 @@ def test_ten_thousand_agencies_are_no_objects_to_walk_through() -> None:
     gc.collect()
     assert before - len(gc.get_objects()) < 100
     assert packed < 10_000 * 150
+
+
+def test_a_tombstone_stays_though_its_node_left_the_tree() -> None:
+    """A branch without the node it had could not be told to anybody else, and nothing after it."""
+    gone = replace(_many(1)[0], node=N("gone"))
+    with pytest.raises(SettingsError, match="unknown node gone"):
+        Directory(NODES, [gone])
+    assert Directory(NODES, [replace(gone, deleted=True)]).find(gone.code) is not None
 
 
 def test_who_took_over_from_whom_is_known_by_either_form() -> None:

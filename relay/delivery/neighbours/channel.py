@@ -3,7 +3,7 @@
 The number of transfers under way grows by one with each success and halves with each failure. A
 neighbour that fails is left alone until its back-off ends (persisted). After a few failures in a row
 it counts as dead and is probed by a single transfer; any sign of life from it (`wake`) ends the wait
-at once.
+at once (W22.4).
 
 Pure but for asyncio's primitives: no I/O here, see dispatch.py.
 """

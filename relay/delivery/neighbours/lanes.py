@@ -2,7 +2,7 @@
 
 Each lane is held and refilled by itself, so that a backlog in one never stands before another. The
 highest lane with something waiting goes next, but every eighth turn is the lowest's: express that
-never ends starves nobody. Within a lane, age decides.
+never ends starves nobody. Within a lane, age decides (W22.1).
 
 Pure: no I/O here, see dispatch.py.
 """

@@ -1,4 +1,4 @@
-"""When to try again: exponential back-off with full-range jitter, as values.
+"""When to try again (W22.2): exponential back-off with full-range jitter, as values.
 
 The wait after n failures is drawn from the upper half of base·2^(n−1), capped, so that neighbours
 that fell together do not come back together. Retry waits are never a sleep in some stack frame:

@@ -1,0 +1,112 @@
+"""W1: who may connect, and what is told of a node."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from relay.conformance.credentials import Credentials, stranger
+from relay.conformance.instants import now
+from relay.conformance.peer import Answer, UnreachableError, asked, json_object, session_of
+from relay.conformance.stand import Stand
+from relay.conformance.verdicts import Book, FailedError, Part, require, require_equal
+
+book = Book()
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+
+
+def _older(context: ssl.SSLContext) -> None:
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+
+async def _asked_as(
+    stand: Stand,
+    credentials: Credentials,
+    role: str,
+    change: Callable[[ssl.SSLContext], None] = lambda _: None,
+) -> Answer | None:
+    """The answer to a connection with these certificates; None where there is none, which is a refusal."""
+    async with session_of(stand.subject, credentials, change) as session:
+        try:
+            return await asked(
+                session,
+                stand.exchanges,
+                role,
+                "GET",
+                f"{stand.subject.nodes}/axis/v1/node",
+                None,
+                {},
+            )
+        except UnreachableError:
+            return None
+
+
+@book.asserts("W1.1", "tls-1.2", "A connection of TLS 1.2 is refused", Part.NEIGHBOUR)
+async def older_tls(stand: Stand) -> None:
+    answer = await _asked_as(stand, stand.peer.credentials, "kit over TLS 1.2", _older)
+    require(answer is None, "answered over TLS 1.2")
+
+
+@book.asserts(
+    "W1.1", "other-root", "A certificate of no configured root is refused", Part.NEIGHBOUR
+)
+async def other_root(stand: Stand) -> None:
+    with tempfile.TemporaryDirectory(prefix="relay-stranger-") as folder:
+        false = stranger(Path(folder), stand.peer.node, now())
+        answer = await _asked_as(stand, false, "a stranger in the kit's name")
+    require(answer is None, "a certificate under a root of the kit's invention was let in")
+
+
+@book.asserts("W1.2", "no-certificate", "A client without a certificate is refused", Part.NEIGHBOUR)
+async def no_certificate(stand: Stand) -> None:
+    context = ssl.create_default_context(cafile=str(stand.subject.roots))
+    context.check_hostname = False
+    import aiohttp  # noqa: PLC0415
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+        try:
+            answer = await asked(
+                session,
+                stand.exchanges,
+                "nobody",
+                "GET",
+                f"{stand.subject.nodes}/axis/v1/node",
+                None,
+                {},
+            )
+        except UnreachableError:
+            return
+    raise FailedError(f"answered {answer.status} to a client without a certificate")
+
+
+@book.asserts(
+    "W1.2", "no-neighbour", "A node that is no configured neighbour is refused", Part.NEIGHBOUR
+)
+async def no_neighbour(stand: Stand) -> None:
+    other = stand.other.kit
+    if other is None or other.node == stand.peer.node:
+        raise FailedError("the kit has one node only")
+    answer = await _asked_as(stand, stand.authority.of(other.node), f"{other.node}, no neighbour")
+    require(answer is None or answer.status == 403, f"answered {answer and answer.status}")
+
+
+@book.asserts("W1.4", "node-document", "A node tells a neighbour what it is", Part.NEIGHBOUR)
+async def node_document(stand: Stand) -> None:
+    found = json_object(await stand.peer.get("/axis/v1/node"))
+    require_equal(found.get("node"), stand.subject.id, "`node`")
+    require(1 in found.get("wire", []), "`wire` does not hold version 1")
+    require(isinstance(found.get("capabilities"), list), "`capabilities` is no list")
+    for name in ("envelope_limit_bytes", "ahead_over_bytes"):
+        require(isinstance(found.get(name), int) and found[name] > 0, f"`{name}` is no size")
+    time = found.get("time")
+    require(time is None or _INSTANT.fullmatch(time) is not None, "`time` is no instant of W2.2")
+
+
+@book.asserts("W1.5", "problem", "A failure is a problem document", Part.NEIGHBOUR)
+async def problem(stand: Stand) -> None:
+    answer = await stand.peer.post("/axis/v1/transfers", b"nothing", {"Content-Type": "text/plain"})
+    require(400 <= answer.status < 500, f"answered {answer.status}")
+    require_equal(answer.kind, "application/problem+json", "the Content-Type")

@@ -1,0 +1,112 @@
+"""The kit as a document-management system at a judged node: the axis dialect, as clients speak it.
+
+Touches: connections to one judged node's faces.
+Raises:  AxisFailure, TransportError, UnansweredError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import aiohttp
+
+from relay.conformance.exchanges import Exchanges
+from relay.conformance.peer import Answer, asked
+from relay.conformance.subject import Subject
+from relay.errors import RelayError
+from relay.model import Digest, MessageType, digest_of
+from relay.signing.tls import face_client_context
+from relay.transport.axis.client import AxisClient
+
+ANSWER_WITHIN = aiohttp.ClientTimeout(total=30)
+LOOK_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Dms:
+    """The system of the judged node's agency."""
+
+    subject: Subject
+    exchanges: Exchanges
+    session: aiohttp.ClientSession
+    client: AxisClient
+    seen: dict[str, Digest] = field(default_factory=dict)
+    """What was fetched under each DocId: fetched once."""
+
+    async def send(self, envelope: bytes, kind: MessageType = MessageType.DOCUMENT) -> str:
+        """The sender's DocId."""
+        kept = self.exchanges.begin(self._role, "POST", "sendEdoc", {}, envelope)
+        try:
+            doc_id = await self.client.send(envelope, sender=self.subject.agency, message_type=kind)
+        except RelayError as error:
+            kept.fault = f"{type(error).__name__}: {error}"
+            raise
+        kept.answer = doc_id.encode()
+        return doc_id
+
+    async def listed(self, kind: MessageType = MessageType.DOCUMENT) -> list[str]:
+        """DocIds of what waits for the agency."""
+        return [row.docId for row in await self.client.received_list(kind)]
+
+    async def copies(self, envelope: bytes, kind: MessageType = MessageType.DOCUMENT) -> list[str]:
+        """DocIds under which these bytes are listed; each is fetched and compared."""
+        listed = await self.listed(kind)
+        for doc_id in listed:
+            if doc_id not in self.seen:
+                self.seen[doc_id] = digest_of(await self.client.get(doc_id))
+        return [one for one in listed if self.seen[one] == digest_of(envelope)]
+
+    async def until_copies(
+        self, envelope: bytes, seconds: float = 20.0, kind: MessageType = MessageType.DOCUMENT
+    ) -> list[str]:
+        """As soon as there are any; none when the time is over."""
+        end = asyncio.get_running_loop().time() + seconds
+        while not (found := await self.copies(envelope, kind)):
+            if asyncio.get_running_loop().time() > end:
+                return []
+            await asyncio.sleep(LOOK_SECONDS)
+        return found
+
+    async def native(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        token: str | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Any request at the native face, as the holder of the agency's token unless another is given."""
+        used = self.subject.token if token is None else token
+        return await asked(
+            self.session,
+            self.exchanges,
+            self._role,
+            method,
+            f"{self.subject.native}{path}",
+            body,
+            {"Authorization": f"Bearer {used}", **headers},
+        )
+
+    @property
+    def _role(self) -> str:
+        return f"DMS at {self.subject.id}"
+
+
+@asynccontextmanager
+async def at(subject: Subject, exchanges: Exchanges) -> AsyncIterator[Dms]:
+    context = await asyncio.to_thread(face_client_context, subject.roots)
+    connector = aiohttp.TCPConnector(ssl=context)
+    async with aiohttp.ClientSession(connector=connector, timeout=ANSWER_WITHIN) as session:
+        client = AxisClient(
+            subject.axis or "",
+            subject.systemid,
+            subject.secret.encode(),
+            session,
+            now=datetime.now(UTC),
+        )
+        yield Dms(subject, exchanges, session, client)

@@ -1,0 +1,330 @@
+"""The kit's own listener for nodes: what a judged node hands it, and what it answers.
+
+It answers as an honest neighbour does unless an assertion says otherwise: `answers` may lose an answer, refuse,
+or say what no node should.
+
+Touches: one listening port.
+Trusts:  the handshake; a transfer is kept as it came, and proven by whoever asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from relay.conformance.credentials import Credentials
+from relay.conformance.exchanges import Exchanges
+from relay.conformance.instants import now
+from relay.conformance.peer import RECEIPTS_TYPE
+from relay.conformance.verdicts import InconclusiveError
+from relay.conformance.witness import CAPABILITY as WITNESS
+from relay.conformance.witness import Witness
+from relay.errors import WireError
+from relay.model import (
+    AgencyCode,
+    Event,
+    Evidence,
+    NodeId,
+    Reason,
+    Receipt,
+    Signed,
+    TransferHeader,
+)
+from relay.signing import evidence
+from relay.signing.keys import Signer
+from relay.signing.tls import server_context
+from relay.wire.attached import read_proofs
+from relay.wire.container import read_receipts, write_receipts
+from relay.wire.transfer import read_transfer
+
+PROOFS = "receipt-proofs"
+BODY_LIMIT_BYTES = 64 << 20
+CONTAINER_LIMIT_BYTES = 32 << 20
+_PART = re.compile(
+    rb"Content-ID:\s*<([a-z.-]+)>\r\n(?:[^\r\n]+\r\n)*?Content-Length:\s*([0-9]+)\r\n",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A transfer as the judged node sent it."""
+
+    header: TransferHeader
+    signed: Signed
+    seal: bytes
+    envelope: bytes
+    """Empty where it went ahead and never came."""
+    at: datetime
+    headers: dict[str, str]
+
+
+Answering = Callable[[Arrived], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True)
+class Listener:
+    """One of the kit's nodes, as the judged node calls it."""
+
+    node: NodeId
+    agency: AgencyCode
+    signer: Signer
+    exchanges: Exchanges
+    witness: Witness
+    capabilities: list[str] = field(default_factory=lambda: [WITNESS, PROOFS])
+    wire: list[int] = field(default_factory=lambda: [1])
+    transfers_a_request: int = 1
+    arrived: list[Arrived] = field(default_factory=list)
+    """In the order they came, repeats too."""
+    receipts: list[Signed] = field(default_factory=list)
+    """Those that travelled back here."""
+    proofs: list[bytes] = field(default_factory=list)
+    """Those that followed receipts here (W20)."""
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    """Method and path of every call."""
+    uploads: dict[str, bytearray] = field(default_factory=dict)
+    answers: Answering | None = None
+    """Instead of the honest answer."""
+    others: Callable[[web.Request, bytes], Awaitable[web.StreamResponse | None]] | None = None
+    """Asked first about every call but transfers; None: as an honest neighbour."""
+    given: dict[str, bytes] = field(default_factory=dict)
+    """The answer to each transfer, by its id: the same bytes again (W4.5)."""
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    # ------------------------------------------------------------ for assertions
+
+    @contextmanager
+    def answering(self, answers: Answering) -> Iterator[None]:
+        """Until the end of the block, instead of the honest answer."""
+        before, self.answers = self.answers, answers
+        try:
+            yield
+        finally:
+            self.answers = before
+
+    @contextmanager
+    def refusing_receipts(self) -> Iterator[list[bytes]]:
+        """Until the end of the block receipts travelling back are not taken (503); their containers."""
+        refused: list[bytes] = []
+
+        async def refuse(request: web.Request, body: bytes) -> web.StreamResponse | None:
+            if request.path != "/axis/v1/receipts":
+                return None
+            refused.append(body)
+            return web.Response(status=503)
+
+        before, self.others = self.others, refuse
+        try:
+            yield refused
+        finally:
+            self.others = before
+
+    async def until(self, found: Callable[[], Any], seconds: float, what: str) -> Any:
+        """What `found` finds as soon as it finds anything. INCONCLUSIVE when that takes too long: whether
+        that is a fault is for the assertion to say, which may catch it."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        async with self.changed:
+            while not (value := found()):
+                left = end - loop.time()
+                if left <= 0:
+                    raise InconclusiveError(f"{what} did not come within {seconds:g} s")
+                try:
+                    await asyncio.wait_for(self.changed.wait(), left)
+                except TimeoutError:
+                    continue
+            return value
+
+    async def transfer_of(self, digest: str, seconds: float = 20.0, count: int = 1) -> Arrived:
+        """The count-th transfer here with that envelope."""
+
+        def found() -> Arrived | None:
+            these = [one for one in self.arrived if one.header.digest == digest]
+            return these[count - 1] if len(these) >= count else None
+
+        arrived: Arrived = await self.until(found, seconds, "the transfer")
+        return arrived
+
+    def honest(self, arrived: Arrived) -> bytes:
+        """The answer of a node that serves the recipient."""
+        return self.answer(arrived, Event.RELAY_ACCEPTANCE, Event.CONTENT_CONSIGNMENT)
+
+    def answer(self, arrived: Arrived, *events: Event, reason: Reason | None = None) -> bytes:
+        return write_receipts([self.signed(self.receipt(arrived, *events, reason=reason))])
+
+    def receipt(self, arrived: Arrived, *events: Event, reason: Reason | None = None) -> Receipt:
+        header = arrived.header
+        previous = header.trace[-1].receipt
+        return Receipt(
+            issuer=self.node,
+            origin=header.origin,
+            message_id=header.message_id,
+            digest=header.digest,
+            size_bytes=header.size_bytes,
+            transfer_id=header.transfer_id,
+            sent_by=header.sent_by,
+            at=now(),
+            evidence=tuple(
+                Evidence(event, code, previous, reason if event.negative else None)
+                for code in header.recipients
+                for event in events
+            ),
+        )
+
+    def signed(self, receipt: Receipt) -> Signed:
+        return evidence.sign_receipt(receipt, self.signer, now())
+
+    # ------------------------------------------------------------ HTTP
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=BODY_LIMIT_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._asked)
+        return app
+
+    async def _asked(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        kept = self.exchanges.begin(
+            f"{self.node} asked", request.method, request.path_qs, request.headers, body
+        )
+        self.calls.append((request.method, request.path))
+        try:
+            response = await self._answered(request, body)
+        finally:  # an answer that is lost is news, too
+            async with self.changed:
+                self.changed.notify_all()
+        kept.status, kept.answer_headers = response.status, dict(response.headers)
+        if isinstance(response, web.Response) and isinstance(response.body, bytes):
+            kept.answer = response.body
+        return response
+
+    async def _answered(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        path = request.path
+        if (request.method, path) == ("POST", "/axis/v1/transfers"):
+            return await self._transfer(request, body)
+        if self.others is not None and (said := await self.others(request, body)) is not None:
+            return said
+        if (said := self.witness.answered(request, body)) is not None:
+            return said
+        if path == "/axis/v1/node":
+            return web.json_response(self.described())
+        if (request.method, path) == ("POST", "/axis/v1/receipts"):
+            self.receipts += read_receipts(body, CONTAINER_LIMIT_BYTES)
+            return web.Response(status=204)
+        if (request.method, path) == ("POST", "/axis/v1/proofs"):
+            came = read_proofs(body)
+            self.proofs += came
+            return web.json_response({"proofs": [{"answer": "kept"} for _ in came]})
+        if path.startswith("/axis/v1/payloads/"):
+            return self._upload(request, body)
+        if path.startswith("/axis/v1/transfers/"):
+            found = self.given.get(path.rpartition("/")[2])
+            return _container(found) if found else web.Response(status=404)
+        return web.Response(status=404)
+
+    def described(self) -> dict[str, object]:
+        return {
+            "node": self.node,
+            "version": "conformance-kit",
+            "wire": self.wire,
+            "capabilities": self.capabilities,
+            "envelope_limit_bytes": BODY_LIMIT_BYTES,
+            "ahead_over_bytes": 1 << 20,
+            "transfers_a_request": self.transfers_a_request,
+            "time": f"{now():%Y-%m-%dT%H:%M:%S}.000Z",
+            "newest": {"receipt": None, "transfer": None},
+        }
+
+    async def _transfer(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        parts = parts_of(body)
+        header = read_transfer(parts["transfer.xml"])
+        envelope = parts.get("envelope.edxml")
+        if envelope is None:
+            envelope = bytes(self.uploads.get(header.digest, b""))
+            if len(envelope) != header.size_bytes:
+                return web.Response(status=404)
+        arrived = Arrived(
+            header,
+            Signed(parts["transfer.xml"], parts["transfer-signature.xml"]),
+            parts["seal.xml"],
+            envelope,
+            now(),
+            dict(request.headers),
+        )
+        self.arrived.append(arrived)
+        if self.answers is not None:
+            return await self.answers(arrived)
+        return self.honestly(arrived)
+
+    def honestly(self, arrived: Arrived) -> web.Response:
+        """The answer of the first time, again where it was given before."""
+        made = self.given.get(arrived.header.transfer_id)
+        if made is None:
+            made = self.honest(arrived)
+            self.given[arrived.header.transfer_id] = made
+        return _container(made)
+
+    def _upload(self, request: web.Request, body: bytes) -> web.Response:
+        held = self.uploads.setdefault(request.path.rpartition("/")[2], bytearray())
+        if request.method == "PATCH":
+            if request.headers.get("Upload-Offset") != str(len(held)):
+                return web.Response(status=409, headers={"Upload-Offset": str(len(held))})
+            held += body
+        return web.Response(status=204, headers={"Upload-Offset": str(len(held))})
+
+
+def _container(content: bytes) -> web.Response:
+    return web.Response(body=content, headers={"Content-Type": RECEIPTS_TYPE})
+
+
+def parts_of(body: bytes) -> dict[str, bytes]:
+    """Of a well-formed transfer, which is all an honest node sends."""
+    found: dict[str, bytes] = {}
+    position = 0
+    while (head := _PART.search(body, position)) is not None:
+        start = body.index(b"\r\n\r\n", head.start()) + 4
+        end = start + int(head[2])
+        found.setdefault(head[1].decode(), body[start:end])
+        position = end
+    if "transfer.xml" not in found:
+        raise WireError("no transfer.xml in the request")
+    return found
+
+
+async def lost(_: Arrived) -> web.StreamResponse:
+    """The connection breaks before there is an answer."""
+    raise asyncio.CancelledError
+
+
+def saying(status: int) -> Answering:
+    """A problem with this status, nothing taken over or refused."""
+
+    async def said(_: Arrived) -> web.StreamResponse:
+        body = json.dumps(
+            {"type": "about:blank", "title": "said by the conformance kit", "status": status}
+        )
+        return web.Response(status=status, text=body, content_type="application/problem+json")
+
+    return said
+
+
+@asynccontextmanager
+async def listening(
+    listener: Listener, credentials: Credentials, roots: Any, host: str, port: int
+) -> AsyncIterator[Listener]:
+    context: ssl.SSLContext = server_context(credentials.file("tls"), credentials.key("tls"), roots)
+    runner = web.AppRunner(listener.app(), access_log=None, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, host, port, ssl_context=context).start()
+    try:
+        yield listener
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,1 @@
+"""What is told of a run: on the terminal, as JSON and as JUnit XML."""

@@ -1,0 +1,182 @@
+"""Judge both nodes: each assertion about each of them, one after another, and what becomes of it.
+
+The two nodes' own assertions go on side by side; those about the way between them come after, alone, and
+those that restore a node at last.
+
+Touches: what the parts of the kit touch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import traceback
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from time import monotonic
+
+from relay.conformance.credentials import Authority
+from relay.conformance.link import Way, Weather
+from relay.conformance.peer import UnreachableError
+from relay.conformance.stand import Restoring, Stand, standing
+from relay.conformance.subject import Subject
+from relay.conformance.verdicts import (
+    Assertion,
+    FailedError,
+    InconclusiveError,
+    Judged,
+    NotClaimedError,
+    Part,
+    Verdict,
+)
+from relay.errors import RelayError
+
+LIMIT_SECONDS = 120.0
+"""For one assertion: beyond it the node is taken to hang."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+Told = Callable[[Judged], None]
+Crash = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Two nodes and what is judged of them."""
+
+    subjects: tuple[Subject, Subject]
+    authority: Authority
+    assertions: Sequence[Assertion]
+    keep: Path
+    """Where the bytes of what did not hold are kept."""
+    keep_all: bool = False
+    told: Told = lambda _: None
+    crashes: Mapping[str, Crash] = field(default_factory=dict)
+    """By node, where it is another way than the command in its file."""
+    restores: Mapping[str, Restoring] = field(default_factory=dict)
+    """Likewise."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """What each node says that it is, once it was asked."""
+
+    async def judge(self) -> list[Judged]:
+        """In the order of the assertions, node by node."""
+        first, second = self.subjects
+        async with AsyncExitStack() as open_ways:
+            ways = [
+                await _way(open_ways, one, other)
+                for one, other in ((first, second), (second, first))
+            ]
+            stands = [
+                await open_ways.enter_async_context(
+                    standing(
+                        one, other, self.authority, way, self._crash(one), self._restoring(one)
+                    )
+                )
+                for (one, other), way in zip(((first, second), (second, first)), ways, strict=True)
+            ]
+            last = [one for one in self.assertions if Part.RESTORE in one.needs]
+            between = [one for one in self.assertions if Part.LINK in one.needs]
+            alone = [one for one in self.assertions if one not in last and one not in between]
+            found = await asyncio.gather(*(self._all(stand, alone) for stand in stands))
+            for several in (between, last):
+                for stand in stands:
+                    found.append(await self._all(stand, several))
+        order = {one.full_name: number for number, one in enumerate(self.assertions)}
+        every = [judged for several in found for judged in several]
+        return sorted(every, key=lambda one: order[one.assertion.full_name])
+
+    def _crash(self, subject: Subject) -> Crash | None:
+        if subject.id in self.crashes:
+            return self.crashes[subject.id]
+        return partial(_commanded, subject.crash) if subject.crash else None
+
+    def _restoring(self, subject: Subject) -> Restoring | None:
+        if subject.id in self.restores:
+            return self.restores[subject.id]
+        commands = [partial(_commanded, one) for one in (subject.backup, subject.restore) if one]
+        return Restoring(*commands) if len(commands) == 2 else None
+
+    async def _all(self, stand: Stand, assertions: Sequence[Assertion]) -> list[Judged]:
+        await self._look(stand)
+        found = []
+        for assertion in assertions:
+            judged = await self._one(stand, assertion)
+            self.told(judged)
+            found.append(judged)
+        return found
+
+    async def _look(self, stand: Stand) -> None:
+        """What the node says it can, for what it must then do; nothing where it is not reached."""
+        if Part.NEIGHBOUR not in stand.subject.parts:
+            return
+        try:
+            found = await stand.peer.node_document()
+        except (FailedError, UnreachableError):
+            return  # whoever judges W1 says why
+        capabilities = found.get("capabilities")
+        if isinstance(capabilities, list):
+            stand.capabilities = frozenset(map(str, capabilities))
+        self.versions[stand.subject.id] = str(found.get("version", ""))[:100]
+
+    async def _one(self, stand: Stand, assertion: Assertion) -> Judged:
+        stand.exchanges.clear()
+        began = monotonic()
+        verdict, detail = await _verdict(stand, assertion)
+        if stand.way is not None:
+            stand.way.become(Weather.CLEAR)
+        kept = ""
+        if self.keep_all or verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE}:
+            folder = self.keep / _UNSAFE.sub("-", f"{assertion.full_name}-{stand.subject.id}")
+            await asyncio.to_thread(stand.exchanges.write, folder)
+            kept = str(folder)
+        return Judged(assertion, stand.subject.id, verdict, detail, monotonic() - began, kept)
+
+
+async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
+    if not stand.subject.claims(assertion):
+        return Verdict.NOT_CLAIMED, "the node's file or the profile says so"
+    if missing := assertion.needs - stand.subject.parts:
+        return Verdict.NOT_CLAIMED, f"not configured: {', '.join(sorted(missing))}"
+    if assertion.capability and assertion.capability not in stand.capabilities:
+        return Verdict.NOT_CLAIMED, f"no capability {assertion.capability}"
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await assertion.judge(stand)
+    except FailedError as error:
+        return Verdict.FAIL, str(error)
+    except NotClaimedError as error:
+        return Verdict.NOT_CLAIMED, str(error)
+    except InconclusiveError as error:
+        return Verdict.INCONCLUSIVE, str(error)
+    except UnreachableError as error:
+        return Verdict.INCONCLUSIVE, f"no answer: {error}"
+    except TimeoutError:
+        return Verdict.INCONCLUSIVE, f"not told within {LIMIT_SECONDS:g} s"
+    except RelayError as error:
+        return Verdict.INCONCLUSIVE, f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever a node answers, the others are judged all the same
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        return Verdict.INCONCLUSIVE, f"the kit could not: {type(error).__name__}: {error} ({place})"
+    return Verdict.PASS, ""
+
+
+async def _way(open_ways: AsyncExitStack, subject: Subject, other: Subject) -> Way | None:
+    """The proxy between a node and the other, where its file says it goes through one."""
+    if subject.kit is None or subject.kit.via is None or other.nodes is None:
+        return None
+    host, _, port = other.nodes.removeprefix("https://").rpartition(":")
+    way = Way(host.strip("[]"), int(port))
+    here, _, own_port = subject.kit.via.rpartition(":")
+    await way.listen(here.strip("[]"), int(own_port))
+    open_ways.push_async_callback(way.close)
+    return way
+
+
+async def _commanded(command: Sequence[str]) -> None:
+    process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=PIPE)
+    _, said = await process.communicate()
+    if process.returncode:
+        raise InconclusiveError(f"the command {command[0]} failed: {said[-300:]!r}")

@@ -1,0 +1,216 @@
+"""Where one judged node stands, with the kit around it in every part it plays.
+
+Touches: what its parts touch.
+Raises:  NotClaimedError for a part that the node's file does not say how to reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from relay.conformance import dms, papers, peer
+from relay.conformance.credentials import Authority
+from relay.conformance.dms import Dms
+from relay.conformance.exchanges import Exchanges
+from relay.conformance.history import OwnLog
+from relay.conformance.instants import now
+from relay.conformance.link import Way
+from relay.conformance.listener import Listener, listening
+from relay.conformance.peer import Peer, UnreachableError
+from relay.conformance.subject import Kit, Second, Subject
+from relay.conformance.verdicts import NotClaimedError
+from relay.conformance.witness import Witness
+from relay.model import AgencyCode, MessageType, NodeId, Priority
+from relay.signing.trust import TrustStore
+
+TRIES = 300
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """How a node is brought back to what it was."""
+
+    back_up: Callable[[], Awaitable[None]]
+    restore: Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Stand:
+    """What an assertion is given: `subject` is judged, `other` is the second node."""
+
+    subject: Subject
+    other: Subject
+    exchanges: Exchanges
+    authority: Authority
+    """Of the kit's certificates, for whoever needs another one."""
+    trust: TrustStore
+    """The roots of both judged nodes."""
+    _peer: Peer | None = None
+    _listener: Listener | None = None
+    _second: Peer | None = None
+    _second_listener: Listener | None = None
+    _log: OwnLog | None = None
+    _dms: Dms | None = None
+    _other_dms: Dms | None = None
+    way: Way | None = None
+    """From the judged node to the other."""
+    crashes: Callable[[], Awaitable[None]] | None = None
+    restoring: Restoring | None = None
+    capabilities: frozenset[str] = frozenset()
+    remembered: dict[str, Any] = field(default_factory=dict)
+    """What takes long and several assertions look at, by its name."""
+
+    @property
+    def peer(self) -> Peer:
+        """The kit as a neighbour that calls the node."""
+        return _there(self._peer, "the kit is no neighbour of it")
+
+    @property
+    def listener(self) -> Listener:
+        """The same neighbour, as the node calls it."""
+        return _there(self._listener, "the kit is no neighbour of it")
+
+    @property
+    def second(self) -> Peer:
+        """The kit as another neighbour that calls the node."""
+        return _there(self._second, "the kit is one neighbour of it only")
+
+    @property
+    def second_listener(self) -> Listener:
+        return _there(self._second_listener, "the kit is one neighbour of it only")
+
+    @property
+    def witness(self) -> Witness:
+        """The same neighbour, as the node's log is handed in to it."""
+        return self.listener.witness
+
+    @property
+    def log(self) -> OwnLog:
+        """The neighbour's own log."""
+        return _there(self._log, "the kit is no neighbour of it")
+
+    @property
+    def dms(self) -> Dms:
+        return _there(self._dms, "no credentials for its axis face")
+
+    @property
+    def other_dms(self) -> Dms:
+        return _there(self._other_dms, "no credentials for the other's axis face")
+
+    @property
+    def link(self) -> Way:
+        return _there(self.way, "the kit's proxy is not in its way to the other node")
+
+    async def crash(self) -> None:
+        """The node ends without warning, and is there again when this returns."""
+        await _there(self.crashes, "no command that crashes it")()
+        await self._until_there()
+
+    async def back_up(self) -> None:
+        await _there(self.restoring, "no command that makes a backup").back_up()
+
+    async def restore(self) -> None:
+        """The node is what it was when the backup was made, and is there again when this returns."""
+        await _there(self.restoring, "no command that brings back a backup").restore()
+        await self._until_there()
+
+    async def _until_there(self) -> None:
+        for _ in range(TRIES):  # connections that were kept open are found to be gone, one by one
+            try:
+                await self.peer.node_document()
+            except UnreachableError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+    def letter_in(self, *, size_bytes: int = 2_000, to: Sequence[str] = ()) -> bytes:
+        """From the kit's agency to the node's own, or to others."""
+        recipients = to or [self.subject.agency]
+        return papers.letter(self.peer.agency, recipients, now(), size_bytes=size_bytes)
+
+    def letter_from(self, sender: str, to: Sequence[str]) -> bytes:
+        """From whomever, to whomever."""
+        return papers.letter(sender, to, now())
+
+    def letter_out(
+        self, *to: str, size_bytes: int = 2_000, priority: Priority = Priority.NORMAL
+    ) -> bytes:
+        """From the node's own agency to the kit's, or to others."""
+        recipients = to or [self.peer.agency]
+        return papers.letter(
+            self.subject.agency,
+            recipients,
+            now(),
+            size_bytes=size_bytes,
+            priority=priority,
+        )
+
+    def letter_over(self, *, size_bytes: int = 2_000) -> bytes:
+        """From the node's own agency to the other node's."""
+        return papers.letter(self.subject.agency, [self.other.agency], now(), size_bytes=size_bytes)
+
+    async def send_over(self, envelope: bytes) -> str:
+        return await self.dms.send(envelope, MessageType.DOCUMENT)
+
+
+def _there(part: Value | None, missing: str) -> Value:
+    if part is None:
+        raise NotClaimedError(missing)
+    return part
+
+
+@asynccontextmanager
+async def standing(
+    subject: Subject,
+    other: Subject,
+    authority: Authority,
+    way: Way | None,
+    crashes: Callable[[], Awaitable[None]] | None,
+    restoring: Restoring | None = None,
+) -> AsyncIterator[Stand]:
+    """The kit in its parts, each open until the end."""
+    exchanges = Exchanges()
+    trust = TrustStore([subject.roots.read_bytes(), other.roots.read_bytes()])
+    stand = Stand(subject, other, exchanges, authority, trust, way=way, crashes=crashes)
+    stand.restoring = restoring
+    async with AsyncExitStack() as open_parts:
+        if subject.kit and subject.nodes:
+            stand._peer, stand._listener = await _neighbour(stand, open_parts, subject.kit)  # noqa: SLF001 - its maker
+            credentials = authority.of(subject.kit.node)
+            stand._log = OwnLog.load(credentials.folder, credentials.log_signer())  # noqa: SLF001
+            if subject.kit.second:
+                stand._second, stand._second_listener = await _neighbour(  # noqa: SLF001
+                    stand, open_parts, subject.kit.second
+                )
+        if subject.axis and subject.systemid:
+            stand._dms = await open_parts.enter_async_context(dms.at(subject, exchanges))  # noqa: SLF001
+        if other.axis and other.systemid:
+            stand._other_dms = await open_parts.enter_async_context(dms.at(other, exchanges))  # noqa: SLF001
+        yield stand
+
+
+async def _neighbour(
+    stand: Stand, open_parts: AsyncExitStack, kit: Kit | Second
+) -> tuple[Peer, Listener]:
+    """One neighbour of the judged node, both ways."""
+    mine = stand.authority.of(kit.node)
+    caller = await open_parts.enter_async_context(
+        peer.connected(stand.subject, mine, kit.agency, stand.exchanges, stand.trust)
+    )
+    host, _, port = kit.listen.rpartition(":")
+    listener = Listener(
+        NodeId(kit.node),
+        AgencyCode(kit.agency),
+        mine.signer(),
+        stand.exchanges,
+        Witness(mine.log_signer()),
+    )
+    called = await open_parts.enter_async_context(
+        listening(listener, mine, stand.subject.roots, host.strip("[]"), int(port))
+    )
+    return caller, called

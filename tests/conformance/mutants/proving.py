@@ -1,0 +1,147 @@
+"""Faults in what follows receipts, in what evidence lists, and in what is told to neighbours that compare."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from relay.delivery.attaching.keeping import ProofKeeper
+from relay.delivery.attaching.sending import ProofCourier
+from relay.delivery.evidence.around import Around
+from relay.delivery.evidence.exporting import EvidenceDesk
+from relay.delivery.reconciling.listing import ListingDesk
+from relay.delivery.reconciling.ports import Listing, Standing, Told
+from relay.errors import WireError
+from relay.journal.exchanged import ExchangeTable
+from relay.model import NodeId
+from relay.transport.nodes import attaching
+from relay.transport.nodes.reconciling import ListingFace
+from relay.wire import attached, bundle
+from relay.wire.attached import Answer, Answered
+from tests.conformance.mutants import mutant, put_in
+
+
+@mutant("hands over no proofs", "W20.1/follows")
+def hands_over_no_proofs() -> None:
+    async def send(self: ProofCourier, *_: Any) -> bool:
+        return False
+
+    put_in(ProofCourier, "send", send)
+
+
+@mutant("takes proofs in whatever form", "W20.3/another-form")
+def takes_proofs_in_any_form() -> None:
+    honest = attached.read_proofs
+
+    def read_proofs(content: bytes) -> tuple[bytes, ...]:
+        try:
+            return honest(content)
+        except WireError:
+            return (b"whatever it is",)
+
+    put_in(attaching, "read_proofs", read_proofs)
+
+
+@mutant("answers the first proof of a request alone", "W20.3/in-order")
+def answers_the_first_proof() -> None:
+    honest = ProofKeeper.take
+
+    async def take(self: ProofKeeper, *arguments: Any) -> list[Answered]:
+        return (await honest(self, *arguments))[:1]
+
+    put_in(ProofKeeper, "take", take)
+
+
+@mutant(
+    "says that it keeps a proof, whatever it is, and forgets it",
+    "W20.4/own",
+    "W20.4/nonsense",
+    "W20.6/handed-on",
+)
+def forgets_proofs() -> None:
+    async def take(self: ProofKeeper, _: Any, proofs: Sequence[bytes]) -> list[Answered]:
+        return [Answered(Answer.KEPT) for _ in proofs]
+
+    put_in(ProofKeeper, "take", take)
+
+
+@mutant("answers a question about what was exchanged in whatever form", "W21.1/parameters")
+def lists_whatever_is_asked() -> None:
+    honest = ListingFace.listing
+
+    async def listing(self: ListingFace, request: web.Request) -> web.Response:
+        try:
+            found: web.Response = await honest(self, request)
+            return found
+        except WireError:
+            return web.json_response({"transfers": [], "cursor": None})
+
+    put_in(ListingFace, "listing", listing)
+
+
+@mutant("tells a neighbour what others sent", "W21.2/its-own")
+def tells_of_others() -> None:
+    honest = ExchangeTable.listing
+
+    async def listing(self: ExchangeTable, _: Any, *arguments: Any) -> Listing:
+        rows = await self.journal.rows("SELECT DISTINCT neighbour FROM arrivals", {})
+        pages = [await honest(self, one, *arguments) for (one,) in rows]
+        every = [one for page in pages for one in page.transfers]
+        return Listing(tuple(sorted(every, key=lambda one: one.transfer_id)), None)
+
+    put_in(ExchangeTable, "listing", listing)
+
+
+@mutant("lists no recipient that it refused", "W21.6/each")
+def lists_what_it_took() -> None:
+    honest = ListingDesk.listing
+
+    async def listing(self: ListingDesk, *arguments: Any) -> Told:
+        told = await honest(self, *arguments)
+        kept = tuple(
+            replace(
+                one,
+                recipients=tuple(r for r in one.recipients if r.standing is not Standing.REFUSED),
+            )
+            for one in told.listing.transfers
+        )
+        return replace(told, listing=replace(told.listing, transfers=kept))
+
+    put_in(ListingDesk, "listing", listing)
+
+
+@mutant("lists another exporter of its evidence", "W19.1/listed")
+def lists_another_exporter() -> None:
+    honest = Around._list
+
+    def listed(self: Around, view: Any) -> Any:
+        return replace(honest(self, view), node=NodeId("somebody-else"))
+
+    put_in(Around, "_list", listed)
+
+
+@mutant("puts the proof of one receipt beside another", "W19.3/proofs")
+def mixes_proofs_up() -> None:
+    honest = Around.files
+
+    async def files(self: Around, view: Any) -> AsyncIterator[tuple[str, bytes]]:
+        own = {bundle.proof_name(number): proof for number, proof in self.proofs.items()}
+        turned = dict(zip(own, [*list(own.values())[1:], *list(own.values())[:1]], strict=True))
+        async for name, content in honest(self, view):
+            yield name, turned.get(name, content)
+
+    put_in(Around, "files", files)
+
+
+@mutant("tells people more than is proven", "W19.7/summary")
+def tells_more() -> None:
+    honest = EvidenceDesk._summary
+
+    async def summary(self: EvidenceDesk, *arguments: Any) -> bytes | None:
+        found = await honest(self, *arguments)
+        return found and found.replace(b"</body>", b"<p>And it is so.</p></body>")
+
+    put_in(EvidenceDesk, "_summary", summary)

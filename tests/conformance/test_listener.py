@@ -1,0 +1,118 @@
+"""The kit's own listener: honest unless it is told otherwise, and whoever waits for a transfer is woken by it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from cryptography import x509
+
+from relay.conformance import credentials
+from relay.conformance.exchanges import Exchanges
+from relay.conformance.listener import Listener, lost, parts_of, saying
+from relay.conformance.peer import CONTAINER_LIMIT_BYTES
+from relay.conformance.subject import Kit, Subject
+from relay.conformance.witness import Witness
+from relay.model import AgencyCode, Event, NodeId
+from relay.signing.evidence import verify_receipt
+from relay.signing.trust import TrustStore
+from relay.wire.container import read_receipts
+from relay.wire.transfer import read_transfer
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "conformance"
+FOLDER = VECTORS / "W4.3-to-the-letter-huyen-h98-11"
+REQUEST = (FOLDER / "002.request").read_bytes()
+HEADER = read_transfer(parts_of(REQUEST)["transfer.xml"])
+KIND = json.loads((FOLDER / "002.json").read_bytes())["request"]["headers"]["Content-Type"]
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> credentials.Credentials:
+    return credentials.stranger(tmp_path_factory.mktemp("k"), "kit-h98-11", datetime.now(UTC))
+
+
+@pytest.fixture
+def listener(mine: credentials.Credentials) -> Listener:
+    node, agency = NodeId("kit-h98-11"), AgencyCode("H98.11.91")
+    return Listener(node, agency, mine.signer(), Exchanges(), Witness(mine.log_signer()))
+
+
+@pytest.fixture
+async def client(listener: Listener) -> AsyncIterator[TestClient]:  # type: ignore[type-arg]
+    async with TestClient(TestServer(listener.app())) as made:
+        yield made
+
+
+async def sent(client: TestClient) -> tuple[int, bytes]:  # type: ignore[type-arg]
+    headers = {"Content-Type": KIND}
+    async with client.post("/axis/v1/transfers", data=REQUEST, headers=headers) as answer:
+        return answer.status, await answer.read()
+
+
+async def test_the_honest_answer_is_a_proven_receipt_and_the_same_again(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+    mine: credentials.Credentials,
+) -> None:
+    first, second = await sent(client), await sent(client)
+    assert first == second
+    (signed,) = read_receipts(first[1], CONTAINER_LIMIT_BYTES)
+    receipt = verify_receipt(signed, TrustStore([mine.root.read_bytes()]), None)
+    assert receipt.transfer_id == HEADER.transfer_id
+    assert [one.event for one in receipt.evidence] == [
+        Event.RELAY_ACCEPTANCE,
+        Event.CONTENT_CONSIGNMENT,
+    ]
+    assert len(listener.arrived) == 2
+    assert listener.exchanges.held[0].answer == first[1]
+    assert listener.exchanges.held[0].answer_headers["Content-Type"].startswith("application/vnd")
+
+
+async def test_a_transfer_whose_answer_is_lost_is_known_at_once(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    """Else whoever waits for it waits as long as it may, and the node comes again and again."""
+    with listener.answering(lost):
+        waiting = asyncio.create_task(listener.transfer_of(HEADER.digest, seconds=5))
+        await asyncio.sleep(0)  # it waits by now
+        with pytest.raises(aiohttp.ClientError):
+            await sent(client)
+        async with asyncio.timeout(2):
+            assert (await waiting).header == HEADER
+
+
+async def test_an_answer_of_another_kind_is_given_as_long_as_it_is_told(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    with listener.answering(saying(503)):
+        assert (await sent(client))[0] == 503
+    assert (await sent(client))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("listen", "name"),
+    [
+        ("kit.example:9001", x509.DNSName("kit.example")),
+        ("kit-9:9001", x509.DNSName("kit-9")),
+        ("127.0.0.1:9001", "127.0.0.1"),
+        ("[::1]:9001", "::1"),
+    ],
+)
+def test_the_kits_certificate_names_where_it_listens(
+    tmp_path: Path, listen: str, name: object
+) -> None:
+    kit = Kit(node="kit-a", agency="H98.9", listen=listen)
+    subject = Subject(id="a", roots=tmp_path, agency="H98", kit=kit)
+    made = credentials.prepare(tmp_path, (subject, subject), datetime.now(UTC)).of("kit-a")
+    found = x509.load_pem_x509_certificate(made.file("tls").read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    told = {*names, *(str(one) for one in names.get_values_for_type(x509.IPAddress))}
+    assert name in told

@@ -1,0 +1,59 @@
+"""The kit convicts each mutant by the clause that it breaks, and acquits the honest node."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from relay.conformance.clauses import every_assertion
+from relay.conformance.own import DISTRICT, own_nodes
+from relay.conformance.running import Run
+from relay.conformance.verdicts import Judged, Verdict
+from tests.conformance.mutants import every_mutant
+
+CHOSEN = [one.name for one in every_mutant().values() if one.quick or os.environ.get("ALL_MUTANTS")]
+HELD = {Verdict.PASS, Verdict.NOT_CLAIMED}
+
+
+async def judged(folder: Path, names: Sequence[str], serve: Sequence[str] = ()) -> list[Judged]:
+    chosen = [one for one in every_assertion() if not names or one.full_name in names]
+    home, now = folder / "n", datetime.now(UTC)
+    home.mkdir()
+    command = {"serve": serve} if serve else {}
+    async with own_nodes(home, now, **command) as own:
+        run = Run(
+            own.subjects,
+            own.authority,
+            chosen,
+            folder / "kept",
+            crashes=own.crashes,
+            restores=own.restores,
+        )
+        return await run.judge()
+
+
+@pytest.mark.slow
+async def test_two_nodes_of_this_release_conform(tmp_path: Path) -> None:
+    found = await judged(tmp_path, ())
+    assert [one for one in found if one.verdict not in HELD] == []
+    assert len(found) == 2 * len(every_assertion())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHOSEN)
+async def test_a_mutant_is_convicted_by_the_clause_it_breaks(tmp_path: Path, name: str) -> None:
+    """And the honest node beside it is not."""
+    mutant = every_mutant()[name]
+    found = await judged(
+        tmp_path, mutant.convicted_by, (sys.executable, "-m", "tests.conformance.mutants", name)
+    )
+    of_mutant = {one.assertion.full_name: one for one in found if one.node == DISTRICT}
+    assert {name: one.verdict for name, one in of_mutant.items()} == dict.fromkeys(
+        mutant.convicted_by, Verdict.FAIL
+    ), of_mutant
+    assert all(one.verdict in HELD for one in found if one.node != DISTRICT)

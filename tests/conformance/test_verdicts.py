@@ -1,0 +1,168 @@
+"""How an assertion ends: only what the node did wrong is a FAIL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from relay.conformance import running
+from relay.conformance.credentials import Authority
+from relay.conformance.exchanges import Exchanges
+from relay.conformance.peer import UnreachableError
+from relay.conformance.running import Run
+from relay.conformance.stand import Stand
+from relay.conformance.subject import Subject
+from relay.conformance.verdicts import (
+    Book,
+    FailedError,
+    InconclusiveError,
+    Judged,
+    NotClaimedError,
+    Part,
+    Verdict,
+    require,
+    require_equal,
+)
+from relay.errors import SignatureError, TransportError
+
+Judge = Callable[[Stand], Awaitable[None]]
+
+
+def stand(**said: Any) -> Stand:
+    """A node that is reached at its native face alone."""
+    subject = Subject.model_validate(
+        {"id": "a", "roots": "roots.pem", "agency": "H98.11", "native": "https://a", "token": "t"}
+        | said
+    )
+    return Stand(subject, subject, Exchanges(), Authority(Path()), cast("Any", None))
+
+
+async def judged(
+    judge: Judge, *needs: Part, at: Stand | None = None, capability: str = "", keep: Path = Path()
+) -> Judged:
+    book = Book()
+    book.asserts("W1.1", "name", "It holds", *needs, capability=capability)(judge)
+    here = at or stand()
+    run = Run((here.subject, here.other), here.authority, book.assertions, keep)
+    return await run._one(here, book.assertions[0])
+
+
+async def holds(_: Stand) -> None:
+    pass
+
+
+def raising(error: BaseException) -> Judge:
+    async def judge(_: Stand) -> None:
+        raise error
+
+    return judge
+
+
+async def test_what_ends_without_a_word_passed() -> None:
+    found = await judged(holds)
+    assert (found.verdict, found.detail, found.kept) == (Verdict.PASS, "", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "detail"),
+    [
+        (FailedError("it did else"), Verdict.FAIL, "it did else"),
+        (NotClaimedError("no such thing"), Verdict.NOT_CLAIMED, "no such thing"),
+        (InconclusiveError("too slow"), Verdict.INCONCLUSIVE, "too slow"),
+        (UnreachableError("refused"), Verdict.INCONCLUSIVE, "no answer: refused"),
+        (TransportError("gone"), Verdict.INCONCLUSIVE, "TransportError: gone"),
+        (SignatureError("shape", "it does not hold"), Verdict.INCONCLUSIVE, "SignatureError"),
+        (KeyError("x"), Verdict.INCONCLUSIVE, "the kit could not: KeyError"),
+        (AssertionError(), Verdict.INCONCLUSIVE, "the kit could not: AssertionError"),
+        (RecursionError(), Verdict.INCONCLUSIVE, "the kit could not: RecursionError"),
+        (ExceptionGroup("several", [ValueError()]), Verdict.INCONCLUSIVE, "ExceptionGroup"),
+    ],
+)
+async def test_what_an_assertion_raises_is_its_verdict(
+    tmp_path: Path, error: Exception, verdict: Verdict, detail: str
+) -> None:
+    """Anything but a failure that was found is inconclusive, and ends nothing else."""
+    found = await judged(raising(error), keep=tmp_path)
+    assert found.verdict is verdict
+    assert detail in found.detail
+
+
+async def test_who_ends_the_run_ends_it() -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await judged(raising(asyncio.CancelledError()))
+
+
+async def test_a_node_that_hangs_is_inconclusive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "LIMIT_SECONDS", 0.05)
+
+    async def hangs(_: Stand) -> None:
+        await asyncio.sleep(60)
+
+    found = await judged(hangs, keep=tmp_path)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "not told within" in found.detail
+
+
+@pytest.mark.parametrize("part", [part for part in Part if part is not Part.NATIVE], ids=str)
+async def test_a_part_that_is_not_configured_is_not_claimed(part: Part) -> None:
+    """And nothing is sent."""
+    found = await judged(raising(FailedError("was judged")), part)
+    assert (found.verdict, found.detail) == (Verdict.NOT_CLAIMED, f"not configured: {part}")
+
+
+async def test_a_part_that_is_configured_is_judged() -> None:
+    assert (await judged(holds, Part.NATIVE)).verdict is Verdict.PASS
+
+
+async def test_a_capability_that_is_not_told_is_not_claimed() -> None:
+    here = stand()
+    failing = raising(FailedError("was judged"))
+    found = await judged(failing, at=here, capability="batches")
+    assert (found.verdict, found.detail) == (Verdict.NOT_CLAIMED, "no capability batches")
+    here.capabilities = frozenset({"batches"})
+    assert (await judged(failing, at=here, capability="batches")).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("name", ["W1", "W1.1", "W1.1/name"])
+async def test_what_the_file_does_not_claim_is_not_judged(name: str) -> None:
+    here = stand(not_claimed=[name])
+    found = await judged(raising(FailedError("was judged")), at=here)
+    assert found.verdict is Verdict.NOT_CLAIMED
+    other = stand(not_claimed=["W1.10", "W2", "W1.1/another"])
+    assert (await judged(holds, at=other)).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("role", ["peer", "listener", "dms", "other_dms", "link"])
+async def test_a_part_of_the_kit_that_is_not_there_is_not_claimed(role: str) -> None:
+    async def reaches(at: Stand) -> None:
+        getattr(at, role)
+
+    assert (await judged(reaches)).verdict is Verdict.NOT_CLAIMED
+
+
+def test_a_detail_is_of_bounded_length() -> None:
+    with pytest.raises(FailedError) as found:
+        require_equal(b"x" * 1_000_000, b"y", "the answer")
+    assert len(str(found.value)) < 300
+    with pytest.raises(FailedError, match="no"):
+        require(False, "no")
+
+
+async def test_bytes_are_kept_of_what_did_not_hold_alone(tmp_path: Path) -> None:
+    async def told(at: Stand) -> None:
+        at.exchanges.begin("DMS at a", "GET", "/", {}, b"asked").answer = b"answered"
+        if at.subject.not_claimed:
+            raise FailedError("wrong")
+
+    assert (await judged(told, keep=tmp_path)).kept == ""
+    found = await judged(told, at=stand(not_claimed=["W2"]), keep=tmp_path)
+    kept = Path(found.kept)
+    assert kept == tmp_path / "W1.1-name-a"
+    assert (kept / "001.request").read_bytes() == b"asked"
+    assert (kept / "001.answer").read_bytes() == b"answered"
