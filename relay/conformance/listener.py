@@ -128,6 +128,24 @@ class Listener:
         finally:
             self.others = before
 
+    @contextmanager
+    def of_an_earlier_release(self) -> Iterator[None]:
+        """Until the end of the block it tells of nothing that came later than transfers and receipts (W1.7)."""
+
+        async def known(request: web.Request, _: bytes) -> web.StreamResponse | None:
+            if request.path == "/axis/v1/node":
+                first = ("node", "version", "wire", "envelope_limit_bytes", "ahead_over_bytes")
+                told = {name: self.described()[name] for name in first}
+                return web.json_response({**told, "capabilities": []})
+            known_then = ("/axis/v1/receipts", "/axis/v1/payloads/", "/axis/v1/transfers/")
+            return None if request.path.startswith(known_then) else web.Response(status=404)
+
+        before, self.others = self.others, known
+        try:
+            yield
+        finally:
+            self.others = before
+
     async def until(self, found: Callable[[], Any], seconds: float, what: str) -> Any:
         """What `found` finds as soon as it finds anything. INCONCLUSIVE when that takes too long: whether
         that is a fault is for the assertion to say, which may catch it."""

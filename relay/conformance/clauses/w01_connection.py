@@ -12,7 +12,15 @@ from relay.conformance.credentials import Credentials, stranger
 from relay.conformance.instants import now
 from relay.conformance.peer import Answer, UnreachableError, asked, json_object, session_of
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, FailedError, Part, require, require_equal
+from relay.conformance.verdicts import (
+    Book,
+    FailedError,
+    InconclusiveError,
+    Part,
+    require,
+    require_equal,
+)
+from relay.model import Event, digest_of
 
 book = Book()
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
@@ -110,3 +118,24 @@ async def problem(stand: Stand) -> None:
     answer = await stand.peer.post("/axis/v1/transfers", b"nothing", {"Content-Type": "text/plain"})
     require(400 <= answer.status < 500, f"answered {answer.status}")
     require_equal(answer.kind, "application/problem+json", "the Content-Type")
+
+
+@book.asserts(
+    "W1.7",
+    "earlier-release",
+    "A neighbour that knows nothing newer is served as ever",
+    Part.NEIGHBOUR,
+    Part.AXIS,
+)
+async def earlier_release(stand: Stand) -> None:
+    with stand.listener.of_an_earlier_release():
+        letter = stand.letter_out()
+        await stand.dms.send(letter)
+        try:
+            arrived = await stand.listener.transfer_of(digest_of(letter))
+        except InconclusiveError as error:
+            raise FailedError(f"{error}, and it had come to a newer neighbour") from None
+        require(arrived.envelope == letter, "another envelope came")
+        prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
+        receipt = stand.peer.receipt(await stand.peer.send(prepared))
+    require_equal(receipt.evidence[0].event, Event.RELAY_ACCEPTANCE, "the evidence")

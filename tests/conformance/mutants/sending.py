@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from relay.errors import NotFoundError, OverloadError
+from relay.errors import NotFoundError, OverloadError, TransportError
 from relay.model import MessageId, Signed, TransferId, mint_uuid7
 from relay.signing import evidence
 from relay.signing.notary import NodeNotary
@@ -107,3 +107,16 @@ def believes_names() -> None:
 @mutant("sends large envelopes within their transfers", "W6.1/goes-ahead")
 def never_ahead() -> None:
     put_in(client, "AHEAD_BYTES", 1 << 40)
+
+
+@mutant("sends nothing to a neighbour that lacks what came later", "W1.7/earlier-release")
+def shuns_earlier_releases() -> None:
+    honest = NodesClient.carry
+
+    async def carry(self: NodesClient, neighbour: Any, *arguments: Any, **how: Any) -> Signed:
+        async with self._ask(neighbour, "GET", "/axis/v1/node", b"", {}) as response:
+            if "log-witness" not in (await response.json())["capabilities"]:
+                raise TransportError("it is too old")
+        return await honest(self, neighbour, *arguments, **how)
+
+    put_in(NodesClient, "carry", carry)
