@@ -111,9 +111,11 @@ async def test_a_disk_that_fails_the_log_s_files_loses_nothing(
 async def test_every_checkpoint_of_the_run_continues_every_one_before(town: Any) -> None:
     """All that were published or cosigned, of both nodes, through all the deaths above where those ran: each
     pair, with the proof that the log itself gives. So no two cosignatures contradict each other."""
-    for _ in range(3):
+    for _ in range(4):
         await _append(town)
+        await _append(town, "tinh")
         await _goes_on(town, _holds(town))
+        await town.until(partial(_is_published, town, "tinh"))
     for name, other in (("xa", "tinh"), ("tinh", "xa")):
         found = _noted(town, name, "published") | _noted(town, other, "cosigned")
         heads = sorted(found, key=lambda one: one.size)
@@ -127,10 +129,17 @@ async def test_every_checkpoint_of_the_run_continues_every_one_before(town: Any)
         assert town.rows(name, "SELECT 1 FROM witness_alarms") == []
 
 
-async def _append(town: Any) -> None:
-    """An entry at `xa`; whether anybody is told of it is another matter."""
+async def _is_published(town: Any, name: str) -> bool:
+    """All that is durable there now."""
+    found = _published(town, name)
+    (durable,) = town.rows(name, "SELECT count(*) FROM entries")[0]
+    return found is not None and found.size == durable
+
+
+async def _append(town: Any, name: str = "xa") -> None:
+    """An entry there; whether anybody is told of it is another matter."""
     with contextlib.suppress(RelayError):
-        async with reach(Connection("http://localhost", town.node("xa").control)) as operator:
+        async with reach(Connection("http://localhost", town.node(name).control)) as operator:
             await operator.post("/v1/tokens", {"holder": "mẫu", "scopes": ["auditor"]})
 
 
