@@ -12,6 +12,7 @@ import pytest
 
 from bench.backlog import Window
 from bench.programme import Effort, Part, Results, measure
+from relay.transport.nodes.taking import TRANSFERS_A_REQUEST
 
 pytestmark = pytest.mark.slow
 SMALL = Effort(
@@ -70,7 +71,9 @@ async def test_a_backlog_is_measured_and_checked(folder: Path) -> None:
     assert [runs[0].queued for runs in results.backlog] == [0, 600]
     assert all(runs[0].accepted > 0 for runs in results.backlog)
     assert results.express is not None
-    assert results.express.ahead_of_later[-1] <= results.express.window
+    # It is stamped before its commit: while that lasts, slots that come free go to who is there, by requests.
+    filled_meanwhile = 2 * TRANSFERS_A_REQUEST
+    assert results.express.ahead_of_later[-1] <= results.express.window + filled_meanwhile
     assert results.start is not None
     assert [runs[0].queued for runs in results.start] == [0, 600]
     assert results.latency is None
