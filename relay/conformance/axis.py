@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from multidict import CIMultiDict
+
 from relay.conformance.dms import Dms
 from relay.conformance.instants import now
 from relay.conformance.peer import Answer, asked
@@ -98,8 +100,6 @@ async def told(
     dms: Dms, request: Made, *, method: str = "POST", twice: Sequence[tuple[str, str]] = ()
 ) -> Answer:
     """The answer as it came; `twice` are headers sent beside those of the request."""
-    from multidict import CIMultiDict  # noqa: PLC0415 - what aiohttp takes for repeated headers
-
     headers = CIMultiDict([*request.headers(), *twice])
     return await asked(
         dms.session,

@@ -9,6 +9,7 @@ Raises:  UnreachableError where no whole answer came.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -244,8 +245,6 @@ class Peer:
 
 
 def json_object(answer: Answer) -> dict[str, Any]:
-    import json  # noqa: PLC0415
-
     if answer.status != 200:
         raise FailedError(f"answered {answer.status}, not 200")
     try:

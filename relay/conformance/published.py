@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from relay.audit.checkpoint import Checkpoint, origin_of, parse_vkey, verify_note
 from relay.audit.epochs import epoch_of, folder_of
-from relay.audit.tiles import ENTRIES, WIDTH, Tile, TileNodes
+from relay.audit.tiles import WIDTH, Tile, TileNodes
 from relay.conformance.instants import now
 from relay.conformance.peer import Answer, json_object
 from relay.conformance.stand import Stand
@@ -96,10 +96,6 @@ class Shown:
 def bundles(size: int) -> range:
     """The numbers of the bundles of a log of this size."""
     return range((size + WIDTH - 1) // WIDTH)
-
-
-def bundle_path(number: int, size: int) -> str:
-    return Tile(ENTRIES, number, min(size - number * WIDTH, WIDTH)).path
 
 
 async def native(stand: Stand, path: str, *, token: str | None = None) -> Answer:

@@ -24,7 +24,7 @@ from relay.conformance.peer import Peer, UnreachableError
 from relay.conformance.subject import Kit, Second, Subject
 from relay.conformance.verdicts import NotClaimedError
 from relay.conformance.witness import Witness
-from relay.model import AgencyCode, MessageType, NodeId, Priority
+from relay.model import AgencyCode, NodeId, Priority
 from relay.signing.trust import TrustStore
 
 TRIES = 300
@@ -153,9 +153,6 @@ class Stand:
     def letter_over(self, *, size_bytes: int = 2_000) -> bytes:
         """From the node's own agency to the other node's."""
         return papers.letter(self.subject.agency, [self.other.agency], now(), size_bytes=size_bytes)
-
-    async def send_over(self, envelope: bytes) -> str:
-        return await self.dms.send(envelope, MessageType.DOCUMENT)
 
 
 def _there(part: Value | None, missing: str) -> Value:

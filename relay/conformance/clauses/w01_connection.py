@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
+
 from relay.conformance.credentials import Credentials, stranger
 from relay.conformance.instants import now
 from relay.conformance.peer import Answer, UnreachableError, asked, json_object, session_of
@@ -72,8 +74,6 @@ async def other_root(stand: Stand) -> None:
 async def no_certificate(stand: Stand) -> None:
     context = ssl.create_default_context(cafile=str(stand.subject.roots))
     context.check_hostname = False
-    import aiohttp  # noqa: PLC0415
-
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
         try:
             answer = await asked(

@@ -22,6 +22,7 @@ from relay.model import (
     AgencyCode,
     Event,
     Evidence,
+    MessageId,
     NodeId,
     Reason,
     Receipt,
@@ -126,6 +127,17 @@ async def previous(stand: Stand) -> None:
     )
 
 
+async def _at_its_recipients(stand: Stand) -> tuple[MessageId, str]:
+    """A document of the kit's that its recipient can fetch, and the DocId it has there."""
+    envelope = stand.letter_in()
+    prepared = stand.peer.transfer(envelope, [stand.subject.agency])
+    stand.peer.receipt(await stand.peer.send(prepared))
+    copies = await stand.dms.until_copies(envelope)
+    if not copies:
+        raise FailedError("the document is not at its recipient's disposal")
+    return prepared.header.message_id, copies[0]
+
+
 @book.asserts(
     "W5.7",
     "handover",
@@ -134,14 +146,9 @@ async def previous(stand: Stand) -> None:
     Part.AXIS,
 )
 async def handover(stand: Stand) -> None:
-    envelope = stand.letter_in()
-    prepared = stand.peer.transfer(envelope, [stand.subject.agency])
-    stand.peer.receipt(await stand.peer.send(prepared))
-    copies = await stand.dms.until_copies(envelope)
-    if not copies:
-        raise FailedError("the document is not at its recipient's disposal")
-    await stand.dms.client.update_status(copies[0], Acknowledgement.DONE)
-    await evidence_of(stand, prepared.header.message_id, Event.CONTENT_HANDOVER)
+    message, doc_id = await _at_its_recipients(stand)
+    await stand.dms.client.update_status(doc_id, Acknowledgement.DONE)
+    await evidence_of(stand, message, Event.CONTENT_HANDOVER)
 
 
 @book.asserts(
@@ -152,14 +159,9 @@ async def handover(stand: Stand) -> None:
     Part.AXIS,
 )
 async def handover_failure(stand: Stand) -> None:
-    envelope = stand.letter_in()
-    prepared = stand.peer.transfer(envelope, [stand.subject.agency])
-    stand.peer.receipt(await stand.peer.send(prepared))
-    copies = await stand.dms.until_copies(envelope)
-    if not copies:
-        raise FailedError("the document is not at its recipient's disposal")
-    await stand.dms.client.update_status(copies[0], Acknowledgement.FAIL)
-    await evidence_of(stand, prepared.header.message_id, Event.CONTENT_HANDOVER_FAILURE)
+    message, doc_id = await _at_its_recipients(stand)
+    await stand.dms.client.update_status(doc_id, Acknowledgement.FAIL)
+    await evidence_of(stand, message, Event.CONTENT_HANDOVER_FAILURE)
 
 
 @book.asserts(
@@ -170,16 +172,11 @@ async def handover_failure(stand: Stand) -> None:
     Part.AXIS,
 )
 async def comes_again(stand: Stand) -> None:
-    envelope = stand.letter_in()
-    prepared = stand.peer.transfer(envelope, [stand.subject.agency])
-    stand.peer.receipt(await stand.peer.send(prepared))
-    copies = await stand.dms.until_copies(envelope)
-    if not copies:
-        raise InconclusiveError("the document is not at its recipient's disposal")
+    message, doc_id = await _at_its_recipients(stand)
     with stand.listener.refusing_receipts() as refused:
-        await stand.dms.client.update_status(copies[0], Acknowledgement.DONE)
+        await stand.dms.client.update_status(doc_id, Acknowledgement.DONE)
         await stand.listener.until(lambda: refused, SOON, "a receipt travelling back")
-    await evidence_of(stand, prepared.header.message_id, Event.CONTENT_HANDOVER)
+    await evidence_of(stand, message, Event.CONTENT_HANDOVER)
 
 
 # ------------------------------------------------------------ receipts that the kit hands back

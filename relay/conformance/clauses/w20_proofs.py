@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -39,8 +40,6 @@ async def _proof_here(stand: Stand, receipt: str) -> bytes:
 
 def _leaf(proof: bytes) -> dict[str, Any]:
     """The entry a tlog-proof is about, as `extra` has it; empty where it has none."""
-    import base64  # noqa: PLC0415
-
     for line in proof.split(b"\n"):
         if line.startswith(b"extra "):
             extra = json.loads(base64.b64decode(line[6:]))

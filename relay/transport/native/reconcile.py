@@ -29,8 +29,7 @@ from relay.transport.native.asking import (
 )
 from relay.transport.native.inside import Inside
 from relay.transport.native.proceed import proceed
-from relay.transport.native.reconciled import as_json, as_sheet
-from relay.transport.native.sheets import CONTENT_TYPE as CSV
+from relay.transport.native.reconciled import CSV, as_json, as_sheet
 from relay.transport.places import place
 from relay.transport.problems import MediaTypeError, RequestError
 

@@ -17,6 +17,7 @@ from relay.transport.native.fragments import (
     operation,
 )
 from relay.transport.native.reconcile import DOCUMENTS, MOST_GRACE_SECONDS, TEXT_CHARACTERS
+from relay.transport.native.reconciled import CSV
 from relay.transport.native.schemas import (
     DIGEST,
     INSTANT,
@@ -30,7 +31,6 @@ from relay.transport.native.schemas import (
     reference,
     word,
 )
-from relay.transport.native.sheets import CONTENT_TYPE as CSV
 
 _COUNTS: Final[Json] = {str(kind): WHOLE for kind in Kind}
 _GIVEN_INSTANT: Schema = {"type": "string", "format": "date-time"}

@@ -8,8 +8,10 @@ from __future__ import annotations
 from relay.agencies import VIETNAM
 from relay.delivery.reconciling.ports import AgencyLine, Difference, Report
 from relay.delivery.reconciling.wording import COLUMNS, KINDS, SIDES, WHATS
-from relay.transport.native.sheets import sheet
+from relay.sheets import sheet
 from relay.transport.native.views import Json, json_bytes, stamp
+
+CSV = "text/csv"
 
 
 def as_json(report: Report) -> bytes:
@@ -57,7 +59,8 @@ def _difference(one: Difference) -> Json:
 
 def as_sheet(report: Report) -> bytes:
     """One line for each difference that is named; times are Vietnam's."""
-    return sheet(list(COLUMNS.values()), map(_cells, report.differences))
+    text = sheet(list(COLUMNS.values()), map(_cells, report.differences), mark=True)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _cells(one: Difference) -> list[str]:

@@ -10,7 +10,7 @@ from relay.delivery import arrivals, returns
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.returns import ReturnDesk
 from relay.errors import RelayError, WireError
-from relay.model import Receipt, Signed
+from relay.model import Reason, Receipt, Signed
 from relay.routing.next_hop import Here, NoRoute
 from relay.routing.next_hop import next_hop as next_hop_of
 from relay.transport.nodes import server
@@ -48,7 +48,6 @@ def accepts_anyone() -> None:
 @mutant("refuses what it cannot read without saying why", "W5.3/bad-envelope")
 def hides_why() -> None:
     def hidden(found: Receipt) -> Receipt:
-        from relay.model import Reason
 
         return replace(
             found,

@@ -22,6 +22,8 @@ from relay.model import (
     MessageId,
     NodeId,
     Receipt,
+    Seal,
+    SealKind,
     Signed,
     TransferHeader,
     mint_uuid7,
@@ -197,7 +199,6 @@ def ignores_digests() -> None:
 
 
 def _any_seal(self: NodeNotary, seal: bytes, *_: Any) -> Any:
-    from relay.model import Seal, SealKind
 
     return Seal(SealKind.NODE, seal)
 

@@ -27,10 +27,10 @@ from relay.delivery.reconciling.ports import (
 )
 from relay.errors import NotPossibleError
 from relay.model import AgencyCode, MessageType, NodeId
+from relay.sheets import safe
 from relay.transport.native import native_runner
 from relay.transport.native import reconcile as face
 from relay.transport.native.asking import body
-from relay.transport.native.sheets import safe
 
 AT = datetime(2026, 11, 28, 17, tzinfo=UTC)
 SINCE = "2026-11-01T00:00:00+07:00"
