@@ -193,7 +193,9 @@ def _tell(
     if not verified:
         complain("these logs were read without verifying them")
     pair = " and ".join(names)
-    remark(f"{pair}: {verdict}; {counts[0]} transfers, {counts[1]} receipts, {dict(kinds)}")
+    counted = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()) if count)
+    told = f"{pair}: {verdict}; {counts[0]} transfers, {counts[1]} receipts"
+    remark(f"{told}; {counted}" if counted else told)
     raise typer.Exit(code)
 
 

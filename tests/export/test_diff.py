@@ -151,6 +151,7 @@ def test_two_exports_that_hold_agree(files: tuple[Path, Path], authority: Author
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert (found["verdict"], found["verified"], found["transfers"]) == ("AGREE", True, 1)
+    assert f"{A} and {NODE}: AGREE; 1 transfers, {found['receipts']} receipts\n" in result.stderr
 
 
 def test_agree_is_not_said_of_logs_that_nobody_verified(
