@@ -116,12 +116,14 @@ class Issuing:
             made = _again(made, self.issuer, change, algorithm or hashes.SHA256())
         return Made((made, self.issuer.certificate, *self.above), key)
 
-    def below(self, nodes: Sequence[str] = (), *, change: Change = as_it_is) -> Issuing:
+    def below(
+        self, nodes: Sequence[str] = (), span: Span | None = None, *, change: Change = as_it_is
+    ) -> Issuing:
         """Another issuing CA that this one issued, which certifies for these nodes' branches."""
         key = pki_profiles.generate(KeyType.P256)
         uris = tuple(f"urn:truc-relay:branch:{node}" for node in nodes)
         name = f"Conformance kit {secrets.token_hex(8)}"
-        made = pki_profiles.issuing(name, key, self.issuer, present(), uris)
+        made = pki_profiles.issuing(name, key, self.issuer, span or present(), uris)
         if change is not as_it_is:
             made = _again(made, self.issuer, change, hashes.SHA256())
         return Issuing(Issuer(made, key), (self.issuer.certificate, *self.above))
@@ -182,6 +184,15 @@ def agency_of(*codes: str) -> Profile:
 
 def gateway_of(node: str) -> Profile:
     return Profile("Gateway", node, (f"urn:truc-relay:gateway:{node}",), vouches=True)
+
+
+def stamping(*, stamps: bool = True) -> Profile:
+    """A timestamp authority; or a certificate that is named so, and is for no timestamps."""
+    return Profile("Timestamp authority", "Nơi Mẫu", (), stamps=stamps)
+
+
+def log_of(node: str) -> Profile:
+    return Profile("Node log", node, (f"urn:truc-relay:node:{node}:log",))
 
 
 def official() -> Profile:

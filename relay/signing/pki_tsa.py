@@ -39,6 +39,7 @@ class TimestampResponder:
     """Its own first."""
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
     now: Callable[[], datetime]
+    exact_to_seconds: int = 1
 
     @staticmethod
     def load(certificate: Path, now: Callable[[], datetime]) -> TimestampResponder:
@@ -80,7 +81,7 @@ class TimestampResponder:
             "message_imprint": imprint,
             "serial_number": secrets.randbits(63),
             "gen_time": at,
-            "accuracy": {"seconds": 1},
+            "accuracy": {"seconds": self.exact_to_seconds},
         }
         if nonce is not None:
             info["nonce"] = nonce

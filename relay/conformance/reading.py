@@ -1,0 +1,138 @@
+"""The command by which a judged node's files are judged, and what it says of those that the kit makes.
+
+A chapter's files are made and judged once for a node, all in one call, for starting a program takes longer than
+judging a file.
+
+Touches: a folder for the files, which goes with the call; the command.
+Raises:  InconclusiveError where the command says nothing of a file; FailedError where it says something else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from asyncio.subprocess import PIPE
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relay.conformance.office import Office
+from relay.conformance.stand import Stand
+from relay.conformance.verdicts import FailedError, InconclusiveError, Part, require
+
+OUTPUT_LIMIT_BYTES = 8 << 20
+CALL_SECONDS = 60.0
+Make = Callable[[Office], bytes]
+KEYS = {Part.VERIFY: "verify", Part.CHECK_EXPORT: "check_export"}
+"""Of the node's file, which names the command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Of one file."""
+
+    name: str
+    line: Mapping[str, Any]
+
+    def must_hold(self) -> Said:
+        require(self.line["holds"] is True, f"{self.name} is refused: {self.line.get('reasons')}")
+        return self
+
+    def must_be_refused(self, word: str = "") -> None:
+        """With that word among its reasons, where the clause names one."""
+        require(self.line["holds"] is False, f"{self.name} is said to hold")
+        reasons = self.line.get("reasons")
+        found = isinstance(reasons, list) and word in reasons
+        require(not word or found, f"{self.name} is refused for {reasons}, not {word}")
+
+    def found(self, key: str, kind: type) -> Any:
+        """What the line says under this key."""
+        value = self.line.get(key)
+        require(isinstance(value, kind), f"of {self.name} nothing is said as {key}: {value!r}"[:200])
+        return value
+
+    def dicts(self, key: str) -> list[dict[str, Any]]:
+        return [one for one in self.found(key, list) if isinstance(one, dict)]
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The files of one chapter, by the names of what makes them."""
+
+    part: Part
+    makes: dict[str, Make] = field(default_factory=dict)
+
+    def file(self, make: Make) -> Make:
+        self.makes[make.__name__] = make
+        return make
+
+    async def said(self, stand: Stand, make: Make) -> Said:
+        """What the node's command says of the file that is made so."""
+        name = make.__name__
+        judged: _Judged = stand.remembered.get(f"{id(self)}") or await self._judge(stand)
+        stand.remembered[f"{id(self)}"] = judged
+        line = judged.lines.get(name)
+        shown = json.dumps(line).encode() if line else judged.complaint
+        kept = stand.exchanges.begin(
+            f"{KEYS[self.part]} of {stand.subject.id}", "JUDGE", name, {}, judged.files[name]
+        )
+        kept.answer = shown
+        if line is None or not isinstance(line.get("holds"), bool):
+            said = judged.complaint.decode(errors="replace")[-300:]
+            raise InconclusiveError(f"of {name} the command does not say whether it holds: {said}")
+        return Said(name, line)
+
+    async def _judge(self, stand: Stand) -> _Judged:
+        command: Sequence[str] = getattr(stand.subject, KEYS[self.part])
+        office = Office()
+        files = await asyncio.to_thread(
+            lambda: {name: make(office) for name, make in self.makes.items()}
+        )
+        with tempfile.TemporaryDirectory(prefix="relay-files-") as folder:
+            paths = {name: Path(folder) / f"{name}.asice" for name in files}
+            for name, path in paths.items():
+                path.write_bytes(files[name])
+            root = Path(folder) / "root.pem"
+            root.write_bytes(office.root_pem)
+            output, complaint = await _called([*command, "--root", root, *paths.values()])
+        return _Judged(files, _lines(output, paths), complaint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    files: Mapping[str, bytes]
+    lines: Mapping[str, dict[str, Any]]
+    complaint: bytes
+    """What the command said beside."""
+
+
+async def _called(command: Sequence[str | Path]) -> tuple[bytes, bytes]:
+    process = await asyncio.create_subprocess_exec(*map(str, command), stdout=PIPE, stderr=PIPE)
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            output, complaint = await process.communicate()
+    except TimeoutError:
+        raise InconclusiveError(f"the command took over {CALL_SECONDS:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if len(output) > OUTPUT_LIMIT_BYTES:
+        raise FailedError(f"the command wrote {len(output)} bytes")
+    return output, complaint
+
+
+def _lines(output: bytes, paths: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    """By the name of the file; what is no such line is nothing."""
+    named = {str(path): name for name, path in paths.items()}
+    found = {}
+    for text in output.splitlines():
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict) and isinstance(line.get("file"), str) and line["file"] in named:
+            found[named[line["file"]]] = line
+    return found
