@@ -165,4 +165,3 @@ def spoilt(line: bytes) -> bytes:
     content = bytearray(b64decode(coded))
     content[-1] ^= 1
     return head + b" " + b64encode(bytes(content)) + b"\n"
-

@@ -20,7 +20,7 @@ from typing import Any
 
 from relay.conformance.office import Office
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import FailedError, InconclusiveError, Part, require
+from relay.conformance.verdicts import InconclusiveError, Part, require
 
 OUTPUT_LIMIT_BYTES = 8 << 20
 CALL_SECONDS = 60.0
@@ -40,17 +40,19 @@ class Said:
         require(self.line["holds"] is True, f"{self.name} is refused: {self.line.get('reasons')}")
         return self
 
-    def must_be_refused(self, word: str = "") -> None:
-        """With that word among its reasons, where the clause names one."""
+    def must_be_refused(self, *words: str) -> None:
+        """With one of these among its reasons, where the clause names any."""
         require(self.line["holds"] is False, f"{self.name} is said to hold")
         reasons = self.line.get("reasons")
-        found = isinstance(reasons, list) and word in reasons
-        require(not word or found, f"{self.name} is refused for {reasons}, not {word}")
+        found = isinstance(reasons, list) and any(one in reasons for one in words)
+        require(not words or found, f"{self.name} is refused for {reasons}, not {words}")
 
     def found(self, key: str, kind: type) -> Any:
         """What the line says under this key."""
         value = self.line.get(key)
-        require(isinstance(value, kind), f"of {self.name} nothing is said as {key}: {value!r}"[:200])
+        require(
+            isinstance(value, kind), f"of {self.name} nothing is said as {key}: {value!r}"[:200]
+        )
         return value
 
     def dicts(self, key: str) -> list[dict[str, Any]]:
@@ -61,6 +63,7 @@ class Said:
 class Shelf:
     """The files of one chapter, by the names of what makes them."""
 
+    chapter: str
     part: Part
     makes: dict[str, Make] = field(default_factory=dict)
 
@@ -70,9 +73,9 @@ class Shelf:
 
     async def said(self, stand: Stand, make: Make) -> Said:
         """What the node's command says of the file that is made so."""
-        name = make.__name__
-        judged: _Judged = stand.remembered.get(f"{id(self)}") or await self._judge(stand)
-        stand.remembered[f"{id(self)}"] = judged
+        name, kept_as = make.__name__, f"files of {self.chapter}"
+        judged: _Judged = stand.remembered.get(kept_as) or await self._judge(stand)
+        stand.remembered[kept_as] = judged
         line = judged.lines.get(name)
         shown = json.dumps(line).encode() if line else judged.complaint
         kept = stand.exchanges.begin(
@@ -109,26 +112,27 @@ class _Judged:
 
 
 async def _called(command: Sequence[str | Path]) -> tuple[bytes, bytes]:
-    process = await asyncio.create_subprocess_exec(*map(str, command), stdout=PIPE, stderr=PIPE)
+    """What it wrote, and what it said beside; where it does not end, that."""
+    try:
+        process = await asyncio.create_subprocess_exec(*map(str, command), stdout=PIPE, stderr=PIPE)
+    except OSError as error:
+        return b"", f"{command[0]}: {error.strerror}".encode()
     try:
         async with asyncio.timeout(CALL_SECONDS):
-            output, complaint = await process.communicate()
+            return await process.communicate()
     except TimeoutError:
-        raise InconclusiveError(f"the command took over {CALL_SECONDS:g} s") from None
+        return b"", f"it took over {CALL_SECONDS:g} s".encode()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if len(output) > OUTPUT_LIMIT_BYTES:
-        raise FailedError(f"the command wrote {len(output)} bytes")
-    return output, complaint
 
 
 def _lines(output: bytes, paths: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     """By the name of the file; what is no such line is nothing."""
     named = {str(path): name for name, path in paths.items()}
     found = {}
-    for text in output.splitlines():
+    for text in output[:OUTPUT_LIMIT_BYTES].splitlines():
         try:
             line = json.loads(text)
         except (ValueError, RecursionError):

@@ -20,11 +20,12 @@ CHOSEN = [one.name for one in every_mutant().values() if one.quick or os.environ
 HELD = {Verdict.PASS, Verdict.NOT_CLAIMED}
 
 
-async def judged(folder: Path, names: Sequence[str], serve: Sequence[str] = ()) -> list[Judged]:
+async def judged(folder: Path, names: Sequence[str], mutant: Sequence[str] = ()) -> list[Judged]:
+    """`mutant` is the command that starts the district's node, and judges files for it."""
     chosen = [one for one in every_assertion() if not names or one.full_name in names]
     home, now = folder / "n", datetime.now(UTC)
     home.mkdir()
-    command = {"serve": serve} if serve else {}
+    command = {"serve": mutant, "relay": mutant} if mutant else {}
     async with own_nodes(home, now, **command) as own:
         run = Run(
             own.subjects,
