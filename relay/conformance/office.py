@@ -112,7 +112,9 @@ class Office:
         """A token of what has this digest."""
         issued = by or self.authority
         chain = tuple(asn1_x509.Certificate.load(der) for der in issued.ders)
-        responder = TimestampResponder(chain, issued.key, lambda: at, exact_to_seconds)
+        responder = TimestampResponder(
+            chain, issued.key, lambda: at, exact_to_seconds=exact_to_seconds
+        )
         asked = tsp.MessageImprint(
             {
                 "hash_algorithm": {"algorithm": "sha256"},

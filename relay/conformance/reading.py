@@ -34,6 +34,7 @@ class Said:
     """Of one file."""
 
     name: str
+    content: bytes
     line: Mapping[str, Any]
 
     def must_hold(self) -> Said:
@@ -85,7 +86,7 @@ class Shelf:
         if line is None or not isinstance(line.get("holds"), bool):
             said = judged.complaint.decode(errors="replace")[-300:]
             raise InconclusiveError(f"of {name} the command does not say whether it holds: {said}")
-        return Said(name, line)
+        return Said(name, judged.files[name], line)
 
     async def _judge(self, stand: Stand) -> _Judged:
         command: Sequence[str] = getattr(stand.subject, KEYS[self.part])

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from relay.audit.checkpoint import read_signature, split_note
 from relay.audit.cosignature import WITNESS_PREFIX
-from relay.audit.proof_file import read_proof
 from relay.audit.entries import parse
+from relay.audit.proof_file import read_proof
 from relay.errors import SignatureError
 from relay.model import NodeId
-from relay.signing import bundle_around, bundle_revoked, bundle_seal, bundle_steps, timestamps
-from relay.signing.bundle_around import LogWords
+from relay.signing import bundle_around, bundle_revoked, bundle_seal, bundle_steps
+from relay.signing.bundle_around import LogWords, told_findings
 from relay.signing.bundle_hops import Way
 from relay.signing.bundle_revoked import BundleStatements
 from relay.signing.bundle_steps import BundleJudge
 from relay.signing.bundle_words import Found
 from relay.signing.faults import Fault
 from relay.signing.revocation import asof, crl
+from relay.signing.revocation.asof import judge_path
 from relay.signing.revocation.verdicts import RevocationState, Verdict
-from relay.signing.stamped import NOTHING
+from relay.signing.seal import verify_seal
+from relay.signing.stamped import NOTHING, parted
 from relay.signing.timestamps import TimestampTrust
+from relay.wire.bundle_list import ContentsList
 from tests.conformance.mutants import mutant, put_in
 
 
@@ -45,8 +47,7 @@ def takes_unknown_for_not_revoked() -> None:
 
 @mutant("refuses what was signed before its certificate was revoked", "W14.8/later")
 def judges_revocation_as_of_now() -> None:
-    honest = bundle_revoked.judge_path
-    put_in(bundle_revoked, "judge_path", lambda p, s, _: honest(p, s, datetime.now(UTC)))
+    put_in(bundle_revoked, "judge_path", lambda p, s, _: judge_path(p, s, datetime.now(UTC)))
 
 
 @mutant("believes no statement", "W14.8/not-revoked", "W14.8/seal")
@@ -76,8 +77,7 @@ def believes_any_crl() -> None:
     "W14.11/as-stamped",
 )
 def looks_at_no_timestamps() -> None:
-    honest = bundle_seal.parted
-    put_in(bundle_seal, "parted", lambda content: (honest(content)[0], NOTHING))
+    put_in(bundle_seal, "parted", lambda content: (parted(content)[0], NOTHING))
 
 
 @mutant("takes no timestamps", "W14.10/stamped", "W14.11/as-stamped")
@@ -90,9 +90,120 @@ def takes_no_timestamps() -> None:
 
 @mutant("judges a seal's certificate as of now", "W14.11/as-claimed")
 def judges_seals_as_of_now() -> None:
-    honest = bundle_seal.verify_seal
     put_in(
         bundle_seal,
         "verify_seal",
-        lambda seal, digest, trust, _: honest(seal, digest, trust, datetime.now(UTC)),
+        lambda seal, digest, trust, _: verify_seal(seal, digest, trust, datetime.now(UTC)),
     )
+
+
+# ------------------------------------------------------------ around the document
+
+
+@mutant(
+    "takes every name on a head for a witness",
+    "W19.4/does-not-hold",
+    "W19.4/another-node",
+    "W19.4/log-certificate",
+    "W19.4/ended",
+    "W19.4/unlisted",
+    "W19.4/itself",
+    "W20.10/counts-for-nothing",
+)
+def takes_names_for_witnesses() -> None:
+    def cosigned(_: LogWords, note: bytes, *__: Any, **___: Any) -> list[NodeId]:
+        names = {read_signature(line)[0] for line in split_note(note)[1]}
+        found = (one.removeprefix(WITNESS_PREFIX) for one in names if WITNESS_PREFIX in one)
+        return [NodeId(one) for one in found]
+
+    put_in(LogWords, "_cosigned", cosigned)
+
+
+@mutant("names no witness", "W19.4/counted", "W19.4/issued-later", "W20.10/named")
+def names_no_witness() -> None:
+    put_in(LogWords, "_cosigned", lambda *_, **__: [])
+
+
+@mutant(
+    "looks at no status in a file",
+    "W19.5/another-document",
+    "W19.5/another-number",
+    "W19.5/seal",
+    "W19.5/bytes",
+)
+def looks_at_no_status() -> None:
+    put_in(BundleJudge, "_status", lambda *_: Found("a status"))
+
+
+@mutant("refuses every status", "W19.5/by-id", "W19.5/by-number")
+def refuses_every_status() -> None:
+    def refuse(*_: Any) -> None:
+        raise SignatureError(Fault.OTHER_MESSAGE, "none is taken")
+
+    put_in(bundle_around, "_require_answers", refuse)
+
+
+@mutant("tells what an exporter found as found by itself", "W19.6/whose-word")
+def adopts_findings() -> None:
+    def told(listed: ContentsList) -> Found:
+        found = told_findings(listed)
+        return Found(found.said, {"findings": found.facts["findings"]}, found.notes)
+
+    put_in(bundle_steps, "told_findings", told)
+
+
+@mutant(
+    "tells the last that was said of a document",
+    "W19.8/handed-over",
+    "W19.8/certain",
+    "W19.8/next-node",
+)
+def tells_the_last() -> None:
+    put_in(Way, "ending", property(lambda way: way.said[-1]))
+
+
+@mutant(
+    "tells of nothing that it has no evidence",
+    "W19.8/in-doubt",
+    "W19.8/no-end",
+    "W19.8/remote",
+    "W19.8/before",
+)
+def tells_no_gaps() -> None:
+    put_in(Way, "gaps", property(lambda _: []))
+
+
+@mutant("takes a proof of any log for one of the issuer's", "W20.10/another-log")
+def takes_any_log() -> None:
+    honest = LogWords._proven
+
+    def proven(self: LogWords, content: bytes, receipt: Any, _: NodeId, whose: str) -> Any:
+        node = NodeId(parse(read_proof(content).leaf)["node"])
+        return honest(self, content, receipt, node, whose)
+
+    put_in(LogWords, "_proven", proven)
+
+
+@mutant("takes a proof of any receipt for one of its own", "W20.10/another-receipt")
+def takes_any_proof() -> None:
+    honest = LogWords._proven
+
+    def proven(self: LogWords, content: bytes, receipt: Any, node: NodeId, whose: str) -> Any:
+        return honest(self, content, read_proof(content).receipt or receipt, node, whose)
+
+    put_in(LogWords, "_proven", proven)
+
+
+@mutant("refuses a hop for a cosignature that others spoilt", "W20.10/counts-for-nothing")
+def refuses_for_others() -> None:
+    honest = LogWords._counts
+
+    def counts(self: LogWords, node: NodeId, note: bytes, **_: Any) -> bool:
+        return honest(self, node, note, lenient=False)
+
+    put_in(LogWords, "_counts", counts)
+
+
+@mutant("says nothing of receipts without a proof", "W20.10/no-proof-came")
+def says_nothing_of_missing() -> None:
+    put_in(bundle_steps, "no_proof_came", lambda *_: None)
