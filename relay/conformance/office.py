@@ -140,9 +140,15 @@ class Office:
     def log_keys(self) -> dict[NodeId, LogSigner]:
         return {node: self.log_key(node) for node in (ORIGIN, NEXT, WITNESS)}
 
-    def log(self, node: NodeId, receipts: Sequence[Signed], message: MessageId) -> Log:
+    def log(
+        self,
+        node: NodeId,
+        receipts: Sequence[Signed],
+        message: MessageId,
+        by: LogSigner | None = None,
+    ) -> Log:
         """The log of that node with an entry for each of these, cosigned by nobody yet."""
-        at, signer = self.at + timedelta(hours=1), self.log_keys[node]
+        at, signer = self.at + timedelta(hours=1), by or self.log_keys[node]
         event = AuditEvent.RECEIPT_RECEIVED
         leaves = tuple(
             entry(event, at, node, message=message, receipt=one.digest).leaf for one in receipts

@@ -6,18 +6,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from relay.audit.checkpoint import read_signature, split_note
-from relay.audit.cosignature import WITNESS_PREFIX
+from relay.audit.cosignature import WITNESS_PREFIX, Cosignature
 from relay.audit.entries import parse
 from relay.audit.proof_file import read_proof
-from relay.errors import SignatureError
+from relay.errors import AuditError, SignatureError
 from relay.model import NodeId
-from relay.signing import bundle_around, bundle_revoked, bundle_seal, bundle_steps
+from relay.signing import bundle_around, bundle_revoked, bundle_seal, bundle_steps, export_steps
 from relay.signing.bundle_around import LogWords, told_findings
 from relay.signing.bundle_hops import Way
 from relay.signing.bundle_revoked import BundleStatements
 from relay.signing.bundle_steps import BundleJudge
 from relay.signing.bundle_words import Found
+from relay.signing.export_steps import ExportJudge
 from relay.signing.faults import Fault
+from relay.signing.log_witnesses import JudgedNote
 from relay.signing.revocation import asof, crl
 from relay.signing.revocation.asof import judge_path
 from relay.signing.revocation.verdicts import RevocationState, Verdict
@@ -207,3 +209,47 @@ def refuses_for_others() -> None:
 @mutant("says nothing of receipts without a proof", "W20.10/no-proof-came")
 def says_nothing_of_missing() -> None:
     put_in(bundle_steps, "no_proof_came", lambda *_: None)
+
+
+# ------------------------------------------------------------ exported logs
+
+
+@mutant(
+    "looks at no heads within a range",
+    "W17.7/another-root",
+    "W17.7/another-size",
+    "W17.7/another-key",
+    "W17.7/token",
+)
+def looks_at_no_heads() -> None:
+    put_in(ExportJudge, "_kept_head", lambda _, name: f"{name} is there")
+
+
+@mutant("refuses heads within a range", "W17.7/fits")
+def refuses_heads() -> None:
+    def refuse(_: ExportJudge, name: str) -> str:
+        raise AuditError(f"{name} is not taken")
+
+    put_in(ExportJudge, "_kept_head", refuse)
+
+
+@mutant(
+    "takes every name on a log's head for a witness",
+    "W17.12/does-not-hold",
+    "W17.12/unknown",
+    "W17.12/another-root",
+    "W17.12/ended",
+    "W17.12/itself",
+)
+def takes_names_on_heads() -> None:
+    def judged(note: bytes, *_: Any) -> JudgedNote:
+        names = {read_signature(line)[0] for line in split_note(note)[1]}
+        found = (Cosignature(one, datetime.now(UTC), b"") for one in names if WITNESS_PREFIX in one)
+        return JudgedNote(tuple(found), (), ())
+
+    put_in(export_steps, "judge_note", judged)
+
+
+@mutant("knows no witness of a log", "W17.12/counted", "W17.12/does-not-hold")
+def knows_no_witness() -> None:
+    put_in(ExportJudge, "_witnesses", lambda _: [])
