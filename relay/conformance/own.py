@@ -178,8 +178,8 @@ async def own_nodes(
         seconds = network.nodes[SECOND_DISTRICT], network.nodes[SECOND_PROVINCE]
         yield Own(
             (
-                _judging(await _subject(network, district, kits[0], seconds[0], there), relay),
-                _judging(await _subject(network, province, kits[1], seconds[1], back), RELAY),
+                judging(await _subject(network, district, kits[0], seconds[0], there), relay),
+                judging(await _subject(network, province, kits[1], seconds[1], back), RELAY),
             ),
             Authority(folder / "pki"),
             network,
@@ -202,8 +202,8 @@ def _speaking(node: RunningNode) -> None:
         file.write(f'\n[business]\narrived_status_for = ["{code}"]\n')
 
 
-def _judging(subject: Subject, relay: Sequence[str]) -> Subject:
-    """With the commands that judge files."""
+def judging(subject: Subject, relay: Sequence[str]) -> Subject:
+    """With the commands by which files are judged."""
     commands = {
         "verify": (*relay, "evidence", "verify", "--lines"),
         "check_export": (*relay, "audit", "check-export", "--lines"),
