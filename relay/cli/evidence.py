@@ -16,7 +16,7 @@ from urllib.parse import quote
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import suggest
+from relay.cli.outcome import USAGE, CommandError, suggest
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
 from relay.cli.show import ZONE, local, show_json, show_table
@@ -118,6 +118,8 @@ def verify(
 
     trust = trust_of(root, [], tsa_root or [])
     if lines:
+        if html is not None:
+            raise CommandError("--html shows one file, without --lines", USAGE)
         tell_lines(_told(path, trust) for path in files)
         return
     file = only_one(files)

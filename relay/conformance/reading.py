@@ -1,7 +1,7 @@
 """The command by which a judged node's files are judged, and what it says of those that the kit makes.
 
-A chapter's files are made and judged once for a node, all in one call, for starting a program takes longer than
-judging a file.
+All files of a kind are made and judged once for a node, in one call, for starting a program takes longer than judging
+a file.
 
 Touches: a folder for the files, which goes with the call; the command.
 Raises:  InconclusiveError where the command says nothing of a file; FailedError where it says something else.
@@ -62,19 +62,19 @@ class Said:
 
 @dataclass(slots=True)
 class Shelf:
-    """The files of one chapter, by the names of what makes them."""
+    """The files that one command judges, by the names of what makes them."""
 
-    chapter: str
     part: Part
     makes: dict[str, Make] = field(default_factory=dict)
 
     def file(self, make: Make) -> Make:
-        self.makes[make.__name__] = make
+        if self.makes.setdefault(make.__name__, make) is not make:
+            raise ValueError(f"two files are named {make.__name__}")
         return make
 
     async def said(self, stand: Stand, make: Make) -> Said:
         """What the node's command says of the file that is made so."""
-        name, kept_as = make.__name__, f"files of {self.chapter}"
+        name, kept_as = make.__name__, f"what {KEYS[self.part]} said"
         judged: _Judged = stand.remembered.get(kept_as) or await self._judge(stand)
         stand.remembered[kept_as] = judged
         line = judged.lines.get(name)
@@ -102,6 +102,10 @@ class Shelf:
             root.write_bytes(office.root_pem)
             output, complaint = await _called([*command, "--root", root, *paths.values()])
         return _Judged(files, _lines(output, paths), complaint)
+
+
+EVIDENCE = Shelf(Part.VERIFY)
+LOGS = Shelf(Part.CHECK_EXPORT)
 
 
 @dataclass(frozen=True, slots=True)

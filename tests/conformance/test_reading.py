@@ -38,7 +38,7 @@ def saying(line: str) -> Any:
 
 
 def asked(stand: Any, make: Any = first) -> Said:
-    shelf = Shelf("test", Part.VERIFY, {"first": first, "second": second})
+    shelf = Shelf(Part.VERIFY, {"first": first, "second": second})
     return asyncio.run(shelf.said(stand, make))
 
 
@@ -120,3 +120,8 @@ def test_members_of_another_kind_than_the_page_says_fail() -> None:
     with pytest.raises(FailedError, match="nothing is said as recipients"):
         said.found("recipients", dict)
     assert said.dicts("findings") == [{"by": "a"}]
+
+
+def test_files_are_told_apart_by_their_names() -> None:
+    with pytest.raises(ValueError, match="two files are named first"):
+        Shelf(Part.VERIFY, {"first": second}).file(first)

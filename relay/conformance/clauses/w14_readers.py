@@ -14,14 +14,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from relay.conformance.certificates import Made, crl, sign_of, stamping
 from relay.conformance.drafts import Draft
 from relay.conformance.office import NEXT, ORIGIN, Office
-from relay.conformance.reading import Make, Shelf
+from relay.conformance.reading import EVIDENCE, Make
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, Part, require_equal
 from relay.model import digest_of
 from relay.signing.pki_profiles import Span
 
 book = Book(Part.VERIFY)
-shelf = Shelf("W14", Part.VERIFY)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 STAMPING, MAIL = ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.EMAIL_PROTECTION
 REVOKED = "revoked-certificate"
@@ -29,13 +28,13 @@ NOT_FOR_IT = ("wrong-purpose", "bad-certificate")
 
 
 async def _holds(stand: Stand, make: Make, revocation: str | None = None) -> None:
-    said = (await shelf.said(stand, make)).must_hold()
+    said = (await EVIDENCE.said(stand, make)).must_hold()
     if revocation is not None:
         require_equal(said.found("revocation", str), revocation, "what is said of revocation")
 
 
 async def _refused(stand: Stand, make: Make, *words: str) -> None:
-    (await shelf.said(stand, make)).must_be_refused(*words)
+    (await EVIDENCE.said(stand, make)).must_be_refused(*words)
 
 
 # ------------------------------------------------------------ W14.8: revocation
@@ -49,47 +48,47 @@ def _with_crls(draft: Draft, *revoked: Made, after: timedelta = DAY) -> bytes:
     return draft.file()
 
 
-@shelf.file
+@EVIDENCE.file
 def none_revoked(office: Office) -> bytes:
     return _with_crls(Draft(office))
 
 
-@shelf.file
+@EVIDENCE.file
 def seal_revoked(office: Office) -> bytes:
     by = office.make(sign_of(ORIGIN))
     return _with_crls(Draft(office, sealed_by=by), by, after=-HOUR)
 
 
-@shelf.file
+@EVIDENCE.file
 def receipt_revoked(office: Office) -> bytes:
     by = office.make(sign_of(NEXT))
     return _with_crls(Draft(office, received_by=by), by, after=-HOUR)
 
 
-@shelf.file
+@EVIDENCE.file
 def exporter_revoked(office: Office) -> bytes:
     by = office.make(sign_of(ORIGIN))
     return _with_crls(Draft(office, exported_by=by), by, after=-HOUR)
 
 
-@shelf.file
+@EVIDENCE.file
 def revoked_later(office: Office) -> bytes:
     by = office.make(sign_of(ORIGIN))
     return _with_crls(Draft(office, sealed_by=by, exported_by=by), by)
 
 
-@shelf.file
+@EVIDENCE.file
 def no_statements(office: Office) -> bytes:
     return Draft(office).file()
 
 
-@shelf.file
+@EVIDENCE.file
 def outdated_statements(office: Office) -> bytes:
     """Out of force before anything was signed."""
     return _with_crls(Draft(office), after=-DAY)
 
 
-@shelf.file
+@EVIDENCE.file
 def false_statement(office: Office) -> bytes:
     """Somebody else's CRL in the issuer's name."""
     by = office.make(sign_of(ORIGIN))
@@ -163,19 +162,19 @@ def _authority(office: Office, *uses: x509.ObjectIdentifier, critical: bool = Tr
     )
 
 
-@shelf.file
+@EVIDENCE.file
 def stamped(office: Office) -> bytes:
     return _stamped_by(office, office.authority)
 
 
-@shelf.file
+@EVIDENCE.file
 def stamped_elsewhere(office: Office) -> bytes:
     """A token of other bytes."""
     draft = Draft(office)
     return _stamped(draft, draft.stamped(draft.at + HOUR, digest_of(b"something else")))
 
 
-@shelf.file
+@EVIDENCE.file
 def another_certificate(office: Office) -> bytes:
     """In the token, in the place of the one that it commits to."""
     draft = Draft(office)
@@ -188,35 +187,35 @@ def another_certificate(office: Office) -> bytes:
     return _stamped(draft, token.dump(force=True))
 
 
-@shelf.file
+@EVIDENCE.file
 def no_authority(office: Office) -> bytes:
     """A certificate that is for no timestamps."""
     return _stamped_by(office, office.next)
 
 
-@shelf.file
+@EVIDENCE.file
 def uncritical_authority(office: Office) -> bytes:
     return _stamped_by(office, _authority(office, STAMPING, critical=False))
 
 
-@shelf.file
+@EVIDENCE.file
 def authority_for_more(office: Office) -> bytes:
     return _stamped_by(office, _authority(office, STAMPING, MAIL))
 
 
-@shelf.file
+@EVIDENCE.file
 def another_root(office: Office) -> bytes:
     return _stamped_by(office, Office(office.at).authority)
 
 
-@shelf.file
+@EVIDENCE.file
 def ended_authority(office: Office) -> bytes:
     """Its certificate ended before it stamped."""
     span = Span(office.span.start, office.at.replace(microsecond=0))
     return _stamped_by(office, office.make(stamping(), span))
 
 
-@shelf.file
+@EVIDENCE.file
 def spoilt_token(office: Office) -> bytes:
     draft = Draft(office)
     token = tsp.ContentInfo.load(draft.stamped(draft.at + HOUR))
@@ -227,14 +226,14 @@ def spoilt_token(office: Office) -> bytes:
     return _stamped(draft, token.dump(force=True))
 
 
-@shelf.file
+@EVIDENCE.file
 def inexact_token(office: Office) -> bytes:
     draft = Draft(office)
     at = draft.at + HOUR
     return _stamped(draft, office.stamp(draft.imprint, at, exact_to_seconds=61))
 
 
-@shelf.file
+@EVIDENCE.file
 def one_bad_of_two(office: Office) -> bytes:
     """A token that holds beside one of other bytes."""
     draft = Draft(office)
@@ -302,14 +301,14 @@ async def each(stand: Stand) -> None:
 # ------------------------------------------------------------ W14.11: of a seal
 
 
-@shelf.file
+@EVIDENCE.file
 def stamped_whole(office: Office) -> bytes:
     """A token of the whole seal, instead of its SignatureValue."""
     draft = Draft(office)
     return _stamped(draft, draft.stamped(draft.at + HOUR, digest_of(draft.seal)))
 
 
-@shelf.file
+@EVIDENCE.file
 def stamped_before(office: Office) -> bytes:
     """The seal was stamped before it says that it was made."""
     return _stamped_by(office, office.authority, -HOUR)
@@ -321,19 +320,19 @@ def _ending_seal(office: Office) -> Draft:
     return Draft(office, sealed_by=office.make(sign_of(ORIGIN), Span(office.span.start, ends)))
 
 
-@shelf.file
+@EVIDENCE.file
 def stamped_too_late(office: Office) -> bytes:
     draft = _ending_seal(office)
     return _stamped(draft, draft.stamped(draft.at + DAY))
 
 
-@shelf.file
+@EVIDENCE.file
 def stamped_in_time(office: Office) -> bytes:
     draft = _ending_seal(office)
     return _stamped(draft, draft.stamped(draft.at + HOUR))
 
 
-@shelf.file
+@EVIDENCE.file
 def ended_since(office: Office) -> bytes:
     return _ending_seal(office).file()
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from relay.audit.cosignature import cosigner_name
 from relay.conformance.log_drafts import LogDraft
 from relay.conformance.office import NEXT, ORIGIN, WITNESS, Office, spoilt
-from relay.conformance.reading import Make, Shelf
+from relay.conformance.reading import LOGS, Make
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, Part, require_equal
 from relay.model import NodeId, digest_of
@@ -16,13 +16,12 @@ from relay.signing.keys import LogSigner
 from relay.signing.pki_profiles import Span
 
 book = Book(Part.CHECK_EXPORT)
-shelf = Shelf("W17", Part.CHECK_EXPORT)
 HOUR = timedelta(hours=1)
 SIZE = 5
 
 
 async def _refused(stand: Stand, make: Make, *words: str) -> None:
-    (await shelf.said(stand, make)).must_be_refused(*words)
+    (await LOGS.said(stand, make)).must_be_refused(*words)
 
 
 # ------------------------------------------------------------ W17.7: heads within the range
@@ -37,26 +36,26 @@ def _with_head(draft: LogDraft, note: bytes, stamped: bytes | None = None) -> by
     return draft.file()
 
 
-@shelf.file
+@LOGS.file
 def head_within(office: Office) -> bytes:
     draft = LogDraft(office)
     note = draft.first(SIZE).note
     return _with_head(draft, note, note)
 
 
-@shelf.file
+@LOGS.file
 def head_of_another_tree(office: Office) -> bytes:
     draft = LogDraft(office)
     return _with_head(draft, draft.first(SIZE, "another receipt").note)
 
 
-@shelf.file
+@LOGS.file
 def head_of_another_size(office: Office) -> bytes:
     draft = LogDraft(office)
     return _with_head(draft, draft.first(SIZE - 1).note)
 
 
-@shelf.file
+@LOGS.file
 def head_by_another_key(office: Office) -> bytes:
     """In the name of the log's key, signed by the next node's."""
     draft = LogDraft(office)
@@ -64,7 +63,7 @@ def head_by_another_key(office: Office) -> bytes:
     return _with_head(draft, draft.first(SIZE, by=false).note)
 
 
-@shelf.file
+@LOGS.file
 def head_stamped_elsewhere(office: Office) -> bytes:
     """The token beside it is of the whole log's head."""
     draft = LogDraft(office)
@@ -73,7 +72,7 @@ def head_stamped_elsewhere(office: Office) -> bytes:
 
 @book.asserts("W17.7", "fits", "A head of the range's own tree with its timestamp is taken")
 async def fits(stand: Stand) -> None:
-    (await shelf.said(stand, head_within)).must_hold()
+    (await LOGS.said(stand, head_within)).must_hold()
 
 
 @book.asserts("W17.7", "another-root", "A head of another root than that of its leaves is refused")
@@ -108,34 +107,34 @@ def _cosigned(office: Office, key: LogSigner, node: str = WITNESS, *, bad: bool 
     return draft.file()
 
 
-@shelf.file
+@LOGS.file
 def cosigned(office: Office) -> bytes:
     return _cosigned(office, office.log_keys[WITNESS])
 
 
-@shelf.file
+@LOGS.file
 def badly_cosigned(office: Office) -> bytes:
     return _cosigned(office, office.log_keys[WITNESS], bad=True)
 
 
-@shelf.file
+@LOGS.file
 def cosigned_by_itself(office: Office) -> bytes:
     return _cosigned(office, office.log_keys[ORIGIN], ORIGIN)
 
 
-@shelf.file
+@LOGS.file
 def cosigned_below_another_root(office: Office) -> bytes:
     return _cosigned(office, Office(office.at).log_key(WITNESS))
 
 
-@shelf.file
+@LOGS.file
 def cosigned_after_the_end(office: Office) -> bytes:
     """The witness's certificate ended before it cosigned."""
     span = Span(office.span.start, office.at.replace(microsecond=0))
     return _cosigned(office, office.log_key(WITNESS, span=span))
 
 
-@shelf.file
+@LOGS.file
 def cosigned_by_an_unknown(office: Office) -> bytes:
     """No certificate of the witness is in the file."""
     draft = LogDraft(office)
@@ -144,7 +143,7 @@ def cosigned_by_an_unknown(office: Office) -> bytes:
 
 
 async def _counted(stand: Stand, make: Make, *witnesses: str) -> None:
-    said = (await shelf.said(stand, make)).must_hold()
+    said = (await LOGS.said(stand, make)).must_hold()
     names = [cosigner_name(NodeId(one)) for one in witnesses]
     require_equal(said.found("cosigned_by", list), names, "who cosigned")
 

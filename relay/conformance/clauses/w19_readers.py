@@ -10,7 +10,7 @@ from datetime import timedelta
 from relay.conformance.certificates import sign_of
 from relay.conformance.drafts import Draft, Status, Told
 from relay.conformance.office import NEXT, ORIGIN, RECIPIENT, WITNESS, Office, spoilt
-from relay.conformance.reading import Make, Said, Shelf
+from relay.conformance.reading import EVIDENCE, Make, Said
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, Part, require, require_equal
 from relay.model import Event, Finding, Reason, ResponseFor, Signed
@@ -19,17 +19,16 @@ from relay.signing.pki_profiles import Span
 from relay.wire.remote_word import RemoteWord, write_word
 
 book = Book(Part.VERIFY)
-shelf = Shelf("W19", Part.VERIFY)
 OTHER_MESSAGE = "other-message"
 SURELY = "revocation: not-revoked; every signature of others holds"
 
 
 async def _holds(stand: Stand, make: Make) -> Said:
-    return (await shelf.said(stand, make)).must_hold()
+    return (await EVIDENCE.said(stand, make)).must_hold()
 
 
 async def _refused(stand: Stand, make: Make, *words: str) -> None:
-    (await shelf.said(stand, make)).must_be_refused(*words)
+    (await EVIDENCE.said(stand, make)).must_be_refused(*words)
 
 
 # ------------------------------------------------------------ W19.4: cosignatures
@@ -43,19 +42,19 @@ def _cosigned_by(office: Office, key: LogSigner, node: str = WITNESS) -> bytes:
     return told.file()
 
 
-@shelf.file
+@EVIDENCE.file
 def cosigned(office: Office) -> bytes:
     return Told(office).file()
 
 
-@shelf.file
+@EVIDENCE.file
 def badly_cosigned(office: Office) -> bytes:
     told = Told(office)
     told.line = spoilt(told.line)
     return told.file()
 
 
-@shelf.file
+@EVIDENCE.file
 def cosigned_by_another_key(office: Office) -> bytes:
     """The certificate listed for the witness is another node's, which made the line."""
     told, key = Told(office), office.log_keys[NEXT]
@@ -64,33 +63,33 @@ def cosigned_by_another_key(office: Office) -> bytes:
     return told.file()
 
 
-@shelf.file
+@EVIDENCE.file
 def cosigned_by_no_log(office: Office) -> bytes:
     return _cosigned_by(office, office.log_key(WITNESS, sign_of(WITNESS)))
 
 
-@shelf.file
+@EVIDENCE.file
 def cosigned_after_the_end(office: Office) -> bytes:
     """The witness's certificate ended before it cosigned."""
     span = Span(office.span.start, office.at.replace(microsecond=0))
     return _cosigned_by(office, office.log_key(WITNESS, span=span))
 
 
-@shelf.file
+@EVIDENCE.file
 def certified_later(office: Office) -> bytes:
     """The witness's key was certified anew after it cosigned."""
     span = Span(office.at.replace(microsecond=0) + timedelta(days=2), office.span.end)
     return _cosigned_by(office, office.log_key(WITNESS, span=span))
 
 
-@shelf.file
+@EVIDENCE.file
 def cosigned_by_an_unlisted(office: Office) -> bytes:
     told = Told(office)
     told.witnesses = {}
     return told.file()
 
 
-@shelf.file
+@EVIDENCE.file
 def cosigned_by_itself(office: Office) -> bytes:
     return _cosigned_by(office, office.log_keys[ORIGIN], ORIGIN)
 
@@ -156,17 +155,17 @@ def _unnamed(told: Told) -> ResponseFor:
     return replace(told.named, document_id="")
 
 
-@shelf.file
+@EVIDENCE.file
 def status(office: Office) -> bytes:
     return _with_status(office, lambda told: told.status(told.named))
 
 
-@shelf.file
+@EVIDENCE.file
 def status_by_number(office: Office) -> bytes:
     return _with_status(office, lambda told: told.status(_unnamed(told)))
 
 
-@shelf.file
+@EVIDENCE.file
 def status_of_another(office: Office) -> bytes:
     """Its `ResponseFor` has the document's number and date, and another's id."""
     return _with_status(
@@ -174,12 +173,12 @@ def status_of_another(office: Office) -> bytes:
     )
 
 
-@shelf.file
+@EVIDENCE.file
 def status_of_another_number(office: Office) -> bytes:
     return _with_status(office, lambda told: told.status(replace(_unnamed(told), code="1/KX")))
 
 
-@shelf.file
+@EVIDENCE.file
 def status_of_another_date(office: Office) -> bytes:
     other = "01/01/2001"
     return _with_status(
@@ -187,7 +186,7 @@ def status_of_another_date(office: Office) -> bytes:
     )
 
 
-@shelf.file
+@EVIDENCE.file
 def status_badly_sealed(office: Office) -> bytes:
     """Its seal is of another status."""
 
@@ -197,7 +196,7 @@ def status_badly_sealed(office: Office) -> bytes:
     return _with_status(office, make)
 
 
-@shelf.file
+@EVIDENCE.file
 def status_not_listed(office: Office) -> bytes:
     """Another status with a good seal stands there than the one that is listed."""
 
@@ -241,7 +240,7 @@ async def other_bytes(stand: Stand) -> None:
 # ------------------------------------------------------------ W19.6: the exporter's word
 
 
-@shelf.file
+@EVIDENCE.file
 def reassuring(office: Office) -> bytes:
     """Its exporter found what only who judges can find."""
     told = Told(office)
@@ -291,7 +290,7 @@ def _doubt(seconds: int) -> Callable[[Draft, Signed], Signed]:
     return said
 
 
-@shelf.file
+@EVIDENCE.file
 def handed_over_then_failed(office: Office) -> bytes:
     """A failure that was said after the handover."""
     return _after(
@@ -299,35 +298,35 @@ def handed_over_then_failed(office: Office) -> bytes:
     )
 
 
-@shelf.file
+@EVIDENCE.file
 def failed_then_doubted(office: Office) -> bytes:
     return _after(office, _next(Event.CONTENT_CONSIGNMENT_FAILURE, 10), _doubt(20))
 
 
-@shelf.file
+@EVIDENCE.file
 def taken_then_doubted(office: Office) -> bytes:
     """The next node took it over, the origin did not hear it."""
     return _after(office, _next(Event.RELAY_ACCEPTANCE, 10), _doubt(20))
 
 
-@shelf.file
+@EVIDENCE.file
 def doubted(office: Office) -> bytes:
     return _after(office, _doubt(20))
 
 
-@shelf.file
+@EVIDENCE.file
 def taken_over(office: Office) -> bytes:
     return _after(office, _next(Event.RELAY_ACCEPTANCE, 10))
 
 
-@shelf.file
+@EVIDENCE.file
 def remote_says(office: Office) -> bytes:
     """A handover that a remote without evidence of its own has told of."""
     word = write_word(RemoteWord("truc-mau", "getEdoc"))
     return _after(office, _next(Event.CONTENT_HANDOVER, 10, detail=word))
 
 
-@shelf.file
+@EVIDENCE.file
 def without_the_one_before(office: Office) -> bytes:
     draft = Draft(office)
     draft.receipts = [draft.receipts[0], draft.receipts[2]]

@@ -5,22 +5,21 @@ from __future__ import annotations
 from relay.conformance.drafts import Told
 from relay.conformance.files import entries_of
 from relay.conformance.office import NEXT, WITNESS, Office, spoilt
-from relay.conformance.reading import Make, Said, Shelf
+from relay.conformance.reading import EVIDENCE, Make, Said
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, Part, require_equal
 from relay.model import digest_of
 from relay.wire.bundle import issuer_proof_name, receipt_names
 
 book = Book(Part.VERIFY)
-shelf = Shelf("W20", Part.VERIFY)
 
 
-@shelf.file
+@EVIDENCE.file
 def followed(office: Office) -> bytes:
     return Told(office).file()
 
 
-@shelf.file
+@EVIDENCE.file
 def proof_of_another_log(office: Office) -> bytes:
     """In the place of the next node's stands a proof of the witness's log."""
     told = Told(office)
@@ -30,21 +29,21 @@ def proof_of_another_log(office: Office) -> bytes:
     return told.file()
 
 
-@shelf.file
+@EVIDENCE.file
 def proof_of_another_receipt(office: Office) -> bytes:
     told = Told(office)
     told.other_proofs = {issuer_proof_name(2): told.next_log.proof(1, told.receipts[2])}
     return told.file()
 
 
-@shelf.file
+@EVIDENCE.file
 def spoilt_on_the_way(office: Office) -> bytes:
     told = Told(office)
     told.next_line = spoilt(told.next_line)
     return told.file()
 
 
-@shelf.file
+@EVIDENCE.file
 def one_without(office: Office) -> bytes:
     told = Told(office)
     told.followed = told.receipts[2:]
@@ -52,7 +51,7 @@ def one_without(office: Office) -> bytes:
 
 
 async def _holds(stand: Stand, make: Make) -> Said:
-    return (await shelf.said(stand, make)).must_hold()
+    return (await EVIDENCE.said(stand, make)).must_hold()
 
 
 def _hops(said: Said) -> list[object]:
@@ -69,12 +68,12 @@ async def named(stand: Stand) -> None:
 
 @book.asserts("W20.10", "another-log", "A proof of another node's log than the issuer's is refused")
 async def another_log(stand: Stand) -> None:
-    (await shelf.said(stand, proof_of_another_log)).must_be_refused()
+    (await EVIDENCE.said(stand, proof_of_another_log)).must_be_refused()
 
 
 @book.asserts("W20.10", "another-receipt", "A proof of another receipt is refused")
 async def another_receipt(stand: Stand) -> None:
-    (await shelf.said(stand, proof_of_another_receipt)).must_be_refused()
+    (await EVIDENCE.said(stand, proof_of_another_receipt)).must_be_refused()
 
 
 @book.asserts(
