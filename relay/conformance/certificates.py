@@ -20,6 +20,7 @@ import pybase64
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509 import ocsp
 
 from relay.conformance.credentials import Authority, Credentials
 from relay.conformance.instants import now
@@ -163,6 +164,23 @@ def crl(issuer: Issuer, *revoked: Made, at: datetime | None = None) -> bytes:
             .add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), critical=False)
             .build()
         )
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def ocsp_response(issuer: Issuer, about: Made, at: datetime, *, revoked: bool) -> bytes:
+    """What the issuer itself says of one certificate as of then, DER."""
+    at = at.replace(microsecond=0)
+    builder = ocsp.OCSPResponseBuilder().add_response(
+        cert=about.chain[0],
+        issuer=issuer.certificate,
+        algorithm=hashes.SHA256(),
+        cert_status=ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD,
+        this_update=at,
+        next_update=at + timedelta(hours=1),
+        revocation_time=at if revoked else None,
+        revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
+    )
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer.certificate)
     return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 

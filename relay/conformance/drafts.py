@@ -60,7 +60,9 @@ class Draft:
     received_by: Made | None = None
     """Who signs the receipts of the next node."""
     tokens: list[bytes] = field(default_factory=list)
-    statements: list[bytes] = field(default_factory=list)
+    crls: list[bytes] = field(default_factory=list)
+    responses: list[bytes] = field(default_factory=list)
+    """Of OCSP."""
 
     def __post_init__(self) -> None:
         self.at = self.office.at
@@ -135,8 +137,10 @@ class Draft:
             yield signature, one.signature
         for der in sorted({*self.certificates()}):
             yield f"certificates/{digest_of(der)}.cer", der
-        for der in self.statements:
+        for der in self.crls:
             yield f"{bundle.REVOCATION}{digest_of(der)}.crl", der
+        for der in self.responses:
+            yield f"{bundle.REVOCATION}{digest_of(der)}.ocsp", der
         yield from self.around()
 
     def certificates(self) -> Iterator[bytes]:

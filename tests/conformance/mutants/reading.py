@@ -35,6 +35,8 @@ from tests.conformance.mutants import mutant, put_in
     "W14.8/seal",
     "W14.8/receipt",
     "W14.8/exporter",
+    "W14.8/ocsp",
+    "W14.8/some",
     "W14.8/outdated",
     "W14.8/false-statement",
 )
@@ -55,6 +57,14 @@ def judges_revocation_as_of_now() -> None:
 @mutant("believes no statement", "W14.8/not-revoked", "W14.8/seal")
 def believes_no_statement() -> None:
     put_in(asof, "_proven", lambda *_: None)
+
+
+@mutant("knows of no OCSP", "W14.8/ocsp")
+def knows_no_ocsp() -> None:
+    def refuse(*_: Any) -> None:
+        raise SignatureError(Fault.MALFORMED, "no CRL")
+
+    put_in(asof, "prove_response", refuse)
 
 
 @mutant("believes a CRL whatever its signature is", "W14.8/false-statement")
