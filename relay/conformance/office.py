@@ -106,6 +106,12 @@ class Office:
         """For timestamps."""
         return self.make(stamping())
 
+    def certified_again(self, made: Made) -> Made:
+        """An authority's key under another certificate."""
+        issuer = self.branch.issuer
+        again = pki_profiles.end_entity(stamping(), made.key, issuer, self.span)
+        return Made((again, issuer.certificate), made.key)
+
     def stamp(
         self, imprint: Digest, at: datetime, by: Made | None = None, exact_to_seconds: int = 1
     ) -> bytes:

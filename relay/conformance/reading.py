@@ -95,7 +95,8 @@ class Shelf:
             lambda: {name: make(office) for name, make in self.makes.items()}
         )
         with tempfile.TemporaryDirectory(prefix="relay-files-") as folder:
-            paths = {name: Path(folder) / f"{name}.asice" for name in files}
+            numbered = enumerate(files, start=1)
+            paths = {name: Path(folder) / f"{number:04}.asice" for number, name in numbered}
             for name, path in paths.items():
                 path.write_bytes(files[name])
             root = Path(folder) / "root.pem"

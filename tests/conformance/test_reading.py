@@ -52,7 +52,8 @@ def test_it_is_called_once_with_the_root_and_every_file(tmp_path: Path) -> None:
         "contents = [pathlib.Path(one).read_text() for one in sys.argv[2:]]\n"
         "print(json.dumps([sys.argv[1], contents]), file=log)\n"
         "for name in sys.argv[3:]:\n"
-        "    print(json.dumps({'file': name, 'holds': 'first' in name, 'reasons': ['odd']}))\n"
+        "    holds = pathlib.Path(name).read_text() == 'first'\n"
+        "    print(json.dumps({'file': name, 'holds': holds, 'reasons': ['odd']}))\n"
         "sys.exit(3)\n",
         encoding="utf-8",
     )

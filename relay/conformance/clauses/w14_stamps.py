@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from asn1crypto import tsp
+from asn1crypto import cms, tsp
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -71,14 +72,15 @@ def stamped_elsewhere(office: Office) -> bytes:
 
 @EVIDENCE.file
 def another_certificate(office: Office) -> bytes:
-    """In the token, in the place of the one that it commits to."""
-    draft = Draft(office)
+    """Of the same key, in the place of the one that the token commits to: the signature holds by it."""
+    draft, authority = Draft(office), office.authority
     token = tsp.ContentInfo.load(draft.stamped(draft.at + HOUR))
-    held = token["content"]["certificates"]
-    place = next(n for n, one in enumerate(held) if one.chosen.dump() == office.authority.ders[0])
-    held[place] = tsp.ContentInfo.load(draft.stamped(draft.at, by=office.make(stamping())))[
-        "content"
-    ]["certificates"][0]
+    other = asn1_x509.Certificate.load(office.certified_again(authority).ders[0])
+    held, signer = token["content"]["certificates"], token["content"]["signer_infos"][0]
+    place = next(n for n, one in enumerate(held) if one.chosen.dump() == authority.ders[0])
+    held[place] = other
+    named = {"issuer": other.issuer, "serial_number": other.serial_number}
+    signer["sid"] = cms.SignerIdentifier({"issuer_and_serial_number": named})
     return _stamped(draft, token.dump(force=True))
 
 

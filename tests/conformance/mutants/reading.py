@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from cryptography.x509 import BasicConstraints, load_der_x509_certificate
 
 from relay.audit.checkpoint import read_signature, split_note
 from relay.audit.cosignature import WITNESS_PREFIX, Cosignature
@@ -11,7 +13,14 @@ from relay.audit.entries import parse
 from relay.audit.proof_file import read_proof
 from relay.errors import AuditError, SignatureError
 from relay.model import NodeId
-from relay.signing import bundle_around, bundle_revoked, bundle_seal, bundle_steps, export_steps
+from relay.signing import (
+    bundle_around,
+    bundle_revoked,
+    bundle_seal,
+    bundle_steps,
+    export_steps,
+    timestamps,
+)
 from relay.signing.bundle_around import LogWords, told_findings
 from relay.signing.bundle_hops import Way
 from relay.signing.bundle_revoked import BundleStatements
@@ -25,7 +34,7 @@ from relay.signing.revocation.asof import judge_path
 from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.seal import verify_seal
 from relay.signing.stamped import NOTHING, parted
-from relay.signing.timestamps import TimestampTrust
+from relay.signing.timestamps import ProvenTimestamp, TimestampTrust
 from relay.wire.bundle_list import ContentsList
 from tests.conformance.mutants import mutant, put_in
 
@@ -99,6 +108,33 @@ def takes_no_timestamps() -> None:
         raise SignatureError(Fault.BAD_TIMESTAMP, "none is taken")
 
     put_in(TimestampTrust, "verify", verify)
+
+
+@mutant("takes any certificate of a token's key for its own", "W14.10/certificate")
+def looks_at_no_commitment() -> None:
+    put_in(timestamps, "_commits_to", lambda _, der: _of_an_end_entity(der))
+
+
+def _of_an_end_entity(der: bytes) -> bool:
+    constraints = load_der_x509_certificate(der).extensions.get_extension_for_class(
+        BasicConstraints
+    )
+    return not constraints.value.ca
+
+
+@mutant("believes a token whatever its signature is", "W14.10/signature")
+def believes_tokens() -> None:
+    put_in(timestamps, "_check_signature", lambda *_: None)
+
+
+@mutant("takes tokens however inexact they are", "W14.10/exact")
+def takes_inexact_tokens() -> None:
+    put_in(timestamps, "MOST_ACCURACY", timedelta.max)
+
+
+@mutant("compares no token's time with its seal's", "W14.11/before")
+def compares_no_times() -> None:
+    put_in(ProvenTimestamp, "require_not_before", lambda *_: None)
 
 
 @mutant("judges a seal's certificate as of now", "W14.11/as-claimed")
