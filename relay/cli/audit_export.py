@@ -11,9 +11,10 @@ import asyncio
 import os
 import pwd
 import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,8 +23,19 @@ from relay.cli.instants import instant_of
 from relay.cli.outcome import remark, suggest
 from relay.cli.receiving import write_chunks, write_whole
 from relay.cli.send import refuse_existing
-from relay.cli.steps import StatementOption, WitnessOption, tell_steps, witnesses_of
+from relay.cli.steps import (
+    LinesOption,
+    StatementOption,
+    WitnessOption,
+    only_one,
+    tell_lines,
+    tell_steps,
+    witnesses_of,
+)
 from relay.cli.verify import statements_of, trust_of
+
+if TYPE_CHECKING:
+    from relay.signing.bundle_words import Step
 
 Since = Annotated[
     str | None,
@@ -113,7 +125,7 @@ def when(option: str, text: str | None) -> str:
 
 
 def check_export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported log (.asice).")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="An exported log (.asice).")],
     root: Annotated[
         list[Path], typer.Option(metavar="CERT", help="Trusted root; may be repeated.")
     ],
@@ -124,12 +136,27 @@ def check_export(
     witness: WitnessOption = None,
     statement: StatementOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every step, as JSON.")] = False,
+    lines: LinesOption = False,
 ) -> None:
     """Judge an exported log offline, step by step. Exit code 0 only if all of it holds."""
-    from relay.signing.export_steps import ExportJudge  # noqa: PLC0415
-
     trust = trust_of(root, [], tsa_root or [])
     witnesses, statements = witnesses_of(witness), statements_of([], statement or [])
-    with file.open("rb") as opened:
-        judge = ExportJudge(opened, trust, witnesses=witnesses, statements=statements)
-        tell_steps(file.name, judge.steps(), as_json=as_json)
+
+    def judged(path: Path) -> Iterator[Step]:
+        from relay.signing.export_steps import ExportJudge  # noqa: PLC0415
+
+        with path.open("rb") as opened:
+            judge = ExportJudge(opened, trust, witnesses=witnesses, statements=statements)
+            yield from judge.steps()
+
+    if lines:
+        tell_lines(_told(path, judged(path)) for path in files)
+        return
+    file = only_one(files)
+    tell_steps(file.name, judged(file), as_json=as_json)
+
+
+def _told(path: Path, steps: Iterator[Step]) -> dict[str, Any]:
+    from relay.signing.bundle_told import told_export  # noqa: PLC0415
+
+    return told_export(str(path), list(steps))

@@ -16,11 +16,11 @@ from urllib.parse import quote
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import suggest
+from relay.cli.outcome import USAGE, CommandError, suggest
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
 from relay.cli.show import ZONE, local, show_json, show_table
-from relay.cli.steps import tell_steps
+from relay.cli.steps import LinesOption, only_one, tell_lines, tell_steps
 from relay.cli.verify import trust_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ async def _timestamps(node: Connection) -> dict[str, Any]:
 
 @app.command("verify")
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An evidence file (.asice).")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="An evidence file (.asice).")],
     root: Annotated[
         list[Path], typer.Option(metavar="CERT", help="Trusted root; may be repeated.")
     ],
@@ -110,14 +110,21 @@ def verify(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every step, as JSON.")] = False,
+    lines: LinesOption = False,
 ) -> None:
     """Judge an evidence file offline, step by step. Exit code 0 only if all it claims holds."""
     from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
     from relay.signing.bundle_words import Step  # noqa: PLC0415
 
+    trust = trust_of(root, [], tsa_root or [])
+    if lines:
+        if html is not None:
+            raise CommandError("--html shows one file, without --lines", USAGE)
+        tell_lines(_told(path, trust) for path in files)
+        return
+    file = only_one(files)
     if html is not None:
         refuse_existing(html)
-    trust = trust_of(root, [], tsa_root or [])
     with file.open("rb") as opened:
         judge, done = BundleJudge(opened, trust), list[Step]()
         try:
@@ -125,6 +132,16 @@ def verify(
         finally:
             if html is not None:
                 html.write_bytes(_page(judge.story, done, trust))
+
+
+def _told(path: Path, trust: TrustStore) -> dict[str, Any]:
+    from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
+    from relay.signing.bundle_told import told_evidence  # noqa: PLC0415
+
+    with path.open("rb") as opened:
+        judge = BundleJudge(opened, trust)
+        steps = list(judge.steps())
+        return told_evidence(str(path), steps, judge.hops)
 
 
 def _kept(steps: Iterable[Step], done: list[Step]) -> Iterator[Step]:

@@ -6,7 +6,8 @@ Raises:  CommandError, OSError; typer.Exit with 65 where a step refuses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +47,28 @@ StatementOption = Annotated[
         help="CRL or OCSP response (DER), by which revocation is judged. May be repeated.",
     ),
 ]
+
+LinesOption = Annotated[
+    bool,
+    typer.Option("--lines", help="Several files: of each one line of JSON, for another program."),
+]
+
+
+def only_one(files: Sequence[Path]) -> Path:
+    """The file that is shown step by step."""
+    if len(files) != 1:
+        raise CommandError("several files are judged with --lines", USAGE)
+    return files[0]
+
+
+def tell_lines(told: Iterable[Mapping[str, Any]]) -> None:
+    """A line of JSON for each file, as soon as it is judged."""
+    refused = 0
+    for one in told:
+        typer.echo(json.dumps(one))
+        refused += not one["holds"]
+    if refused:
+        raise typer.Exit(DATA)
 
 
 def tell_steps(name: str, steps: Iterable[Step], *, as_json: bool) -> None:

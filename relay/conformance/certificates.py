@@ -20,6 +20,7 @@ import pybase64
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509 import ocsp
 
 from relay.conformance.credentials import Authority, Credentials
 from relay.conformance.instants import now
@@ -116,12 +117,14 @@ class Issuing:
             made = _again(made, self.issuer, change, algorithm or hashes.SHA256())
         return Made((made, self.issuer.certificate, *self.above), key)
 
-    def below(self, nodes: Sequence[str] = (), *, change: Change = as_it_is) -> Issuing:
+    def below(
+        self, nodes: Sequence[str] = (), span: Span | None = None, *, change: Change = as_it_is
+    ) -> Issuing:
         """Another issuing CA that this one issued, which certifies for these nodes' branches."""
         key = pki_profiles.generate(KeyType.P256)
         uris = tuple(f"urn:truc-relay:branch:{node}" for node in nodes)
         name = f"Conformance kit {secrets.token_hex(8)}"
-        made = pki_profiles.issuing(name, key, self.issuer, present(), uris)
+        made = pki_profiles.issuing(name, key, self.issuer, span or present(), uris)
         if change is not as_it_is:
             made = _again(made, self.issuer, change, hashes.SHA256())
         return Issuing(Issuer(made, key), (self.issuer.certificate, *self.above))
@@ -164,6 +167,23 @@ def crl(issuer: Issuer, *revoked: Made, at: datetime | None = None) -> bytes:
     return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+def ocsp_response(issuer: Issuer, about: Made, at: datetime, *, revoked: bool) -> bytes:
+    """What the issuer itself says of one certificate as of then, DER."""
+    at = at.replace(microsecond=0)
+    builder = ocsp.OCSPResponseBuilder().add_response(
+        cert=about.chain[0],
+        issuer=issuer.certificate,
+        algorithm=hashes.SHA256(),
+        cert_status=ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD,
+        this_update=at,
+        next_update=at + timedelta(hours=1),
+        revocation_time=at if revoked else None,
+        revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
+    )
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer.certificate)
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
 # ------------------------------------------------------------ who is named
 
 
@@ -182,6 +202,15 @@ def agency_of(*codes: str) -> Profile:
 
 def gateway_of(node: str) -> Profile:
     return Profile("Gateway", node, (f"urn:truc-relay:gateway:{node}",), vouches=True)
+
+
+def stamping(*, stamps: bool = True) -> Profile:
+    """A timestamp authority; or a certificate that is named so, and is for no timestamps."""
+    return Profile("Timestamp authority", "Nơi Mẫu", (), stamps=stamps)
+
+
+def log_of(node: str) -> Profile:
+    return Profile("Node log", node, (f"urn:truc-relay:node:{node}:log",))
 
 
 def official() -> Profile:

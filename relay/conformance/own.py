@@ -74,6 +74,7 @@ PLANS = (
         (AgencyPlan("H98.11.92", "Bộ kiểm tra thứ hai của huyện", Tier.COMMUNE),),
     ),
 )
+RELAY = (sys.executable, "-m", "relay")
 QUICK = """\
 [revocation]
 check = true
@@ -153,9 +154,13 @@ class Own:
 
 @asynccontextmanager
 async def own_nodes(
-    folder: Path, now: datetime, serve: Sequence[str] = SERVE
+    folder: Path,
+    now: datetime,
+    serve: Sequence[str] = SERVE,
+    relay: Sequence[str] = RELAY,
 ) -> AsyncIterator[Own]:
-    """`serve` starts the district's node, the path of its configuration behind it: a mutant may stand there."""
+    """`serve` starts the district's node, the path of its configuration behind it, and `relay` judges files for it:
+    a mutant may stand there."""
     network = Network.build(folder, PLANS, now=now, extra=QUICK)
     district, province = network.nodes[DISTRICT], network.nodes[PROVINCE]
     district.serve = tuple(serve)
@@ -173,8 +178,8 @@ async def own_nodes(
         seconds = network.nodes[SECOND_DISTRICT], network.nodes[SECOND_PROVINCE]
         yield Own(
             (
-                await _subject(network, district, kits[0], seconds[0], there),
-                await _subject(network, province, kits[1], seconds[1], back),
+                judging(await _subject(network, district, kits[0], seconds[0], there), relay),
+                judging(await _subject(network, province, kits[1], seconds[1], back), RELAY),
             ),
             Authority(folder / "pki"),
             network,
@@ -195,6 +200,15 @@ def _speaking(node: RunningNode) -> None:
     code = node.plan.agencies[0].code
     with node.config.open("a", encoding="utf-8") as file:
         file.write(f'\n[business]\narrived_status_for = ["{code}"]\n')
+
+
+def judging(subject: Subject, relay: Sequence[str]) -> Subject:
+    """With the commands by which files are judged."""
+    commands = {
+        "verify": (*relay, "evidence", "verify", "--lines"),
+        "check_export": (*relay, "audit", "check-export", "--lines"),
+    }
+    return subject.model_copy(update=commands)
 
 
 async def _subject(

@@ -73,6 +73,10 @@ class Subject(_Strict):
     """A command that makes a backup of the node while it runs."""
     restore: tuple[str, ...] = ()
     """A command that ends the node, brings back what `backup` made last, and starts it again."""
+    verify: tuple[str, ...] = ()
+    """A command that judges evidence files, as docs/conformance.md says."""
+    check_export: tuple[str, ...] = ()
+    """A command that judges exported logs."""
     kit: Kit | None = None
     not_claimed: tuple[str, ...] = ()
     """Chapters and clauses that the node does not claim: `W7`, `W4.13`."""
@@ -99,6 +103,10 @@ class Subject(_Strict):
             found.add(Part.CRASH)
         if self.backup and self.restore:
             found.add(Part.RESTORE)
+        if self.verify:
+            found.add(Part.VERIFY)
+        if self.check_export:
+            found.add(Part.CHECK_EXPORT)
         return frozenset(found)
 
     def claims(self, assertion: Assertion) -> bool:

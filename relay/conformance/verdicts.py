@@ -45,6 +45,10 @@ class Part(StrEnum):
     RESTORE = "restore"
     """Commands that make a backup of the node and bring it back. What needs them is judged last: a restored node
     answers otherwise for days."""
+    VERIFY = "verify"
+    """A command that judges evidence files."""
+    CHECK_EXPORT = "check_export"
+    """A command that judges exported logs."""
     LINK = "link"
     """The kit's proxy in its way to the other judged node, and credentials at both axis faces."""
 

@@ -296,7 +296,7 @@ def _require_answers(read: Envelope, document: Envelope) -> None:
 def told_findings(listed: ContentsList) -> Found:
     """What the exporter found: its word alone, which its signature over the file makes it."""
     notes = [f"{one.code}: {one.detail}" for one in listed.findings[:50]]
-    facts = {"findings": str(len(listed.findings))}
+    facts = {"by": str(listed.node), "findings": str(len(listed.findings))}
     verdict = "signatures of others were not judged there"
     if (judged := listed.verdicts) is not None:
         worst = "none" if judged.verdict is None else judged.verdict.value

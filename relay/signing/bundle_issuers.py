@@ -33,5 +33,6 @@ def no_proof_came(
     if len(missing) > _NOTES:
         notes.append(f"and {len(missing) - _NOTES} more")
     said = f"no proof came from the log of {', '.join(nodes)} for {len(missing)} receipts"
-    facts = {"without": str(len(missing)), "nodes": " ".join(nodes)}
+    digests = " ".join(digest for digest, _ in missing)
+    facts = {"without": str(len(missing)), "nodes": " ".join(nodes), "receipts": digests}
     return Found(said, facts, tuple(notes), Outcome.UNKNOWN)

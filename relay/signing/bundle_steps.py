@@ -24,6 +24,7 @@ from relay.signing.bundle_around import (
     told_findings,
 )
 from relay.signing.bundle_file import SMALL_BYTES, BundleFile
+from relay.signing.bundle_hops import Hops
 from relay.signing.bundle_issuers import no_proof_came
 from relay.signing.bundle_receipts import BundleReceipts
 from relay.signing.bundle_revoked import BundleStatements
@@ -52,6 +53,11 @@ class BundleJudge:
         self._statuses: list[Facts] = []
         self._refused = False
         self._number = 0
+
+    @property
+    def hops(self) -> Hops | None:
+        """What the receipts tell of each recipient; None where the file as a whole is refused."""
+        return None if self._exporter is None else self._receipts.hops
 
     @property
     def story(self) -> Story | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class TimestampResponder:
     """Its own first."""
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
     now: Callable[[], datetime]
+    exact_to_seconds: int = field(default=1, kw_only=True)
 
     @staticmethod
     def load(certificate: Path, now: Callable[[], datetime]) -> TimestampResponder:
@@ -80,7 +81,7 @@ class TimestampResponder:
             "message_imprint": imprint,
             "serial_number": secrets.randbits(63),
             "gen_time": at,
-            "accuracy": {"seconds": 1},
+            "accuracy": {"seconds": self.exact_to_seconds},
         }
         if nonce is not None:
             info["nonce"] = nonce

@@ -6,6 +6,7 @@ Where the test runs as root, the nodes run as another user, who can read nothing
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.conformance.own import PLANS, QUICK
+from relay.conformance.own import PLANS, QUICK, RELAY
 from relay.demo.native import at_socket
 from relay.demo.network import Network
 from relay.demo.nodes import SERVE
@@ -27,7 +28,7 @@ from relay.demo.ports import free_ports
 DOCS = Path(__file__).parents[2] / "docs" / "conformance.md"
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 AS_ANOTHER = os.geteuid() == 0 and shutil.which("setpriv") is not None
-SOME = ("W1", "W4.5", "A1.4", "A1.9", "E1.2")
+SOME = ("W1", "W4.5", "A1.4", "A1.9", "E1.2", "W17.7", "W20.10")
 """On every change; with ALL_MUTANTS everything."""
 
 
@@ -106,6 +107,8 @@ async def write_files(place: Place) -> None:
             f'systemid = "{node.systemid}"',
             f'secret = "{node.secret}"',
             f'token = "{token}"',
+            f"verify = {json.dumps([*RELAY, 'evidence', 'verify', '--lines'])}",
+            f"check_export = {json.dumps([*RELAY, 'audit', 'check-export', '--lines'])}",
             "[kit]",
             f'node = "kit-{name}"',
             f'agency = "{agency}.{number}"',

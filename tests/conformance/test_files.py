@@ -107,6 +107,8 @@ def test_a_mistaken_secret_is_not_shown(tmp_path: Path) -> None:
         (LEAST + FACES + KIT, {Part.NEIGHBOUR, Part.AXIS, *TOKENS}),
         (LEAST + FACES + KIT + VIA, {Part.NEIGHBOUR, Part.AXIS, Part.LINK, *TOKENS}),
         (LEAST + 'crash = ["systemctl", "kill"]\n', {Part.CRASH}),
+        (LEAST + 'verify = ["judge"]\n', {Part.VERIFY}),
+        (LEAST + 'check_export = ["judge"]\n', {Part.CHECK_EXPORT}),
     ],
 )
 def test_a_file_says_what_the_kit_can_reach(tmp_path: Path, text: str, parts: set[Part]) -> None:

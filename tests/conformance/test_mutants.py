@@ -11,20 +11,27 @@ from pathlib import Path
 import pytest
 
 from relay.conformance.clauses import every_assertion
-from relay.conformance.own import DISTRICT, own_nodes
+from relay.conformance.credentials import Authority
+from relay.conformance.own import DISTRICT, PROVINCE, RELAY, judging, own_nodes
 from relay.conformance.running import Run
-from relay.conformance.verdicts import Judged, Verdict
+from relay.conformance.subject import Subject
+from relay.conformance.verdicts import Assertion, Judged, Part, Verdict
+from relay.signing import pki
 from tests.conformance.mutants import every_mutant
 
 CHOSEN = [one.name for one in every_mutant().values() if one.quick or os.environ.get("ALL_MUTANTS")]
+OF_FILES = {Part.VERIFY, Part.CHECK_EXPORT}
 HELD = {Verdict.PASS, Verdict.NOT_CLAIMED}
 
 
-async def judged(folder: Path, names: Sequence[str], serve: Sequence[str] = ()) -> list[Judged]:
+async def judged(folder: Path, names: Sequence[str], mutant: Sequence[str] = ()) -> list[Judged]:
+    """`mutant` is the command that starts the district's node, and judges files for it."""
     chosen = [one for one in every_assertion() if not names or one.full_name in names]
     home, now = folder / "n", datetime.now(UTC)
     home.mkdir()
-    command = {"serve": serve} if serve else {}
+    if names and all(one.needs <= OF_FILES for one in chosen):
+        return await _without_nodes(home, chosen, mutant)
+    command = {"serve": mutant, "relay": mutant} if mutant else {}
     async with own_nodes(home, now, **command) as own:
         run = Run(
             own.subjects,
@@ -35,6 +42,19 @@ async def judged(folder: Path, names: Sequence[str], serve: Sequence[str] = ()) 
             restores=own.restores,
         )
         return await run.judge()
+
+
+async def _without_nodes(
+    home: Path, chosen: Sequence[Assertion], mutant: Sequence[str]
+) -> list[Judged]:
+    """Files are judged by commands alone."""
+    pki.init(home / "pki", name="Kit", key=pki.KeyType.P256, now=datetime.now(UTC), days=1)
+    authority = Authority(home / "pki")
+    subjects = [
+        judging(Subject(id=name, roots=authority.root, agency="H98"), relay)
+        for name, relay in ((DISTRICT, mutant), (PROVINCE, RELAY))
+    ]
+    return await Run((subjects[0], subjects[1]), authority, chosen, home / "kept").judge()
 
 
 @pytest.mark.slow

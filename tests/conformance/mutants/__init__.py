@@ -1,4 +1,5 @@
-"""Nodes with one fault each, for the kit to convict: `python -m tests.conformance.mutants NAME CONFIG`.
+"""Nodes with one fault each, for the kit to convict: `python -m tests.conformance.mutants NAME CONFIG`, or
+its command line with one: `NAME evidence verify …`.
 
 A mutant is a function that changes one thing of the real parts before the node starts; the product knows nothing of
 it. What it says is the assertions that must fail, and by which it is told from an honest node.

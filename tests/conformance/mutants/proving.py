@@ -123,6 +123,16 @@ def lists_another_exporter() -> None:
     put_in(Around, "_list", listed)
 
 
+@mutant("lists nothing of what it leaves out", "W19.2/left-out")
+def lists_nothing_left_out() -> None:
+    honest = Around._list
+
+    def listed(self: Around, view: Any) -> Any:
+        return replace(honest(self, view), left_out={})
+
+    put_in(Around, "_list", listed)
+
+
 @mutant("puts the proof of one receipt beside another", "W19.3/proofs")
 def mixes_proofs_up() -> None:
     honest = Around.files
