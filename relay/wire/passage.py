@@ -107,7 +107,7 @@ def read_passage(fields: Mapping[str, Any]) -> Passage:
         raise WireError("the entry is no passage")
     departed = fields.get("departed")
     attempts = fields.get("attempts", 0)
-    if type(attempts) is not int or not 0 <= attempts < _MOST_ATTEMPTS:
+    if not isinstance(attempts, int) or not 0 <= attempts < _MOST_ATTEMPTS:
         raise WireError("attempts of a passage are no count")
     return Passage(
         values.instant(_text(fields, "at"), "at"),

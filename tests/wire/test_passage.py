@@ -66,7 +66,6 @@ SINCE = {"since": "2026-11-23T00:01:00.000Z"}
         {"findings": [1]},
         {"attempts": -1},
         {"attempts": "2"},
-        {"attempts": True},
         {"departed": 7},
         {"arrived": "yesterday"},
         {"waits": "held"},

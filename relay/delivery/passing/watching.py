@@ -79,7 +79,11 @@ class PassageWatcher:
                 break
 
     async def _look_at(self, found: Iterable[Standing], now: datetime) -> None:
-        changed = [one for one in (looked_at(one, now, self.first_told) for one in found) if one is not None]
+        changed = [
+            one
+            for one in (looked_at(one, now, self.first_told) for one in found)
+            if one is not None
+        ]
         due: list[_Fared] = [
             (one.standing, one.watch, None) for one in changed if one.tell and one.watch is not None
         ]
