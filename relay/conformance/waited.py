@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -110,8 +111,8 @@ async def waited(stand: Stand) -> Waited:
             await _until_told(stand, made)
             made.goes_within = _next_within(attempts)
         made.went_on = await _goes_on(stand, made)
+    await _until_over(stand, made)
     known = made.while_it_waited
-    made.when_it_went = await passages_come(stand.listener, made.receipt, OVER_WITHIN, known)
     every = [b64encode(one) for one in (*known, *made.when_it_went)]
     calls = stand.listener.proof_calls
     made.exchanges += [one for one in calls if any(proof in one.request for proof in every)]
@@ -128,6 +129,28 @@ async def _until_told(stand: Stand, made: Waited) -> None:
     await passages_come(stand.listener, made.receipt, TOLD_WITHIN)
     made.told_after = asyncio.get_running_loop().time() - began
     made.while_it_waited = passages_at(stand.listener, made.receipt)
+
+
+async def _until_over(stand: Stand, made: Waited) -> None:
+    """One that says so, whatever else comes late."""
+
+    def found() -> bool:
+        known = made.while_it_waited
+        made.when_it_went = [
+            one for one in passages_at(stand.listener, made.receipt) if one not in known
+        ]
+        return any(says_over(one) for one in made.when_it_went)
+
+    with suppress(InconclusiveError):
+        await stand.listener.until(found, OVER_WITHIN, "that it is over")
+
+
+def says_over(proof: bytes) -> bool:
+    """That it departed, or that nothing there waits any more."""
+    leaf = leaf_of(proof)
+    waits = leaf.get("waits")
+    last = waits[-1] if isinstance(waits, list) and waits else {}
+    return "departed" in leaf or (isinstance(last, dict) and "until" in last)
 
 
 def _next_within(attempts: Sequence[float]) -> float:

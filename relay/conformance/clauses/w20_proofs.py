@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from relay.conformance.proofs import PATH, TYPE, answers_of, handed, leaf_of
+from relay.conformance.listener import PROOFS_PATH
+from relay.conformance.proofs import TYPE, answers_of, handed, leaf_of
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
@@ -53,7 +54,7 @@ async def another_form(stand: Stand) -> None:
         b"</Proofs>", write_proofs([proof]).partition(b">")[2]
     )
     for body in (b"nothing", spaced, many):
-        answer = await stand.peer.post(PATH, body, {"Content-Type": TYPE})
+        answer = await stand.peer.post(PROOFS_PATH, body, {"Content-Type": TYPE})
         require_equal(answer.status, 422, "the status")
 
 

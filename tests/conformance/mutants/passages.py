@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from relay.conformance.proofs import leaf_of
 from relay.delivery.attaching.ports import Arrived
 from relay.delivery.attaching.sending import ProofCourier
 from relay.delivery.passing import watching
@@ -17,6 +18,7 @@ from relay.errors import PeerError, WireError
 from relay.journal import attaching as table
 from relay.journal import passing
 from relay.journal.attaching import AttachTable
+from relay.journal.writer import Transaction
 from relay.model import AgencyCode, NodeId, Receipt, Signed
 from relay.node import attaching
 from relay.node.attaching import OwnPublishedLog
@@ -62,7 +64,7 @@ def waits_for_its_passage() -> None:
 
 
 def _is_passage(proof: bytes) -> bool:
-    return attaching.parse(attaching.read_proof(proof).leaf)["event"] == passages.EVENT
+    return leaf_of(proof).get("event") == passages.EVENT
 
 
 def _telling(changed: Callable[[Passage], dict[str, object]]) -> None:
@@ -197,19 +199,23 @@ def shows_any_reason() -> None:
     put_in(passed, "_WHY", defaultdict(lambda: "who knows", passed._WHY))
 
 
+def _running(statement: str, value: str) -> Callable[[Transaction], None]:
+    def run(tx: Transaction) -> None:
+        tx.run(statement, value)
+
+    return run
+
+
 @mutant("keeps passages to itself", "W18.6/handed-on")
 def keeps_passages_to_itself() -> None:
     honest = AttachTable.keep
 
     async def keep(self: AttachTable, arrived: Sequence[Arrived], at: datetime) -> Any:
         to = await honest(self, arrived, at)
-        told = [one.digest for one in arrived if one.passage is not None]
-        for digest in told:
-            await self.journal.perform(
-                lambda tx, digest=digest: tx.run(
-                    "DELETE FROM attachments WHERE receipt = ? AND about <> ''", digest
-                )
-            )
+        statement = "DELETE FROM attachments WHERE receipt = ? AND about <> ''"
+        for one in arrived:
+            if one.passage is not None:
+                await self.journal.perform(_running(statement, one.digest))
         return to
 
     put_in(AttachTable, "keep", keep)
@@ -258,8 +264,7 @@ def settles_by_passages() -> None:
     async def keep(self: AttachTable, arrived: Sequence[Arrived], at: datetime) -> Any:
         for one in arrived:
             if one.passage is not None and one.passage.departed is not None:
-                digest = one.digest
-                await self.journal.perform(lambda tx, digest=digest: tx.run(statement, digest))
+                await self.journal.perform(_running(statement, one.digest))
         return await honest(self, arrived, at)
 
     put_in(AttachTable, "keep", keep)
