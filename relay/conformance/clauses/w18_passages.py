@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 from relay.audit.entries import instant
-from relay.audit.proof_file import read_proof
 from relay.conformance.instants import now
 from relay.conformance.listener import DECLINED_WORDS
 from relay.conformance.peer import json_object
@@ -28,6 +27,7 @@ from relay.conformance.verdicts import (
 )
 from relay.conformance.waited import (
     LONGEST_WITHIN,
+    OVER_WITHIN,
     Waited,
     answered,
     passages_at,
@@ -38,11 +38,13 @@ from relay.conformance.waited import (
 )
 from relay.errors import AuditError, SignatureError, WireError
 from relay.model import MessageId, NodeId, mint_uuid7
-from relay.signing.attached import AttachedJudge
+from relay.signing.attached import AttachedJudge, open_proof
 from relay.wire.passage import Passage, read_passage
 
 book = Book(Part.NEIGHBOUR, Part.SECOND, capability="passages")
 SOON = 25.0
+SOME_SECONDS = 20.0
+"""After which a wait is told of at the latest when it is over."""
 NAMES = frozenset({"v", "at", "event", "node", "message", "origin", "receipt", "neighbour"})
 """Fields whose values are names, and may hold one that is a host's, too."""
 READING = (Part.AXIS, Part.NATIVE)
@@ -163,7 +165,7 @@ async def proven(stand: Stand) -> None:
     judge, node = AttachedJudge(stand.trust, None), NodeId(stand.subject.id)
     for proof in found.every():
         try:
-            judge.prove(read_proof(proof), found.receipt, node, now())
+            judge.prove(open_proof(proof), found.receipt, node, now())
         except (AuditError, SignatureError) as error:
             raise FailedError(f"the proof of a passage does not hold: {error}") from error
 
@@ -175,16 +177,21 @@ async def proven(stand: Stand) -> None:
     begins=waited,
 )
 async def not_without(stand: Stand) -> None:
-    """The second neighbour has none. What it sent waits as long as what the first was told of, and goes on; then
+    """The second neighbour has none. What it sent waits as long as another of the first, of which that is told; then
     the proof of a later receipt comes, as it would behind a passage."""
     first = await stand.come_of(waited)
     first.told()
-    prepared = through(stand, stand.second, stand.peer)
-    with stand.listener.declining(prepared.header.digest):
-        receipt = await answered(stand.second, prepared)
-        await asyncio.sleep(first.told_after)
-    await stand.listener.transfer_of(prepared.header.digest, max(SOON, first.goes_within))
-    await asyncio.sleep(min(SOON, first.told_after))
+    there, back = through(stand, stand.peer, stand.second), through(stand, stand.second, stand.peer)
+    with (
+        stand.second_listener.declining(there.header.digest),
+        stand.listener.declining(back.header.digest),
+    ):
+        receipt = await answered(stand.second, back)
+        told = await answered(stand.peer, there)
+        await asyncio.sleep(min(first.told_after, SOME_SECONDS))
+    await stand.listener.transfer_of(back.header.digest, max(SOON, first.goes_within))
+    if not await passages_come(stand.listener, told, OVER_WITHIN):
+        raise InconclusiveError(f"nothing was told of what waited for {SOME_SECONDS:g} s")
     later = await answered(stand.second, through(stand, stand.second, stand.peer))
     await _proof_of(stand, later.digest)
     require(not passages_at(stand.second_listener, receipt), "it was handed a passage")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -141,7 +141,7 @@ def hands_passages_to_all() -> None:
 
 # ------------------------------------------------------------ what it is told
 
-Told = Callable[[bytes, Receipt], Passage | None]
+Told = Callable[[Mapping[str, Any], Receipt], Passage | None]
 
 
 @mutant(
@@ -156,9 +156,9 @@ Told = Callable[[bytes, Receipt], Passage | None]
 def takes_any_passage() -> None:
     honest: Told = attaching.told_in
 
-    def told_in(leaf: bytes, receipt: Receipt) -> Passage | None:
+    def told_in(fields: Mapping[str, Any], receipt: Receipt) -> Passage | None:
         try:
-            return honest(leaf, receipt)
+            return honest(fields, receipt)
         except WireError:
             return None
 
@@ -169,8 +169,8 @@ def takes_any_passage() -> None:
 def takes_no_passages() -> None:
     honest: Told = attaching.told_in
 
-    def told_in(leaf: bytes, receipt: Receipt) -> Passage | None:
-        if honest(leaf, receipt) is not None:
+    def told_in(fields: Mapping[str, Any], receipt: Receipt) -> Passage | None:
+        if honest(fields, receipt) is not None:
             raise WireError("no passages here")
         return None
 
@@ -226,8 +226,8 @@ def refuses_earlier_passages() -> None:
     honest: Told = attaching.told_in
     newest: dict[str, datetime] = {}
 
-    def told_in(leaf: bytes, receipt: Receipt) -> Passage | None:
-        found = honest(leaf, receipt)
+    def told_in(fields: Mapping[str, Any], receipt: Receipt) -> Passage | None:
+        found = honest(fields, receipt)
         if found is not None:
             if found.at < newest.get(found.receipt, found.at):
                 raise WireError("a later one is here")
