@@ -170,9 +170,10 @@ async def test_bytes_are_kept_of_what_did_not_hold_alone(tmp_path: Path) -> None
 
 
 async def test_what_is_begun_goes_on_beside_the_others_and_is_looked_at_behind_them(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once for all that look at it; an assertion that is not claimed begins nothing."""
+    monkeypatch.setattr(running, "LIMIT_SECONDS", 10.0)
     order: list[str] = []
     others_are_judged = asyncio.Event()
 
