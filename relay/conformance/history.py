@@ -1,7 +1,8 @@
 """The kit's own log, which it hands in to be cosigned: entries that anybody can make again.
 
 An entry follows from its index and the log's name, so that any two heads are of one tree, in this run and in
-those before, which the judged node remembers. How a later epoch began is kept beside the kit's certificates.
+those before, which the judged node remembers. How a later epoch began is kept beside the kit's certificates, and
+so is an entry that says something.
 
 Touches: one file in the folder of the kit's certificates.
 Raises:  ValueError for a head that cannot be.
@@ -12,7 +13,8 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from relay.audit.checkpoint import Checkpoint, note_body, sign_note
@@ -32,10 +34,14 @@ class Tree:
     opening: bytes = b""
     """The first entry, where an epoch was before."""
     other_from: int | None = None
+    written: Mapping[int, bytes] = field(default_factory=dict)
+    """Entries that say something, by their index."""
 
     def leaf(self, index: int) -> bytes:
         if index == 0 and self.opening:
             return self.opening
+        if index in self.written:
+            return self.written[index]
         told_apart = self.other_from is not None and index >= self.other_from
         return f"entry {index}{' otherwise' if told_apart else ''} of {self.origin}".encode()
 
@@ -49,7 +55,10 @@ class Tree:
         return tuple(consistency_proof(old, size, over_leaves(self._hash)))
 
     def path_of_first(self, size: int) -> tuple[bytes, ...]:
-        return tuple(inclusion_proof(0, size, over_leaves(self._hash)))
+        return self.path_of(0, size)
+
+    def path_of(self, index: int, size: int) -> tuple[bytes, ...]:
+        return tuple(inclusion_proof(index, size, over_leaves(self._hash)))
 
     def otherwise_from(self, index: int) -> Tree:
         """Another history, the same up to there."""
@@ -76,7 +85,8 @@ class OwnLog:
         if not kept.exists():
             return cls(signer, kept, Tree(log_name(signer.node, Epoch())))
         found = json.loads(kept.read_text(encoding="utf-8"))
-        tree = Tree(found["origin"], b64decode(found["opening"]))
+        written = {int(place): b64decode(leaf) for place, leaf in found.get("written", {}).items()}
+        tree = Tree(found["origin"], b64decode(found["opening"]), written=written)
         return cls(signer, kept, tree, found["size"])
 
     @property
@@ -99,6 +109,13 @@ class OwnLog:
         opening = entry(AuditEvent.EPOCH_STARTED, now(), self.signer.node, **fields)
         return Tree(origin, opening.leaf)
 
+    def write(self, leaf: bytes) -> int:
+        """The index of an entry that says something; it stays there in later runs."""
+        index = self.size
+        self.tree = replace(self.tree, written={**self.tree.written, index: leaf})
+        self.reached(index + 1)
+        return index
+
     def begin(self, tree: Tree, size: int) -> None:
         """From now on this is the log; the next run knows it."""
         self.tree, self.size = tree, 1
@@ -110,5 +127,8 @@ class OwnLog:
             "origin": self.tree.origin,
             "opening": b64encode(self.tree.opening).decode(),
             "size": self.size,
+            "written": {
+                str(place): b64encode(leaf).decode() for place, leaf in self.tree.written.items()
+            },
         }
         self.kept.write_text(json.dumps(text), encoding="utf-8")

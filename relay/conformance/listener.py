@@ -22,7 +22,7 @@ from typing import Any
 from aiohttp import web
 
 from relay.conformance.credentials import Credentials
-from relay.conformance.exchanges import Exchanges
+from relay.conformance.exchanges import Exchange, Exchanges
 from relay.conformance.instants import now
 from relay.conformance.peer import RECEIPTS_TYPE
 from relay.conformance.verdicts import InconclusiveError
@@ -47,6 +47,8 @@ from relay.wire.container import read_receipts, write_receipts
 from relay.wire.transfer import read_transfer
 
 PROOFS = "receipt-proofs"
+PROOFS_PATH = "/axis/v1/proofs"
+DECLINED_WORDS = "the conformance kit does not want this one yet"
 BODY_LIMIT_BYTES = 64 << 20
 CONTAINER_LIMIT_BYTES = 32 << 20
 _PART = re.compile(
@@ -81,6 +83,8 @@ class Listener:
     exchanges: Exchanges
     witness: Witness
     capabilities: list[str] = field(default_factory=lambda: [WITNESS, PROOFS])
+    always: list[str] = field(default_factory=list)
+    """Capabilities beside those, whatever an assertion puts in their place."""
     wire: list[int] = field(default_factory=lambda: [1])
     transfers_a_request: int = 1
     arrived: list[Arrived] = field(default_factory=list)
@@ -89,6 +93,11 @@ class Listener:
     """Those that travelled back here."""
     proofs: list[bytes] = field(default_factory=list)
     """Those that followed receipts here (W20)."""
+    proof_calls: list[Exchange] = field(default_factory=list)
+    """The calls that brought them."""
+    said_of_proof: Callable[[bytes], str] = lambda _: "kept"
+    declined: dict[str, list[float]] = field(default_factory=dict)
+    """By the envelope's digest, what is refused for now and is not among `arrived`: when it came, by the loop's clock."""
     calls: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of every call."""
     uploads: dict[str, bytearray] = field(default_factory=dict)
@@ -110,6 +119,25 @@ class Listener:
             yield
         finally:
             self.answers = before
+
+    @contextmanager
+    def declining(self, digest: str) -> Iterator[list[float]]:
+        """Until the end of the block what has that envelope is refused without evidence (422), and all else is
+        as it was; when it came."""
+        self.declined[digest] = []
+        try:
+            yield self.declined[digest]
+        finally:
+            del self.declined[digest]
+
+    @contextmanager
+    def saying_of_proofs(self, said: Callable[[bytes], str]) -> Iterator[None]:
+        """Until the end of the block the answer to each."""
+        before, self.said_of_proof = self.said_of_proof, said
+        try:
+            yield
+        finally:
+            self.said_of_proof = before
 
     @contextmanager
     def refusing_receipts(self) -> Iterator[list[bytes]]:
@@ -214,6 +242,8 @@ class Listener:
             f"{self.node} asked", request.method, request.path_qs, request.headers, body
         )
         self.calls.append((request.method, request.path))
+        if request.path == PROOFS_PATH:
+            self.proof_calls.append(kept)
         try:
             response = await self._answered(request, body)
         finally:  # an answer that is lost is news, too
@@ -237,15 +267,15 @@ class Listener:
         if (request.method, path) == ("POST", "/axis/v1/receipts"):
             self.receipts += read_receipts(body, CONTAINER_LIMIT_BYTES)
             return web.Response(status=204)
-        if (request.method, path) == ("POST", "/axis/v1/proofs"):
+        if (request.method, path) == ("POST", PROOFS_PATH):
             came = read_proofs(body)
             self.proofs += came
-            return web.json_response({"proofs": [{"answer": "kept"} for _ in came]})
+            return web.json_response({"proofs": [{"answer": self.said_of_proof(o)} for o in came]})
         if path.startswith("/axis/v1/payloads/"):
             return self._upload(request, body)
         if path.startswith("/axis/v1/transfers/"):
             found = self.given.get(path.rpartition("/")[2])
-            return _container(found) if found else web.Response(status=404)
+            return container(found) if found else web.Response(status=404)
         return web.Response(status=404)
 
     def described(self) -> dict[str, object]:
@@ -253,7 +283,7 @@ class Listener:
             "node": self.node,
             "version": "conformance-kit",
             "wire": self.wire,
-            "capabilities": self.capabilities,
+            "capabilities": [*self.capabilities, *self.always],
             "envelope_limit_bytes": BODY_LIMIT_BYTES,
             "ahead_over_bytes": 1 << 20,
             "transfers_a_request": self.transfers_a_request,
@@ -277,6 +307,9 @@ class Listener:
             now(),
             dict(request.headers),
         )
+        if (attempts := self.declined.get(header.digest)) is not None:
+            attempts.append(asyncio.get_running_loop().time())
+            return await saying(422, DECLINED_WORDS)(arrived)
         self.arrived.append(arrived)
         if self.answers is not None:
             return await self.answers(arrived)
@@ -288,7 +321,7 @@ class Listener:
         if made is None:
             made = self.honest(arrived)
             self.given[arrived.header.transfer_id] = made
-        return _container(made)
+        return container(made)
 
     def _upload(self, request: web.Request, body: bytes) -> web.Response:
         held = self.uploads.setdefault(request.path.rpartition("/")[2], bytearray())
@@ -299,7 +332,7 @@ class Listener:
         return web.Response(status=204, headers={"Upload-Offset": str(len(held))})
 
 
-def _container(content: bytes) -> web.Response:
+def container(content: bytes) -> web.Response:
     return web.Response(body=content, headers={"Content-Type": RECEIPTS_TYPE})
 
 
@@ -322,13 +355,11 @@ async def lost(_: Arrived) -> web.StreamResponse:
     raise asyncio.CancelledError
 
 
-def saying(status: int) -> Answering:
+def saying(status: int, title: str = "said by the conformance kit") -> Answering:
     """A problem with this status, nothing taken over or refused."""
 
     async def said(_: Arrived) -> web.StreamResponse:
-        body = json.dumps(
-            {"type": "about:blank", "title": "said by the conformance kit", "status": status}
-        )
+        body = json.dumps({"type": "about:blank", "title": title, "status": status})
         return web.Response(status=status, text=body, content_type="application/problem+json")
 
     return said

@@ -83,6 +83,7 @@ check = true
 public = true
 publish_every = 0.5
 witnesses_answer_within = 1.0
+passages_after = 2.0
 
 [delivery]
 retry_first = 0.2

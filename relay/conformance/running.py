@@ -1,7 +1,7 @@
 """Judge both nodes: each assertion about each of them, one after another, and what becomes of it.
 
-The two nodes' own assertions go on side by side; those about the way between them come after, alone, and
-those that restore a node at last.
+The two nodes' own assertions go on side by side; those about the way between them come after, alone, then
+those for which something was begun before all others, and those that restore a node at last.
 
 Touches: what the parts of the kit touch.
 """
@@ -37,6 +37,8 @@ from relay.errors import RelayError
 
 LIMIT_SECONDS = 120.0
 """For one assertion: beyond it the node is taken to hang."""
+BESIDE_SECONDS = 240.0
+"""For what was begun before all others, once those are judged."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 Told = Callable[[Judged], None]
 Crash = Callable[[], Awaitable[None]]
@@ -78,11 +80,18 @@ class Run:
             ]
             last = [one for one in self.assertions if Part.RESTORE in one.needs]
             between = [one for one in self.assertions if Part.LINK in one.needs]
-            alone = [one for one in self.assertions if one not in last and one not in between]
+            begun = [one for one in self.assertions if one.begins]
+            behind = [*last, *between, *begun]
+            alone = [one for one in self.assertions if one not in behind]
+            for stand in stands:
+                await self._begin(stand, begun)
             found = await asyncio.gather(*(self._all(stand, alone) for stand in stands))
-            for several in (between, last):
-                for stand in stands:
-                    found.append(await self._all(stand, several))
+            for stand in stands:
+                found.append(await self._all(stand, between))
+            await asyncio.gather(*(stand.settle(BESIDE_SECONDS) for stand in stands))
+            found += await asyncio.gather(*(self._all(stand, begun) for stand in stands))
+            for stand in stands:
+                found.append(await self._all(stand, last))
         order = {one.full_name: number for number, one in enumerate(self.assertions)}
         every = [judged for several in found for judged in several]
         return sorted(every, key=lambda one: order[one.assertion.full_name])
@@ -97,6 +106,12 @@ class Run:
             return self.restores[subject.id]
         commands = [partial(_commanded, one) for one in (subject.backup, subject.restore) if one]
         return Restoring(*commands) if len(commands) == 2 else None
+
+    async def _begin(self, stand: Stand, assertions: Sequence[Assertion]) -> None:
+        await self._look(stand)
+        for one in assertions:
+            if one.begins and not _unclaimed(stand, one):
+                stand.begin(one.begins)
 
     async def _all(self, stand: Stand, assertions: Sequence[Assertion]) -> list[Judged]:
         await self._look(stand)
@@ -134,13 +149,20 @@ class Run:
         return Judged(assertion, stand.subject.id, verdict, detail, monotonic() - began, kept)
 
 
-async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
+def _unclaimed(stand: Stand, assertion: Assertion) -> str:
+    """Why it is not; empty where it is claimed."""
     if not stand.subject.claims(assertion):
-        return Verdict.NOT_CLAIMED, "the node's file or the profile says so"
+        return "the node's file or the profile says so"
     if missing := assertion.needs - stand.subject.parts:
-        return Verdict.NOT_CLAIMED, f"not configured: {', '.join(sorted(missing))}"
+        return f"not configured: {', '.join(sorted(missing))}"
     if assertion.capability and assertion.capability not in stand.capabilities:
-        return Verdict.NOT_CLAIMED, f"no capability {assertion.capability}"
+        return f"no capability {assertion.capability}"
+    return ""
+
+
+async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
+    if why := _unclaimed(stand, assertion):
+        return Verdict.NOT_CLAIMED, why
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             await assertion.judge(stand)

@@ -7,7 +7,7 @@ Raises:  NotClaimedError for a part that the node's file does not say how to rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -22,8 +22,9 @@ from relay.conformance.link import Way
 from relay.conformance.listener import Listener, listening
 from relay.conformance.peer import Peer, UnreachableError
 from relay.conformance.subject import Kit, Second, Subject
-from relay.conformance.verdicts import NotClaimedError
+from relay.conformance.verdicts import Beginning, NotClaimedError
 from relay.conformance.witness import Witness
+from relay.delivery.attaching.ports import PASSAGES_CAPABILITY
 from relay.model import AgencyCode, NodeId, Priority
 from relay.signing.trust import TrustStore
 
@@ -55,6 +56,7 @@ class Stand:
     _second: Peer | None = None
     _second_listener: Listener | None = None
     _log: OwnLog | None = None
+    _second_log: OwnLog | None = None
     _dms: Dms | None = None
     _other_dms: Dms | None = None
     way: Way | None = None
@@ -64,6 +66,8 @@ class Stand:
     capabilities: frozenset[str] = frozenset()
     remembered: dict[str, Any] = field(default_factory=dict)
     """What takes long and several assertions look at, by its name."""
+    begun: dict[Beginning, asyncio.Task[Any]] = field(default_factory=dict)
+    """What goes on beside the assertions."""
 
     @property
     def peer(self) -> Peer:
@@ -95,6 +99,11 @@ class Stand:
         return _there(self._log, "the kit is no neighbour of it")
 
     @property
+    def second_log(self) -> OwnLog:
+        """The other neighbour's, which nobody cosigns."""
+        return _there(self._second_log, "the kit is one neighbour of it only")
+
+    @property
     def dms(self) -> Dms:
         return _there(self._dms, "no credentials for its axis face")
 
@@ -105,6 +114,28 @@ class Stand:
     @property
     def link(self) -> Way:
         return _there(self.way, "the kit's proxy is not in its way to the other node")
+
+    def begin(self, beginning: Beginning) -> asyncio.Task[Any]:
+        """Once, whoever asks."""
+        if beginning not in self.begun:
+            self.begun[beginning] = asyncio.create_task(beginning(self))
+        return self.begun[beginning]
+
+    async def come_of(self, beginning: Callable[[Stand], Coroutine[Any, Any, Value]]) -> Value:
+        """What came of it: now, or when it is over."""
+        found: Value = await asyncio.shield(self.begin(beginning))
+        return found
+
+    async def settle(self, seconds: float) -> None:
+        """Until what goes on beside is over, or for so long."""
+        if self.begun:
+            await asyncio.wait(self.begun.values(), timeout=seconds)
+
+    async def end(self) -> None:
+        """Of what goes on beside."""
+        for task in self.begun.values():
+            task.cancel()
+        await asyncio.gather(*self.begun.values(), return_exceptions=True)
 
     async def crash(self) -> None:
         """The node ends without warning, and is there again when this returns."""
@@ -178,17 +209,24 @@ async def standing(
     async with AsyncExitStack() as open_parts:
         if subject.kit and subject.nodes:
             stand._peer, stand._listener = await _neighbour(stand, open_parts, subject.kit)  # noqa: SLF001 - its maker
-            credentials = authority.of(subject.kit.node)
-            stand._log = OwnLog.load(credentials.folder, credentials.log_signer())  # noqa: SLF001
+            stand._listener.always.append(PASSAGES_CAPABILITY)  # noqa: SLF001
+            stand._log = _own_log(authority, subject.kit)  # noqa: SLF001
             if subject.kit.second:
                 stand._second, stand._second_listener = await _neighbour(  # noqa: SLF001
                     stand, open_parts, subject.kit.second
                 )
+                stand._second_log = _own_log(authority, subject.kit.second)  # noqa: SLF001
         if subject.axis and subject.systemid:
             stand._dms = await open_parts.enter_async_context(dms.at(subject, exchanges))  # noqa: SLF001
         if other.axis and other.systemid:
             stand._other_dms = await open_parts.enter_async_context(dms.at(other, exchanges))  # noqa: SLF001
+        open_parts.push_async_callback(stand.end)
         yield stand
+
+
+def _own_log(authority: Authority, kit: Kit | Second) -> OwnLog:
+    credentials = authority.of(kit.node)
+    return OwnLog.load(credentials.folder, credentials.log_signer())
 
 
 async def _neighbour(

@@ -6,10 +6,10 @@ Raises:  Failed, Inconclusive, NotClaimed: how an assertion ends that does not h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, Any, NewType
 
 if TYPE_CHECKING:
     from relay.conformance.stand import Stand
@@ -66,6 +66,7 @@ class NotClaimedError(Exception):
 
 
 Judge = Callable[["Stand"], Awaitable[None]]
+Beginning = Callable[["Stand"], Coroutine[Any, Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Assertion:
     judge: Judge
     capability: str = ""
     """What `GET /axis/v1/node` must hold for it to be claimed."""
+    begins: Beginning | None = None
+    """What takes long and needs nobody to look: begun before all others, looked at behind them."""
 
     @property
     def full_name(self) -> str:
@@ -110,14 +113,21 @@ class Book:
         self._capability = capability
 
     def asserts(
-        self, clause: str, name: str, title: str, *needs: Part, capability: str = ""
+        self,
+        clause: str,
+        name: str,
+        title: str,
+        *needs: Part,
+        capability: str = "",
+        begins: Beginning | None = None,
     ) -> Callable[[Judge], Judge]:
         """Marks the coroutine that judges it."""
 
         def marked(judge: Judge) -> Judge:
             parts = frozenset({*self._always, *needs})
             said = capability or self._capability
-            self.assertions.append(Assertion(Clause(clause), name, title, parts, judge, said))
+            made = Assertion(Clause(clause), name, title, parts, judge, said, begins)
+            self.assertions.append(made)
             return judge
 
         return marked

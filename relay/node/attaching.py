@@ -199,5 +199,6 @@ def make_attaching(
     judge = ReceiptProofs(AttachedJudge(notary.trust, notary.binding))
     heads = WitnessedHeads(witnessed, desk)
     keeper = ProofKeeper(ground.node, table, judge, heads, ground.clock, courier.waiting)
-    watcher = PassageWatcher(ground.node, PassTable(ground.journal, ground.node), ground.clock)
+    passing = PassTable(ground.journal, ground.node)
+    watcher = PassageWatcher(ground.node, passing, ground.clock, section.passages_after)
     return Attaching(courier, keeper, watcher)

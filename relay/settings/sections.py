@@ -441,3 +441,5 @@ class LogSection(Section):
     """How long a proof waits for a neighbour."""
     attach_waiting: int = Field(default=100_000, ge=1_000, le=10_000_000)
     """Proofs that wait for one neighbour."""
+    passages_after: Span = timedelta(minutes=1)
+    """How long a document waits here before its origin is told why."""

@@ -15,13 +15,14 @@ from cryptography import x509
 
 from relay.conformance import credentials
 from relay.conformance.exchanges import Exchanges
-from relay.conformance.listener import Listener, lost, parts_of, saying
+from relay.conformance.listener import DECLINED_WORDS, Listener, lost, parts_of, saying
 from relay.conformance.peer import CONTAINER_LIMIT_BYTES
 from relay.conformance.subject import Kit, Subject
 from relay.conformance.witness import Witness
 from relay.model import AgencyCode, Event, NodeId
 from relay.signing.evidence import verify_receipt
 from relay.signing.trust import TrustStore
+from relay.wire.attached import write_proofs
 from relay.wire.container import read_receipts
 from relay.wire.transfer import read_transfer
 
@@ -116,3 +117,49 @@ def test_the_kits_certificate_names_where_it_listens(
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     told = {*names, *(str(one) for one in names.get_values_for_type(x509.IPAddress))}
     assert name in told
+
+
+async def test_what_is_declined_is_refused_and_not_among_what_came(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    """Whatever an assertion has it answer; another document is not meant, and afterwards this one is taken."""
+    with listener.declining(HEADER.digest) as attempts, listener.answering(saying(503)):
+        status, body = await sent(client)
+        assert (status, DECLINED_WORDS.encode() in body) == (422, True)
+        assert (len(attempts), listener.arrived) == (1, [])
+    with listener.declining("0" * 64) as attempts:
+        assert (await sent(client))[0] == 200
+        assert (attempts, len(listener.arrived)) == ([], 1)
+    assert (await sent(client))[0] == 200
+
+
+async def test_what_it_always_says_is_left_out_by_an_earlier_release_alone(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    async def said() -> list[str]:
+        async with client.get("/axis/v1/node") as answer:
+            found: list[str] = (await answer.json())["capabilities"]
+            return found
+
+    listener.always.append("passages")
+    listener.capabilities = ["directory"]
+    assert await said() == ["directory", "passages"]
+    with listener.of_an_earlier_release():
+        assert await said() == []
+
+
+async def test_each_proof_has_the_answer_that_is_said_of_it(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    async def answers() -> list[str]:
+        async with client.post("/axis/v1/proofs", data=write_proofs([b"a", b"b"])) as answer:
+            return [one["answer"] for one in (await answer.json())["proofs"]]
+
+    with listener.saying_of_proofs(lambda proof: "later" if proof == b"b" else "kept"):
+        assert await answers() == ["kept", "later"]
+    assert await answers() == ["kept", "kept"]
+    assert listener.proofs == [b"a", b"b"] * 2
+    assert [one.request for one in listener.proof_calls] == [write_proofs([b"a", b"b"])] * 2

@@ -79,3 +79,18 @@ async def test_the_kit_cosigns_what_follows_and_nothing_else(tmp_path: Path) -> 
 
 async def test_the_kit_is_no_witness_of_other_calls() -> None:
     assert Witness(signer()).answered(make_mocked_request("GET", "/axis/v1/node"), b"") is None
+
+
+def test_an_entry_that_says_something_stays_in_the_next_run(tmp_path: Path) -> None:
+    hand = signer()
+    log = OwnLog.load(tmp_path, hand)
+    before = log.tree.head(log.size)
+    index = log.write(b"said")
+    again = OwnLog.load(tmp_path, hand)
+    head = again.tree.head(again.size)
+    assert (again.tree, again.size) == (log.tree, index + 1)
+    verify_inclusion(
+        leaf_hash(b"said"), index, head.size, again.tree.path_of(index, head.size), head.root
+    )
+    proof = again.tree.proof(before.size, head.size)
+    verify_consistency(before.size, before.root, head.size, head.root, proof)

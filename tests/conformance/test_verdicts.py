@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from relay.conformance import running
-from relay.conformance.credentials import Authority
+from relay.conformance.credentials import Authority, stranger
 from relay.conformance.exchanges import Exchanges
 from relay.conformance.peer import UnreachableError
 from relay.conformance.running import Run
@@ -166,3 +167,44 @@ async def test_bytes_are_kept_of_what_did_not_hold_alone(tmp_path: Path) -> None
     assert kept == tmp_path / "W1.1-name-a"
     assert (kept / "001.request").read_bytes() == b"asked"
     assert (kept / "001.answer").read_bytes() == b"answered"
+
+
+async def test_what_is_begun_goes_on_beside_the_others_and_is_looked_at_behind_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for all that look at it; an assertion that is not claimed begins nothing."""
+    monkeypatch.setattr(running, "LIMIT_SECONDS", 10.0)
+    order: list[str] = []
+    others_are_judged = asyncio.Event()
+
+    async def beginning(_: Stand) -> str:
+        order.append("begun")
+        await others_are_judged.wait()
+        return "over"
+
+    async def never(_: Stand) -> None:
+        order.append("never")
+
+    async def looks(at: Stand) -> None:
+        order.append(await at.come_of(beginning))
+
+    async def plain(_: Stand) -> None:
+        await asyncio.sleep(0)
+        order.append("plain")
+        others_are_judged.set()
+
+    book = Book()
+    book.asserts("W1.1", "first", "It holds", begins=beginning)(looks)
+    book.asserts("W1.1", "second", "It holds", begins=beginning)(looks)
+    book.asserts("W1.1", "third", "It holds", Part.AUDITOR, begins=never)(looks)
+    book.asserts("W1.1", "plain", "It holds")(plain)
+    roots = stranger(tmp_path, "kit", datetime.now(UTC)).root
+    subjects = [stand(id=name, roots=roots).subject for name in ("a", "b")]
+    run = Run((subjects[0], subjects[1]), Authority(tmp_path), book.assertions, tmp_path)
+    found = await run.judge()
+    assert order == [*["begun"] * 2, *["plain"] * 2, *["over"] * 4]
+    assert [one.verdict for one in found] == [
+        *[Verdict.PASS] * 4,
+        *[Verdict.NOT_CLAIMED] * 2,
+        *[Verdict.PASS] * 2,
+    ]

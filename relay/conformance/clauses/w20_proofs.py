@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from typing import Any
-
-from relay.conformance.peer import Answer
+from relay.conformance.listener import PROOFS_PATH
+from relay.conformance.proofs import TYPE, answers_of, handed, leaf_of
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
@@ -20,8 +17,6 @@ from relay.delivery.ports import Acknowledgement
 from relay.wire.attached import MOST_PROOFS, write_proofs
 
 book = Book(Part.NEIGHBOUR, capability="receipt-proofs")
-TYPE = "application/vnd.truc-relay.proofs+xml"
-PATH = "/axis/v1/proofs"
 SOON = 25.0
 
 
@@ -29,32 +24,13 @@ async def _proof_here(stand: Stand, receipt: str) -> bytes:
     """The proof of that receipt, once it came to the kit."""
 
     def found() -> list[bytes]:
-        return [one for one in stand.listener.proofs if receipt in _leaf(one).values()]
+        return [one for one in stand.listener.proofs if receipt in leaf_of(one).values()]
 
     try:
         proofs: list[bytes] = await stand.listener.until(found, SOON, "the proof")
     except InconclusiveError:
         raise FailedError(f"no proof of the receipt came within {SOON:g} s") from None
     return proofs[0]
-
-
-def _leaf(proof: bytes) -> dict[str, Any]:
-    """The entry a tlog-proof is about, as `extra` has it; empty where it has none."""
-    for line in proof.split(b"\n"):
-        if line.startswith(b"extra "):
-            extra = json.loads(base64.b64decode(line[6:]))
-            leaf: dict[str, Any] = json.loads(base64.b64decode(extra["leaf"]))
-            return leaf
-    return {}
-
-
-async def _handed(stand: Stand, *proofs: bytes) -> Answer:
-    return await stand.peer.post(PATH, write_proofs(proofs), {"Content-Type": TYPE})
-
-
-def _answers(answer: Answer) -> list[str]:
-    require_equal(answer.status, 200, "the status")
-    return [one["answer"] for one in json.loads(answer.body)["proofs"]]
 
 
 async def _proven(stand: Stand) -> bytes:
@@ -66,7 +42,7 @@ async def _proven(stand: Stand) -> bytes:
 
 @book.asserts("W20.1", "follows", "The proof of an answer follows it to who asked")
 async def follows(stand: Stand) -> None:
-    leaf = _leaf(await _proven(stand))
+    leaf = leaf_of(await _proven(stand))
     require_equal(leaf.get("node"), stand.subject.id, "the node in the entry")
 
 
@@ -78,25 +54,25 @@ async def another_form(stand: Stand) -> None:
         b"</Proofs>", write_proofs([proof]).partition(b">")[2]
     )
     for body in (b"nothing", spaced, many):
-        answer = await stand.peer.post(PATH, body, {"Content-Type": TYPE})
+        answer = await stand.peer.post(PROOFS_PATH, body, {"Content-Type": TYPE})
         require_equal(answer.status, 422, "the status")
 
 
 @book.asserts("W20.3", "in-order", "Each proof has an answer, in their order")
 async def in_order(stand: Stand) -> None:
     proof = await _proven(stand)
-    require_equal(len(_answers(await _handed(stand, proof, b"x", proof))), 3, "the answers")
+    require_equal(len(answers_of(await handed(stand.peer, proof, b"x", proof))), 3, "the answers")
 
 
 @book.asserts("W20.4", "own", "A node keeps no proof of a receipt of its own")
 async def own(stand: Stand) -> None:
-    answers = _answers(await _handed(stand, await _proven(stand)))
+    answers = answers_of(await handed(stand.peer, await _proven(stand)))
     require(answers != ["kept"], "it kept what it had made itself")
 
 
 @book.asserts("W20.4", "nonsense", "What proves nothing is refused, by itself")
 async def nonsense(stand: Stand) -> None:
-    answers = _answers(await _handed(stand, b"nothing at all\n"))
+    answers = answers_of(await handed(stand.peer, b"nothing at all\n"))
     require("kept" not in answers, "it kept a text that is no proof")
 
 
@@ -120,8 +96,8 @@ async def handed_on(stand: Stand) -> None:
         return [
             one
             for one in stand.listener.proofs
-            if _leaf(one).get("node") == stand.other.id
-            and prepared.header.message_id in _leaf(one).values()
+            if leaf_of(one).get("node") == stand.other.id
+            and prepared.header.message_id in leaf_of(one).values()
         ]
 
     try:

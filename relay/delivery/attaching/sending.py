@@ -154,6 +154,7 @@ class ProofCourier:
                 pace.failures, pace.away = 0, False
             except (TransportError, PeerError, JournalError) as error:
                 pace.takes = None  # whoever answers next may be another version
+                pace.passages, pace.passages_asked_at = False, None
                 pace.failures += 1
                 if pace.failures == 1:
                     said = str(error)[:_SHOWN]

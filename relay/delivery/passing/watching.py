@@ -1,8 +1,8 @@
 """Watch what waits here on its way from a neighbour, and say why, in the log, whose proofs travel back (W18).
 
 Beside the way of documents: the queue is looked through every few seconds, in slices, and what did not wait
-is never seen. A wait is told of first after a minute, then when its reason changed, at growing pauses, and
-once when it is over.
+is never seen. A wait is told of first after a minute (`[log] passages_after`), then when its reason changed,
+at growing pauses, and once when it is over. Who tells sooner looks oftener.
 
     it dies between two looks   the next one goes on; a reason that came and went meanwhile is not told
 
@@ -27,12 +27,15 @@ from relay.model import DeliveryState, NodeId
 from relay.wire.passage import MOST_WAITS, Passage, Wait, WaitReason
 
 LOOK_EVERY_SECONDS: Final = 10.0
+LOOK_LEAST_SECONDS: Final = 0.05
 NO_WAIT: Final = timedelta(seconds=5)
 """What goes on within this did not wait."""
 FIRST_TOLD: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(hours=6)
 SLICES: Final = 40
 """Of the queue, that one look goes through; the next goes on there."""
+_LOOKS: Final = 6
+"""At least so many before a wait is told of."""
 _WENT_ON: Final = frozenset(
     {
         DeliveryState.RELAYED,
@@ -51,6 +54,7 @@ class PassageWatcher:
     node: NodeId
     book: PassBook
     clock: Clock
+    first_told: timedelta = FIRST_TOLD
     _after: After | None = field(default=None)
 
     async def run(self) -> None:
@@ -58,7 +62,8 @@ class PassageWatcher:
         while True:
             with suppress(JournalError):
                 await self.look()
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            every = min(LOOK_EVERY_SECONDS, self.first_told.total_seconds() / _LOOKS)
+            await asyncio.sleep(max(every, LOOK_LEAST_SECONDS))
 
     async def look(self) -> None:
         """Once through what ended, what is held, and the next slices of what waits."""
@@ -66,14 +71,19 @@ class PassageWatcher:
         while ended := await self.book.ended():
             await self.book.keep([_closed(one, now) for one in ended], self._told(ended, now), now)
         await self._look_at(await self.book.held(), now)
+        no_wait = min(NO_WAIT, self.first_told / _LOOKS)
         for _ in range(SLICES):
-            found, self._after = await self.book.waiting(self._after, now - NO_WAIT)
+            found, self._after = await self.book.waiting(self._after, now - no_wait)
             await self._look_at(found, now)
             if self._after is None:
                 break
 
     async def _look_at(self, found: Iterable[Standing], now: datetime) -> None:
-        changed = [one for one in (looked_at(one, now) for one in found) if one is not None]
+        changed = [
+            one
+            for one in (looked_at(one, now, self.first_told) for one in found)
+            if one is not None
+        ]
         due: list[_Fared] = [
             (one.standing, one.watch, None) for one in changed if one.tell and one.watch is not None
         ]
@@ -101,18 +111,18 @@ def reason_of(one: Standing) -> WaitReason | None:
     return None
 
 
-def looked_at(one: Standing, now: datetime) -> Kept | None:
+def looked_at(one: Standing, now: datetime, first_told: timedelta = FIRST_TOLD) -> Kept | None:
     """What is to be kept of it from now on; None where nothing changed."""
     reason = reason_of(one)
     if reason is None:
         return None
-    watch = one.watch or Watch((), 0, one.arrived + FIRST_TOLD, untold=True)
+    watch = one.watch or Watch((), 0, one.arrived + first_told, untold=True)
     if not watch.waits or watch.waits[-1].reason is not reason:
         waits = _begun(watch.waits, reason, now if watch.waits else one.arrived, now)
         watch = replace(watch, waits=waits, untold=True)
     tell = watch.untold and now >= watch.next_at
     if tell:
-        pause = min(LONGEST_PAUSE, FIRST_TOLD * 4 ** min(watch.told, 8))
+        pause = min(LONGEST_PAUSE, first_told * 4 ** min(watch.told, 8))
         watch = replace(watch, told=watch.told + 1, next_at=now + pause, untold=False)
     return None if watch == one.watch else Kept(one, watch, tell)
 

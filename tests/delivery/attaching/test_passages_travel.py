@@ -17,21 +17,19 @@ from tests.delivery.attaching.test_proofs_travel import _hand_in
 from tests.delivery.directory.conftest import Village
 
 TOLD = "SELECT leaf, proof FROM passages"
+SOON = "passages_after = 0.1"
 OWN = 'SELECT max(entry_index) FROM entries WHERE instr(leaf, CAST(\'"event":"passage"\' AS BLOB))'
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "LOOK_EVERY_SECONDS", 0.05)
-    monkeypatch.setattr(watching, "NO_WAIT", watching.NO_WAIT * 0)
-    monkeypatch.setattr(watching, "FIRST_TOLD", watching.FIRST_TOLD / 600)
     monkeypatch.setattr(sending, "LOOK_AGAIN_SECONDS", 0.1)
 
 
 @pytest.fixture
 async def waiting(raised: Raise) -> Village:
     """The district's uplink is down, and a document of the commune waits there."""
-    village = await raised()
+    village = await raised(log=SOON)
     await village.down("tinh")
     await village.send("xa", "H01.15.02", "H01")
     return village
@@ -97,7 +95,7 @@ async def test_the_origin_sees_why_a_document_waits_and_that_it_went_on(waiting:
 async def test_what_did_not_wait_leaves_nothing(
     raised: Raise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "NO_WAIT", watching.LONGEST_PAUSE)
+    monkeypatch.setattr(watching, "LOOK_EVERY_SECONDS", 0.05)
     village = await raised()
     await village.send("xa", "H01.15.02", "H01")
 
@@ -116,7 +114,7 @@ async def test_a_neighbour_of_an_older_version_gets_no_passages_and_its_proofs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(server, "PASSAGES_CAPABILITY", "something-else")
-    village = await raised()
+    village = await raised(log=SOON)
     await village.down("tinh")
     await village.send("xa", "H01.15.02", "H01")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from relay.delivery.attaching import sending
 from relay.delivery.attaching.ports import AttachRow, Bounds, Due, Stretch
 from relay.delivery.attaching.sending import ASK_AGAIN_SECONDS, BATCH_BYTES, ProofCourier
 from relay.delivery.clock import Clock
+from relay.delivery.neighbours.retry import RetryPolicy
 from relay.errors import AuditError, TransportError
 from relay.model import Digest, NodeId
 from relay.wire.attached import PROOF_BYTES, Answer, Answered
@@ -35,6 +38,7 @@ class World:
     passed: dict[int, list[int]] = field(default_factory=dict)
     sent: list[tuple[NodeId, list[bytes]]] = field(default_factory=list)
     asked: int = 0
+    asked_of_passages: int = 0
     log: list[tuple[str, Any]] = field(default_factory=list)
     gathered_for: list[NodeId] = field(default_factory=list)
 
@@ -91,6 +95,10 @@ class World:
     async def takes_proofs(self, neighbour: NodeId) -> bool:
         self.asked += 1
         return self.takes
+
+    async def takes_passages(self, neighbour: NodeId) -> bool:
+        self.asked_of_passages += 1
+        return True
 
     async def attach(self, neighbour: NodeId, proofs: Sequence[bytes]) -> list[Answered]:
         if self.down:
@@ -215,6 +223,25 @@ async def test_it_is_asked_once_whether_it_takes_them(world: World, courier: Pro
         world.put(XA, b"a")
         assert await courier.send(XA)
     assert world.asked == 1
+
+
+async def test_a_neighbour_that_failed_is_asked_anew_whether_it_takes_passages(
+    world: World, courier: ProofCourier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever answers next may be an earlier version."""
+    monkeypatch.setattr(sending, "CONTACT_SECONDS", 0.0)
+    monkeypatch.setattr(sending, "RETRY", RetryPolicy(timedelta(0), timedelta(0)))
+    world.waiting[XA] = [Due(AttachRow(0), Digest("receipt 0"), None, 0, b"a", is_passage=True)]
+    world.down = True
+    serving = asyncio.create_task(courier._serve(XA))
+    while not courier._pace(XA).failures:
+        await asyncio.sleep(0)
+    assert world.asked_of_passages == 1
+    world.down = False
+    while not world.sent:
+        await asyncio.sleep(0)
+    serving.cancel()
+    assert world.asked_of_passages > 1
 
 
 async def test_a_request_is_bounded_and_what_is_too_large_for_any_is_put_off(

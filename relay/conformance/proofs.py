@@ -1,0 +1,43 @@
+"""Proofs of a log as they are handed over (W20): what they are about, and what is answered to them.
+
+Touches: what a peer touches. Raises: FailedError where the answer is another.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from relay.conformance.listener import PROOFS_PATH
+from relay.conformance.peer import Answer, Peer
+from relay.conformance.verdicts import require_equal
+from relay.wire.attached import write_proofs
+
+TYPE = "application/vnd.truc-relay.proofs+xml"
+
+
+def leaf_of(proof: bytes) -> dict[str, Any]:
+    """The entry a tlog-proof is about, as `extra` has it; empty where it has none."""
+    for line in proof.split(b"\n"):
+        if line.startswith(b"extra "):
+            return _leaf_in(line[6:])
+    return {}
+
+
+def _leaf_in(encoded: bytes) -> dict[str, Any]:
+    try:
+        extra = json.loads(base64.b64decode(encoded))
+        leaf = json.loads(base64.b64decode(extra["leaf"]))
+    except (ValueError, TypeError, KeyError):
+        return {}
+    return leaf if isinstance(leaf, dict) else {}
+
+
+async def handed(peer: Peer, *proofs: bytes) -> Answer:
+    return await peer.post(PROOFS_PATH, write_proofs(proofs), {"Content-Type": TYPE})
+
+
+def answers_of(answer: Answer) -> list[str]:
+    require_equal(answer.status, 200, "the status")
+    return [one["answer"] for one in json.loads(answer.body)["proofs"]]
