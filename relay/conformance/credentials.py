@@ -147,7 +147,26 @@ def to_configure(subject: Subject, other: Subject, root: Path, directory: Path) 
             f'url = "https://{kit.listen}"',
             'relation = "downlink"',
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_timestamps(subject.kit, root)])
+
+
+def _timestamps(kit: Kit, root: Path) -> list[str]:
+    """Of the kit as the node's timestamp authority."""
+    if kit.authority is None:
+        return []
+    policy = [f'policy = "{kit.authority.policy}"'] if kit.authority.policy else []
+    return [
+        "# The only timestamp authority, until it was judged. It is believed by the root above; where others are",
+        "# pinned for timestamps, add to them",
+        f'#   [trust]      timestamp = [..., "{root}"]',
+        "# and what makes the run short:",
+        "#   [timestamps] look_every = 1",
+        "#   [timestamps] retry_first = 1",
+        "[[timestamps.authorities]]",
+        'name = "conformance-kit"',
+        f'url = "http://{kit.authority.listen}/"',
+        *policy,
+    ]
 
 
 def stranger(folder: Path, node: str, now: datetime) -> Credentials:

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from asn1crypto import tsp
-from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -26,13 +24,13 @@ from relay.audit.epochs import Epoch, log_name
 from relay.audit.proof_file import LogProof, write_proof
 from relay.audit.proofs import inclusion_proof, over_leaves
 from relay.audit.tree import Frontier, leaf_hash
+from relay.conformance import tokens
 from relay.conformance.certificates import Issuing, Made, log_of, sign_of, stamping
 from relay.conformance.instants import now
 from relay.model import Digest, MessageId, NodeId, Signed
 from relay.signing import pki_profiles
 from relay.signing.keys import LogSigner
 from relay.signing.pki_profiles import Issuer, Profile, Span
-from relay.signing.pki_tsa import TimestampResponder
 from relay.signing.pki_words import KeyType
 
 ORIGIN, NEXT, WITNESS = NodeId("kit-origin"), NodeId("kit-next"), NodeId("kit-witness")
@@ -116,18 +114,10 @@ class Office:
         self, imprint: Digest, at: datetime, by: Made | None = None, exact_to_seconds: int = 1
     ) -> bytes:
         """A token of what has this digest."""
-        issued = by or self.authority
-        chain = tuple(asn1_x509.Certificate.load(der) for der in issued.ders)
-        responder = TimestampResponder(
-            chain, issued.key, lambda: at, exact_to_seconds=exact_to_seconds
+        stamping_then = tokens.responder(
+            by or self.authority, at, exact_to_seconds=exact_to_seconds
         )
-        asked = tsp.MessageImprint(
-            {
-                "hash_algorithm": {"algorithm": "sha256"},
-                "hashed_message": bytes.fromhex(imprint),
-            }
-        )
-        return bytes(responder.token(asked, None).dump())
+        return bytes(stamping_then.token(tokens.imprint(imprint), None).dump())
 
     # ------------------------------------------------------------ logs
 

@@ -19,13 +19,14 @@ from pathlib import Path
 
 from relay.conformance.credentials import Authority
 from relay.conformance.stand import Restoring
-from relay.conformance.subject import Kit, Second, Subject
+from relay.conformance.subject import Kit, Second, Subject, TimestampsAt
 from relay.demo.native import at_socket
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
 from relay.demo.nodes import SERVE
 from relay.demo.ports import free_ports
 from relay.errors import TransportError
 from relay.model import Tier
+from relay.signing.pki_tsa import POLICY
 
 PROVINCE, DISTRICT = "tinh-h98", "huyen-h98-11"
 KIT_PROVINCE, KIT_DISTRICT = "kit-h98", "kit-h98-11"
@@ -90,9 +91,14 @@ retry_first = 0.2
 retry_cap = 1.0
 answer_within = 5.0
 drain = 3.0
-expiry_express = 60.0"""
+expiry_express = 60.0
+
+[timestamps]
+seals_an_hour = 0
+look_every = 0.3
+retry_first = 0.3"""
 """What a real node waits minutes for is over in a second here; a tenth of the shortest expiry after a start
-nothing expires (W22.5)."""
+nothing expires (W22.5). Seals are stamped whose evidence is asked for, and no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +171,13 @@ async def own_nodes(
     network = Network.build(folder, PLANS, now=now, extra=QUICK)
     district, province = network.nodes[DISTRICT], network.nodes[PROVINCE]
     district.serve = tuple(serve)
-    there, back = free_ports(2)
+    there, back, *authorities = free_ports(4)
     _through(district, province, there)
     _through(province, district, back)
     _speaking(district)
     _speaking(province)
+    for node, port in zip((district, province), authorities, strict=True):
+        _stamped_at(node, port)
     try:
         for node in (province, district):
             await network.spawn(node)
@@ -179,8 +187,14 @@ async def own_nodes(
         seconds = network.nodes[SECOND_DISTRICT], network.nodes[SECOND_PROVINCE]
         yield Own(
             (
-                judging(await _subject(network, district, kits[0], seconds[0], there), relay),
-                judging(await _subject(network, province, kits[1], seconds[1], back), RELAY),
+                judging(
+                    await _subject(network, district, kits[0], seconds[0], (there, authorities[0])),
+                    relay,
+                ),
+                judging(
+                    await _subject(network, province, kits[1], seconds[1], (back, authorities[1])),
+                    RELAY,
+                ),
             ),
             Authority(folder / "pki"),
             network,
@@ -203,6 +217,14 @@ def _speaking(node: RunningNode) -> None:
         file.write(f'\n[business]\narrived_status_for = ["{code}"]\n')
 
 
+def _stamped_at(node: RunningNode, port: int) -> None:
+    """The node asks the kit for timestamps (W14.9)."""
+    section = {"name": "conformance-kit", "url": f"http://127.0.0.1:{port}/", "policy": POLICY}
+    lines = [f'{key} = "{value}"' for key, value in section.items()]
+    with node.config.open("a", encoding="utf-8") as file:
+        file.write("\n".join(["", "[[timestamps.authorities]]", *lines, ""]))
+
+
 def judging(subject: Subject, relay: Sequence[str]) -> Subject:
     """With the commands by which files are judged."""
     commands = {
@@ -213,8 +235,13 @@ def judging(subject: Subject, relay: Sequence[str]) -> Subject:
 
 
 async def _subject(
-    network: Network, node: RunningNode, kit: RunningNode, second: RunningNode, port: int
+    network: Network,
+    node: RunningNode,
+    kit: RunningNode,
+    second: RunningNode,
+    ports: tuple[int, int],
 ) -> Subject:
+    """`ports` are those of the way to the other node, and of the timestamp authority."""
     agency = node.plan.agencies[0].code
     async with at_socket(node.control) as operator:
         token = await operator.issue_token("conformance kit", [f"agency:{agency}"])
@@ -240,11 +267,12 @@ async def _subject(
             node=kit.plan.name,
             agency=kit.plan.agencies[0].code,
             listen=f"127.0.0.1:{kit.nodes_port}",
-            via=f"127.0.0.1:{port}",
+            via=f"127.0.0.1:{ports[0]}",
             second=Second(
                 node=second.plan.name,
                 agency=second.plan.agencies[0].code,
                 listen=f"127.0.0.1:{second.nodes_port}",
             ),
+            authority=TimestampsAt(listen=f"127.0.0.1:{ports[1]}", policy=POLICY),
         ),
     )

@@ -22,6 +22,7 @@ from relay.conformance.link import Way
 from relay.conformance.listener import Listener, listening
 from relay.conformance.peer import Peer, UnreachableError
 from relay.conformance.subject import Kit, Second, Subject
+from relay.conformance.timestamping import Stampers, TimestampAuthority, answering
 from relay.conformance.verdicts import Beginning, NotClaimedError
 from relay.conformance.witness import Witness
 from relay.delivery.attaching.ports import PASSAGES_CAPABILITY
@@ -59,6 +60,7 @@ class Stand:
     _second_log: OwnLog | None = None
     _dms: Dms | None = None
     _other_dms: Dms | None = None
+    _timestamps: TimestampAuthority | None = None
     way: Way | None = None
     """From the judged node to the other."""
     crashes: Callable[[], Awaitable[None]] | None = None
@@ -102,6 +104,11 @@ class Stand:
     def second_log(self) -> OwnLog:
         """The other neighbour's, which nobody cosigns."""
         return _there(self._second_log, "the kit is one neighbour of it only")
+
+    @property
+    def timestamps(self) -> TimestampAuthority:
+        """The authority that the node asks."""
+        return _there(self._timestamps, "the kit is not its timestamp authority")
 
     @property
     def dms(self) -> Dms:
@@ -216,6 +223,10 @@ async def standing(
                     stand, open_parts, subject.kit.second
                 )
                 stand._second_log = _own_log(authority, subject.kit.second)  # noqa: SLF001
+            if place := subject.kit.authority:
+                made = TimestampAuthority(Stampers(authority, place.policy))
+                stand._timestamps = made  # noqa: SLF001
+                await open_parts.enter_async_context(answering(made, place.listen))
         if subject.axis and subject.systemid:
             stand._dms = await open_parts.enter_async_context(dms.at(subject, exchanges))  # noqa: SLF001
         if other.axis and other.systemid:

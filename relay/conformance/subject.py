@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from relay.conformance.verdicts import Assertion, Part
 from relay.errors import SettingsError
+from relay.settings.wording import OBJECT_ID
 
 _Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#]+$", max_length=300)]
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9.]{1,35}$")]
@@ -33,6 +34,15 @@ class Second(_Strict):
     listen: _Place
 
 
+class TimestampsAt(_Strict):
+    """The timestamp authority that the kit is to the node."""
+
+    listen: _Place
+    """Where the node asks it, by plain HTTP."""
+    policy: Annotated[str, StringConstraints(pattern=OBJECT_ID)] | None = None
+    """Under which alone the node takes its timestamps; not set: under any."""
+
+
 class Kit(_Strict):
     """What the node was told of the kit: its neighbour, and the agency that the neighbour serves."""
 
@@ -43,6 +53,7 @@ class Kit(_Strict):
     via: _Place | None = None
     """Where the node reaches the other judged node, which is the kit's proxy; not set: no LINK."""
     second: Second | None = None
+    authority: TimestampsAt | None = None
 
 
 class Subject(_Strict):
@@ -89,6 +100,8 @@ class Subject(_Strict):
             found.add(Part.NEIGHBOUR)
             if self.kit.second:
                 found.add(Part.SECOND)
+            if self.kit.authority:
+                found.add(Part.AUTHORITY)
         if self.axis and self.systemid and self.secret:
             found.add(Part.AXIS)
             if self.kit and self.kit.via:

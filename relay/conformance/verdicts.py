@@ -49,6 +49,8 @@ class Part(StrEnum):
     """A command that judges evidence files."""
     CHECK_EXPORT = "check_export"
     """A command that judges exported logs."""
+    AUTHORITY = "timestamp authority"
+    """The kit as the authority that the node asks for timestamps."""
     LINK = "link"
     """The kit's proxy in its way to the other judged node, and credentials at both axis faces."""
 

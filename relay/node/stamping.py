@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relay.delivery.evidence.ports import Gather, Gathered
+from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Kept, MessageView, StatementKind
 from relay.delivery.stamping.ports import Authority, Token, Wanted
 from relay.delivery.stamping.stamping import StampDesk
@@ -75,6 +76,8 @@ def make_stamp_desk(ground: Ground) -> StampDesk:
         Wanted(section.heads_every, section.seals_an_hour, section.seals_within, section.at_once),
         ground.clock,
         random.SystemRandom().random,
+        section.look_every,
+        RetryPolicy(section.retry_first, section.retry_cap),
     )
 
 

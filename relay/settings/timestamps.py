@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from relay.settings.sections import File, NodeName, Section, Span
 from relay.settings.wording import OBJECT_ID
@@ -51,6 +51,9 @@ class TimestampsSection(Section):
     seals_an_hour: int = Field(default=60, ge=0, le=100_000)
     seals_within: Span = timedelta(days=1)
     at_once: int = Field(default=4, ge=1, le=64)
+    look_every: Span = timedelta(seconds=20)
+    retry_first: Span = timedelta(seconds=30)
+    retry_cap: Span = timedelta(hours=1)
 
     @field_validator("authorities")
     @classmethod
@@ -61,3 +64,9 @@ class TimestampsSection(Section):
             if one.url.startswith("https:") and one.ca is None:
                 raise ValueError(f"{one.name}: ca is missing: no system trust store takes part")
         return found
+
+    @model_validator(mode="after")
+    def _first_within_cap(self) -> TimestampsSection:
+        if self.retry_first > self.retry_cap:
+            raise ValueError(f"retry_first {self.retry_first} is over retry_cap {self.retry_cap}")
+        return self

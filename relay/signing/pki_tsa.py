@@ -40,6 +40,7 @@ class TimestampResponder:
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
     now: Callable[[], datetime]
     exact_to_seconds: int = field(default=1, kw_only=True)
+    policy: str = field(default=POLICY, kw_only=True)
 
     @staticmethod
     def load(certificate: Path, now: Callable[[], datetime]) -> TimestampResponder:
@@ -69,15 +70,13 @@ class TimestampResponder:
         except (ValueError, TypeError):
             return _rejected("bad_data_format")
         token = self.token(imprint, nonce)
-        return bytes(
-            tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token}).dump()
-        )
+        return response_of(token)
 
     def token(self, imprint: Any, nonce: int | None) -> cms.ContentInfo:
         at = self.now().replace(microsecond=0)
         info: dict[str, Any] = {
             "version": "v1",
-            "policy": POLICY,
+            "policy": self.policy,
             "message_imprint": imprint,
             "serial_number": secrets.randbits(63),
             "gen_time": at,
@@ -145,6 +144,12 @@ class _Rejection(core.Sequence):  # type: ignore[misc]  # the library has no typ
     """TimeStampResp without a token, which the library's own class insists on."""
 
     _fields = [("status", tsp.PKIStatusInfo)]  # noqa: RUF012  its way to describe a structure
+
+
+def response_of(token: cms.ContentInfo, status: str = "granted") -> bytes:
+    """The DER TimeStampResp that brings this token."""
+    said = {"status": {"status": status}, "time_stamp_token": token}
+    return bytes(tsp.TimeStampResp(said).dump())
 
 
 def _rejected(why: str) -> bytes:

@@ -18,8 +18,6 @@ from aiohttp import web
 from typer.testing import CliRunner, Result
 
 from relay.cli.main import app
-from relay.delivery.neighbours.retry import RetryPolicy
-from relay.delivery.stamping import stamping
 from relay.demo.timestamping import serve
 from relay.signing import pki
 from relay.signing.pki_tsa import TimestampResponder
@@ -50,7 +48,7 @@ class Authority:
     def section(self) -> str:
         """Listed twice: the first address is nobody's."""
         rows = [("dau", 1), ("sau", self.port)]
-        return "".join(
+        return "\n[timestamps]\nlook_every = 0.05\nretry_first = 0.02\n" + "".join(
             f'\n[[timestamps.authorities]]\nname = "{name}"\nurl = "http://127.0.0.1:{port}/tsa"\n'
             for name, port in rows
         )
@@ -69,11 +67,7 @@ async def authority(tmp_path: Path) -> AsyncIterator[Authority]:
 
 
 @pytest.fixture
-async def pair(
-    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Pair]:
-    monkeypatch.setattr(stamping, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(stamping, "RETRY", RetryPolicy(timedelta(milliseconds=20)))
+async def pair(tmp_path: Path, authority: Authority) -> AsyncIterator[Pair]:
     async with founded(tmp_path / "nodes", authority.section) as found:
         for node in found.network.nodes.values():
             text = node.config.read_text(encoding="utf-8")

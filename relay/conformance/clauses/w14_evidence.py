@@ -172,12 +172,17 @@ async def again(stand: Stand) -> None:
 
 
 def _of_the_message(entries: dict[str, bytes]) -> dict[str, bytes]:
-    """Without what is of the moment: the signature, proofs under the head of then, and what lists those."""
+    """Without what is of the moment: the signature, proofs under the head of then, and what lists those. The seal is
+    named with its timestamps, for one more is other evidence."""
     return {
-        name: content
+        _with_timestamps(content) if name == bundle.SEAL else name: content
         for name, content in entries.items()
         if name not in {bundle.EXPORT, bundle.MANIFEST} and not name.startswith(OF_THE_MOMENT)
     }
+
+
+def _with_timestamps(seal: bytes) -> str:
+    return f"{bundle.SEAL} with {seal.count(b'<xades:SignatureTimeStamp>')} timestamps"
 
 
 @book.asserts(

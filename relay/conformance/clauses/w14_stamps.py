@@ -17,6 +17,7 @@ from relay.conformance.drafts import Draft
 from relay.conformance.office import ORIGIN, Office
 from relay.conformance.reading import EVIDENCE, Make
 from relay.conformance.stand import Stand
+from relay.conformance.tokens import with_bad_signature
 from relay.conformance.verdicts import Book, Part
 from relay.model import digest_of
 from relay.signing.pki_profiles import Span
@@ -116,11 +117,7 @@ def ended_authority(office: Office) -> bytes:
 def spoilt_token(office: Office) -> bytes:
     draft = Draft(office)
     token = tsp.ContentInfo.load(draft.stamped(draft.at + HOUR))
-    signer = token["content"]["signer_infos"][0]
-    value = bytearray(signer["signature"].native)
-    value[-1] ^= 1
-    signer["signature"] = bytes(value)
-    return _stamped(draft, token.dump(force=True))
+    return _stamped(draft, with_bad_signature(token).dump())
 
 
 @EVIDENCE.file

@@ -25,8 +25,6 @@ from relay.delivery.stamping.ports import Authority, Due, StampBook, Wanted
 from relay.errors import SignatureError, TransportError
 from relay.lines import Line
 
-LOOK_SECONDS = 20.0
-RETRY = RetryPolicy(first=timedelta(seconds=30), cap=timedelta(hours=1))
 _ERROR_CHARACTERS = 300
 log = structlog.get_logger("relay.stamping")
 
@@ -40,6 +38,8 @@ class StampDesk:
     clock: Clock
     random: Callable[[], float]
     """In [0, 1)."""
+    look_every: timedelta
+    retry: RetryPolicy
     _failing: dict[str, str] = field(default_factory=dict)
     """By authority: its last failure, told once."""
     _allowed: float = 0.0
@@ -50,7 +50,7 @@ class StampDesk:
         """Look until cancelled."""
         while True:
             if not await self.look():
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(self.look_every.total_seconds())
 
     async def look(self) -> int:
         """One round: what is new is wanted, and what is due is asked for; how many were asked for."""
@@ -88,5 +88,5 @@ class StampDesk:
             log.warning(
                 Line.TIMESTAMP_NOT_HAD, authority=authority.name, kind=due.kind, error=error
             )
-        wait = RETRY.wait(due.attempts + 1, self.random())
+        wait = self.retry.wait(due.attempts + 1, self.random())
         await self.book.failed(due.row, error, self.clock.now() + wait)

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relay.delivery.clock import Clock
+from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.stamping.ports import Authority, Due, Stamped, StampRow, Token, Wanted
 from relay.delivery.stamping.stamping import StampDesk
 from relay.errors import SignatureError, TransportError
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 WANTED = Wanted(timedelta(hours=1), 60, timedelta(days=1), 2)
+RETRY = RetryPolicy(timedelta(seconds=30), timedelta(hours=1))
 
 
 @dataclass
@@ -64,7 +66,8 @@ class Asked:
 def _desk(book: Book, *authorities: Asked, at: list[datetime] | None = None) -> StampDesk:
     now = at or [AT]
     several = [Authority(one.name, one) for one in authorities]
-    return StampDesk(book, several, WANTED, Clock(wall=lambda: now[0]), lambda: 0.0)
+    clock = Clock(wall=lambda: now[0])
+    return StampDesk(book, several, WANTED, clock, lambda: 0.0, timedelta(seconds=20), RETRY)
 
 
 def _due(row: int, attempts: int = 0) -> Due:
