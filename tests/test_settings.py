@@ -352,6 +352,7 @@ def test_missing_sections_are_named(write: Write) -> None:
         ('["000.00.02.H01"]', "[]", 'systems "vxp.xa": agencies: at least 1 is needed'),
         ('["000.00.02.H01"]', '["not a code"]', 'systems "vxp.xa": agencies.0: '),
         ("[trust]", "[delivery]\nretry_first = 9\nretry_cap = 3\n[trust]", "delivery: retry_first"),
+        ("[trust]", "[timestamps]\nretry_first = 9000\n[trust]", "timestamps: retry_first"),
         ("[trust]", "[delivery]\ndrain = 0\n[trust]", "delivery.drain: must be longer"),
         (
             "[trust]",

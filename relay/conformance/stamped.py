@@ -10,6 +10,7 @@ Raises:  nothing by itself; what went wrong is in what came of it.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from relay.conformance import dms, timestamping
@@ -28,7 +29,7 @@ from relay.wire import bundle
 SENT_WITHIN = 60.0
 STAMPED_WITHIN = 150.0
 """In all: half a minute may lie between two looks of a node at what is to be stamped, and as long between attempts."""
-LOOK_SECONDS, SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 0.3, 5.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.3, 5.0
 AGAIN = 2
 """Requests about the same seal, by which the answer to the first was not taken."""
 HONEST_AGAIN = 4
@@ -123,11 +124,11 @@ async def _looked_at(system: Dms, made: Stamping, message_id: MessageId) -> None
     loop, pause = asyncio.get_running_loop(), SHORTEST_PAUSE
     end = loop.time() + STAMPED_WITHIN
     while not made.over(enough) and loop.time() < end:
-        seen = len(made.expected.asked)
+        made.expected.came.clear()
         await _exported(system, made, message_id)
-        until = min(end, loop.time() + pause)
-        while not made.over(enough) and loop.time() < until and len(made.expected.asked) == seen:
-            await asyncio.sleep(LOOK_SECONDS)
+        if not made.over(enough):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(made.expected.came.wait(), pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 

@@ -9,6 +9,7 @@ Trusts:  nothing of a request: what cannot be read is kept, and put off.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ from aiohttp import web
 from asn1crypto import cms, tsp
 
 from relay.conformance import tokens
-from relay.conformance.certificates import Made, issuing, stamping
-from relay.conformance.credentials import Authority
+from relay.conformance.certificates import Made, issuing, sign_of, stamping
+from relay.conformance.credentials import RUNNER, Authority
 from relay.conformance.exchanges import Exchange, Exchanges
 from relay.conformance.instants import now
 from relay.conformance.office import Office
@@ -86,9 +87,9 @@ class Stampers:
         return Office(now()).authority
 
     @cached_property
-    def _for_nothing(self) -> Made:
-        """Of the kit's authority, for no timestamps."""
-        return issuing(self.authority).make(stamping(stamps=False))
+    def _a_node(self) -> Made:
+        """Below the kit's root, and for no timestamps."""
+        return issuing(self.authority).make(sign_of(RUNNER))
 
     @property
     def _usual(self) -> str:
@@ -100,8 +101,8 @@ class Stampers:
     def untrusted(self) -> TimestampResponder:
         return tokens.responder(self._untrusted, now(), policy=self._usual)
 
-    def for_nothing(self) -> TimestampResponder:
-        return tokens.responder(self._for_nothing, now(), policy=self._usual)
+    def a_node(self) -> TimestampResponder:
+        return tokens.responder(self._a_node, now(), policy=self._usual)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def by_nobody_known(by: Stampers, asked: Asked) -> Said:
 
 
 def by_no_authority(by: Stampers, asked: Asked) -> Said:
-    return Said(by.for_nothing().token(tokens.imprint(asked.imprint), asked.nonce))
+    return Said(by.a_node().token(tokens.imprint(asked.imprint), asked.nonce))
 
 
 def with_bad_signature(by: Stampers, asked: Asked) -> Said:
@@ -167,6 +168,8 @@ class Expected:
     asked: list[Asked] = field(default_factory=list)
     given: list[bytes] = field(default_factory=list)
     """The tokens, one for each request."""
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    """A request about it, since whoever waits for one looked."""
 
 
 @dataclass(slots=True)
@@ -197,6 +200,7 @@ class TimestampAuthority:
         said = expected.stamp(self.stampers, asked)
         expected.given.append(said.token.dump())
         expected.asked.append(asked)
+        expected.came.set()
         asked.exchange.status = 200
         asked.exchange.answer = response_of(said.token, said.status)
         return web.Response(body=asked.exchange.answer, content_type=REPLY)

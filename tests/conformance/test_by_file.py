@@ -28,7 +28,7 @@ from relay.demo.ports import free_ports
 DOCS = Path(__file__).parents[2] / "docs" / "conformance.md"
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 AS_ANOTHER = os.geteuid() == 0 and shutil.which("setpriv") is not None
-SOME = ("W1", "W4.5", "A1.4", "A1.9", "E1.2", "W17.7", "W20.10")
+SOME = ("W1", "W4.5", "A1.4", "A1.9", "E1.2", "W14.9/taken", "W17.7", "W20.10")
 """On every change; with ALL_MUTANTS everything."""
 
 
@@ -91,7 +91,7 @@ async def start(place: Place) -> None:
 async def write_files(place: Place) -> None:
     """a.toml and b.toml, as the page shows them."""
     shutil.copy(place.network.root, place.kit / "roots.pem")
-    ports = iter(free_ports(4))
+    ports = iter(free_ports(6))
     for name, node, number in zip("ab", place.network.nodes.values(), (90, 91), strict=True):
         agency = node.plan.agencies[0].code
         async with at_socket(node.control) as operator:
@@ -114,6 +114,8 @@ async def write_files(place: Place) -> None:
             f'agency = "{agency}.{number}"',
             f'listen = "127.0.0.1:{next(ports)}"',
             f'via = "127.0.0.1:{next(ports)}"',
+            "[kit.authority]",
+            f'listen = "127.0.0.1:{next(ports)}"',
         ]
         (place.kit / f"{name}.toml").write_text("\n".join(lines), encoding="utf-8")
 

@@ -28,6 +28,7 @@ auditor = "of-the-auditor"
 operator = "of-the-operator"
 """
 TOKENS = {Part.NATIVE, Part.AUDITOR, Part.OPERATOR}
+STAMPS = '[kit.authority]\nlisten = "10.1.1.9:9005"\n'
 VIA = 'via = "10.1.1.9:9002"\n'
 
 
@@ -58,6 +59,8 @@ def problems(folder: Path, text: str | bytes) -> str:
         (LEAST + KIT.replace("10.1.1.9:9001", "10.1.1.9"), "kit.listen: String should match"),
         (LEAST + KIT.replace('node = "kit-a"\n', ""), "kit.node: Field required"),
         (LEAST + KIT + "port = 1\n", "kit.port: Extra inputs"),
+        (LEAST + KIT + "[kit.authority]\n", "kit.authority.listen: Field required"),
+        (LEAST + KIT + STAMPS + 'policy = "any"\n', "kit.authority.policy: String should match"),
         (LEAST + "secret = 12\n", "secret: Input should be a valid string"),
     ],
 )
@@ -106,6 +109,8 @@ def test_a_mistaken_secret_is_not_shown(tmp_path: Path) -> None:
         (LEAST + FACES.replace("of-the-auditor", ""), {Part.AXIS, Part.NATIVE, Part.OPERATOR}),
         (LEAST + FACES + KIT, {Part.NEIGHBOUR, Part.AXIS, *TOKENS}),
         (LEAST + FACES + KIT + VIA, {Part.NEIGHBOUR, Part.AXIS, Part.LINK, *TOKENS}),
+        (LEAST + KIT + STAMPS, set()),
+        (LEAST + FACES + KIT + STAMPS, {Part.NEIGHBOUR, Part.AXIS, Part.AUTHORITY, *TOKENS}),
         (LEAST + 'crash = ["systemctl", "kill"]\n', {Part.CRASH}),
         (LEAST + 'verify = ["judge"]\n', {Part.VERIFY}),
         (LEAST + 'check_export = ["judge"]\n', {Part.CHECK_EXPORT}),

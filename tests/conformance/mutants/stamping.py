@@ -37,7 +37,7 @@ def looks_at_no_nonce() -> None:
     honest = TimestampTrust.answered
 
     def answered(self: TimestampTrust, response: bytes, request: TimestampRequest) -> Any:
-        nonce = cast("int", decode_timestamp_response(response).tst_info.nonce)
+        nonce = decode_timestamp_response(response).tst_info.nonce
         return honest(self, response, replace(request, nonce=nonce))
 
     put_in(TimestampTrust, "answered", answered)
