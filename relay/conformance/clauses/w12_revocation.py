@@ -30,7 +30,7 @@ from relay.conformance.judging import (
     tell,
     told_of,
 )
-from relay.conformance.listener import Listener
+from relay.conformance.listener import PROOFS, Listener
 from relay.conformance.peer import Prepared
 from relay.conformance.resigned import handover, headed, sealed
 from relay.conformance.stand import Stand
@@ -229,13 +229,14 @@ async def end_entity(stand: Stand) -> None:
 
 @contextmanager
 def _taking(listener: Listener, *capabilities: str, status: int) -> Iterator[None]:
-    """Until the end of the block the kit's neighbour says that, and answers statements with this."""
+    """Until the end of the block the kit's neighbour says that, and answers statements with this. It takes proofs all
+    the same: a node may remember for minutes that one takes none."""
 
     async def take(request: web.Request, _: bytes) -> web.StreamResponse | None:
         return web.Response(status=status) if request.path == PATH else None
 
     before = listener.others, listener.capabilities
-    listener.others, listener.capabilities = take, list(capabilities)
+    listener.others, listener.capabilities = take, [PROOFS, *capabilities]
     try:
         yield
     finally:
