@@ -155,9 +155,7 @@ def _epoch(entries: dict[str, bytes], said: dict[str, Any]) -> _Epoch:
     return _Epoch(said, head, json.loads(leaves.partition(b"\n")[0]))
 
 
-@book.asserts(
-    "W17.5", "whole", "Every epoch but the last is there up to its head", *RESTORED
-)
+@book.asserts("W17.5", "whole", "Every epoch but the last is there up to its head", *RESTORED)
 async def whole(stand: Stand) -> None:
     for one in (await _epochs(stand))[:-1]:
         end, size = one.said["end"], one.head["previous_size"]
@@ -181,7 +179,9 @@ async def begins(stand: Stand) -> None:
 @book.asserts("W17.5", "numbers", "The numbers of epochs follow one another", *RESTORED)
 async def numbers(stand: Stand) -> None:
     found = [one.said["number"] for one in await _epochs(stand)]
-    require_equal(found, list(range(found[0], found[0] + len(found))), "the numbers")
+    require_equal(
+        found, list(range(found[0], found[0] + len(found))), "the series of their numbers"
+    )
 
 
 @book.asserts(

@@ -22,7 +22,7 @@ from relay.delivery.evidence import exporting
 from relay.errors import NotFoundError
 from relay.journal.writer import Transaction
 from relay.model import Digest
-from relay.node import node
+from relay.node import log_export, node
 from relay.node.publishing import LogPublisher, make_publisher
 from relay.signing.keys import LogSigner
 from relay.signing.notary import NodeNotary
@@ -325,8 +325,13 @@ def leaves_out_how_it_began() -> None:
 
 @mutant("counts the epochs of its log as it likes", "W17.5/numbers")
 def counts_epochs_as_it_likes() -> None:
-    honest = log_exporting.Part
+    honest, plan = log_exporting.Part, log_exporting.plan_export
+
+    def planned(*arguments: Any, before: Any) -> Any:
+        return plan(*arguments, before=lambda number: before(number // 2))
+
     put_in(log_exporting, "Part", lambda number, *rest: honest(2 * number, *rest))
+    put_in(log_export, "plan_export", planned)
 
 
 @mutant("leaves entries out at the edges of a period", "W17.6/edges")
