@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from relay.conformance import papers
+from relay.conformance.absence import awaited, transfer_awaited
 from relay.conformance.instants import now
 from relay.conformance.listener import Arrived
 from relay.conformance.peer import Answer, Prepared
@@ -133,20 +134,13 @@ async def evidence_of(
     def found() -> Evidence | None:
         return next((one for one in returned(stand, message_id) if one.event in events), None)
 
-    try:
-        item: Evidence = await stand.listener.until(found, seconds, events[0])
-    except InconclusiveError:
-        words = " or ".join(events)
-        raise FailedError(f"no {words} came back within {seconds:g} s") from None
+    item: Evidence = await awaited(stand, found, seconds, " or ".join(events))
     return item
 
 
 async def came_out(stand: Stand, envelope: bytes, what: str) -> Arrived:
     """What the node must carry to the kit. FAIL when it does not come."""
-    try:
-        return await stand.listener.transfer_of(digest_of(envelope), SOON)
-    except InconclusiveError:
-        raise FailedError(f"{what} did not come within {SOON:g} s") from None
+    return await transfer_awaited(stand, digest_of(envelope), SOON, what)
 
 
 async def settled(stand: Stand, *envelopes: bytes) -> None:

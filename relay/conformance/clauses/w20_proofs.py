@@ -6,11 +6,11 @@ import base64
 import json
 from typing import Any
 
+from relay.conformance.absence import awaited
 from relay.conformance.peer import Answer
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
-    FailedError,
     InconclusiveError,
     Part,
     require,
@@ -31,10 +31,7 @@ async def _proof_here(stand: Stand, receipt: str) -> bytes:
     def found() -> list[bytes]:
         return [one for one in stand.listener.proofs if receipt in _leaf(one).values()]
 
-    try:
-        proofs: list[bytes] = await stand.listener.until(found, SOON, "the proof")
-    except InconclusiveError:
-        raise FailedError(f"no proof of the receipt came within {SOON:g} s") from None
+    proofs: list[bytes] = await awaited(stand, found, SOON, "the proof of the receipt")
     return proofs[0]
 
 
@@ -124,7 +121,4 @@ async def handed_on(stand: Stand) -> None:
             and prepared.header.message_id in _leaf(one).values()
         ]
 
-    try:
-        await stand.listener.until(found, SOON, "the other node's proof")
-    except InconclusiveError:
-        raise FailedError(f"no proof of the other node came within {SOON:g} s") from None
+    await awaited(stand, found, SOON, "the other node's proof")

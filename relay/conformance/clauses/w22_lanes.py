@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from relay.conformance.absence import transfer_awaited
 from relay.conformance.business import SOON, come_in, evidence_of, settled, soon_expired
 from relay.conformance.instants import now
 from relay.conformance.link import Weather
@@ -101,10 +102,7 @@ async def again(stand: Stand) -> None:
 
 
 async def _comes(stand: Stand, envelope: bytes, count: int) -> Arrived:
-    try:
-        return await stand.listener.transfer_of(digest_of(envelope), SOON, count)
-    except InconclusiveError:
-        raise FailedError(f"attempt {count} did not come within {SOON:g} s") from None
+    return await transfer_awaited(stand, digest_of(envelope), SOON, f"attempt {count}", count)
 
 
 @book.asserts(

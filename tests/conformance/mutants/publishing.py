@@ -15,7 +15,7 @@ from relay.audit import exporting as log_exporting
 from relay.audit.checkpoint import head_of, note_body, sign_note
 from relay.audit.entries import parse
 from relay.audit.epochs import first_index
-from relay.audit.exported import write_about
+from relay.audit.exported import Part, write_about
 from relay.audit.ranges import RangeCheck, RangeProof, range_proof
 from relay.audit.tiles import parse_path
 from relay.delivery.evidence import exporting
@@ -325,12 +325,12 @@ def leaves_out_how_it_began() -> None:
 
 @mutant("counts the epochs of its log as it likes", "W17.5/numbers")
 def counts_epochs_as_it_likes() -> None:
-    honest, plan = log_exporting.Part, log_exporting.plan_export
+    plan = log_exporting.plan_export
 
     def planned(*arguments: Any, before: Any) -> Any:
         return plan(*arguments, before=lambda number: before(number // 2))
 
-    put_in(log_exporting, "Part", lambda number, *rest: honest(2 * number, *rest))
+    put_in(log_exporting, "Part", lambda number, *rest: Part(2 * number, *rest))
     put_in(log_export, "plan_export", planned)
 
 
