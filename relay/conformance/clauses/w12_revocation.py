@@ -10,7 +10,7 @@ from dataclasses import replace
 import pybase64
 from aiohttp import web
 
-from relay.conformance.absence import transfer_awaited
+from relay.conformance.absence import to_the_second, transfer_awaited
 from relay.conformance.certificates import (
     Issuing,
     Made,
@@ -247,7 +247,8 @@ async def _sends_to_both(stand: Stand) -> None:
     await stand.dms.send(envelope)
     digest = digest_of(envelope)
     await stand.second_listener.transfer_of(digest, SOON)
-    await transfer_awaited(stand, digest, SOON, "what the other neighbour was sent")
+    what = "what the other neighbour was sent"
+    await transfer_awaited(stand, digest, SOON, what, goes_through=to_the_second)
 
 
 @book.asserts(
