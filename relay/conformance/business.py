@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from relay.conformance import papers
-from relay.conformance.absence import awaited, transfer_awaited
+from relay.conformance.absence import awaited, require_at_work, transfer_awaited
 from relay.conformance.instants import now
 from relay.conformance.listener import Arrived
 from relay.conformance.peer import Answer, Prepared
@@ -156,6 +156,16 @@ async def settled(stand: Stand, *envelopes: bytes) -> None:
 
     await stand.peer.node_document()  # it is there again
     await stand.listener.until(all_taken, SETTLED_SECONDS, "what waited")
+
+
+async def require_obligation(stand: Stand, document_id: str, state: str) -> None:
+    """What was last asked about a document comes to this state. FAIL when it does not."""
+    began = asyncio.get_running_loop().time()
+    found = await obligation(stand, document_id, state)
+    if found != state:
+        said = f"its state is {found}, not {state}"
+        await require_at_work(stand, asyncio.get_running_loop().time() - began, said)
+        raise FailedError(said)
 
 
 async def obligation(stand: Stand, document_id: str, *states: str) -> str:

@@ -16,6 +16,7 @@ from relay.conformance.business import (
     later,
     named,
     obligation,
+    require_obligation,
     returned,
     say_in,
     say_out,
@@ -335,9 +336,9 @@ NATIVE = (Part.NEIGHBOUR, Part.AXIS, Part.NATIVE)
 )
 async def requested(stand: Stand) -> None:
     document_id, _, says = await _asked_out(stand)
-    require_equal(await obligation(stand, document_id, "requested"), "requested", "its state")
+    await require_obligation(stand, document_id, "requested")
     await says(Event.CONTENT_HANDOVER_FAILURE)
-    require_equal(await obligation(stand, document_id, "taken-back"), "taken-back", "its state")
+    await require_obligation(stand, document_id, "taken-back")
 
 
 @book.asserts(
@@ -359,7 +360,7 @@ async def answered(stand: Stand) -> None:
     for code, state in (("16", "declined"), ("15", "agreed")):
         document_id, about, _ = await _asked_out(stand)
         await say_in(stand, code, about)
-        require_equal(await obligation(stand, document_id, state), state, f"its state after {code}")
+        await require_obligation(stand, document_id, state)
 
 
 @book.asserts(
