@@ -17,6 +17,7 @@ import aiohttp
 from relay.conformance.exchanges import Exchanges
 from relay.conformance.peer import Answer, asked
 from relay.conformance.subject import Subject
+from relay.conformance.verdicts import InconclusiveError
 from relay.errors import RelayError
 from relay.model import Digest, MessageType, digest_of
 from relay.signing.tls import face_client_context
@@ -24,6 +25,8 @@ from relay.transport.axis.client import AxisClient
 
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=30)
 LOOK_SECONDS = 0.2
+LOOKS_PART = 1 / 4
+"""Of the looks that would be if answers took no time, the least that are enough to say that nothing came."""
 
 
 @dataclass(slots=True)
@@ -63,10 +66,14 @@ class Dms:
     async def until_copies(
         self, envelope: bytes, seconds: float = 20.0, kind: MessageType = MessageType.DOCUMENT
     ) -> list[str]:
-        """As soon as there are any; none when the time is over."""
-        end = asyncio.get_running_loop().time() + seconds
+        """As soon as there are any; none when the time is over. INCONCLUSIVE where the node was so slow that
+        it could be asked a few times only."""
+        end, looks = asyncio.get_running_loop().time() + seconds, 0
         while not (found := await self.copies(envelope, kind)):
+            looks += 1
             if asyncio.get_running_loop().time() > end:
+                if looks < LOOKS_PART * seconds / LOOK_SECONDS:
+                    raise InconclusiveError(f"asked {looks} times only within {seconds:g} s")
                 return []
             await asyncio.sleep(LOOK_SECONDS)
         return found

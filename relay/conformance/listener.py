@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -176,7 +177,7 @@ class Listener:
 
     async def until(self, found: Callable[[], Any], seconds: float, what: str) -> Any:
         """What `found` finds as soon as it finds anything. INCONCLUSIVE when that takes too long: whether
-        that is a fault is for the assertion to say, which may catch it."""
+        that is a fault is for absence.py to say."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         async with self.changed:
@@ -192,13 +193,14 @@ class Listener:
 
     async def transfer_of(self, digest: str, seconds: float = 20.0, count: int = 1) -> Arrived:
         """The count-th transfer here with that envelope."""
-
-        def found() -> Arrived | None:
-            these = [one for one in self.arrived if one.header.digest == digest]
-            return these[count - 1] if len(these) >= count else None
-
+        found = partial(self.nth, digest, count)
         arrived: Arrived = await self.until(found, seconds, "the transfer")
         return arrived
+
+    def nth(self, digest: str, count: int = 1) -> Arrived | None:
+        """The same, where it came already."""
+        these = [one for one in self.arrived if one.header.digest == digest]
+        return these[count - 1] if len(these) >= count else None
 
     def honest(self, arrived: Arrived) -> bytes:
         """The answer of a node that serves the recipient."""

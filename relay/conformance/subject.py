@@ -66,7 +66,7 @@ class Subject(_Strict):
     auditor: str = Field(default="", repr=False)
     """A token of scope auditor."""
     operator: str = Field(default="", repr=False)
-    """A token of scope operator: for carry files, and to clear the alarms that the kit raises about its own log."""
+    """A token of scope operator: for carry files and reconciliation, and to clear the alarms that the kit raises about its own log."""
     crash: tuple[str, ...] = ()
     """A command that ends the node as a power cut does, starts it again, and returns when it is up."""
     backup: tuple[str, ...] = ()

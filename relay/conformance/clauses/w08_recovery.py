@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from relay.conformance.absence import awaited, transfer_awaited
 from relay.conformance.instants import now
 from relay.conformance.listener import Arrived, parts_of
 from relay.conformance.peer import RECEIPTS_TYPE, Answer, Peer, Prepared
@@ -208,10 +209,7 @@ async def transfers_again(stand: Stand) -> None:
 
 
 async def _again(stand: Stand, first: Arrived) -> Arrived:
-    try:
-        return await stand.listener.transfer_of(first.header.digest, SOON, count=2)
-    except InconclusiveError:
-        raise FailedError(f"the transfer was not repeated within {SOON:g} s") from None
+    return await transfer_awaited(stand, first.header.digest, SOON, "the transfer again", 2)
 
 
 @book.asserts(
@@ -233,10 +231,7 @@ async def receipts_again(stand: Stand) -> None:
     found = await _reminded(stand.peer, since)
     require(found["receipts"] >= 1, "no receipt is handed back again")
     again = lambda: stand.listener.receipts.count(first) > 1  # noqa: E731
-    try:
-        await stand.listener.until(again, SOON, "the receipt again")
-    except InconclusiveError:
-        raise FailedError(f"the receipt did not come again within {SOON:g} s") from None
+    await awaited(stand, again, SOON, "the receipt again")
 
 
 async def _handover_of(stand: Stand, prepared: Prepared) -> Signed:

@@ -9,6 +9,7 @@ from io import BytesIO
 
 from aiohttp import web
 
+from relay.conformance.absence import require_at_work
 from relay.conformance.files import entries_of, require_step, trust_of
 from relay.conformance.instants import now
 from relay.conformance.listener import Arrived
@@ -82,7 +83,9 @@ async def exported_of(
         if answer.body.count(f"<Issuer>{stand.peer.node}<".encode()) >= RECEIPTS:
             return _Exported(answer.body, arrived)
         await asyncio.sleep(LOOK_SECONDS)
-    raise FailedError(f"the kit's receipts are not in the evidence within {SOON:g} s")
+    late = f"the kit's receipts did not come into the evidence within {SOON:g} s"
+    await require_at_work(stand, SOON, late)
+    raise FailedError(late)
 
 
 @book.asserts("W14.1", "one-form", "An evidence file is a ZIP of the one form", *PARTS)
