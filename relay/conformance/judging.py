@@ -10,7 +10,14 @@ import tempfile
 from pathlib import Path
 
 from relay.conformance.certificates import Issuing, Made, crl, root
-from relay.conformance.peer import Answer, Peer, UnreachableError, asked, session_of
+from relay.conformance.peer import (
+    Answer,
+    Peer,
+    UnreachableError,
+    asked,
+    json_object,
+    session_of,
+)
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import require, require_equal
 from relay.model import Event, Reason
@@ -74,4 +81,7 @@ async def connected_with(stand: Stand, issued: Made) -> Answer | None:
                     {},
                 )
             except UnreachableError:
+                json_object(
+                    await stand.peer.get("/axis/v1/node")
+                )  # whoever answers nobody refuses nobody
                 return None

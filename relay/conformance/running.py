@@ -144,6 +144,7 @@ async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             await assertion.judge(stand)
+            await _controlled(stand, assertion)
     except FailedError as error:
         return Verdict.FAIL, str(error)
     except NotClaimedError as error:
@@ -161,6 +162,20 @@ async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
         place = f"{Path(where.filename).name}:{where.lineno}"
         return Verdict.INCONCLUSIVE, f"the kit could not: {type(error).__name__}: {error} ({place})"
     return Verdict.PASS, ""
+
+
+async def _controlled(stand: Stand, assertion: Assertion) -> None:
+    """It passed: now the honest one of its kind must, once for all of the kind. INCONCLUSIVE where it does not."""
+    control = assertion.control
+    if control is None or control in stand.controlled:
+        return
+    try:
+        await control(stand)
+    except NotClaimedError:
+        return  # the kit is not let in where it could see that
+    except FailedError as error:
+        raise InconclusiveError(f"nor does it do this as it must: {error}") from error
+    stand.controlled.add(control)
 
 
 async def _way(open_ways: AsyncExitStack, subject: Subject, other: Subject) -> Way | None:

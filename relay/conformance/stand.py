@@ -62,6 +62,8 @@ class Stand:
     crashes: Callable[[], Awaitable[None]] | None = None
     restoring: Restoring | None = None
     capabilities: frozenset[str] = frozenset()
+    controlled: set[Callable[[Stand], Awaitable[None]]] = field(default_factory=set)
+    """What the node was seen to do honestly, of what assertions look at the refusals of."""
     remembered: dict[str, Any] = field(default_factory=dict)
     """What takes long and several assertions look at, by its name."""
 

@@ -77,6 +77,8 @@ class Assertion:
     judge: Judge
     capability: str = ""
     """What `GET /axis/v1/node` must hold for it to be claimed."""
+    control: Judge | None = None
+    """The honest one of what is refused here: of a node that refuses that, too, a refusal says nothing."""
 
     @property
     def full_name(self) -> str:
@@ -99,21 +101,30 @@ class Judged:
 class Book:
     """The assertions of one chapter, in the order of their clauses."""
 
-    def __init__(self, *always: Part, capability: str = "") -> None:
+    def __init__(self, *always: Part, capability: str = "", control: Judge | None = None) -> None:
         """What every assertion of it needs, and what the node must say of itself."""
         self.assertions: list[Assertion] = []
         self._always = always
         self._capability = capability
+        self._control = control
 
     def asserts(
-        self, clause: str, name: str, title: str, *needs: Part, capability: str = ""
+        self,
+        clause: str,
+        name: str,
+        title: str,
+        *needs: Part,
+        capability: str = "",
+        control: Judge | None = None,
     ) -> Callable[[Judge], Judge]:
         """Marks the coroutine that judges it."""
 
         def marked(judge: Judge) -> Judge:
             parts = frozenset({*self._always, *needs})
             said = capability or self._capability
-            self.assertions.append(Assertion(Clause(clause), name, title, parts, judge, said))
+            self.assertions.append(
+                Assertion(Clause(clause), name, title, parts, judge, said, control or self._control)
+            )
             return judge
 
         return marked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from urllib.parse import quote
 
 from relay.conformance.instants import now
 from relay.conformance.listener import Arrived, parts_of
-from relay.conformance.peer import RECEIPTS_TYPE, Answer, Peer, Prepared
+from relay.conformance.peer import RECEIPTS_TYPE, Answer, Peer, Prepared, json_object
 from relay.conformance.resigned import handover
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
@@ -28,7 +27,6 @@ from relay.wire.container import read_receipts
 from relay.wire.values import instant_text
 
 CAPABILITY = "recovery"
-book = Book(Part.NEIGHBOUR, capability=CAPABILITY)
 PATH = "/axis/v1/recovery"
 RECEIPTS_PATH = "/axis/v1/recovery/receipts"
 CURSOR = "Recovery-Cursor"
@@ -87,9 +85,19 @@ async def _reminded(peer: Peer, since: datetime) -> dict[str, Any]:
     raise FailedError(f"more than {MOST_PAGES} pages")
 
 
+async def _remembers(stand: Stand) -> None:
+    """An honest question is answered, and what was sent is given back."""
+    await _own_receipts(stand.peer, now())
+    await _reminded(stand.peer, now())
+    prepared = await _sent_in(stand)
+    _require_same(await stand.peer.get(_path(prepared.header.transfer_id)), prepared)
+
+
+book = Book(Part.NEIGHBOUR, capability=CAPABILITY, control=_remembers)
+
+
 def _reminder(answer: Answer) -> dict[str, Any]:
-    require_equal(answer.status, 200, "the status")
-    found: dict[str, Any] = json.loads(answer.body)
+    found = json_object(answer)
     for name in ("transfers", "receipts", "gone"):
         require(type(found.get(name)) is int and found[name] >= 0, f"`{name}` is no count")
     require(isinstance(found.get("sent"), list), "`sent` is no list")

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from relay.conformance.peer import Answer
+from relay.conformance.peer import Answer, json_object
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
@@ -54,7 +54,7 @@ async def _handed(stand: Stand, *proofs: bytes) -> Answer:
 
 def _answers(answer: Answer) -> list[str]:
     require_equal(answer.status, 200, "the status")
-    return [one["answer"] for one in json.loads(answer.body)["proofs"]]
+    return [one["answer"] for one in json_object(answer)["proofs"]]
 
 
 async def _proven(stand: Stand) -> bytes:

@@ -1,0 +1,160 @@
+"""Servers in a node's place that are none: each answers everything alike, whatever it is asked.
+
+They hold the certificates and tell the capabilities of a node that could do everything, so that the kit asks all it has.
+
+Touches: loopback ports, one folder.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from relay.conformance import credentials
+from relay.conformance.credentials import Authority
+from relay.conformance.subject import Kit, Second, Subject
+from relay.demo.ports import free_ports
+from relay.signing import pki
+
+CAPABILITIES = (
+    "batched-receipts",
+    "directory",
+    "directory-certificates",
+    "log-tiles",
+    "log-witness",
+    "receipt-proofs",
+    "reconcile",
+    "recovery",
+    "statements",
+    "take-back",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """What it says to whatever it is asked."""
+
+    name: str
+    status: int
+    body: bytes = b""
+    kind: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    tells_of_itself: bool = True
+    """It has the document of a node (W1.4) that can do everything."""
+
+    async def answered(self, request: web.Request) -> web.StreamResponse:
+        async for _ in request.content.iter_any():
+            pass
+        if self.tells_of_itself and request.path == "/axis/v1/node":
+            return web.json_response(self._document())
+        kind = {"Content-Type": self.kind} if self.body else {}
+        return web.Response(status=self.status, body=self.body, headers=kind | self.headers)
+
+    def _document(self) -> dict[str, object]:
+        return {
+            "node": self.name,
+            "version": "a stub",
+            "wire": [1],
+            "capabilities": list(CAPABILITIES),
+            "envelope_limit_bytes": 64 << 20,
+            "ahead_over_bytes": 1 << 20,
+            "transfers_a_request": 16,
+            "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.000Z",
+            "newest": {"receipt": None, "transfer": None},
+        }
+
+
+def problem(status: int) -> bytes:
+    """A problem document of that status, which names no reason."""
+    said = {"type": "about:blank", "title": "said by a stub", "status": status}
+    return json.dumps(said).encode()
+
+
+SAYS_YES = Stub("says-yes", 200)
+SAYS_DONE = Stub("says-done", 204)
+SAYS_NONE = Stub("says-none", 404, problem(404), "application/problem+json")
+SAYS_LATER = Stub("says-later", 503, problem(503), "application/problem+json")
+SAYS_NO = Stub("says-no", 422, problem(422), "application/problem+json")
+SAYS_BAD = Stub("says-bad", 400, problem(400), "application/problem+json")
+SAYS_NEVER = Stub("says-never", 403, problem(403), "application/problem+json")
+SAYS_OTHERWISE = Stub("says-otherwise", 409, problem(409), "application/problem+json")
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """Two of them, as the kit is given nodes."""
+
+    subjects: tuple[Subject, Subject]
+    authority: Authority
+
+
+@asynccontextmanager
+async def stood(folder: Path, stubs: Sequence[Stub]) -> AsyncIterator[Stood]:
+    """Each with certificates under one root, the kit let in everywhere."""
+    now = datetime.now(UTC)
+    ports = free_ports(5 * len(stubs))
+    at = folder / "pki"
+    pki.init(at, name="Stubs", key=pki.KeyType.P256, now=now, days=1)
+    pki.issue_branch(at, "stubs", key=pki.KeyType.P256, now=now, days=1)
+    subjects = []
+    async with AsyncExitStack() as running:
+        for number, stub in enumerate(stubs):
+            port, *free = ports[5 * number : 5 * number + 5]
+            _issue(at, stub.name, now)
+            await running.enter_async_context(_serving(stub, at / "nodes" / stub.name, port))
+            subjects.append(_subject(stub.name, number, at, port, free))
+        first, second = subjects
+        yield Stood((first, second), credentials.prepare(folder / "kit", (first, second), now))
+
+
+def _issue(at: Path, name: str, now: datetime) -> None:
+    key = pki.KeyType.P256
+    pki.issue_node(at, name, "stubs", key=key, dns=[], ips=["127.0.0.1"], now=now, days=1)
+
+
+def _subject(name: str, number: int, at: Path, port: int, free: Sequence[int]) -> Subject:
+    here, agency = f"https://127.0.0.1:{port}", f"H98.1{number}"
+    listen, second, via, _ = (f"127.0.0.1:{one}" for one in free)
+    return Subject(
+        id=name,
+        nodes=here,
+        axis=here,
+        native=here,
+        roots=at / "root" / "root.pem",
+        agency=agency,
+        also=f"000.00.1{number}.H98",
+        systemid="vxp.stub",
+        secret="secret",
+        token="token",
+        auditor="token",
+        operator="token",
+        kit=Kit(
+            node=f"kit-{number}",
+            agency=f"{agency}.91",
+            listen=listen,
+            via=via,
+            second=Second(node=f"kit-{number}-2", agency=f"{agency}.92", listen=second),
+        ),
+    )
+
+
+@asynccontextmanager
+async def _serving(stub: Stub, folder: Path, port: int) -> AsyncIterator[None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "tls.pem", folder / "tls.key.pem")
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_route("*", "/{path:.*}", stub.answered)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
