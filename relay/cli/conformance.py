@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relay.cli.outcome import INTERRUPTED
 from relay.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def conformance(
         else:
             kept = not (own and keep is None)
             table.print_judged(performed.judged, sys.stdout, kept=kept)
+    if performed.ended_before:
+        raise typer.Exit(INTERRUPTED)
     if not performed.holds:
         raise typer.Exit(1)
 

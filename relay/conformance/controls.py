@@ -11,16 +11,10 @@ from __future__ import annotations
 
 from relay.conformance.by_hand import entries, hand_in, opened, packed
 from relay.conformance.judging import accepted
-from relay.conformance.peer import json_object
 from relay.conformance.stand import Stand
 from relay.conformance.tree import branch, handed_in, held, kit_agency
 from relay.conformance.verdicts import require, require_equal
 from relay.model import Event
-
-
-async def answers(stand: Stand) -> None:
-    """It is there, and lets the kit in (W1.4)."""
-    json_object(await stand.peer.get("/axis/v1/node"))
 
 
 async def takes_transfers(stand: Stand) -> None:

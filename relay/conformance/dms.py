@@ -17,6 +17,7 @@ import aiohttp
 from relay.conformance.exchanges import Exchanges
 from relay.conformance.peer import Answer, asked
 from relay.conformance.subject import Subject
+from relay.conformance.verdicts import InconclusiveError
 from relay.errors import RelayError
 from relay.model import Digest, MessageType, digest_of
 from relay.signing.tls import face_client_context
@@ -82,7 +83,7 @@ class Dms:
     ) -> Answer:
         """Any request at the native face, as the holder of the agency's token unless another is given."""
         used = self.subject.token if token is None else token
-        return await asked(
+        answer = await asked(
             self.session,
             self.exchanges,
             self._role,
@@ -91,6 +92,13 @@ class Dms:
             body,
             {"Authorization": f"Bearer {used}", **headers},
         )
+        if answer.status == 401:
+            raise InconclusiveError("the node knows no such token as its file has (401)")
+        return answer
+
+    async def looked_at(self, url: str) -> Answer:
+        """Whether anything is there at all."""
+        return await asked(self.session, self.exchanges, self._role, "GET", url, None, {})
 
     @property
     def _role(self) -> str:

@@ -80,8 +80,12 @@ async def connected_with(stand: Stand, issued: Made) -> Answer | None:
                     None,
                     {},
                 )
-            except UnreachableError:
-                json_object(
-                    await stand.peer.get("/axis/v1/node")
-                )  # whoever answers nobody refuses nobody
+            except UnreachableError as error:
+                await refused_so(stand, error)
                 return None
+
+
+async def refused_so(stand: Stand, error: UnreachableError) -> None:
+    """That there was no answer is a refusal: of a node that lets the kit in, and had said nothing yet."""
+    require(not error.status, f"let in, and answered {error.status}")
+    json_object(await stand.peer.get("/axis/v1/node"))

@@ -6,14 +6,18 @@ Raises:  SettingsError for what cannot be read or does not fit together.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import current_thread, main_thread
 
 from relay.conformance import credentials, recording
 from relay.conformance.clauses import every_assertion
@@ -55,6 +59,8 @@ class Performed:
     judged: tuple[Judged, ...]
     about: About
     runner: Signer
+    ended_before: bool = False
+    """Somebody ended the run: what it did not come to is INCONCLUSIVE."""
 
     @property
     def holds(self) -> bool:
@@ -103,7 +109,27 @@ def _order(clause: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in parts if part]
 
 
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """As Ctrl-C does it: in order, with what there is by then."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None or current_thread() is not main_thread():
+        yield
+        return
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
 async def perform(options: Options) -> Performed:
+    """Whoever ends it gets a report of what it came to."""
+    with _told_to_end():
+        return await _performed(options)
+
+
+async def _performed(options: Options) -> Performed:
     began, assertions = now(), chosen(options.only)
     claimed = tuple(options.profile.not_claimed)
     if options.subjects is None:
@@ -127,10 +153,10 @@ async def perform(options: Options) -> Performed:
         runner = credentials.runner(authority, options.subjects, began)
         tested = options.subjects
         _keep_roots(options, tested, authority)
-    judged, versions = found
+    judged, versions, ended_before = found
     nodes = tuple(Tested(one.id, versions.get(one.id, ""), _address(one)) for one in tested)
     about = About(began, nodes, options.profile.name, claimed, options.only)
-    performed = Performed(tuple(judged), about, runner)
+    performed = Performed(tuple(judged), about, runner, ended_before)
     if options.record is not None:
         recording.write_index(options.record, performed.as_json())
     return performed
@@ -157,7 +183,7 @@ async def _judged(
     assertions: Sequence[Assertion],
     crashes: Mapping[str, Crash],
     restores: Mapping[str, Restoring],
-) -> tuple[list[Judged], dict[str, str]]:
+) -> tuple[list[Judged], dict[str, str], bool]:
     claiming = tuple(
         one.model_copy(update={"not_claimed": (*one.not_claimed, *options.profile.not_claimed)})
         for one in subjects
@@ -175,7 +201,13 @@ async def _judged(
         crashes=crashes,
         restores=restores,
     )
-    return await run.judge(), run.versions
+    try:
+        return await run.judge(), run.versions, False
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        return run.in_order(), run.versions, True
 
 
 def _address(subject: Subject) -> str:

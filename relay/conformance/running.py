@@ -22,7 +22,7 @@ from time import monotonic
 from relay.conformance.credentials import Authority
 from relay.conformance.link import Way, Weather
 from relay.conformance.peer import UnreachableError
-from relay.conformance.stand import Restoring, Stand, standing
+from relay.conformance.stand import Restoring, Stand, standing, taking
 from relay.conformance.subject import Subject
 from relay.conformance.verdicts import (
     Assertion,
@@ -37,6 +37,8 @@ from relay.errors import RelayError
 
 LIMIT_SECONDS = 120.0
 """For one assertion: beyond it the node is taken to hang."""
+SILENT, GONE_SECONDS = 3, 30.0
+"""After so many assertions in a row without an answer, and so long, a node is asked nothing more."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 Told = Callable[[Judged], None]
 Crash = Callable[[], Awaitable[None]]
@@ -59,6 +61,8 @@ class Run:
     """Likewise."""
     versions: dict[str, str] = field(default_factory=dict)
     """What each node says that it is, once it was asked."""
+    found: list[Judged] = field(default_factory=list)
+    """As it was found."""
 
     async def judge(self) -> list[Judged]:
         """In the order of the assertions, node by node."""
@@ -79,13 +83,22 @@ class Run:
             last = [one for one in self.assertions if Part.RESTORE in one.needs]
             between = [one for one in self.assertions if Part.LINK in one.needs]
             alone = [one for one in self.assertions if one not in last and one not in between]
-            found = await asyncio.gather(*(self._all(stand, alone) for stand in stands))
+            async with asyncio.TaskGroup() as both:
+                for stand in stands:
+                    both.create_task(self._all(stand, alone))
             for several in (between, last):
                 for stand in stands:
-                    found.append(await self._all(stand, several))
-        order = {one.full_name: number for number, one in enumerate(self.assertions)}
-        every = [judged for several in found for judged in several]
-        return sorted(every, key=lambda one: order[one.assertion.full_name])
+                    await self._all(stand, several)
+        return self.in_order()
+
+    def in_order(self) -> list[Judged]:
+        """What was found; what a run that ended before did not come to is INCONCLUSIVE."""
+        by_name = {(one.assertion.full_name, one.node): one for one in self.found}
+        return [
+            by_name.get((one.full_name, subject.id)) or _not_come_to(one, subject)
+            for one in self.assertions
+            for subject in self.subjects
+        ]
 
     def _crash(self, subject: Subject) -> Crash | None:
         if subject.id in self.crashes:
@@ -98,14 +111,17 @@ class Run:
         commands = [partial(_commanded, one) for one in (subject.backup, subject.restore) if one]
         return Restoring(*commands) if len(commands) == 2 else None
 
-    async def _all(self, stand: Stand, assertions: Sequence[Assertion]) -> list[Judged]:
+    async def _all(self, stand: Stand, assertions: Sequence[Assertion]) -> None:
         await self._look(stand)
-        found = []
+        silent = 0
         for assertion in assertions:
             judged = await self._one(stand, assertion)
+            self.found.append(judged)
             self.told(judged)
-            found.append(judged)
-        return found
+            untold = judged.verdict is Verdict.INCONCLUSIVE and stand.exchanges.silent
+            silent = silent + 1 if untold else 0
+            if silent == SILENT and not stand.gone:
+                silent, stand.gone = 0, not await stand.answers_at_all(GONE_SECONDS)
 
     async def _look(self, stand: Stand) -> None:
         """What the node says it can, for what it must then do; nothing where it is not reached."""
@@ -113,7 +129,8 @@ class Run:
             return
         try:
             found = await stand.peer.node_document()
-        except (FailedError, UnreachableError):
+        except (FailedError, InconclusiveError, UnreachableError):
+            stand.unheard = True
             return  # whoever judges W1 says why
         capabilities = found.get("capabilities")
         if isinstance(capabilities, list):
@@ -134,13 +151,21 @@ class Run:
         return Judged(assertion, stand.subject.id, verdict, detail, monotonic() - began, kept)
 
 
+def _not_come_to(assertion: Assertion, subject: Subject) -> Judged:
+    return Judged(assertion, subject.id, Verdict.INCONCLUSIVE, "the run ended before", 0.0)
+
+
 async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
     if not stand.subject.claims(assertion):
         return Verdict.NOT_CLAIMED, "the node's file or the profile says so"
     if missing := assertion.needs - stand.subject.parts:
         return Verdict.NOT_CLAIMED, f"not configured: {', '.join(sorted(missing))}"
+    if assertion.capability and stand.unheard:
+        return Verdict.INCONCLUSIVE, "the node did not tell its capabilities (W1.4)"
     if assertion.capability and assertion.capability not in stand.capabilities:
         return Verdict.NOT_CLAIMED, f"no capability {assertion.capability}"
+    if stand.gone:
+        return Verdict.INCONCLUSIVE, "not asked: the node has answered nothing for too long"
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             await assertion.judge(stand)
@@ -185,7 +210,8 @@ async def _way(open_ways: AsyncExitStack, subject: Subject, other: Subject) -> W
     host, _, port = other.nodes.removeprefix("https://").rpartition(":")
     way = Way(host.strip("[]"), int(port))
     here, _, own_port = subject.kit.via.rpartition(":")
-    await way.listen(here.strip("[]"), int(own_port))
+    with taking(f"via = {subject.kit.via}"):
+        await way.listen(here.strip("[]"), int(own_port))
     open_ways.push_async_callback(way.close)
     return way
 

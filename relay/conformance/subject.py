@@ -13,7 +13,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from relay.conformance.verdicts import Assertion, Part
-from relay.errors import SettingsError
+from relay.errors import RelayError, SettingsError
+from relay.signing.trust import TrustStore
 
 _Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#]+$", max_length=300)]
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9.]{1,35}$")]
@@ -120,4 +121,11 @@ def read_subject(path: Path) -> Subject:
         raise SettingsError(
             [f"{path}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         ) from None
-    return subject.model_copy(update={"roots": path.parent / subject.roots})
+    roots = path.parent / subject.roots
+    try:
+        TrustStore([roots.read_bytes()])
+    except OSError as error:
+        raise SettingsError([f"{path}: roots: {roots}: {error.strerror}"]) from None
+    except (RelayError, ValueError) as error:
+        raise SettingsError([f"{path}: roots: {roots}: {error}"]) from None
+    return subject.model_copy(update={"roots": roots})

@@ -7,10 +7,11 @@ Touches: loopback ports, one folder.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,49 @@ CAPABILITIES = (
 )
 
 
+Saying = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """What it does with each connection, once the handshake is over: no server of HTTP."""
+
+    name: str
+    says: Saying
+
+    @asynccontextmanager
+    async def serving(self, context: ssl.SSLContext, port: int) -> AsyncIterator[None]:
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def taken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            if task is not None:
+                tasks.add(task)
+            with suppress(OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
+                await self.says(reader, writer)
+            writer.transport.abort()
+
+        server = await asyncio.start_server(taken, "127.0.0.1", port, ssl=context)
+        try:
+            yield
+        finally:
+            server.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """Nobody listens there."""
+
+    name: str = "down"
+
+    @asynccontextmanager
+    async def serving(self, _context: ssl.SSLContext, _port: int) -> AsyncIterator[None]:
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Stub:
     """What it says to whatever it is asked."""
@@ -56,6 +100,18 @@ class Stub:
             return web.json_response(self._document())
         kind = {"Content-Type": self.kind} if self.body else {}
         return web.Response(status=self.status, body=self.body, headers=kind | self.headers)
+
+    @asynccontextmanager
+    async def serving(self, context: ssl.SSLContext, port: int) -> AsyncIterator[None]:
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_route("*", "/{path:.*}", self.answered)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+        try:
+            yield
+        finally:
+            await runner.cleanup()
 
     def _document(self) -> dict[str, object]:
         return {
@@ -87,6 +143,47 @@ SAYS_NEVER = Stub("says-never", 403, problem(403), "application/problem+json")
 SAYS_OTHERWISE = Stub("says-otherwise", 409, problem(409), "application/problem+json")
 
 
+async def _closes(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+    pass
+
+
+async def _hangs(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    while await reader.read(1 << 16):
+        pass
+
+
+async def _raves(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"\x00\xff" * 500 + b"\r\n\r\n")
+    await writer.drain()
+
+
+async def _never_ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A head, and a body without an end."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b"[" * (1 << 20))
+        await writer.drain()
+
+
+DOWN = Down()
+CLOSES = Bare("closes", _closes)
+HANGS = Bare("hangs", _hangs)
+RAVES = Bare("raves", _raves)
+NEVER_ENDS = Bare("never-ends", _never_ends)
+GIBBERISH = Stub("gibberish", 200, b"[" * 100_000, tells_of_itself=False)
+ELSEWHERE = Stub(
+    "elsewhere", 307, headers={"Location": "https://127.0.0.1:1/"}, tells_of_itself=False
+)
+EVERY_ANSWER = (
+    (SAYS_YES, SAYS_NONE),
+    (SAYS_DONE, SAYS_LATER),
+    (SAYS_NO, SAYS_BAD),
+    (SAYS_NEVER, SAYS_OTHERWISE),
+)
+NO_ANSWER = ((CLOSES, RAVES), (NEVER_ENDS, GIBBERISH), (ELSEWHERE, CLOSES))
+
+
 @dataclass(frozen=True, slots=True)
 class Stood:
     """Two of them, as the kit is given nodes."""
@@ -96,7 +193,7 @@ class Stood:
 
 
 @asynccontextmanager
-async def stood(folder: Path, stubs: Sequence[Stub]) -> AsyncIterator[Stood]:
+async def stood(folder: Path, stubs: Sequence[Bare | Down | Stub]) -> AsyncIterator[Stood]:
     """Each with certificates under one root, the kit let in everywhere."""
     now = datetime.now(UTC)
     ports = free_ports(5 * len(stubs))
@@ -108,7 +205,10 @@ async def stood(folder: Path, stubs: Sequence[Stub]) -> AsyncIterator[Stood]:
         for number, stub in enumerate(stubs):
             port, *free = ports[5 * number : 5 * number + 5]
             _issue(at, stub.name, now)
-            await running.enter_async_context(_serving(stub, at / "nodes" / stub.name, port))
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            mine = at / "nodes" / stub.name
+            context.load_cert_chain(mine / "tls.pem", mine / "tls.key.pem")
+            await running.enter_async_context(stub.serving(context, port))
             subjects.append(_subject(stub.name, number, at, port, free))
         first, second = subjects
         yield Stood((first, second), credentials.prepare(folder / "kit", (first, second), now))
@@ -143,18 +243,3 @@ def _subject(name: str, number: int, at: Path, port: int, free: Sequence[int]) -
             second=Second(node=f"kit-{number}-2", agency=f"{agency}.92", listen=second),
         ),
     )
-
-
-@asynccontextmanager
-async def _serving(stub: Stub, folder: Path, port: int) -> AsyncIterator[None]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "tls.pem", folder / "tls.key.pem")
-    app = web.Application(client_max_size=1 << 30)
-    app.router.add_route("*", "/{path:.*}", stub.answered)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
-    try:
-        yield
-    finally:
-        await runner.cleanup()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import aiohttp
 
-from relay.conformance.controls import answers, takes_transfers
+from relay.conformance.controls import takes_transfers
 from relay.conformance.credentials import Credentials, stranger
 from relay.conformance.instants import now
+from relay.conformance.judging import refused_so
 from relay.conformance.peer import Answer, UnreachableError, asked, json_object, session_of
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
@@ -53,8 +54,8 @@ async def _asked_as(
                 None,
                 {},
             )
-        except UnreachableError:
-            await answers(stand)
+        except UnreachableError as error:
+            await refused_so(stand, error)
             return None
 
 
@@ -89,8 +90,8 @@ async def no_certificate(stand: Stand) -> None:
                 None,
                 {},
             )
-        except UnreachableError:
-            await answers(stand)
+        except UnreachableError as error:
+            await refused_so(stand, error)
             return
     raise FailedError(f"answered {answer.status} to a client without a certificate")
 

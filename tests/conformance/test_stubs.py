@@ -1,0 +1,85 @@
+"""The kit before servers that are no nodes: nothing that they do not do passes, and nothing that they say harms it.
+
+Time goes faster for the kit and for them alike: what would be waited for is over in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.conformance.clauses import every_assertion
+from relay.conformance.running import Run
+from relay.conformance.verdicts import Judged, Verdict
+from tests.conformance import stubs
+from tests.conformance.stubs import EVERY_ANSWER, NO_ANSWER, Bare, Down, Stub, stood
+
+FASTER = 40.0
+HONEST = {"W1.4/node-document": "each has the document of a node, and tells it"}
+"""What a server that answers everything alike does hold, and why."""
+Stubs = Sequence[Bare | Down | Stub]
+
+
+class _Hurried(selectors.DefaultSelector):  # type: ignore[misc, valid-type] - another class on each system
+    def select(self, timeout: float | None = None) -> Any:
+        return super().select(None if timeout is None else timeout / FASTER)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        super().__init__(_Hurried())
+
+    def time(self) -> float:
+        return time.monotonic() * FASTER
+
+
+async def _judged(folder: Path, several: Stubs) -> list[Judged]:
+    every = sorted(every_assertion(), key=lambda one: one.full_name)
+    async with stood(folder, several) as here:
+        return await Run(here.subjects, here.authority, every, folder / "kept").judge()
+
+
+def judged(folder: Path, several: Stubs) -> list[Judged]:
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        return runner.run(_judged(folder, several))
+
+
+def _names(several: Stubs) -> str:
+    return "+".join(one.name for one in several)
+
+
+@pytest.mark.parametrize("several", EVERY_ANSWER, ids=_names)
+def test_a_server_that_answers_everything_alike_passes_in_nothing(
+    tmp_path: Path, several: Stubs
+) -> None:
+    """Whatever it answers: it refuses what is wrong, but it refuses what is right, too."""
+    found = judged(tmp_path, several)
+    passed = {one.assertion.full_name for one in found if one.verdict is Verdict.PASS}
+    assert passed == HONEST.keys()
+    assert not [one.detail for one in found if one.detail.startswith("the kit could not")]
+    failed = [one for one in found if one.verdict is Verdict.FAIL]
+    assert len(failed) > len(found) / 3, "most of it is told to be wrong"
+
+
+@pytest.mark.parametrize("several", NO_ANSWER, ids=_names)
+def test_what_gives_no_answer_passes_in_nothing_and_ends(tmp_path: Path, several: Stubs) -> None:
+    """A node that is down, hangs, raves, sends without end: a connection that fails is no refusal."""
+    found = judged(tmp_path, several)
+    assert len(found) == 2 * len(every_assertion())
+    assert not [one.assertion.full_name for one in found if one.verdict is Verdict.PASS]
+    assert not [one.detail for one in found if one.detail.startswith("the kit could not")]
+
+
+@pytest.mark.parametrize("several", [(stubs.DOWN, stubs.HANGS)], ids=_names)
+def test_what_cannot_be_told_is_no_failure(tmp_path: Path, several: Stubs) -> None:
+    """And whoever answers nothing is not asked four hundred times."""
+    found = judged(tmp_path, several)
+    assert {one.verdict for one in found} == {Verdict.INCONCLUSIVE, Verdict.NOT_CLAIMED}
+    asked = [one for one in found if one.detail.startswith("no answer")]
+    assert len(asked) < 40
