@@ -26,7 +26,7 @@ HONEST = {"W1.4/node-document": "each has the document of a node, and tells it"}
 Stubs = Sequence[Bare | Down | Stub]
 
 
-class _Hurried(selectors.DefaultSelector):  # type: ignore[misc, valid-type] - another class on each system
+class _Hurried(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         return super().select(None if timeout is None else timeout / FASTER)
 
