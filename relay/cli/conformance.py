@@ -64,6 +64,9 @@ def conformance(
         Path | None,
         typer.Option(help="With --check or --replay: the root that certificates must lead to."),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--all", help="Show every assertion, not only what did not hold.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Judge two nodes, of any make, by what they say on the wire."""
@@ -93,8 +96,8 @@ def conformance(
             print(json.dumps(performed.as_json(), ensure_ascii=False, indent=1))
         else:
             kept = not (own and keep is None)
-            table.print_judged(performed.judged, sys.stdout, kept=kept)
-    if performed.ended_before:
+            table.print_judged(performed.judged, sys.stdout, kept=kept, whole=whole)
+    if performed.about.ended_before:
         raise typer.Exit(INTERRUPTED)
     if not performed.holds:
         raise typer.Exit(1)

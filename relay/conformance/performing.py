@@ -28,12 +28,11 @@ from relay.conformance.reports import document, filed, junit, page
 from relay.conformance.reports.document import About, Tested
 from relay.conformance.running import Crash, Run
 from relay.conformance.stand import Restoring
-from relay.conformance.subject import Subject
-from relay.conformance.verdicts import Assertion, Judged, Verdict
+from relay.conformance.subject import Subject, require_roots
+from relay.conformance.verdicts import HELD, Assertion, Judged
 from relay.errors import SettingsError
 from relay.signing.keys import Signer
 
-HELD = frozenset({Verdict.PASS, Verdict.NOT_CLAIMED})
 _NATURAL = re.compile(r"([0-9]+)")
 
 
@@ -59,8 +58,6 @@ class Performed:
     judged: tuple[Judged, ...]
     about: About
     runner: Signer
-    ended_before: bool = False
-    """Somebody ended the run: what it did not come to is INCONCLUSIVE."""
 
     @property
     def holds(self) -> bool:
@@ -100,7 +97,7 @@ def chosen(only: Sequence[str]) -> list[Assertion]:
 
 
 def named(name: str, one: Assertion) -> bool:
-    return name in {one.full_name, one.clause, one.clause.split(".")[0]}
+    return name in {one.full_name, one.clause, one.chapter}
 
 
 def _order(clause: str) -> list[tuple[int, str]]:
@@ -148,6 +145,7 @@ async def _performed(options: Options) -> Performed:
                 _keep_root(made.authority.root, options.folder)
                 _keep_roots(options, tested, made.authority)
     else:
+        require_roots(*options.subjects)
         authority = credentials.prepare(options.folder, options.subjects, began)
         found = await _judged(options, options.subjects, authority, assertions, {}, {})
         runner = credentials.runner(authority, options.subjects, began)
@@ -155,8 +153,8 @@ async def _performed(options: Options) -> Performed:
         _keep_roots(options, tested, authority)
     judged, versions, ended_before = found
     nodes = tuple(Tested(one.id, versions.get(one.id, ""), _address(one)) for one in tested)
-    about = About(began, nodes, options.profile.name, claimed, options.only)
-    performed = Performed(tuple(judged), about, runner, ended_before)
+    about = About(began, nodes, options.profile.name, claimed, options.only, ended_before)
+    performed = Performed(tuple(judged), about, runner)
     if options.record is not None:
         recording.write_index(options.record, performed.as_json())
     return performed

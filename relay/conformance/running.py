@@ -32,6 +32,7 @@ from relay.conformance.verdicts import (
     NotClaimedError,
     Part,
     Verdict,
+    shown,
 )
 from relay.errors import RelayError
 
@@ -135,7 +136,7 @@ class Run:
         capabilities = found.get("capabilities")
         if isinstance(capabilities, list):
             stand.capabilities = frozenset(map(str, capabilities))
-        self.versions[stand.subject.id] = str(found.get("version", ""))[:100]
+        self.versions[stand.subject.id] = shown(str(found.get("version", "")))[:100]
 
     async def _one(self, stand: Stand, assertion: Assertion) -> Judged:
         stand.exchanges.clear()
@@ -148,7 +149,8 @@ class Run:
             folder = self.keep / _UNSAFE.sub("-", f"{assertion.full_name}-{stand.subject.id}")
             await asyncio.to_thread(stand.exchanges.write, folder)
             kept = str(folder)
-        return Judged(assertion, stand.subject.id, verdict, detail, monotonic() - began, kept)
+        took = monotonic() - began
+        return Judged(assertion, stand.subject.id, verdict, shown(detail), took, kept)
 
 
 def _not_come_to(assertion: Assertion, subject: Subject) -> Judged:

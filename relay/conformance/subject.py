@@ -103,7 +103,7 @@ class Subject(_Strict):
         return frozenset(found)
 
     def claims(self, assertion: Assertion) -> bool:
-        names = {assertion.full_name, assertion.clause, assertion.clause.partition(".")[0]}
+        names = {assertion.full_name, assertion.clause, assertion.chapter}
         return names.isdisjoint(self.not_claimed)
 
 
@@ -121,11 +121,15 @@ def read_subject(path: Path) -> Subject:
         raise SettingsError(
             [f"{path}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         ) from None
-    roots = path.parent / subject.roots
-    try:
-        TrustStore([roots.read_bytes()])
-    except OSError as error:
-        raise SettingsError([f"{path}: roots: {roots}: {error.strerror}"]) from None
-    except (RelayError, ValueError) as error:
-        raise SettingsError([f"{path}: roots: {roots}: {error}"]) from None
-    return subject.model_copy(update={"roots": roots})
+    return subject.model_copy(update={"roots": path.parent / subject.roots})
+
+
+def require_roots(*subjects: Subject) -> None:
+    """SettingsError where the roots of one are not there, or are none."""
+    for one in subjects:
+        try:
+            TrustStore([one.roots.read_bytes()])
+        except OSError as error:
+            raise SettingsError([f"roots of {one.id}: {one.roots}: {error.strerror}"]) from None
+        except (RelayError, ValueError) as error:
+            raise SettingsError([f"roots of {one.id}: {one.roots}: {error}"]) from None

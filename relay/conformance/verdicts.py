@@ -25,6 +25,10 @@ class Verdict(StrEnum):
     NOT_CLAIMED = "NOT CLAIMED"
 
 
+HELD = frozenset({Verdict.PASS, Verdict.NOT_CLAIMED})
+"""What a run holds by."""
+
+
 class Part(StrEnum):
     """What of a judged node an assertion needs the kit to reach; by what it is missing, nothing is claimed."""
 
@@ -84,6 +88,10 @@ class Assertion:
     def full_name(self) -> str:
         return f"{self.clause}/{self.name}"
 
+    @property
+    def chapter(self) -> str:
+        return self.clause.partition(".")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -139,6 +147,15 @@ def require(holds: bool, detail: str) -> None:
 def require_equal(found: object, expected: object, what: str) -> None:
     if found != expected:
         raise FailedError(f"{what} is {_short(found)}, not {_short(expected)}")
+
+
+DETAIL_LIMIT = 1_000
+
+
+def shown(detail: str) -> str:
+    """Fit for a terminal and for every report: a node's words may hold whatever steers either."""
+    cut = detail if len(detail) <= DETAIL_LIMIT else f"{detail[:DETAIL_LIMIT]}…"
+    return "".join(char if char.isprintable() else "\ufffd" for char in cut)
 
 
 def _short(value: object) -> str:
