@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -88,6 +89,7 @@ def conformance(
         return
     if record is not None and record.exists():
         raise SettingsError([f"{record} is there already"])
+    _require_places(*(one for one in (report, to_html, to_junit) if one is not None))
     with tempfile.TemporaryDirectory(prefix="relay-conformance-") as scratch:
         folder = keep or (Path(scratch) if own else Path("conformance"))
         performed = _performed(nodes, folder, only or [], profile, record, own=own)
@@ -131,6 +133,13 @@ def _performed(
             told=told,
         )
         return asyncio.run(performing.perform(options))
+
+
+def _require_places(*files: Path) -> None:
+    """Before a run of minutes, not behind it."""
+    for one in files:
+        if one.is_dir() or not os.access(one if one.exists() else one.parent, os.W_OK):
+            raise SettingsError([f"{one} cannot be written"])
 
 
 def _write(

@@ -7,6 +7,7 @@ Raises:  SettingsError for what cannot be read or does not fit together.
 from __future__ import annotations
 
 import asyncio
+import difflib
 import json
 import re
 import shutil
@@ -92,8 +93,15 @@ def chosen(only: Sequence[str]) -> list[Assertion]:
     every = sorted(every_assertion(), key=lambda one: _order(one.clause))
     for name in only:
         if not any(named(name, one) for one in every):
-            raise SettingsError([f"no assertion is of {name}; relay conformance --list"])
+            raise SettingsError([f"no assertion is of {name}{_near(name, every)}"])
     return [one for one in every if not only or any(named(name, one) for name in only)]
+
+
+def _near(name: str, every: Sequence[Assertion]) -> str:
+    """What may have been meant."""
+    known = {text for one in every for text in (one.full_name, str(one.clause), one.chapter)}
+    near = difflib.get_close_matches(name.upper() if "/" not in name else name, sorted(known), 3)
+    return f": {', '.join(near)}?" if near else "; relay conformance --list has them all"
 
 
 def named(name: str, one: Assertion) -> bool:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from relay.conformance.profile import Claim
 from relay.conformance.verdicts import Assertion, Part
 from relay.errors import RelayError, SettingsError
 from relay.signing.trust import TrustStore
@@ -75,7 +76,7 @@ class Subject(_Strict):
     restore: tuple[str, ...] = ()
     """A command that ends the node, brings back what `backup` made last, and starts it again."""
     kit: Kit | None = None
-    not_claimed: tuple[str, ...] = ()
+    not_claimed: tuple[Claim, ...] = ()
     """Chapters and clauses that the node does not claim: `W7`, `W4.13`."""
 
     @property

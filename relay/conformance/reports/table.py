@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import TextIO
@@ -32,6 +32,10 @@ _COLOURS = {
     Verdict.INCONCLUSIVE: "yellow",
     Verdict.NOT_CLAIMED: "dim",
 }
+WIDTH = 160
+"""Where it is no terminal that says its own."""
+SINGLY = 5
+"""So many assertions of a node that cannot be told for the same reason are named one by one."""
 
 
 def print_assertions(assertions: Sequence[Assertion], out: TextIO, *, as_json: bool) -> None:
@@ -49,15 +53,19 @@ def print_judged(judged: Sequence[Judged], out: TextIO, *, kept: bool, whole: bo
     """A row for each chapter, a column for each node; then what did not hold, and why; the counts last. `whole`: a
     row for each assertion before."""
     console = Console(file=out, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(file=out, highlight=False, soft_wrap=True, width=WIDTH)
     nodes = list(dict.fromkeys(one.node for one in judged))
     if whole:
         console.print(_every(judged, nodes), end="\n\n")
     console.print(_by_chapter(judged, nodes))
+    often = _often(judged)
     for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
         for one in judged:
-            if one.verdict is verdict:
+            if one.verdict is verdict and (one.node, one.detail) not in often:
                 _tell(console, one, kept=kept)
-    _tell_not_claimed(console, judged)
+    _tell_together(console, Verdict.INCONCLUSIVE, often)
+    _tell_together(console, Verdict.NOT_CLAIMED, _reasons(judged, Verdict.NOT_CLAIMED))
     counts = Counter(one.verdict for one in judged)
     console.print(f"\n{', '.join(f'{counts[one]} {one}' for one in Verdict)}")
 
@@ -101,13 +109,23 @@ def _tell(console: Console, one: Judged, *, kept: bool) -> None:
         console.print(f"  bytes in {escape(one.kept)}")
 
 
-def _tell_not_claimed(console: Console, judged: Sequence[Judged]) -> None:
-    """By their reasons: they may be hundreds."""
-    reasons = Counter(
-        (one.node, one.detail) for one in judged if one.verdict is Verdict.NOT_CLAIMED
-    )
+Reasons = Mapping[tuple[str, str], int]
+"""How many of a node have the same detail."""
+
+
+def _reasons(judged: Sequence[Judged], verdict: Verdict) -> Counter[tuple[str, str]]:
+    return Counter((one.node, one.detail) for one in judged if one.verdict is verdict)
+
+
+def _often(judged: Sequence[Judged]) -> Reasons:
+    """A node that is down, a run that was ended: one reason for hundreds."""
+    found = _reasons(judged, Verdict.INCONCLUSIVE)
+    return {reason: count for reason, count in found.items() if count > SINGLY}
+
+
+def _tell_together(console: Console, verdict: Verdict, reasons: Reasons) -> None:
     if reasons:
-        console.print(f"\n{_coloured(Verdict.NOT_CLAIMED)}")
+        console.print(f"\n{_coloured(verdict)}")
     for (node, detail), count in reasons.items():
         console.print(f"  {count} of {node}: {escape(detail)}")
 
