@@ -26,6 +26,14 @@ async def takes_transfers(stand: Stand) -> None:
     require_equal((again.status, again.body == first.body), (200, True), "the answer asked again")
 
 
+async def takes_documents(stand: Stand) -> None:
+    """A document is taken at the axis face, listed there, and given out to the byte (A1.11)."""
+    envelope = stand.letter_from(stand.subject.agency, [stand.subject.agency])
+    await stand.dms.send(envelope)
+    found = await stand.dms.until_copies(envelope)
+    require(bool(found), "a document that was sent is not listed")
+
+
 async def takes_files(stand: Stand) -> None:
     """A transfer that comes by hand is answered by hand (W7.5)."""
     prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])

@@ -175,7 +175,17 @@ GIBBERISH = Stub("gibberish", 200, b"[" * 100_000, tells_of_itself=False)
 ELSEWHERE = Stub(
     "elsewhere", 307, headers={"Location": "https://127.0.0.1:1/"}, tells_of_itself=False
 )
+SAYS_FAIL = Stub(
+    "says-fail", 200, b'{"status":"FAIL","ErrorCode":"15","ErrorDesc":"no","DocId":"","count":0}'
+)
+SAYS_OK = Stub(
+    "says-ok",
+    200,
+    b'{"status":"OK","ErrorCode":"0","ErrorDesc":"","DocId":"1","count":1,"data":"","documents":[],'
+    b'"proofs":[],"logs":[],"transfers":[],"receipts":[],"sent":[],"cursor":null}',
+)
 EVERY_ANSWER = (
+    (SAYS_FAIL, SAYS_OK),
     (SAYS_YES, SAYS_NONE),
     (SAYS_DONE, SAYS_LATER),
     (SAYS_NO, SAYS_BAD),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from relay.conformance.clauses import every_assertion
+from relay.conformance.clauses import CHAPTERS, every_assertion
 from tests.conformance.mutants import MUTANTS, every_mutant
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +60,11 @@ def test_what_is_said_not_to_be_judged_is_not() -> None:
 
 def test_every_assertion_is_of_a_clause_that_there_is() -> None:
     assert {str(one.clause) for one in every_assertion()} <= clauses().keys()
+
+
+def test_chapters_are_headed_as_in_the_wire_format() -> None:
+    text = (DOCS / "wire-format.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## ([A-Z][0-9]+) (.+)$", text, re.MULTILINE) == list(CHAPTERS.items())
 
 
 def test_names_are_told_apart() -> None:

@@ -116,3 +116,31 @@ def test_the_kits_certificate_names_where_it_listens(
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     told = {*names, *(str(one) for one in names.get_values_for_type(x509.IPAddress))}
     assert name in told
+
+
+async def test_what_is_no_transfer_is_refused_and_told(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    """A judged node may send anything: nothing of it is an accident of the kit's."""
+    bodies = (
+        ("/axis/v1/transfers", b"nothing"),
+        ("/axis/v1/transfers", REQUEST.replace(b"<seal.xml>", b"<leas.xml>")),
+        ("/axis/v1/receipts", b"<Receipts"),
+        ("/axis/v1/proofs", b"\xff"),
+    )
+    for path, body in bodies:
+        async with client.post(path, data=body) as answer:
+            assert answer.status == 400, path
+    assert all(one.fault for one in listener.exchanges.held)
+    assert listener.arrived == []
+
+
+async def test_what_a_node_says_in_a_run_is_bounded(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    listener.room_bytes = 2 * len(REQUEST)
+    assert (await sent(client))[0] == 200
+    assert (await sent(client))[0] == 503
+    assert len(listener.arrived) == 1

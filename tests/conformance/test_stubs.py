@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from relay.conformance.clauses import every_assertion
+from relay.conformance.performing import Options, Performed, perform
 from relay.conformance.running import Run
 from relay.conformance.verdicts import Judged, Verdict
 from tests.conformance import stubs
@@ -83,3 +84,28 @@ def test_what_cannot_be_told_is_no_failure(tmp_path: Path, several: Stubs) -> No
     assert {one.verdict for one in found} == {Verdict.INCONCLUSIVE, Verdict.NOT_CLAIMED}
     asked = [one for one in found if one.detail.startswith("no answer")]
     assert len(asked) < 40
+
+
+async def _ended(folder: Path) -> Performed:
+    """A run before two nodes that hang, ended while it waits for them."""
+    async with stood(folder, (stubs.HANGS, stubs.RAVES)) as here:
+        told: list[Judged] = []
+        options = Options(folder / "kit", here.subjects, ("W1", "W2"), told=told.append)
+        task = asyncio.create_task(perform(options))
+        while not told:
+            await asyncio.sleep(1)
+        task.cancel()
+        return await task
+
+
+def test_a_run_that_is_ended_reports_what_it_came_to(tmp_path: Path) -> None:
+    """As by Ctrl-C: whoever waited for an hour has something to show for it."""
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        found = runner.run(_ended(tmp_path))
+    assert found.about.ended_before
+    assert not found.holds
+    assert found.as_json()["ended_before"] is True
+    details = {one.detail for one in found.judged}
+    assert "the run ended before" in details
+    assert len(details) > 1, "what was found until then is told"
+    assert "The run was ended before it was over" in found.as_page().decode()

@@ -42,9 +42,14 @@ def stand(**said: Any) -> Stand:
 
 
 async def judged(
-    judge: Judge, *needs: Part, at: Stand | None = None, capability: str = "", keep: Path = Path()
+    judge: Judge,
+    *needs: Part,
+    at: Stand | None = None,
+    capability: str = "",
+    keep: Path = Path(),
+    control: Judge | None = None,
 ) -> Judged:
-    book = Book()
+    book = Book(control=control)
     book.asserts("W1.1", "name", "It holds", *needs, capability=capability)(judge)
     here = at or stand()
     run = Run((here.subject, here.other), here.authority, book.assertions, keep)
@@ -166,3 +171,72 @@ async def test_bytes_are_kept_of_what_did_not_hold_alone(tmp_path: Path) -> None
     assert kept == tmp_path / "W1.1-name-a"
     assert (kept / "001.request").read_bytes() == b"asked"
     assert (kept / "001.answer").read_bytes() == b"answered"
+
+
+@pytest.mark.parametrize(
+    ("control", "verdict"),
+    [
+        (holds, Verdict.PASS),
+        (raising(NotClaimedError("not let in")), Verdict.PASS),
+        (raising(FailedError("refused, too")), Verdict.INCONCLUSIVE),
+        (raising(UnreachableError("gone")), Verdict.INCONCLUSIVE),
+    ],
+)
+async def test_what_passed_counts_only_where_the_honest_one_does(
+    tmp_path: Path, control: Judge, verdict: Verdict
+) -> None:
+    """A node that refuses everything refuses nothing in particular."""
+    assert (await judged(holds, control=control, keep=tmp_path)).verdict is verdict
+
+
+async def test_a_control_is_asked_once_and_only_where_something_passed(tmp_path: Path) -> None:
+    here, asked = stand(), list[int]()
+
+    async def control(_: Stand) -> None:
+        asked.append(1)
+
+    await judged(raising(FailedError("wrong")), at=here, control=control, keep=tmp_path)
+    assert asked == []
+    for _ in range(3):
+        await judged(holds, at=here, control=control)
+    assert asked == [1]
+
+
+async def test_whoever_answers_nothing_is_asked_nothing_more(tmp_path: Path) -> None:
+    here = stand()
+    here.gone = True
+    found = await judged(raising(FailedError("was judged")), at=here, keep=tmp_path)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.detail.startswith("not asked")
+
+
+async def test_a_node_that_tells_no_capabilities_is_not_taken_to_have_none(tmp_path: Path) -> None:
+    here = stand()
+    here.unheard = True
+    found = await judged(holds, at=here, capability="directory", keep=tmp_path)
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
+async def test_what_a_node_says_steers_no_terminal(tmp_path: Path) -> None:
+    said = "\x1b]0;title\x07\x9b31m\u202etxt.exe\r\n" + "x" * 5_000
+    found = await judged(raising(FailedError(said)), keep=tmp_path)
+    assert found.detail.isprintable()
+    assert len(found.detail) < 1_100
+
+
+def test_a_run_that_was_ended_tells_what_it_did_not_come_to() -> None:
+    book = Book()
+    for name in ("first", "second"):
+        book.asserts("W1.1", name, "It holds")(holds)
+    here = stand()
+    other = here.subject.model_copy(update={"id": "b"})
+    run = Run((here.subject, other), here.authority, book.assertions, Path())
+    run.found.append(Judged(book.assertions[1], "b", Verdict.PASS, "", 0.1))
+    found = run.in_order()
+    assert [(one.assertion.name, one.node) for one in found] == [
+        ("first", "a"),
+        ("first", "b"),
+        ("second", "a"),
+        ("second", "b"),
+    ]
+    assert [one.verdict for one in found] == [Verdict.INCONCLUSIVE] * 3 + [Verdict.PASS]
