@@ -167,12 +167,11 @@ def _set_up(files: tuple[Path, Path], folder: Path) -> None:
     from relay.conformance.subject import read_subject  # noqa: PLC0415
 
     first, second = (read_subject(path) for path in files)
-    authority = credentials.prepare(folder, (first, second), now())
-    directory = folder / "directory.toml"
+    credentials.prepare(folder, (first, second), now())
+    directory, root = folder / credentials.DIRECTORY, folder / credentials.ROOT
     directory.write_text(credentials.directory_text((first, second)), encoding="utf-8")
-    root = authority.root.resolve()
     for one, other in ((first, second), (second, first)):
-        print(credentials.to_configure(one, other, root, directory.resolve()), end="\n\n")
+        print(credentials.to_configure(one, other, root.resolve(), directory.resolve()), end="\n\n")
 
 
 def _check(path: Path, root: Path | None) -> None:

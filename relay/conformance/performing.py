@@ -179,7 +179,7 @@ def _keep_roots(
 def _keep_root(root: Path, folder: Path) -> None:
     """The runner's certificate leads to it; the authority itself goes with the nodes."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(root, folder / "root.pem")
+    shutil.copyfile(root, folder / credentials.ROOT)
 
 
 async def _judged(

@@ -163,7 +163,7 @@ def test_a_node_that_lets_the_kit_in_nowhere_is_claimed_in_nothing(
     assert len(rows) == 2 * len(every_assertion())
     assert {row["verdict"] for row in rows} == {"NOT CLAIMED"}
     assert all(row["detail"].startswith("not configured: ") for row in rows)
-    root = Path("conformance/pki/root/root.pem")
+    root = Path("conformance/root.pem")
     checked = run("--check", "report.asice", "--root", root)
     assert checked.exit_code == 0
     assert f"signed by {credentials.RUNNER}" in checked.stdout
@@ -209,7 +209,7 @@ def test_setup_says_what_to_configure_and_is_toml(files: tuple[Path, Path]) -> N
         ("kit-a", "a"),
         ("kit-b", "b"),
     ]
-    assert f'"{Path("conformance/pki/root/root.pem").resolve()}"' in found.stdout
+    assert f'"{Path("conformance/root.pem").resolve()}"' in found.stdout
     assert 'url = "https://127.0.0.1:3"' in found.stdout
 
 
