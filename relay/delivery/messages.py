@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Protocol
 
 from relay.delivery.addressing import Addressed
@@ -33,7 +32,6 @@ from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
 
 _FIRST_DAY = date(1970, 1, 1)
-_LONGEST_DATE = len("yyyy/MM/dd HH:mm:ss")
 
 
 class Reading(Protocol):
@@ -102,12 +100,6 @@ def stated_of(envelope: Envelope) -> Stated:
 
 def _day(text: str) -> int | None:
     """In days since 1970; None for what is no date."""
-    return _day_of(text) if text and len(text) <= _LONGEST_DATE else None
-
-
-@lru_cache(maxsize=1024)
-def _day_of(text: str) -> int | None:
-    """The documents of a day state the same few dates."""
     at = read_date(text)
     return None if at is None else (at.date() - _FIRST_DAY).days
 

@@ -180,9 +180,12 @@ class AttachTable:
 
     # ------------------------------------------------------------ what came
 
-    async def known(self, receipt: Digest) -> tuple[Signed, NodeId] | None:
-        rows = await self.journal.rows(SQL["known"], (receipt,))
-        return (Signed(rows[0][0], rows[0][1]), NodeId(rows[0][2])) if rows else None
+    async def known(self, receipts: Collection[Digest]) -> dict[Digest, tuple[Signed, NodeId]]:
+        rows = await self.journal.rows(SQL["known"], (json.dumps(sorted(receipts)),))
+        return {
+            Digest(digest): (Signed(document, signature), NodeId(issuer))
+            for digest, document, signature, issuer in rows
+        }
 
     async def keep(self, arrived: Sequence[Arrived], at: datetime) -> frozenset[NodeId]:
         pairs = [(one.digest, code) for one in arrived for code in _recipients(one)]

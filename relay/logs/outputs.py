@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import queue
 import threading
@@ -34,6 +35,8 @@ from relay.logs.record import Record, text
 
 AT_ONCE: Final = 256
 """Lines joined in one write."""
+GATHER_SECONDS: Final = 0.02
+"""How long a line waits for company: a thread that wakes for each takes turns with the event loop each time."""
 _CURSOR_BYTES: Final = 4096
 """More than a cursor's file ever holds."""
 LOOK_SECONDS: Final = 1.0
@@ -169,6 +172,8 @@ class Output:
             except queue.Empty:
                 self._look()
                 continue
+            if isinstance(item, Record) and item.number < logging.WARNING:
+                self._ending.wait(GATHER_SECONDS)
             while item is not None:
                 item = self._take(item)
             self._settle()

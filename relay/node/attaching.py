@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from relay.audit.add_checkpoint import AddCheckpoint, write_request
 from relay.audit.checkpoint import head_of, split_note
 from relay.audit.cosignature import cosigner_name, few_cosignatures
-from relay.audit.entries import parse
 from relay.audit.epochs import SPAN, epoch_of, first_index
-from relay.audit.proof_file import read_proof
 from relay.delivery.attaching.keeping import ProofKeeper
 from relay.delivery.attaching.ports import Arrived, Bounds, Stretch
 from relay.delivery.attaching.sending import ProofCourier
@@ -30,7 +29,7 @@ from relay.journal.proving import Prover
 from relay.journal.witnessing import WitnessTable
 from relay.model import Digest, Event, NodeId, Receipt, Signed
 from relay.node.ground import Ground
-from relay.signing.attached import AttachedJudge
+from relay.signing.attached import AttachedJudge, OpenedProof, open_proof
 from relay.transport.nodes.attaching_client import AttachClient
 from relay.transport.nodes.client import NodesClient
 from relay.wire.passage import EVENT as PASSAGE
@@ -108,34 +107,41 @@ class ReceiptProofs:
 
     judges: AttachedJudge
 
-    def about(self, proof: bytes) -> Digest:
-        named = parse(read_proof(proof).leaf).get("receipt")
-        if not isinstance(named, str):
-            raise AuditError("its entry names no receipt")
-        return Digest(named)
+    def open(self, proof: bytes) -> OpenedHere:
+        return OpenedHere(self.judges, open_proof(proof))
 
-    def judge(self, proof: bytes, receipt: Signed, issuer: NodeId, now: datetime) -> Arrived:
-        read = read_proof(proof)
-        proven = self.judges.prove(read, receipt, issuer, now)
+
+@dataclass(frozen=True, slots=True)
+class OpenedHere:
+    """delivery.attaching.ports.Opened."""
+
+    judges: AttachedJudge
+    proof: OpenedProof
+
+    @property
+    def about(self) -> Digest:
+        return self.proof.about
+
+    def judge(self, receipt: Signed, issuer: NodeId, now: datetime) -> Arrived:
+        proven = self.judges.prove(self.proof, receipt, issuer, now)
         about = read_receipt(receipt.document)
-        passage = told_in(read.leaf, about)
+        passage = told_in(self.proof.fields, about)
         return Arrived(
             about,
             receipt.digest,
             proven.head.origin,
             proven.head.size,
             proven.cosigned,
-            proof,
-            read.note,
+            self.proof.content,
+            self.proof.read.note,
             passage,
-            b"" if passage is None else read.leaf,
+            b"" if passage is None else self.proof.read.leaf,
         )
 
 
-def told_in(leaf: bytes, receipt: Receipt) -> Passage | None:
-    """What the entry tells beyond the receipt that it names. Raises WireError where that is not of its form, or
-    of another message or recipient than the receipt took over."""
-    fields = parse(leaf)
+def told_in(fields: Mapping[str, Any], receipt: Receipt) -> Passage | None:
+    """What the fields of an entry tell beyond the receipt that it names. Raises WireError where that is not of its
+    form, or of another message or recipient than the receipt took over."""
     if fields["event"] != PASSAGE:
         return None
     passage = read_passage(fields)

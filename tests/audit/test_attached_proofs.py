@@ -20,7 +20,7 @@ from relay.audit.tree import Frontier, leaf_hash
 from relay.errors import AuditError, PeerError
 from relay.model import NodeId, Signed, digest_of
 from relay.signing import pki
-from relay.signing.attached import AttachedJudge
+from relay.signing.attached import AttachedJudge, open_proof
 from relay.signing.keys import LogSigner
 from relay.signing.pki_words import KeyType
 from relay.signing.trust import TrustStore
@@ -72,7 +72,7 @@ def judge(authority: Pki) -> Callable[..., Any]:
     judging = AttachedJudge(authority.trust, None)
 
     def judged(proof: LogProof, issuer: NodeId = TINH, now: datetime = NOW) -> Any:
-        return judging.prove(proof, RECEIPT, issuer, now)
+        return judging.prove(open_proof(write_proof(proof)), RECEIPT, issuer, now)
 
     return judged
 
@@ -160,7 +160,9 @@ def test_a_log_key_that_the_root_did_not_certify_proves_nothing(
     with pytest.raises(PeerError, match=r"no path|not trusted|root"):
         judge(Log(folder).proof())
     own = AttachedJudge(TrustStore([(folder / "root" / "root.pem").read_bytes()]), None)
-    assert own.prove(Log(folder).proof(), RECEIPT, TINH, NOW).head.size == 4
+    assert (
+        own.prove(open_proof(write_proof(Log(folder).proof())), RECEIPT, TINH, NOW).head.size == 4
+    )
 
 
 def test_a_certificate_that_ended_since_the_entry_still_proves_it(

@@ -16,7 +16,7 @@ from relay.journal import attaching, carrying
 from relay.journal.attaching import AttachTable
 from relay.journal.reminding import ReminderTable
 from relay.journal.store import SqliteJournal
-from relay.model import AgencyCode, Event, Evidence, NodeId
+from relay.model import AgencyCode, Digest, Event, Evidence, NodeId
 from relay.wire.passage import Passage, Wait, WaitReason, passage_fields
 from tests.journal.conftest import AT, NODE
 
@@ -152,7 +152,8 @@ async def test_what_is_kept_is_queued_for_further_on_in_the_same_transaction(
     """If it fails between the two, neither is there; once it is answered as kept, both outlive the process."""
     found = await office.receipt(await office.came(), NodeId("tinh"))
     await office.handed_over()
-    assert await table.known(found[0].digest) == (found[0], "tinh")
+    digest = found[0].digest
+    assert await table.known({digest, Digest("0" * 64)}) == {digest: (found[0], "tinh")}
 
     keep = attaching._keep
 

@@ -11,20 +11,26 @@ Raises:  OverloadError, JournalError; a refusal is an answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, ParamSpec, TypeVar
 
 import structlog
 
-from relay.delivery.attaching.ports import Arrived, AttachBook, AttachJudge, Heads
+from relay.delivery.attaching.ports import Arrived, AttachBook, AttachJudge, Heads, Opened
 from relay.delivery.clock import Clock
 from relay.errors import AuditError, OverloadError, PeerError, UncertainError
 from relay.lines import Line
-from relay.model import NodeId
+from relay.model import Digest, NodeId, Signed
 from relay.wire.attached import Answer, Answered
 
 AT_ONCE = 2
 """Requests whose proofs are judged at the same time; each judges in a thread."""
+SLICE: Final = 16
+"""Proofs that a thread judges before others have their turn: a millisecond."""
+P = ParamSpec("P")
+T = TypeVar("T")
 log = structlog.get_logger("relay.proofs")
 
 
@@ -53,8 +59,8 @@ class ProofKeeper:
         answers: list[Answered] = []
         arrived: list[Arrived] = []
         forked: dict[bytes, bool] = {}
-        for proof in proofs:
-            judged = await self._judged(proof)
+        for found in await self._judged(proofs):
+            judged = found
             if isinstance(judged, Arrived) and judged.note not in forked:
                 forked[judged.note] = await self.heads.contradicts(judged.note, neighbour)
             if isinstance(judged, Arrived) and forked[judged.note]:
@@ -70,18 +76,50 @@ class ProofKeeper:
             self.waiting(await self.book.keep(arrived, self.clock.now()))
         return answers
 
-    async def _judged(self, proof: bytes) -> Arrived | Answered:
-        try:
-            known = await self.book.known(await asyncio.to_thread(self.judge.about, proof))
-            if known is None:
-                return Answered(Answer.UNKNOWN)
-            receipt, issuer = known
-            if issuer == self.node:
-                return Answered(Answer.REFUSED, "it is of a receipt that was signed here")
-            return await asyncio.to_thread(
-                self.judge.judge, proof, receipt, issuer, self.clock.now()
-            )
-        except UncertainError as error:
-            return Answered(Answer.LATER, str(error))
-        except (AuditError, PeerError, ValueError) as error:
-            return Answered(Answer.REFUSED, str(error))
+    async def _judged(self, proofs: Sequence[bytes]) -> list[Arrived | Answered]:
+        """A slice at a time: their receipts are looked up together, and a thread is not asked for each."""
+        found: list[Arrived | Answered] = []
+        for start in range(0, len(proofs), SLICE):
+            opened = await asyncio.to_thread(self._opened, proofs[start : start + SLICE])
+            receipts = {one.about for one in opened if not isinstance(one, Answered)}
+            known = await self.book.known(receipts)
+            found += await asyncio.to_thread(self._judged_slice, opened, known, self.clock.now())
+        return found
+
+    # ------------------------------------------------------------ in a thread
+
+    def _opened(self, proofs: Sequence[bytes]) -> list[Opened | Answered]:
+        return [_answered(self.judge.open, proof) for proof in proofs]
+
+    def _judged_slice(
+        self,
+        opened: Sequence[Opened | Answered],
+        known: Mapping[Digest, tuple[Signed, NodeId]],
+        now: datetime,
+    ) -> list[Arrived | Answered]:
+        return [
+            one
+            if isinstance(one, Answered)
+            else _answered(self._judge, one, known.get(one.about), now)
+            for one in opened
+        ]
+
+    def _judge(
+        self, opened: Opened, known: tuple[Signed, NodeId] | None, now: datetime
+    ) -> Arrived | Answered:
+        if known is None:
+            return Answered(Answer.UNKNOWN)
+        receipt, issuer = known
+        if issuer == self.node:
+            return Answered(Answer.REFUSED, "it is of a receipt that was signed here")
+        return opened.judge(receipt, issuer, now)
+
+
+def _answered(judge: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | Answered:
+    """What it finds, or the answer that its refusal is."""
+    try:
+        return judge(*given, **named)
+    except UncertainError as error:
+        return Answered(Answer.LATER, str(error))
+    except (AuditError, PeerError, ValueError) as error:
+        return Answered(Answer.REFUSED, str(error))

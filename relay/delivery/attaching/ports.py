@@ -103,13 +103,22 @@ class OwnLog(Protocol):
         ...
 
 
-class AttachJudge(Protocol):
-    def judge(self, proof: bytes, receipt: Signed, issuer: NodeId, now: datetime) -> Arrived:
+class Opened(Protocol):
+    """A proof that is in its form; nothing of it is proven."""
+
+    @property
+    def about(self) -> Digest:
+        """Which receipt it says that it is of."""
+        ...
+
+    def judge(self, receipt: Signed, issuer: NodeId, now: datetime) -> Arrived:
         """Long work. Raises AuditError, SignatureError (UncertainError: not now), WireError."""
         ...
 
-    def about(self, proof: bytes) -> Digest:
-        """Which receipt it says that it is of, unproven. AuditError."""
+
+class AttachJudge(Protocol):
+    def open(self, proof: bytes) -> Opened:
+        """Long work. Raises AuditError."""
         ...
 
 
@@ -149,8 +158,8 @@ class AttachBook(Protocol):
         """It is sent no more; an entry says so."""
         ...
 
-    async def known(self, receipt: Digest) -> tuple[Signed, NodeId] | None:
-        """The receipt and who issued it."""
+    async def known(self, receipts: Collection[Digest]) -> Mapping[Digest, tuple[Signed, NodeId]]:
+        """Those that stand here, and who issued them."""
         ...
 
     async def keep(self, arrived: Sequence[Arrived], at: datetime) -> frozenset[NodeId]:

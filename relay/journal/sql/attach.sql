@@ -93,7 +93,7 @@ DELETE FROM attachments WHERE attach_row IN
     (SELECT attach_row FROM attachments WHERE neighbour = ? AND about <> '' LIMIT ?)
 
 -- name: known
-SELECT document, signature, issuer FROM receipts WHERE digest = ?
+SELECT digest, document, signature, issuer FROM receipts WHERE digest IN (SELECT value FROM json_each(?))
 
 -- name: proof
 SELECT proof FROM receipt_proofs WHERE receipt = ?

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relay.audit.entries import AuditEvent, entry
+from relay.audit.entries import AuditEvent, entry, parse
 from relay.errors import WireError
 from relay.model import AgencyCode, Digest, Event, Evidence, MessageId, NodeId, Receipt
 from relay.node.attaching import told_in
@@ -36,10 +36,10 @@ def leaf(**changes: Any) -> bytes:
 
 
 def test_it_is_told_of_what_the_receipt_took_over() -> None:
-    passage = told_in(leaf(), receipt())
+    passage = told_in(parse(leaf()), receipt())
     assert passage is not None
     assert passage.recipients == ("H01",)
-    assert told_in(entry(AuditEvent.RECEIPT_ISSUED, AT, HUYEN).leaf, receipt()) is None
+    assert told_in(parse(entry(AuditEvent.RECEIPT_ISSUED, AT, HUYEN).leaf), receipt()) is None
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_it_is_told_of_what_the_receipt_took_over() -> None:
 )
 def test_what_is_of_something_else_is_refused(leaf_bytes: bytes, about: Receipt, said: str) -> None:
     with pytest.raises(WireError, match=said):
-        told_in(leaf_bytes, about)
+        told_in(parse(leaf_bytes), about)
