@@ -15,11 +15,13 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from relay.conformance.credentials import Authority
+from relay.conformance.instants import now
 from relay.conformance.link import Way, Weather
 from relay.conformance.peer import UnreachableError
 from relay.conformance.stand import Restoring, Stand, standing, taking
@@ -34,10 +36,13 @@ from relay.conformance.verdicts import (
     Verdict,
     shown,
 )
-from relay.errors import RelayError
+from relay.errors import RelayError, WireError
+from relay.wire.values import instant
 
 LIMIT_SECONDS = 120.0
 """For one assertion: beyond it the node is taken to hang."""
+CLOCKS = timedelta(minutes=2)
+"""Further apart than any assertion bears: what a node refuses then it may refuse rightly (W4.9)."""
 SILENT, GONE_SECONDS = 3, 30.0
 """After so many assertions in a row without an answer, and so long, a node is asked nothing more."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -133,6 +138,7 @@ class Run:
         except (FailedError, InconclusiveError, UnreachableError):
             stand.unheard = True
             return  # whoever judges W1 says why
+        stand.apart = _apart(found.get("time"))
         capabilities = found.get("capabilities")
         if isinstance(capabilities, list):
             stand.capabilities = frozenset(map(str, capabilities))
@@ -153,11 +159,31 @@ class Run:
         return Judged(assertion, stand.subject.id, verdict, shown(detail), took, kept)
 
 
+def _failed(stand: Stand, error: FailedError) -> tuple[Verdict, str]:
+    if abs(stand.apart) > CLOCKS:
+        return Verdict.INCONCLUSIVE, f"{_off(stand.apart)}: {error}"
+    return Verdict.FAIL, str(error)
+
+
+def _apart(time: object) -> timedelta:
+    """Nothing where the node does not tell, or not as it must."""
+    try:
+        return instant(str(time), "time") - now()
+    except WireError:
+        return timedelta()
+
+
+def _off(apart: timedelta) -> str:
+    side = "ahead of" if apart > timedelta() else "behind"
+    return f"its clock is {abs(apart).total_seconds():.0f} s {side} the kit's, and one of them is wrong"
+
+
 def _not_come_to(assertion: Assertion, subject: Subject) -> Judged:
     return Judged(assertion, subject.id, Verdict.INCONCLUSIVE, "the run ended before", 0.0)
 
 
-async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
+def _unasked(stand: Stand, assertion: Assertion) -> tuple[Verdict, str] | None:
+    """Why nothing need be sent; None where it must be."""
     if not stand.subject.claims(assertion):
         return Verdict.NOT_CLAIMED, "the node's file or the profile says so"
     if missing := assertion.needs - stand.subject.parts:
@@ -168,12 +194,18 @@ async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
         return Verdict.NOT_CLAIMED, f"no capability {assertion.capability}"
     if stand.gone:
         return Verdict.INCONCLUSIVE, "not asked: the node has answered nothing for too long"
+    return None
+
+
+async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
+    if (unasked := _unasked(stand, assertion)) is not None:
+        return unasked
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             await assertion.judge(stand)
             await _controlled(stand, assertion)
     except FailedError as error:
-        return Verdict.FAIL, str(error)
+        return _failed(stand, error)
     except NotClaimedError as error:
         return Verdict.NOT_CLAIMED, str(error)
     except InconclusiveError as error:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -66,6 +67,8 @@ class Stand:
     capabilities: frozenset[str] = frozenset()
     unheard: bool = False
     """The kit is its neighbour, and was not told what it can: W1.4 was not answered."""
+    apart: timedelta = timedelta()
+    """How far the node's clock is before the kit's, as far as it tells (W1.4)."""
     gone: bool = False
     """It has answered nothing for so long that nothing more is asked."""
     controlled: set[Callable[[Stand], Awaitable[None]]] = field(default_factory=set)

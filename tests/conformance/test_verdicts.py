@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -200,6 +201,15 @@ async def test_a_control_is_asked_once_and_only_where_something_passed(tmp_path:
     for _ in range(3):
         await judged(holds, at=here, control=control)
     assert asked == [1]
+
+
+async def test_clocks_that_are_apart_are_no_failure_of_the_node(tmp_path: Path) -> None:
+    """It may rightly refuse what comes out of its future, and nobody here knows whose clock is wrong."""
+    here = stand()
+    here.apart = timedelta(hours=-1)
+    found = await judged(raising(FailedError("answered 503")), at=here, keep=tmp_path)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.detail.startswith("its clock is 3600 s behind the kit")
 
 
 async def test_whoever_answers_nothing_is_asked_nothing_more(tmp_path: Path) -> None:
