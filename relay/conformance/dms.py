@@ -21,10 +21,11 @@ from relay.conformance.verdicts import InconclusiveError
 from relay.errors import RelayError
 from relay.model import Digest, MessageType, digest_of
 from relay.signing.tls import face_client_context
-from relay.transport.axis.client import AxisClient
+from relay.transport.axis.client import AxisClient, AxisFailure
 
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=30)
 LOOK_SECONDS = 0.2
+UNPROVEN = "15"
 
 
 @dataclass(slots=True)
@@ -95,6 +96,16 @@ class Dms:
         if answer.status == 401:
             raise InconclusiveError("the node knows no such token as its file has (401)")
         return answer
+
+    async def unknown_there(self) -> bool:
+        """Whether the node says of what its file has that it knows no such system, or another secret (15)."""
+        try:
+            await self.client.received_list()
+        except AxisFailure as error:
+            return error.code == UNPROVEN
+        except RelayError:
+            return False  # whoever judges A1 says why
+        return False
 
     async def looked_at(self, url: str) -> Answer:
         """Whether anything is there at all."""

@@ -131,6 +131,8 @@ class Run:
 
     async def _look(self, stand: Stand) -> None:
         """What the node says it can, for what it must then do; nothing where it is not reached."""
+        if Part.AXIS in stand.subject.parts:
+            stand.unknown = await stand.dms.unknown_there()
         if Part.NEIGHBOUR not in stand.subject.parts:
             return
         try:
@@ -192,6 +194,11 @@ def _unasked(stand: Stand, assertion: Assertion) -> tuple[Verdict, str] | None:
         return Verdict.INCONCLUSIVE, "the node did not tell its capabilities (W1.4)"
     if assertion.capability and assertion.capability not in stand.capabilities:
         return Verdict.NOT_CLAIMED, f"no capability {assertion.capability}"
+    if stand.unknown and Part.AXIS in assertion.needs:
+        return (
+            Verdict.INCONCLUSIVE,
+            "its axis face refuses the systemid and secret of its file (15)",
+        )
     if stand.gone:
         return Verdict.INCONCLUSIVE, "not asked: the node has answered nothing for too long"
     return None

@@ -69,6 +69,8 @@ class Stand:
     """The kit is its neighbour, and was not told what it can: W1.4 was not answered."""
     apart: timedelta = timedelta()
     """How far the node's clock is before the kit's, as far as it tells (W1.4)."""
+    unknown: bool = False
+    """Its axis face refuses the systemid and secret of its file."""
     gone: bool = False
     """It has answered nothing for so long that nothing more is asked."""
     controlled: set[Callable[[Stand], Awaitable[None]]] = field(default_factory=set)

@@ -212,6 +212,17 @@ async def test_clocks_that_are_apart_are_no_failure_of_the_node(tmp_path: Path) 
     assert found.detail.startswith("its clock is 3600 s behind the kit")
 
 
+async def test_a_secret_that_is_refused_is_no_failure_of_the_node(tmp_path: Path) -> None:
+    """A slip in the file, or a node that reckons otherwise: nobody can tell."""
+    here = stand(axis="https://a", systemid="vxp.a", secret="s")
+    here.unknown = True
+    failing = raising(FailedError("ErrorCode is '15'"))
+    found = await judged(failing, Part.AXIS, at=here, keep=tmp_path)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "refuses the systemid and secret" in found.detail
+    assert (await judged(failing, Part.NATIVE, at=here, keep=tmp_path)).verdict is Verdict.FAIL
+
+
 async def test_whoever_answers_nothing_is_asked_nothing_more(tmp_path: Path) -> None:
     here = stand()
     here.gone = True
