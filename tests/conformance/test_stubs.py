@@ -40,15 +40,15 @@ class _Loop(asyncio.SelectorEventLoop):
         return time.monotonic() * FASTER
 
 
-async def _judged(folder: Path, several: Stubs) -> list[Judged]:
-    every = sorted(every_assertion(), key=lambda one: one.full_name)
+async def _judged(folder: Path, several: Stubs, chapter: str) -> list[Judged]:
+    every = [one for one in every_assertion() if chapter in {"", one.chapter}]
     async with stood(folder, several) as here:
         return await Run(here.subjects, here.authority, every, folder / "kept").judge()
 
 
-def judged(folder: Path, several: Stubs) -> list[Judged]:
+def judged(folder: Path, several: Stubs, chapter: str = "") -> list[Judged]:
     with asyncio.Runner(loop_factory=_Loop) as runner:
-        return runner.run(_judged(folder, several))
+        return runner.run(_judged(folder, several, chapter))
 
 
 def _names(several: Stubs) -> str:
@@ -66,6 +66,13 @@ def test_a_server_that_answers_everything_alike_passes_in_nothing(
     assert not [one.detail for one in found if one.detail.startswith("the kit could not")]
     failed = [one for one in found if one.verdict is Verdict.FAIL]
     assert len(failed) > len(found) / 3, "most of it is told to be wrong"
+
+
+def test_an_axis_face_that_always_says_the_same_passes_in_nothing(tmp_path: Path) -> None:
+    """In the dialect: FAIL with code 15 is no proof that it looks at secrets, nor OK that it takes documents."""
+    found = judged(tmp_path, stubs.OF_THE_DIALECT, "A1")
+    assert not [one.assertion.full_name for one in found if one.verdict is Verdict.PASS]
+    assert not [one.detail for one in found if one.detail.startswith("the kit could not")]
 
 
 @pytest.mark.parametrize("several", NO_ANSWER, ids=_names)
