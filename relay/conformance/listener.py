@@ -25,11 +25,11 @@ from aiohttp import web
 from relay.conformance.credentials import Credentials
 from relay.conformance.exchanges import Exchange, Exchanges
 from relay.conformance.instants import now
-from relay.conformance.peer import RECEIPTS_TYPE
+from relay.conformance.peer import FAULT_LIMIT, RECEIPTS_TYPE
 from relay.conformance.verdicts import InconclusiveError
 from relay.conformance.witness import CAPABILITY as WITNESS
 from relay.conformance.witness import Witness
-from relay.errors import WireError
+from relay.errors import RelayError, WireError
 from relay.model import (
     AgencyCode,
     Event,
@@ -51,6 +51,11 @@ PROOFS = "receipt-proofs"
 PROOFS_PATH = "/axis/v1/proofs"
 DECLINED_WORDS = "the conformance kit does not want this one yet"
 BODY_LIMIT_BYTES = 64 << 20
+ROOM_BYTES = 512 << 20
+"""For all that the judged node says here in a run; then the kit takes nothing more (503)."""
+CALL_BYTES = 2_000
+"""What a call costs beside its body."""
+READ_AT_ONCE = 8
 CONTAINER_LIMIT_BYTES = 32 << 20
 _PART = re.compile(
     rb"Content-ID:\s*<([a-z.-]+)>\r\n(?:[^\r\n]+\r\n)*?Content-Length:\s*([0-9]+)\r\n",
@@ -109,6 +114,8 @@ class Listener:
     given: dict[str, bytes] = field(default_factory=dict)
     """The answer to each transfer, by its id: the same bytes again (W4.5)."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    room_bytes: int = ROOM_BYTES
+    _reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
 
     # ------------------------------------------------------------ for assertions
 
@@ -239,7 +246,11 @@ class Listener:
         return app
 
     async def _asked(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+        async with self._reading:
+            body = await request.read()
+        self.room_bytes -= len(body) + CALL_BYTES
+        if self.room_bytes < 0:
+            return web.Response(status=503)
         kept = self.exchanges.begin(
             f"{self.node} asked", request.method, request.path_qs, request.headers, body
         )
@@ -248,6 +259,9 @@ class Listener:
             self.proof_calls.append(kept)
         try:
             response = await self._answered(request, body)
+        except (RelayError, KeyError, ValueError) as error:  # it is none of what is taken here
+            kept.fault = f"{type(error).__name__}: {error}"[:FAULT_LIMIT]
+            response = web.Response(status=400)
         finally:  # an answer that is lost is news, too
             async with self.changed:
                 self.changed.notify_all()

@@ -10,6 +10,7 @@ from datetime import timedelta
 from relay.agencies import day_of
 from relay.conformance.absence import awaited
 from relay.conformance.certificates import issuing, sign_of
+from relay.conformance.controls import takes_directories
 from relay.conformance.instants import now
 from relay.conformance.judging import refused
 from relay.conformance.peer import Answer
@@ -41,7 +42,7 @@ from relay.conformance.verdicts import (
 from relay.model import AgencyCode
 from relay.wire.branch import Branch, write_branch
 
-book = Book(Part.NEIGHBOUR, capability=CAPABILITY)
+book = Book(Part.NEIGHBOUR, capability=CAPABILITY, control=takes_directories)
 SOON = 15.0
 MARGIN_SECONDS = 0.3
 

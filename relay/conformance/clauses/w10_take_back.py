@@ -173,7 +173,9 @@ async def _one_more(stand: Stand, before: set[str]) -> None:
     Part.AXIS,
 )
 async def not_listed(stand: Stand) -> None:
+    before = set(await stand.dms.listed())
     prepared = await come_in(stand)
+    require(bool(set(await stand.dms.listed()) - before), "it was not listed before, either")
     said = await say_in(stand, "13", named(prepared.envelope, stand.subject.agency))
     require_equal(await stand.dms.copies(prepared.envelope), [], "what is listed of the document")
     statuses = await stand.dms.copies(said.envelope, MessageType.STATUS)

@@ -21,6 +21,7 @@ from relay.conformance.certificates import (
     sign_of,
     tls_of,
 )
+from relay.conformance.controls import takes_transfers
 from relay.conformance.judging import (
     STATEMENTS,
     STATEMENTS_TYPE,
@@ -45,7 +46,6 @@ from relay.conformance.verdicts import (
 from relay.model import Event, Reason, SealKind, digest_of
 from relay.wire.statements import Stapled
 
-book = Book(Part.NEIGHBOUR, capability=STATEMENTS)
 PATH = "/axis/v1/statements"
 SOON = 10.0
 CONTENT_LIMIT_BYTES = 256 << 10
@@ -73,6 +73,17 @@ def _sealed(stand: Stand, issued: Made) -> Prepared:
 async def _is_refused_as_revoked(stand: Stand, issued: Made) -> None:
     answer = await stand.peer.send(_sealed(stand, issued))
     rejected(stand.peer, answer, Reason.REVOKED_CERTIFICATE, "revoked-certificate")
+
+
+async def _believes(stand: Stand) -> None:
+    """What it is told counts for what comes next, and nothing else does."""
+    by, issued = _about(stand)
+    await told_of(stand, issued, by, issued)
+    await _is_refused_as_revoked(stand, issued)
+    await takes_transfers(stand)
+
+
+book = Book(Part.NEIGHBOUR, capability=STATEMENTS, control=_believes)
 
 
 # ------------------------------------------------------------ W12.1: the container

@@ -39,6 +39,7 @@ REFUSED_SECONDS = 2.0
 ATTEMPTS = 12
 """In that time, by a node that waits longer each time."""
 LONG_ENOUGH = 0.4
+LONG = 40.0
 """Seconds between two attempts, for the next to be told from one that a contact caused."""
 TRIALS = 5
 CUT_SECONDS = 0.3
@@ -345,13 +346,24 @@ async def unknown(stand: Stand) -> None:
         raise InconclusiveError("the document did not go over before its answer was lost")
     stand.link.become(Weather.DOWN)
     message_id = prepared.header.message_id
-    item = await evidence_of(stand, message_id, *ENDED)
+    item = await _given_up(stand, message_id)
     require_equal(
         (item.event, item.reason), (Event.RELAY_FAILURE, Reason.OUTCOME_UNKNOWN), "the evidence"
     )
     stand.link.become(Weather.CLEAR)
     await _over(stand)
     await evidence_of(stand, message_id, Event.CONTENT_CONSIGNMENT)
+
+
+async def _given_up(stand: Stand, message_id: str) -> Evidence:
+    """INCONCLUSIVE where it waits on, as a node may that has just started (W22.5), and asks once it can."""
+    try:
+        return await evidence_of(stand, message_id, *ENDED)
+    except FailedError:
+        stand.link.become(Weather.CLEAR)
+        await _over(stand)
+        await evidence_of(stand, message_id, *ENDED, Event.CONTENT_CONSIGNMENT, seconds=LONG)
+        raise InconclusiveError("it had not given up yet: did it start just now?") from None
 
 
 # ------------------------------------------------------------ W22.7
