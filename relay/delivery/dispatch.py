@@ -1,4 +1,5 @@
-"""Carry what waits to the neighbours, one task a channel, and settle what they answer.
+"""Carry what waits to the neighbours, one task a channel so that none waits for another (W22.9), and settle what they
+answer.
 
 A transfer is frozen (header signed, recipients fixed, stored) before its first attempt and repeated
 to the letter until it is answered. Where the process may die:
