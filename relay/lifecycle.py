@@ -182,14 +182,14 @@ _PROVEN = {state: rank for rank, state in enumerate(ObligationState)}
 
 
 def verdict(state: ObligationState, proven: ObligationState) -> ObligationState:
-    """What is known for certain of a take-back, after another proof of it."""
+    """What is known for certain of a take-back, after another proof of it (W10.6)."""
     return max(state, proven, key=_PROVEN.__getitem__)
 
 
 def obliged(
     proven: ObligationState, answer: ObligationState | None, *, never_arrived: bool = False
 ) -> ObligationState:
-    """Where an obligation stands. A proof that the recipient never had it beats any answer."""
+    """Where an obligation stands. A proof that the recipient never had it beats any answer (W10.8)."""
     if never_arrived:
         return ObligationState.NOT_DELIVERED
     if answer is None or proven is ObligationState.TAKEN_BACK:
@@ -198,7 +198,7 @@ def obliged(
 
 
 def answers(asked: int, declined: int, *, agreed: bool) -> list[ObligationState | None]:
-    """What each of `asked` requests about one document was answered, in the order they were made.
+    """What each of `asked` requests about one document was answered, in the order they were made (W10.8).
 
     By numbers alone, for clocks of two agencies order nothing: 16 declines one request and a new one may
     follow; 15 ends it and agrees to what was not declined.

@@ -1,4 +1,4 @@
-"""What the entries of a log tell of themselves: whose they are, their span of time, and what is odd in them.
+"""What the entries of a log tell of themselves: whose they are, their span of time, and what is odd in them (W17.11).
 
 Touches: nothing. Trusts: leaves that were parsed. Raises: AuditError for an entry of another node.
 

@@ -45,7 +45,7 @@ def first_index(epoch: int) -> int:
 
 
 def log_name(node: NodeId, epoch: Epoch) -> str:
-    """The origin of a node's log in this epoch, and the name of the key that signs it."""
+    """The origin of a node's log in this epoch, and the name of the key that signs it (W16.1)."""
     if epoch == Epoch():
         return origin_of(node)
     tag = f"-{epoch.tag}" if epoch.tag else ""

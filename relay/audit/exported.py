@@ -89,7 +89,7 @@ def write_words(beside: Words) -> bytes:
 
 
 def read_words(line: bytes) -> Words:
-    """What write_words was given, if these bytes are exactly what it would write."""
+    """What write_words was given, if these bytes are exactly what it would write (W17.8)."""
     try:
         found = json.loads(line)
         words = {str(place): _text(text, 65_535) for place, text in found["words"].items()}
@@ -114,7 +114,7 @@ def words_name(epoch: int) -> str:
 
 
 def head_names(epoch: int, size: int) -> tuple[str, str]:
-    """Of a head within the range, and of its timestamp."""
+    """Of a head within the range, and of its timestamp (W17.7)."""
     return f"epochs/{epoch:04}/heads/{size}.note", f"epochs/{epoch:04}/heads/{size}.tst"
 
 
@@ -157,7 +157,7 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def read_about(content: bytes) -> About:
-    """What write_about was given, if these bytes are exactly what it would write."""
+    """What write_about was given, if these bytes are exactly what it would write (W17.2)."""
     try:
         found = json.loads(content)
         about = About(

@@ -1,4 +1,4 @@
-"""That consecutive leaves stand in a log's tree, shown without the rest of the log.
+"""That consecutive leaves stand in a log's tree, shown without the rest of the log (W17.4).
 
 The leaves [first, end) of a tree of `size` are proven by the roots of the complete subtrees left of
 them and right of them: each as large as its place allows, from left to right. Which subtrees those are

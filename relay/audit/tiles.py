@@ -85,7 +85,7 @@ def _groups(index: int) -> str:
 
 
 def parse_path(path: str) -> Tile:
-    """The tile that `path` is the one name of."""
+    """The tile that `path` is the one name of (W16.2)."""
     found = _PATH.fullmatch(path) if len(path) <= PATH_LIMIT else None
     if found is None:
         raise AuditError("no path of a tile")
@@ -220,7 +220,7 @@ ReadTile = Callable[[Tile], bytes]
 
 
 class TileNodes:
-    """NodeHashes of the tree under one checkpoint: `nodes(level, index)`, each proven up to the root.
+    """NodeHashes of the tree under one checkpoint: `nodes(level, index)`, each proven up to the root (W16.6).
 
     The right edge is read and hashed to the root at once; every full tile must then hash to what stands
     for it in the tile above. A node costs at most one file a level, the latest ones are kept.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relay.cli.outcome import INTERRUPTED
 from relay.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -63,6 +65,9 @@ def conformance(
         Path | None,
         typer.Option(help="With --check or --replay: the root that certificates must lead to."),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--all", help="Show every assertion, not only what did not hold.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Judge two nodes, of any make, by what they say on the wire."""
@@ -84,6 +89,7 @@ def conformance(
         return
     if record is not None and record.exists():
         raise SettingsError([f"{record} is there already"])
+    _require_places(*(one for one in (report, to_html, to_junit) if one is not None))
     with tempfile.TemporaryDirectory(prefix="relay-conformance-") as scratch:
         folder = keep or (Path(scratch) if own else Path("conformance"))
         performed = _performed(nodes, folder, only or [], profile, record, own=own)
@@ -92,7 +98,9 @@ def conformance(
             print(json.dumps(performed.as_json(), ensure_ascii=False, indent=1))
         else:
             kept = not (own and keep is None)
-            table.print_judged(performed.judged, sys.stdout, kept=kept)
+            table.print_judged(performed.judged, sys.stdout, kept=kept, whole=whole)
+    if performed.about.ended_before:
+        raise typer.Exit(INTERRUPTED)
     if not performed.holds:
         raise typer.Exit(1)
 
@@ -127,6 +135,13 @@ def _performed(
         return asyncio.run(performing.perform(options))
 
 
+def _require_places(*files: Path) -> None:
+    """Before a run of minutes, not behind it."""
+    for one in files:
+        if one.is_dir() or not os.access(one if one.exists() else one.parent, os.W_OK):
+            raise SettingsError([f"{one} cannot be written"])
+
+
 def _write(
     performed: Performed, *, report: Path | None, page: Path | None, junit: Path | None
 ) -> None:
@@ -152,12 +167,11 @@ def _set_up(files: tuple[Path, Path], folder: Path) -> None:
     from relay.conformance.subject import read_subject  # noqa: PLC0415
 
     first, second = (read_subject(path) for path in files)
-    authority = credentials.prepare(folder, (first, second), now())
-    directory = folder / "directory.toml"
+    credentials.prepare(folder, (first, second), now())
+    directory, root = folder / credentials.DIRECTORY, folder / credentials.ROOT
     directory.write_text(credentials.directory_text((first, second)), encoding="utf-8")
-    root = authority.root.resolve()
     for one, other in ((first, second), (second, first)):
-        print(credentials.to_configure(one, other, root, directory.resolve()), end="\n\n")
+        print(credentials.to_configure(one, other, root.resolve(), directory.resolve()), end="\n\n")
 
 
 def _check(path: Path, root: Path | None) -> None:

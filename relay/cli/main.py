@@ -44,10 +44,8 @@ from relay.cli import (
     trust,
     verify,
 )
-from relay.cli.outcome import INTERNAL, USAGE, complain, fail, suggest
+from relay.cli.outcome import INTERNAL, INTERRUPTED, USAGE, complain, fail, suggest
 from relay.errors import RelayError
-
-_INTERRUPTED = 130
 
 
 class Verbs(TyperGroup):
@@ -68,7 +66,7 @@ class Verbs(TyperGroup):
             _explain_usage(error)
             sys.exit(USAGE)
         except (Abort, KeyboardInterrupt):
-            sys.exit(_INTERRUPTED)
+            sys.exit(INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:

@@ -26,6 +26,8 @@ from relay.errors import (
 )
 
 USAGE, DATA, NO_INPUT, UNAVAILABLE, INTERNAL = 64, 65, 66, 69, 70
+INTERRUPTED = 130
+"""By Ctrl-C, as shells have it."""
 CANNOT_CREATE, IO, TEMPORARY, NO_PERMISSION, CONFIG = 73, 74, 75, 77, 78
 
 

@@ -125,7 +125,7 @@ def fields(answer: Answer) -> dict[str, Any]:
         raise FailedError("the answer is not ASCII")
     try:
         found = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FailedError(f"the answer is no JSON: {answer.body[:100]!r}") from None
     if not isinstance(found, dict):
         raise FailedError("the answer is no JSON object")

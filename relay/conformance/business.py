@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 from relay.conformance import papers
+from relay.conformance.absence import awaited, require_at_work, transfer_awaited
 from relay.conformance.instants import now
 from relay.conformance.listener import Arrived
-from relay.conformance.peer import Prepared
+from relay.conformance.peer import Answer, Prepared
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import FailedError, InconclusiveError
 from relay.envelope.reader import read
@@ -29,6 +31,8 @@ from relay.model import (
 )
 
 SOON = 15.0
+SETTLED_SECONDS = 30.0
+EXPIRES_AFTER = timedelta(seconds=2)
 
 
 # ------------------------------------------------------------ what is sent
@@ -46,6 +50,19 @@ async def come_in(stand: Stand, envelope: bytes | None = None) -> Prepared:
     prepared = stand.peer.transfer(content, [stand.subject.agency])
     stand.peer.receipt(await stand.peer.send(prepared))
     return prepared
+
+
+async def soon_expired(stand: Stand) -> tuple[Prepared, Answer]:
+    """A document whose time is over soon, and its answer: handed in once for a stand, so that its wait is
+    beside another."""
+    made: tuple[Prepared, Answer] | None = stand.remembered.get("soon expired")
+    if made is None:
+        prepared = stand.peer.transfer(
+            stand.letter_in(), [stand.subject.agency], expires_at=now() + EXPIRES_AFTER
+        )
+        made = prepared, await stand.peer.send(prepared)
+        stand.remembered["soon expired"] = made
+    return made
 
 
 async def say_in(
@@ -117,20 +134,38 @@ async def evidence_of(
     def found() -> Evidence | None:
         return next((one for one in returned(stand, message_id) if one.event in events), None)
 
-    try:
-        item: Evidence = await stand.listener.until(found, seconds, events[0])
-    except InconclusiveError:
-        words = " or ".join(events)
-        raise FailedError(f"no {words} came back within {seconds:g} s") from None
+    item: Evidence = await awaited(stand, found, seconds, " or ".join(events))
     return item
 
 
 async def came_out(stand: Stand, envelope: bytes, what: str) -> Arrived:
     """What the node must carry to the kit. FAIL when it does not come."""
-    try:
-        return await stand.listener.transfer_of(digest_of(envelope), SOON)
-    except InconclusiveError:
-        raise FailedError(f"{what} did not come within {SOON:g} s") from None
+    return await transfer_awaited(stand, digest_of(envelope), SOON, what)
+
+
+async def settled(stand: Stand, *envelopes: bytes) -> None:
+    """Until the kit took over each: what waits would stand before what the next assertion sends."""
+    wanted = {digest_of(one) for one in envelopes}
+
+    def all_taken() -> bool:
+        given = stand.listener.given
+        taken = {
+            one.header.digest for one in stand.listener.arrived if one.header.transfer_id in given
+        }
+        return wanted <= taken
+
+    await stand.peer.node_document()  # it is there again
+    await stand.listener.until(all_taken, SETTLED_SECONDS, "what waited")
+
+
+async def require_obligation(stand: Stand, document_id: str, state: str) -> None:
+    """What was last asked about a document comes to this state. FAIL when it does not."""
+    began = asyncio.get_running_loop().time()
+    found = await obligation(stand, document_id, state)
+    if found != state:
+        said = f"its state is {found}, not {state}"
+        await require_at_work(stand, asyncio.get_running_loop().time() - began, said)
+        raise FailedError(said)
 
 
 async def obligation(stand: Stand, document_id: str, *states: str) -> str:

@@ -8,6 +8,7 @@ Raises:  SettingsError for a folder that cannot hold it.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,8 @@ BRANCH = "kit"
 RUNNER = "conformance-kit"
 """Who signs a report where no judged node has the kit for a neighbour."""
 DAYS = 365
+ROOT, DIRECTORY = "root.pem", "directory.toml"
+"""What others are given of the folder; all else in it is the kit's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def prepare(folder: Path, subjects: tuple[Subject, Subject], now: datetime) -> A
         for one in neighbours_of(subject):
             if not authority.of(one.node).folder.exists():
                 _issue(authority, one.node, one.listen.rpartition(":")[0].strip("[]"), now)
+    shutil.copyfile(authority.root, folder / ROOT)
     return authority
 
 
@@ -128,7 +132,7 @@ def to_configure(subject: Subject, other: Subject, root: Path, directory: Path) 
     below everything else."""
     lines = [
         f"# {subject.id}",
-        "# Add to lists that are there:",
+        "# Copy both files to where the node reads them, and add them to lists that are there:",
         f'#   [trust]      roots = [..., "{root}"]',
         f'#   [directory]  files = [..., "{directory}"]',
     ]

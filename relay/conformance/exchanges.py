@@ -13,6 +13,8 @@ from pathlib import Path
 BODY_LIMIT_BYTES = 2 << 20
 """Of each body kept; its length is told whole."""
 EXCHANGES_LIMIT = 500
+HELD_LIMIT_BYTES = 128 << 20
+"""Of all bodies of an assertion; of what came behind, the lengths are told."""
 
 
 @dataclass(slots=True)
@@ -25,10 +27,13 @@ class Exchange:
     target: str
     request_headers: dict[str, str] = field(default_factory=dict)
     request: bytes = b""
+    request_size: int = 0
+    """Before it was cut to be kept; likewise below."""
     status: int = 0
     """0: none came; `fault` says why."""
     answer_headers: dict[str, str] = field(default_factory=dict)
     answer: bytes = b""
+    answer_size: int = 0
     fault: str = ""
 
 
@@ -37,17 +42,35 @@ class Exchanges:
     """Of the assertion that is judged now."""
 
     held: list[Exchange] = field(default_factory=list)
+    _room_bytes: int = HELD_LIMIT_BYTES
+
+    @property
+    def silent(self) -> bool:
+        """Something was asked, and none of it came to an answer that one can read."""
+        return bool(self.held) and all(one.fault for one in self.held)
 
     def begin(
         self, role: str, method: str, target: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Exchange:
-        made = Exchange(role, method, target, _without_secrets(headers), body)
+        made = Exchange(role, method, target, _without_secrets(headers))
+        made.request, made.request_size = self._kept(body), len(body)
         if len(self.held) < EXCHANGES_LIMIT:
             self.held.append(made)
         return made
 
+    def answered(self, one: Exchange, body: bytes) -> None:
+        one.answer, one.answer_size = self._kept(body), len(body)
+
     def clear(self) -> None:
-        self.held = []
+        self.held, self._room_bytes = [], HELD_LIMIT_BYTES
+
+    def _kept(self, body: bytes) -> bytes:
+        """As much of it as is kept."""
+        cut = body[:BODY_LIMIT_BYTES] if len(self.held) < EXCHANGES_LIMIT else b""
+        if len(cut) > self._room_bytes:
+            return b""
+        self._room_bytes -= len(cut)
+        return cut
 
     def write(self, folder: Path) -> None:
         """`001.json` with the heads, `001.request` and `001.answer` with the bytes, for each."""
@@ -57,11 +80,14 @@ class Exchanges:
                 "role": one.role,
                 "method": one.method,
                 "target": one.target,
-                "request": {"headers": one.request_headers, "size": len(one.request)},
+                "request": {
+                    "headers": one.request_headers,
+                    "size": max(one.request_size, len(one.request)),
+                },
                 "answer": {
                     "status": one.status,
                     "headers": one.answer_headers,
-                    "size": len(one.answer),
+                    "size": max(one.answer_size, len(one.answer)),
                 },
                 "fault": one.fault,
             }

@@ -10,7 +10,14 @@ import tempfile
 from pathlib import Path
 
 from relay.conformance.certificates import Issuing, Made, crl, root
-from relay.conformance.peer import Answer, Peer, UnreachableError, asked, session_of
+from relay.conformance.peer import (
+    Answer,
+    Peer,
+    UnreachableError,
+    asked,
+    json_object,
+    session_of,
+)
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import require, require_equal
 from relay.model import Event, Reason
@@ -73,5 +80,12 @@ async def connected_with(stand: Stand, issued: Made) -> Answer | None:
                     None,
                     {},
                 )
-            except UnreachableError:
+            except UnreachableError as error:
+                await refused_so(stand, error)
                 return None
+
+
+async def refused_so(stand: Stand, error: UnreachableError) -> None:
+    """That there was no answer is a refusal: of a node that lets the kit in, and had said nothing yet."""
+    require(not error.status, f"let in, and answered {error.status}")
+    json_object(await stand.peer.get("/axis/v1/node"))

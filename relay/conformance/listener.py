@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -24,11 +25,11 @@ from aiohttp import web
 from relay.conformance.credentials import Credentials
 from relay.conformance.exchanges import Exchange, Exchanges
 from relay.conformance.instants import now
-from relay.conformance.peer import RECEIPTS_TYPE
+from relay.conformance.peer import FAULT_LIMIT, RECEIPTS_TYPE
 from relay.conformance.verdicts import InconclusiveError
 from relay.conformance.witness import CAPABILITY as WITNESS
 from relay.conformance.witness import Witness
-from relay.errors import WireError
+from relay.errors import RelayError, WireError
 from relay.model import (
     AgencyCode,
     Event,
@@ -50,6 +51,11 @@ PROOFS = "receipt-proofs"
 PROOFS_PATH = "/axis/v1/proofs"
 DECLINED_WORDS = "the conformance kit does not want this one yet"
 BODY_LIMIT_BYTES = 64 << 20
+ROOM_BYTES = 512 << 20
+"""For all that the judged node says here in a run; then the kit takes nothing more (503)."""
+CALL_BYTES = 2_000
+"""What a call costs beside its body."""
+READ_AT_ONCE = 8
 CONTAINER_LIMIT_BYTES = 32 << 20
 _PART = re.compile(
     rb"Content-ID:\s*<([a-z.-]+)>\r\n(?:[^\r\n]+\r\n)*?Content-Length:\s*([0-9]+)\r\n",
@@ -108,6 +114,8 @@ class Listener:
     given: dict[str, bytes] = field(default_factory=dict)
     """The answer to each transfer, by its id: the same bytes again (W4.5)."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    room_bytes: int = ROOM_BYTES
+    _reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
 
     # ------------------------------------------------------------ for assertions
 
@@ -176,7 +184,7 @@ class Listener:
 
     async def until(self, found: Callable[[], Any], seconds: float, what: str) -> Any:
         """What `found` finds as soon as it finds anything. INCONCLUSIVE when that takes too long: whether
-        that is a fault is for the assertion to say, which may catch it."""
+        that is a fault is for absence.py to say."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         async with self.changed:
@@ -192,13 +200,14 @@ class Listener:
 
     async def transfer_of(self, digest: str, seconds: float = 20.0, count: int = 1) -> Arrived:
         """The count-th transfer here with that envelope."""
-
-        def found() -> Arrived | None:
-            these = [one for one in self.arrived if one.header.digest == digest]
-            return these[count - 1] if len(these) >= count else None
-
+        found = partial(self.nth, digest, count)
         arrived: Arrived = await self.until(found, seconds, "the transfer")
         return arrived
+
+    def nth(self, digest: str, count: int = 1) -> Arrived | None:
+        """The same, where it came already."""
+        these = [one for one in self.arrived if one.header.digest == digest]
+        return these[count - 1] if len(these) >= count else None
 
     def honest(self, arrived: Arrived) -> bytes:
         """The answer of a node that serves the recipient."""
@@ -237,7 +246,11 @@ class Listener:
         return app
 
     async def _asked(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+        async with self._reading:
+            body = await request.read()
+        self.room_bytes -= len(body) + CALL_BYTES
+        if self.room_bytes < 0:
+            return web.Response(status=503)
         kept = self.exchanges.begin(
             f"{self.node} asked", request.method, request.path_qs, request.headers, body
         )
@@ -246,6 +259,9 @@ class Listener:
             self.proof_calls.append(kept)
         try:
             response = await self._answered(request, body)
+        except (RelayError, KeyError, ValueError) as error:  # it is none of what is taken here
+            kept.fault = f"{type(error).__name__}: {error}"[:FAULT_LIMIT]
+            response = web.Response(status=400)
         finally:  # an answer that is lost is news, too
             async with self.changed:
                 self.changed.notify_all()

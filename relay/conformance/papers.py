@@ -13,6 +13,7 @@ from relay.envelope.writer import (
     AttachmentContent,
     Business,
     Document,
+    Replacement,
     Signer,
     Staff,
     Stamp,
@@ -22,6 +23,23 @@ from relay.envelope.writer import (
 )
 from relay.model import Party, Priority, ResponseFor
 
+UPDATE, REPLACE = 2, 3
+CLERK = Staff("Văn phòng", "Lê Thị Mẫu")
+NEW = Business(operation=0, staff=CLERK)
+
+
+def earlier(operation: int, document_id: str, recipient: str) -> Business:
+    """That of a document which revokes (1), updates (2) or replaces (3) an earlier one."""
+    replaced = (Replacement(document_id, (recipient,)),) if operation == REPLACE else ()
+    return Business(
+        operation,
+        document_id=document_id,
+        reason="Kiểm tra tương thích",
+        updates_document=operation == UPDATE,
+        replacements=replaced,
+        staff=CLERK,
+    )
+
 
 def letter(
     sender: str,
@@ -30,6 +48,7 @@ def letter(
     *,
     size_bytes: int = 2_000,
     priority: Priority = Priority.NORMAL,
+    business: Business = NEW,
 ) -> bytes:
     """An official letter with one attachment of about that size."""
     number = str(secrets.randbelow(10**9))
@@ -53,7 +72,7 @@ def letter(
             priority=priority,
             page_amount=1,
             to_places=("Lưu: VT",),
-            business=Business(operation=0, staff=Staff("Văn phòng", "Lê Thị Mẫu")),
+            business=business,
             attachments=(attachment,),
         )
     )

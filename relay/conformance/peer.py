@@ -22,10 +22,10 @@ from typing import Any
 import aiohttp
 
 from relay.conformance.credentials import Credentials
-from relay.conformance.exchanges import Exchanges
+from relay.conformance.exchanges import Exchange, Exchanges
 from relay.conformance.instants import now
 from relay.conformance.subject import Subject
-from relay.conformance.verdicts import FailedError
+from relay.conformance.verdicts import FailedError, InconclusiveError
 from relay.errors import SignatureError, WireError
 from relay.model import (
     AgencyCode,
@@ -54,12 +54,19 @@ RECEIPTS_TYPE = "application/vnd.truc-relay.receipts+xml"
 BOUNDARY = "conformance-kit-part"
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=30)
 CONTAINER_LIMIT_BYTES = 32 << 20
+ANSWER_LIMIT_BYTES = 64 << 20
+FAULT_LIMIT = 300
 LONG_BYTES = 1 << 19
 PART_NAMES = ("transfer.xml", "transfer-signature.xml", "seal.xml", "envelope.edxml")
 
 
 class UnreachableError(Exception):
     """No whole answer came; the message says how far it got."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        """0: not even the head of one."""
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +256,7 @@ def json_object(answer: Answer) -> dict[str, Any]:
         raise FailedError(f"answered {answer.status}, not 200")
     try:
         found = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise FailedError("the answer is not JSON") from None
     if not isinstance(found, dict):
         raise FailedError("the answer is no JSON object")
@@ -273,11 +280,24 @@ async def asked(
         ) as response:
             kept.status = response.status
             kept.answer_headers = dict(response.headers)
-            kept.answer = await response.read()
-            return Answer(response.status, response.headers.copy(), kept.answer)
-    except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
-        kept.fault = f"{type(error).__name__}: {error}"
-        raise UnreachableError(kept.fault) from error
+            body = await _whole(response, kept)
+            exchanges.answered(kept, body)
+            return Answer(response.status, response.headers.copy(), body)
+    except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError, ValueError) as error:
+        kept.fault = f"{type(error).__name__}: {error}"[:FAULT_LIMIT]
+        raise UnreachableError(kept.fault, kept.status) from error
+
+
+async def _whole(response: aiohttp.ClientResponse, kept: Exchange) -> bytes:
+    """INCONCLUSIVE where it goes on and on: nothing that is asked here is answered at such length."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > ANSWER_LIMIT_BYTES:
+            response.close()
+            kept.fault = f"the answer goes on beyond {ANSWER_LIMIT_BYTES >> 20} MiB"
+            raise InconclusiveError(kept.fault)
+    return bytes(body)
 
 
 def _sent(body: bytes | None) -> bytes | BytesIO | None:

@@ -6,14 +6,19 @@ Raises:  SettingsError for what cannot be read or does not fit together.
 
 from __future__ import annotations
 
+import asyncio
+import difflib
 import json
 import re
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import current_thread, main_thread
 
 from relay.conformance import credentials, recording
 from relay.conformance.clauses import every_assertion
@@ -24,12 +29,11 @@ from relay.conformance.reports import document, filed, junit, page
 from relay.conformance.reports.document import About, Tested
 from relay.conformance.running import Crash, Run
 from relay.conformance.stand import Restoring
-from relay.conformance.subject import Subject
-from relay.conformance.verdicts import Assertion, Judged, Verdict
+from relay.conformance.subject import Subject, require_roots
+from relay.conformance.verdicts import HELD, Assertion, Judged
 from relay.errors import SettingsError
 from relay.signing.keys import Signer
 
-HELD = frozenset({Verdict.PASS, Verdict.NOT_CLAIMED})
 _NATURAL = re.compile(r"([0-9]+)")
 
 
@@ -89,12 +93,19 @@ def chosen(only: Sequence[str]) -> list[Assertion]:
     every = sorted(every_assertion(), key=lambda one: _order(one.clause))
     for name in only:
         if not any(named(name, one) for one in every):
-            raise SettingsError([f"no assertion is of {name}; relay conformance --list"])
+            raise SettingsError([f"no assertion is of {name}{_near(name, every)}"])
     return [one for one in every if not only or any(named(name, one) for name in only)]
 
 
+def _near(name: str, every: Sequence[Assertion]) -> str:
+    """What may have been meant."""
+    known = {text for one in every for text in (one.full_name, str(one.clause), one.chapter)}
+    near = difflib.get_close_matches(name.upper() if "/" not in name else name, sorted(known), 3)
+    return f": {', '.join(near)}?" if near else "; relay conformance --list has them all"
+
+
 def named(name: str, one: Assertion) -> bool:
-    return name in {one.full_name, one.clause, one.clause.split(".")[0]}
+    return name in {one.full_name, one.clause, one.chapter}
 
 
 def _order(clause: str) -> list[tuple[int, str]]:
@@ -103,7 +114,27 @@ def _order(clause: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in parts if part]
 
 
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """As Ctrl-C does it: in order, with what there is by then."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None or current_thread() is not main_thread():
+        yield
+        return
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
 async def perform(options: Options) -> Performed:
+    """Whoever ends it gets a report of what it came to."""
+    with _told_to_end():
+        return await _performed(options)
+
+
+async def _performed(options: Options) -> Performed:
     began, assertions = now(), chosen(options.only)
     claimed = tuple(options.profile.not_claimed)
     if options.subjects is None:
@@ -122,14 +153,15 @@ async def perform(options: Options) -> Performed:
                 _keep_root(made.authority.root, options.folder)
                 _keep_roots(options, tested, made.authority)
     else:
+        require_roots(*options.subjects)
         authority = credentials.prepare(options.folder, options.subjects, began)
         found = await _judged(options, options.subjects, authority, assertions, {}, {})
         runner = credentials.runner(authority, options.subjects, began)
         tested = options.subjects
         _keep_roots(options, tested, authority)
-    judged, versions = found
+    judged, versions, ended_before = found
     nodes = tuple(Tested(one.id, versions.get(one.id, ""), _address(one)) for one in tested)
-    about = About(began, nodes, options.profile.name, claimed, options.only)
+    about = About(began, nodes, options.profile.name, claimed, options.only, ended_before)
     performed = Performed(tuple(judged), about, runner)
     if options.record is not None:
         recording.write_index(options.record, performed.as_json())
@@ -147,7 +179,7 @@ def _keep_roots(
 def _keep_root(root: Path, folder: Path) -> None:
     """The runner's certificate leads to it; the authority itself goes with the nodes."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(root, folder / "root.pem")
+    shutil.copyfile(root, folder / credentials.ROOT)
 
 
 async def _judged(
@@ -157,7 +189,7 @@ async def _judged(
     assertions: Sequence[Assertion],
     crashes: Mapping[str, Crash],
     restores: Mapping[str, Restoring],
-) -> tuple[list[Judged], dict[str, str]]:
+) -> tuple[list[Judged], dict[str, str], bool]:
     claiming = tuple(
         one.model_copy(update={"not_claimed": (*one.not_claimed, *options.profile.not_claimed)})
         for one in subjects
@@ -175,7 +207,13 @@ async def _judged(
         crashes=crashes,
         restores=restores,
     )
-    return await run.judge(), run.versions
+    try:
+        return await run.judge(), run.versions, False
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        return run.in_order(), run.versions, True
 
 
 def _address(subject: Subject) -> str:

@@ -11,10 +11,16 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from relay.errors import SettingsError
+
+Claim = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z][0-9]{1,2}(\.[0-9]{1,2}(/[a-z0-9.-]{1,64})?)?$")
+]
+"""`W7`, `W4.13`, `W4.5/same-bytes`."""
 
 
 class Profile(BaseModel):
@@ -22,7 +28,7 @@ class Profile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str = Field(default="", max_length=100)
-    not_claimed: tuple[str, ...] = ()
+    not_claimed: tuple[Claim, ...] = ()
     """Chapters, clauses, or single assertions."""
 
 

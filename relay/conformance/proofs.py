@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 from relay.conformance.listener import PROOFS_PATH
-from relay.conformance.peer import Answer, Peer
-from relay.conformance.verdicts import require_equal
+from relay.conformance.peer import Answer, Peer, json_object
+from relay.conformance.verdicts import FailedError
 from relay.wire.attached import write_proofs
 
 TYPE = "application/vnd.truc-relay.proofs+xml"
@@ -39,5 +39,8 @@ async def handed(peer: Peer, *proofs: bytes) -> Answer:
 
 
 def answers_of(answer: Answer) -> list[str]:
-    require_equal(answer.status, 200, "the status")
-    return [one["answer"] for one in json.loads(answer.body)["proofs"]]
+    found = json_object(answer).get("proofs")
+    try:
+        return [one["answer"] for one in found or ()]
+    except (TypeError, KeyError):
+        raise FailedError(f"`proofs` is no list of answers: {found!r:.200}") from None

@@ -7,9 +7,11 @@ Raises:  NotClaimedError for a part that the node's file does not say how to rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from relay.conformance import dms, papers, peer
@@ -23,9 +25,10 @@ from relay.conformance.listener import Listener, listening
 from relay.conformance.peer import Peer, UnreachableError
 from relay.conformance.subject import Kit, Second, Subject
 from relay.conformance.timestamping import Stampers, TimestampAuthority, answering
-from relay.conformance.verdicts import Beginning, NotClaimedError
+from relay.conformance.verdicts import Beginning, InconclusiveError, NotClaimedError
 from relay.conformance.witness import Witness
 from relay.delivery.attaching.ports import PASSAGES_CAPABILITY
+from relay.errors import SettingsError
 from relay.model import AgencyCode, NodeId, Priority
 from relay.signing.trust import TrustStore
 
@@ -66,6 +69,16 @@ class Stand:
     crashes: Callable[[], Awaitable[None]] | None = None
     restoring: Restoring | None = None
     capabilities: frozenset[str] = frozenset()
+    unheard: bool = False
+    """The kit is its neighbour, and was not told what it can: W1.4 was not answered."""
+    apart: timedelta = timedelta()
+    """How far the node's clock is before the kit's, as far as it tells (W1.4)."""
+    unknown: bool = False
+    """Its axis face refuses the systemid and secret of its file."""
+    gone: bool = False
+    """It has answered nothing for so long that nothing more is asked."""
+    controlled: set[Callable[[Stand], Awaitable[None]]] = field(default_factory=set)
+    """What the node was seen to do honestly, of what assertions look at the refusals of."""
     remembered: dict[str, Any] = field(default_factory=dict)
     """What takes long and several assertions look at, by its name."""
     begun: dict[Beginning, asyncio.Task[Any]] = field(default_factory=dict)
@@ -166,6 +179,32 @@ class Stand:
             else:
                 return
 
+    async def answers_at_all(self, seconds: float) -> bool:
+        """Whatever it says, at whichever door the kit knows, within so long."""
+        end = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < end:
+            for door in self._doors():
+                try:
+                    async with asyncio.timeout_at(end):
+                        await door()
+                except (UnreachableError, InconclusiveError, TimeoutError):
+                    await asyncio.sleep(0.5)
+                else:
+                    return True
+        return False
+
+    def _doors(self) -> list[Callable[[], Awaitable[Any]]]:
+        found: list[Callable[[], Awaitable[Any]]] = []
+        if self._peer is not None:
+            found.append(partial(self._peer.get, "/axis/v1/node"))
+        if self._dms is not None:
+            found += [
+                partial(self._dms.looked_at, url)
+                for url in (self.subject.axis, self.subject.native)
+                if url
+            ]
+        return found
+
     def letter_in(self, *, size_bytes: int = 2_000, to: Sequence[str] = ()) -> bytes:
         """From the kit's agency to the node's own, or to others."""
         recipients = to or [self.subject.agency]
@@ -191,6 +230,16 @@ class Stand:
     def letter_over(self, *, size_bytes: int = 2_000) -> bytes:
         """From the node's own agency to the other node's."""
         return papers.letter(self.subject.agency, [self.other.agency], now(), size_bytes=size_bytes)
+
+
+@contextmanager
+def taking(place: str) -> Iterator[None]:
+    """A place for the kit to listen at."""
+    try:
+        yield
+    except (OSError, OverflowError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise SettingsError([f"the kit cannot listen there: {place}: {said}"]) from error
 
 
 def _there(part: Value | None, missing: str) -> Value:
@@ -226,7 +275,8 @@ async def standing(
             if place := subject.kit.authority:
                 made = TimestampAuthority(Stampers(authority, place.policy))
                 stand._timestamps = made  # noqa: SLF001
-                await open_parts.enter_async_context(answering(made, place.listen))
+                with taking(f"listen = {place.listen}"):
+                    await open_parts.enter_async_context(answering(made, place.listen))
         if subject.axis and subject.systemid:
             stand._dms = await open_parts.enter_async_context(dms.at(subject, exchanges))  # noqa: SLF001
         if other.axis and other.systemid:
@@ -256,7 +306,8 @@ async def _neighbour(
         stand.exchanges,
         Witness(mine.log_signer()),
     )
-    called = await open_parts.enter_async_context(
-        listening(listener, mine, stand.subject.roots, host.strip("[]"), int(port))
-    )
+    with taking(f"listen = {kit.listen}"):
+        called = await open_parts.enter_async_context(
+            listening(listener, mine, stand.subject.roots, host.strip("[]"), int(port))
+        )
     return caller, called

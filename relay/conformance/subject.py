@@ -12,9 +12,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from relay.conformance.profile import Claim
 from relay.conformance.verdicts import Assertion, Part
-from relay.errors import SettingsError
+from relay.errors import RelayError, SettingsError
 from relay.settings.wording import OBJECT_ID
+from relay.signing.trust import TrustStore
 
 _Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#]+$", max_length=300)]
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9.]{1,35}$")]
@@ -77,7 +79,7 @@ class Subject(_Strict):
     auditor: str = Field(default="", repr=False)
     """A token of scope auditor."""
     operator: str = Field(default="", repr=False)
-    """A token of scope operator: for carry files, and to clear the alarms that the kit raises about its own log."""
+    """A token of scope operator: for carry files and reconciliation, and to clear the alarms that the kit raises about its own log."""
     crash: tuple[str, ...] = ()
     """A command that ends the node as a power cut does, starts it again, and returns when it is up."""
     backup: tuple[str, ...] = ()
@@ -89,7 +91,7 @@ class Subject(_Strict):
     check_export: tuple[str, ...] = ()
     """A command that judges exported logs."""
     kit: Kit | None = None
-    not_claimed: tuple[str, ...] = ()
+    not_claimed: tuple[Claim, ...] = ()
     """Chapters and clauses that the node does not claim: `W7`, `W4.13`."""
 
     @property
@@ -123,7 +125,7 @@ class Subject(_Strict):
         return frozenset(found)
 
     def claims(self, assertion: Assertion) -> bool:
-        names = {assertion.full_name, assertion.clause, assertion.clause.partition(".")[0]}
+        names = {assertion.full_name, assertion.clause, assertion.chapter}
         return names.isdisjoint(self.not_claimed)
 
 
@@ -142,3 +144,14 @@ def read_subject(path: Path) -> Subject:
             [f"{path}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         ) from None
     return subject.model_copy(update={"roots": path.parent / subject.roots})
+
+
+def require_roots(*subjects: Subject) -> None:
+    """SettingsError where the roots of one are not there, or are none."""
+    for one in subjects:
+        try:
+            TrustStore([one.roots.read_bytes()])
+        except OSError as error:
+            raise SettingsError([f"roots of {one.id}: {one.roots}: {error.strerror}"]) from None
+        except (RelayError, ValueError) as error:
+            raise SettingsError([f"roots of {one.id}: {one.roots}: {error}"]) from None

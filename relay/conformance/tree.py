@@ -8,7 +8,6 @@ Raises:  FailedError where a node does not take one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,9 +18,9 @@ from aiohttp import web
 from relay.agencies import Agency, NodeEntry
 from relay.conformance.instants import now
 from relay.conformance.listener import Listener
-from relay.conformance.peer import Answer, Peer
+from relay.conformance.peer import Answer, Peer, json_object
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import require, require_equal
+from relay.conformance.verdicts import FailedError, require, require_equal
 from relay.model import AgencyCode, Digest, Event, Evidence, NodeId, Reason, Signed, Tier, digest_of
 from relay.signing.keys import Signer
 from relay.signing.xades import DocumentName, build
@@ -139,5 +138,8 @@ def hearing(listener: Listener, *capabilities: str) -> Iterator[list[Signed]]:
 
 async def held(peer: Peer) -> dict[str, tuple[int, str]]:
     """W9.4: version and digest of each issuer's, as the node lists them."""
-    found = json.loads((await peer.get(PATH)).body)["documents"]
-    return {one["issuer"]: (one["version"], one["digest"]) for one in found}
+    found = json_object(await peer.get(PATH)).get("documents")
+    try:
+        return {one["issuer"]: (one["version"], one["digest"]) for one in found or ()}
+    except (TypeError, KeyError):
+        raise FailedError(f"`documents` are no list of directories: {found!r:.200}") from None

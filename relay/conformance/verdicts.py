@@ -25,6 +25,10 @@ class Verdict(StrEnum):
     NOT_CLAIMED = "NOT CLAIMED"
 
 
+HELD = frozenset({Verdict.PASS, Verdict.NOT_CLAIMED})
+"""What a run holds by."""
+
+
 class Part(StrEnum):
     """What of a judged node an assertion needs the kit to reach; by what it is missing, nothing is claimed."""
 
@@ -86,10 +90,16 @@ class Assertion:
     """What `GET /axis/v1/node` must hold for it to be claimed."""
     begins: Beginning | None = None
     """What takes long and needs nobody to look: begun before all others, looked at behind them."""
+    control: Judge | None = None
+    """The honest one of what is refused here: of a node that refuses that, too, a refusal says nothing."""
 
     @property
     def full_name(self) -> str:
         return f"{self.clause}/{self.name}"
+
+    @property
+    def chapter(self) -> str:
+        return self.clause.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +118,12 @@ class Judged:
 class Book:
     """The assertions of one chapter, in the order of their clauses."""
 
-    def __init__(self, *always: Part, capability: str = "") -> None:
+    def __init__(self, *always: Part, capability: str = "", control: Judge | None = None) -> None:
         """What every assertion of it needs, and what the node must say of itself."""
         self.assertions: list[Assertion] = []
         self._always = always
         self._capability = capability
+        self._control = control
 
     def asserts(
         self,
@@ -122,13 +133,16 @@ class Book:
         *needs: Part,
         capability: str = "",
         begins: Beginning | None = None,
+        control: Judge | None = None,
     ) -> Callable[[Judge], Judge]:
         """Marks the coroutine that judges it."""
 
         def marked(judge: Judge) -> Judge:
             parts = frozenset({*self._always, *needs})
             said = capability or self._capability
-            made = Assertion(Clause(clause), name, title, parts, judge, said, begins)
+            made = Assertion(
+                Clause(clause), name, title, parts, judge, said, begins, control or self._control
+            )
             self.assertions.append(made)
             return judge
 
@@ -144,6 +158,15 @@ def require(holds: bool, detail: str) -> None:
 def require_equal(found: object, expected: object, what: str) -> None:
     if found != expected:
         raise FailedError(f"{what} is {_short(found)}, not {_short(expected)}")
+
+
+DETAIL_LIMIT = 1_000
+
+
+def shown(detail: str) -> str:
+    """Fit for a terminal and for every report: a node's words may hold whatever steers either."""
+    cut = detail if len(detail) <= DETAIL_LIMIT else f"{detail[:DETAIL_LIMIT]}…"
+    return "".join(char if char.isprintable() else "\ufffd" for char in cut)
 
 
 def _short(value: object) -> str:

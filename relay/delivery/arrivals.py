@@ -171,7 +171,7 @@ class TransferDesk:
         envelope: Envelope | EnvelopeError,
         payload: Payload | None,
     ) -> Signed:
-        """The signed answer, durable."""
+        """The signed answer, durable (W4.4)."""
         header = opened.header
         with structlog.contextvars.bound_contextvars(
             message=header.message_id, transfer=header.transfer_id
@@ -266,7 +266,7 @@ class TransferDesk:
         return _Content(envelope, payload, proven)
 
     def _proven(self, seal: bytes, header: TransferHeader, now: datetime) -> Seal | _Refusal:
-        """Raises UncertainError, which is no evidence: the neighbour keeps it, and it comes again."""
+        """Raises UncertainError, which is no evidence: the neighbour keeps it, and it comes again (W12.4)."""
         try:
             return self.notary.check_carried_seal(
                 seal, header.digest, header.sender, header.origin, now
@@ -277,7 +277,7 @@ class TransferDesk:
             return _Refusal(_reason_of(error), f"{error.reason}: {error}")
 
     def _mismatch(self, opened: Opened, envelope: Envelope) -> str:
-        """Where the signed header contradicts the envelope or the way it came; empty when nowhere."""
+        """Where the signed header contradicts the envelope or the way it came; empty when nowhere (W4.7)."""
         header = opened.header
         if envelope.message_type is not header.message_type:
             return f"the envelope is of type {envelope.message_type}, not {header.message_type}"

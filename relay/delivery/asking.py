@@ -1,4 +1,4 @@
-"""Ask a neighbour what became of a transfer it was sent: the only way out of doubt.
+"""Ask a neighbour what became of a transfer it was sent: the only way out of doubt (W22.7).
 
 While it is asked no attempt is made (`dispatcher.reserve`): "never seen" would mean nothing of a
 transfer that is just arriving there.
@@ -54,7 +54,7 @@ class Questions:
 
     @asynccontextmanager
     async def alone_with(self, transfer_id: TransferId | None) -> AsyncIterator[bool]:
-        """No attempt of it is made inside; False while one is under way."""
+        """No attempt of it is made inside; False while one is under way (W4.12)."""
         if transfer_id is None:
             yield True
         elif not self.dispatcher.reserve(transfer_id):

@@ -1,4 +1,5 @@
-"""Carry what waits to the neighbours, one task a channel, and settle what they answer.
+"""Carry what waits to the neighbours, one task a channel so that none waits for another (W22.9), and settle what they
+answer.
 
 A transfer is frozen (header signed, recipients fixed, stored) before its first attempt and repeated
 to the letter until it is answered. Where the process may die:
@@ -303,7 +304,7 @@ class Dispatcher:
         ]
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
-        """Another attempt, to the letter and by itself."""
+        """Another attempt, to the letter and by itself (W4.3)."""
         if not self.reserve(transfer.transfer_id):
             return  # an operator's action has it
         try:
@@ -437,7 +438,7 @@ class Dispatcher:
     async def _failed(
         self, channel: Channel, header: TransferHeader, attempts: int, error: Exception
     ) -> None:
-        """Unreachable: the channel waits. Refused without evidence: only this transfer waits."""
+        """Unreachable: the channel waits. Refused without evidence: only this transfer waits (W22.3)."""
         now = self.clock.now()
         channel.failing = True
         in_doubt = isinstance(error, UnansweredError | UnprovenError)

@@ -1,7 +1,8 @@
 """What a message asks of its recipients about an earlier document: take back, revoke, update, replace.
 
 Each becomes an obligation of one agency, with a deadline that runs from when the message was accepted
-at its origin, so that it is the same instant at every node of the same configuration.
+at its origin, so that it is the same instant at every node of the same configuration. The message itself is
+carried as any other, and but for a take-back nothing happens to the earlier one (W10.9).
 
 Touches: nothing. Trusts: the directory; what the document says is hostile. Raises: nothing.
 """

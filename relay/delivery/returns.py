@@ -31,7 +31,7 @@ MOST_AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class ReturnDesk:
-    """Both directions of the way back."""
+    """Both directions of the way back (W5.8)."""
 
     node: NodeId
     directory: Directory

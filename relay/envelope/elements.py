@@ -39,7 +39,7 @@ _ALIASES = {
 
 
 def canonical(name: str) -> str:
-    """The canonical local name of expat's name, whatever its namespace."""
+    """The canonical local name of expat's name, whatever its namespace (E1.1)."""
     local = name.rpartition(" ")[2]
     return _ALIASES.get(local, local)
 

@@ -11,7 +11,7 @@ _QUOTABLE_CHARACTERS = 35
 
 
 class Findings:
-    """Collects findings up to a cap; beyond it only their number is kept."""
+    """Collects findings up to a cap; beyond it only their number is kept (E1.2)."""
 
     __slots__ = ("_cap", "_kept", "_total")
 

@@ -15,7 +15,7 @@ network can change neither the result nor the place where a fault is found."""
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one envelope. The defaults hold a document to 5,000 agencies with 1,000 files."""
+    """Bounds of one envelope. The defaults hold a document to 5,000 agencies with 1,000 files (E1.4)."""
 
     envelope_bytes: int = 1 << 30
     """DMSs of today stop at 50 MB a file; scanned plans and maps are some hundred megabytes."""

@@ -42,7 +42,7 @@ _UNFINISHED = frozenset(
 
 
 class EdxmlParser:
-    """One document. Feed it slices of SLICE_BYTES, then close it; after an error it is spent.
+    """One document. Feed it slices of SLICE_BYTES, then close it; after an error it is spent (E1.3).
 
     `_start` and `_end` run for every element of every document: what is regular is decided in
     them, everything else in the functions they call. A known element cannot nest too deep, so

@@ -227,7 +227,7 @@ def _excess(
 def _here(
     tx: Transaction, found: tuple[int, str] | None, digest: Digest, recipients: Sequence[AgencyCode]
 ) -> tuple[frozenset[AgencyCode], bool]:
-    """Which of the recipients stand here already under this message, and whether the bytes agree."""
+    """Which of the recipients stand here already under this message, and whether the bytes agree (W4.6)."""
     if found is None:
         return frozenset(), True
     rows = tx.run("SELECT recipient FROM deliveries WHERE message_row = ?", found[0])

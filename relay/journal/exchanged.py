@@ -197,7 +197,7 @@ class ExchangeTable:
         return Listing(listed, TransferId(end) if more else None)
 
     async def _stands(self, arrivals: Sequence[_Arrival]) -> dict[_Place, Believed]:
-        """Of the recipients that the headers name, what stands here."""
+        """Of the recipients that the headers name, what stands here (W21.6)."""
         places = [place for one in arrivals for place in one.places]
         found: dict[_Place, Believed] = {}
         for start in range(0, len(places), PLACES_AT_A_TIME):

@@ -27,7 +27,7 @@ MOST_PUT_BACKS_TOLD = 5
 def mark_fetched(
     tx: Transaction, node: NodeId, delivery_id: DeliveryId, by: Caller, at: datetime
 ) -> None:
-    """Before the first byte leaves. Only the first fetch changes anything."""
+    """Before the first byte leaves. Only the first fetch changes anything (W10.3)."""
     row, state, message, _ = _delivery(tx, delivery_id)
     _refuse_taken_back(state)
     after = lifecycle.step(state, Happening.FETCHED)

@@ -94,7 +94,7 @@ class _Spot:
 
     @property
     def waits_unsent(self) -> bool:
-        """Certain that nobody further on has it: it was never frozen into a transfer."""
+        """Certain that nobody further on has it: it was never frozen into a transfer (W10.5)."""
         return self.state in _UNSENT and self.transfer_id is None and self.next_hop is not None
 
     @property
@@ -126,7 +126,7 @@ def _spot(tx: Transaction, delivery: int) -> _Spot:
 
 
 def may_speak_of(kind: str, cause: str, cause_origin: str, document: str, origin: str) -> bool:
-    """A request means what was handed in before it. Who sends a document anew under the same id after a
+    """A request means what was handed in before it (W10.2). Who sends a document anew under the same id after a
     take-back is not taken back again by the old one, which is kept for as long as its rows are."""
     if cause_origin != origin:
         return True  # clocks of two nodes order nothing
@@ -211,7 +211,7 @@ def join(
 
 
 def _decide(tx: Transaction, node: NodeId, obligation: int, delivery: int, at: datetime) -> None:
-    """The race: the document and what asks for it back, in one transaction."""
+    """The race: the document and what asks for it back, in one transaction (W10.3)."""
     kind, cause_row = tx.run(
         "SELECT kind, cause_delivery_row FROM obligations WHERE obligation_row = ?", obligation
     ).fetchone()

@@ -148,7 +148,7 @@ class EpochPublisher:
             return done
 
     def publish(self, note: bytes) -> None:
-        """The note of a head whose tiles are all written becomes the checkpoint; durable on return."""
+        """The note of a head whose tiles are all written becomes the checkpoint; durable on return (W16.5)."""
         head = head_of(note)
         before = 0 if self.published is None else self.published.size
         if before > head.size:
@@ -214,7 +214,7 @@ class EpochPublisher:
         return growth if growth.root(rest) == claim.root else None
 
     def _prove(self, head: Checkpoint, published: Checkpoint | None) -> None:
-        """The journal gives the head's root, and on the way the root that is published."""
+        """The journal gives the head's root, and on the way the root that is published (W16.9)."""
         frontier = Frontier()
         while frontier.size < head.size:
             self._breathe()

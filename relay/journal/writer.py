@@ -68,7 +68,7 @@ class Transaction:
     """Where among the entries a new epoch of the log begins, if one does."""
 
     def record(self, *entries: Entry) -> None:
-        """Audit entries that become durable with this operation, or not at all."""
+        """Audit entries that become durable with this operation, or not at all (W16.8)."""
         self.entries.extend(entries)
 
     def end_epoch(self, close: EpochClose) -> None:

@@ -71,7 +71,7 @@ class Directory:
 
     def find(self, code: str) -> Agency | None:
         """The agency of a code in any form a document may write it, closed ones and tombstones too;
-        None for garbage."""
+        None for garbage (E1.5)."""
         agency = self._listed(code)
         if agency is not None:
             return agency  # written as it is listed, which it mostly is

@@ -77,7 +77,7 @@ class _Within(dict[NodeId, bool]):
 def _of_codes(
     directory: Directory, issuer: NodeId, agency: Agency, known: set[str], ours: _Within | None
 ) -> Iterator[str]:
-    """`known`: what is its own for sure. `ours` None for the top node, to whom every code is."""
+    """`known`: what is its own for sure. `ours` None for the top node, to whom every code is (W9.7)."""
     for form in agency.forms:
         if form in known:
             continue

@@ -396,7 +396,7 @@ class RetentionSection(Section):
     every: Span = timedelta(hours=1)
 
     def problems(self, delivery: DeliverySection) -> Iterator[str]:
-        """The memory of duplicates must outlive whatever may still be repeated, and every payload."""
+        """The memory of duplicates must outlive whatever may still be repeated, and every payload (W22.8)."""
         expiry = max(delivery.expiry_normal, delivery.expiry_urgent, delivery.expiry_express)
         repeated = expiry + delivery.clock_tolerance + delivery.retry_cap
         if self.rows <= repeated:

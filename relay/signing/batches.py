@@ -122,7 +122,7 @@ def prove_in_batch(
 def verify_batch(
     signed: Signed, trust: TrustStore, at: datetime | None, bound: Bound | None = None
 ) -> Batch:
-    """The batch by itself, proven to be its issuer's; what is in it only the receipts' proofs show."""
+    """The batch by itself, proven to be its issuer's; what is in it only the receipts' proofs show (W13.1)."""
     digest = digest_of(signed.document)
     proof = prove(signed.signature, DocumentName.BATCH, digest, trust, at=at, roles=_ROLES)
     if bound is not None:

@@ -32,7 +32,7 @@ class Binding:
     """Whether an issuer that names no branch is believed about everyone."""
 
     def require_node(self, path: Path) -> None:
-        """Raise unless every issuer of this node's certificate may certify it."""
+        """Raise unless every issuer of this node's certificate may certify it (W11.4)."""
         node = path.leaf.identity.node
         if node is None:
             raise SignatureError(Fault.WRONG_NODE, "the certificate names no node")

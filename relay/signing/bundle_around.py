@@ -51,7 +51,7 @@ def require_no_list_needed(members: Members) -> None:
 def prove_list(
     members: Members, exporter: NodeId | None, about: Receipt | None, limit_bytes: int
 ) -> tuple[ContentsList, Found]:
-    """The list, where it is the exporter's and all it names is there, and nothing else of these kinds."""
+    """The list, where it is the exporter's and all it names is there, and nothing else of these kinds (W19.1)."""
     listed = read_list(members.read(bundle.LIST, limit_bytes))
     if listed.node != exporter:
         raise SignatureError(
@@ -130,12 +130,12 @@ class LogWords:
         self._trust = trust
 
     def prove(self, content: bytes, receipt: Signed) -> Found:
-        """That the receipt stands in the exporter's log, and which witnesses cosigned its head."""
+        """That the receipt stands in the exporter's log, and which witnesses cosigned its head (W19.3)."""
         proof, facts = self._proven(content, receipt, self._listed.node, "the exporter's")
         return self._found(proof, facts, self._cosigned(proof.note, self._listed.node))
 
     def prove_of_issuer(self, content: bytes, receipt: Signed, issuer: NodeId | None) -> Found:
-        """The same of the log of the node that signed it. A cosignature that does not hold is one less: it came
+        """The same of the log of the node that signed it (W20.10). A cosignature that does not hold is one less: it came
         over other nodes, and whoever put it there was not the exporter."""
         if issuer is None or issuer == self._listed.node:
             raise SignatureError(Fault.WRONG_NODE, "it is of no receipt that another node signed")
@@ -172,7 +172,7 @@ class LogWords:
         return Found(said, shown, outcome=Outcome.HOLDS)
 
     def _cosigned(self, note: bytes, log: NodeId, *, lenient: bool = False) -> list[NodeId]:
-        """The nodes whose cosignature holds, but the log's own: nobody is his own witness. Those of whom the
+        """The nodes whose cosignature holds, but the log's own: nobody is his own witness (W19.4). Those of whom the
         file has no certificate are passed over."""
         names = {read_signature(line)[0] for line in split_note(note)[1]}
         return [
@@ -231,7 +231,7 @@ def _refuse(reason: str, said: str) -> None:
 def prove_status(
     listed: ListedStatus, content: bytes, seal: bytes, document: Envelope | None, trust: TrustStore
 ) -> tuple[ProvenSeal, Found]:
-    """A status of a recipient or a request of the sender, sealed, about the document of this file."""
+    """A status of a recipient or a request of the sender, sealed, about the document of this file (W19.5)."""
     digest = digest_of(content)
     if digest != listed.digest:
         raise SignatureError(Fault.OTHER_MESSAGE, "it is another status than the one listed")
@@ -294,7 +294,7 @@ def _require_answers(read: Envelope, document: Envelope) -> None:
 
 
 def told_findings(listed: ContentsList) -> Found:
-    """What the exporter found: its word alone, which its signature over the file makes it."""
+    """What the exporter found: its word alone, which its signature over the file makes it (W19.6)."""
     notes = [f"{one.code}: {one.detail}" for one in listed.findings[:50]]
     facts = {"by": str(listed.node), "findings": str(len(listed.findings))}
     verdict = "signatures of others were not judged there"

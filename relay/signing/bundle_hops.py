@@ -68,7 +68,7 @@ class Way:
 
     @property
     def ending(self) -> tuple[Evidence, NodeId]:
-        """What counts: a word of doubt gives way to any other, and that it was handed over to all."""
+        """What counts: a word of doubt gives way to any other, and that it was handed over to all (W19.8)."""
         counts = self._standing()
         ends = [one for one in counts if one[0].event in _ENDS]
         certain = [one for one in ends if not _doubt(one[0])]

@@ -24,7 +24,7 @@ from relay.wire import bundle
 
 
 class BundleReceipts:
-    """`about` is the first that was about the document; the others must speak of the same message. `told`
+    """`about` is the first that was about the document; the others must speak of the same message (W14.5). `told`
     are those that hold, `rows` the lines of evidence in them; beyond a summary's room they are counted alone.
     """
 
@@ -88,7 +88,7 @@ class BundleReceipts:
             yield f"follows on a receipt that is not in the file: {digest}"
 
     def batches(self, pairs: list[tuple[str, str]]) -> Found:
-        """What others' software judges must be what the receipts rest on, to the byte."""
+        """What others' software judges must be what the receipts rest on, to the byte (W14.12)."""
         if len(pairs) > bundle.MOST_BATCHES:
             raise WireError(f"{len(pairs)} batches of receipts, limit {bundle.MOST_BATCHES}")
         for document, signature in pairs:

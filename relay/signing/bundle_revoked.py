@@ -48,7 +48,7 @@ class BundleStatements:
         self.require_counted(self._trust.path(chain, at, chain.leaf.identity.purpose), at)
 
     def require(self, path: Path, at: datetime) -> RevocationState:
-        """As of then, by what the file holds; what it does not say is unknown, and no refusal."""
+        """As of then, by what the file holds; what it does not say is unknown, and no refusal (W14.8)."""
         verdict = judge_path(path, self._statements, at)
         if verdict.state is RevocationState.REVOKED:
             raise SignatureError(

@@ -98,7 +98,7 @@ class BundleSeal:
 def prove_seal(
     content: bytes, digest: Digest, trust: TrustStore, timestamps: TimestampTrust
 ) -> tuple[ProvenSeal, list[ProvenTimestamp]]:
-    """A seal with its timestamps, as it stands in a file; judged as of the earliest of those."""
+    """A seal with its timestamps, as it stands in a file; judged as of the earliest of those (W14.3)."""
     seal, unsigned = parted(content)
     times = [timestamps.verify(one, imprint_of(seal)) for one in unsigned.tokens]
     proven = verify_seal(seal, digest, trust, _judged_at(times))

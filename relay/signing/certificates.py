@@ -90,6 +90,8 @@ class Chain:
 
 def read_chain(certificates: Sequence[bytes]) -> Chain:
     """The chain of these DER certificates, the leaf first."""
+    if not certificates:
+        raise SignatureError(Fault.BAD_CERTIFICATE, "there is no certificate")
     leaf = read_leaf(certificates[0])
     above = tuple(read_certificate(der) for der in certificates[1:])
     lengths = b"".join(len(der).to_bytes(4, "big") for der in certificates)

@@ -47,7 +47,7 @@ def verify_transfer(
     bound: Bound | None = None,
     latest: datetime | None = None,
 ) -> TransferHeader:
-    """The header, proven to be of the neighbour the connection belongs to. `at` and `latest` as of a seal."""
+    """The header, proven to be of the neighbour the connection belongs to. `at` and `latest` as of a seal (W3.5)."""
     identity = _prove(signed, DocumentName.TRANSFER, trust, at, bound, latest)
     _require_node(identity, neighbour, "the connection is of")
     header = read_transfer(signed.document)
@@ -83,7 +83,7 @@ def verify_receipt(
     bound: Bound | None = None,
     proven: ProvenBatches | None = None,
 ) -> Receipt:
-    """The receipt, proven to be its issuer's, signed by itself or in a batch. `at` None judges
+    """The receipt, proven to be its issuer's, signed by itself or in a batch (W13.7). `at` None judges
     certificates at the claimed time. Batches in `proven` were proven so a moment ago; new ones join."""
     if is_batch_proof(signed.signature):
         issuer = prove_in_batch(signed, trust, at, bound, {} if proven is None else proven)

@@ -126,7 +126,7 @@ class ExportJudge:
         return entries_in(self._file, self._entries, self.proven.about)
 
     def steps(self) -> Iterator[Step]:
-        """Each as soon as it is finished; a refusal is the last."""
+        """Each as soon as it is finished; a refusal is the last (W17.9)."""
         for what, work in self._works():
             step = self._step(what, work)
             yield step
@@ -219,7 +219,7 @@ class ExportJudge:
         return f"{sum(counts)} entries of the log of {about.node}, in {len(counts)} epoch(s)"
 
     def _require_files(self, about: About) -> None:
-        """Exactly those that the export is made of."""
+        """Exactly those that the export is made of (W17.1)."""
         due = {*_FIXED, *(name for name in self._entries if name.startswith("certificates/"))}
         numbers = {part.number for part in about.parts}
         for number in numbers:
@@ -236,7 +236,7 @@ class ExportJudge:
     # ------------------------------------------------------------ the log
 
     def _log_key(self) -> str:
-        """Of the last epoch here; those of epochs before are named by what it signed."""
+        """Of the last epoch here; those of epochs before are named by what it signed (W17.3)."""
         names = [f"certificates/{one}.cer" for one in self._about.log_chain]
         for name in names:
             if name not in self._entries:
@@ -314,7 +314,7 @@ class ExportJudge:
             yield from map(read_words, leaves_in(contents(self._file, self._entries[name])))
 
     def _epochs(self) -> str:
-        """One follows on the other, each naming the head of the one before."""
+        """One follows on the other, each naming the head of the one before (W17.5)."""
         parts = self._about.parts
         for before, after in pairwise(parts):
             opening = self._read[after.number].first
@@ -333,7 +333,7 @@ class ExportJudge:
 
     def _period(self) -> str:
         """Nothing of the period was left out at its edges: an entry outside of it stands there, or the
-        log's own first or last."""
+        log's own first or last (W17.6)."""
         about = self._about
         first, last = about.parts[0], about.parts[-1]
         begins, ends = self._read[first.number].first, self._read[last.number].last
@@ -379,7 +379,7 @@ class ExportJudge:
 
     def _cosigned(self) -> Found:
         """Every head's lines; a witness that is named must have cosigned a head of the last epoch here, which
-        through its beginning is one of all before."""
+        through its beginning is one of all before (W17.12)."""
         reach = Reach(self._witnesses())
         for number, size, name in self._all_heads():
             note = self._small(name, NOTE_LIMIT_BYTES)

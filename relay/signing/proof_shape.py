@@ -49,7 +49,7 @@ def split_proof(proof: bytes) -> Signed:
 
 
 def read_proof(proof: bytes) -> tuple[int, list[bytes], bytes]:
-    """Index, path, and everything behind them."""
+    """Index, path, and everything behind them (W13.2)."""
     if len(proof) > 2 * shape.LIMIT_BYTES:
         raise SignatureError(
             Fault.TOO_LARGE,

@@ -70,7 +70,7 @@ def verify_seal(
     at: datetime | None,
     latest: datetime | None = None,
 ) -> ProvenSeal:
-    """Who sealed the bytes of this digest. `at` None judges certificates at the claimed time, and at
+    """Who sealed the bytes of this digest (W3.8). `at` None judges certificates at the claimed time, and at
     `latest` where that is later.
 
     Whether that agency is the sender is another question: require_sealed_by.
@@ -95,7 +95,7 @@ def require_sealed_by(
     bound: Collection[Digest] = (),
 ) -> None:
     """Raise if an agency's seal names neither the sender nor one of its other codes, and is not by one of
-    the certificates (`bound`) that the directory binds to the sender.
+    the certificates (`bound`) that the directory binds to the sender (W3.4).
 
     The seals of nodes and gateways vouch for no agency, so there is nothing to compare.
     """

@@ -210,7 +210,7 @@ def whole(
 
 
 def read_parts(signature: bytes) -> Parts:
-    """The parts of a signature of exactly this shape."""
+    """The parts of a signature of exactly this shape (W3.3)."""
     return Parts(*_matched(signature).groups())
 
 

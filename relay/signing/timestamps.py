@@ -76,7 +76,7 @@ class ProvenTimestamp:
         return self.gen_time + self.accuracy
 
     def require_not_before(self, claimed: datetime) -> None:
-        """Raise if it is from before the time that what it stamps claims for itself."""
+        """Raise if it is from before the time that what it stamps claims for itself (W14.11)."""
         if self.latest + UTC_NOW_TOLERANCE < claimed:
             raise SignatureError(
                 Fault.WRONG_TIME,
@@ -101,7 +101,7 @@ class TimestampTrust:
     trust: TrustStore
 
     def answered(self, response: bytes, request: TimestampRequest) -> tuple[bytes, ProvenTimestamp]:
-        """The token of an authority's answer, and what it proves."""
+        """The token of an authority's answer, and what it proves (W14.9)."""
         with _readable():
             decoded = _decoded(response)
             if decoded.tst_info.nonce != request.nonce:
@@ -109,7 +109,7 @@ class TimestampTrust:
             return decoded.time_stamp_token(), self._prove(decoded, request.imprint)
 
     def verify(self, token: bytes, imprint: Digest) -> ProvenTimestamp:
-        """What a token proves of the bytes of this digest."""
+        """What a token proves of the bytes of this digest (W14.10)."""
         with _readable():
             return self._prove(_decoded(_as_response(token)), imprint)
 

@@ -50,7 +50,7 @@ def following(make: Callable[[], ssl.SSLContext], protocol: int) -> FollowingCon
 
 
 def server_context(certificate: Path, key: Path, roots: Roots) -> ssl.SSLContext:
-    """The inside: TLS 1.3 only, and only for clients with a certificate under `roots`. A session is never
+    """The inside: TLS 1.3 only, and only for clients with a certificate under `roots` (W1.1). A session is never
     taken up again, for its certificate would not be judged again."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.num_tickets = 0

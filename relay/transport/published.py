@@ -38,7 +38,7 @@ async def published_file(
     sending: Counter[str],
     entries: bool = True,
 ) -> web.StreamResponse:
-    """`public`: whether caches on the way may keep it for others. `sending`: large ones, in this face."""
+    """`public`: whether caches on the way may keep it for others. `sending`: large ones, in this face (W16.4)."""
     found = await files.file(epoch, path, entries=entries)
     mutable = path == _CHECKPOINT
     whose = "public" if public else "private"

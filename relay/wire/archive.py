@@ -44,7 +44,7 @@ class Head:
 
 @dataclass(slots=True)
 class Archive:
-    """One archive on its way, in either direction: what its entries were so far."""
+    """One archive on its way, in either direction: what its entries were so far (W7.1)."""
 
     position: int = 0
     """Bytes so far, the contents of entries counted as soon as their heads are."""

@@ -1,4 +1,4 @@
-"""Proofs of receipts on their way back, and what is answered to each (docs/wire-format.md W20).
+"""Proofs of receipts on their way back, and what is answered to each (docs/wire-format.md W20.3).
 
 Touches: nothing.
 Trusts:  nothing; a proof is judged by whoever has the receipt it is about.

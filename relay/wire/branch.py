@@ -82,7 +82,7 @@ _END = "</Agencies></Directory>"
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What the owner of a branch says of it: all that it decided, in one document with one version."""
+    """What the owner of a branch says of it: all that it decided, in one document with one version (W9.2)."""
 
     issuer: NodeId
     version: int

@@ -97,7 +97,7 @@ _MANIFEST_END = "</manifest:manifest>"
 
 
 def check_name(name: str) -> str:
-    """The name, if a file may have it: relative, of plain ASCII, nothing hidden, nothing above."""
+    """The name, if a file may have it: relative, of plain ASCII, nothing hidden, nothing above (W14.2)."""
     if len(name) > NAME_LIMIT or not _NAME.fullmatch(name):
         raise WireError(f"{shown(name)} is no name that a file in it may have")
     return name

@@ -49,7 +49,7 @@ def _item(signed: Signed) -> bytes:
 
 
 def read_receipts(content: bytes, limit_bytes: int) -> tuple[Signed, ...]:
-    """What write_receipts was given, if these bytes are exactly what it would write."""
+    """What write_receipts was given, if these bytes are exactly what it would write (W2.1)."""
     if len(content) > limit_bytes:
         raise WireError(f"container of {len(content)} bytes, limit {limit_bytes} bytes")
     if not content.startswith(_OPEN):

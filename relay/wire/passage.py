@@ -31,7 +31,7 @@ _WORD: Final = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 
 
 class WaitReason(StrEnum):
-    """Why a message waits at a node: all that is said of it."""
+    """Why a message waits at a node: all that is said of it (W18.3)."""
 
     NEIGHBOUR_UNAVAILABLE = "neighbour-unavailable"
     """The next node cannot be reached, or takes nothing now."""
@@ -56,7 +56,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Of deliveries that came with one transfer and waited alike; `receipt` is the answer to that transfer."""
+    """Of deliveries that came with one transfer and waited alike; `receipt` is the answer to that transfer (W18.7)."""
 
     at: datetime
     node: NodeId
@@ -102,7 +102,7 @@ def about_recipients(recipients: Sequence[str]) -> str:
 
 
 def read_passage(fields: Mapping[str, Any]) -> Passage:
-    """What the entry says, if it says no more than a passage may."""
+    """What the entry says, if it says no more than a passage may (W18.5)."""
     if fields.get("event") != EVENT:
         raise WireError("the entry is no passage")
     departed = fields.get("departed")

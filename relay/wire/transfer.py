@@ -125,7 +125,7 @@ def _step(step: TraceStep) -> str:
 
 
 def read_transfer(content: bytes) -> TransferHeader:
-    """The header these bytes say, if they are exactly what write_transfer would write for it."""
+    """The header these bytes say, if they are exactly what write_transfer would write for it (W2.1)."""
     try:
         header = _matched(content)
     except ValueError:

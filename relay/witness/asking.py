@@ -94,7 +94,7 @@ class Cosigners:
     _paces: dict[str, _Pace] = field(default_factory=dict)
 
     async def cosign(self, note: bytes, consistency: Consistency) -> tuple[bytes, ...]:
-        """The signature lines that came within the wait, each proven and kept. `note` is durable."""
+        """The signature lines that came within the wait, each proven and kept. `note` is durable (W15.8)."""
         head = head_of(note)
         sizes = await self.book.cosigned_sizes(head.origin)
         newest = await self.book.newest_cosigned(head.origin)

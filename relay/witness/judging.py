@@ -147,7 +147,7 @@ def judge(
     *,
     own: bool = False,
 ) -> Verdict:
-    """The verdict on a checkpoint whose signature held; `own`: it is handed in by the log's own node."""
+    """The verdict on a checkpoint whose signature held; `own`: it is handed in by the log's own node (W15.10)."""
     if asked.old > head.size:
         return Verdict(Word.MALFORMED, why=f"old {asked.old} is over the size {head.size}")
     if known.stopped:
@@ -166,7 +166,7 @@ def judge(
 
 
 def _new(asked: AddCheckpoint, head: Checkpoint, known: Known, opening: Opening | None) -> Verdict:
-    """The first checkpoint of an origin."""
+    """The first checkpoint of an origin (W15.6)."""
     newest, epoch = known.newest, epoch_of(head.origin)
     named = None
     if newest is not None:
@@ -216,7 +216,7 @@ def _rolled_back(head: Checkpoint, held: Held) -> Verdict:
 
 def _shows_other(asked: AddCheckpoint, head: Checkpoint, before: Checkpoint) -> bool:
     """Whether the proof is one of this very head, of another beginning: then head and held cannot be of
-    one tree, and its hashes show that to anybody."""
+    one tree, and its hashes show that to anybody (W15.7)."""
     try:
         found, whole = consistency_roots(before.size, before.root, head.size, asked.proof)
     except AuditError:

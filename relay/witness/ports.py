@@ -64,7 +64,7 @@ class WitnessBook(Protocol):
 
     async def decide(self, presented: Presented, at: datetime) -> Verdict:
         """Judge and, where it is so judged, take the head for the newest cosigned: in one transaction
-        with everything that it is judged by. Alarms and new epochs are entries of the log, and alarms
+        with everything that it is judged by (W15.5). Alarms and new epochs are entries of the log, and alarms
         keep both notes."""
         ...
 

@@ -28,7 +28,7 @@ from relay.demo.ports import free_ports
 DOCS = Path(__file__).parents[2] / "docs" / "conformance.md"
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 AS_ANOTHER = os.geteuid() == 0 and shutil.which("setpriv") is not None
-SOME = ("W1", "W4.5", "A1.4", "A1.9", "E1.2", "W14.9/taken", "W17.7", "W20.10")
+SOME = ("W1", "W4.5", "W8.2", "A1.4", "A1.9", "E1.2", "W14.9/taken", "W17.7", "W20.10")
 """On every change; with ALL_MUTANTS everything."""
 
 

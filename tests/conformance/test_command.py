@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import tomllib
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from relay.cli.main import app
 from relay.cli.outcome import CONFIG, DATA
 from relay.conformance import credentials
 from relay.conformance.clauses import every_assertion
+from relay.demo.ports import free_ports
 from relay.signing.pki import KeyType, init
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "conformance"
@@ -61,6 +64,82 @@ def test_a_name_of_nothing_is_refused_before_anything_starts(arguments: tuple[st
     assert "no assertion is of W4.99" in found.stderr
 
 
+def test_a_name_that_is_nearly_one_is_answered_with_those_there_are() -> None:
+    for near, meant in (("w4.5", "W4.5"), ("W4.5/samebytes", "W4.5/same-bytes")):
+        assert meant in run("--list", "--only", near).stderr
+    assert "--list has them all" in run("--list", "--only", "everything").stderr
+
+
+def test_several_names_are_judged_together() -> None:
+    found = run("--list", "--only", "W2", "--only", "W4.5", "--only", "W6.1/in-pieces").stdout
+    names = [line.split()[0] for line in found.splitlines()]
+    assert {name.partition(".")[0] for name in names} == {"W2", "W4", "W6"}
+    assert [name for name in names if name.startswith("W6")] == ["W6.1/in-pieces"]
+
+
+@pytest.mark.parametrize("option", ["--report", "--html", "--junit"])
+def test_a_report_that_cannot_be_written_is_told_before_the_run(
+    files: tuple[Path, Path], option: str
+) -> None:
+    found = run(*files, option, "nowhere/report")
+    assert found.exit_code == CONFIG
+    assert "nowhere/report cannot be written" in found.stderr
+    assert not Path("conformance").exists()
+
+
+@pytest.mark.parametrize("content", [None, "nothing", ""])
+def test_roots_that_are_none_are_named(files: tuple[Path, Path], content: str | None) -> None:
+    text = files[1].read_text(encoding="utf-8").replace("pki/root/root.pem", "other.pem")
+    files[1].write_text(text, encoding="utf-8")
+    if content is not None:
+        Path("other.pem").write_text(content, encoding="utf-8")
+    found = run(*files, "--only", "W1")
+    assert found.exit_code == CONFIG
+    assert "roots of b: " in found.stderr
+
+
+@pytest.mark.parametrize("member", ["listen", "via"])
+def test_a_place_that_is_taken_is_named(files: tuple[Path, Path], member: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        let_in(files[0], "a")
+        text = files[0].read_text(encoding="utf-8")
+        for name, port in zip(("listen", "via"), free_ports(2), strict=True):
+            at = place if name == member else f"127.0.0.1:{port}"
+            text = re.sub(rf'(?m)^{name} = ".*"$', f'{name} = "{at}"', text)
+        files[0].write_text(text, encoding="utf-8")
+        reached = files[1].read_text(encoding="utf-8") + 'nodes = "https://127.0.0.1:1"\n'
+        files[1].write_text(reached, encoding="utf-8")
+        found = run(*files, "--only", "W2")
+    assert found.exit_code == CONFIG
+    assert f"{member} = " in found.stderr
+    assert "the kit cannot listen there" in found.stderr
+
+
+@pytest.mark.parametrize("name", ["W4.5.6", "w7", "everything", "W4/"])
+def test_what_is_no_clause_cannot_be_unclaimed(
+    files: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    """Else a slip of the pen would claim what was not meant to be."""
+    profile = tmp_path / "profile.toml"
+    profile.write_text(f'not_claimed = ["{name}"]\n', encoding="utf-8")
+    found = run(*files, "--profile", profile, "--only", "W1")
+    assert found.exit_code == CONFIG
+    assert "not_claimed" in found.stderr
+
+
+def test_the_terminal_is_told_chapters_and_reasons_not_nine_hundred_rows(
+    files: tuple[Path, Path],
+) -> None:
+    told = run(*files).stdout.splitlines()
+    assert len(told) < 90
+    assert any(line.startswith("W4 ") and "Transfers" in line for line in told)
+    assert any("of a: not configured: neighbour" in line for line in told)
+    assert told[-1].endswith(f"{2 * len(every_assertion())} NOT CLAIMED")
+    whole = run(*files, "--all", "--only", "W4.5").stdout
+    assert "W4.5/same-bytes" in whole
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_two_files_are_asked_for(files: tuple[Path, Path], count: int) -> None:
     found = run(*[files[0]] * count)
@@ -84,7 +163,7 @@ def test_a_node_that_lets_the_kit_in_nowhere_is_claimed_in_nothing(
     assert len(rows) == 2 * len(every_assertion())
     assert {row["verdict"] for row in rows} == {"NOT CLAIMED"}
     assert all(row["detail"].startswith("not configured: ") for row in rows)
-    root = Path("conformance/pki/root/root.pem")
+    root = Path("conformance/root.pem")
     checked = run("--check", "report.asice", "--root", root)
     assert checked.exit_code == 0
     assert f"signed by {credentials.RUNNER}" in checked.stdout
@@ -130,7 +209,7 @@ def test_setup_says_what_to_configure_and_is_toml(files: tuple[Path, Path]) -> N
         ("kit-a", "a"),
         ("kit-b", "b"),
     ]
-    assert f'"{Path("conformance/pki/root/root.pem").resolve()}"' in found.stdout
+    assert f'"{Path("conformance/root.pem").resolve()}"' in found.stdout
     assert 'url = "https://127.0.0.1:3"' in found.stdout
 
 

@@ -10,7 +10,12 @@ import pytest
 
 from relay.conformance import axis
 from relay.conformance.dms import Dms
-from relay.conformance.exchanges import BODY_LIMIT_BYTES, EXCHANGES_LIMIT, Exchanges
+from relay.conformance.exchanges import (
+    BODY_LIMIT_BYTES,
+    EXCHANGES_LIMIT,
+    HELD_LIMIT_BYTES,
+    Exchanges,
+)
 from relay.conformance.subject import Subject
 
 SECRET = "of-the-system"
@@ -42,6 +47,24 @@ def test_what_is_kept_is_bounded_and_says_how_much_there_was(tmp_path: Path) -> 
     assert (
         json.loads((tmp_path / "001.json").read_text())["request"]["size"] == BODY_LIMIT_BYTES + 1
     )
+
+
+def test_all_that_is_kept_of_an_assertion_is_bounded() -> None:
+    held = Exchanges()
+    for _ in range(HELD_LIMIT_BYTES // BODY_LIMIT_BYTES + 5):
+        held.answered(held.begin("r", "GET", "/", {}), b"x" * (BODY_LIMIT_BYTES + 7))
+    assert sum(len(one.answer) for one in held.held) == HELD_LIMIT_BYTES
+    assert {one.answer_size for one in held.held} == {BODY_LIMIT_BYTES + 7}
+
+
+def test_what_came_to_no_answer_is_silence() -> None:
+    held = Exchanges()
+    found = [held.silent]
+    held.begin("r", "GET", "/", {}).fault = "refused"
+    found.append(held.silent)
+    held.begin("r", "GET", "/", {}).status = 404
+    found.append(held.silent)
+    assert found == [False, True, False], "nothing was asked; no answer; one among others"
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "Signature"])

@@ -163,3 +163,31 @@ async def test_each_proof_has_the_answer_that_is_said_of_it(
     assert await answers() == ["kept", "kept"]
     assert listener.proofs == [b"a", b"b"] * 2
     assert [one.request for one in listener.proof_calls] == [write_proofs([b"a", b"b"])] * 2
+
+
+async def test_what_is_no_transfer_is_refused_and_told(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    """A judged node may send anything: nothing of it is an accident of the kit's."""
+    bodies = (
+        ("/axis/v1/transfers", b"nothing"),
+        ("/axis/v1/transfers", REQUEST.replace(b"<seal.xml>", b"<leas.xml>")),
+        ("/axis/v1/receipts", b"<Receipts"),
+        ("/axis/v1/proofs", b"\xff"),
+    )
+    for path, body in bodies:
+        async with client.post(path, data=body) as answer:
+            assert answer.status == 400, path
+    assert all(one.fault for one in listener.exchanges.held)
+    assert listener.arrived == []
+
+
+async def test_what_a_node_says_in_a_run_is_bounded(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    listener.room_bytes = 2 * len(REQUEST)
+    assert (await sent(client))[0] == 200
+    assert (await sent(client))[0] == 503
+    assert len(listener.arrived) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,9 +43,14 @@ def stand(**said: Any) -> Stand:
 
 
 async def judged(
-    judge: Judge, *needs: Part, at: Stand | None = None, capability: str = "", keep: Path = Path()
+    judge: Judge,
+    *needs: Part,
+    at: Stand | None = None,
+    capability: str = "",
+    keep: Path = Path(),
+    control: Judge | None = None,
 ) -> Judged:
-    book = Book()
+    book = Book(control=control)
     book.asserts("W1.1", "name", "It holds", *needs, capability=capability)(judge)
     here = at or stand()
     run = Run((here.subject, here.other), here.authority, book.assertions, keep)
@@ -208,3 +213,92 @@ async def test_what_is_begun_goes_on_beside_the_others_and_is_looked_at_behind_t
         *[Verdict.NOT_CLAIMED] * 2,
         *[Verdict.PASS] * 2,
     ]
+
+
+@pytest.mark.parametrize(
+    ("control", "verdict"),
+    [
+        (holds, Verdict.PASS),
+        (raising(NotClaimedError("not let in")), Verdict.PASS),
+        (raising(FailedError("refused, too")), Verdict.INCONCLUSIVE),
+        (raising(UnreachableError("gone")), Verdict.INCONCLUSIVE),
+    ],
+)
+async def test_what_passed_counts_only_where_the_honest_one_does(
+    tmp_path: Path, control: Judge, verdict: Verdict
+) -> None:
+    """A node that refuses everything refuses nothing in particular."""
+    assert (await judged(holds, control=control, keep=tmp_path)).verdict is verdict
+
+
+async def test_a_control_is_asked_once_and_only_where_something_passed(tmp_path: Path) -> None:
+    here, asked = stand(), list[int]()
+
+    async def control(_: Stand) -> None:
+        asked.append(1)
+
+    await judged(raising(FailedError("wrong")), at=here, control=control, keep=tmp_path)
+    assert asked == []
+    for _ in range(3):
+        await judged(holds, at=here, control=control)
+    assert asked == [1]
+
+
+async def test_clocks_that_are_apart_are_no_failure_of_the_node(tmp_path: Path) -> None:
+    """It may rightly refuse what comes out of its future, and nobody here knows whose clock is wrong."""
+    here = stand()
+    here.apart = timedelta(hours=-1)
+    found = await judged(raising(FailedError("answered 503")), at=here, keep=tmp_path)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.detail.startswith("its clock is 3600 s behind the kit")
+
+
+async def test_a_secret_that_is_refused_is_no_failure_of_the_node(tmp_path: Path) -> None:
+    """A slip in the file, or a node that reckons otherwise: nobody can tell."""
+    here = stand(axis="https://a", systemid="vxp.a", secret="s")
+    here.unknown = True
+    failing = raising(FailedError("ErrorCode is '15'"))
+    found = await judged(failing, Part.AXIS, at=here, keep=tmp_path)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "refuses the systemid and secret" in found.detail
+    assert (await judged(failing, Part.NATIVE, at=here, keep=tmp_path)).verdict is Verdict.FAIL
+
+
+async def test_whoever_answers_nothing_is_asked_nothing_more(tmp_path: Path) -> None:
+    here = stand()
+    here.gone = True
+    found = await judged(raising(FailedError("was judged")), at=here, keep=tmp_path)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.detail.startswith("not asked")
+
+
+async def test_a_node_that_tells_no_capabilities_is_not_taken_to_have_none(tmp_path: Path) -> None:
+    here = stand()
+    here.unheard = True
+    found = await judged(holds, at=here, capability="directory", keep=tmp_path)
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
+async def test_what_a_node_says_steers_no_terminal(tmp_path: Path) -> None:
+    said = "\x1b]0;title\x07\x9b31m\u202etxt.exe\r\n" + "x" * 5_000
+    found = await judged(raising(FailedError(said)), keep=tmp_path)
+    assert found.detail.isprintable()
+    assert len(found.detail) < 1_100
+
+
+def test_a_run_that_was_ended_tells_what_it_did_not_come_to() -> None:
+    book = Book()
+    for name in ("first", "second"):
+        book.asserts("W1.1", name, "It holds")(holds)
+    here = stand()
+    other = here.subject.model_copy(update={"id": "b"})
+    run = Run((here.subject, other), here.authority, book.assertions, Path())
+    run.found.append(Judged(book.assertions[1], "b", Verdict.PASS, "", 0.1))
+    found = run.in_order()
+    assert [(one.assertion.name, one.node) for one in found] == [
+        ("first", "a"),
+        ("first", "b"),
+        ("second", "a"),
+        ("second", "b"),
+    ]
+    assert [one.verdict for one in found] == [Verdict.INCONCLUSIVE] * 3 + [Verdict.PASS]

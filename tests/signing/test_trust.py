@@ -208,3 +208,10 @@ def test_roots_must_be_authorities(pki: Any) -> None:
     for roots in ([], [pki.node("tw").pem], [b"garbage"], [b"-----BEGIN CERTIFICATE-----\n"]):
         with pytest.raises(SettingsError):
             TrustStore(roots)
+
+
+def test_no_certificates_are_refused_by_a_word() -> None:
+    """Whoever hands in an empty list has handed in no chain."""
+    with pytest.raises(SignatureError, match="there is no certificate") as caught:
+        read_chain([])
+    assert caught.value.reason == "bad-certificate"

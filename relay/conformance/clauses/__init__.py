@@ -5,6 +5,34 @@ from pathlib import Path
 
 from relay.conformance.verdicts import Assertion, Book
 
+CHAPTERS = {
+    "A1": "The axis face",
+    "E1": "Envelopes",
+    "W1": "Connection",
+    "W2": "Documents",
+    "W3": "Signatures",
+    "W4": "Transfers",
+    "W5": "Answers and receipts",
+    "W6": "Envelopes that go ahead",
+    "W7": "Without a link: carry files",
+    "W8": "Recovery of a restored node",
+    "W9": "Directories of branches",
+    "W10": "Statuses, take-back, update",
+    "W11": "Whose word a certificate is",
+    "W12": "Statements of revocation",
+    "W13": "Receipts signed in batches",
+    "W14": "Evidence files and timestamps",
+    "W15": "Witnesses",
+    "W16": "The published log",
+    "W17": "Exported logs",
+    "W18": "Passages",
+    "W19": "Evidence files of version 2",
+    "W20": "Proofs that follow receipts",
+    "W21": "Reconciliation",
+    "W22": "Lanes, retries and time",
+}
+"""As docs/wire-format.md heads them."""
+
 
 def every_assertion() -> list[Assertion]:
     """In the order of the chapters."""

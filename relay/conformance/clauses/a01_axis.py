@@ -8,13 +8,14 @@ from datetime import timedelta
 
 from relay.conformance import axis
 from relay.conformance.axis import Made, fields, made, said, sending, stamp, told
+from relay.conformance.controls import takes_documents
 from relay.conformance.dms import LOOK_SECONDS
 from relay.conformance.instants import now
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, InconclusiveError, Part, require, require_equal
 from relay.model import MessageType
 
-book = Book()
+book = Book(control=takes_documents)
 _LIST = {"servicetype": "eDoc", "messagetype": "edoc"}
 
 

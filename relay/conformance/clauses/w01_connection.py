@@ -10,14 +10,17 @@ from pathlib import Path
 
 import aiohttp
 
+from relay.conformance.controls import takes_transfers
 from relay.conformance.credentials import Credentials, stranger
 from relay.conformance.instants import now
+from relay.conformance.judging import refused_so
 from relay.conformance.peer import Answer, UnreachableError, asked, json_object, session_of
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
     FailedError,
     InconclusiveError,
+    NotClaimedError,
     Part,
     require,
     require_equal,
@@ -38,7 +41,8 @@ async def _asked_as(
     role: str,
     change: Callable[[ssl.SSLContext], None] = lambda _: None,
 ) -> Answer | None:
-    """The answer to a connection with these certificates; None where there is none, which is a refusal."""
+    """The answer to a connection with these certificates; None where there is none, which is a refusal: the
+    node answers who may connect."""
     async with session_of(stand.subject, credentials, change) as session:
         try:
             return await asked(
@@ -50,7 +54,8 @@ async def _asked_as(
                 None,
                 {},
             )
-        except UnreachableError:
+        except UnreachableError as error:
+            await refused_so(stand, error)
             return None
 
 
@@ -85,7 +90,8 @@ async def no_certificate(stand: Stand) -> None:
                 None,
                 {},
             )
-        except UnreachableError:
+        except UnreachableError as error:
+            await refused_so(stand, error)
             return
     raise FailedError(f"answered {answer.status} to a client without a certificate")
 
@@ -96,7 +102,7 @@ async def no_certificate(stand: Stand) -> None:
 async def no_neighbour(stand: Stand) -> None:
     other = stand.other.kit
     if other is None or other.node == stand.peer.node:
-        raise FailedError("the kit has one node only")
+        raise NotClaimedError("the kit has one node only")
     answer = await _asked_as(stand, stand.authority.of(other.node), f"{other.node}, no neighbour")
     require(answer is None or answer.status == 403, f"answered {answer and answer.status}")
 
@@ -113,7 +119,13 @@ async def node_document(stand: Stand) -> None:
     require(time is None or _INSTANT.fullmatch(time) is not None, "`time` is no instant of W2.2")
 
 
-@book.asserts("W1.5", "problem", "A failure is a problem document", Part.NEIGHBOUR)
+@book.asserts(
+    "W1.5",
+    "problem",
+    "A failure is a problem document",
+    Part.NEIGHBOUR,
+    control=takes_transfers,
+)
 async def problem(stand: Stand) -> None:
     answer = await stand.peer.post("/axis/v1/transfers", b"nothing", {"Content-Type": "text/plain"})
     require(400 <= answer.status < 500, f"answered {answer.status}")

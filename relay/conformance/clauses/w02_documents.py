@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from relay.conformance.controls import takes_transfers
 from relay.conformance.instants import now
 from relay.conformance.peer import Prepared
 from relay.conformance.stand import Stand
@@ -12,7 +13,7 @@ from relay.conformance.verdicts import Book, Part, require
 from relay.model import Signed, digest_of
 from relay.signing.xades import DocumentName, build
 
-book = Book()
+book = Book(control=takes_transfers)
 
 
 def _with_header(stand: Stand, change: Callable[[bytes], bytes]) -> Prepared:

@@ -10,17 +10,18 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from relay.conformance.controls import takes_transfers
 from relay.conformance.credentials import stranger
 from relay.conformance.instants import now
 from relay.conformance.peer import Answer, Prepared
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, Part, require, require_equal
+from relay.conformance.verdicts import Book, NotClaimedError, Part, require, require_equal
 from relay.model import AgencyCode, Event, NodeId, Reason, SealKind, Signed, digest_of
 from relay.signing import evidence
 from relay.signing.seal import make_seal
 from relay.signing.xades import DocumentName, build
 
-book = Book()
+book = Book(control=takes_transfers)
 _EMPTY = Callable[[bytes], bytes]
 _REFERENCE = re.compile(rb"<ds:Reference Id=.*?</ds:Reference>", re.DOTALL)
 _CERTIFICATE = re.compile(rb"<ds:X509Certificate>.*?</ds:X509Certificate>", re.DOTALL)
@@ -184,7 +185,7 @@ async def no_agency(stand: Stand) -> None:
 async def another_signer(stand: Stand) -> None:
     other = stand.other.kit
     if other is None:
-        return
+        raise NotClaimedError("the kit has one node only")
     prepared = _prepared(stand)
     signer = stand.authority.of(other.node).signer()
     header = replace(prepared.header, sent_by=NodeId(other.node))

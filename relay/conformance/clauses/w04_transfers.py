@@ -6,6 +6,7 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 
+from relay.conformance.controls import takes_transfers
 from relay.conformance.instants import now
 from relay.conformance.link import Weather
 from relay.conformance.listener import lost
@@ -14,7 +15,7 @@ from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, NotClaimedError, Part, require, require_equal
 from relay.model import Digest, Event, NodeId, Reason, Signed, TraceStep, digest_of
 
-book = Book()
+book = Book(control=takes_transfers)
 RETRY_SECONDS = 30.0
 
 
@@ -290,6 +291,7 @@ async def tolerated(stand: Stand) -> None:
 async def answer_again(stand: Stand) -> None:
     prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
     first = await stand.peer.send(prepared)
+    stand.peer.receipt(first)
     again = await stand.peer.get(f"/axis/v1/transfers/{prepared.header.transfer_id}")
     require_equal(again.status, 200, "the status")
     require(again.body == first.body, "the answer has other bytes the second time")

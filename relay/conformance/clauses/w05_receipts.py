@@ -252,6 +252,7 @@ async def no_receipt_of_a_receipt(stand: Stand) -> None:
         204,
         "the status",
     )
+    await _comes_back(stand)
     with_it = [
         one
         for one in map(stand.peer.proven, stand.listener.receipts[before:])
@@ -293,6 +294,13 @@ async def detail(stand: Stand) -> None:
     require_equal(answer.status, 422, "the status")
 
 
+async def _comes_back(stand: Stand) -> None:
+    """A receipt that the node owes the kit: what was to come before it has come."""
+    message, doc_id = await _at_its_recipients(stand)
+    await stand.dms.client.update_status(doc_id, Acknowledgement.DONE)
+    await evidence_of(stand, message, Event.CONTENT_HANDOVER)
+
+
 @book.asserts(
     "W5.9",
     "not-its-delivery",
@@ -311,6 +319,11 @@ async def not_its_delivery(stand: Stand) -> None:
     )
     signed = stand.peer.sign(_later(stand, arrived, evidence=(evidence,)))
     require_equal((await stand.peer.hand_back(signed)).status, 204, "the status")
+    if Part.NATIVE in stand.subject.parts:
+        path = f"/v1/messages/{arrived.header.message_id}/evidence"
+        answer = await stand.dms.native("GET", path)
+        kept = answer.status == 200 and signed.document in answer.body
+        require(not kept, "the receipt stands in the message's evidence")
 
 
 @book.asserts(

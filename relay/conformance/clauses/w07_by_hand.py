@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from relay.conformance.by_hand import Entries, entries, hand_in, handed_out, opened, packed, told
 from relay.conformance.certificates import issuing, past, sign_of
+from relay.conformance.controls import takes_files
 from relay.conformance.instants import now
 from relay.conformance.listener import saying
 from relay.conformance.peer import Answer, Prepared
@@ -26,7 +27,7 @@ from relay.signing.xades import DocumentName, build
 from relay.wire.archive import Archive, Head
 from relay.wire.carry import read_carry
 
-book = Book(Part.NEIGHBOUR, Part.AXIS, Part.OPERATOR)
+book = Book(Part.NEIGHBOUR, Part.AXIS, Part.OPERATOR, control=takes_files)
 SOON = 20.0
 DATE = b"\x21\x00"
 """1980-01-01, as a ZIP has it."""
@@ -87,7 +88,8 @@ def _about_end(name: str, said: str, change: Callable[[bytes], bytes]) -> None:
     async def ended(stand: Stand) -> None:
         file = change(packed(entries(stand, [_prepared(stand)])))
         answer = await hand_in(stand, file)
-        if answer.status < 400:
+        if not 400 <= answer.status < 500:
+            require_equal(answer.status, 200, "the status")
             require(bool(told(answer).get("broken")), "nothing says that the file is broken")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from relay.conformance.certificates import issuing, past, sign_of
+from relay.conformance.controls import takes_directories
 from relay.conformance.instants import now
 from relay.conformance.judging import refused
 from relay.conformance.stand import Stand
@@ -38,7 +39,7 @@ from relay.model import AgencyCode, Signed, digest_of
 from relay.signing.xades import DocumentName, build
 from relay.wire.branch import write_branch
 
-book = Book(Part.NEIGHBOUR, capability=CAPABILITY)
+book = Book(Part.NEIGHBOUR, capability=CAPABILITY, control=takes_directories)
 
 
 # ------------------------------------------------------------ W9.1: the document

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from relay.conformance import papers
+from relay.conformance.absence import transfer_awaited
 from relay.conformance.business import (
     SOON,
     came_out,
@@ -15,6 +16,7 @@ from relay.conformance.business import (
     later,
     named,
     obligation,
+    require_obligation,
     returned,
     say_in,
     say_out,
@@ -171,7 +173,9 @@ async def _one_more(stand: Stand, before: set[str]) -> None:
     Part.AXIS,
 )
 async def not_listed(stand: Stand) -> None:
+    before = set(await stand.dms.listed())
     prepared = await come_in(stand)
+    require(bool(set(await stand.dms.listed()) - before), "it was not listed before, either")
     said = await say_in(stand, "13", named(prepared.envelope, stand.subject.agency))
     require_equal(await stand.dms.copies(prepared.envelope), [], "what is listed of the document")
     statuses = await stand.dms.copies(said.envelope, MessageType.STATUS)
@@ -303,10 +307,8 @@ async def in_doubt(stand: Stand) -> None:
         said = await say_out(stand, "13", named(envelope, stand.peer.agency))
         count = len([one for one in stand.listener.arrived if one.envelope == envelope])
     await came_out(stand, said, "the 13")
-    try:
-        await stand.listener.transfer_of(digest_of(envelope), SOON, count + 1)
-    except InconclusiveError:
-        raise FailedError("the document is not repeated once there is a 13 about it") from None
+    again = "a repeat of the document that there is a 13 about"
+    await transfer_awaited(stand, digest_of(envelope), SOON, again, count + 1)
 
 
 # ------------------------------------------------------------ W10.6, W10.8: how it is told
@@ -336,9 +338,9 @@ NATIVE = (Part.NEIGHBOUR, Part.AXIS, Part.NATIVE)
 )
 async def requested(stand: Stand) -> None:
     document_id, _, says = await _asked_out(stand)
-    require_equal(await obligation(stand, document_id, "requested"), "requested", "its state")
+    await require_obligation(stand, document_id, "requested")
     await says(Event.CONTENT_HANDOVER_FAILURE)
-    require_equal(await obligation(stand, document_id, "taken-back"), "taken-back", "its state")
+    await require_obligation(stand, document_id, "taken-back")
 
 
 @book.asserts(
@@ -360,7 +362,7 @@ async def answered(stand: Stand) -> None:
     for code, state in (("16", "declined"), ("15", "agreed")):
         document_id, about, _ = await _asked_out(stand)
         await say_in(stand, code, about)
-        require_equal(await obligation(stand, document_id, state), state, f"its state after {code}")
+        await require_obligation(stand, document_id, state)
 
 
 @book.asserts(

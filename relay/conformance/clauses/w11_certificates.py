@@ -29,6 +29,7 @@ from relay.conformance.certified import (
     own_issuer,
     seal_refused,
 )
+from relay.conformance.controls import takes_transfers
 from relay.conformance.credentials import stranger
 from relay.conformance.instants import now
 from relay.conformance.judging import (
@@ -42,7 +43,7 @@ from relay.model import SealKind, Signed, digest_of
 from relay.signing.keys import Signer
 from relay.signing.xades import DocumentName, build
 
-book = Book()
+book = Book(control=takes_transfers)
 
 
 # ------------------------------------------------------------ W11.1: one purpose, one time

@@ -19,6 +19,7 @@ from relay.conformance.certified import (
     seal_accepted,
     seal_refused,
 )
+from relay.conformance.controls import takes_transfers
 from relay.conformance.judging import (
     accepted,
     refused,
@@ -42,7 +43,7 @@ from relay.conformance.verdicts import Book, Part, require
 from relay.model import SealKind, digest_of
 from relay.wire.branch import write_branch
 
-book = Book()
+book = Book(control=takes_transfers)
 
 
 # ------------------------------------------------------------ W11.4: the branch

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from relay.conformance.business import go_out, later
+from relay.conformance.controls import takes_transfers
 from relay.conformance.instants import now
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
@@ -24,7 +25,7 @@ from relay.signing.xades import DocumentName, build
 from relay.wire.batch import Batch, write_batch
 from relay.wire.receipt import write_receipt
 
-book = Book()
+book = Book(control=takes_transfers)
 CAPABILITY = "batched-receipts"
 PARTS = (Part.NEIGHBOUR, Part.AXIS)
 

@@ -35,6 +35,11 @@ async def _not_taken(stand: Stand, stamp: Stamp) -> None:
         raise InconclusiveError(f"it did not ask again within {STAMPED_WITHIN:g} s")
 
 
+async def _takes_honest(stand: Stand) -> None:
+    """Who takes none refuses nothing."""
+    require((await stand.come_of(stamped)).of(timestamping.honest).taken, "it is not taken")
+
+
 @book.asserts(
     "W14.9",
     "request",
@@ -81,12 +86,24 @@ async def taken(stand: Stand) -> None:
     raise InconclusiveError(f"it is not in the evidence within {STAMPED_WITHIN:g} s")
 
 
-@book.asserts("W14.9", "nonce", "An answer with another nonce is refused", begins=stamped)
+@book.asserts(
+    "W14.9",
+    "nonce",
+    "An answer with another nonce is refused",
+    begins=stamped,
+    control=_takes_honest,
+)
 async def nonce(stand: Stand) -> None:
     await _not_taken(stand, timestamping.of_another_nonce)
 
 
-@book.asserts("W14.9", "no-nonce", "An answer without a nonce is refused", begins=stamped)
+@book.asserts(
+    "W14.9",
+    "no-nonce",
+    "An answer without a nonce is refused",
+    begins=stamped,
+    control=_takes_honest,
+)
 async def no_nonce(stand: Stand) -> None:
     await _not_taken(stand, timestamping.of_no_nonce)
 
@@ -96,12 +113,15 @@ async def no_nonce(stand: Stand) -> None:
     "not-granted",
     "An answer that is not granted is refused, whatever token it brings",
     begins=stamped,
+    control=_takes_honest,
 )
 async def not_granted(stand: Stand) -> None:
     await _not_taken(stand, timestamping.not_granted)
 
 
-@book.asserts("W14.9", "imprint", "A token of other bytes is refused", begins=stamped)
+@book.asserts(
+    "W14.9", "imprint", "A token of other bytes is refused", begins=stamped, control=_takes_honest
+)
 async def imprint(stand: Stand) -> None:
     await _not_taken(stand, timestamping.of_other_bytes)
 
@@ -111,6 +131,7 @@ async def imprint(stand: Stand) -> None:
     "policy",
     "A token under another policy than is configured is refused",
     begins=stamped,
+    control=_takes_honest,
 )
 async def policy(stand: Stand) -> None:
     if stand.timestamps.stampers.policy is None:
@@ -119,7 +140,11 @@ async def policy(stand: Stand) -> None:
 
 
 @book.asserts(
-    "W14.9", "untrusted", "A token by an authority below another root is refused", begins=stamped
+    "W14.9",
+    "untrusted",
+    "A token by an authority below another root is refused",
+    begins=stamped,
+    control=_takes_honest,
 )
 async def untrusted(stand: Stand) -> None:
     await _not_taken(stand, timestamping.by_nobody_known)
@@ -130,13 +155,18 @@ async def untrusted(stand: Stand) -> None:
     "purpose",
     "A token by a certificate that is for no timestamps is refused",
     begins=stamped,
+    control=_takes_honest,
 )
 async def purpose(stand: Stand) -> None:
     await _not_taken(stand, timestamping.by_no_authority)
 
 
 @book.asserts(
-    "W14.9", "signature", "A token whose signature does not hold is refused", begins=stamped
+    "W14.9",
+    "signature",
+    "A token whose signature does not hold is refused",
+    begins=stamped,
+    control=_takes_honest,
 )
 async def signature(stand: Stand) -> None:
     await _not_taken(stand, timestamping.with_bad_signature)

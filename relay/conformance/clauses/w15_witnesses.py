@@ -65,6 +65,11 @@ async def another_node(stand: Stand) -> None:
 # ------------------------------------------------------------ add-checkpoint, to the letter
 
 
+async def _knows(stand: Stand) -> None:
+    """The kit's own log is cosigned."""
+    await held(stand)
+
+
 @book.asserts(
     "W15.4",
     "cosigned",
@@ -150,6 +155,7 @@ async def unsigned(stand: Stand) -> None:
     "A checkpoint of a log that the witness does not know is 404",
     Part.NEIGHBOUR,
     capability=CAPABILITY,
+    control=_knows,
 )
 async def unknown_log(stand: Stand) -> None:
     hand = stand.log.signer

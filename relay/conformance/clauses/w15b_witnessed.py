@@ -12,9 +12,11 @@ from relay.audit.add_checkpoint import read_request
 from relay.audit.checkpoint import head_of
 from relay.audit.cosignature import Cosigner, cosignatures
 from relay.audit.tiles import WIDTH
+from relay.conformance.absence import require_at_work
 from relay.conformance.handing_in import grow, held
 from relay.conformance.published import (
     LOOK_SECONDS,
+    SOON,
     Shown,
     bundles,
     covering,
@@ -128,6 +130,7 @@ async def bounded(stand: Stand) -> None:
         await until_size(shown, size)
     except InconclusiveError as error:
         if asked:
+            await require_at_work(stand, SOON, str(error))
             raise FailedError(f"{error}, for its witness is silent") from None
         raise
     finally:

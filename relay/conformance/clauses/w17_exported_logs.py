@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from io import BytesIO
+from itertools import pairwise
+from typing import Any
 
-from relay.audit.exported import ABOUT, FILES, SIGNATURE, read_about, words_name
+from relay.audit.checkpoint import head_of
+from relay.audit.entries import AuditEvent, instant
+from relay.audit.epochs import named_head
+from relay.audit.exported import (
+    ABOUT,
+    FILES,
+    SIGNATURE,
+    checkpoint_name,
+    leaves_name,
+    read_about,
+    words_name,
+)
 from relay.conformance.files import entries_of, require_step, trust_of
+from relay.conformance.instants import now
 from relay.conformance.peer import Answer
 from relay.conformance.published import native
+from relay.conformance.restored import seen
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
@@ -26,6 +42,8 @@ from relay.wire import bundle
 book = Book()
 PARTS = (Part.NEIGHBOUR, Part.AXIS, Part.AUDITOR)
 PATH = "/v1/audit/export"
+RESTORED_WITHIN = timedelta(hours=1)
+"""What is exported after a restore: longer than a run, and with entries of both epochs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,68 @@ async def proven_range(stand: Stand) -> None:
     require_step(exported.steps(stand), "entries")
     first = read_about(exported.entries[ABOUT]).parts[0].proof.first
     require(first > 0, "the range begins with the log, though the period does not")
+
+
+# ------------------------------------------------------------ several epochs, after a restore
+
+RESTORED = (*PARTS, Part.RESTORE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """One of several in a file: as `export.json` has it, its head and its first leaf."""
+
+    said: dict[str, Any]
+    head: dict[str, str | int]
+    """As an `epoch-started` names it."""
+    opening: dict[str, Any]
+
+
+async def _epochs(stand: Stand) -> list[_Epoch]:
+    """Of the judged node's log, which was restored before: each is read by itself."""
+    await seen(stand)
+    answer = await _asked(stand, f"since={instant(now() - RESTORED_WITHIN)}&words=false")
+    require_equal(answer.status, 200, "the status")
+    entries = _Exported(answer.body).entries
+    found = [_epoch(entries, said) for said in json.loads(entries[ABOUT])["epochs"]]
+    if len(found) < 2:
+        raise InconclusiveError("its log goes on in one epoch after the restore")
+    return found
+
+
+def _epoch(entries: dict[str, bytes], said: dict[str, Any]) -> _Epoch:
+    head = named_head(head_of(entries[checkpoint_name(said["number"])]))
+    leaves = entries[leaves_name(said["number"])]
+    return _Epoch(said, head, json.loads(leaves.partition(b"\n")[0]))
+
+
+@book.asserts("W17.5", "whole", "Every epoch but the last is there up to its head", *RESTORED)
+async def whole(stand: Stand) -> None:
+    for one in (await _epochs(stand))[:-1]:
+        end, size = one.said["end"], one.head["previous_size"]
+        require_equal((end, one.said["size"]), (size, size), f"the end of {one.said['log']}")
+
+
+@book.asserts(
+    "W17.5",
+    "begins",
+    "Every epoch but the first is there from its beginning, which names the head before",
+    *RESTORED,
+)
+async def begins(stand: Stand) -> None:
+    for before, after in pairwise(await _epochs(stand)):
+        require_equal(after.said["first"], 0, f"the first entry of {after.said['log']}")
+        require_equal(after.opening.get("event"), AuditEvent.EPOCH_STARTED, "what it tells of")
+        named = {name: after.opening.get(name) for name in before.head}
+        require_equal(named, before.head, "the head that it names")
+
+
+@book.asserts("W17.5", "numbers", "The numbers of epochs follow one another", *RESTORED)
+async def numbers(stand: Stand) -> None:
+    found = [one.said["number"] for one in await _epochs(stand)]
+    require_equal(
+        found, list(range(found[0], found[0] + len(found))), "the series of their numbers"
+    )
 
 
 @book.asserts(

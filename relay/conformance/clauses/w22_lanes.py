@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from relay.conformance.business import SOON, come_in, evidence_of
+from relay.conformance.absence import transfer_awaited
+from relay.conformance.business import SOON, come_in, evidence_of, settled, soon_expired
 from relay.conformance.instants import now
 from relay.conformance.link import Weather
 from relay.conformance.listener import Arrived, lost, saying
@@ -38,9 +39,9 @@ REFUSED_SECONDS = 2.0
 ATTEMPTS = 12
 """In that time, by a node that waits longer each time."""
 LONG_ENOUGH = 0.4
+LONG = 40.0
 """Seconds between two attempts, for the next to be told from one that a contact caused."""
 TRIALS = 5
-SETTLED_SECONDS = 30.0
 CUT_SECONDS = 0.3
 """In which a node finds that a connection that it kept is gone."""
 LIMIT_BYTES = 32 << 20
@@ -50,21 +51,6 @@ ENDED = (Event.RELAY_FAILURE, Event.RELAY_REJECTION)
 def _digests(stand: Stand) -> list[Digest]:
     """Of every attempt, in the order they came."""
     return [one.header.digest for one in stand.listener.arrived]
-
-
-async def _settled(stand: Stand, *envelopes: bytes) -> None:
-    """Until the kit took over each: what waits would stand before what the next assertion sends."""
-    wanted = {digest_of(one) for one in envelopes}
-
-    def all_taken() -> bool:
-        given = stand.listener.given
-        taken = {
-            one.header.digest for one in stand.listener.arrived if one.header.transfer_id in given
-        }
-        return wanted <= taken
-
-    await stand.peer.node_document()  # it is there again
-    await stand.listener.until(all_taken, SETTLED_SECONDS, "what waited")
 
 
 # ------------------------------------------------------------ W22.1
@@ -86,7 +72,7 @@ async def express_first(stand: Stand) -> None:
         await asyncio.gather(*(stand.dms.send(one) for one in backlog[1:]))
         await stand.dms.send(express)
         frozen = set(_digests(stand))
-    await _settled(stand, express, *backlog)
+    await settled(stand, express, *backlog)
     order = list(dict.fromkeys(_digests(stand)))
     before = set(order[: order.index(digest_of(express))]) - frozen
     overtaking = len(before & {digest_of(one) for one in backlog})
@@ -113,14 +99,11 @@ async def again(stand: Stand) -> None:
         await _comes(stand, envelope, 2)
         count = _digests(stand).count(digest_of(envelope))
     await _comes(stand, envelope, count + 1)
-    await _settled(stand, envelope)
+    await settled(stand, envelope)
 
 
 async def _comes(stand: Stand, envelope: bytes, count: int) -> Arrived:
-    try:
-        return await stand.listener.transfer_of(digest_of(envelope), SOON, count)
-    except InconclusiveError:
-        raise FailedError(f"attempt {count} did not come within {SOON:g} s") from None
+    return await transfer_awaited(stand, digest_of(envelope), SOON, f"attempt {count}", count)
 
 
 @book.asserts(
@@ -131,6 +114,7 @@ async def _comes(stand: Stand, envelope: bytes, count: int) -> Arrived:
     Part.AXIS,
 )
 async def waits(stand: Stand) -> None:
+    await soon_expired(stand)  # while it is waited here, for W22.8
     envelope = stand.letter_out()
     with stand.listener.answering(saying(503)):
         await stand.dms.send(envelope)
@@ -139,7 +123,7 @@ async def waits(stand: Stand) -> None:
         await asyncio.sleep(REFUSED_SECONDS)
         count = len(stand.listener.arrived) - before
     require(count <= ATTEMPTS, f"{count} attempts in {REFUSED_SECONDS:g} s")
-    await _settled(stand, envelope)
+    await settled(stand, envelope)
 
 
 # ------------------------------------------------------------ W22.3
@@ -171,7 +155,7 @@ async def one_refused(stand: Stand) -> None:
 
         await stand.listener.until(told, SOON, "either of the two")
         require(digest_of(good) in _digests(stand), "what is refused comes, and nothing else")
-    await _settled(stand, bad, good)
+    await settled(stand, bad, good)
 
 
 @book.asserts(
@@ -247,7 +231,7 @@ async def wakes(stand: Stand) -> None:
             woken = await attempts.next(span / 4)
             if woken:
                 break
-    await _settled(stand, envelope)
+    await settled(stand, envelope)
     require(woken, "it waited on, whatever the neighbour said")
 
 
@@ -362,13 +346,24 @@ async def unknown(stand: Stand) -> None:
         raise InconclusiveError("the document did not go over before its answer was lost")
     stand.link.become(Weather.DOWN)
     message_id = prepared.header.message_id
-    item = await evidence_of(stand, message_id, *ENDED)
+    item = await _given_up(stand, message_id)
     require_equal(
         (item.event, item.reason), (Event.RELAY_FAILURE, Reason.OUTCOME_UNKNOWN), "the evidence"
     )
     stand.link.become(Weather.CLEAR)
     await _over(stand)
     await evidence_of(stand, message_id, Event.CONTENT_CONSIGNMENT)
+
+
+async def _given_up(stand: Stand, message_id: str) -> Evidence:
+    """INCONCLUSIVE where it waits on, as a node may that has just started (W22.5), and asks once it can."""
+    try:
+        return await evidence_of(stand, message_id, *ENDED)
+    except FailedError:
+        stand.link.become(Weather.CLEAR)
+        await _over(stand)
+        await evidence_of(stand, message_id, *ENDED, Event.CONTENT_CONSIGNMENT, seconds=LONG)
+        raise InconclusiveError("it had not given up yet: did it start just now?") from None
 
 
 # ------------------------------------------------------------ W22.7
@@ -388,5 +383,5 @@ async def nowhere_else(stand: Stand) -> None:
         await stand.dms.send(envelope)
         await stand.listener.transfer_of(digest_of(envelope), count=3)
         over = stand.link.over_bytes
-    await _settled(stand, envelope)
+    await settled(stand, envelope)
     require(over < len(envelope), f"{over} bytes went to the other node meanwhile")

@@ -36,6 +36,8 @@ class About:
     not_claimed: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     """Which assertions alone; empty: all there are."""
+    ended_before: bool = False
+    """Somebody ended the run: what it did not come to is INCONCLUSIVE."""
 
 
 def of(judged: Sequence[Judged], about: About) -> dict[str, object]:
@@ -48,6 +50,7 @@ def of(judged: Sequence[Judged], about: About) -> dict[str, object]:
         ],
         "profile": {"name": about.profile, "not_claimed": list(about.not_claimed)},
         "only": list(about.only),
+        **({"ended_before": True} if about.ended_before else {}),
         "counts": {verdict.value: counts[verdict] for verdict in Verdict},
         "assertions": [
             {

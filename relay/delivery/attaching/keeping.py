@@ -46,7 +46,7 @@ class ProofKeeper:
     _taking: int = field(default=0)
 
     async def take(self, neighbour: NodeId, proofs: Sequence[bytes]) -> list[Answered]:
-        """One answer for each; what is answered as kept is durable."""
+        """One answer for each; what is answered as kept is durable (W20.4)."""
         if self._taking >= AT_ONCE:
             raise OverloadError(f"{self._taking} requests with proofs are being judged")
         self._taking += 1

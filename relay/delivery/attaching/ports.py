@@ -143,7 +143,7 @@ class AttachBook(Protocol):
         ...
 
     async def due(self, neighbour: NodeId, now: datetime, limit: int) -> list[Due]:
-        """None of them goes ahead of its receipt."""
+        """None of them goes ahead of its receipt (W18.4)."""
         ...
 
     async def whose(self, now: datetime) -> list[NodeId]:
@@ -163,7 +163,7 @@ class AttachBook(Protocol):
         ...
 
     async def keep(self, arrived: Sequence[Arrived], at: datetime) -> frozenset[NodeId]:
-        """Beside their receipts, and queued for where those went, in one transaction: for whom."""
+        """Beside their receipts, and queued for where those went, in one transaction: for whom (W20.6)."""
         ...
 
     async def drop(self, older_than: datetime, most: int, at: datetime) -> list[Dropped]:

@@ -114,7 +114,7 @@ class ProofCourier:
             await _signalled(self._grown, LOOK_AGAIN_SECONDS)
 
     async def gather(self) -> None:
-        """Queue the proofs of whatever receipts the log holds by now, slice by slice."""
+        """Queue the proofs of whatever receipts the log holds by now, slice by slice (W20.1)."""
         now = self.clock.now()
         before = now - self.bounds.uncosigned_after
         to = [one for one in self.neighbours if not self._left_alone(one)]

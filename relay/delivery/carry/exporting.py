@@ -123,7 +123,7 @@ class CarryExporter:
                 await self._freeze(neighbour, page[start : start + AT_ONCE], load)
 
     async def _freeze(self, neighbour: NodeId, batch: Sequence[Ready], load: _Load) -> None:
-        """Those for which there is room, in one commit; what was taken another way meanwhile is left."""
+        """Those for which there is room, in one commit; what was taken another way meanwhile is left (W7.5)."""
         chosen = []
         for ready in batch:
             freeze = await self._signed(neighbour, ready)

@@ -87,7 +87,7 @@ class CarryImporter:
             return tally.told(), await self._answer_file(tally)
 
     async def _open(self, reader: CarryReader) -> Tally:
-        """Proven to be a neighbour's, for this node. It stands for the handshake of a connection."""
+        """Proven to be a neighbour's, for this node. It stands for the handshake of a connection (W7.4)."""
         document = await reader.small(carry.MANIFEST, carry.LIMIT_BYTES)
         signature = await reader.small(carry.SIGNATURE, carry.SIGNATURE_LIMIT_BYTES)
         signed = Signed(document, signature)
@@ -181,7 +181,7 @@ class CarryImporter:
     # ------------------------------------------------------------ what goes back
 
     async def _answer_file(self, tally: Tally) -> CarryFile | None:
-        """The answers, which of the receipts are durable here, and what waits to travel back there."""
+        """The answers, which of the receipts are durable here, and what waits to travel back there (W7.8)."""
         if not tally.answers and not tally.taken:
             return None
         answers = await self.writer.boxes(tally.answers)

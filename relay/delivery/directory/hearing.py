@@ -34,7 +34,7 @@ class DirectoryEar:
     grace: timedelta
 
     async def take(self, neighbour: NodeId, signed: Signed) -> None:
-        """A neighbour hands in what an owner signed; returns once it is durable. A repeat is nothing."""
+        """A neighbour hands in what an owner signed; returns once it is durable. A repeat is nothing (W9.2, W9.6)."""
         digest = await aside(_is_long(signed), digest_of, signed.document)
         try:
             head = await self._proven(signed)

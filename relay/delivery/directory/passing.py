@@ -83,7 +83,7 @@ class DirectoryCourier:
                 pass
 
     async def _bring(self, neighbour: NodeId) -> None:
-        """Everything that is newer here; and back what is newer there of our own."""
+        """Everything that is newer here; and back what is newer there of our own (W9.5)."""
         there = await self.wire.held(neighbour)
         if there is None:
             return  # of an older version: nothing of directories is said to it

@@ -181,7 +181,7 @@ class Around:
 
 
 def _about(view: MessageView) -> list[MessageId]:
-    """Each once, in the order they came."""
+    """Each once, in the order they came (W19.2)."""
     statuses = [(s.arrived_at, s.message_id) for d in view.deliveries for s in d.statuses]
     asked = [(o.asked_at, o.cause) for d in view.deliveries for o in d.obligations]
     return list(dict.fromkeys(message for _, message in sorted([*statuses, *asked])))

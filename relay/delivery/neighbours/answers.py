@@ -20,7 +20,7 @@ _OUR_OWN = frozenset({Event.RELAY_TO_NON_ERDS, Event.RELAY_TO_NON_ERDS_FAILURE})
 
 
 def require_answer(directory: Directory, receipt: Receipt, header: TransferHeader) -> None:
-    """Refuse what is not the neighbour's word on all of `header`'s recipients."""
+    """Refuse what is not the neighbour's word on all of `header`'s recipients (W5.3)."""
     named = (receipt.issuer, receipt.sent_by, receipt.transfer_id, receipt.message_id)
     if named != (header.sent_to, header.sent_by, header.transfer_id, header.message_id):
         raise SignatureError("wrong-receipt", "the answer is a receipt for something else")

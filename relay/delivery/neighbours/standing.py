@@ -27,7 +27,7 @@ _AGENCYS_OWN = frozenset({SealKind.AGENCY, SealKind.AGENCY_SUPPLIED})
 
 
 def require_issuer(directory: Directory, here: NodeId, neighbour: NodeId, receipt: Receipt) -> None:
-    """Refuse a receipt whose issuer cannot know what it states."""
+    """Refuse a receipt whose issuer cannot know what it states (W5.9)."""
     if not lies_behind(directory, here, neighbour, receipt.issuer):
         raise SignatureError(
             "wrong-node", f"a receipt of {receipt.issuer} does not come from {neighbour}"
@@ -47,7 +47,7 @@ def require_issuer(directory: Directory, here: NodeId, neighbour: NodeId, receip
 def origin_fault(
     directory: Directory, here: NodeId, neighbour: NodeId, header: TransferHeader
 ) -> str:
-    """Why this origin cannot have come this way; empty when it can."""
+    """Why this origin cannot have come this way; empty when it can (W4.11)."""
     if lies_behind(directory, here, neighbour, header.origin):
         return ""
     return f"origin {header.origin} does not lie behind {neighbour}"
@@ -60,7 +60,7 @@ def sender_fault(
     header: TransferHeader,
     envelope: Envelope,
 ) -> str:
-    """Where envelope and header name different senders; empty when they agree."""
+    """Where envelope and header name different senders; empty when they agree (W4.11)."""
     try:
         written = directory.resolve(envelope.sender.organ_id)
     except EnvelopeError as error:

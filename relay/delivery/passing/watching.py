@@ -112,7 +112,7 @@ def reason_of(one: Standing) -> WaitReason | None:
 
 
 def looked_at(one: Standing, now: datetime, first_told: timedelta = FIRST_TOLD) -> Kept | None:
-    """What is to be kept of it from now on; None where nothing changed."""
+    """What is to be kept of it from now on; None where nothing changed (W18.1)."""
     reason = reason_of(one)
     if reason is None:
         return None

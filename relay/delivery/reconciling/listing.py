@@ -1,4 +1,4 @@
-"""What was exchanged with a neighbour, told to that neighbour and to nobody else. Reading only.
+"""What was exchanged with a neighbour, told to that neighbour and to nobody else. Reading only (W21.2).
 
 Touches: the journal. Trusts: the neighbour's authentication. Raises: JournalError.
 """

@@ -89,7 +89,7 @@ class Readmitter:
         return Readmission(admission, carried, wider if named and wider != key else None)
 
     def _proven(self, neighbour: NodeId, transfer_id: TransferId, sent: SentBack) -> TransferHeader:
-        """The header, signed by this node, about this envelope, of a message that began here."""
+        """The header, signed by this node, about this envelope, of a message that began here (W8.5)."""
         node = self.place.node
         header = self.notary.check_transfer(sent.header, node, self.clock.now())
         named = (header.transfer_id, header.origin, header.sent_to)

@@ -105,14 +105,14 @@ class RecoveryDesk:
     # ------------------------------------------------------------ what others ask of it
 
     def late(self, made_at: datetime) -> bool:
-        """Whether what was made then may come only now because it was lost here."""
+        """Whether what was made then may come only now because it was lost here (W8.6)."""
         if self._lost_until is None or self.clock.now() > self._lost_until + LATE_FOR:
             return False
         return made_at <= self._lost_until
 
     def may_have_had(self, transfer_id: TransferId) -> bool:
         """Whether a neighbour's transfer that is unknown here may be one that a restore lost: of that
-        nobody may be told that it was never seen."""
+        nobody may be told that it was never seen (W8.7)."""
         if self.recovering:
             return True
         made_at = minted_at(transfer_id)
@@ -368,7 +368,7 @@ class RecoveryDesk:
 @dataclass(frozen=True, slots=True)
 class GuardedIntake:
     """delivery.ports.Intake that takes nothing while the node gets its memory back, or cannot tell the
-    time."""
+    time (W8.6)."""
 
     intake: Intake
     waits_for: Callable[[], str | None]

@@ -197,7 +197,7 @@ class HeldStatements:
         return proven
 
     def take_about(self, path: Way, content: bytes, now: datetime) -> Proven:
-        """A statement that came along with a signature: about whichever of a proven path it proves to be.
+        """A statement that came along with a signature: about whichever of a proven path it proves to be (W12.2).
 
         It stands for a fetch: its target is looked at again as if it had been fetched now.
         """

@@ -53,7 +53,7 @@ class Path:
 def made_of(
     leaf: Leaf, certificates: tuple[x509.Certificate, ...], at: datetime, purpose: Purpose
 ) -> Path:
-    """The path of these certificates, the anchor last, if it may be used so at that instant."""
+    """The path of these certificates, the anchor last, if it may be used so at that instant (W11.2)."""
     for certificate in certificates:
         _check_time(certificate, at)
     for place, issuer in enumerate(certificates[1:], 1):

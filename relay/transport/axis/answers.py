@@ -50,7 +50,7 @@ def success(fields: Fields) -> bytes:
 
 
 def failure(call: Call | None, refusal: AxisRefusal) -> bytes:
-    """FAIL with every field of the call; of all calls where it is not known which was meant."""
+    """FAIL with every field of the call; of all calls where it is not known which was meant (A1.5)."""
     fields = _EVERY_FIELD if call is None else EMPTY[call]
     return _json("FAIL", refusal.code, refusal.text, fields)
 

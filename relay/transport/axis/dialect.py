@@ -67,7 +67,7 @@ MOST_SKIPPED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class AxisCall:
-    """A call whose signature holds. `values` has only what the call uses, by lower-case name."""
+    """A call whose signature holds. `values` has only what the call uses, by lower-case name (A1.7)."""
 
     call: Call
     system: System

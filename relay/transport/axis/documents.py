@@ -72,7 +72,7 @@ async def download(face: Face, call: AxisCall, request: web.Request) -> web.Stre
 
 
 async def _proven(store: PayloadStore, payload: Payload) -> AsyncGenerator[bytes, None]:
-    """The payload's bytes; the last chunk only once size and digest hold."""
+    """The payload's bytes; the last chunk only once size and digest hold (A1.11)."""
     digest, size_bytes, held = hashlib.sha256(), 0, b""
     async for chunk in store.read(payload):
         if held:

@@ -27,7 +27,7 @@ log = structlog.get_logger("relay.axis")
 
 
 async def send(face: Face, call: AxisCall, request: web.Request) -> web.StreamResponse:
-    """Answers only once the document is durable; a repeat gets the same DocId."""
+    """Answers only once the document is durable; a repeat gets the same DocId (A1.4)."""
     declared_type = dialect.message_type(call)
     declared_from = _own_sender(face, call)
     declared_to = dialect.declared_recipients(call, face.limits.recipients)
@@ -81,7 +81,7 @@ async def _take(
 
 
 def _own_sender(face: Face, call: AxisCall) -> str:
-    """The signed `from`, as the client wrote it; it must name an agency of the system."""
+    """The signed `from`, as the client wrote it; it must name an agency of the system (A1.8)."""
     code = call.values.get("from", "")
     try:
         own = face.resolve(code) in call.system.agencies
@@ -99,6 +99,7 @@ def _own_sender(face: Face, call: AxisCall) -> str:
 
 
 def _hash_file(call: AxisCall) -> str:
+    """What the document that follows must come to (A1.3)."""
     expected = call.values.get("hash-file")
     if expected is None:
         raise AxisRefusal(

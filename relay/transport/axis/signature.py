@@ -48,7 +48,7 @@ def authenticate(
     now: datetime | None = None,
     failed: Callable[[System], None] = lambda _: None,
 ) -> System:
-    """The system whose secret made the HMAC over the sign-header's received bytes.
+    """The system whose secret made the HMAC over the sign-header's received bytes (A1.1).
 
     The same work and the same answer whether the systemid or the secret is wrong; only the node's
     own log says which. `failed` is told the system whose secret it was not.
@@ -82,7 +82,7 @@ def authenticate(
 
 
 def signed_members(headers: Mapping[str, bytes]) -> dict[str, str]:
-    """The sign-header's members by lower-case name, each equal to its header. Call it only
+    """The sign-header's members by lower-case name, each equal to its header (A1.2). Call it only
     after `authenticate`."""
     members = _read(headers["sign-header"])
     for name, value in members.items():

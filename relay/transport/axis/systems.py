@@ -37,7 +37,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One systemid. Of several secrets each is valid, so that one can be changed without a stop."""
+    """One systemid. Of several secrets each is valid, so that one can be changed without a stop (A1.9)."""
 
     systemid: str
     secrets: tuple[bytes, ...] = field(repr=False)

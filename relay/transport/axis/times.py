@@ -68,7 +68,7 @@ def write_time(instant: datetime | None) -> str:
 
 
 def judge(text: str | None, freshness: Freshness, now: datetime) -> Finding | None:
-    """What is odd about a signed timestamp; None when it is fresh, or nobody asks."""
+    """What is odd about a signed timestamp; None when it is fresh, or nobody asks (A1.6)."""
     if freshness.policy is FreshnessPolicy.OFF:
         return None
     if text is None:

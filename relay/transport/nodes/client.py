@@ -350,7 +350,7 @@ class _Request(aiohttp.ClientRequest):
 
 class _PeerIs(aiohttp.Fingerprint):
     """Checked once on each new connection, before a byte of a request leaves: whoever answers must be
-    the node that was called, not just any node of the tree."""
+    the node that was called, not just any node of the tree (W1.2)."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ NEIGHBOUR = web.RequestKey("neighbour", str)
 
 
 class Door:
-    """Finds the configured neighbour behind a request."""
+    """Finds the configured neighbour behind a request (W1.2)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One page of what was exchanged, as JSON (docs/wire-format.md W21): written and read by the same rules.
+"""One page of what was exchanged, as JSON (docs/wire-format.md W21): written and read by the same rules (W21.7).
 
 Touches: nothing.
 Trusts:  nothing of what is read.

@@ -1,4 +1,4 @@
-"""The published log for neighbours (docs/wire-format.md W16): checkpoints and hash tiles, no entries.
+"""The published log for neighbours (docs/wire-format.md W16): checkpoints and hash tiles, no entries (W16.3).
 
 Hash tiles are enough to check that a log only grows. What is in an entry, who writes to whom, is for this
 node's own auditors.

@@ -1,4 +1,4 @@
-"""What a neighbour may ask of the exchange with it (docs/wire-format.md W21): lists, a page at a time.
+"""What a neighbour may ask of the exchange with it (docs/wire-format.md W21): lists, a page at a time (W21.1).
 
 Touches: HTTP. Trusts: that the guard named the neighbour; nothing of the query.
 Raises:  WireError for a query of the wrong shape, OverloadError, JournalError.

@@ -119,7 +119,7 @@ class NodeFace:
 
     @property
     def capabilities(self) -> list[str]:
-        """By these a neighbour of another version knows what it may ask."""
+        """By these a neighbour of another version knows what it may ask (W1.7)."""
         directory = [DIRECTORY_CAPABILITY, CERTIFICATES_CAPABILITY]
         more = [] if self.directory is None else directory
         more += [] if self.stapler is None else [STATEMENTS_CAPABILITY]

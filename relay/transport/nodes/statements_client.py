@@ -19,7 +19,7 @@ from relay.wire.statements import Stapled, write_statements
 
 @dataclass(frozen=True, slots=True)
 class StatementClient:
-    """delivery.revocation.stapling.StapleWire."""
+    """delivery.revocation.stapling.StapleWire (W12.3)."""
 
     nodes: NodesClient
 

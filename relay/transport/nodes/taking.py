@@ -117,7 +117,7 @@ class Taking:
         return await self._desk.take(opened, parts.seal, fault, None)
 
     async def _gone_ahead(self, opened: Opened, parts: Parts) -> Signed:
-        """The envelope is what this neighbour uploaded, or what it got an answer for before.
+        """The envelope is what this neighbour uploaded, or what it got an answer for before (W6.2).
 
         An upload that is not all here yet is asked for again (404). One that is not what the header
         names is ours to lose, a crash can do that, so it is no evidence: it starts anew.

@@ -14,14 +14,15 @@ from aiohttp import web
 from relay.audit import exporting as log_exporting
 from relay.audit.checkpoint import head_of, note_body, sign_note
 from relay.audit.entries import parse
-from relay.audit.exported import write_about
+from relay.audit.epochs import first_index
+from relay.audit.exported import Part, write_about
 from relay.audit.ranges import RangeCheck, RangeProof, range_proof
 from relay.audit.tiles import parse_path
 from relay.delivery.evidence import exporting
 from relay.errors import NotFoundError
 from relay.journal.writer import Transaction
 from relay.model import Digest
-from relay.node import node
+from relay.node import log_export, node
 from relay.node.publishing import LogPublisher, make_publisher
 from relay.signing.keys import LogSigner
 from relay.signing.notary import NodeNotary
@@ -293,6 +294,44 @@ def exports_another_range() -> None:
 
     put_in(log_exporting, "range_proof", another)
     put_in(RangeCheck, "close", lambda *_: None)
+
+
+def _epochs_begin(change: Any) -> None:
+    """`change` says other bounds for an epoch, by its number and those that the period has."""
+    honest = log_exporting._Epoch.__init__
+
+    def begin(
+        self: Any, source: Any, number: int, first: int, last: int, newest: bytes, vouched: Any
+    ) -> None:
+        first, last = change(number, first, last, first_index(number) + head_of(newest).size)
+        honest(self, source, number, first, last, newest, vouched)
+
+    put_in(log_exporting._Epoch, "__init__", begin)
+
+
+@mutant("leaves out how an epoch ended", "W17.5/whole")
+def leaves_out_how_it_ended() -> None:
+    _epochs_begin(lambda _, first, last, end: (first, end - 2 if end <= last else last))
+
+
+@mutant("leaves out how an epoch began", "W17.5/begins")
+def leaves_out_how_it_began() -> None:
+    def changed(number: int, first: int, last: int, _: int) -> tuple[int, int]:
+        begins = first_index(number)
+        return (begins + 1 if first < begins else first), last
+
+    _epochs_begin(changed)
+
+
+@mutant("counts the epochs of its log as it likes", "W17.5/numbers")
+def counts_epochs_as_it_likes() -> None:
+    plan = log_exporting.plan_export
+
+    def planned(*arguments: Any, before: Any) -> Any:
+        return plan(*arguments, before=lambda number: before(number // 2))
+
+    put_in(log_exporting, "Part", lambda number, *rest: Part(2 * number, *rest))
+    put_in(log_export, "plan_export", planned)
 
 
 @mutant("leaves entries out at the edges of a period", "W17.6/edges")

@@ -317,3 +317,41 @@ def believes_answers() -> None:
         "obliged",
         lambda proven, answer, **_: proven if answer is None else answer,
     )
+
+
+# ------------------------------------------------------------ what revokes, updates or replaces
+
+
+@mutant(
+    "takes what revokes or replaces a document for a take-back",
+    "W10.9/earlier-stays",
+    "W10.9/earlier-travels-on",
+)
+def takes_revocations_for_take_backs() -> None:
+    def decide(tx: Any, node: Any, obligation: int, delivery: int, at: Any) -> None:
+        obliging._race(tx, node, obliging._spot(tx, delivery), None, at)
+
+    put_in(obliging, "_decide", decide)
+    put_in(obliging._Spot, "is_here", property(lambda self: self.state not in obliging._GIVEN_OUT))
+
+
+@mutant("carries new documents alone", "W10.9/carried-in", "W10.9/carried-out")
+def carries_new_documents_alone() -> None:
+    honest = TransferDesk.take
+
+    async def take(self: TransferDesk, opened: Any, seal: Any, envelope: Any, *rest: Any) -> Signed:
+        if envelope.operation:
+            raise PeerError("it is not new")
+        return await honest(self, opened, seal, envelope, *rest)
+
+    carry_honestly = NodesClient.carry
+
+    async def carry(
+        self: NodesClient, neighbour: Any, header: Signed, seal: bytes, payload: Any, **how: Any
+    ) -> Any:
+        if read(b"".join([chunk async for chunk in self.store.read(payload)])).operation:
+            raise PeerError("it is not new")
+        return await carry_honestly(self, neighbour, header, seal, payload, **how)
+
+    put_in(TransferDesk, "take", take)
+    put_in(NodesClient, "carry", carry)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from relay.delivery.arrivals import TransferDesk
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.neighbours import lanes
 from relay.delivery.neighbours.channel import Channel, Work
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
-from relay.errors import PeerError, TransportError, UnansweredError
+from relay.errors import AccessError, PeerError, TransportError, UnansweredError
 from relay.model import Lane, Reason, Signed
 from relay.signing import evidence
 from relay.signing.notary import NodeNotary
@@ -125,3 +127,34 @@ def sends_another_way() -> None:
 
     put_in(NodeNotary, "_sign_transfers", sign_transfers)
     put_in(NodesClient, "carry", carry)
+
+
+@mutant("forgets what it answered once that has expired", "W22.8/past-its-expiry")
+def forgets_what_expired() -> None:
+    honest = TransferDesk.open
+
+    async def opened(self: TransferDesk, neighbour: Any, signed: Signed, **how: Any) -> Any:
+        found = await honest(self, neighbour, signed, **how)
+        header = read_transfer(signed.document)
+        if header.expires_at <= datetime.now(UTC):
+            raise AccessError("it has expired")
+        return found
+
+    put_in(TransferDesk, "open", opened)
+
+
+@mutant("tries one neighbour at a time", "W22.9/silent")
+def tries_one_at_a_time() -> None:
+    for name in ("_attempt", "_attempt_all"):
+        put_in(Dispatcher, name, _one_at_a_time(getattr(Dispatcher, name)))
+
+
+_TURN = asyncio.Lock()
+
+
+def _one_at_a_time(honest: Any) -> Any:
+    async def attempt(*arguments: Any) -> None:
+        async with _TURN:
+            await honest(*arguments)
+
+    return attempt
