@@ -7,15 +7,17 @@ Raises:  CommandError, SettingsError, JournalError; what does not hold is data, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
 from relay.cli.show import printable, progress, said_of, show_json
-from relay.cli.steps import KnownWitnessOption, witnesses_of
+from relay.cli.steps import KnownWitnessOption, LinesOption, only_one, tell_lines, witnesses_of
+from relay.errors import JournalError
 
 if TYPE_CHECKING:
     from relay.journal.fsck import StoreState
@@ -25,12 +27,11 @@ _COLOURS = {"holds": "green", "damaged": "red", "missing": "red", "unknown": "ye
 
 
 def fsck(
-    place: Annotated[
-        Path,
+    places: Annotated[
+        list[Path],
         typer.Argument(
             metavar="FOLDER|CONFIG",
             help="A data folder, a published log, or the configuration of a stopped node.",
-            resolve_path=True,
         ),
     ],
     vkey: Annotated[
@@ -43,16 +44,23 @@ def fsck(
     ] = None,
     witness: KnownWitnessOption = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
+    lines: LinesOption = False,
 ) -> None:
     """Judge each store of a log by itself and against the others, and say what can be done."""
     from relay.offline import check_log_files  # noqa: PLC0415
 
-    if not place.exists():
-        raise CommandError(f"{place}: no such file or folder", NO_INPUT)
-    if vkey and not place.is_dir():
-        raise CommandError("--vkey goes with a folder: a configuration has its own key", USAGE)
-    with progress("checking") as advance:
-        states = check_log_files(place, vkey or [], advance, witnesses_of(witness))
+    for place in places:
+        _require_judgeable(place, vkey)
+    witnesses = witnesses_of(witness)
+
+    def judged(place: Path) -> list[StoreState]:
+        with progress("checking") as advance:
+            return check_log_files(place.resolve(), vkey or [], advance, witnesses)
+
+    if lines:
+        tell_lines(_told(place, judged) for place in places)
+        return
+    states = judged(only_one(places))
     if as_json:
         show_json([asdict(one) for one in states])
     else:
@@ -60,6 +68,31 @@ def fsck(
         for one in states:
             _print(one, seen)
     _conclude(states)
+
+
+def _require_judgeable(place: Path, vkey: list[str] | None) -> None:
+    if not place.exists():
+        raise CommandError(f"{place}: no such file or folder", NO_INPUT)
+    if vkey and not place.is_dir():
+        raise CommandError("--vkey goes with a folder: a configuration has its own key", USAGE)
+
+
+def _told(place: Path, judged: Callable[[Path], list[StoreState]]) -> dict[str, Any]:
+    """As docs/conformance.md has it: what no key proves does not hold."""
+    try:
+        states = judged(place)
+    except JournalError as error:
+        return {"file": str(place), "holds": False, "reasons": ["missing"], "said": [str(error)]}
+    wrong = [one for one in states if not _is_proven(one)]
+    reasons = sorted({one.condition.value for one in wrong})
+    said = [f"{one.store}: {one.said}" for one in wrong]
+    return {"file": str(place), "holds": not wrong, "reasons": reasons, "said": said}
+
+
+def _is_proven(one: StoreState) -> bool:
+    """Cosignatures by keys that are not known say nothing for a log, and nothing against it."""
+    others = one.condition.value == "unknown" and one.store.startswith("cosignatures ")
+    return others or one.condition.value == "holds"
 
 
 def _print(one: StoreState, seen: set[Finding]) -> None:

@@ -53,11 +53,16 @@ class Log:
         hashes = inclusion_proof(
             place, len(self.leaves), over_leaves(lambda one: leaf_hash(self.leaves[one]))
         )
-        key = vkey(log_name(self.signer.node, Epoch()), self.signer.public_key)
+        key = key_of(self.signer)
         leaf, chain = self.leaves[place], self.signer.chain
         return write_proof(
             LogProof(place, tuple(hashes), note or self.note, leaf, key, chain, signed)
         )
+
+
+def key_of(signer: LogSigner) -> str:
+    """The verifier key of that node's log."""
+    return vkey(log_name(signer.node, Epoch()), signer.public_key)
 
 
 @dataclass

@@ -230,6 +230,7 @@ def judging(subject: Subject, relay: Sequence[str]) -> Subject:
     commands = {
         "verify": (*relay, "evidence", "verify", "--lines"),
         "check_export": (*relay, "audit", "check-export", "--lines"),
+        "check_log": (*relay, "audit", "fsck", "--lines"),
     }
     return subject.model_copy(update=commands)
 

@@ -1,7 +1,7 @@
 """The command by which a judged node's files are judged, and what it says of those that the kit makes.
 
 All files of a kind are made and judged once for a node, in one call, for starting a program takes longer than judging
-a file.
+a file. A published log is a folder of them.
 
 Touches: a folder for the files, which goes with the call; the command.
 Raises:  InconclusiveError where the command says nothing of a file; FailedError where it says something else.
@@ -18,14 +18,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relay.conformance.office import Office
+from relay.conformance.drafts import packed
+from relay.conformance.office import ORIGIN, Office, key_of
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import InconclusiveError, Part, require
 
 OUTPUT_LIMIT_BYTES = 8 << 20
 CALL_SECONDS = 60.0
-Make = Callable[[Office], bytes]
-KEYS = {Part.VERIFY: "verify", Part.CHECK_EXPORT: "check_export"}
+Content = bytes | Mapping[str, bytes]
+"""Of a file, or of a folder's files by their paths in it."""
+Make = Callable[[Office], Content]
+Option = tuple[str, str | Path]
+"""What the command is told beside the files: by what they are judged."""
+KEYS = {Part.VERIFY: "verify", Part.CHECK_EXPORT: "check_export", Part.CHECK_LOG: "check_log"}
 """Of the node's file, which names the command."""
 
 
@@ -60,12 +65,23 @@ class Said:
         return [one for one in self.found(key, list) if isinstance(one, dict)]
 
 
+def _root(office: Office, folder: Path) -> Option:
+    path = folder / "root.pem"
+    path.write_bytes(office.root_pem)
+    return "--root", path
+
+
+def _key(office: Office, _: Path) -> Option:
+    return "--vkey", key_of(office.log_keys[ORIGIN])
+
+
 @dataclass(slots=True)
 class Shelf:
     """The files that one command judges, by the names of what makes them."""
 
     part: Part
     makes: dict[str, Make] = field(default_factory=dict)
+    judged_by: Callable[[Office, Path], Option] = _root
 
     def file(self, make: Make) -> Make:
         if self.makes.setdefault(make.__name__, make) is not make:
@@ -96,17 +112,37 @@ class Shelf:
         )
         with tempfile.TemporaryDirectory(prefix="relay-files-") as folder:
             numbered = enumerate(files, start=1)
-            paths = {name: Path(folder) / f"{number:04}.asice" for number, name in numbered}
-            for name, path in paths.items():
-                path.write_bytes(files[name])
-            root = Path(folder) / "root.pem"
-            root.write_bytes(office.root_pem)
-            output, complaint = await _called([*command, "--root", root, *paths.values()])
-        return _Judged(files, _lines(output, paths), complaint)
+            paths = {
+                name: _written(Path(folder) / f"{number:04}", files[name])
+                for number, name in numbered
+            }
+            option = self.judged_by(office, Path(folder))
+            output, complaint = await _called([*command, *option, *paths.values()])
+        kept = {name: _kept(content) for name, content in files.items()}
+        return _Judged(kept, _lines(output, paths), complaint)
 
 
 EVIDENCE = Shelf(Part.VERIFY)
 LOGS = Shelf(Part.CHECK_EXPORT)
+PUBLISHED = Shelf(Part.CHECK_LOG, judged_by=_key)
+
+
+def _written(place: Path, content: Content) -> Path:
+    """Where it is: the place of a folder, the same with a suffix of a file."""
+    if isinstance(content, bytes):
+        path = place.with_suffix(".asice")
+        path.write_bytes(content)
+        return path
+    for name, each in content.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(each)
+    return place
+
+
+def _kept(content: Content) -> bytes:
+    """What a report keeps of it: a folder as a container."""
+    return content if isinstance(content, bytes) else packed(dict(content))
 
 
 @dataclass(frozen=True, slots=True)

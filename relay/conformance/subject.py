@@ -90,6 +90,8 @@ class Subject(_Strict):
     """A command that judges evidence files, as docs/conformance.md says."""
     check_export: tuple[str, ...] = ()
     """A command that judges exported logs."""
+    check_log: tuple[str, ...] = ()
+    """A command that judges published logs."""
     kit: Kit | None = None
     not_claimed: tuple[Claim, ...] = ()
     """Chapters and clauses that the node does not claim: `W7`, `W4.13`."""
@@ -122,6 +124,8 @@ class Subject(_Strict):
             found.add(Part.VERIFY)
         if self.check_export:
             found.add(Part.CHECK_EXPORT)
+        if self.check_log:
+            found.add(Part.CHECK_LOG)
         return frozenset(found)
 
     def claims(self, assertion: Assertion) -> bool:

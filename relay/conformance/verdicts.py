@@ -53,6 +53,8 @@ class Part(StrEnum):
     """A command that judges evidence files."""
     CHECK_EXPORT = "check_export"
     """A command that judges exported logs."""
+    CHECK_LOG = "check_log"
+    """A command that judges published logs."""
     AUTHORITY = "timestamp authority"
     """The kit as the authority that the node asks for timestamps."""
     LINK = "link"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,16 @@ from typer.testing import CliRunner, Result
 from relay.cli.main import app
 from relay.conformance.drafts import Told
 from relay.conformance.log_drafts import LogDraft
-from relay.conformance.office import NEXT, ORIGIN, RECIPIENT, WITNESS, Office, spoilt
+from relay.conformance.office import (
+    NEXT,
+    ORIGIN,
+    RECIPIENT,
+    WITNESS,
+    Office,
+    key_of,
+    spoilt,
+)
+from relay.conformance.tile_drafts import published
 from relay.model import Finding
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
@@ -114,6 +124,58 @@ def test_each_exported_log_has_a_line(tmp_path: Path, office: Office) -> None:
         {"file": str(known), "holds": True, "reasons": [], "cosigned_by": [name]},
         {"file": str(spoilt_one), "holds": False, "reasons": ["bad-witnesses"], "cosigned_by": []},
     ]
+
+
+def folder_of(place: Path, files: Mapping[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return place
+
+
+def fsck(office: Office, *arguments: object) -> Result:
+    """By the key of the office's log."""
+    words = ["audit", "fsck", "--vkey", key_of(office.log_keys[ORIGIN]), *map(str, arguments)]
+    return CliRunner().invoke(app, words)
+
+
+def test_each_published_log_has_a_line(tmp_path: Path, office: Office) -> None:
+    """A cosignature by who is not known says nothing against it; a folder with no log in it holds no log."""
+    log = LogDraft(office).log
+    line = office.cosignature(log.note)
+    good = folder_of(tmp_path / "good", published(log.note + line, log.leaves))
+    bad = folder_of(tmp_path / "bad", published(log.note, log.leaves[::-1]))
+    bare = folder_of(tmp_path / "bare", {"checkpoint": log.note})
+    none = folder_of(tmp_path / "none", {"readme": b""})
+
+    found = fsck(office, "--lines", good, bad, bare, none)
+
+    assert found.exit_code == 65
+    told = [(one["file"], one["holds"], one["reasons"]) for one in lines(found)]
+    assert told == [
+        (str(good), True, []),
+        (str(bad), False, ["damaged"]),
+        (str(bare), False, ["damaged"]),
+        (str(none), False, ["missing"]),
+    ]
+    assert all(bool(one["said"]) is not one["holds"] for one in lines(found))
+
+
+def test_a_published_log_holds_by_a_key_alone(tmp_path: Path, office: Office) -> None:
+    log = LogDraft(office).log
+    good = folder_of(tmp_path / "good", published(log.note, log.leaves))
+    (line,) = lines(CliRunner().invoke(app, ["audit", "fsck", "--lines", str(good)]))
+    assert (line["holds"], line["reasons"]) == (False, ["unknown"])
+
+
+def test_several_published_logs_are_judged_with_lines_alone(tmp_path: Path, office: Office) -> None:
+    log = LogDraft(office).log
+    folders = [
+        folder_of(tmp_path / name, published(log.note, log.leaves)) for name in ("one", "other")
+    ]
+    assert fsck(office, *folders).exit_code == 64
+    assert fsck(office, "--lines", *folders).exit_code == 0
 
 
 @pytest.mark.parametrize("command", [VERIFY, CHECK])

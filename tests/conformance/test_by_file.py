@@ -109,6 +109,7 @@ async def write_files(place: Place) -> None:
             f'token = "{token}"',
             f"verify = {json.dumps([*RELAY, 'evidence', 'verify', '--lines'])}",
             f"check_export = {json.dumps([*RELAY, 'audit', 'check-export', '--lines'])}",
+            f"check_log = {json.dumps([*RELAY, 'audit', 'fsck', '--lines'])}",
             "[kit]",
             f'node = "kit-{name}"',
             f'agency = "{agency}.{number}"',

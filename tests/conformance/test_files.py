@@ -114,6 +114,7 @@ def test_a_mistaken_secret_is_not_shown(tmp_path: Path) -> None:
         (LEAST + 'crash = ["systemctl", "kill"]\n', {Part.CRASH}),
         (LEAST + 'verify = ["judge"]\n', {Part.VERIFY}),
         (LEAST + 'check_export = ["judge"]\n', {Part.CHECK_EXPORT}),
+        (LEAST + 'check_log = ["judge"]\n', {Part.CHECK_LOG}),
     ],
 )
 def test_a_file_says_what_the_kit_can_reach(tmp_path: Path, text: str, parts: set[Part]) -> None:

@@ -20,7 +20,7 @@ from relay.signing import pki
 from tests.conformance.mutants import every_mutant
 
 CHOSEN = [one.name for one in every_mutant().values() if one.quick or os.environ.get("ALL_MUTANTS")]
-OF_FILES = {Part.VERIFY, Part.CHECK_EXPORT}
+OF_FILES = {Part.VERIFY, Part.CHECK_EXPORT, Part.CHECK_LOG}
 HELD = {Verdict.PASS, Verdict.NOT_CLAIMED}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 
 from relay.conformance.exchanges import Exchanges
+from relay.conformance.files import entries_of
 from relay.conformance.office import Office
-from relay.conformance.reading import Said, Shelf
+from relay.conformance.reading import PUBLISHED, Said, Shelf
 from relay.conformance.verdicts import FailedError, InconclusiveError, Part
 
 SAYING = "import json, sys\nfor name in sys.argv[3:]:\n    print({})"
@@ -28,7 +30,7 @@ def second(_: Office) -> bytes:
 
 
 def stand_of(*command: str) -> Any:
-    subject = SimpleNamespace(id="a", verify=command)
+    subject = SimpleNamespace(id="a", verify=command, check_log=command)
     return SimpleNamespace(subject=subject, exchanges=Exchanges(), remembered={})
 
 
@@ -121,6 +123,26 @@ def test_members_of_another_kind_than_the_page_says_fail() -> None:
     with pytest.raises(FailedError, match="nothing is said as recipients"):
         said.found("recipients", dict)
     assert said.dicts("findings") == [{"by": "a"}]
+
+
+def test_a_published_log_is_a_folder_judged_by_a_key() -> None:
+    """Its files are there by their paths, and a report keeps them as a container."""
+
+    def log(_: Office) -> dict[str, bytes]:
+        return {"checkpoint": b"note", "tile/0/000": b"hashes"}
+
+    program = (
+        "import json, pathlib, sys\n"
+        "option, key, name = sys.argv[1:]\n"
+        "files = [(pathlib.Path(name) / one).read_text() for one in ('checkpoint', 'tile/0/000')]\n"
+        "holds = files == ['note', 'hashes'] and option == '--vkey'\n"
+        "print(json.dumps({'file': name, 'holds': holds, 'reasons': [option, *files], 'key': key}))\n"
+    )
+    stand = stand_of(sys.executable, "-c", program)
+    shelf = replace(PUBLISHED, makes={"log": log})
+    said = asyncio.run(shelf.said(stand, log)).must_hold()
+    assert said.found("key", str).startswith("truc-relay.example/log/kit-origin+")
+    assert entries_of(said.content) == log(Office())
 
 
 def test_files_are_told_apart_by_their_names() -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.x509 import BasicConstraints, load_der_x509_certificate
 
-from relay.audit.checkpoint import read_signature, split_note
+from relay.audit.checkpoint import Checkpoint, read_signature, split_note
 from relay.audit.cosignature import WITNESS_PREFIX, Cosignature
 from relay.audit.entries import parse
 from relay.audit.proof_file import read_proof
+from relay.audit.published import EpochFiles, Misfit, TileCheck, verify_published
+from relay.audit.tiles import ENTRIES, WIDTH, Tile, leaves_of
+from relay.audit.tree import Frontier, leaf_hash
+from relay.audit.verify import LogVerdict
 from relay.errors import AuditError, SignatureError
+from relay.journal import fsck_published
+from relay.journal.fsck_states import KnownKeys
 from relay.model import NodeId
 from relay.signing import (
     bundle_around,
@@ -19,6 +26,7 @@ from relay.signing import (
     bundle_seal,
     bundle_steps,
     export_steps,
+    log_key,
     timestamps,
 )
 from relay.signing.bundle_around import LogWords, told_findings
@@ -300,3 +308,62 @@ def takes_names_on_heads() -> None:
 @mutant("knows no witness of a log", "W17.12/counted", "W17.12/does-not-hold")
 def knows_no_witness() -> None:
     put_in(ExportJudge, "_witnesses", lambda _: [])
+
+
+# ------------------------------------------------------------ published logs
+
+
+@mutant(
+    "believes tiles and bundles unhashed",
+    "W16.6/entry",
+    "W16.6/hash",
+    "W16.6/partial",
+    "W16.6/root",
+    "W16.6/no-bundle",
+    "W16.6/no-tile",
+)
+def believes_tiles() -> None:
+    def believed(_: Any, head: Checkpoint, **__: Any) -> tuple[LogVerdict, list[Misfit]]:
+        return LogVerdict(head, None, None, 0, (), 0), []
+
+    put_in(fsck_published, "verify_published", believed)
+
+
+@mutant("hashes tiles and bundles to each other and not to the root", "W16.6/root")
+def hashes_to_no_root() -> None:
+    def verify(files: EpochFiles, head: Checkpoint, **options: Any) -> Any:
+        frontier = Frontier()
+        for start in range(0, head.size, WIDTH):
+            tile = Tile(ENTRIES, start // WIDTH, min(head.size - start, WIDTH))
+            for leaf in leaves_of(files.read(tile), tile):
+                frontier.append(leaf_hash(leaf))
+        return verify_published(files, replace(head, root=frontier.root()), **options)
+
+    put_in(fsck_published, "verify_published", verify)
+
+
+@mutant("looks at entries and at no tile of hashes", "W16.6/hash", "W16.6/partial", "W16.6/no-tile")
+def looks_at_no_hashes() -> None:
+    put_in(TileCheck, "finish", lambda *_: [])
+
+
+@mutant(
+    "believes the checkpoint of a published log whoever signed it",
+    "W16.6/another-key",
+    "W16.6/signature",
+)
+def believes_any_signer() -> None:
+    put_in(KnownKeys, "signed", lambda keys, _: keys._given[0][0])
+
+
+@mutant("takes any signature in the key's name", "W16.6/signature")
+def takes_signatures_by_name() -> None:
+    put_in(log_key, "verify_log_signature", lambda *_: None)
+
+
+@mutant("refuses published logs", "W16.6/honest")
+def refuses_published_logs() -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AuditError("none is taken")
+
+    put_in(fsck_published, "verify_published", refuse)
