@@ -116,16 +116,14 @@ class Subject(_Strict):
             found.add(Part.AUDITOR)
         if self.native and self.operator:
             found.add(Part.OPERATOR)
-        if self.crash:
-            found.add(Part.CRASH)
-        if self.backup and self.restore:
-            found.add(Part.RESTORE)
-        if self.verify:
-            found.add(Part.VERIFY)
-        if self.check_export:
-            found.add(Part.CHECK_EXPORT)
-        if self.check_log:
-            found.add(Part.CHECK_LOG)
+        commands = {
+            Part.CRASH: self.crash,
+            Part.RESTORE: self.backup and self.restore,
+            Part.VERIFY: self.verify,
+            Part.CHECK_EXPORT: self.check_export,
+            Part.CHECK_LOG: self.check_log,
+        }
+        found |= {part for part, command in commands.items() if command}
         return frozenset(found)
 
     def claims(self, assertion: Assertion) -> bool:
