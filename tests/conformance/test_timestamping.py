@@ -97,7 +97,11 @@ async def test_a_spoilt_answer_is_refused_for_one_reason(
     assert refused.value.reason == reason
 
 
-@pytest.mark.parametrize("body", [b"", b"\x30", b"\x30\x00", b"junk", ask(b"another").content])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\x30", b"\x30\x00", b"junk", ask(b"another").content],
+    ids=["nothing", "cut", "empty", "junk", "another"],
+)
 async def test_whatever_else_is_asked_is_put_off_and_kept(
     authority: TimestampAuthority,
     client: TestClient,  # type: ignore[type-arg]
