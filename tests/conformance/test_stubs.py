@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from relay.conformance.clauses import every_assertion
+from relay.conformance.credentials import Authority
+from relay.conformance.own import judging
 from relay.conformance.performing import Options, Performed, perform
+from relay.conformance.reading import KEYS
 from relay.conformance.running import Run
+from relay.conformance.subject import Subject
 from relay.conformance.verdicts import Judged, Verdict
+from relay.signing import pki
 from tests.conformance import stubs
 from tests.conformance.stubs import EVERY_ANSWER, NO_ANSWER, Bare, Down, Stub, stood
 
@@ -116,3 +123,30 @@ def test_a_run_that_is_ended_reports_what_it_came_to(tmp_path: Path) -> None:
     assert "the run ended before" in details
     assert len(details) > 1, "what was found until then is told"
     assert "The run was ended before it was over" in found.as_page().decode()
+
+
+REFUSING = """
+import json, pathlib, sys
+words = sys.argv[1].split()
+for name in sys.argv[2:]:
+    if pathlib.Path(name).parent.name.startswith("relay-files-") and not name.endswith("root.pem"):
+        print(json.dumps({"file": name, "holds": False, "reasons": words}))
+"""
+WORDS = "revoked-certificate wrong-imprint wrong-time wrong-purpose untrusted bad-signature other-message"
+
+
+async def _of_files(folder: Path, *command: str) -> list[Judged]:
+    pki.init(folder / "pki", name="Kit", key=pki.KeyType.P256, now=datetime.now(UTC), days=1)
+    authority = Authority(folder / "pki")
+    first, second = (
+        judging(Subject(id=name, roots=authority.root, agency="H98"), command)
+        for name in ("a", "b")
+    )
+    every = [one for one in every_assertion() if one.needs and one.needs <= set(KEYS)]
+    return await Run((first, second), authority, every, folder / "kept").judge()
+
+
+def test_a_command_that_refuses_every_file_passes_in_nothing(tmp_path: Path) -> None:
+    """For whatever reasons: it refuses what is honest, too."""
+    found = asyncio.run(_of_files(tmp_path, sys.executable, "-c", REFUSING, WORDS))
+    assert {one.verdict for one in found} == {Verdict.FAIL, Verdict.INCONCLUSIVE}

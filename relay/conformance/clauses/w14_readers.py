@@ -11,7 +11,12 @@ from relay.conformance.reading import EVIDENCE, Make
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, Part, require_equal
 
-book = Book(Part.VERIFY)
+
+async def _honest_holds(stand: Stand) -> None:
+    (await EVIDENCE.said(stand, none_revoked)).must_hold()
+
+
+book = Book(Part.VERIFY, control=_honest_holds)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 REVOKED = "revoked-certificate"
 

@@ -22,7 +22,12 @@ from relay.conformance.verdicts import Book, Part
 from relay.model import digest_of
 from relay.signing.pki_profiles import Span
 
-book = Book(Part.VERIFY)
+
+async def _honest_holds(stand: Stand) -> None:
+    (await EVIDENCE.said(stand, stamped)).must_hold()
+
+
+book = Book(Part.VERIFY, control=_honest_holds)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 STAMPING, MAIL = ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.EMAIL_PROTECTION
 NOT_FOR_IT = ("wrong-purpose", "bad-certificate")

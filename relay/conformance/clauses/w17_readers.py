@@ -15,7 +15,12 @@ from relay.model import NodeId, digest_of
 from relay.signing.keys import LogSigner
 from relay.signing.pki_profiles import Span
 
-book = Book(Part.CHECK_EXPORT)
+
+async def _honest_holds(stand: Stand) -> None:
+    (await LOGS.said(stand, head_within)).must_hold()
+
+
+book = Book(Part.CHECK_EXPORT, control=_honest_holds)
 HOUR = timedelta(hours=1)
 SIZE = 5
 

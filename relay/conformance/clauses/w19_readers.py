@@ -18,7 +18,12 @@ from relay.signing.keys import LogSigner
 from relay.signing.pki_profiles import Span
 from relay.wire.remote_word import RemoteWord, write_word
 
-book = Book(Part.VERIFY)
+
+async def _honest_holds(stand: Stand) -> None:
+    (await EVIDENCE.said(stand, cosigned)).must_hold()
+
+
+book = Book(Part.VERIFY, control=_honest_holds)
 OTHER_MESSAGE = "other-message"
 SURELY = "revocation: not-revoked; every signature of others holds"
 

@@ -11,7 +11,12 @@ from relay.conformance.verdicts import Book, Part, require_equal
 from relay.model import digest_of
 from relay.wire.bundle import issuer_proof_name, receipt_names
 
-book = Book(Part.VERIFY)
+
+async def _honest_holds(stand: Stand) -> None:
+    (await EVIDENCE.said(stand, followed)).must_hold()
+
+
+book = Book(Part.VERIFY, control=_honest_holds)
 
 
 @EVIDENCE.file
