@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from relay.audit import entries
+from relay.demo import ports
 from tests.documented_events import documented, undocumented
+
+
+def pytest_configure() -> None:
+    """Each of several processes draws its ports from a share of its own: what is free may be another's in a moment."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if worker:
+        share = len(ports.PORTS) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        ports.PORTS = ports.PORTS[int(worker) * share :][:share]
 
 
 def needs(tool: str) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 
 from relay.errors import TransportError
 
-_PORTS = range(18_000, 31_000)
+PORTS = range(18_000, 31_000)
 _PORT_DRAWS = 1000
 
 
@@ -21,12 +21,12 @@ def free_ports(count: int) -> list[int]:
     that is killed must find its own free again when it comes back."""
     ports: list[int] = []
     for _ in range(_PORT_DRAWS):
-        port = secrets.choice(_PORTS)
+        port = secrets.choice(PORTS)
         if port not in ports and _is_free(port):
             ports.append(port)
         if len(ports) == count:
             return ports
-    raise TransportError(f"no {count} free ports from {_PORTS.start} to {_PORTS.stop}")
+    raise TransportError(f"no {count} free ports from {PORTS.start} to {PORTS.stop}")
 
 
 def _is_free(port: int) -> bool:

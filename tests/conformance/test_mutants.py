@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,13 @@ from tests.conformance.mutants import every_mutant
 CHOSEN = [one.name for one in every_mutant().values() if one.quick or os.environ.get("ALL_MUTANTS")]
 OF_FILES = {Part.VERIFY, Part.CHECK_EXPORT, Part.CHECK_LOG}
 HELD = {Verdict.PASS, Verdict.NOT_CLAIMED}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short name: that of a node's control socket is bounded, and the folders of hundreds of tests are long."""
+    with tempfile.TemporaryDirectory(prefix="kit-") as path:
+        yield Path(path)
 
 
 async def judged(folder: Path, names: Sequence[str], mutant: Sequence[str] = ()) -> list[Judged]:
@@ -58,19 +66,19 @@ async def _without_nodes(
 
 
 @pytest.mark.slow
-async def test_two_nodes_of_this_release_conform(tmp_path: Path) -> None:
-    found = await judged(tmp_path, ())
+async def test_two_nodes_of_this_release_conform(folder: Path) -> None:
+    found = await judged(folder, ())
     assert [one for one in found if one.verdict not in HELD] == []
     assert len(found) == 2 * len(every_assertion())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHOSEN)
-async def test_a_mutant_is_convicted_by_the_clause_it_breaks(tmp_path: Path, name: str) -> None:
+async def test_a_mutant_is_convicted_by_the_clause_it_breaks(folder: Path, name: str) -> None:
     """And the honest node beside it is not."""
     mutant = every_mutant()[name]
     found = await judged(
-        tmp_path, mutant.convicted_by, (sys.executable, "-m", "tests.conformance.mutants", name)
+        folder, mutant.convicted_by, (sys.executable, "-m", "tests.conformance.mutants", name)
     )
     of_mutant = {one.assertion.full_name: one for one in found if one.node == DISTRICT}
     assert {name: one.verdict for name, one in of_mutant.items()} == dict.fromkeys(
