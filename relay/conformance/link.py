@@ -9,13 +9,16 @@ Touches: two listening ports, and connections to the judged nodes.
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 from relay.conformance.verdicts import InconclusiveError
 
 CHUNK_BYTES = 1 << 16
+ACCEPT_AGAIN_SECONDS = 0.1
 SETTLE_SECONDS = 2.0
 
 
@@ -42,16 +45,35 @@ class Way:
     """What went over since it was last set to 0, in every weather."""
     connections: int = 0
     _open: set[asyncio.Task[None]] = field(default_factory=set)
-    _server: asyncio.Server | None = None
+    _listening: socket.socket | None = None
+    _accepting: asyncio.Task[None] | None = None
 
     async def listen(self, host: str, port: int) -> None:
-        self._server = await asyncio.start_server(self._taken, host, port)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listening = socket.create_server((host, port), family=family)
+        self._listening.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(self._listening))
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        if self._accepting is not None and self._listening is not None:
+            self._accepting.cancel()
+            await asyncio.wait({self._accepting})
+            self._listening.close()
         self.break_off()
         await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        """By itself: a server of asyncio leaves open what it has just accepted when it is closed."""
+        while True:
+            try:
+                near, _ = await asyncio.get_running_loop().sock_accept(listening)
+            except OSError:  # too many files are open: soon there are fewer
+                await asyncio.sleep(ACCEPT_AGAIN_SECONDS)
+                continue
+            task = asyncio.create_task(self._taken(near))
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
+            task.add_done_callback(partial(_shut, near))
 
     def become(self, weather: Weather, *, cut_bytes: int = 0) -> None:
         """From now on, and for the connections that are open: those end."""
@@ -71,22 +93,19 @@ class Way:
         for task in self._open:
             task.cancel()
 
-    async def _taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._open.add(task)
+    async def _taken(self, near: socket.socket) -> None:
         self.connections += 1
+        if self.weather is Weather.DOWN:
+            return
+        reader, writer = await asyncio.open_connection(sock=near)
         try:
-            if self.weather is not Weather.DOWN:
-                await self._between(reader, writer)
+            await self._between(reader, writer)
         except asyncio.CancelledError:
             pass  # broken off on purpose: nobody waits for this task
         except (OSError, ExceptionGroup) as error:
             if not _went_away(error):
                 raise
         finally:
-            if task is not None:
-                self._open.discard(task)
             writer.transport.abort()
 
     async def _between(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -130,6 +149,11 @@ class Way:
                     return
                 writer.write(chunk)
                 await writer.drain()
+
+
+def _shut(near: socket.socket, _: asyncio.Task[None]) -> None:
+    """Also of a task that was cancelled before its first step."""
+    near.close()
 
 
 def _went_away(error: OSError | ExceptionGroup[Exception]) -> bool:

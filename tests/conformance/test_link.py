@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import socket
+import warnings
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -127,3 +130,27 @@ async def test_a_far_end_that_is_gone_is_a_connection_that_ends(echo: tuple[Echo
 async def test_a_way_that_nobody_uses_again_tells_nothing(near: Near) -> None:
     with pytest.raises(InconclusiveError, match="did not come again"):
         await near.way.used_again(0.1)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_connection_that_comes_as_a_way_is_closed_is_closed(turns: int) -> None:
+    """However far it is looked at by then, and though nothing else goes on."""
+
+    far = socket.create_server(("127.0.0.1", 0))
+
+    async def closed(port: int) -> socket.socket:
+        way = Way("127.0.0.1", far.getsockname()[1])
+        await way.listen("127.0.0.1", port)
+        near = socket.create_connection(("127.0.0.1", port))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await way.close()
+        return near
+
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        near = asyncio.run(closed(free_ports(1)[0]))
+        gc.collect()
+    near.close()
+    far.close()
+    assert [str(one.message) for one in left] == []
