@@ -30,6 +30,7 @@ class ThinLink:
     cuts: int = 0
     listening: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _far: list[asyncio.StreamWriter] = field(default_factory=list)
     _server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -47,6 +48,9 @@ class ThinLink:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for far in self._far:
+            far.transport.abort()  # it may still hold what its end never read
+        await asyncio.sleep(0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -56,9 +60,9 @@ class ThinLink:
         far_reader, far_writer = await asyncio.open_connection(
             "127.0.0.1", self.port, limit=PIECE_BYTES
         )
-        far_writer.transport.set_write_buffer_limits(
-            0
-        )  # what was passed is on its way, not held here
+        self._far.append(far_writer)
+        # What was passed is on its way, not held here.
+        far_writer.transport.set_write_buffer_limits(0)
         both = [
             asyncio.create_task(self._pass(reader, far_writer, up=True)),
             asyncio.create_task(self._pass(far_reader, writer, up=False)),
