@@ -422,3 +422,20 @@ def test_a_record_below_the_outputs_level_is_not_for_it(line: Any) -> None:
     assert one.flush() is not None
     assert one.dropped == 0
     assert one._queue.qsize() == 1
+
+
+def test_lines_wait_for_company_and_warnings_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs_module, "GATHER_SECONDS", 600.0)
+    for number, waits in ((logging.INFO, True), (logging.WARNING, False)):
+        sink = Held()
+        sink.gate.set()
+        one = output(sink)
+        one.start()
+        one.put(Record(0, "level", number, "said", "logger", {}))
+        if waits:
+            time.sleep(0.2)
+            assert sink.lines == []
+            one.end()  # nothing is lost with it
+        until(lambda sink=sink: len(sink.lines) == 1)  # type: ignore[misc]
+        one.end()
+        one.ended(10)
