@@ -15,10 +15,13 @@ import pytest
 from relay.audit import entries
 from relay.demo import ports
 from tests.documented_events import documented, undocumented
+from tests.late_connections import close_late_connections
 
 
 def pytest_configure() -> None:
-    """Each of several processes draws its ports from a share of its own: what is free may be another's in a moment."""
+    """Each of several processes draws its ports from a share of its own: what is free may be another's
+    in a moment. A connection that comes as its server closes is closed too."""
+    close_late_connections()
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     if worker:
         share = len(ports.PORTS) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
