@@ -113,7 +113,7 @@ def _judge_batch(names: tuple[str, ...], signed: Signed, trust: TrustStore) -> J
         "batch",
         names,
         verdict=Verdict.VALID,
-        said=f"{batch.count} receipts by {batch.issuer} under one signature, {moment(at)}",
+        said=f"{batch.count} documents by {batch.issuer} under one signature, {moment(at)}",
         facts=(("by", batch.issuer), ("at", at), ("count", str(batch.count)), ("root", batch.root)),
     )
 

@@ -270,7 +270,7 @@ class Dispatcher:
     async def _carry(self, channel: Channel, batch: Sequence[Ready]) -> None:
         """Freeze new transfers and make their first attempt, all in one request."""
         now = self.clock.now()
-        freezes = await self._sign(channel.neighbour, batch, now)
+        freezes = await self._sign(channel, batch, now)
         named = {freeze.transfer_id for freeze, _ in freezes}
         self._carrying |= named  # from the freeze on the journal shows them as open
         try:
@@ -288,13 +288,15 @@ class Dispatcher:
             self._carrying -= named
 
     async def _sign(
-        self, neighbour: NodeId, batch: Sequence[Ready], now: datetime
+        self, channel: Channel, batch: Sequence[Ready], now: datetime
     ) -> list[tuple[Freeze, Outgoing]]:
+        neighbour = channel.neighbour
         headers = [
             header_of(self.node, neighbour, ready, TransferId(self.clock.mint()), now)
             for ready in batch
         ]
-        signed = await self.notary.issue_transfers(headers, now)
+        shared = self.wire.takes_batches(neighbour) and not self._singly(channel)
+        signed = await self.notary.issue_transfers(headers, now, batched=shared)
         return [
             (
                 Freeze(header.transfer_id, neighbour, ready, one, now),
@@ -302,6 +304,9 @@ class Dispatcher:
             )
             for header, one, ready in zip(headers, signed, batch, strict=True)
         ]
+
+    def _singly(self, channel: Channel) -> bool:
+        return self.clock.monotonic() < channel.singly_until
 
     async def _repeat(self, channel: Channel, transfer: OpenTransfer) -> None:
         """Another attempt, to the letter and by itself (W4.3)."""
@@ -327,20 +332,29 @@ class Dispatcher:
     async def _was_frozen_wrongly(
         self, channel: Channel, transfer: OpenTransfer, header: TransferHeader
     ) -> bool:
-        """By a clock that was ahead: it names a time to come, before which no neighbour takes it. Where
-        none has it, for certain, it goes anew with the time as it is now (docs/adr/0010)."""
+        """By a clock that was ahead: it names a time to come, before which no neighbour takes it (docs/adr/0010).
+        Or with a signature that it shares, and this one takes none such (docs/adr/0044). Where none has it, for
+        certain, it goes anew."""
         now = self.clock.now()
-        if header.created_at <= now + self.tolerance:
+        unshared = transfer.transfer_id in channel.unshared
+        if header.created_at <= now + self.tolerance and not unshared:
             return False
         try:
             if transfer.in_doubt:
                 answer = await self.wire.ask(channel.neighbour, transfer.transfer_id)
                 if answer is not None:
                     await self._answered(channel, header, answer)
+                    channel.unshared.discard(transfer.transfer_id)
                     return True
-            await self.journal.thaw(transfer.transfer_id, now, never_seen=transfer.in_doubt)
+            await self.journal.thaw(
+                transfer.transfer_id,
+                now,
+                never_seen=transfer.in_doubt,
+                reason="shared-signature" if unshared else "clock",
+            )
         except (TransportError, PeerError, IllegalStepError):
             return False  # as any other repeat: it is still due
+        channel.unshared.discard(transfer.transfer_id)
         log.warning(
             Line.TRANSFER_THAWED,
             neighbour=channel.neighbour,
@@ -363,7 +377,7 @@ class Dispatcher:
             answer = await self.wire.carry(channel.neighbour, *whole, batched=out.batched)
             await self._answered(channel, out.header, answer)
         except (TransportError, PeerError) as error:
-            await self._failed(channel, out.header, out.attempts, error)
+            await self._failed(channel, out, error)
 
     async def _answered(self, channel: Channel, header: TransferHeader, answer: Signed) -> None:
         receipt = await self._prove(header, answer, self.notary.check_receipt)
@@ -381,7 +395,7 @@ class Dispatcher:
             answers = await self.wire.carry_several(channel.neighbour, whole, batched=batched)
         except (TransportError, PeerError) as error:
             for out in batch:
-                await self._failed(channel, out.header, out.attempts, error)
+                await self._failed(channel, out, error)
             return
         await self._succeeded(channel, len(answers))
         answered = await self._proven(channel, batch, answers)
@@ -404,7 +418,7 @@ class Dispatcher:
             try:
                 receipt = await self._prove(out.header, answer, check)
             except PeerError as error:
-                await self._failed(channel, out.header, out.attempts, error)
+                await self._failed(channel, out, error)
             else:
                 answered.append(Answered(transfer_id, answer, receipt))
             await asyncio.sleep(0)
@@ -435,19 +449,19 @@ class Dispatcher:
         error = "the neighbour answered only those before it in the same request"
         await self.journal.postpone(transfer_id, in_doubt=True, error=error, not_before=now, at=now)
 
-    async def _failed(
-        self, channel: Channel, header: TransferHeader, attempts: int, error: Exception
-    ) -> None:
+    async def _failed(self, channel: Channel, out: Outgoing, error: Exception) -> None:
         """Unreachable: the channel waits. Refused without evidence: only this transfer waits (W22.3)."""
-        now = self.clock.now()
+        now, header = self.clock.now(), out.header
         channel.failing = True
         in_doubt = isinstance(error, UnansweredError | UnprovenError)
         if isinstance(error, TransportError):
             wait = await self._block(channel, error, now)
             not_before = now  # due as soon as the channel opens again
         else:
-            wait = self.policy.wait(attempts + 1, self.random())
+            wait = self.policy.wait(out.attempts + 1, self.random())
             not_before = now + wait
+            if not in_doubt and self.notary.batch_of(out.signed.signature) is not None:
+                channel.refused_shared(header.transfer_id, self.clock.monotonic())
         log.warning(
             Line.TRANSFER_POSTPONED,
             neighbour=channel.neighbour,

@@ -406,8 +406,10 @@ class Journal(Protocol):
         ...
 
     async def resend(self, transfer_id: TransferId, at: datetime) -> None: ...
-    async def thaw(self, transfer_id: TransferId, at: datetime, *, never_seen: bool) -> None:
-        """Close it without an answer; what it carried is queued anew. Raises IllegalStepError when it is
+    async def thaw(
+        self, transfer_id: TransferId, at: datetime, *, never_seen: bool, reason: str
+    ) -> None:
+        """Close it without an answer, for a reason that the log keeps; what it carried is queued anew. Raises IllegalStepError when it is
         in doubt and not `never_seen`, or nothing of it waits."""
         ...
 
@@ -515,18 +517,26 @@ class Notary(Protocol):
         self, seal: bytes, digest: Digest, sender: AgencyCode, origin: NodeId, at: datetime
     ) -> Seal: ...
     async def issue_transfers(
-        self, headers: Sequence[TransferHeader], at: datetime
+        self, headers: Sequence[TransferHeader], at: datetime, *, batched: bool = False
     ) -> list[Signed]:
-        """Each signed by itself, in no time of the event loop's that counts; waits for a key that is
-        away."""
+        """Each signed by itself, or where `batched` all with one signature; in no time of the event loop's
+        that counts. Waits for a key that is away."""
         ...
 
     def check_transfer(self, signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader: ...
+    def transfer_checker(self) -> Callable[[Signed, NodeId, datetime], TransferHeader]:
+        """check_transfer for headers that came together: a batch that they share is proven once."""
+        ...
+
     async def issue_receipt(
         self, receipt: Receipt, at: datetime, *, batched: bool = False, patient: bool = False
     ) -> Signed:
         """Likewise; `batched` allows one signature for all that wait at the same time. Raises
         KeyUnavailableError unless `patient`, which waits until the key is back."""
+        ...
+
+    def batch_of(self, signature: bytes) -> Signed | None:
+        """The batch and its signature, where this is the proof of a document in one."""
         ...
 
     def check_receipt(self, signed: Signed) -> Receipt: ...
@@ -556,6 +566,10 @@ class Wire(Protocol):
 
     def together(self, neighbour: NodeId) -> int:
         """How many transfers one request to it may carry, as far as is known; at least 1."""
+        ...
+
+    def takes_batches(self, neighbour: NodeId) -> bool:
+        """Whether it takes headers of one request that share a signature, as far as is known."""
         ...
 
     async def carry_several(

@@ -233,14 +233,20 @@ def free(
 
 
 def thaw(
-    tx: Transaction, node: NodeId, transfer_id: TransferId, at: datetime, *, never_seen: bool
+    tx: Transaction,
+    node: NodeId,
+    transfer_id: TransferId,
+    at: datetime,
+    *,
+    never_seen: bool,
+    reason: str,
 ) -> None:
-    """A transfer that a wrong clock froze is closed; its deliveries go anew, with the right time.
+    """A transfer that was frozen as its neighbour never takes it is closed; its deliveries go anew.
 
     Raises IllegalStepError as `free` does, and for one of which nothing waits (a restored neighbour
     is sent it again, to the letter).
     """
-    if not free(tx, node, transfer_id, at, never_seen=never_seen, reason="clock")[0]:
+    if not free(tx, node, transfer_id, at, never_seen=never_seen, reason=reason)[0]:
         raise IllegalStepError("nothing of the transfer waits")
 
 

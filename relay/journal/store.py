@@ -335,11 +335,11 @@ class SqliteJournal:
     async def resend(self, transfer_id: TransferId, at: datetime) -> None:
         await self.perform(lambda tx: carrying.resend(tx, transfer_id, at), _UNKNOWN)
 
-    async def thaw(self, transfer_id: TransferId, at: datetime, *, never_seen: bool) -> None:
-        await self.perform(
-            lambda tx: carrying.thaw(tx, self._node, transfer_id, at, never_seen=never_seen),
-            _UNKNOWN,
-        )
+    async def thaw(
+        self, transfer_id: TransferId, at: datetime, *, never_seen: bool, reason: str
+    ) -> None:
+        work = partial(carrying.thaw, never_seen=never_seen, reason=reason)
+        await self.perform(lambda tx: work(tx, self._node, transfer_id, at), _UNKNOWN)
 
     async def settle(
         self, transfer_id: TransferId, signed: Signed, receipt: Receipt, at: datetime

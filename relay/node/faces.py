@@ -104,6 +104,7 @@ class Faces:
             attached=None if self.attaching is None else self.attaching.keeper,
             listing=self.desks.listing,
             log_certificates=self.log_certificates,
+            batched_transfers=ground.settings.delivery.batched_transfers,
         )
         door = face.door()
         app = nodes_app(face, door)

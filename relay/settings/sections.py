@@ -360,6 +360,8 @@ class DeliverySection(Section):
     drain: Span = timedelta(seconds=20)
     batched_receipts: bool = True
     """False demands of neighbours that each receipt for this node is signed by itself."""
+    batched_transfers: bool = True
+    """False demands of neighbours that each transfer's header is signed by itself."""
     refusal_status_from: Code | None = None
     """An agency served here, in whose name senders are told of a refusal by a status 02."""
 

@@ -1,17 +1,18 @@
-"""One signature for many receipts: a Merkle tree over their bytes, and the proof each travels with.
+"""One signature for many receipts, or for the headers of transfers that go in one request: a Merkle tree
+over their bytes, and the proof each travels with.
 
 Touches: nothing.
 Trusts:  the trust store; every byte of a proof is hostile.
 Raises:  SignatureError; WireError for a batch that was signed and is none.
 
-A proof stands where a receipt signed by itself has its ds:Signature (W13.4):
+A proof stands where a document signed by itself has its ds:Signature (W13.4):
 
     <BatchProof xmlns="urn:truc-relay:wire:1">
       <Index/> <Path> <Hash/>* </Path>  the document batch.xml  its ds:Signature
     </BatchProof>
 
-The tree is that of RFC 6962 but for its leaves, which begin with a byte of their own: what is a leaf
-here is neither an inner node nor a leaf of any log.
+The tree is that of RFC 6962 but for its leaves, which begin with a byte of their own and the name of the
+kind: what is a leaf here is neither an inner node nor a leaf of any log, and a receipt is no header.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ from relay.signing.verifier import prove
 from relay.signing.xades import DocumentName, build
 from relay.wire.batch import Batch, read_batch, write_batch
 
-_LEAF = b"\x02" + DocumentName.RECEIPT.encode() + b"\n"
 _ROLE = "node"
 _ROLES = {_ROLE: Purpose.SIGN}
 
@@ -43,24 +43,28 @@ ProvenBatches: TypeAlias = MutableMapping[bytes, Batch]
 """Batch documents with their signatures that were proven a moment ago, by the same trust store."""
 
 
-def leaf_of(receipt: bytes) -> bytes:
-    """SHA-256 over 0x02, the name of the kind, a line feed and the receipt (W13.3)."""
-    return hashlib.sha256(_LEAF + receipt).digest()
+def leaf_of(document: bytes, kind: DocumentName = DocumentName.RECEIPT) -> bytes:
+    """SHA-256 over 0x02, the name of the kind, a line feed and the document (W13.3, W13.9)."""
+    return hashlib.sha256(b"\x02%b\n" % kind.encode() + document).digest()
 
 
 # ---------------------------------------------------------------- making
 
 
 def sign_batch(
-    receipts: Sequence[bytes], issuer: NodeId, signer: Signer, at: datetime
+    documents: Sequence[bytes],
+    issuer: NodeId,
+    signer: Signer,
+    at: datetime,
+    kind: DocumentName = DocumentName.RECEIPT,
 ) -> list[Signed]:
-    """Each with its proof, all under one signature of the issuer's; 2 to 4096 of them."""
-    levels = _levels([leaf_of(receipt) for receipt in receipts])
+    """Each with its proof, all under one signature of the issuer's; 2 to 4096 of one kind."""
+    levels = _levels([leaf_of(document, kind) for document in documents])
     root = Digest(levels[-1][0].hex())
-    document = write_batch(Batch(issuer, _milliseconds(at), len(receipts), root))
-    tail = document + build(DocumentName.BATCH, digest_of(document), _ROLE, signer, at) + CLOSE
+    batch = write_batch(Batch(issuer, _milliseconds(at), len(documents), root))
+    tail = batch + build(DocumentName.BATCH, digest_of(batch), _ROLE, signer, at) + CLOSE
     written = [[b"<Hash>%b</Hash>" % one.hex().encode() for one in level] for level in levels]
-    return [Signed(receipt, _proof(index, written, tail)) for index, receipt in enumerate(receipts)]
+    return [Signed(one, _proof(index, written, tail)) for index, one in enumerate(documents)]
 
 
 def _milliseconds(at: datetime) -> datetime:
@@ -97,34 +101,42 @@ def prove_in_batch(
     at: datetime | None,
     bound: Bound | None,
     proven: ProvenBatches,
+    kind: DocumentName = DocumentName.RECEIPT,
+    latest: datetime | None = None,
 ) -> NodeId:
-    """The node that signed a batch with this receipt in it. `at` as for prove(); what is in `proven`
-    is not proven again."""
+    """The node that signed a batch with this document in it. `at` and `latest` as for prove(); what is in
+    `proven` is not proven again."""
     # 1. The proof has the one shape.
     index, path, ending = read_proof(signed.signature)
     document, signature = parts_of(ending)
     # 2. Its batch is one, by its words.
     batch = _read_unproven(document)
-    # 3. The receipt stands at that index under that root, by a path exactly as long as must be.
+    # 3. The document stands at that index under that root, by a path exactly as long as must be.
     try:
         verify_inclusion(
-            leaf_of(signed.document), index, batch.count, path, bytes.fromhex(batch.root)
+            leaf_of(signed.document, kind), index, batch.count, path, bytes.fromhex(batch.root)
         )
     except AuditError as error:
         raise SignatureError(Fault.NOT_IN_BATCH, f"not in this batch: {error}") from None
     # 4. The batch is signed, as a batch, by the one verifier; 5. and by the node it names.
     if ending not in proven:
-        proven[ending] = verify_batch(Signed(document, signature), trust, at, bound)
-    # 6. Whether the receipt is the issuer's is for the caller, who reads it only now.
+        proven[ending] = verify_batch(Signed(document, signature), trust, at, bound, latest)
+    # 6. Whether the document is the issuer's is for the caller, who reads it only now.
     return batch.issuer
 
 
 def verify_batch(
-    signed: Signed, trust: TrustStore, at: datetime | None, bound: Bound | None = None
+    signed: Signed,
+    trust: TrustStore,
+    at: datetime | None,
+    bound: Bound | None = None,
+    latest: datetime | None = None,
 ) -> Batch:
-    """The batch by itself, proven to be its issuer's; what is in it only the receipts' proofs show (W13.1)."""
+    """The batch by itself, proven to be its issuer's; what is in it only the proofs show (W13.1)."""
     digest = digest_of(signed.document)
-    proof = prove(signed.signature, DocumentName.BATCH, digest, trust, at=at, roles=_ROLES)
+    proof = prove(
+        signed.signature, DocumentName.BATCH, digest, trust, at=at, latest=latest, roles=_ROLES
+    )
     if bound is not None:
         bound(proof.path)
     batch = read_batch(signed.document)

@@ -39,6 +39,16 @@ def sign_transfer(header: TransferHeader, signer: Signer, at: datetime) -> Signe
     return _sign(write_transfer(header), DocumentName.TRANSFER, signer, at)
 
 
+def sign_transfers(headers: Sequence[TransferHeader], signer: Signer, at: datetime) -> list[Signed]:
+    """Headers of transfers that go in one request: one alone is signed by itself, several share a batch (W13.9)."""
+    if len(headers) == 1:
+        return [sign_transfer(headers[0], signer, at)]
+    for header in headers:
+        _require_node(signer.identity, header.sent_by, "the transfer is sent by")
+    documents = [write_transfer(header) for header in headers]
+    return sign_batch(documents, headers[0].sent_by, signer, at, DocumentName.TRANSFER)
+
+
 def verify_transfer(
     signed: Signed,
     trust: TrustStore,
@@ -46,9 +56,19 @@ def verify_transfer(
     neighbour: NodeId,
     bound: Bound | None = None,
     latest: datetime | None = None,
+    proven: ProvenBatches | None = None,
 ) -> TransferHeader:
-    """The header, proven to be of the neighbour the connection belongs to. `at` and `latest` as of a seal (W3.5)."""
-    identity = _prove(signed, DocumentName.TRANSFER, trust, at, bound, latest)
+    """The header, proven to be of the neighbour the connection belongs to (W3.5), signed by itself or in a
+    batch (W13.9). `at` and `latest` as of a seal; `proven` as for a receipt."""
+    kind = DocumentName.TRANSFER
+    if is_batch_proof(signed.signature):
+        known = {} if proven is None else proven
+        signed_by = prove_in_batch(signed, trust, at, bound, known, kind, latest)
+        _require_same(signed_by, neighbour, "the connection is of", "the batch")
+        header = read_transfer(signed.document)
+        _require_same(signed_by, header.sent_by, "the transfer is sent by", "the batch")
+        return header
+    identity = _prove(signed, kind, trust, at, bound, latest)
     _require_node(identity, neighbour, "the connection is of")
     header = read_transfer(signed.document)
     _require_node(identity, header.sent_by, "the transfer is sent by")
@@ -88,11 +108,7 @@ def verify_receipt(
     if is_batch_proof(signed.signature):
         issuer = prove_in_batch(signed, trust, at, bound, {} if proven is None else proven)
         receipt = read_receipt(signed.document)
-        if receipt.issuer != issuer:
-            raise SignatureError(
-                Fault.WRONG_NODE,
-                f"the receipt is issued by {receipt.issuer}, the batch by {issuer}",
-            )
+        _require_same(issuer, receipt.issuer, "the receipt is issued by", "the batch")
         return receipt
     identity = _prove(signed, DocumentName.RECEIPT, trust, at, bound)
     receipt = read_receipt(signed.document)
@@ -153,6 +169,11 @@ def _prove(
     if bound is not None:
         bound(path)
     return path.leaf.identity
+
+
+def _require_same(signed_by: NodeId, node: NodeId, what: str, by: str) -> None:
+    if signed_by != node:
+        raise SignatureError(Fault.WRONG_NODE, f"{what} {node}, {by} by {signed_by}")
 
 
 def _require_node(identity: Identity, node: NodeId, what: str) -> None:

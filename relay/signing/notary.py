@@ -31,6 +31,7 @@ from relay.model import (
     TransferHeader,
 )
 from relay.signing.algorithms import RSA_SHA256
+from relay.signing.batches import ProvenBatches
 from relay.signing.binding import Binding
 from relay.signing.bundle_shape import CoveredFile
 from relay.signing.bundles import certificates_of_signature, sign_bundle
@@ -41,6 +42,7 @@ from relay.signing.evidence import (
     sign_carry,
     sign_receipt,
     sign_transfer,
+    sign_transfers,
     verify_branch,
     verify_carry,
     verify_receipt,
@@ -127,9 +129,14 @@ class NodeNotary:
         return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
 
     async def issue_transfers(
-        self, headers: Sequence[TransferHeader], at: datetime
+        self, headers: Sequence[TransferHeader], at: datetime, *, batched: bool = False
     ) -> list[Signed]:
-        """The headers signed, whenever the key can; each by itself, always."""
+        """The headers signed, whenever the key can: in one batch where that is allowed, else each by itself."""
+        if batched:
+            long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
+            return await _patiently(
+                lambda: self._in_time(Rank.TRANSFER, long, sign_transfers, headers, self.signer, at)
+            )
         if self.slow:  # one after the other: receipts go between
             return [await _patiently(partial(self._issued_transfer, one, at)) for one in headers]
         long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
@@ -251,8 +258,18 @@ class NodeNotary:
         return sign_transfer(header, self.signer, at)
 
     def check_transfer(self, signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader:
-        latest = at + UTC_NOW_TOLERANCE
-        return verify_transfer(signed, self.trust, None, neighbour, self._require_node, latest)
+        return self.transfer_checker()(signed, neighbour, at)
+
+    def transfer_checker(self) -> Callable[[Signed, NodeId, datetime], TransferHeader]:
+        """check_transfer for headers that came together: a batch that they share is proven once."""
+        proven: ProvenBatches = {}
+
+        def check(signed: Signed, neighbour: NodeId, at: datetime) -> TransferHeader:
+            latest = at + UTC_NOW_TOLERANCE
+            bound = self._require_node
+            return verify_transfer(signed, self.trust, None, neighbour, bound, latest, proven)
+
+        return check
 
     def sign_receipt(self, receipt: Receipt, at: datetime) -> Signed:
         return sign_receipt(receipt, self.signer, at)

@@ -33,6 +33,7 @@ from relay.delivery.sealing import SealingDesk
 from relay.demo.network import AgencyPlan, Network, NodePlan
 from relay.envelope.reader import read
 from relay.envelope.writer import Document, Stamp, write_document
+from relay.errors import PeerError
 from relay.identity import load_keys
 from relay.journal.store import SqliteJournal
 from relay.model import (
@@ -53,6 +54,7 @@ from relay.model import (
 from relay.routing.next_hop import Place
 from relay.settings.reading import load
 from relay.signing.notary import NodeNotary
+from relay.signing.proof_shape import is_batch_proof
 from relay.wire.transfer import read_transfer
 
 PLANS = (
@@ -123,6 +125,12 @@ class PlayedWire:
     most_under_way: int = 0
     a_request: int = 1
     """How many transfers a request may carry."""
+    shared: bool = False
+    """Whether the headers of a request may share a signature."""
+    refuses_shared: bool = False
+    """It said so, and takes none such."""
+    signatures: list[bytes] = field(default_factory=list)
+    """Of the headers carried."""
     requests: list[int] = field(default_factory=list)
     """How many transfers each request of several carried."""
     left_out: Callable[[TransferHeader], bool] = lambda _: False
@@ -130,6 +138,9 @@ class PlayedWire:
 
     def together(self, neighbour: NodeId) -> int:
         return self.a_request
+
+    def takes_batches(self, neighbour: NodeId) -> bool:
+        return self.shared
 
     async def carry_several(
         self,
@@ -159,10 +170,13 @@ class PlayedWire:
         self.carried.append(read_header)
         self.batched.append(batched)
         self.documents.append(header.document)
+        self.signatures.append(header.signature)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
             await self.gate.wait()
+            if self.refuses_shared and is_batch_proof(header.signature):
+                raise PeerError("HTTP 403: the signature is not of its one shape")
             if (error := self.failing(neighbour, read_header)) is not None:
                 raise error
             return self.answer(neighbour, read_header)

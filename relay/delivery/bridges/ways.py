@@ -42,6 +42,9 @@ class Ways:
     def together(self, neighbour: NodeId) -> int:
         return 1 if neighbour in self.senders else self.wire.together(neighbour)
 
+    def takes_batches(self, neighbour: NodeId) -> bool:
+        return neighbour not in self.senders and self.wire.takes_batches(neighbour)
+
     async def carry_several(
         self,
         neighbour: NodeId,

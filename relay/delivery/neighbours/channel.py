@@ -16,9 +16,10 @@ from enum import Enum, auto
 
 from relay.delivery.neighbours.lanes import Lanes
 from relay.delivery.records import Ready
-from relay.model import NodeId
+from relay.model import NodeId, TransferId
 
 CONTACT_SECONDS = 1.0
+SINGLY_SECONDS = 3600.0
 DEAD_AFTER = 3
 """Failures in a row after which a neighbour gets one probe at a time."""
 
@@ -48,6 +49,10 @@ class Channel:
     returns_waiting: bool = True
     returning: bool = False
     lanes: Lanes = field(default_factory=Lanes)
+    singly_until: float = float("-inf")
+    """Monotonic seconds: until then no headers share a signature, for some that did were refused."""
+    unshared: set[TransferId] = field(default_factory=set)
+    """Transfers that were refused with such a header: they go anew, each signed by itself."""
     _granted: float = float("-inf")
     """When a contact last ended a wait, or is to end this one."""
 
@@ -78,6 +83,11 @@ class Channel:
         """How many transfers may share a request: few while it is not known how much the link bears,
         for what is cut is all of them."""
         return max(1, min(self.room, self.window // 4))
+
+    def refused_shared(self, transfer_id: TransferId, now: float) -> None:
+        """It said that it takes such headers and does not, or no longer (W13.11)."""
+        self.unshared.add(transfer_id)
+        self.singly_until = now + SINGLY_SECONDS
 
     def succeeded(self, transfers: int = 1) -> None:
         self.failures = 0

@@ -204,6 +204,9 @@ class StapledWire:
     def together(self, neighbour: NodeId) -> int:
         return self.wire.together(neighbour)
 
+    def takes_batches(self, neighbour: NodeId) -> bool:
+        return self.wire.takes_batches(neighbour)
+
     async def carry_several(
         self,
         neighbour: NodeId,

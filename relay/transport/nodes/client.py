@@ -53,6 +53,7 @@ from relay.transport.nodes.server import (
     BATCHES_TAKEN,
     RECEIPTS_LIMIT_BYTES,
     RECEIPTS_TYPE,
+    SHARED_HEADER,
     TRANSFERS_HEADER,
 )
 from relay.transport.nodes.taking import TRANSFERS_A_REQUEST
@@ -91,6 +92,7 @@ class NodesClient:
     _sessions: dict[NodeId, ClientSession] = field(default_factory=dict)
     _certificates: dict[NodeId, PeerCertificate] = field(default_factory=dict)
     _together: dict[NodeId, int] = field(default_factory=dict)
+    _shared: set[NodeId] = field(default_factory=set)
 
     def certificate(self, neighbour: NodeId) -> PeerCertificate | None:
         """What the last connection to it showed; None when there was none since the start."""
@@ -119,6 +121,10 @@ class NodesClient:
         """What its last answer said (W4.13)."""
         return self._together.get(neighbour, 1)
 
+    def takes_batches(self, neighbour: NodeId) -> bool:
+        """What its last answer said (W13.9)."""
+        return neighbour in self._shared
+
     async def carry_several(
         self,
         neighbour: NodeId,
@@ -135,6 +141,7 @@ class NodesClient:
             return await self._post(neighbour, parts.several(whole), headers, len(whole))
         except RelayError:
             self._together.pop(neighbour, None)  # whoever answers next may be another version
+            self._shared.discard(neighbour)
             raise
 
     def _headers(self, *, batched: bool) -> dict[str, str]:
@@ -180,6 +187,10 @@ class NodesClient:
         """The answers to one request with so many transfers; what it says of the next request."""
         async with self._ask(neighbour, "POST", "/axis/v1/transfers", data, headers) as response:
             self._together[neighbour] = _transfers_a_request(response)
+            if response.headers.get(SHARED_HEADER) == BATCHES_TAKEN:
+                self._shared.add(neighbour)
+            else:
+                self._shared.discard(neighbour)
             return await _answers(response, transfers)
 
     async def _stream(self, preamble: bytes, payload: Payload) -> AsyncIterator[bytes]:

@@ -78,6 +78,9 @@ BATCHES_HEADER = "Relay-Batched-Receipts"
 BATCHES_TAKEN = "1"
 """In a request with transfers: whoever their receipts travel back to understands batches (W13.6)."""
 BATCHES_CAPABILITY = "batched-receipts"
+SHARED_HEADER = "Relay-Batched-Transfers"
+"""In the answer to transfers: "1" where the headers of the next request may share a signature (W13.9)."""
+SHARED_CAPABILITY = "batched-transfers"
 WIRE_VERSION = 1
 ASK_LATER = 60
 """Seconds. What is repeated meanwhile is answered."""
@@ -116,6 +119,8 @@ class NodeFace:
     """What was exchanged with a neighbour, for that neighbour."""
     log_certificates: Callable[[], Sequence[bytes]] = tuple
     """Of the key of this node's log as of now, DER, its own first."""
+    batched_transfers: bool = True
+    """Whether neighbours may sign the headers of a request in one batch."""
 
     @property
     def capabilities(self) -> list[str]:
@@ -127,6 +132,7 @@ class NodeFace:
         more += [] if self.witness is None else [WITNESS_CAPABILITY]
         more += [] if self.attached is None else [PROOFS_CAPABILITY, PASSAGES_CAPABILITY]
         more += [] if self.listing is None else [RECONCILE_CAPABILITY]
+        more += [SHARED_CAPABILITY] if self.batched_transfers else []
         return ["transfers", "receipts", "payloads-ahead", BATCHES_CAPABILITY, CAPABILITY, *more]
 
     def door(self) -> Door:
@@ -250,6 +256,8 @@ class _Handlers:
             batched = request.headers.get(BATCHES_HEADER) == BATCHES_TAKEN
             response = _signed(await self._taking.take(neighbour, body, batched=batched))
             response.headers[TRANSFERS_HEADER] = str(TRANSFERS_A_REQUEST)
+            if self._face.batched_transfers:
+                response.headers[SHARED_HEADER] = BATCHES_TAKEN
             return response
 
     async def answer(self, request: web.Request) -> web.Response:

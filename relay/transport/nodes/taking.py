@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Protocol
 
-from relay.delivery.arrivals import Opened, TransferDesk
+from relay.delivery.arrivals import CheckTransfer, Opened, TransferDesk
 from relay.delivery.ports import PayloadStore
 from relay.envelope.limits import Limits, in_units
 from relay.errors import EnvelopeError, NotFoundError, RelayError, TooLargeError, TransportError
@@ -57,9 +57,10 @@ class Taking:
     async def take(self, neighbour: NodeId, body: Body, *, batched: bool = False) -> list[Signed]:
         """The answers, in the order of the transfers; at least one. `batched` allows batches."""
         taken: list[asyncio.Future[Signed]] = []
+        check = self._desk.notary.transfer_checker()
         try:
             while not taken or (body.more and len(taken) < TRANSFERS_A_REQUEST):
-                taken.append(await self._read(neighbour, body, batched=batched))
+                taken.append(await self._read(neighbour, body, check, batched=batched))
         except RelayError:
             if not taken:
                 raise
@@ -75,11 +76,11 @@ class Taking:
         return answers
 
     async def _read(
-        self, neighbour: NodeId, body: Body, *, batched: bool
+        self, neighbour: NodeId, body: Body, check: CheckTransfer, *, batched: bool
     ) -> asyncio.Future[Signed]:
         """Read one transfer to its end; what remains to be done goes on by itself."""
         parts = await read_parts(body)
-        opened = await self._desk.open(neighbour, parts.header, batched=batched)
+        opened = await self._desk.open(neighbour, parts.header, batched=batched, check=check)
         if isinstance(opened, Signed):
             known = asyncio.get_running_loop().create_future()
             known.set_result(opened)

@@ -76,6 +76,9 @@ class NoLink:
     def together(self, neighbour: NodeId) -> int:
         return 1
 
+    def takes_batches(self, neighbour: NodeId) -> bool:
+        return False
+
     async def carry_several(
         self,
         neighbour: NodeId,
