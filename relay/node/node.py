@@ -211,6 +211,7 @@ class Node:
             revocation=make_check(settings, self._clock),
         )
         notary.gathering = self._gathering(notary)
+        notary.shares = notary.gathering is not None
         keys.trust.check = notary.revocation
         return Ground(
             settings,

@@ -89,6 +89,8 @@ class NodeNotary:
     """None: nothing is checked."""
     gathering: Gathering | None = None
     """Where receipts meet that may share a signature; None: each gets its own."""
+    shares: bool = True
+    """Whether headers may, where the neighbour takes that."""
 
     def renew(
         self, signer: Signer, agencies: Mapping[AgencyCode, Signer], gateway: Signer | None
@@ -132,7 +134,7 @@ class NodeNotary:
         self, headers: Sequence[TransferHeader], at: datetime, *, batched: bool = False
     ) -> list[Signed]:
         """The headers signed, whenever the key can: in one batch where that is allowed, else each by itself."""
-        if batched:
+        if batched and self.shares:
             long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
             return await _patiently(
                 lambda: self._in_time(Rank.TRANSFER, long, sign_transfers, headers, self.signer, at)

@@ -1,4 +1,4 @@
-"""A second verifier of receipts signed in batches, written from docs/wire-format.md W13 and W3 alone.
+"""A second verifier of receipts and transfer headers signed in batches, written from docs/wire-format.md W13 and W3 alone.
 
 It shares no code with relay/: hashlib, the standard library's XML, and the program xmlsec1 for the
 signature. It is slow and plain on purpose.
@@ -20,12 +20,18 @@ DS = "{http://www.w3.org/2000/09/xmldsig#}"
 XADES = "{http://uri.etsi.org/01903/v1.3.2#}"
 
 
+SIGNED_BY = {"receipt": "Issuer", "transfer": "SentBy"}
+"""Of each kind, where it names the node that signed it."""
+
+
 class RefusedError(Exception):
-    """The receipt is not proven, and why."""
+    """The document is not proven, and why."""
 
 
-def verify(receipt: bytes, proof: bytes, root_pem: Path, folder: Path, xmlsec1: str) -> str:
-    """The node whose receipt this is; RefusedError where the proof does not hold."""
+def verify(
+    document: bytes, proof: bytes, root_pem: Path, folder: Path, xmlsec1: str, kind: str = "receipt"
+) -> str:
+    """The node whose document this is; RefusedError where the proof does not hold."""
     batch_xml, signature_xml = _cut(proof)
     tree = ET.fromstring(proof)
     _require([child.tag for child in tree] == _children("Index", "Path", "Batch"), "children")
@@ -35,11 +41,11 @@ def verify(receipt: bytes, proof: bytes, root_pem: Path, folder: Path, xmlsec1: 
     issuer, count, root = (_text(batch, name) for name in ("Issuer", "Count", "Root"))
     _require(2 <= int(count) <= 4096, "count")
     _require(0 <= index < int(count), "index")
-    leaf = hashlib.sha256(b"\x02receipt.xml\n" + receipt).digest()
+    leaf = hashlib.sha256(b"\x02%b.xml\n" % kind.encode() + document).digest()
     _require(_climb(index, int(count), leaf, path).hex() == root, "root")
     _check_signature(batch_xml, signature_xml, root_pem, folder, xmlsec1)
     _require(_signer(signature_xml) == f"urn:truc-relay:node:{issuer}:sign", "signer")
-    _require(_text(ET.fromstring(receipt), "Issuer") == issuer, "issuer")
+    _require(_text(ET.fromstring(document), SIGNED_BY[kind]) == issuer, "issuer")
     return issuer
 
 

@@ -25,7 +25,10 @@ from relay.signing.verifier import prove
 FOLDER = Path(__file__).parents[1] / "vectors" / "signing"
 ACCEPTED = sorted(FOLDER.glob("accepted/batch-*.xml"))
 REFUSED = sorted(
-    path for path in FOLDER.glob("refused/*.receipt.xml") if b"<BatchProof" in path.read_bytes()
+    path
+    for kind in ("receipt", "transfer")
+    for path in FOLDER.glob(f"refused/*.{kind}.xml")
+    if b"<BatchProof" in path.read_bytes()
 )
 AT = datetime(2026, 11, 23, 4, 5, 6, 123000, tzinfo=UTC)
 NODE = NodeId("tinh-h01")
@@ -212,16 +215,25 @@ def test_a_second_verifier_and_xmlsec1_prove_ours(
         assert found == NODE
 
 
+def _kind(path: Path) -> str:
+    return path.suffixes[-2].removeprefix(".")
+
+
 def _document(path: Path) -> bytes:
     other = path.with_suffix(".document")
-    return (other if other.exists() else FOLDER / "receipt.xml").read_bytes()
+    return (other if other.exists() else FOLDER / f"{_kind(path)}.xml").read_bytes()
+
+
+def _second(path: Path, folder: Path, xmlsec1: str) -> None:
+    proof, root = path.read_bytes(), FOLDER / "root.pem"
+    SECOND.verify(_document(path), proof, root, folder, xmlsec1, _kind(path))
 
 
 @pytest.mark.parametrize("path", ACCEPTED, ids=lambda path: path.stem)
 def test_the_second_verifier_proves_what_we_accept(
     xmlsec1: str, tmp_path: Path, path: Path
 ) -> None:
-    SECOND.verify(_document(path), path.read_bytes(), FOLDER / "root.pem", tmp_path, xmlsec1)
+    _second(path, tmp_path, xmlsec1)
 
 
 @pytest.mark.parametrize("path", REFUSED, ids=lambda path: path.stem)
@@ -229,4 +241,4 @@ def test_the_second_verifier_refuses_what_we_refuse(
     xmlsec1: str, tmp_path: Path, path: Path
 ) -> None:
     with pytest.raises((SECOND.RefusedError, SyntaxError)):
-        SECOND.verify(_document(path), path.read_bytes(), FOLDER / "root.pem", tmp_path, xmlsec1)
+        _second(path, tmp_path, xmlsec1)

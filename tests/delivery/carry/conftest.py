@@ -67,6 +67,8 @@ class NoLink:
     link: Post | None = None
     carried: list[bytes] = field(default_factory=list)
     failing: Callable[[], Exception] = lambda: TransportError("no link")
+    a_request: int = 1
+    """How many transfers go together, their headers under one signature."""
 
     def _other(self) -> Post:
         if self.link is None:
@@ -74,10 +76,10 @@ class NoLink:
         return self.link
 
     def together(self, neighbour: NodeId) -> int:
-        return 1
+        return self.a_request
 
     def takes_batches(self, neighbour: NodeId) -> bool:
-        return False
+        return self.a_request > 1
 
     async def carry_several(
         self,

@@ -344,6 +344,27 @@ async def test_what_was_not_taken_on_the_wire_is_in_doubt_once_exported(xa: Post
     assert await xa.states(message_id) == {"in-doubt"}
 
 
+async def test_headers_that_share_a_signature_go_by_hand_as_they_were_frozen(
+    xa: Post, tinh: Post
+) -> None:
+    """Four were under way together when the line broke; each is proven over there by its own path."""
+    sent = [await xa.send() for _ in range(4)]
+    xa.wire.a_request = 16
+    xa.dispatcher.channels[NodeId("tinh")].window = 16
+    async with xa.linked(None):
+        await xa.until(lambda: _frozen(xa))
+    kept = await xa.journal.rows("SELECT signature FROM transfers")
+    assert all(signature.startswith(b"<BatchProof ") for (signature,) in kept)
+    assert len(kept) == 4
+
+    told, answers = await tinh.take(await xa.export())
+    assert (told.answered, told.refused, told.broken) == (4, 0, "")
+    back, _ = await xa.take(answers)
+    assert back.settled == 4
+    for message_id in sent:
+        assert await xa.states(message_id) == {"available"}
+
+
 async def _frozen(post: Post) -> Any:
     rows = await post.journal.rows("SELECT transfer_id FROM transfers WHERE attempts > 0")
     return rows[0][0] if rows else None

@@ -255,6 +255,17 @@ async def test_a_message_comes_back_for_whom_it_was_accepted(
     assert again.admission.trace == lost.header.trace
 
 
+async def test_a_header_that_shared_its_signature_comes_back_with_its_proof(node: Restored) -> None:
+    lost = await node.lost(PROVINCE)
+    signer, other = node.world.keys["xa"].signer, replace(lost.header, priority=Priority.URGENT)
+    signed = signing.sign_transfers([lost.header, other], signer, lost.header.created_at)[0]
+
+    sent = replace(lost.sent, header=signed)
+    again = await node.readmitter.prepare(UP, lost.header.transfer_id, sent)
+
+    assert [one.recipient for one in again.admission.deliveries] == [PROVINCE]
+
+
 async def test_a_receipt_that_cannot_be_made_again_loses_nobody(node: Restored) -> None:
     """The digest fits no choice: the message goes to all its document names, under its old id."""
     lost = await node.lost(PROVINCE, BELOW)

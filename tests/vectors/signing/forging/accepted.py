@@ -87,8 +87,9 @@ def accepted() -> Iterator[Good]:
     yield Good("agency.pinned", "an agency under the root pinned for agencies", by_pinned_agency())
     yield Good("node.pinned", "a node under the root for all the others", signed("seal"))
     yield Good("node.believed", "an issuer of the node's branch", in_branch("receipt", "tinh-h01"))
-    for name, proof, receipt in good_batches():
-        yield Good(name, "a receipt that shares its signature with others", proof, receipt)
+    for name, proof, document in good_batches():
+        kind = "receipt" if name.endswith(".receipt") else "header"
+        yield Good(name, f"a {kind} that shares its signature with others", proof, document)
     yield Good("node.head", "the head of a node's log", head())
     for found in (good_exports(), good_statements(), good_stamps()):
         yield from (Good(*one) for one in found)
