@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,8 +21,11 @@ from tests.late_connections import close_late_connections
 
 def pytest_configure() -> None:
     """Each of several processes draws its ports from a share of its own: what is free may be another's
-    in a moment. A connection that comes as its server closes is closed too."""
+    in a moment. A connection that comes as its server closes is closed too. Where the tests run in the background they
+    ignore Ctrl-C, which what they start must not inherit."""
     close_late_connections()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     if worker:
         share = len(ports.PORTS) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
