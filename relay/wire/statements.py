@@ -9,7 +9,7 @@ Raises:  WireError.
     </Statements>
 
 The certificates are a signer's chain, its own first; the content is a CRL or an OCSP response about one
-of them. As in container.py one pattern is the whole grammar, and base64 has one form.
+of them. Base64 has one form. A content over CONTENT_LIMIT_BYTES stands alone in its container (W12.5).
 """
 
 from __future__ import annotations
@@ -27,15 +27,19 @@ LIMIT_BYTES = 2 << 20
 MOST_STATEMENTS = 64
 MOST_CERTIFICATES = 4
 CONTENT_LIMIT_BYTES = 256 << 10
-"""Larger CRLs do not travel: who needs one fetches it."""
 CERTIFICATE_LIMIT_BYTES = 16 << 10
+LARGE_CONTENT_BYTES = 8 << 20
+"""A CRL of some 200,000 entries. Larger ones do not travel: who needs one fetches it."""
+LARGE_LIMIT_BYTES = 11 << 20
+"""A container of one such."""
 _OPEN = f'<Statements xmlns="{NAMESPACE}">'.encode()
 _CLOSE = b"</Statements>"
 _CERTIFICATE = re.compile(rb"<Certificate>([A-Za-z0-9+/=]+)</Certificate>")
-_ITEM = re.compile(
-    rb"<Statement>((?:<Certificate>[A-Za-z0-9+/=]+</Certificate>){1,%d})"
-    rb"<Content>([A-Za-z0-9+/=]+)</Content></Statement>" % MOST_CERTIFICATES
+_HEAD = re.compile(
+    rb"<Statement>((?:<Certificate>[A-Za-z0-9+/=]+</Certificate>){1,%d})<Content>"
+    % MOST_CERTIFICATES
 )
+_END = b"</Content></Statement>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +68,36 @@ def _text(content: bytes) -> bytes:
 
 def read_statements(content: bytes) -> tuple[Stapled, ...]:
     """What write_statements was given, if these bytes are exactly what it would write."""
-    if len(content) > LIMIT_BYTES:
-        raise WireError(f"statements of {len(content)} bytes, limit {LIMIT_BYTES} bytes")
+    if len(content) > LARGE_LIMIT_BYTES:
+        raise WireError(f"statements of {len(content)} bytes, limit {LARGE_LIMIT_BYTES} bytes")
     if not content.startswith(_OPEN) or not content.endswith(_CLOSE):
         raise WireError(f"the root is not Statements of {NAMESPACE}, in canonical form")
     found: list[Stapled] = []
     position, end = len(_OPEN), len(content) - len(_CLOSE)
     while position < end:
-        match = _ITEM.match(content, position, end)
-        if match is None or len(found) >= MOST_STATEMENTS:
+        match = _HEAD.match(content, position, end)
+        ends = -1 if match is None else content.find(_END, match.end(), end)
+        if match is None or ends <= match.end() or len(found) >= MOST_STATEMENTS:
             raise WireError(f"no statement in canonical form at byte {position}")
         chain = tuple(
             unbase64(text, "a certificate", CERTIFICATE_LIMIT_BYTES)
             for text in _CERTIFICATE.findall(match[1])
         )
-        statement = unbase64(match[2], "a statement", CONTENT_LIMIT_BYTES)
+        text = content[match.end() : ends]
+        statement = unbase64(text, "a statement", LARGE_CONTENT_BYTES)
         found.append(Stapled(chain, statement))
-        position = match.end()
+        position = ends + len(_END)
     if not found:
         raise WireError("there is no statement")
+    if len(found) > 1:
+        _require_small(content, found)
     return tuple(found)
+
+
+def _require_small(content: bytes, found: Sequence[Stapled]) -> None:
+    largest = max(len(one.content) for one in found)
+    if largest > CONTENT_LIMIT_BYTES or len(content) > LIMIT_BYTES:
+        raise WireError(
+            f"statements of {len(content)} bytes, one of {largest}: more than one of at most"
+            f" {LIMIT_BYTES} and {CONTENT_LIMIT_BYTES} bytes"
+        )

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from relay.errors import WireError
 from relay.wire.statements import (
     CONTENT_LIMIT_BYTES,
-    LIMIT_BYTES,
+    LARGE_CONTENT_BYTES,
+    LARGE_LIMIT_BYTES,
     MOST_STATEMENTS,
     Stapled,
     read_statements,
@@ -33,7 +34,7 @@ def test_what_is_written_is_read() -> None:
         (b"</Statements>", b"</Statements> ", "root"),
         (b"<Statement>", b"<Statement >", "canonical form"),
         (b"<Certificate>", b"<certificate>", "canonical form"),
-        (b"<Content>", b"<Content>\n", "canonical form"),
+        (b"<Content>", b"<Content>\n", "base64"),
         (b"</Content></Statement>", b"</Content></Statement>\n", "canonical form"),
         (b"<Content>Y3Js", b"<Content>Y3J", "base64"),
         (b"<Content>Y3Js", b"<Content>Y3Jz=", "base64"),
@@ -63,12 +64,26 @@ def test_sizes_and_numbers_are_bounded() -> None:
         read_statements(many.replace(b"</Statements>", item + b"</Statements>"))
     with pytest.raises(WireError, match="canonical form"):
         read_statements(write_statements([Stapled((b"x",) * 5, b"y")]))
-    with pytest.raises(WireError, match="limit 262144 bytes"):
-        read_statements(write_statements([Stapled((b"x",), bytes(CONTENT_LIMIT_BYTES + 1))]))
     with pytest.raises(WireError, match="limit 16384 bytes"):
         read_statements(write_statements([Stapled((bytes(20_000),), b"y")]))
     with pytest.raises(WireError, match="limit"):
-        read_statements(bytes(LIMIT_BYTES + 1))
+        read_statements(bytes(LARGE_LIMIT_BYTES + 1))
+
+
+def test_a_large_one_stands_alone() -> None:
+    """W12.5: just over the limit of those that share a container, up to one of its own."""
+    over = Stapled((b"x",), bytes(CONTENT_LIMIT_BYTES + 1))
+    assert read_statements(write_statements([over])) == (over,)
+    with pytest.raises(WireError, match="more than one of at most 2097152 and 262144 bytes"):
+        read_statements(write_statements([ONE, over]))
+    full = Stapled((b"x",), bytes(CONTENT_LIMIT_BYTES))
+    assert len(read_statements(write_statements([full] * 5))) == 5
+    with pytest.raises(WireError, match="more than one"):
+        read_statements(write_statements([full] * 6))
+    largest = Stapled((bytes(16384),) * 4, bytes(LARGE_CONTENT_BYTES))
+    assert read_statements(write_statements([largest])) == (largest,)
+    with pytest.raises(WireError, match="limit 8388608 bytes"):
+        read_statements(write_statements([Stapled((b"x",), bytes(LARGE_CONTENT_BYTES + 1))]))
 
 
 @given(st.binary(max_size=400))

@@ -128,8 +128,10 @@ _SPOILT: dict[str, tuple[str, Callable[[list[bytes], bytes], bytes]]] = {
         lambda chain, one: _container(_item((chain * 3)[:5], one)),
     ),
     "long-content": (
-        "a statement over 256 KiB",
-        lambda chain, _: _container(_item(chain, bytes(CONTENT_LIMIT_BYTES + 1))),
+        "a statement over 256 KiB beside another",
+        lambda chain, one: _container(
+            _item(chain, one), _item(chain, bytes(CONTENT_LIMIT_BYTES + 1))
+        ),
     ),
     "long-certificate": (
         "a certificate over 16 KiB",

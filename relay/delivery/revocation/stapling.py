@@ -3,7 +3,8 @@
 Before something signed goes to a neighbour that knows of statements, it is handed those on which the
 signer's verdict rests here, each once: so that it need not reach a foreign responder, or be online at
 all. What a neighbour hands in is proven like what is fetched, and sent on the same way. A neighbour that
-cannot be told is told nothing, and the signature goes all the same.
+cannot be told is told nothing, and the signature goes all the same. Large lists go beside what is signed,
+one by one, and hold up nothing (W12.5).
 
 Touches: the wire to neighbours, the journal.
 Trusts:  nothing of what comes in until it was proven.
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,9 +28,16 @@ from relay.delivery.revocation.ports import Proven, StapleJournal
 from relay.errors import OverloadError, PeerError, SignatureError, TransportError
 from relay.lines import Line
 from relay.model import Digest, NodeId, Payload, Signed, TransferId
-from relay.wire.statements import CONTENT_LIMIT_BYTES, LIMIT_BYTES, MOST_STATEMENTS, Stapled
+from relay.wire.statements import (
+    CONTENT_LIMIT_BYTES,
+    LARGE_CONTENT_BYTES,
+    LIMIT_BYTES,
+    MOST_STATEMENTS,
+    Stapled,
+)
 
 CAPABILITY = "statements"
+LARGE_CAPABILITY = "large-statements"
 TOLD_LIMIT = 20_000
 """Statements of which is remembered that a neighbour has them."""
 ASK_AGAIN_SECONDS = 600.0
@@ -39,6 +48,10 @@ AT_ONCE = 2
 WITHIN_SECONDS = 10.0
 """What a neighbour that takes its time over statements may hold up what it is sent."""
 OWN_EVERY_SECONDS = 30.0
+LARGE_WAITING = 16
+"""Large ones that wait for a neighbour; what is beyond them it has to fetch."""
+LARGE_AT_ONCE = 2
+"""Being taken, from all neighbours together; one from each."""
 log = structlog.get_logger("relay.revocation")
 
 
@@ -66,6 +79,7 @@ class Signers(Protocol):
 
 class StapleWire(Protocol):
     async def knows_statements(self, neighbour: NodeId) -> bool: ...
+    async def knows_large(self, neighbour: NodeId) -> bool: ...
     async def tell_statements(self, neighbour: NodeId, found: Sequence[Stapled]) -> None: ...
 
 
@@ -84,6 +98,11 @@ class Stapler:
     _knowing: set[NodeId] = field(default_factory=set)
     _failed: set[NodeId] = field(default_factory=set)
     _taking: int = 0
+    _large: dict[NodeId, OrderedDict[Digest, tuple[bytes, ...]]] = field(default_factory=dict)
+    """What waits for each neighbour, with the chain it is about."""
+    _large_after: dict[NodeId, float] = field(default_factory=dict)
+    _large_waits: asyncio.Event = field(default_factory=asyncio.Event)
+    _large_taking: set[NodeId] = field(default_factory=set)
 
     # ------------------------------------------------------------ telling
 
@@ -97,9 +116,17 @@ class Stapler:
         if neighbour in self._failed:
             self._failed.discard(neighbour)
             self._mute_until.pop(neighbour, None)
+            self._large_after.pop(neighbour, None)
+            self._large_waits.set()
 
     async def run(self) -> None:
-        """Until cancelled: every neighbour has the node's own statements, whatever it asks of it."""
+        """Until cancelled: every neighbour has the node's own statements, whatever it asks of it, and what is
+        too large to go ahead of a signature."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell_own())
+            await self._tell_large(group)
+
+    async def _tell_own(self) -> None:
         while True:
             for neighbour in sorted(self.neighbours):
                 await self._tell(neighbour, self.signers.own())
@@ -126,6 +153,52 @@ class Stapler:
         while len(told) > TOLD_LIMIT:
             told.popitem(last=False)
 
+    async def _tell_large(self, group: asyncio.TaskGroup) -> None:
+        """A task for each neighbour that any wait for: a thin link takes minutes for one."""
+        under_way: dict[NodeId, asyncio.Task[None]] = {}
+        while True:
+            self._large_waits.clear()
+            for neighbour in [one for one, waiting in self._large.items() if waiting]:
+                task = under_way.get(neighbour)
+                if task is None or task.done():
+                    under_way[neighbour] = group.create_task(self._bring_large(neighbour))
+            try:
+                async with asyncio.timeout(OWN_EVERY_SECONDS):
+                    await self._large_waits.wait()
+            except TimeoutError:
+                pass
+
+    async def _bring_large(self, neighbour: NodeId) -> None:
+        waiting = self._large[neighbour]
+        try:
+            while waiting and self.clock.monotonic() >= self._large_after.get(neighbour, 0.0):
+                if not await self.wire.knows_large(neighbour):
+                    self._large_after[neighbour] = self.clock.monotonic() + ASK_AGAIN_SECONDS
+                    return
+                digest, chain = next(iter(waiting.items()))
+                await self._bring_one(neighbour, digest, chain)
+                waiting.pop(digest, None)
+        except (TransportError, PeerError) as error:
+            log.debug(Line.STATEMENTS_NOT_TOLD, neighbour=neighbour, error=str(error)[:300])
+            self._large_after[neighbour] = self.clock.monotonic() + FAILED_SECONDS
+            self._failed.add(neighbour)
+
+    async def _bring_one(self, neighbour: NodeId, digest: Digest, chain: tuple[bytes, ...]) -> None:
+        content = (await self.journal.contents([digest])).get(digest)
+        if content is None:
+            return  # a newer one took its place, and waits behind it
+        try:
+            await self.wire.tell_statements(neighbour, [Stapled(chain, content)])
+        except PeerError as error:  # refused as it is: it would be each time
+            log.debug(Line.STATEMENTS_NOT_TOLD, neighbour=neighbour, error=str(error)[:300])
+
+    def _put_off(self, neighbour: NodeId, digest: Digest, chain: tuple[bytes, ...]) -> None:
+        waiting = self._large.setdefault(neighbour, OrderedDict())
+        waiting[digest] = chain
+        while len(waiting) > LARGE_WAITING:
+            waiting.popitem(last=False)
+        self._large_waits.set()
+
     async def _knows(self, neighbour: NodeId) -> bool:
         if neighbour not in self._knowing:
             if not await self.wire.knows_statements(neighbour):
@@ -144,8 +217,11 @@ class Stapler:
         size = 0
         for digest, chain in new.items():
             content = contents.get(digest)
-            if content is None or len(content) > CONTENT_LIMIT_BYTES:
+            if content is None or len(content) > LARGE_CONTENT_BYTES:
                 continue  # it has to be fetched by whoever needs it
+            if len(content) > CONTENT_LIMIT_BYTES:
+                self._put_off(neighbour, digest, chain)
+                continue
             one = Stapled(chain, content)
             room = (len(content) + sum(map(len, chain))) * 4 // 3 + 256
             if batch and (size + room > LIMIT_BYTES // 2 or len(batch) == MOST_STATEMENTS):
@@ -157,6 +233,17 @@ class Stapler:
             await self.wire.tell_statements(neighbour, batch)
 
     # ------------------------------------------------------------ taking
+
+    @contextmanager
+    def large(self, neighbour: NodeId) -> Iterator[None]:
+        """Room to read one large statement in. Raises OverloadError."""
+        if neighbour in self._large_taking or len(self._large_taking) >= LARGE_AT_ONCE:
+            raise OverloadError("another large statement is being read")
+        self._large_taking.add(neighbour)
+        try:
+            yield
+        finally:
+            self._large_taking.discard(neighbour)
 
     async def take(self, neighbour: NodeId, found: Sequence[Stapled]) -> int:
         """How many were news; durable when it returns. What proves nothing here is left out: it may be

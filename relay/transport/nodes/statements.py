@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
 from relay.delivery.revocation.stapling import Stapler
 from relay.model import NodeId
 from relay.transport.intake_stream import small_body
-from relay.wire.statements import LIMIT_BYTES, read_statements
+from relay.wire.statements import LARGE_LIMIT_BYTES, LIMIT_BYTES, read_statements
 
 PATH = "/axis/v1/statements"
 CONTENT_TYPE = "application/vnd.truc-relay.statements+xml"
@@ -31,6 +32,15 @@ class StatementFace:
     async def take(self, request: web.Request) -> web.Response:
         """204: what proves anything here is durable."""
         neighbour = self.neighbour(request)
-        body = await small_body(request, LIMIT_BYTES, "statements")
-        await self.stapler.take(neighbour, read_statements(body))
+        if (request.content_length or 0) > LIMIT_BYTES:
+            with self.stapler.large(neighbour):
+                return await self._taken(neighbour, request, LARGE_LIMIT_BYTES)
+        return await self._taken(neighbour, request, LIMIT_BYTES)
+
+    async def _taken(
+        self, neighbour: NodeId, request: web.Request, limit_bytes: int
+    ) -> web.Response:
+        body = await small_body(request, limit_bytes, "statements")
+        found = await aside(len(body) > LONG_DOCUMENT_BYTES, read_statements, body)
+        await self.stapler.take(neighbour, found)
         return web.Response(status=204)

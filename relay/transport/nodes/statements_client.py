@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from relay.delivery.revocation.stapling import CAPABILITY
+from relay.delivery.revocation.stapling import CAPABILITY, LARGE_CAPABILITY
 from relay.model import NodeId
 from relay.transport.nodes.answers import has_capability
 from relay.transport.nodes.client import NodesClient
@@ -25,6 +25,9 @@ class StatementClient:
 
     async def knows_statements(self, neighbour: NodeId) -> bool:
         return await has_capability(self.nodes, neighbour, CAPABILITY)
+
+    async def knows_large(self, neighbour: NodeId) -> bool:
+        return await has_capability(self.nodes, neighbour, LARGE_CAPABILITY)
 
     async def tell_statements(self, neighbour: NodeId, found: Sequence[Stapled]) -> None:
         await self.nodes.put(neighbour, PATH, write_statements(found), CONTENT_TYPE)

@@ -17,6 +17,8 @@ from relay.signing.revocation.crl import Crl
 from relay.signing.revocation.verdicts import Statement
 from relay.transport.nodes import statements
 from relay.transport.nodes.statements import StatementFace
+from relay.transport.nodes.statements_client import StatementClient
+from relay.wire import statements as statement_form
 from relay.wire.statements import Stapled, read_statements
 from tests.conformance.mutants import mutant, put_in
 
@@ -70,6 +72,29 @@ def takes_few_statements() -> None:
         return found
 
     put_in(statements, "read_statements", read)
+
+
+@mutant("leaves out statements that are large", "W12.5/counts", "W12.5/vouches")
+def leaves_out_large() -> None:
+    def read(content: bytes) -> Any:
+        return [one for one in read_statements(content) if len(one.content) < 256 << 10]
+
+    put_in(statements, "read_statements", read)
+
+
+@mutant("takes statements of any size", "W12.5/too-long")
+def takes_any_size() -> None:
+    put_in(statement_form, "LARGE_CONTENT_BYTES", 1 << 30)
+    put_in(statement_form, "LARGE_LIMIT_BYTES", 1 << 30)
+    put_in(statements, "LARGE_LIMIT_BYTES", 1 << 30)
+
+
+@mutant("sends large statements to whoever takes small ones", "W12.5/not-to-all")
+def sends_large_to_all() -> None:
+    async def knows(self: StatementClient, neighbour: NodeId) -> bool:
+        return True
+
+    put_in(StatementClient, "knows_large", knows)
 
 
 @mutant("refuses statements for one that proves nothing", "W12.2/not-the-rest")

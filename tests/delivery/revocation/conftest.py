@@ -27,6 +27,7 @@ from relay.signing.revocation.held import HeldStatements, way_of
 from relay.signing.revocation.verdicts import Freshness, Verdict
 from relay.signing.trust import Path, TrustStore, certificates_of
 from relay.transport.revocation.fetching import StatementFetcher, allowed
+from tests.long_crl import long_crl
 
 HERE = NodeId("xa")
 DAY = timedelta(days=1)
@@ -37,6 +38,8 @@ class Authority:
     """A copy of a PKI's folder, in which tests revoke as they like."""
 
     folder: File
+    long: dict[str, int] = field(default_factory=dict)
+    """Branches whose list has so many entries, all of certificates that are nobody's."""
 
     def revoke(
         self,
@@ -49,6 +52,8 @@ class Authority:
 
     def crl(self, branch: str, now: datetime, valid: timedelta = DAY) -> bytes:
         found = {one.name: one for one in pki_revoking.authorities(self.folder)}
+        if self.long.get(branch):
+            return long_crl(found[branch], now, self.long[branch])
         return pki_revoking.crl(found[branch], now=now, valid=valid)
 
     def path(self, name: str, purpose: Purpose) -> Path:

@@ -41,6 +41,11 @@ class Told:
     told: list[Sequence[Stapled]] = field(default_factory=list)
     asked: int = 0
     failing: Exception | None = None
+    large: bool = True
+    """Whether it takes large ones."""
+
+    async def knows_large(self, neighbour: NodeId) -> bool:
+        return self.large
 
     async def knows_statements(self, neighbour: NodeId) -> bool:
         self.asked += 1

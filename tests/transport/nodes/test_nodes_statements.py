@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from cryptography import x509
 
 from relay.demo.network import Network
 from relay.errors import PeerError, TransportError
@@ -22,7 +23,8 @@ from relay.signing.pki_words import Reason as Why
 from relay.signing.trust import certificates_of
 from relay.transport.nodes.statements import PATH
 from relay.transport.nodes.statements_client import StatementClient
-from relay.wire.statements import LIMIT_BYTES, Stapled, write_statements
+from relay.wire.statements import CONTENT_LIMIT_BYTES, LIMIT_BYTES, Stapled, write_statements
+from tests.long_crl import long_crl
 from tests.transport.nodes.conftest import EXTRA, PLANS
 
 HERE = NodeId("tinh")
@@ -92,6 +94,34 @@ async def test_what_was_brought_along_decides(town: Town) -> None:
     assert again == taken
     with pytest.raises((PeerError, TransportError)):
         await StatementClient(town.xb.client).knows_statements(HERE)
+
+
+def _issued_by(one: Stapled, issuer: pki_revoking.Authority) -> bool:
+    return x509.load_der_x509_crl(one.content).issuer == issuer.issuer.certificate.subject
+
+
+async def test_a_list_of_thousands_decides_too(town: Town) -> None:
+    """Alone in its request, as a neighbour that knows of that is told."""
+    issuer = next(
+        one for one in pki_revoking.authorities(town.pki) if one.name == "branches/tinh-h01/ca"
+    )
+    client = StatementClient(town.xa.client)
+    assert await client.knows_large(HERE)
+    branch, root = sorted(
+        town.statements("agencies/H01.15.pem"),
+        key=lambda one: _issued_by(one, issuer),
+        reverse=True,
+    )
+    small, large = root, Stapled(branch.chain, long_crl(issuer, datetime.now(UTC), 9_000))
+    assert len(large.content) > CONTENT_LIMIT_BYTES
+    await client.tell_statements(HERE, [small])
+    first = town.xa.transfer()
+    with pytest.raises(PeerError, match="come again"):
+        await town.xa.carry(first)
+    with pytest.raises(PeerError, match="more than one"):
+        await client.tell_statements(HERE, [small, large])
+    await client.tell_statements(HERE, [large])
+    assert Event.RELAY_ACCEPTANCE in {one.event for one in (await town.xa.carry(first)).evidence}
 
 
 async def test_hostile_statements_change_nothing(town: Town) -> None:
