@@ -44,10 +44,14 @@ _SIZE = re.compile(r"([0-9]{1,15}) ?([kmgt]i?)?b?", re.IGNORECASE)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _LEFT = (
     ("refused", "{} of them refuse a recipient, with a signed receipt", ""),
-    ("put_off", "{} transfers were put off: a clock is wrong, here or there", TEMPORARY),
+    (
+        "put_off",
+        "{} were put off: a clock is wrong, or nobody says whether a certificate is revoked",
+        TEMPORARY,
+    ),
     ("damaged", "{} parts of the file are damaged; what they held is to be carried again", DATA),
     ("unproven", "{} transfers prove nothing and were left", DATA),
-    ("stray", "{} receipts prove nothing here and were left", DATA),
+    ("stray", "{} receipts, or containers, prove nothing here and were left", DATA),
 )
 
 Why = Annotated[str, typer.Option(metavar="WORDS", help="Why, for the audit log.")]
@@ -62,21 +66,34 @@ def export(
     limit: Annotated[
         str, typer.Option(metavar="SIZE", help="The most it may be of: 700MB, 4GB, 16GiB.")
     ] = "4GB",
+    without_statements: Annotated[
+        bool,
+        typer.Option(
+            "--without-statements",
+            help="Leave out what says that certificates are not revoked: a node of an earlier release"
+            " refuses a file that holds any.",
+        ),
+    ] = False,
     why: Why = "",
     as_json: Annotated[bool, typer.Option("--json", help="What the file holds.")] = False,
 ) -> None:
     """Write what waits for a neighbour to one signed file, express and the oldest first.
 
     From then on it is in doubt until the neighbour's receipts come back, by hand or by wire. Exported
-    again, a file also holds what is still unanswered.
+    again, a file also holds what is still unanswered. Where this node checks certificates for revocation,
+    what it knows of those in the file goes along.
     """
-    limit_bytes = _bytes(limit)
+    query: dict[str, str | int] = {"limit_bytes": _bytes(limit), "why": why}
+    if without_statements:
+        query["statements"] = "false"
     refuse_existing(file)
-    told = asyncio.run(_export(node, neighbour, file, {"limit_bytes": limit_bytes, "why": why}))
+    told = asyncio.run(_export(node, neighbour, file, query))
     if as_json:
         show_json(told)
         return
     remark(f"{told['transfers']} transfers and {told['receipts']} receipts for {neighbour}")
+    if told.get("statements"):
+        remark(f"{told['statements']} statements of revocation go along")
     if told["more"]:
         remark("more waits than had room: export again, to another file")
     suggest(f"over there: relay carry import {file.name}; then bring its receipts file back")
@@ -122,6 +139,8 @@ def _say(told: dict[str, Any]) -> None:
         f"from {told['neighbour']}: {told['answered']} of {told['transfers']} transfers are answered, "
         f"{told['settled']} of ours are settled, {told['receipts']} receipts are taken"
     )
+    if told.get("statements"):
+        remark(f"{told['statements']} statements of revocation were news here")
     if told["receipts_file"]:
         remark("bring the receipts file back, so that they know")
 

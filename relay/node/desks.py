@@ -27,6 +27,7 @@ from relay.delivery.reconciling.listing import ListingDesk
 from relay.delivery.recovery.recovering import GuardedIntake
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.refusals import RefusalDesk
+from relay.delivery.revocation.by_hand import StatementsByHand
 from relay.delivery.saying import Speaker
 from relay.delivery.statistics.desk import StatisticsDesk
 from relay.delivery.tracking import TrackingDesk
@@ -173,6 +174,7 @@ def _courier(ground: Ground, carrying: Carrying, transfers: TransferDesk) -> Cou
         Shelf(journal, ground.node),
         journal,
         lambda chunks, most: receive(chunks, journal, limits, limit_bytes=most, idle=None),
+        None if carrying.stapler is None else StatementsByHand(carrying.stapler),
     )
 
 

@@ -9,6 +9,7 @@ Raises:  WireError.
       <Answers>  ( <Container> <Digest/> <Size/> </Container> )* </Answers>
       <Receipts> ( <Container> <Digest/> <Size/> </Container> )* </Receipts>
       <Taken> <Receipt/>* </Taken>
+    ( <Statements> ( <Container> <Digest/> <Size/> </Container> )+ </Statements> )?
       <Payloads>
         ( <Payload> <PayloadDigest/> <PayloadSize/>
             <Transfers> ( <Transfer> <TransferId/> <Header/> </Transfer> )+ </Transfers>
@@ -17,9 +18,11 @@ Raises:  WireError.
     </Carry>
 
 Answers are those to the receiver's own transfers, Receipts are travelling back, Taken are digests of
-receipts that came from the receiver before and are durable here. Header is the digest of the
+receipts that came from the receiver before and are durable here. Statements, of revocation, are those
+on which the writer's verdicts about the signers in the file rest (W7.9): an element that readers of
+earlier releases refuse, so it stands only where there are any. Header is the digest of the
 transfer header. Canonical bytes only, as for transfers. The names of a carry file's entries follow
-from the manifest, in this order: manifest and signature, answers,
+from the manifest, in this order: manifest and signature, statements, answers,
 receipts, then each payload with its transfers behind it.
 """
 
@@ -45,6 +48,8 @@ CONTAINER_LIMIT_BYTES = 32 * 1024 * 1024
 TRANSFER_LIMIT = 10_000
 CONTAINER_LIMIT = 1_000
 """Of answers and of receipts, each."""
+STATEMENTS_LIMIT = 64
+"""Containers of statements: of up to 64 each, or of a large one (statements.py)."""
 TAKEN_LIMIT = 20_000
 
 MANIFEST, SIGNATURE = "carry.xml", "carry-signature.xml"
@@ -52,7 +57,7 @@ MANIFEST, SIGNATURE = "carry.xml", "carry-signature.xml"
 
 @dataclass(frozen=True, slots=True)
 class CarriedContainer:
-    """A container of signed receipts (container.py): the digest and size of its bytes."""
+    """A container of signed receipts (container.py) or statements: the digest and size of its bytes."""
 
     digest: Digest
     size_bytes: int
@@ -84,6 +89,7 @@ class Manifest:
     receipts: tuple[CarriedContainer, ...] = ()
     taken: tuple[Digest, ...] = ()
     payloads: tuple[CarriedPayload, ...] = ()
+    statements: tuple[CarriedContainer, ...] = ()
 
     @property
     def transfer_ids(self) -> Iterator[TransferId]:
@@ -91,7 +97,12 @@ class Manifest:
 
     @property
     def empty(self) -> bool:
+        """Whatever statements there are: they only go along."""
         return not (self.answers or self.receipts or self.taken or self.payloads)
+
+
+def statements_name(index: int) -> str:
+    return f"statements/{index + 1:04}.xml"
 
 
 def answers_name(index: int) -> str:
@@ -124,7 +135,7 @@ def _check_values(manifest: Manifest) -> None:
     values.node(manifest.sent_by, "SentBy")
     values.node(manifest.sent_to, "SentTo")
     values.check_instant(manifest.created_at, "Created")
-    for container in (*manifest.answers, *manifest.receipts):
+    for container in (*manifest.answers, *manifest.receipts, *manifest.statements):
         values.digest(container.digest, "Digest")
         values.check_count(container.size_bytes, "Size")
     for digest in manifest.taken:
@@ -139,6 +150,7 @@ def _check_values(manifest: Manifest) -> None:
 
 def _text(manifest: Manifest) -> bytes:
     """As XML; no value needs escaping once it was checked."""
+    statements = "".join(map(_container, manifest.statements))
     return (
         f'<Carry xmlns="{values.NAMESPACE}">'
         f"<CarryId>{manifest.carry_id}</CarryId>"
@@ -148,6 +160,7 @@ def _text(manifest: Manifest) -> bytes:
         f"<Answers>{''.join(map(_container, manifest.answers))}</Answers>"
         f"<Receipts>{''.join(map(_container, manifest.receipts))}</Receipts>"
         f"<Taken>{''.join(f'<Receipt>{one}</Receipt>' for one in manifest.taken)}</Taken>"
+        f"{statements and f'<Statements>{statements}</Statements>'}"
         f"<Payloads>{''.join(map(_payload, manifest.payloads))}</Payloads>"
         "</Carry>"
     ).encode()
@@ -180,6 +193,7 @@ def read_carry(content: bytes) -> Manifest:
         answers=_read_containers(root.inside("Answers")),
         receipts=_read_containers(root.inside("Receipts")),
         taken=_read_taken(root.inside("Taken")),
+        statements=_read_statements(root.inside_if("Statements")),
         payloads=_read_payloads(root.inside("Payloads")),
     )
     root.end("Carry")
@@ -196,6 +210,10 @@ def _read_containers(children: Children) -> tuple[CarriedContainer, ...]:
         digest = values.digest(one.text("Digest"), "Digest")
         found.append(CarriedContainer(digest, values.count(one.text("Size"), "Size")))
     return tuple(found)
+
+
+def _read_statements(children: Children | None) -> tuple[CarriedContainer, ...]:
+    return () if children is None else _read_containers(children)
 
 
 def _read_taken(children: Children) -> tuple[Digest, ...]:
@@ -235,6 +253,7 @@ def _check_counts(manifest: Manifest) -> None:
         (len(manifest.answers), CONTAINER_LIMIT, "containers of answers"),
         (len(manifest.receipts), CONTAINER_LIMIT, "containers of receipts"),
         (len(manifest.taken), TAKEN_LIMIT, "receipts taken"),
+        (len(manifest.statements), STATEMENTS_LIMIT, "containers of statements"),
     ):
         if found > limit:
             raise WireError(f"{found} or more {what}, limit {limit}")

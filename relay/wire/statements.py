@@ -62,6 +62,11 @@ def _item(one: Stapled) -> bytes:
     return b"<Statement>%b<Content>%b</Content></Statement>" % (chain, _text(one.content))
 
 
+def room_bytes(one: Stapled) -> int:
+    """The most that it takes in a container."""
+    return (len(one.content) + sum(map(len, one.chain))) * 4 // 3 + 256
+
+
 def _text(content: bytes) -> bytes:
     return pybase64.b64encode(content)
 

@@ -69,9 +69,16 @@ class Children:
 
     def inside(self, name: str) -> Children:
         """The children of the child that must come next."""
+        found = self.inside_if(name)
+        if found is None:
+            raise WireError(f"{name} is missing or out of order")
+        return found
+
+    def inside_if(self, name: str) -> Children | None:
+        """The children of the next child if it has this name."""
         child = self._next
         if child is None or child.tag != _NAME + name:
-            raise WireError(f"{name} is missing or out of order")
+            return None
         self._advance()
         return Children(child)
 

@@ -12,7 +12,14 @@ from typing import Protocol
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.carry.exporting import CarryExporter
 from relay.delivery.carry.importing import CarryImporter
-from relay.delivery.carry.ports import CarryFile, CarryNotary, Imported, Receive, Shelf
+from relay.delivery.carry.ports import (
+    CarriedStatements,
+    CarryFile,
+    CarryNotary,
+    Imported,
+    Receive,
+    Shelf,
+)
 from relay.delivery.carry.transfers import CarriedIn
 from relay.delivery.carry.writing import CarryWriter
 from relay.delivery.dispatch import Dispatcher
@@ -42,6 +49,7 @@ class Courier:
         shelf: Shelf,
         store: PayloadStore,
         receive: Receive,
+        statements: CarriedStatements | None = None,
     ) -> Courier:
         """From the parts that serve the wire, so that both ways have the same rules.
 
@@ -50,7 +58,7 @@ class Courier:
         node, journal = dispatcher.node, dispatcher.journal
         clock = replace(dispatcher.clock, seen=lambda _: None)
         neighbours = frozenset(dispatcher.channels) - dispatcher.bridges
-        writer = CarryWriter(node, journal, store, shelf, notary, clock)
+        writer = CarryWriter(node, journal, store, shelf, notary, clock, statements)
         exporter = CarryExporter(
             node, neighbours, journal, shelf, notary, writer, clock, dispatcher.exported
         )
@@ -67,11 +75,14 @@ class Courier:
             writer=writer,
             clock=clock,
             receipts_wait=dispatcher.receipts_wait,
+            statements=statements,
         )
         return cls(exporter, importer, writer)
 
-    async def export(self, by: Caller, neighbour: NodeId, limit_bytes: int, why: str) -> CarryFile:
-        return await self.exporter.export(by, neighbour, limit_bytes, why)
+    async def export(
+        self, by: Caller, neighbour: NodeId, limit_bytes: int, why: str, *, statements: bool = True
+    ) -> CarryFile:
+        return await self.exporter.export(by, neighbour, limit_bytes, why, statements=statements)
 
     async def take(
         self, by: Caller, why: str, chunks: AsyncIterator[bytes]

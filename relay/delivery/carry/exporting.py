@@ -8,6 +8,10 @@ byte of the file leaves. Where the process may die:
     after it                     in doubt: by wire or in the next file, to the letter
     while the file is written    as above; what is written of it is no whole file
 
+Statements of revocation about the signers go along (stating.py). A share of the room is kept for them,
+but for the first document, which goes whether they fit beside it or not; they may also have what the
+documents leave.
+
 Touches: the journal, the notary; tells the dispatcher.
 Raises:  NotFoundError, JournalError.
 """
@@ -18,7 +22,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from relay.delivery.carry.ports import Box, CarryFile, Shelf
+from relay.delivery.carry.ports import Box, CarryFile, Shelf, StatementBox
+from relay.delivery.carry.stating import Along
 from relay.delivery.carry.writing import CarryWriter, Sizes
 from relay.delivery.clock import Clock
 from relay.delivery.neighbours.freezing import header_of
@@ -40,6 +45,9 @@ _FRAME_BYTES = 72 * 1024
 """Manifest without its lists, its signature, the end of the archive."""
 _PER_TRANSFER_BYTES, _PER_PAYLOAD_BYTES, _PER_RECEIPT_BYTES = 1_100, 700, 160
 """What each adds beside its contents: heads, names, its place in manifest or container."""
+STATEMENTS_SHARE = 8
+STATEMENTS_BYTES = 16 << 20
+"""An eighth of the file is kept for statements, and no more than this."""
 _HIGHEST_FIRST = tuple(sorted(Lane, reverse=True))
 
 
@@ -55,12 +63,14 @@ class CarryExporter:
     exported: Callable[[NodeId], None]
     """Told that the journal holds more in doubt for this neighbour."""
 
-    async def export(self, by: Caller, neighbour: NodeId, limit_bytes: int, why: str) -> CarryFile:
+    async def export(
+        self, by: Caller, neighbour: NodeId, limit_bytes: int, why: str, *, statements: bool = True
+    ) -> CarryFile:
         """See carry.CarryDesk."""
         if neighbour not in self.neighbours:
             raise NotFoundError(f"{neighbour[:64]} is not a neighbour of {self.node}")
-        load = _Load(limit_bytes - _FRAME_BYTES)
-        receipts = await self.receipts(neighbour, load)
+        load = _load(limit_bytes, self.writer.along(statements))
+        receipts = await self.receipts(neighbour, load.along, load)
         await self._fill(neighbour, load)
         if not load.sizes and not receipts:
             raise NotFoundError(_nothing(neighbour, limit_bytes, load))
@@ -70,6 +80,7 @@ class CarryExporter:
             receipts=receipts,
             payloads=load.carried(),
             sizes=load.sizes,
+            statements=await load.statements(),
             more=load.more,
         )
         for batch in _in_batches(list(load.sizes)):
@@ -78,13 +89,15 @@ class CarryExporter:
         await self._note(by, why, file)
         return file
 
-    async def receipts(self, neighbour: NodeId, load: _Load | None = None) -> tuple[Box, ...]:
+    async def receipts(
+        self, neighbour: NodeId, along: Along | None, load: _Load | None = None
+    ) -> tuple[Box, ...]:
         """Containers of what waits to travel back there. It waits on until the neighbour says, by
         wire or by hand, that it has it."""
         waiting = await self.shelf.returns(neighbour, MOST_RECEIPTS)
         if load is not None:
             waiting = [one for one in waiting if load.takes_receipt(one[1])]
-        return (await self.writer.boxes(waiting))[:CONTAINER_LIMIT]
+        return (await self.writer.boxes(waiting, along))[:CONTAINER_LIMIT]
 
     async def _fill(self, neighbour: NodeId, load: _Load) -> None:
         for lane in _HIGHEST_FIRST:
@@ -109,8 +122,10 @@ class CarryExporter:
                 document, signature = one.header.document, one.header.signature
                 sizes = (len(document), len(signature), len(one.seal.signature))
                 carried = CarriedTransfer(one.transfer_id, one.header.digest)
-                load.takes(carried, header.digest, header.size_bytes, sizes)
+                if load.takes(carried, header.digest, header.size_bytes, sizes):
+                    load.signed(signature, one.seal.signature)
                 await asyncio.sleep(0)
+            await load.rests_on()
 
     async def _add_new(self, neighbour: NodeId, lane: Lane, load: _Load) -> None:
         after = DeliveryRow(0)
@@ -132,7 +147,9 @@ class CarryExporter:
             carried = CarriedTransfer(freeze.transfer_id, digest_of(header.document))
             if load.takes(carried, ready.digest, ready.size_bytes, sizes):
                 chosen.append(freeze)
+                load.signed(header.signature, ready.seal.signature)
             await asyncio.sleep(0)
+        await load.rests_on()
         frozen = await self.journal.freeze(chosen)
         for freeze, done in zip(chosen, frozen, strict=True):
             if not done:
@@ -164,10 +181,16 @@ class _Load:
     """What is in the file so far, and how much room is left."""
 
     room_bytes: int
+    kept_bytes: int = 0
+    """Of the room, for statements."""
+    along: Along | None = None
     sizes: dict[TransferId, Sizes] = field(default_factory=dict)
     more: bool = False
     _payloads: dict[Digest, tuple[int, list[CarriedTransfer]]] = field(default_factory=dict)
     _passed_over: int = 0
+    _begun: bool = False
+    _signatures: list[bytes] = field(default_factory=list)
+    """Whose signers' statements were not looked for yet."""
 
     @property
     def full(self) -> bool:
@@ -182,22 +205,41 @@ class _Load:
         cost = sum(sizes) + _PER_TRANSFER_BYTES
         if digest not in self._payloads:
             cost += size_bytes + _PER_PAYLOAD_BYTES
-        if cost > self.room_bytes or self.full:
+        if self.full or not self._has_room(cost):
             self.more = True
             self._passed_over += 1
             return False
-        self.room_bytes -= cost
         self.sizes[transfer.transfer_id] = sizes
         self._payloads.setdefault(digest, (size_bytes, []))[1].append(transfer)
         return True
 
     def takes_receipt(self, size_bytes: int) -> bool:
         cost = size_bytes * 4 // 3 + _PER_RECEIPT_BYTES
-        if cost > self.room_bytes:
+        if not self._has_room(cost):
             self.more = True
             return False
-        self.room_bytes -= cost
         return True
+
+    def _has_room(self, cost: int) -> bool:
+        """And it is taken. What comes first may have the room that is kept for statements."""
+        if cost > self.room_bytes - (self.kept_bytes if self._begun else 0):
+            return False
+        self.room_bytes -= cost
+        self._begun = True
+        return True
+
+    def signed(self, *signatures: bytes) -> None:
+        if self.along is not None:
+            self._signatures += signatures
+
+    async def rests_on(self) -> None:
+        """Look for the statements about who signed what was put in."""
+        if self.along is not None:
+            signatures, self._signatures = self._signatures, []
+            await self.along.rests_on(signatures)
+
+    async def statements(self) -> tuple[StatementBox, ...]:
+        return () if self.along is None else await self.along.boxes(self.room_bytes)
 
     def drop(self, transfer_id: TransferId, digest: Digest) -> None:
         """It is not to go after all. Its room is not given to others."""
@@ -211,6 +253,12 @@ class _Load:
             CarriedPayload(digest, size_bytes, tuple(transfers))
             for digest, (size_bytes, transfers) in self._payloads.items()
         )
+
+
+def _load(limit_bytes: int, along: Along | None) -> _Load:
+    room = limit_bytes - _FRAME_BYTES
+    kept = 0 if along is None else min(room // STATEMENTS_SHARE, STATEMENTS_BYTES)
+    return _Load(room, kept, along)
 
 
 def _in_batches(transfers: Sequence[TransferId]) -> Iterator[Sequence[TransferId]]:

@@ -1,8 +1,10 @@
 """Take a neighbour's carry file in: the same checks, answers and idempotence as over the wire.
 
 1. The manifest's signature: of a neighbour, for this node. Until then nothing of the file is used.
-2. Receipts: answers settle this node's transfers, others are kept and sent on.
-3. Each payload and its transfers (transfers.py).
+2. Statements of revocation (stating.py): all that follows is judged by what they say as well (W7.9), and
+   so is the manifest's signer where nothing was known of it yet.
+3. Receipts: answers settle this node's transfers, others are kept and sent on.
+4. Each payload and its transfers (transfers.py).
 
 A damaged entry costs its own transfers only, a broken frame all behind it; what was taken stays, and
 what was not is still the sender's. Reading the file again repeats no effect.
@@ -17,11 +19,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
+from relay.delivery.carry.containers import contained
 from relay.delivery.carry.exporting import CarryExporter
-from relay.delivery.carry.ports import CarryFile, CarryNotary, Imported, Shelf
+from relay.delivery.carry.ports import CarriedStatements, CarryFile, CarryNotary, Imported, Shelf
 from relay.delivery.carry.reading import CarryReader
+from relay.delivery.carry.stating import MOST_BYTES, take_in
 from relay.delivery.carry.tally import Tally
 from relay.delivery.carry.transfers import CarriedIn
 from relay.delivery.carry.writing import CarryWriter
@@ -32,17 +37,16 @@ from relay.delivery.records import Journal, Notary
 from relay.delivery.returns import ReturnDesk
 from relay.delivery.several import Several
 from relay.errors import (
-    DamagedError,
     NotFoundError,
     OverloadError,
     PeerError,
     SignatureError,
     TransportError,
-    WireError,
+    UncertainError,
 )
 from relay.model import NodeId, Signed
 from relay.wire import carry
-from relay.wire.carry import CarriedContainer
+from relay.wire.carry import CarriedContainer, Manifest
 from relay.wire.container import read_receipts
 from relay.wire.transfer import read_transfer
 
@@ -64,6 +68,8 @@ class CarryImporter:
     writer: CarryWriter
     clock: Clock
     receipts_wait: Callable[[Iterable[NodeId]], None]
+    statements: CarriedStatements | None = None
+    """None where nothing is checked for revocation."""
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def take(
@@ -91,53 +97,52 @@ class CarryImporter:
         document = await reader.small(carry.MANIFEST, carry.LIMIT_BYTES)
         signature = await reader.small(carry.SIGNATURE, carry.SIGNATURE_LIMIT_BYTES)
         signed = Signed(document, signature)
-        long = len(document) > LONG_DOCUMENT_BYTES
-        manifest = await aside(long, self.carry_notary.check_carry, signed, self.clock.now())
+        try:
+            tally = Tally(await self._proven(signed), signed.digest)
+        except UncertainError:
+            return await self._open_by_what_came(reader, signed)
+        return tally
+
+    async def _open_by_what_came(self, reader: CarryReader, signed: Signed) -> Tally:
+        """Its signer proven but for whether it is revoked, the file may say so itself. Raises UncertainError
+        where it does not."""
+        manifest = await self._proven(signed, revocation=False)
+        tally = Tally(manifest, signed.digest)
+        await take_in(reader, tally, self.statements)
+        await self._proven(signed)
+        return tally
+
+    async def _proven(self, signed: Signed, *, revocation: bool = True) -> Manifest:
+        long = len(signed.document) > LONG_DOCUMENT_BYTES
+        check = partial(self.carry_notary.check_carry, revocation=revocation)
+        manifest = await aside(long, check, signed, self.clock.now())
         if manifest.sent_to != self.node:
             said = f"this carry file is for {manifest.sent_to}, not {self.node}"
             raise SignatureError("wrong-node", said)
         if manifest.sent_by not in self.neighbours:
             said = f"this carry file is of {manifest.sent_by}, no neighbour of {self.node}"
             raise SignatureError("wrong-node", said)
-        return Tally(manifest, signed.digest)
+        return manifest
 
     async def _read(self, reader: CarryReader, tally: Tally) -> None:
         manifest = tally.manifest
+        if not tally.statements_read:
+            await take_in(reader, tally, self.statements)
         if manifest.taken:
             await self.shelf.handed_over(tally.neighbour, manifest.taken)
         async with Several(AT_ONCE) as several:
             for index, container in enumerate(manifest.answers):
                 name = carry.answers_name(index)
-                for signed in await self._container(reader, name, container, tally):
+                for signed in await _receipts(reader, name, container, tally):
                     await several.begin(self._settle, signed, tally)
             for index, container in enumerate(manifest.receipts):
                 name = carry.receipts_name(index)
-                await self._keep(await self._container(reader, name, container, tally), tally)
+                await self._keep(await _receipts(reader, name, container, tally), tally)
             for payload in manifest.payloads:
                 await self.transfers.take(reader, payload, tally, several)
         await reader.end()
 
     # ------------------------------------------------------------ receipts
-
-    async def _container(
-        self, reader: CarryReader, name: str, container: CarriedContainer, tally: Tally
-    ) -> Sequence[Signed]:
-        try:
-            content = await reader.small(
-                name,
-                carry.CONTAINER_LIMIT_BYTES,
-                size=container.size_bytes,
-                digest=container.digest,
-            )
-        except DamagedError:
-            tally.damaged += 1
-            return ()
-        long = len(content) > LONG_DOCUMENT_BYTES
-        try:
-            return await aside(long, read_receipts, content, carry.CONTAINER_LIMIT_BYTES)
-        except WireError:
-            tally.stray += 1  # as its writer made it, and worth nothing
-            return ()
 
     async def _settle(self, signed: Signed, tally: Tally) -> None:
         """As the dispatcher does with what comes back on the wire."""
@@ -151,6 +156,9 @@ class CarryImporter:
                 raise NotFoundError(f"no transfer {receipt.transfer_id} to {tally.neighbour}")
             header = read_transfer(found[0].document)
             require_answer(self.returns.directory, receipt, header)
+        except UncertainError:  # it may be judged another time
+            tally.put_off += 1
+            return
         except PeerError:
             tally.stray += 1
             return
@@ -181,15 +189,19 @@ class CarryImporter:
     # ------------------------------------------------------------ what goes back
 
     async def _answer_file(self, tally: Tally) -> CarryFile | None:
-        """The answers, which of the receipts are durable here, and what waits to travel back there (W7.8)."""
+        """The answers, which of the receipts are durable here, and what waits to travel back there (W7.8).
+        Whoever wrote no statements may read none (W7.9)."""
         if not tally.answers and not tally.taken:
             return None
-        answers = await self.writer.boxes(tally.answers)
+        along = self.writer.along(bool(tally.manifest.statements))
+        answers = await self.writer.boxes(tally.answers, along)
+        receipts = await self.exporter.receipts(tally.neighbour, along)
         return await self.writer.decide(
             tally.neighbour,
             answers=answers[: carry.CONTAINER_LIMIT],
-            receipts=await self.exporter.receipts(tally.neighbour),
+            receipts=receipts,
             taken=tuple(tally.taken[: carry.TAKEN_LIMIT]),
+            statements=() if along is None else await along.boxes(MOST_BYTES),
         )
 
     async def _note(self, by: Caller, why: str, tally: Tally) -> None:
@@ -205,6 +217,7 @@ class CarryImporter:
             "settled": told.settled,
             "receipts": told.receipts,
             "stray": told.stray,
+            "statements": told.statements,
             "reason": "broken-off" if told.broken else "",
             "by": by.holder,
             "why": why,
@@ -215,3 +228,11 @@ class CarryImporter:
         reason = error.reason if isinstance(error, SignatureError) else type(error).__name__
         fields: dict[str, str | int] = {"reason": reason, "by": by.holder, "why": why}
         await self.journal.note("carry-refused", self.clock.now(), fields)
+
+
+async def _receipts(
+    reader: CarryReader, name: str, container: CarriedContainer, tally: Tally
+) -> Sequence[Signed]:
+    limit = carry.CONTAINER_LIMIT_BYTES
+    read = partial(read_receipts, limit_bytes=limit)
+    return await contained(reader, name, container, tally, limit, read)

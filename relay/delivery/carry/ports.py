@@ -1,8 +1,9 @@
 """Without a link: what a carry file is to delivery, and the doors its two sides need.
 
 A carry file goes from one node to a neighbour by hand. It holds transfers, answers to the
-neighbour's own transfers, and receipts travelling back; the same file either way. Its manifest is
-signed, and the signature stands for the handshake of a connection.
+neighbour's own transfers, and receipts travelling back; the same file either way. Beside them go
+statements of revocation about who signed what is in it. Its manifest is signed, and the signature
+stands for the handshake of a connection.
 
 Touches: nothing; values and Protocols only. exporting.py writes, importing.py reads.
 """
@@ -18,6 +19,7 @@ from relay.delivery.ports import Caller
 from relay.delivery.records import DeliveryRow, OpenTransfer, Ready
 from relay.model import Digest, Envelope, Lane, NodeId, Payload, Signed, TransferId
 from relay.wire.carry import CarryId, Manifest
+from relay.wire.statements import Stapled
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,15 @@ class Box:
     """A container of receipts, by their digests; `size_bytes` of the container."""
 
     receipts: tuple[Digest, ...]
+    digest: Digest
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatementBox:
+    """A container of statements, each with the chain that it is about; `size_bytes` of the container."""
+
+    statements: tuple[tuple[Digest, tuple[bytes, ...]], ...]
     digest: Digest
     size_bytes: int
 
@@ -40,6 +51,7 @@ class CarryFile:
     size_bytes: int
     more: bool
     """Whether something that waits found no room in it."""
+    statements: tuple[StatementBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,9 @@ class Imported:
     receipts: int
     """Receipts travelling back."""
     stray: int
-    """Answers and receipts that prove nothing here."""
+    """Answers and receipts that prove nothing here, and containers that are none."""
+    statements: int
+    """Of revocation, that were news here."""
     broken: str
     """Why the file was not read to its end; empty when it was."""
 
@@ -78,7 +92,10 @@ class CarryNotary(Protocol):
         ...
 
     def sign_carry(self, manifest: Manifest, at: datetime) -> Signed: ...
-    def check_carry(self, signed: Signed, at: datetime) -> Manifest: ...
+    def check_carry(self, signed: Signed, at: datetime, *, revocation: bool = True) -> Manifest:
+        """Raises UncertainError where nobody here knows yet whether the signer's certificate is
+        revoked, unless that is left out."""
+        ...
 
 
 class Shelf(Protocol):
@@ -100,6 +117,23 @@ class Shelf(Protocol):
     async def handed_over(self, neighbour: NodeId, receipts: Sequence[Digest]) -> None: ...
 
 
+class CarriedStatements(Protocol):
+    """The statements of revocation that this node has, and how it comes to more."""
+
+    async def resting(self, signatures: Sequence[bytes]) -> dict[Digest, tuple[bytes, ...]]:
+        """On what its verdicts about its own certificates and about these signers rest, in this order;
+        of each statement the chain that it is about."""
+        ...
+
+    async def contents(self, digests: Sequence[Digest]) -> dict[Digest, bytes]:
+        """Of those that are stored."""
+        ...
+
+    async def take(self, neighbour: NodeId, found: Sequence[Stapled]) -> int:
+        """How many were proven and are news, durable when it returns; the rest is left out."""
+        ...
+
+
 Receive = Callable[[AsyncIterator[bytes], int], Awaitable[tuple[Envelope, Payload]]]
 """Reads and stores an envelope of at most so many bytes, as transfers' are (transport)."""
 
@@ -107,9 +141,12 @@ Receive = Callable[[AsyncIterator[bytes], int], Awaitable[tuple[Envelope, Payloa
 class CarryDesk(Protocol):
     """What operators may ask; `why` is their own words for the audit log."""
 
-    async def export(self, by: Caller, neighbour: NodeId, limit_bytes: int, why: str) -> CarryFile:
+    async def export(
+        self, by: Caller, neighbour: NodeId, limit_bytes: int, why: str, *, statements: bool = True
+    ) -> CarryFile:
         """Decide on a file, sign it, and put what it carries in doubt: all durable, so the file may
-        be written from now on. Raises NotFoundError when nothing waits, or nothing that fits."""
+        be written from now on. Without `statements` a node of an earlier release reads it. Raises
+        NotFoundError when nothing waits, or nothing that fits."""
         ...
 
     async def take(

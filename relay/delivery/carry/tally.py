@@ -28,6 +28,8 @@ class Tally:
     damaged: int = 0
     settled: int = 0
     stray: int = 0
+    statements: int = 0
+    statements_read: bool = False
     broken: str = ""
 
     @property
@@ -62,5 +64,6 @@ class Tally:
             settled=self.settled,
             receipts=len(self.taken),
             stray=self.stray,
+            statements=self.statements,
             broken=self.broken,
         )

@@ -7,11 +7,19 @@ Raises:  JournalError.
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, MANY_RECIPIENTS, aside
-from relay.delivery.carry.ports import Box, CarryFile, CarryNotary, Shelf
+from relay.delivery.carry.ports import (
+    Box,
+    CarriedStatements,
+    CarryFile,
+    CarryNotary,
+    Shelf,
+    StatementBox,
+)
+from relay.delivery.carry.stating import Along, content_of
 from relay.delivery.clock import Clock
 from relay.delivery.ports import PayloadStore
 from relay.delivery.records import Journal
@@ -29,6 +37,7 @@ from relay.wire.carry import (
     answers_name,
     payload_name,
     receipts_name,
+    statements_name,
     transfer_names,
 )
 from relay.wire.container import write_receipts
@@ -45,20 +54,34 @@ class CarryWriter:
     shelf: Shelf
     notary: CarryNotary
     clock: Clock
+    statements: CarriedStatements | None = None
+    """None where nothing is checked for revocation: then there are none."""
 
-    async def boxes(self, receipts: Iterable[tuple[Digest, int]]) -> tuple[Box, ...]:
+    def along(self, wanted: bool) -> Along | None:
+        """For one file: what its signers' statements are found with."""
+        return Along(self.statements) if wanted and self.statements is not None else None
+
+    async def boxes(
+        self, receipts: Iterable[tuple[Digest, int]], along: Along | None
+    ) -> tuple[Box, ...]:
         """Containers of these receipts (digest and size), each as large as one request may be."""
-        return tuple([await self._box(batch) for batch in _batches(receipts)])
+        return tuple([await self._box(batch, along) for batch in _batches(receipts)])
 
-    async def _box(self, receipts: tuple[Digest, ...]) -> Box:
-        content = await self._container(receipts)
+    async def _box(self, receipts: tuple[Digest, ...], along: Along | None) -> Box:
+        found = await self._found(receipts)
+        if along is not None:
+            await along.rests_on([one.signature for one in found])
+        content = await self._container(found)
         return Box(receipts, digest_of(content), len(content))
 
-    async def _container(self, receipts: tuple[Digest, ...]) -> bytes:
+    async def _found(self, receipts: tuple[Digest, ...]) -> Sequence[Signed]:
         found = await self.shelf.receipts(receipts)
         if len(found) != len(receipts):
             raise JournalError(f"{len(receipts) - len(found)} receipts are gone from the journal")
-        return await aside(len(found) > MANY_RECIPIENTS, write_receipts, found)
+        return found
+
+    async def _container(self, receipts: Sequence[Signed]) -> bytes:
+        return await aside(len(receipts) > MANY_RECIPIENTS, write_receipts, receipts)
 
     async def decide(
         self,
@@ -69,6 +92,7 @@ class CarryWriter:
         taken: tuple[Digest, ...] = (),
         payloads: tuple[CarriedPayload, ...] = (),
         sizes: dict[TransferId, Sizes] | None = None,
+        statements: tuple[StatementBox, ...] = (),
         more: bool = False,
     ) -> CarryFile:
         """The signed manifest of all this, and how large the file will be."""
@@ -78,25 +102,29 @@ class CarryWriter:
             sent_by=self.node,
             sent_to=neighbour,
             created_at=now,
-            answers=tuple(CarriedContainer(b.digest, b.size_bytes) for b in answers),
-            receipts=tuple(CarriedContainer(b.digest, b.size_bytes) for b in receipts),
+            answers=_containers(answers),
+            receipts=_containers(receipts),
             taken=taken,
             payloads=payloads,
+            statements=_containers(statements),
         )
         many = len(payloads) + len(taken) > MANY_RECIPIENTS
         signed = await aside(many or self.notary.slow, self.notary.sign_carry, manifest, now)
         size = await aside(many, _size, manifest, signed, sizes or {})
-        return CarryFile(manifest, signed, answers, receipts, size, more)
+        return CarryFile(manifest, signed, answers, receipts, size, more, statements)
 
     async def write(self, file: CarryFile) -> AsyncIterator[bytes]:
         """The file's bytes, in order."""
         archive = Archive()
         yield archive.entry(MANIFEST, file.signed.document)
         yield archive.entry(SIGNATURE, file.signed.signature)
-        for index, box in enumerate(file.answers):
-            yield archive.entry(answers_name(index), await self._container(box.receipts))
-        for index, box in enumerate(file.receipts):
-            yield archive.entry(receipts_name(index), await self._container(box.receipts))
+        for index, one in enumerate(file.statements):
+            content = await content_of(one, self.statements)
+            yield await _entry(archive, statements_name(index), content)
+        for name, boxes in ((answers_name, file.answers), (receipts_name, file.receipts)):
+            for index, box in enumerate(boxes):
+                content = await self._container(await self._found(box.receipts))
+                yield archive.entry(name(index), content)
         for payload in file.manifest.payloads:
             async for chunk in self._payload(archive, payload):
                 yield chunk
@@ -126,6 +154,14 @@ class CarryWriter:
         return b"".join(archive.entry(n, c) for n, c in zip(names, contents, strict=True))
 
 
+async def _entry(archive: Archive, name: str, content: bytes) -> bytes:
+    return await aside(len(content) > LONG_DOCUMENT_BYTES, archive.entry, name, content)
+
+
+def _containers(boxes: Iterable[Box | StatementBox]) -> tuple[CarriedContainer, ...]:
+    return tuple(CarriedContainer(one.digest, one.size_bytes) for one in boxes)
+
+
 def _batches(receipts: Iterable[tuple[Digest, int]]) -> Iterable[tuple[Digest, ...]]:
     batch: list[Digest] = []
     total = 0
@@ -151,6 +187,7 @@ def _entries(
 ) -> Iterable[tuple[str, int]]:
     yield MANIFEST, len(signed.document)
     yield SIGNATURE, len(signed.signature)
+    yield from ((statements_name(i), one.size_bytes) for i, one in enumerate(manifest.statements))
     yield from ((answers_name(i), one.size_bytes) for i, one in enumerate(manifest.answers))
     yield from ((receipts_name(i), one.size_bytes) for i, one in enumerate(manifest.receipts))
     for payload in manifest.payloads:

@@ -34,10 +34,13 @@ from relay.wire.statements import (
     LIMIT_BYTES,
     MOST_STATEMENTS,
     Stapled,
+    room_bytes,
 )
 
 CAPABILITY = "statements"
 LARGE_CAPABILITY = "large-statements"
+BY_HAND_CAPABILITY = "carried-statements"
+"""They are taken from carry files, too (W7.9)."""
 TOLD_LIMIT = 20_000
 """Statements of which is remembered that a neighbour has them."""
 ASK_AGAIN_SECONDS = 600.0
@@ -66,8 +69,9 @@ class Resting:
 class Signers(Protocol):
     """What is known here of who signed (signing)."""
 
-    def resting(self, signature: bytes) -> Resting | None:
-        """None where nothing is known of its signer."""
+    def resting(self, signature: bytes, *, looking: bool = False) -> Resting | None:
+        """None where nothing is known of its signer. `looking` for one that was last met before the
+        start takes a few milliseconds."""
         ...
 
     def own(self) -> Sequence[Resting]: ...
@@ -223,7 +227,7 @@ class Stapler:
                 self._put_off(neighbour, digest, chain)
                 continue
             one = Stapled(chain, content)
-            room = (len(content) + sum(map(len, chain))) * 4 // 3 + 256
+            room = room_bytes(one)
             if batch and (size + room > LIMIT_BYTES // 2 or len(batch) == MOST_STATEMENTS):
                 await self.wire.tell_statements(neighbour, batch)
                 batch, size = [], 0
@@ -246,24 +250,28 @@ class Stapler:
             self._large_taking.discard(neighbour)
 
     async def take(self, neighbour: NodeId, found: Sequence[Stapled]) -> int:
-        """How many were news; durable when it returns. What proves nothing here is left out: it may be
-        of an authority that only others trust."""
+        """How many were news; durable when it returns. Raises OverloadError."""
         if self._taking >= AT_ONCE:
             raise OverloadError(f"{self._taking} lists of statements are being read")
         self._taking += 1
         try:
-            news = 0
-            for one in found:
-                try:
-                    proven = await asyncio.to_thread(self.signers.take, one)
-                except SignatureError as error:
-                    log.debug(Line.STATEMENT_LEFT_OUT, neighbour=neighbour, error=str(error)[:200])
-                    continue
-                if proven.fresh:
-                    await self.journal.store(proven, self.clock.now())
-                    news += 1
+            return await self.take_in(neighbour, found)
         finally:
             self._taking -= 1
+
+    async def take_in(self, neighbour: NodeId, found: Sequence[Stapled]) -> int:
+        """As `take`, whatever else is being taken. What proves nothing here is left out: it may be of an
+        authority that only others trust."""
+        news = 0
+        for one in found:
+            try:
+                proven = await asyncio.to_thread(self.signers.take, one)
+            except SignatureError as error:
+                log.debug(Line.STATEMENT_LEFT_OUT, neighbour=neighbour, error=str(error)[:200])
+                continue
+            if proven.fresh:
+                await self.journal.store(proven, self.clock.now())
+                news += 1
         if news:
             self.changed()
         return news

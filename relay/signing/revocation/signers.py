@@ -34,11 +34,19 @@ class KnownSigners:
     check: RevocationCheck
     _chains: dict[Digest, tuple[bytes, ...]] = field(default_factory=dict)
 
-    def resting(self, signature: bytes) -> Resting | None:
+    def resting(self, signature: bytes, *, looking: bool = False) -> Resting | None:
         try:
-            return self._resting(signer_of(signature))
+            leaf = signer_of(signature)
+            if looking and self.check.path_of(leaf) is None:
+                self._look(signature)
+            return self._resting(leaf)
         except SignatureError:
             return None
+
+    def _look(self, signature: bytes) -> None:
+        """What was judged before the start is not in memory, though the statements are."""
+        chain = read_chain(certificates_in(signature))
+        self.check.look(self.trust.path(chain, self.check.now(), chain.leaf.identity.purpose))
 
     def own(self) -> Sequence[Resting]:
         found = (self._resting(one) for one in self.check.ours)

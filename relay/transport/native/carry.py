@@ -23,7 +23,7 @@ from relay.delivery.carry.ports import CarryDesk, CarryFile, Imported
 from relay.delivery.ports import Caller
 from relay.errors import NotFoundError, TransportError
 from relay.model import NodeId
-from relay.transport.native.asking import number, only, operators_words, refuse_coding
+from relay.transport.native.asking import number, only, operators_words, refuse_coding, word
 from relay.transport.native.inside import Inside
 from relay.transport.native.proceed import proceed
 from relay.transport.native.sending import send_stream
@@ -37,11 +37,13 @@ IDLE = timedelta(minutes=2)
 
 async def export(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
     """A file for the neighbour. All that it carries is in doubt before its first byte leaves."""
-    only(request, "limit_bytes", "why")
+    only(request, "limit_bytes", "statements", "why")
     limit = number(request, "limit_bytes", DEFAULT_BYTES, LEAST_BYTES, MOST_BYTES)
     neighbour = NodeId(request.match_info["neighbour"])
     desk = _desk(inside)
-    file = await desk.export(caller, neighbour, limit, operators_words(request))
+    statements = word(request, "statements", ("true", "false")) != "false"
+    why = operators_words(request)
+    file = await desk.export(caller, neighbour, limit, why, statements=statements)
     return await _send(request, desk, file, _written(file))
 
 
@@ -101,6 +103,7 @@ def _written(file: CarryFile) -> dict[str, str | int | bool]:
         "transfers": sum(1 for _ in manifest.transfer_ids),
         "payloads": len(manifest.payloads),
         "receipts": sum(len(box.receipts) for box in file.receipts),
+        "statements": sum(len(box.statements) for box in file.statements),
         "size_bytes": file.size_bytes,
         "more": file.more,
     }
@@ -120,5 +123,6 @@ def _told(told: Imported) -> dict[str, str | int | bool]:
         "settled": told.settled,
         "receipts": told.receipts,
         "stray": told.stray,
+        "statements": told.statements,
         "broken": told.broken,
     }

@@ -31,7 +31,14 @@ def _export() -> Json:
         "maximum": MOST_BYTES,
         "default": DEFAULT_BYTES,
     }
-    told = "JSON: carry_id, neighbour, digest (of the manifest), transfers, payloads, receipts, size_bytes, more"
+    statements = {"type": "string", "enum": ["true", "false"], "default": "true"}
+    told = (
+        "JSON: carry_id, neighbour, digest (of the manifest), transfers, payloads, receipts, statements "
+        "(of revocation), size_bytes, more"
+    )
+    earlier = (
+        "false: no statements of revocation, for a node of an earlier release, which refuses them"
+    )
     return {
         **operation(
             "exportCarryFile",
@@ -39,14 +46,19 @@ def _export() -> Json:
             {"200": _file("The carry file", told)},
             (400, 401, 403, 404, 503),
         ),
-        "parameters": [in_query("limit_bytes", limit, "The most the file may be of"), WHY],
+        "parameters": [
+            in_query("limit_bytes", limit, "The most the file may be of"),
+            in_query("statements", statements, earlier),
+            WHY,
+        ],
     }
 
 
 def _take() -> Json:
     told = (
         "JSON: carry_id, neighbour, digest (of the manifest), transfers, answered, refused, unproven, "
-        "put_off, damaged, settled, receipts, stray, broken (why it was not read to its end, or empty)"
+        "put_off, damaged, settled, receipts, stray, statements (of revocation, that were news), broken "
+        "(why it was not read to its end, or empty)"
     )
     nothing = {"description": "Taken; there is nothing to bring back", "headers": _header(told)}
     return {

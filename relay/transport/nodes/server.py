@@ -32,8 +32,8 @@ from relay.delivery.reconciling.ports import CAPABILITY as RECONCILE_CAPABILITY
 from relay.delivery.recovery.ports import CAPABILITY
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.delivery.returns import ReturnDesk
+from relay.delivery.revocation.stapling import BY_HAND_CAPABILITY, LARGE_CAPABILITY, Stapler
 from relay.delivery.revocation.stapling import CAPABILITY as STATEMENTS_CAPABILITY
-from relay.delivery.revocation.stapling import LARGE_CAPABILITY, Stapler
 from relay.envelope.limits import Limits
 from relay.errors import (
     ConflictError,
@@ -127,7 +127,8 @@ class NodeFace:
         """By these a neighbour of another version knows what it may ask (W1.7)."""
         directory = [DIRECTORY_CAPABILITY, CERTIFICATES_CAPABILITY]
         more = [] if self.directory is None else directory
-        more += [] if self.stapler is None else [STATEMENTS_CAPABILITY, LARGE_CAPABILITY]
+        told = [STATEMENTS_CAPABILITY, LARGE_CAPABILITY, BY_HAND_CAPABILITY]
+        more += [] if self.stapler is None else told
         more += [] if self.published is None else [TILES_CAPABILITY]
         more += [] if self.witness is None else [WITNESS_CAPABILITY]
         more += [] if self.attached is None else [PROOFS_CAPABILITY, PASSAGES_CAPABILITY]
