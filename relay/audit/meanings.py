@@ -84,6 +84,7 @@ MEANINGS: Final[dict[str, str]] = {
     "skipped": "how many were given up",
     "state": "what became of it",
     "status": "the business status",
+    "statements": "statements of revocation that were news",
     "stray": "receipts for nothing that waits here",
     "successors": "the agencies that stand in for closed ones, in the same order",
     "system": "a document-management system, by its systemid",

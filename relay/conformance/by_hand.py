@@ -37,6 +37,7 @@ from relay.wire.carry import (
     write_carry,
 )
 from relay.wire.container import read_receipts, write_receipts
+from relay.wire.statements import read_statements
 
 TYPE = "application/vnd.truc-relay.carry+zip"
 CONTAINER_LIMIT_BYTES = 32 << 20
@@ -48,6 +49,7 @@ def entries(
     transfers: Sequence[Prepared] = (),
     receipts: Sequence[Signed] = (),
     taken: Sequence[Digest] = (),
+    statements: Sequence[bytes] = (),
     signer: Signer | None = None,
     **changes: Any,
 ) -> Entries:
@@ -60,9 +62,11 @@ def entries(
         created_at=now(),
         receipts=(CarriedContainer(digest_of(container), len(container)),) if receipts else (),
         taken=tuple(taken),
+        statements=tuple(CarriedContainer(digest_of(one), len(one)) for one in statements),
         payloads=tuple(map(_payload, transfers)),
     )
     found = signed(replace(manifest, **changes), signer or stand.peer.signer)
+    found += [(carry.statements_name(index), one) for index, one in enumerate(statements)]
     if receipts:
         found.append((carry.receipts_name(0), container))
     for one in transfers:
@@ -134,6 +138,8 @@ def opened(stand: Stand, answer: Answer) -> Opened:
             contents = {name: file.read(name) for name in file.namelist()}
         first = Signed(contents[carry.MANIFEST], contents[carry.SIGNATURE])
         manifest = evidence.verify_carry(first, stand.trust, now())
+        for index, _ in enumerate(manifest.statements):
+            read_statements(contents[carry.statements_name(index)])
     except (zipfile.BadZipFile, KeyError, SignatureError, WireError) as error:
         raise FailedError(f"the carry file does not hold: {error}") from error
     require_equal(packed(list(contents.items())) == answer.body, True, "its one form")

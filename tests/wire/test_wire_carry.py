@@ -53,6 +53,7 @@ MANIFESTS = st.builds(
     answers=CONTAINERS,
     receipts=CONTAINERS,
     taken=st.lists(DIGESTS, min_size=1, max_size=3).map(tuple),
+    statements=CONTAINERS,
     payloads=st.builds(
         _payloads,
         st.lists(TRANSFERS, max_size=5, unique_by=lambda one: one.transfer_id),
@@ -127,6 +128,42 @@ def test_the_form_is_the_documented_one(manifest: Manifest) -> None:
     )
 
 
+STATEMENTS = (CarriedContainer(digest_of(b"statements"), 9),)
+
+
+def test_statements_stand_between_what_was_taken_and_the_payloads(manifest: Manifest) -> None:
+    """And a manifest without any is to the byte what earlier releases read."""
+    without = write_carry(manifest)
+    element = (
+        f"<Statements><Container><Digest>{digest_of(b'statements')}</Digest><Size>9</Size>"
+        "</Container></Statements>"
+    ).encode()
+
+    written = write_carry(replace(manifest, statements=STATEMENTS))
+
+    assert b"Statements" not in without
+    assert written == without.replace(b"</Taken>", b"</Taken>" + element)
+    assert read_carry(written).statements == STATEMENTS
+
+
+@pytest.mark.parametrize("before", ["<Answers>", "<Receipts>", "<Taken>", "</Carry>"])
+def test_statements_anywhere_else_are_refused(manifest: Manifest, before: str) -> None:
+    """There is one order."""
+    written = write_carry(replace(manifest, statements=STATEMENTS)).decode()
+    start, end = written.index("<Statements>"), written.index("<Payloads>")
+    moved = (written[:start] + written[end:]).replace(before, written[start:end] + before)
+    with pytest.raises(WireError):
+        read_carry(moved.encode())
+
+
+@pytest.mark.parametrize("element", ["<Statements></Statements>", "<Statements/>"])
+def test_an_element_without_statements_is_refused(manifest: Manifest, element: str) -> None:
+    """A file without any has one form, which is the old one."""
+    written = write_carry(manifest).decode().replace("<Payloads>", f"{element}<Payloads>")
+    with pytest.raises(WireError):
+        read_carry(written.encode())
+
+
 def _more(manifest: Manifest, count: int) -> Manifest:
     transfers = tuple(
         CarriedTransfer(TransferId(mint_uuid7(AT, n.to_bytes(10, "big"))), digest_of(b""))
@@ -156,6 +193,14 @@ WRONG: dict[str, tuple[Callable[[Manifest], Manifest], str]] = {
         lambda m: replace(m, answers=m.answers * (carry.CONTAINER_LIMIT + 1)),
         "limit 1000",
     ),
+    "too many statements": (
+        lambda m: replace(m, statements=STATEMENTS * (carry.STATEMENTS_LIMIT + 1)),
+        "limit 64",
+    ),
+    "nothing but statements": (
+        lambda m: replace(m, answers=(), receipts=(), taken=(), payloads=(), statements=STATEMENTS),
+        "names nothing",
+    ),
     "too much taken": (
         lambda m: replace(m, taken=m.taken * (carry.TAKEN_LIMIT + 1)),
         "limit 20000",
@@ -179,7 +224,8 @@ def test_what_no_manifest_says_is_not_written(name: str, manifest: Manifest) -> 
 
 @pytest.mark.parametrize(
     "name", ["nothing", "a payload for nobody", "a payload twice", "a transfer twice",
-             "too many transfers", "too many containers", "too much taken"],
+             "too many transfers", "too many containers", "too many statements",
+             "nothing but statements", "too much taken"],
 )  # fmt: skip
 def test_nor_is_it_read(name: str, manifest: Manifest) -> None:
     """The counts hold for whoever wrote it."""
@@ -195,6 +241,7 @@ def test_the_most_of_everything_fits_its_limit(manifest: Manifest) -> None:
         answers=manifest.answers * carry.CONTAINER_LIMIT,
         receipts=manifest.receipts * carry.CONTAINER_LIMIT,
         taken=manifest.taken * carry.TAKEN_LIMIT,
+        statements=STATEMENTS * carry.STATEMENTS_LIMIT,
     )
     payloads = tuple(
         CarriedPayload(digest_of(str(n).encode()), 10**16 - 1, (one,))

@@ -1,8 +1,8 @@
 """Take a neighbour's carry file in: the same checks, answers and idempotence as over the wire.
 
 1. The manifest's signature: of a neighbour, for this node. Until then nothing of the file is used.
-2. Statements of revocation (stating.py): all that follows is judged by what they say as well (W7.9), and
-   so is the manifest's signer where nothing was known of it yet.
+2. Statements of revocation (stating.py): by what they say, too, the manifest's signer is judged again,
+   and all that follows (W7.9).
 3. Receipts: answers settle this node's transfers, others are kept and sent on.
 4. Each payload and its transfers (transfers.py).
 
@@ -98,18 +98,13 @@ class CarryImporter:
         signature = await reader.small(carry.SIGNATURE, carry.SIGNATURE_LIMIT_BYTES)
         signed = Signed(document, signature)
         try:
-            tally = Tally(await self._proven(signed), signed.digest)
-        except UncertainError:
-            return await self._open_by_what_came(reader, signed)
-        return tally
-
-    async def _open_by_what_came(self, reader: CarryReader, signed: Signed) -> Tally:
-        """Its signer proven but for whether it is revoked, the file may say so itself. Raises UncertainError
-        where it does not."""
-        manifest = await self._proven(signed, revocation=False)
+            manifest, certain = await self._proven(signed), True
+        except UncertainError:  # what came along may say whether its signer is revoked
+            manifest, certain = await self._proven(signed, revocation=False), False
         tally = Tally(manifest, signed.digest)
         await take_in(reader, tally, self.statements)
-        await self._proven(signed)
+        if tally.statements or not certain:
+            await self._proven(signed)
         return tally
 
     async def _proven(self, signed: Signed, *, revocation: bool = True) -> Manifest:
@@ -126,8 +121,6 @@ class CarryImporter:
 
     async def _read(self, reader: CarryReader, tally: Tally) -> None:
         manifest = tally.manifest
-        if not tally.statements_read:
-            await take_in(reader, tally, self.statements)
         if manifest.taken:
             await self.shelf.handed_over(tally.neighbour, manifest.taken)
         async with Several(AT_ONCE) as several:

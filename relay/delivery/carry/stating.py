@@ -137,7 +137,6 @@ async def _written(found: Sequence[Stapled]) -> bytes:
 async def take_in(reader: CarryReader, tally: Tally, door: CarriedStatements | None) -> None:
     """What proves nothing is left out and does not stand in the way of the rest. Where nothing is checked
     for revocation they are passed over."""
-    tally.statements_read = True
     for index, container in enumerate(tally.manifest.statements):
         name = statements_name(index)
         found = await contained(reader, name, container, tally, LARGE_LIMIT_BYTES, read_statements)

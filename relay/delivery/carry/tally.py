@@ -29,7 +29,6 @@ class Tally:
     settled: int = 0
     stray: int = 0
     statements: int = 0
-    statements_read: bool = False
     broken: str = ""
 
     @property

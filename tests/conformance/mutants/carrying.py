@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from relay.delivery.carry import reading
+from relay.delivery.carry import reading, stating, writing
 from relay.delivery.carry.importing import CarryImporter
-from relay.delivery.carry.ports import CarryFile, Imported
+from relay.delivery.carry.ports import CarryFile, Imported, StatementBox
 from relay.delivery.carry.reading import CarryReader
+from relay.delivery.carry.stating import Along
 from relay.delivery.carry.tally import Tally
 from relay.delivery.carry.transfers import CarriedIn
+from relay.delivery.carry.writing import CarryWriter
+from relay.delivery.revocation.by_hand import StatementsByHand
 from relay.errors import DamagedError, PeerError, WireError
 from relay.journal.shelf import Shelf
-from relay.model import Digest, NodeId, Signed
+from relay.model import Digest, NodeId, Signed, digest_of
 from relay.signing.notary import NodeNotary
 from relay.wire import carry
 from relay.wire.archive import HEAD_BYTES, Head
-from relay.wire.carry import CarryId, Manifest, read_carry
+from relay.wire.carry import CarriedContainer, CarryId, Manifest, read_carry
+from relay.wire.statements import Stapled, read_statements, write_statements
 from tests.conformance.mutants import mutant, put_in
 
 
@@ -135,3 +140,57 @@ def refuses_what_asks_nothing() -> None:
         return tally
 
     put_in(CarryImporter, "_open", opened)
+
+
+@mutant(
+    "takes no statement from a carry file",
+    "W7.9/counts",
+    "W7.9/vouches",
+    "W7.9/not-the-rest",
+    "W7.9/signer",
+)
+def takes_no_carried_statement() -> None:
+    async def take(*_: Any) -> int:
+        return 0
+
+    put_in(StatementsByHand, "take", take)
+
+
+@mutant("stops where a container of statements is none", "W7.9/not-the-rest")
+def stops_at_no_statements() -> None:
+    async def contained(
+        reader: CarryReader, name: str, container: CarriedContainer, *_: Any
+    ) -> Sequence[Stapled]:
+        return read_statements(await reader.small(name, container.size_bytes))
+
+    put_in(stating, "contained", contained)
+
+
+@mutant("believes a file's signer whatever came in the file", "W7.9/signer")
+def judges_the_signer_before() -> None:
+    honest = CarryImporter._proven
+    seen: set[Digest] = set()
+
+    async def proven(self: CarryImporter, signed: Signed, **how: bool) -> Manifest:
+        if signed.digest in seen:
+            return read_carry(signed.document)
+        seen.add(signed.digest)
+        return await honest(self, signed, **how)
+
+    put_in(CarryImporter, "_proven", proven)
+
+
+@mutant("puts statements into every answer", "W7.9/for-earlier-releases")
+def always_answers_with_statements() -> None:
+    content = write_statements([Stapled((b"a certificate",), b"a statement")])
+    box = StatementBox(((Digest(""), ()),), digest_of(content), len(content))
+
+    async def boxes(*_: Any) -> tuple[StatementBox, ...]:
+        return (box,)
+
+    async def content_of(*_: Any) -> bytes:
+        return content
+
+    put_in(CarryWriter, "along", lambda self, _: Along(self.statements))
+    put_in(Along, "boxes", boxes)
+    put_in(writing, "content_of", content_of)

@@ -20,7 +20,7 @@ from relay.audit.words import replaced
 from relay.delivery.acceptance import IntakeDesk
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.carry.courier import Courier
-from relay.delivery.carry.ports import CarryFile, Imported
+from relay.delivery.carry.ports import CarriedStatements, CarryFile, Imported
 from relay.delivery.clock import Clock
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.inbox import InboxDesk
@@ -172,13 +172,19 @@ class Post:
             lambda: None,
         )
         self.inbox = InboxDesk(self.name, journal, notary, self.clock, self._receipts_wait)
+        self.carries()
+
+    def carries(self, statements: CarriedStatements | None = None) -> None:
+        """By hand, with what it knows of revocations."""
+        journal = self.journal
         self.courier = Courier.of(
             self.dispatcher,
             self.transfers,
-            notary,
+            self.keys[self.name],
             Shelf(journal, self.name),
             journal,
             lambda chunks, most: receive(chunks, journal, LIMITS, limit_bytes=most, idle=None),
+            statements,
         )
 
     def _receipts_wait(self, neighbours: Iterable[NodeId]) -> None:
@@ -243,8 +249,12 @@ class Post:
 
     # ------------------------------------------------------------ by hand
 
-    async def export(self, limit_bytes: int = 1 << 30, why: str = "") -> bytes:
-        file = await self.courier.export(OPERATOR, self.other, limit_bytes, why)
+    async def export(
+        self, limit_bytes: int = 1 << 30, why: str = "", *, statements: bool = True
+    ) -> bytes:
+        file = await self.courier.export(
+            OPERATOR, self.other, limit_bytes, why, statements=statements
+        )
         return await self.written(file)
 
     async def written(self, file: CarryFile) -> bytes:
