@@ -164,19 +164,20 @@ async def test_the_answer_brings_the_receivers_own_statements_back(
 ) -> None:
     """The sender, which puts off what it cannot judge, settles by what came with the receipts."""
     here, there = knows(xa, Purpose.SIGN), knows(tinh)
-    await here.learns()
     message_id = await xa.send()
     await there.learns("nodes/tinh/sign.pem", ours=True)
+    file = await xa.export()
 
-    _, without = await tinh.take(await xa.export(statements=False))
+    _, without = await tinh.take(file)
     assert manifest(without).statements == (), "whoever wrote none may read none"
     with pytest.raises(UncertainError):
         await xa.take(without)
     assert await xa.states(message_id) == {"in-doubt"}
-    _, answers = await tinh.take(await xa.export())
+    about_it = Stapled(here.chain(AGENCY), b"not much")
+    _, answers = await tinh.take(with_statements(xa, unpacked(file), write_statements([about_it])))
 
     told, _ = await xa.take(answers)
-    assert (told.settled, told.statements) == (1, 0), "it had all but whose they are"
+    assert (told.settled, told.statements) == (1, 2)
     assert await xa.states(message_id) == {"available"}
 
 
