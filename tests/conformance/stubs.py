@@ -26,6 +26,7 @@ from relay.signing import pki
 
 CAPABILITIES = (
     "batched-receipts",
+    "carried-statements",
     "directory",
     "directory-certificates",
     "log-tiles",
