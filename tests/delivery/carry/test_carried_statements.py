@@ -2,116 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from relay.delivery.carry.stating import content_of
-from relay.delivery.revocation.by_hand import StatementsByHand
-from relay.delivery.revocation.stapling import Stapler
-from relay.errors import JournalError, SignatureError, UncertainError, WireError
-from relay.model import Digest, digest_of
+from relay.errors import SignatureError, UncertainError, WireError
 from relay.signing.certificates import Purpose
-from relay.signing.revocation.checking import OnUnknown
-from relay.signing.revocation.signers import KnownSigners
 from relay.signing.revocation.verdicts import RevocationState
-from relay.wire.carry import CarriedContainer, Manifest, read_carry
 from relay.wire.container import read_receipts
 from relay.wire.receipt import read_receipt
 from relay.wire.statements import (
-    CONTENT_LIMIT_BYTES,
     Stapled,
-    read_statements,
     write_statements,
 )
-from tests.delivery.carry.conftest import OPERATOR
-from tests.delivery.carry.test_hostile_files import Entries, packed, signed_by, unpacked
-from tests.delivery.revocation.conftest import Authority, Learner, checking, copied
+from tests.delivery.carry.knowing import (
+    AGENCY,
+    FIRST,
+    knows,
+    manifest,
+    statements_in,
+    with_statements,
+)
+from tests.delivery.carry.test_hostile_files import packed, unpacked
+from tests.delivery.revocation.conftest import Learner, checking, copied
 
-__all__ = ["checking", "copied"]
+__all__ = ["checking", "copied", "knows"]
 Post = Any
-AGENCY = "agencies/H01.15.pem"
-LISTS = ("root/root", "branches/tinh-h01/ca")
-FIRST = "statements/0001.xml"
 Use = Callable[..., Any]
-
-
-@dataclass
-class Knows:
-    """A node that checks for revocation, and what it knows of it."""
-
-    post: Post
-    learner: Learner
-    stapler: Stapler
-    authority: Authority
-
-    def path(self, name: str) -> Any:
-        purpose = Purpose.AGENCY if "agencies" in name else Purpose.SIGN
-        return self.authority.path(name, purpose)
-
-    def chain(self, name: str) -> tuple[bytes, ...]:
-        path = self.path(name)
-        found = (path.leaf.certificate, *path.issuers)
-        return tuple(one.public_bytes(Encoding.DER) for one in found)
-
-    async def learns(self, name: str = AGENCY, *, ours: bool = False) -> None:
-        """What the authorities say of that certificate; `ours` is one that the node speaks with."""
-        now = self.post.clock.now()
-        for branch in LISTS:
-            content = self.authority.crl(branch, now)
-            await self.stapler.take_in(self.post.name, [Stapled(self.chain(name), content)])
-        if ours:
-            path = self.path(name)
-            self.learner.verdict(path)
-            self.learner.check.ours = (path.leaf.sha256,)
-
-    def state(self, name: str = AGENCY) -> RevocationState:
-        return self.learner.verdict(self.path(name)).state
-
-
-@pytest.fixture
-def knows(copied: Authority, checking: Use) -> Iterator[Callable[..., Knows]]:
-    """Makes a node check: what it has no statement of, it puts off where its policy says so."""
-    with ExitStack() as stack:
-
-        def make(post: Post, *held: Purpose) -> Knows:
-            learner = Learner(post, unknown=dict.fromkeys(held, OnUnknown.HOLD))
-            signers = KnownSigners(post.keys[post.name].trust, learner.check)
-            wire: Any = None  # there is no link
-            stapler = Stapler(
-                signers, wire, learner.table, post.clock, learner.held.wake, frozenset()
-            )
-            post.carries(StatementsByHand(stapler))
-            stack.enter_context(checking(post.name, learner.check))
-            return Knows(post, learner, stapler, copied)
-
-        yield make
-
-
-def manifest(file: bytes) -> Manifest:
-    return read_carry(unpacked(file)["carry.xml"])
-
-
-def statements_in(file: bytes) -> list[list[Stapled]]:
-    return [
-        list(read_statements(content))
-        for name, content in unpacked(file).items()
-        if name.startswith("statements/")
-    ]
-
-
-def with_statements(post: Post, entries: Entries, *containers: bytes) -> bytes:
-    """The same file, signed anew, with these in the place of its statements."""
-    rest = {n: c for n, c in entries.items() if not n.startswith(("carry", "statements/"))}
-    named = {f"statements/{n + 1:04}.xml": one for n, one in enumerate(containers)}
-    head = {name: entries[name] for name in ("carry.xml", "carry-signature.xml")}
-    told = tuple(CarriedContainer(digest_of(one), len(one)) for one in containers)
-    return signed_by(post, {**head, **named, **rest}, statements=told)
 
 
 # ---------------------------------------------------------------- what they change
@@ -216,125 +135,6 @@ async def test_a_file_by_a_revoked_node_is_refused_by_what_it_says(
         await tinh.take(await xa.export())
     assert [e["reason"] for e in await tinh.entries("carry-refused")] == ["revoked-certificate"]
     assert await tinh.came() == []
-
-
-# ---------------------------------------------------------------- what is written
-
-
-async def test_statements_stand_before_everything_else_and_each_once(
-    xa: Post, tinh: Post, knows: Use
-) -> None:
-    """However many documents rest on them."""
-    here = knows(xa)
-    await here.learns()
-    for _ in range(3):
-        await xa.send()
-
-    file = await xa.export()
-
-    assert list(unpacked(file))[:3] == ["carry.xml", "carry-signature.xml", FIRST]
-    (found,) = statements_in(file)
-    assert len({one.content for one in found}) == len(found) == 2
-    assert {one.chain for one in found} == {here.chain(AGENCY)}
-
-
-async def test_signers_that_were_met_before_a_restart_are_known(
-    xa: Post, tinh: Post, knows: Use
-) -> None:
-    """What is stored comes back at the start; who signed what waits is found by the signatures."""
-    here = knows(xa)
-    await here.learns()
-    await xa.send()
-    restarted = knows(xa)
-    await restarted.learner.keeper.start()
-    assert restarted.learner.check.path_of(here.path(AGENCY).leaf.sha256) is None
-
-    assert [len(found) for found in statements_in(await xa.export())] == [2]
-
-
-async def test_where_nothing_is_checked_nothing_is_written_and_what_comes_is_passed_over(
-    xa: Post, tinh: Post, knows: Use
-) -> None:
-    """As it was before statements went by hand."""
-    here = knows(xa)
-    await here.learns()
-    await tinh.send()
-    plain = await tinh.export()
-    await xa.send()
-
-    told, answers = await tinh.take(await xa.export())
-
-    assert manifest(plain).statements == ()
-    assert (told.answered, told.statements, told.broken) == (1, 0, "")
-    assert manifest(answers).statements == ()
-
-
-async def test_a_large_list_stands_alone_behind_the_others(
-    xa: Post, tinh: Post, knows: Use
-) -> None:
-    """And counts over there."""
-    here, there = knows(xa), knows(tinh, Purpose.AGENCY)
-    here.authority.long["branches/tinh-h01/ca"] = 9_000
-    await here.learns()
-    await xa.send()
-
-    file = await xa.export()
-    told, _ = await tinh.take(file)
-
-    small, large = statements_in(file)
-    assert [len(found) for found in (small, large)] == [1, 1]
-    assert len(small[0].content) < CONTENT_LIMIT_BYTES < len(large[0].content)
-    assert (told.answered, told.statements) == (1, 2)
-    assert there.state() is RevocationState.VALID
-
-
-async def test_documents_go_before_statements(xa: Post, tinh: Post, knows: Use) -> None:
-    """What finds no room beside them goes without; the first document may take all the room."""
-    here = knows(xa)
-    here.authority.long["branches/tinh-h01/ca"] = 9_000
-    await here.learns()
-    await xa.send(padding=bytes(600_000))
-
-    file = await xa.export(1 << 20)
-
-    assert len(file) <= 1 << 20
-    assert len(manifest(file).payloads) == 1
-    assert [len(found) for found in statements_in(file)] == [1], "the small one"
-
-
-async def test_room_is_kept_for_statements_beside_many_documents(
-    xa: Post, tinh: Post, knows: Use
-) -> None:
-    """They are small, and without them none of the documents may count."""
-    here = knows(xa)
-    await here.learns()
-    for _ in range(12):
-        await xa.send(padding=bytes(70_000))
-
-    file = await xa.courier.export(OPERATOR, xa.other, 1 << 20, "")
-    content = await xa.written(file)
-
-    assert file.more
-    assert len(content) <= 1 << 20
-    assert [len(found) for found in statements_in(content)] == [2]
-
-
-async def test_a_statement_that_is_gone_breaks_the_file_off(
-    xa: Post, tinh: Post, knows: Use
-) -> None:
-    """A newer one took its place while the file was written: no file is better than one of other bytes."""
-    here = knows(xa)
-    await here.learns()
-    await xa.send()
-    file = await xa.courier.export(OPERATOR, xa.other, 1 << 30, "")
-
-    async def nothing(_: list[Digest]) -> dict[Digest, bytes]:
-        return {}
-
-    door: Any = type("Gone", (), {"contents": staticmethod(nothing)})
-    with pytest.raises(JournalError, match="write the file again"):
-        await content_of(file.statements[0], door)
-    assert await xa.written(file)
 
 
 # ---------------------------------------------------------------- hostile and damaged

@@ -85,8 +85,10 @@ async def _face(post: Post) -> AsyncIterator[Face]:
     )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield Face(f"http://127.0.0.1:{runner.addresses[0][1]}", tokens, post)
-    await runner.cleanup()
+    try:
+        yield Face(f"http://127.0.0.1:{runner.addresses[0][1]}", tokens, post)
+    finally:
+        await runner.cleanup()
 
 
 @pytest.fixture(autouse=True)
