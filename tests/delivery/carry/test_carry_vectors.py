@@ -37,6 +37,7 @@ async def _read(path: Path) -> carry.Manifest:
     trust = TrustStore([ROOT.read_bytes()])
     manifest = verify_carry(Signed(document, signature), trust, None)
     for names, containers in (
+        (carry.statements_name, manifest.statements),
         (carry.answers_name, manifest.answers),
         (carry.receipts_name, manifest.receipts),
     ):

@@ -29,10 +29,12 @@ from relay.wire.carry import (
     answers_name,
     payload_name,
     receipts_name,
+    statements_name,
     transfer_names,
     write_carry,
 )
 from relay.wire.container import write_receipts
+from relay.wire.statements import Stapled, write_statements
 from tests.vectors.signing.forging import originals
 
 Entries = dict[str, bytes]
@@ -68,6 +70,14 @@ def receipts() -> Entries:
     return entries(manifest, {answers_name(0): box, receipts_name(0): box})
 
 
+def statements() -> Entries:
+    """Transfers, and beside them a container of something that proves nothing."""
+    box = write_statements([Stapled(tuple(NODE.chain), b"no list")])
+    manifest = replace(CARRY, statements=(CarriedContainer(digest_of(box), len(box)),))
+    rest = {n: c for n, c in transfers().items() if n not in {MANIFEST, SIGNATURE}}
+    return entries(manifest, {statements_name(0): box, **rest})
+
+
 def packed(of: Entries) -> bytes:
     archive = Archive()
     return b"".join([archive.entry(n, c) for n, c in of.items()]) + archive.ending()
@@ -76,6 +86,7 @@ def packed(of: Entries) -> bytes:
 def accepted() -> Iterator[tuple[str, bytes]]:
     yield "transfers", packed(transfers())
     yield "receipts", packed(receipts())
+    yield "statements", packed(statements())
 
 
 def refused() -> Iterator[tuple[str, bytes]]:
@@ -125,6 +136,10 @@ def _manifests(good: Entries) -> Iterator[tuple[str, bytes]]:
     yield "manifest--not-canonical", said(lambda c: c.replace(b"<Answers>", b"<Answers >"))
     yield "manifest--payload-twice", said(lambda c: c.replace(one, one * 2))
     yield "manifest--nothing", said(lambda c: c.replace(one, b""))
+    told = statements()[MANIFEST].partition(b"</Taken>")[2].partition(b"<Payloads>")[0]
+    none = b"<Statements></Statements>"
+    yield "manifest--no-statements", said(lambda c: c.replace(b"<Payloads>", none + b"<Payloads>"))
+    yield "manifest--statements-first", said(lambda c: c.replace(b"<Answers>", told + b"<Answers>"))
     yield "manifest--other-version", said(lambda c: c.replace(b"wire:1", b"wire:2"))
 
 
