@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,20 +13,37 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from cryptography import x509
+from typer.testing import CliRunner
 
+from relay.cli.main import app
+from relay.delivery.revocation.stapling import BY_HAND_CAPABILITY
 from relay.demo.network import Network
 from relay.errors import PeerError, TransportError
-from relay.model import Event, NodeId, Reason
+from relay.model import Event, NodeId, Reason, digest_of
 from relay.node.node import Node
 from relay.settings.reading import load
 from relay.signing import pki_revoking
 from relay.signing.pki_words import Reason as Why
 from relay.signing.trust import certificates_of
+from relay.transport.nodes.answers import has_capability
 from relay.transport.nodes.statements import PATH
 from relay.transport.nodes.statements_client import StatementClient
+from relay.wire.archive import Archive
+from relay.wire.carry import (
+    MANIFEST,
+    SIGNATURE,
+    CarriedContainer,
+    CarriedPayload,
+    CarriedTransfer,
+    CarryId,
+    Manifest,
+    payload_name,
+    statements_name,
+    transfer_names,
+)
 from relay.wire.statements import CONTENT_LIMIT_BYTES, LIMIT_BYTES, Stapled, write_statements
 from tests.long_crl import long_crl
-from tests.transport.nodes.conftest import EXTRA, PLANS
+from tests.transport.nodes.conftest import EXTRA, PLANS, Transfer
 
 HERE = NodeId("tinh")
 CHECKED = f"{EXTRA}\n[revocation]\ncheck = true\n"
@@ -146,3 +164,44 @@ async def test_hostile_statements_change_nothing(town: Town) -> None:
     async with aiohttp.ClientSession(connector=connector) as stranger:
         with pytest.raises(aiohttp.ClientError):
             await stranger.post(f"{town.url}{PATH}", data=write_statements(mine))
+
+
+def _by_hand(town: Town, transfer: Transfer, *containers: bytes) -> bytes:
+    """A carry file by `xa` of that transfer, with these containers of statements."""
+    header, signed, at = transfer.header, transfer.signed, datetime.now(UTC)
+    manifest = Manifest(
+        CarryId(town.xa.clock.mint()),
+        town.xa.name,
+        HERE,
+        at.replace(microsecond=0),
+        payloads=(
+            CarriedPayload(
+                header.digest,
+                header.size_bytes,
+                (CarriedTransfer(header.transfer_id, signed.digest),),
+            ),
+        ),
+        statements=tuple(CarriedContainer(digest_of(one), len(one)) for one in containers),
+    )
+    proof = town.xa.notary.sign_carry(manifest, at)
+    archive = Archive()
+    entries = [(MANIFEST, proof.document), (SIGNATURE, proof.signature)]
+    entries += [(statements_name(index), one) for index, one in enumerate(containers)]
+    entries.append((payload_name(header.digest), transfer.content))
+    contents = (signed.document, signed.signature, transfer.seal)
+    entries += zip(transfer_names(header.transfer_id), contents, strict=True)
+    return b"".join(archive.entry(*one) for one in entries) + archive.ending()
+
+
+async def test_what_came_by_hand_decides_too(town: Town, tmp_path: Path) -> None:
+    """A neighbour without a link: the file takes along what its documents are judged by (W7.9)."""
+    assert await has_capability(town.xa.client, HERE, BY_HAND_CAPABILITY)
+    transfer, said = town.xa.transfer(), town.statements("agencies/H01.15.pem")
+    config = str(town.network.nodes[HERE].config)
+    for name, containers, exits in (("without", (), 75), ("with", (write_statements(said),), 0)):
+        file = tmp_path / f"{name}.carry"
+        file.write_bytes(_by_hand(town, transfer, *containers))
+        words = ["carry", "import", str(file), "--config", config]
+        done = await asyncio.to_thread(CliRunner().invoke, app, words, catch_exceptions=False)
+        assert done.exit_code == exits, done.output
+    assert "2 statements of revocation were news here" in done.stderr
