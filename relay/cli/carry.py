@@ -109,6 +109,14 @@ def take(
         Path | None,
         typer.Option(metavar="FILE", help="To bring back. Default: FILE-receipts beside FILE."),
     ] = None,
+    with_statements: Annotated[
+        bool,
+        typer.Option(
+            "--with-statements",
+            help="Put into the receipts file what is known here of revoked certificates, though FILE has"
+            " nothing of it: its writer must not be of an earlier release.",
+        ),
+    ] = False,
     why: Why = "",
     as_json: Annotated[bool, typer.Option("--json", help="What became of it.")] = False,
 ) -> None:
@@ -122,7 +130,8 @@ def take(
         raise CommandError(said, CANNOT_CREATE, "name another receipts file: --receipts FILE")
     with progress(f"reading {file.name}") as advance, file.open("rb") as source:
         body = _read(source, file.stat().st_size, advance)
-        told, written = asyncio.run(_take(node, body, target, why))
+        query = {"why": why, **({"statements": "true"} if with_statements else {})}
+        told, written = asyncio.run(_take(node, body, target, query))
     told["receipts_file"] = str(target) if written else None
     if as_json:
         show_json(told)
@@ -175,14 +184,14 @@ async def _export(
 
 
 async def _take(
-    node: Connection, body: AsyncIterator[bytes], target: Path, why: str
+    node: Connection, body: AsyncIterator[bytes], target: Path, query: dict[str, str]
 ) -> tuple[dict[str, Any], bool]:
     from relay.cli.client import reach  # noqa: PLC0415
 
     headers = {"Content-Type": "application/vnd.truc-relay.carry+zip"}
     async with (
         reach(node) as client,
-        client.exchange("/v1/carry", body, headers, why=why) as response,
+        client.exchange("/v1/carry", body, headers, **query) as response,
     ):
         if written := response.status == 200:
             await write_whole(response, target)

@@ -85,9 +85,9 @@ class Courier:
         return await self.exporter.export(by, neighbour, limit_bytes, why, statements=statements)
 
     async def take(
-        self, by: Caller, why: str, chunks: AsyncIterator[bytes]
+        self, by: Caller, why: str, chunks: AsyncIterator[bytes], *, statements: bool = False
     ) -> tuple[Imported, CarryFile | None]:
-        return await self.importer.take(by, why, chunks)
+        return await self.importer.take(by, why, chunks, statements=statements)
 
     def write(self, file: CarryFile) -> AsyncIterator[bytes]:
         return self.writer.write(file)

@@ -26,7 +26,7 @@ from relay.delivery.carry.containers import contained
 from relay.delivery.carry.exporting import CarryExporter
 from relay.delivery.carry.ports import CarriedStatements, CarryFile, CarryNotary, Imported, Shelf
 from relay.delivery.carry.reading import CarryReader
-from relay.delivery.carry.stating import MOST_BYTES, take_in
+from relay.delivery.carry.stating import MOST_BYTES, Along, take_in
 from relay.delivery.carry.tally import Tally
 from relay.delivery.carry.transfers import CarriedIn
 from relay.delivery.carry.writing import CarryWriter
@@ -73,7 +73,7 @@ class CarryImporter:
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def take(
-        self, by: Caller, why: str, chunks: AsyncIterator[bytes]
+        self, by: Caller, why: str, chunks: AsyncIterator[bytes], *, statements: bool = False
     ) -> tuple[Imported, CarryFile | None]:
         """See carry.CarryDesk."""
         if self._one.locked():
@@ -90,7 +90,8 @@ class CarryImporter:
             except (PeerError, TransportError, OverloadError) as error:
                 tally.breaks(error)
             await self._note(by, why, tally)
-            return tally.told(), await self._answer_file(tally)
+            along = self.writer.along(statements or bool(tally.manifest.statements))
+            return tally.told(), await self._answer_file(tally, along)
 
     async def _open(self, reader: CarryReader) -> Tally:
         """Proven to be a neighbour's, for this node. It stands for the handshake of a connection (W7.4)."""
@@ -181,12 +182,11 @@ class CarryImporter:
 
     # ------------------------------------------------------------ what goes back
 
-    async def _answer_file(self, tally: Tally) -> CarryFile | None:
+    async def _answer_file(self, tally: Tally, along: Along | None) -> CarryFile | None:
         """The answers, which of the receipts are durable here, and what waits to travel back there (W7.8).
-        Whoever wrote no statements may read none (W7.9)."""
+        Whoever wrote no statements may read none (W7.9), unless an operator knows better."""
         if not tally.answers and not tally.taken:
             return None
-        along = self.writer.along(bool(tally.manifest.statements))
         answers = await self.writer.boxes(tally.answers, along)
         receipts = await self.exporter.receipts(tally.neighbour, along)
         return await self.writer.decide(

@@ -150,10 +150,11 @@ class CarryDesk(Protocol):
         ...
 
     async def take(
-        self, by: Caller, why: str, chunks: AsyncIterator[bytes]
+        self, by: Caller, why: str, chunks: AsyncIterator[bytes], *, statements: bool = False
     ) -> tuple[Imported, CarryFile | None]:
         """Take a file in, and what is to be brought back. Safe to repeat; what was taken before a
-        fault in the file stays taken.
+        fault in the file stays taken. What is brought back has statements where the file had any, or
+        they are asked for.
 
         Raises SignatureError, WireError, DamagedError for a file that is not a neighbour's for us:
         nothing of it was looked at. OverloadError while another file is being read.

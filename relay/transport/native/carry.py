@@ -49,12 +49,13 @@ async def export(inside: Inside, caller: Caller, request: web.Request) -> web.St
 
 async def take(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
     """200 with the file to bring back, 204 when there is nothing to say; both say what was taken."""
-    only(request, "why")
+    only(request, "statements", "why")
     refuse_coding(request)
+    statements = word(request, "statements", ("true", "false")) == "true"
     why = operators_words(request)
     desk = _desk(inside)
     await proceed(request)
-    told, file = await desk.take(caller, why, _body(request))
+    told, file = await desk.take(caller, why, _body(request), statements=statements)
     summary = _told(told)
     if file is None:
         return web.Response(status=204, headers={"Relay-Carry": json.dumps(summary)})

@@ -31,7 +31,6 @@ def _export() -> Json:
         "maximum": MOST_BYTES,
         "default": DEFAULT_BYTES,
     }
-    statements = {"type": "string", "enum": ["true", "false"], "default": "true"}
     told = (
         "JSON: carry_id, neighbour, digest (of the manifest), transfers, payloads, receipts, statements "
         "(of revocation), size_bytes, more"
@@ -48,7 +47,7 @@ def _export() -> Json:
         ),
         "parameters": [
             in_query("limit_bytes", limit, "The most the file may be of"),
-            in_query("statements", statements, earlier),
+            in_query("statements", _flag("true"), earlier),
             WHY,
         ],
     }
@@ -60,6 +59,7 @@ def _take() -> Json:
         "put_off, damaged, settled, receipts, stray, statements (of revocation, that were news), broken "
         "(why it was not read to its end, or empty)"
     )
+    later = "true: statements in the file to bring back, though the one that was brought has none"
     nothing = {"description": "Taken; there is nothing to bring back", "headers": _header(told)}
     return {
         **operation(
@@ -68,9 +68,13 @@ def _take() -> Json:
             {"200": _file("The carry file to bring back", told), "204": nothing},
             (400, 401, 403, 415, 422, 503),
         ),
-        "parameters": [WHY],
+        "parameters": [in_query("statements", _flag("false"), later), WHY],
         "requestBody": {"required": True, "content": {CONTENT_TYPE: {"schema": _BINARY}}},
     }
+
+
+def _flag(default: str) -> Json:
+    return {"type": "string", "enum": ["true", "false"], "default": default}
 
 
 def _file(description: str, told: str) -> Json:

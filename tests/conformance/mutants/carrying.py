@@ -36,9 +36,11 @@ from tests.conformance.mutants import mutant, put_in
 def takes_any_file() -> None:
     honest = CarryImporter.take
 
-    async def take(self: CarryImporter, *arguments: Any) -> tuple[Imported, CarryFile | None]:
+    async def take(
+        self: CarryImporter, *arguments: Any, **named: bool
+    ) -> tuple[Imported, CarryFile | None]:
         try:
-            return await honest(self, *arguments)
+            return await honest(self, *arguments, **named)
         except PeerError:
             nothing = Manifest(CarryId(""), NodeId(""), self.node, self.clock.now())
             return Tally(nothing, Digest("")).told(), None

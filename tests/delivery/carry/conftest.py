@@ -263,13 +263,13 @@ class Post:
         return content
 
     async def take(
-        self, content: bytes, why: str = "", pieces: int = 50_000
+        self, content: bytes, why: str = "", pieces: int = 50_000, **how: bool
     ) -> tuple[Imported, bytes | None]:
         async def chunks() -> AsyncIterator[bytes]:
             for start in range(0, len(content), pieces):
                 yield content[start : start + pieces]
 
-        told, file = await self.courier.take(OPERATOR, why, chunks())
+        told, file = await self.courier.take(OPERATOR, why, chunks(), **how)
         return told, None if file is None else await self.written(file)
 
     async def entries(self, event: str) -> list[dict[str, Any]]:

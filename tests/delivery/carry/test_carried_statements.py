@@ -95,6 +95,9 @@ async def test_the_answer_brings_the_receivers_own_statements_back(
     about_it = Stapled(here.chain(AGENCY), b"not much")
     _, answers = await tinh.take(with_statements(xa, unpacked(file), write_statements([about_it])))
 
+    _, asked = await tinh.take(file, statements=True)
+    assert len(manifest(asked).statements) == len(manifest(answers).statements) == 1
+
     told, _ = await xa.take(answers)
     assert (told.settled, told.statements) == (1, 2)
     assert await xa.states(message_id) == {"available"}

@@ -203,6 +203,11 @@ async def test_operators_may_leave_them_out(
         in_ = await at_tinh.relay("carry", "import", with_them)
         assert in_.exit_code == 0
         assert "2 statements of revocation were news here" in in_.stderr
+        back = tmp_path / "asked.carry"
+        words = ("carry", "import", without, "--receipts", back, "--with-statements")
+        in_ = await at_tinh.relay(*words)
+        assert in_.exit_code == 0, in_.stderr
+    assert len(manifest(back.read_bytes()).statements) == 1
     assert manifest(without.read_bytes()).statements == ()
     assert len(manifest(with_them.read_bytes()).statements) == 1
 
