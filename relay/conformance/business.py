@@ -14,8 +14,8 @@ from typing import Any
 from relay.conformance import papers
 from relay.conformance.absence import awaited, require_at_work, transfer_awaited
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived
 from relay.conformance.peer import Answer, Prepared
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import FailedError, InconclusiveError
 from relay.envelope.reader import read

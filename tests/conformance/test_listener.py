@@ -15,8 +15,9 @@ from cryptography import x509
 
 from relay.conformance import credentials
 from relay.conformance.exchanges import Exchanges
-from relay.conformance.listener import DECLINED_WORDS, Listener, lost, parts_of, saying
+from relay.conformance.listener import DECLINED_WORDS, Listener, lost, saying
 from relay.conformance.peer import CONTAINER_LIMIT_BYTES
+from relay.conformance.requested import parts_of
 from relay.conformance.subject import Kit, Subject
 from relay.conformance.witness import Witness
 from relay.model import AgencyCode, Event, NodeId

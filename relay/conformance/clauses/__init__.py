@@ -20,7 +20,7 @@ CHAPTERS = {
     "W10": "Statuses, take-back, update",
     "W11": "Whose word a certificate is",
     "W12": "Statements of revocation",
-    "W13": "Receipts signed in batches",
+    "W13": "Signatures that are shared in batches",
     "W14": "Evidence files and timestamps",
     "W15": "Witnesses",
     "W16": "The published log",
