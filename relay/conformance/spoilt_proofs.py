@@ -72,24 +72,24 @@ WRONG: tuple[tuple[str, str, Change], ...] = (
     ),
     (
         "short-path",
-        "A path that is too short is refused",
+        "{} with a path that is too short is refused",
         lambda proof: re.sub(rb"<Path>.*</Path>", b"<Path></Path>", proof),
     ),
     (
         "long-path",
-        "A path that is too long is refused",
+        "{} with a path that is too long is refused",
         lambda proof: re.sub(
             rb"(<Hash>[0-9a-f]{64}</Hash>)", lambda found: found[1] + found[1], proof
         ),
     ),
     (
         "another-path",
-        "A path that leads to another root is refused",
+        "{} with a path to another root is refused",
         lambda proof: re.sub(rb"<Hash>[0-9a-f]{64}<", b"<Hash>" + b"0" * 64 + b"<", proof),
     ),
     (
         "another-batch",
-        "A batch that was changed after it was signed is refused",
+        "{} whose batch was changed after it was signed is refused",
         lambda proof: re.sub(rb"<Count>2<", b"<Count>3<", proof),
     ),
 )
