@@ -11,6 +11,7 @@ from relay.conformance.controls import takes_files, takes_transfers
 from relay.conformance.instants import now
 from relay.conformance.judging import accepted
 from relay.conformance.peer import Prepared
+from relay.conformance.requested import parts_of
 from relay.conformance.spoilt_proofs import SHAPES, WRONG, Change, signed_anew, spoilt
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, NotClaimedError, Part, require, require_equal
@@ -21,6 +22,7 @@ from relay.signing.xades import DocumentName
 from relay.wire.transfer import write_transfer
 
 CAPABILITY = "batched-transfers"
+RECOVERY = "recovery"
 HEADER = "Relay-Batched-Transfers"
 
 
@@ -153,6 +155,24 @@ async def by_hand(stand: Stand) -> None:
         {(one.header.transfer_id, Event.RELAY_ACCEPTANCE) for one in several},
         "what was answered",
     )
+
+
+@book.asserts(
+    "W13.10",
+    "given-back",
+    "A transfer whose header has a proof is given back with it, to the letter",
+    capability=CAPABILITY,
+)
+async def given_back(stand: Stand) -> None:
+    if RECOVERY not in stand.capabilities:
+        raise NotClaimedError(f"no capability {RECOVERY}")
+    one = _shared(stand)[0]
+    accepted(stand.peer, await stand.peer.send(one))
+    answer = await stand.peer.get(f"/axis/v1/transfers/{one.header.transfer_id}/sent")
+    require_equal(answer.status, 200, "the status")
+    found = parts_of(answer.body)
+    for name, content in one.parts():
+        require(found.get(name) == content, f"{name} is another than the one that was sent")
 
 
 # ------------------------------------------------------------ W13.10: what must be refused
