@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -198,13 +198,13 @@ async def test_what_a_node_says_in_a_run_is_bounded(
 
 # ---------------------------------------------------------------- several transfers of one request
 
-MARK = b"--" + KIND.partition('boundary="')[2].partition('"')[0].encode()
+MARK: bytes = b"--" + KIND.partition('boundary="')[2].partition('"')[0].encode()
 
 
 def another() -> bytes:
     """The same transfer with another id, whoever may prove it."""
-    changed = HEADER.transfer_id[:-4] + "0000"
-    return REQUEST.replace(HEADER.transfer_id.encode(), changed.encode())
+    changed: bytes = (HEADER.transfer_id[:-4] + "0000").encode()
+    return REQUEST.replace(HEADER.transfer_id.encode(), changed)
 
 
 def behind_each_other(*bodies: bytes) -> bytes:
@@ -215,7 +215,7 @@ def behind_each_other(*bodies: bytes) -> bytes:
 async def answered(
     client: TestClient,  # type: ignore[type-arg]
     body: bytes,
-) -> tuple[int, list[str | None], str | None]:
+) -> tuple[int, Sequence[str | None], str | None]:
     """Status, the transfers that have a receipt, and what is said of shared headers."""
     async with client.post(
         "/axis/v1/transfers", data=body, headers={"Content-Type": KIND}

@@ -143,14 +143,16 @@ async def proven(stand: Stand) -> None:
 )
 async def again(stand: Stand) -> None:
     listener = stand.listener
+    cut: list[Arrived] = []
 
-    async def cut(arrived: Arrived) -> web.StreamResponse:
-        if _several(arrived) and _has_proof(arrived):
+    async def cut_once(arrived: Arrived) -> web.StreamResponse:
+        if _several(arrived) and _has_proof(arrived) and not cut:
+            cut.append(arrived)
             return await lost(arrived)
         return listener.honestly(arrived)
 
     with listener.taking_several(shared=True):
-        came = await _of_backlogs(stand, listener, cut, _has_proof)
+        came = await _of_backlogs(stand, listener, cut_once, _has_proof)
     await _said_no_longer(stand, listener)
     _require_shared(came)
     attempts = _by_transfer(came)
