@@ -26,6 +26,7 @@ from relay.signing import pki
 
 CAPABILITIES = (
     "batched-receipts",
+    "batched-transfers",
     "directory",
     "directory-certificates",
     "log-tiles",
