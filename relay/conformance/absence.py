@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from relay.conformance.listener import Arrived, Listener
+from relay.conformance.listener import Listener
 from relay.conformance.peer import UnreachableError
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import FailedError, InconclusiveError, Part
 from relay.errors import RelayError

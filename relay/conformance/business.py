@@ -14,8 +14,9 @@ from typing import Any
 from relay.conformance import papers
 from relay.conformance.absence import awaited, require_at_work, transfer_awaited
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived
+from relay.conformance.listener import Listener
 from relay.conformance.peer import Answer, Prepared
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import FailedError, InconclusiveError
 from relay.envelope.reader import read
@@ -143,19 +144,17 @@ async def came_out(stand: Stand, envelope: bytes, what: str) -> Arrived:
     return await transfer_awaited(stand, digest_of(envelope), SOON, what)
 
 
-async def settled(stand: Stand, *envelopes: bytes) -> None:
+async def settled(stand: Stand, *envelopes: bytes, listener: Listener | None = None) -> None:
     """Until the kit took over each: what waits would stand before what the next assertion sends."""
     wanted = {digest_of(one) for one in envelopes}
+    here = listener or stand.listener
 
     def all_taken() -> bool:
-        given = stand.listener.given
-        taken = {
-            one.header.digest for one in stand.listener.arrived if one.header.transfer_id in given
-        }
+        taken = {one.header.digest for one in here.arrived if one.header.transfer_id in here.given}
         return wanted <= taken
 
     await stand.peer.node_document()  # it is there again
-    await stand.listener.until(all_taken, SETTLED_SECONDS, "what waited")
+    await here.until(all_taken, SETTLED_SECONDS, "what waited")
 
 
 async def require_obligation(stand: Stand, document_id: str, state: str) -> None:

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -26,10 +24,11 @@ from relay.conformance.credentials import Credentials
 from relay.conformance.exchanges import Exchange, Exchanges
 from relay.conformance.instants import now
 from relay.conformance.peer import FAULT_LIMIT, RECEIPTS_TYPE
+from relay.conformance.requested import Arrived, arrived_of
 from relay.conformance.verdicts import InconclusiveError
 from relay.conformance.witness import CAPABILITY as WITNESS
 from relay.conformance.witness import Witness
-from relay.errors import RelayError, WireError
+from relay.errors import RelayError
 from relay.model import (
     AgencyCode,
     Event,
@@ -38,14 +37,12 @@ from relay.model import (
     Reason,
     Receipt,
     Signed,
-    TransferHeader,
 )
 from relay.signing import evidence
 from relay.signing.keys import Signer
 from relay.signing.tls import server_context
 from relay.wire.attached import read_proofs
 from relay.wire.container import read_receipts, write_receipts
-from relay.wire.transfer import read_transfer
 
 PROOFS = "receipt-proofs"
 PROOFS_PATH = "/axis/v1/proofs"
@@ -57,23 +54,8 @@ CALL_BYTES = 2_000
 """What a call costs beside its body."""
 READ_AT_ONCE = 8
 CONTAINER_LIMIT_BYTES = 32 << 20
-_PART = re.compile(
-    rb"Content-ID:\s*<([a-z.-]+)>\r\n(?:[^\r\n]+\r\n)*?Content-Length:\s*([0-9]+)\r\n",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A transfer as the judged node sent it."""
-
-    header: TransferHeader
-    signed: Signed
-    seal: bytes
-    envelope: bytes
-    """Empty where it went ahead and never came."""
-    at: datetime
-    headers: dict[str, str]
+TOGETHER = 16
+"""Transfers that a request may carry, where an assertion lets several come."""
 
 
 Answering = Callable[[Arrived], Awaitable[web.StreamResponse]]
@@ -93,6 +75,8 @@ class Listener:
     """Capabilities beside those, whatever an assertion puts in their place."""
     wire: list[int] = field(default_factory=lambda: [1])
     transfers_a_request: int = 1
+    says: dict[str, str] = field(default_factory=dict)
+    """Heads of every answer to transfers."""
     arrived: list[Arrived] = field(default_factory=list)
     """In the order they came, repeats too."""
     receipts: list[Signed] = field(default_factory=list)
@@ -127,6 +111,19 @@ class Listener:
             yield
         finally:
             self.answers = before
+
+    @contextmanager
+    def taking_several(self, *, shared: bool) -> Iterator[None]:
+        """Until the end of the block it says that a request may carry several transfers (W4.13), and where
+        `shared`, that their headers may share a batch (W13.9)."""
+        self.transfers_a_request = TOGETHER
+        self.says = {"Relay-Transfers-A-Request": str(TOGETHER)}
+        if shared:
+            self.says["Relay-Batched-Transfers"] = "1"
+        try:
+            yield
+        finally:
+            self.transfers_a_request, self.says = 1, {}
 
     @contextmanager
     def declining(self, digest: str) -> Iterator[list[float]]:
@@ -273,7 +270,7 @@ class Listener:
     async def _answered(self, request: web.Request, body: bytes) -> web.StreamResponse:
         path = request.path
         if (request.method, path) == ("POST", "/axis/v1/transfers"):
-            return await self._transfer(request, body)
+            return await self._transfers(request, body)
         if self.others is not None and (said := await self.others(request, body)) is not None:
             return said
         if (said := self.witness.answered(request, body)) is not None:
@@ -307,26 +304,34 @@ class Listener:
             "newest": {"receipt": None, "transfer": None},
         }
 
-    async def _transfer(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        parts = parts_of(body)
-        header = read_transfer(parts["transfer.xml"])
-        envelope = parts.get("envelope.edxml")
-        if envelope is None:
-            envelope = bytes(self.uploads.get(header.digest, b""))
-            if len(envelope) != header.size_bytes:
-                return web.Response(status=404)
-        arrived = Arrived(
-            header,
-            Signed(parts["transfer.xml"], parts["transfer-signature.xml"]),
-            parts["seal.xml"],
-            envelope,
-            now(),
-            dict(request.headers),
-        )
-        if (attempts := self.declined.get(header.digest)) is not None:
+    async def _transfers(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """Each as if it came alone, in their order. The first without receipts ends the request (W4.13)."""
+        came = arrived_of(request, body, self.uploads)
+        self.arrived += [one for one in came if one and one.header.digest not in self.declined]
+        response = await self._transfer(came[0])
+        if len(came) > 1 and response.status == 200:
+            response = container(write_receipts(await self._answers(response, came[1:])))
+        response.headers.update(self.says)
+        return response
+
+    async def _answers(
+        self, response: web.StreamResponse, others: Sequence[Arrived | None]
+    ) -> list[Signed]:
+        """That of the first, and what the others of its request are answered."""
+        found = _receipts(response)
+        for one in others:
+            response = await self._transfer(one)
+            if response.status != 200:
+                break
+            found += _receipts(response)
+        return found
+
+    async def _transfer(self, arrived: Arrived | None) -> web.StreamResponse:
+        if arrived is None:
+            return web.Response(status=404)
+        if (attempts := self.declined.get(arrived.header.digest)) is not None:
             attempts.append(asyncio.get_running_loop().time())
             return await saying(422, DECLINED_WORDS)(arrived)
-        self.arrived.append(arrived)
         if self.answers is not None:
             return await self.answers(arrived)
         return self.honestly(arrived)
@@ -352,18 +357,9 @@ def container(content: bytes) -> web.Response:
     return web.Response(body=content, headers={"Content-Type": RECEIPTS_TYPE})
 
 
-def parts_of(body: bytes) -> dict[str, bytes]:
-    """Of a well-formed transfer, which is all an honest node sends."""
-    found: dict[str, bytes] = {}
-    position = 0
-    while (head := _PART.search(body, position)) is not None:
-        start = body.index(b"\r\n\r\n", head.start()) + 4
-        end = start + int(head[2])
-        found.setdefault(head[1].decode(), body[start:end])
-        position = end
-    if "transfer.xml" not in found:
-        raise WireError("no transfer.xml in the request")
-    return found
+def _receipts(response: web.StreamResponse) -> list[Signed]:
+    body = response.body if isinstance(response, web.Response) else None
+    return list(read_receipts(body if isinstance(body, bytes) else b"", CONTAINER_LIMIT_BYTES))
 
 
 async def lost(_: Arrived) -> web.StreamResponse:

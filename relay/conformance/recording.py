@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from relay.conformance.exchanges import BODY_LIMIT_BYTES
-from relay.conformance.listener import parts_of
 from relay.conformance.peer import CONTAINER_LIMIT_BYTES, RECEIPTS_TYPE
+from relay.conformance.requested import transfers_of
 from relay.errors import RelayError, SettingsError, SignatureError, WireError
 from relay.model import Signed, digest_of
 from relay.signing import evidence
@@ -126,8 +126,10 @@ def _proven(said: Said, trust: TrustStore) -> list[str]:
         found = read_receipts(said.content, CONTAINER_LIMIT_BYTES)
         return [RECEIPT for one in found if evidence.verify_receipt(one, trust, None)]
     if said.kind.startswith("multipart/related"):
-        _prove_transfer(parts_of(said.content), trust)
-        return [TRANSFER]
+        several = transfers_of(said.content)
+        for parts in several:
+            _prove_transfer(parts, trust)
+        return [TRANSFER] * len(several)
     return []
 
 

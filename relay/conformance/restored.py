@@ -20,8 +20,8 @@ from aiohttp import web
 
 from relay.conformance.exchanges import Exchange
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived
 from relay.conformance.peer import MULTIPART_TYPE, Answer, Prepared
+from relay.conformance.requested import Arrived
 from relay.conformance.resigned import handover, headed
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import InconclusiveError

@@ -135,6 +135,13 @@ class Stand:
     def link(self) -> Way:
         return _there(self.way, "the kit's proxy is not in its way to the other node")
 
+    @property
+    def other_kit(self) -> NodeId:
+        """The neighbour that the kit is to the other node: of the same authority, and nobody here."""
+        if self.other.kit is None:
+            raise InconclusiveError("the kit has one node only")
+        return NodeId(self.other.kit.node)
+
     def begin(self, beginning: Beginning) -> asyncio.Task[Any]:
         """Once, whoever asks."""
         if beginning not in self.begun:

@@ -17,8 +17,9 @@ from relay.audit.checkpoint import vkey
 from relay.audit.entries import AuditEvent, entry, instant
 from relay.audit.proof_file import LogProof, write_proof
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived, Listener, container
+from relay.conformance.listener import Listener, container
 from relay.conformance.proofs import answers_of, handed
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.waited import answered, through
 from relay.model import Event, Signed, digest_of

@@ -59,7 +59,7 @@ def verify_transfer(
     proven: ProvenBatches | None = None,
 ) -> TransferHeader:
     """The header, proven to be of the neighbour the connection belongs to (W3.5), signed by itself or in a
-    batch (W13.9). `at` and `latest` as of a seal; `proven` as for a receipt."""
+    batch (W13.10). `at` and `latest` as of a seal; `proven` as for a receipt."""
     kind = DocumentName.TRANSFER
     if is_batch_proof(signed.signature):
         known = {} if proven is None else proven

@@ -26,6 +26,7 @@ from relay.signing import pki
 
 CAPABILITIES = (
     "batched-receipts",
+    "batched-transfers",
     "carried-statements",
     "directory",
     "directory-certificates",

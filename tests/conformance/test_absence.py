@@ -17,7 +17,8 @@ from relay.conformance.absence import transfer_awaited
 from relay.conformance.credentials import Authority
 from relay.conformance.dms import Dms
 from relay.conformance.exchanges import Exchanges
-from relay.conformance.listener import Arrived, Listener
+from relay.conformance.listener import Listener
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.subject import Subject
 from relay.conformance.verdicts import FailedError, InconclusiveError

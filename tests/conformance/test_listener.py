@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography import x509
 
 from relay.conformance import credentials
 from relay.conformance.exchanges import Exchanges
-from relay.conformance.listener import DECLINED_WORDS, Listener, lost, parts_of, saying
+from relay.conformance.listener import DECLINED_WORDS, Listener, lost, saying
 from relay.conformance.peer import CONTAINER_LIMIT_BYTES
+from relay.conformance.requested import Arrived, parts_of
 from relay.conformance.subject import Kit, Subject
 from relay.conformance.witness import Witness
 from relay.model import AgencyCode, Event, NodeId
@@ -24,6 +26,7 @@ from relay.signing.evidence import verify_receipt
 from relay.signing.trust import TrustStore
 from relay.wire.attached import write_proofs
 from relay.wire.container import read_receipts
+from relay.wire.receipt import read_receipt
 from relay.wire.transfer import read_transfer
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "conformance"
@@ -191,3 +194,76 @@ async def test_what_a_node_says_in_a_run_is_bounded(
     assert (await sent(client))[0] == 200
     assert (await sent(client))[0] == 503
     assert len(listener.arrived) == 1
+
+
+# ---------------------------------------------------------------- several transfers of one request
+
+MARK: bytes = b"--" + KIND.partition('boundary="')[2].partition('"')[0].encode()
+
+
+def another() -> bytes:
+    """The same transfer with another id, whoever may prove it."""
+    changed: bytes = (HEADER.transfer_id[:-4] + "0000").encode()
+    return REQUEST.replace(HEADER.transfer_id.encode(), changed)
+
+
+def behind_each_other(*bodies: bytes) -> bytes:
+    ends = [body.rstrip().removesuffix(MARK + b"--") for body in bodies]
+    return b"".join(ends) + MARK + b"--\r\n"
+
+
+async def answered(
+    client: TestClient,  # type: ignore[type-arg]
+    body: bytes,
+) -> tuple[int, Sequence[str | None], str | None]:
+    """Status, the transfers that have a receipt, and what is said of shared headers."""
+    async with client.post(
+        "/axis/v1/transfers", data=body, headers={"Content-Type": KIND}
+    ) as answer:
+        found = await answer.read() if answer.status == 200 else b""
+        receipts = read_receipts(found, CONTAINER_LIMIT_BYTES) if found else []
+        ids = [read_receipt(one.document).transfer_id for one in receipts]
+        return answer.status, ids, answer.headers.get("Relay-Batched-Transfers")
+
+
+async def test_transfers_of_one_request_are_answered_in_their_order(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    both = behind_each_other(REQUEST, another())
+    first, second = HEADER.transfer_id, HEADER.transfer_id[:-4] + "0000"
+    assert await answered(client, both) == (200, [first, second], None)
+    assert [one.together for one in listener.arrived] == [2, 2]
+    assert [one.envelope for one in listener.arrived] == [parts_of(REQUEST)["envelope.edxml"]] * 2
+
+
+async def test_the_first_that_is_refused_ends_the_request(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    """And all of them came."""
+    first = HEADER.transfer_id
+
+    async def refuse(arrived: Arrived) -> web.StreamResponse:
+        if arrived.header.transfer_id == first:
+            return await saying(422)(arrived)
+        return listener.honestly(arrived)
+
+    with listener.answering(refuse):
+        there = await answered(client, behind_each_other(another(), REQUEST))
+        assert there == (200, [first[:-4] + "0000"], None)
+        assert (await answered(client, behind_each_other(REQUEST, another())))[0] == 422
+    assert len(listener.arrived) == 4
+
+
+async def test_it_says_that_headers_may_share_a_signature_only_where_it_is_told(
+    listener: Listener,
+    client: TestClient,  # type: ignore[type-arg]
+) -> None:
+    with listener.taking_several(shared=True):
+        assert (await answered(client, REQUEST))[2] == "1"
+        assert listener.described()["transfers_a_request"] == 16
+    with listener.taking_several(shared=False):
+        assert (await answered(client, REQUEST))[2] is None
+    assert (await answered(client, REQUEST))[2] is None
+    assert listener.described()["transfers_a_request"] == 1

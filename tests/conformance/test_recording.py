@@ -11,8 +11,8 @@ import pytest
 
 from relay.conformance import credentials, recording
 from relay.conformance.clauses import every_assertion
-from relay.conformance.listener import parts_of
 from relay.conformance.peer import CONTAINER_LIMIT_BYTES
+from relay.conformance.requested import parts_of
 from relay.errors import SettingsError, SignatureError
 from relay.model import Event, Reason, Receipt
 from relay.signing.evidence import verify_receipt

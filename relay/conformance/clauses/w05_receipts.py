@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from relay.conformance.business import SOON, evidence_of
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived
 from relay.conformance.peer import RECEIPTS_TYPE
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,

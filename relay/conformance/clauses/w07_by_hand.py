@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import secrets
 import zlib
 from collections.abc import Callable
 from datetime import timedelta
 
 from relay.conformance.by_hand import Entries, entries, hand_in, handed_out, opened, packed, told
-from relay.conformance.certificates import (
-    Issuing,
-    Made,
-    agency_of,
-    crl,
-    issuing,
-    past,
-    root,
-    sign_of,
-)
+from relay.conformance.certificates import issuing, past, sign_of
 from relay.conformance.controls import takes_files
 from relay.conformance.instants import now
 from relay.conformance.listener import saying
 from relay.conformance.peer import Answer, Prepared
-from relay.conformance.resigned import handover, sealed
+from relay.conformance.resigned import handover
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
     FailedError,
     InconclusiveError,
-    NotClaimedError,
     Part,
     require,
     require_equal,
 )
-from relay.model import Event, NodeId, Reason, SealKind, digest_of
-from relay.signing.pki_profiles import Profile
+from relay.model import Event, NodeId, digest_of
 from relay.signing.xades import DocumentName, build
 from relay.wire.archive import Archive, Head
 from relay.wire.carry import read_carry
-from relay.wire.statements import Stapled, write_statements
 
 book = Book(Part.NEIGHBOUR, Part.AXIS, Part.OPERATOR, control=takes_files)
-BY_HAND = "carried-statements"
 SOON = 20.0
 DATE = b"\x21\x00"
 """1980-01-01, as a ZIP has it."""
@@ -309,99 +295,3 @@ async def nothing(stand: Stand) -> None:
     found = entries(stand, taken=[digest_of(b"a receipt")])
     require(not read_carry(found[0][1]).payloads, "the kit's file has a payload")
     require_equal((await hand_in(stand, packed(found))).status, 204, "the status")
-
-
-# ------------------------------------------------------------ W7.9: statements of revocation
-
-
-def _about(stand: Stand, profile: Profile) -> tuple[Issuing, Made]:
-    """A certificate that nobody knows yet, and whose it is to revoke it."""
-    by = issuing(stand.authority, [stand.subject.id])
-    return by, by.make(profile)
-
-
-def _statements(stand: Stand, issued: Made, by: Issuing, *revoked: Made) -> bytes:
-    """All that is to be said of it."""
-    said = (crl(by.issuer, *revoked), crl(root(stand.authority).issuer))
-    return write_statements([Stapled(issued.ders, one) for one in said])
-
-
-def _sealed(stand: Stand, issued: Made) -> Prepared:
-    return sealed(_prepared(stand), SealKind.AGENCY, issued.signer())
-
-
-async def _is_refused_as_revoked(stand: Stand, prepared: Prepared, *statements: bytes) -> None:
-    file = packed(entries(stand, [prepared], statements=statements))
-    ((_, receipt),) = opened(stand, await hand_in(stand, file)).receipts(stand)
-    found = [(one.event, one.reason) for one in receipt.evidence]
-    expected = [(Event.RELAY_REJECTION, Reason.REVOKED_CERTIFICATE)]
-    require_equal(found, expected, "the evidence that came back")
-
-
-@book.asserts(
-    "W7.9", "counts", "A revocation in a file counts for the transfers in it", capability=BY_HAND
-)
-async def counts(stand: Stand) -> None:
-    by, issued = _about(stand, agency_of(stand.peer.agency))
-    said = _statements(stand, issued, by, issued)
-    await _is_refused_as_revoked(stand, _sealed(stand, issued), said)
-
-
-@book.asserts(
-    "W7.9",
-    "vouches",
-    "What cannot be judged without statements is taken with those in its file",
-    capability=BY_HAND,
-)
-async def vouches(stand: Stand) -> None:
-    by, issued = _about(stand, agency_of(stand.peer.agency))
-    prepared = _sealed(stand, issued)
-    if _answered(stand, await hand_in(stand, packed(entries(stand, [prepared])))):
-        raise NotClaimedError("it takes what it cannot judge yet")
-    said = _statements(stand, issued, by)
-    answer = await hand_in(stand, packed(entries(stand, [prepared], statements=[said])))
-    events = [
-        one.event
-        for _, receipt in opened(stand, answer).receipts(stand)
-        for one in receipt.evidence
-    ]
-    require(Event.RELAY_ACCEPTANCE in events, f"the evidence that came back is {events}")
-
-
-@book.asserts(
-    "W7.9",
-    "not-the-rest",
-    "Statements that prove nothing stand in the way of nothing behind them",
-    capability=BY_HAND,
-)
-async def not_the_rest(stand: Stand) -> None:
-    """A container that is none, and one of bytes that are no statement."""
-    by, issued = _about(stand, agency_of(stand.peer.agency))
-    junk = write_statements([Stapled(issued.ders, secrets.token_bytes(200))])
-    said = _statements(stand, issued, by, issued)
-    await _is_refused_as_revoked(stand, _sealed(stand, issued), b"none", junk, said)
-
-
-@book.asserts(
-    "W7.9",
-    "signer",
-    "A file is refused whose signer is revoked by what came in it",
-    capability=BY_HAND,
-)
-async def signer(stand: Stand) -> None:
-    by, issued = _about(stand, sign_of(stand.peer.node))
-    said = _statements(stand, issued, by, issued)
-    found = entries(stand, [_prepared(stand)], statements=[said], signer=issued.signer())
-    _refused(await hand_in(stand, packed(found)))
-
-
-@book.asserts(
-    "W7.9",
-    "for-earlier-releases",
-    "The answer to a file without statements holds none",
-    capability=BY_HAND,
-)
-async def for_earlier_releases(stand: Stand) -> None:
-    """Whoever wrote it may know of none."""
-    answer = await hand_in(stand, packed(entries(stand, [_prepared(stand)])))
-    require(not opened(stand, answer).manifest.statements, "it holds statements")

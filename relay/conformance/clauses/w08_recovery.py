@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from relay.conformance.absence import awaited, transfer_awaited
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived, parts_of
 from relay.conformance.peer import RECEIPTS_TYPE, Answer, Peer, Prepared, json_object
+from relay.conformance.requested import Arrived, parts_of
 from relay.conformance.resigned import handover
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from relay.conformance.listener import Arrived
 from relay.conformance.peer import Answer
+from relay.conformance.requested import Arrived
 from relay.conformance.restored import Seen, seen
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (

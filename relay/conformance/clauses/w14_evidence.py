@@ -12,9 +12,9 @@ from aiohttp import web
 from relay.conformance.absence import require_at_work
 from relay.conformance.files import entries_of, require_step, trust_of
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived
 from relay.conformance.peer import RECEIPTS_TYPE, Answer
 from relay.conformance.published import LOOK_SECONDS, SOON
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,

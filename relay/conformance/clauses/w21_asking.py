@@ -17,8 +17,8 @@ from aiohttp import web
 
 from relay.conformance.business import go_out
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived
 from relay.conformance.peer import CONTAINER_LIMIT_BYTES, Answer, json_object
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,

@@ -14,8 +14,9 @@ from relay.conformance.absence import transfer_awaited
 from relay.conformance.business import SOON, come_in, evidence_of, settled, soon_expired
 from relay.conformance.instants import now
 from relay.conformance.link import Weather
-from relay.conformance.listener import Arrived, lost, saying
+from relay.conformance.listener import lost, saying
 from relay.conformance.peer import Prepared
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,

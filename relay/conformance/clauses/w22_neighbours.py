@@ -9,7 +9,7 @@ from aiohttp import web
 
 from relay.conformance.business import settled, soon_expired
 from relay.conformance.instants import now
-from relay.conformance.listener import Arrived
+from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,

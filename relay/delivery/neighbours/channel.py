@@ -20,6 +20,7 @@ from relay.model import NodeId, TransferId
 
 CONTACT_SECONDS = 1.0
 SINGLY_SECONDS = 3600.0
+UNSHARED_LIMIT = 4096
 DEAD_AFTER = 3
 """Failures in a row after which a neighbour gets one probe at a time."""
 
@@ -86,6 +87,8 @@ class Channel:
 
     def refused_shared(self, transfer_id: TransferId, now: float) -> None:
         """It said that it takes such headers and does not, or no longer (W13.11)."""
+        if len(self.unshared) >= UNSHARED_LIMIT:
+            self.unshared.clear()  # what ended otherwise; the others are refused once more
         self.unshared.add(transfer_id)
         self.singly_until = now + SINGLY_SECONDS
 

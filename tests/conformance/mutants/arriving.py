@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -38,15 +39,24 @@ from relay.wire.receipt import read_receipt
 from tests.conformance.mutants import mutant, put_in
 
 
+def proving_headers(faulty: Callable[..., TransferHeader]) -> None:
+    """Headers are proven by this, which is given the notary, the honest way and what that takes."""
+    honest = NodeNotary.transfer_checker
+
+    def transfer_checker(self: NodeNotary) -> Callable[..., TransferHeader]:
+        return partial(faulty, self, honest(self))
+
+    put_in(NodeNotary, "transfer_checker", transfer_checker)
+
+
 def _with_header(change: Any) -> None:
     """Every proven header becomes another one."""
-    honest = NodeNotary.check_transfer
 
-    def check_transfer(self: NodeNotary, *arguments: Any) -> TransferHeader:
-        found: TransferHeader = change(self, honest(self, *arguments))
+    def changed(notary: NodeNotary, honest: Any, *arguments: Any) -> TransferHeader:
+        found: TransferHeader = change(notary, honest(*arguments))
         return found
 
-    put_in(NodeNotary, "check_transfer", check_transfer)
+    proving_headers(changed)
 
 
 def _examining(change: Any) -> None:

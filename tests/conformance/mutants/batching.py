@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from relay.audit.tree import leaf_hash
 from relay.delivery.arrivals import TransferDesk
 from relay.errors import SignatureError
 from relay.model import NodeId, Receipt, Seal, SealKind, Signed, TransferHeader
@@ -16,8 +17,9 @@ from relay.transport.nodes.server import NodeFace
 from relay.wire.receipt import read_receipt
 from relay.wire.transfer import read_transfer
 from tests.conformance.mutants import mutant, put_in
+from tests.conformance.mutants.arriving import proving_headers
 
-_SHAPES = (
+SHAPES = (
     "white-space",
     "leading-zero",
     "upper-case",
@@ -26,7 +28,7 @@ _SHAPES = (
     "thirteen-hashes",
     "no-batch",
 )
-_PROOFS = (
+PROOFS = (
     "index-beyond",
     "another-index",
     "short-path",
@@ -49,8 +51,8 @@ def _believe(signed: Signed, *_: Any) -> Receipt:
     "W13.1/another-name",
     "W13.1/another-role",
     "W13.1/of-one",
-    *(f"W13.2/{name}" for name in _SHAPES),
-    *(f"W13.4/{name}" for name in _PROOFS),
+    *(f"W13.2/{name}" for name in SHAPES),
+    *(f"W13.4/{name}" for name in PROOFS),
 )
 def believes_proofs() -> None:
     honest = evidence.verify_receipt
@@ -63,7 +65,9 @@ def believes_proofs() -> None:
     put_in(notary, "verify_receipt", verify_receipt)
 
 
-@mutant("follows one path of a batch and believes the others", "W13.4/each-path")
+@mutant(
+    "follows one path of a batch and believes the others", "W13.4/each-path", "W13.10/each-path"
+)
 def follows_one_path() -> None:
     honest, proven = batches.prove_in_batch, dict[bytes, NodeId]()
 
@@ -93,27 +97,32 @@ def takes_no_batches() -> None:
     put_in(evidence, "prove_in_batch", prove_in_batch)
 
 
-@mutant("takes headers and seals that are signed in a batch", "W13.1/no-transfer", "W13.1/no-seal")
+@mutant(
+    "takes headers and seals that are signed in a batch of receipts",
+    "W13.1/no-transfer",
+    "W13.1/no-seal",
+)
 def takes_all_in_batches() -> None:
-    header, seal = NodeNotary.check_transfer, NodeNotary.check_carried_seal
+    seal = NodeNotary.check_carried_seal
 
-    def check_transfer(self: NodeNotary, signed: Signed, *rest: Any) -> TransferHeader:
+    def believed(_: Any, honest: Any, signed: Signed, *rest: Any) -> TransferHeader:
         if is_batch_proof(signed.signature):
             return read_transfer(signed.document)
-        return header(self, signed, *rest)
+        found: TransferHeader = honest(signed, *rest)
+        return found
 
     def check_carried_seal(self: NodeNotary, signature: bytes, *rest: Any) -> Seal:
         if is_batch_proof(signature):
             return Seal(SealKind.NODE, signature)
         return seal(self, signature, *rest)
 
-    put_in(NodeNotary, "check_transfer", check_transfer)
+    proving_headers(believed)
     put_in(NodeNotary, "check_carried_seal", check_carried_seal)
 
 
 @mutant("builds its tree of leaves as a log's", "W13.3/tree")
 def mistakes_leaves() -> None:
-    put_in(batches, "_LEAF", b"\x00")
+    put_in(batches, "leaf_of", lambda document, *_: leaf_hash(document))
 
 
 @mutant("signs a receipt anew when it is asked for again", "W13.5/same-proof")

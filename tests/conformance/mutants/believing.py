@@ -10,12 +10,13 @@ from lxml import etree
 from relay.delivery import arrivals
 from relay.errors import SignatureError, WireError
 from relay.model import Seal, SealKind, Signed, TransferHeader
-from relay.signing import evidence, notary
+from relay.signing import evidence
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes import parts
 from relay.wire import transfer
 from relay.wire.values import NAMESPACE
 from tests.conformance.mutants import mutant, put_in
+from tests.conformance.mutants.arriving import proving_headers
 
 _HONEST_READ = transfer.read_transfer
 HEADERS = [
@@ -67,15 +68,14 @@ def reads_any_form() -> None:
 
 
 def _believe_headers() -> None:
-    honest = NodeNotary.check_transfer
-
-    def check_transfer(self: NodeNotary, signed: Signed, *arguments: Any) -> TransferHeader:
+    def believed(_: Any, honest: Any, signed: Signed, *arguments: Any) -> TransferHeader:
         try:
-            return honest(self, signed, *arguments)
+            found: TransferHeader = honest(signed, *arguments)
         except (SignatureError, WireError):
             return _HONEST_READ(signed.document.strip())
+        return found
 
-    put_in(notary.NodeNotary, "check_transfer", check_transfer)
+    proving_headers(believed)
 
 
 @mutant(

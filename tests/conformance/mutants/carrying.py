@@ -37,7 +37,7 @@ def takes_any_file() -> None:
     honest = CarryImporter.take
 
     async def take(
-        self: CarryImporter, *arguments: Any, **named: bool
+        self: CarryImporter, *arguments: Any, **named: Any
     ) -> tuple[Imported, CarryFile | None]:
         try:
             return await honest(self, *arguments, **named)

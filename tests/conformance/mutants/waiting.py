@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from relay.delivery.arrivals import TransferDesk
+from relay.delivery.attempts import Attempts
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.expiry import ExpiryDesk
 from relay.delivery.neighbours import lanes
@@ -146,7 +147,7 @@ def forgets_what_expired() -> None:
 @mutant("tries one neighbour at a time", "W22.9/silent")
 def tries_one_at_a_time() -> None:
     for name in ("_attempt", "_attempt_all"):
-        put_in(Dispatcher, name, _one_at_a_time(getattr(Dispatcher, name)))
+        put_in(Attempts, name, _one_at_a_time(getattr(Attempts, name)))
 
 
 _TURN = asyncio.Lock()

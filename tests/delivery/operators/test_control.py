@@ -211,7 +211,7 @@ async def test_a_transfer_that_was_about_to_be_repeated_is_stopped_by_the_hold(
     await operator.does(Action.HOLD, accepted)
     sent = len(world.wire.carried)
 
-    await world.dispatcher._repeat(world.dispatcher.channels[UP], due[0])
+    await world.dispatcher.attempts.repeat(world.dispatcher.channels[UP], due[0])
 
     assert len(world.wire.carried) == sent
     assert await world.states(accepted.message_id) == {"held"}
