@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from relay.delivery.dispatch import Dispatcher
+from relay.delivery.attempts import Attempts
 from relay.delivery.records import Outgoing
 from relay.delivery.recovery.reminding import RemindingDesk
 from relay.errors import SignatureError
@@ -156,15 +156,15 @@ def signs_headers_as_receipts() -> None:
 
 @mutant("signs a header anew that goes again alone", "W13.9/again")
 def signs_headers_anew() -> None:
-    honest = Dispatcher._attempt
+    honest = Attempts._attempt
 
-    async def attempt(self: Dispatcher, channel: Any, out: Outgoing) -> None:
+    async def attempt(self: Attempts, channel: Any, out: Outgoing) -> None:
         if is_batch_proof(out.signed.signature):
             (signed,) = await self.notary.issue_transfers([out.header], self.clock.now())
             out = replace(out, signed=signed)
         await honest(self, channel, out)
 
-    put_in(Dispatcher, "_attempt", attempt)
+    put_in(Attempts, "_attempt", attempt)
 
 
 @mutant("lets headers share a signature again that were refused for it", "W13.11/by-itself")
