@@ -66,6 +66,7 @@ async def _without_nodes(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_two_nodes_of_this_release_conform(folder: Path) -> None:
     found = await judged(folder, ())
     assert [one for one in found if one.verdict not in HELD] == []
