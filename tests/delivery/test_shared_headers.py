@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -149,3 +151,17 @@ async def test_one_in_doubt_is_asked_about_before_it_goes_anew(world: Any) -> No
     assert taken.transfer_id in world.wire.asked
     again = [one for one in world.wire.carried if one.message_id == accepted[1].message_id]
     assert {one.transfer_id for one in again} == {taken.transfer_id}, "it never went anew"
+
+
+async def test_one_that_came_into_doubt_after_it_was_read_is_not_freed(world: Any) -> None:
+    """An attempt may have ended without an answer meanwhile: nobody asked about that one."""
+    (accepted,) = await _submitted(world, 1)
+    world.wire.failing = lambda *_: UnansweredError("cut")
+    async with world.run():
+        await world.reach(accepted.message_id, "in-doubt")
+    channel, far = world.dispatcher.channels[UP], world.clock.now() + timedelta(days=1)
+    (found,) = await world.journal.open_transfers(UP, far, far, 10)
+    channel.unshared.add(found.transfer_id)
+    await world.dispatcher.attempts.repeat(channel, replace(found, in_doubt=False))
+    assert await _freed(world) == []
+    assert await world.states(accepted.message_id) == {"in-doubt"}
