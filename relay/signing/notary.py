@@ -134,14 +134,13 @@ class NodeNotary:
         self, headers: Sequence[TransferHeader], at: datetime, *, batched: bool = False
     ) -> list[Signed]:
         """The headers signed, whenever the key can: in one batch where that is allowed, else each by itself."""
+        long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
         if batched and self.shares:
-            long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
             return await _patiently(
                 lambda: self._in_time(Rank.TRANSFER, long, sign_transfers, headers, self.signer, at)
             )
         if self.slow:  # one after the other: receipts go between
             return [await _patiently(partial(self._issued_transfer, one, at)) for one in headers]
-        long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
         # Sixteen RSA signatures would hold the loop for five milliseconds, and need no lock of Python's.
         dear = len(headers) > 1 and self.signer.method == RSA_SHA256
         return await aside(long or dear, self._sign_transfers, headers, at)

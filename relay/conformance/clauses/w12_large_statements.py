@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from relay.conformance.certificates import Issuing, Made, agency_of, crl, issuing, root
-from relay.conformance.controls import takes_transfers
-from relay.conformance.judging import STATEMENTS, accepted, rejected, tell, told_of
+from relay.conformance.certificates import Issuing, Made, crl, root
+from relay.conformance.clauses.w12_revocation import about, believes, is_refused_as_revoked
+from relay.conformance.judging import STATEMENTS, accepted, tell
 from relay.conformance.listener import PROOFS, Listener
 from relay.conformance.resigned import sealed
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, InconclusiveError, Part, require, require_equal
-from relay.model import Reason, SealKind, digest_of
+from relay.model import SealKind, digest_of
 from relay.wire.statements import Stapled, read_statements
 
 LARGE = "large-statements"
@@ -28,11 +28,6 @@ BESIDE_SECONDS = 1.0
 """Within which what goes beside a document would have come."""
 
 
-def _about(stand: Stand) -> tuple[Issuing, Made]:
-    by = issuing(stand.authority, [stand.subject.id])
-    return by, by.make(agency_of(stand.peer.agency))
-
-
 async def _tell_large(stand: Stand, issued: Made, by: Issuing, *revoked: Made) -> None:
     small = Stapled(issued.ders, crl(root(stand.authority).issuer))
     require_equal((await tell(stand, small)).status, 204, "the status of the small one")
@@ -40,31 +35,19 @@ async def _tell_large(stand: Stand, issued: Made, by: Issuing, *revoked: Made) -
     require_equal((await tell(stand, large)).status, 204, "the status of the large one")
 
 
-async def _believes(stand: Stand) -> None:
-    """What it is told in the usual size counts, and nothing else does."""
-    by, issued = _about(stand)
-    await told_of(stand, issued, by, issued)
-    prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
-    answer = await stand.peer.send(sealed(prepared, SealKind.AGENCY, issued.signer()))
-    rejected(stand.peer, answer, Reason.REVOKED_CERTIFICATE, "revoked-certificate")
-    await takes_transfers(stand)
-
-
-book = Book(Part.NEIGHBOUR, capability=LARGE, control=_believes)
+book = Book(Part.NEIGHBOUR, capability=LARGE, control=believes)
 
 
 @book.asserts("W12.5", "counts", "A CRL over 256 KiB that came alone counts for what comes next")
 async def counts(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     await _tell_large(stand, issued, by, issued)
-    prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
-    answer = await stand.peer.send(sealed(prepared, SealKind.AGENCY, issued.signer()))
-    rejected(stand.peer, answer, Reason.REVOKED_CERTIFICATE, "revoked-certificate")
+    await is_refused_as_revoked(stand, issued)
 
 
 @book.asserts("W12.5", "vouches", "One that revokes nothing vouches for the others")
 async def vouches(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     await _tell_large(stand, issued, by)
     prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
     answer = await stand.peer.send(sealed(prepared, SealKind.AGENCY, issued.signer()))
@@ -73,7 +56,7 @@ async def vouches(stand: Stand) -> None:
 
 @book.asserts("W12.5", "too-long", "A statement over 8 MiB is refused")
 async def too_long(stand: Stand) -> None:
-    _, issued = _about(stand)
+    _, issued = about(stand)
     answer = await tell(stand, Stapled(issued.ders, bytes(LARGEST_BYTES + 1)))
     require(400 <= answer.status < 500, f"answered {answer.status}")
 
@@ -105,7 +88,7 @@ def _hearing(listener: Listener) -> Iterator[list[int]]:
 )
 async def not_to_all(stand: Stand) -> None:
     """A document whose seal rests on one goes through to it."""
-    by, issued = _about(stand)
+    by, issued = about(stand)
     await _tell_large(stand, issued, by)
     envelope = stand.letter_from(stand.peer.agency, [stand.second.agency])
     prepared = stand.peer.transfer(envelope, [stand.second.agency])

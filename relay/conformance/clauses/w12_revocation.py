@@ -56,7 +56,7 @@ def _own(stand: Stand) -> Issuing:
     return issuing(stand.authority, [stand.subject.id])
 
 
-def _about(stand: Stand) -> tuple[Issuing, Made]:
+def about(stand: Stand) -> tuple[Issuing, Made]:
     """An agency's certificate, and whose it is to revoke it."""
     by = _own(stand)
     return by, by.make(agency_of(stand.peer.agency))
@@ -70,20 +70,20 @@ def _sealed(stand: Stand, issued: Made) -> Prepared:
     return sealed(_prepared(stand), SealKind.AGENCY, issued.signer())
 
 
-async def _is_refused_as_revoked(stand: Stand, issued: Made) -> None:
+async def is_refused_as_revoked(stand: Stand, issued: Made) -> None:
     answer = await stand.peer.send(_sealed(stand, issued))
     rejected(stand.peer, answer, Reason.REVOKED_CERTIFICATE, "revoked-certificate")
 
 
-async def _believes(stand: Stand) -> None:
+async def believes(stand: Stand) -> None:
     """What it is told counts for what comes next, and nothing else does."""
-    by, issued = _about(stand)
+    by, issued = about(stand)
     await told_of(stand, issued, by, issued)
-    await _is_refused_as_revoked(stand, issued)
+    await is_refused_as_revoked(stand, issued)
     await takes_transfers(stand)
 
 
-book = Book(Part.NEIGHBOUR, capability=STATEMENTS, control=_believes)
+book = Book(Part.NEIGHBOUR, capability=STATEMENTS, control=believes)
 
 
 # ------------------------------------------------------------ W12.1: the container
@@ -91,21 +91,21 @@ book = Book(Part.NEIGHBOUR, capability=STATEMENTS, control=_believes)
 
 @book.asserts("W12.1", "taken", "A container of statements is taken: 204")
 async def taken(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     answer = await tell(stand, Stapled(issued.ders, crl(by.issuer)))
     require_equal(answer.status, 204, "the status")
 
 
 @book.asserts("W12.1", "sixty-four", "64 statements are taken")
 async def sixty_four(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     answer = await tell(stand, *[Stapled(issued.ders, crl(by.issuer))] * 64)
     require_equal(answer.status, 204, "the status")
 
 
 @book.asserts("W12.1", "as-long-as-may-be", "A statement of 256 KiB is taken, if it proves nothing")
 async def as_long_as_may_be(stand: Stand) -> None:
-    _, issued = _about(stand)
+    _, issued = about(stand)
     answer = await tell(stand, Stapled(issued.ders, bytes(CONTENT_LIMIT_BYTES)))
     require_equal(answer.status, 204, "the status")
 
@@ -159,7 +159,7 @@ _SPOILT: dict[str, tuple[str, Callable[[list[bytes], bytes], bytes]]] = {
 def _about_form(name: str, said: str, spoilt: Callable[[list[bytes], bytes], bytes]) -> None:
     @book.asserts("W12.1", name, f"A container with {said} is refused")
     async def container(stand: Stand) -> None:
-        by, issued = _about(stand)
+        by, issued = about(stand)
         body = spoilt(list(issued.ders), crl(by.issuer))
         answer = await stand.peer.post(PATH, body, {"Content-Type": STATEMENTS_TYPE})
         require(400 <= answer.status < 500, f"answered {answer.status}")
@@ -174,19 +174,19 @@ for _name, _form in _SPOILT.items():
 
 @book.asserts("W12.2", "counts", "A CRL that was taken counts for what comes next")
 async def counts(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     await told_of(stand, issued, by, issued)
-    await _is_refused_as_revoked(stand, issued)
+    await is_refused_as_revoked(stand, issued)
 
 
 @book.asserts(
     "W12.2", "durable", "A CRL that was taken outlives a crash", Part.NEIGHBOUR, Part.CRASH
 )
 async def durable(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     await told_of(stand, issued, by, issued)
     await stand.crash()
-    await _is_refused_as_revoked(stand, issued)
+    await is_refused_as_revoked(stand, issued)
 
 
 @book.asserts(
@@ -195,16 +195,16 @@ async def durable(stand: Stand) -> None:
     "What proves nothing is left out, and the rest is taken all the same",
 )
 async def not_the_rest(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     junk = Stapled(issued.ders, secrets.token_bytes(200))
     answer = await tell(stand, junk, Stapled(issued.ders, crl(by.issuer, issued)), junk)
     require_equal(answer.status, 204, "the status")
-    await _is_refused_as_revoked(stand, issued)
+    await is_refused_as_revoked(stand, issued)
 
 
 @book.asserts("W12.2", "another-issuer", "A CRL of another issuer says nothing of a certificate")
 async def another_issuer(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     other = _own(stand)
     answer = await tell(stand, Stapled(issued.ders, crl(other.issuer, issued)))
     require_equal(answer.status, 204, "the status")
@@ -214,7 +214,7 @@ async def another_issuer(stand: Stand) -> None:
 
 @book.asserts("W12.2", "signature", "A CRL in an issuer's name by another key says nothing")
 async def signature(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     other = _own(stand)
     false = replace(by.issuer, key=other.issuer.key)
     answer = await tell(stand, Stapled(issued.ders, crl(false, issued)))
@@ -226,7 +226,7 @@ async def signature(stand: Stand) -> None:
 @book.asserts("W12.2", "end-entity", "A CRL by an end entity says nothing of another")
 async def end_entity(stand: Stand) -> None:
     """Or any agency could revoke any other."""
-    by, issued = _about(stand)
+    by, issued = about(stand)
     agency = by.make(official())
     false = replace(by.issuer, certificate=agency.chain[0], key=agency.key)
     chain = (*issued.ders, agency.ders[0])
@@ -301,9 +301,9 @@ async def not_taken(stand: Stand) -> None:
 
 @book.asserts("W12.4", "revoked-seal", "A seal by a revoked certificate is refused, signed")
 async def revoked_seal(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     await told_of(stand, issued, by, issued)
-    await _is_refused_as_revoked(stand, issued)
+    await is_refused_as_revoked(stand, issued)
 
 
 @book.asserts("W12.4", "revoked-node-seal", "A node's seal by a revoked certificate is, too")
@@ -348,7 +348,7 @@ async def revoked_connection(stand: Stand) -> None:
 
 @book.asserts("W12.4", "others", "Another certificate of the same issuer counts as before")
 async def others(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     other = by.make(agency_of(stand.peer.agency))
     await told_of(stand, issued, by, other)
     accepted(stand.peer, await stand.peer.send(_sealed(stand, issued)))
@@ -360,7 +360,7 @@ async def others(stand: Stand) -> None:
     "What cannot be judged yet gets no evidence, and is taken once it can",
 )
 async def not_judged_yet(stand: Stand) -> None:
-    by, issued = _about(stand)
+    by, issued = about(stand)
     prepared = _sealed(stand, issued)
     answer = await stand.peer.send(prepared)
     if answer.status == 200:
