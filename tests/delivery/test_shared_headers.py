@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from relay.audit.entries import parse
-from relay.delivery.neighbours.channel import SINGLY_SECONDS
+from relay.delivery.neighbours.channel import SINGLY_SECONDS, UNSHARED_LIMIT, Channel
 from relay.delivery.ports import Accepted
 from relay.errors import TransportError, UnansweredError
 from relay.model import NodeId, Signed, TransferId
@@ -165,3 +165,11 @@ async def test_one_that_came_into_doubt_after_it_was_read_is_not_freed(world: An
     await world.dispatcher.attempts.repeat(channel, replace(found, in_doubt=False))
     assert await _freed(world) == []
     assert await world.states(accepted.message_id) == {"in-doubt"}
+
+
+def test_what_is_remembered_of_refused_headers_is_bounded() -> None:
+    """What is forgotten is refused once more, no worse."""
+    channel = Channel(UP, 32)
+    for number in range(UNSHARED_LIMIT + 10):
+        channel.refused_shared(TransferId(str(number)), 0.0)
+    assert len(channel.unshared) == 10

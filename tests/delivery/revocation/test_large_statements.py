@@ -127,3 +127,12 @@ def test_one_of_each_neighbour_and_two_of_all_are_read_at_once(sides: tuple[Side
             pass
         with stapler.large(XC):
             pass
+
+
+async def test_one_that_a_newer_took_the_place_of_is_passed_over(sides: tuple[Side, Side]) -> None:
+    """It is in the journal no more; what took its place waits behind it."""
+    stapler = sides[0].stapler
+    stapler._put_off(UP, _digest(1), ())
+    async with _running(stapler):
+        await _until(lambda: not stapler._large[UP])
+    assert sides[0].wire.told == []
