@@ -231,3 +231,33 @@ def test_a_signal_that_came_while_the_journal_was_read_is_kept() -> None:
 def test_what_a_neighbours_backlog_costs_in_memory_is_bounded() -> None:
     """All lanes full of the largest payloads that are held: some dozen megabytes."""
     assert len(Lane) * HELD_READY * CONTENT_BYTES <= 64 << 20
+
+
+def test_new_ones_and_repeats_of_a_lane_alternate() -> None:
+    """Neither an endless queue nor endless repeats stop the other."""
+    lanes = _emptied()
+    lanes.refill(Lane.NORMAL, [_ready(row) for row in range(20)], 256)
+    went = []
+    for _ in range(6):
+        if lanes.outranks(Lane.NORMAL):
+            lanes.take(1)
+            went.append("new")
+        else:
+            lanes.repeated()
+            went.append("again")
+    assert went == ["again", "new"] * 3
+
+
+def test_between_lanes_the_higher_goes_but_for_one_turn_in_eight() -> None:
+    """New or again: express overtakes, and leaves the lowest its turn."""
+    for new, again in ((Lane.EXPRESS, Lane.NORMAL), (Lane.NORMAL, Lane.EXPRESS)):
+        lanes = _emptied()
+        lanes.refill(new, [_ready(row, new) for row in range(20)], 256)
+        went = []
+        for _ in range(LOWEST_EVERY * 2):
+            if lanes.outranks(again):
+                went.append(lanes.take(1)[0].lane)
+            else:
+                lanes.repeated()
+                went.append(again)
+        assert went == [*[Lane.EXPRESS] * (LOWEST_EVERY - 1), Lane.NORMAL] * 2
