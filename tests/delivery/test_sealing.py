@@ -85,6 +85,21 @@ async def test_a_repeat_while_it_is_sealed_gets_the_first_answer(slow: Any) -> N
     )
 
 
+async def test_what_waits_for_its_seal_waits_in_its_lane(slow: Any) -> None:
+    """Express is sealed first, whatever a slow key has before it; an eighth is what waits longest."""
+    normals = [await slow.submit("H01", "H01.18") for _ in range(8)]
+    urgent = await slow.submit("H01", "H01.16", priority=Priority.URGENT)
+    express = [await slow.submit("H01", priority=Priority.EXPRESS_AT_HOUR) for _ in range(7)]
+
+    async def first(count: int) -> list[str]:
+        return [one.message_id for one in await slow.journal.unsealed(count)]
+
+    expected = [one.message_id for one in (*express, urgent, *normals)]
+    assert await first(16) == expected
+    assert await first(8) == [*expected[:7], normals[0].message_id]
+    assert await slow.journal.unsealed(16, [AgencyCode("H01.15")]) == []
+
+
 class _Broken:
     """The notary of the node, whose key for one agency fails."""
 
