@@ -20,6 +20,8 @@ HELD_READY = 340
 """Messages a lane holds in memory."""
 CONTENT_BYTES = 64 * 1024
 """Payloads up to here stay in memory with them; larger ones are read again when their turn comes."""
+HELD_CONTENT_BYTES = 4 << 20
+"""So much of them at the most, in all lanes: every neighbour may be away at once."""
 TOGETHER_BYTES = 1 << 18
 TOGETHER_ROWS = 64
 """What goes out in one request, at the most; what is larger goes alone."""
@@ -41,6 +43,8 @@ class Lanes:
     )
     _rows: set[DeliveryRow] = field(default_factory=set)
     """Deliveries held here or being frozen, so that the journal's view of them is not doubled."""
+    _content_bytes: int = 0
+    """Of the payloads held here."""
     _turn: int = 0
     _repeated: bool = False
     """The last that went was another attempt of something frozen."""
@@ -89,6 +93,8 @@ class Lanes:
                 break
             self._went(repeated=False)
             taken.append(held.ready.popleft())
+            if ready.payload is not None:
+                self._content_bytes -= ready.size_bytes
         return taken
 
     def outranks(self, lane: Lane) -> bool:
@@ -125,8 +131,11 @@ class Lanes:
         self._rows.difference_update(ready.rows)
 
     def _hold(self, held: _Held, ready: Ready) -> None:
-        if ready.payload is not None and ready.size_bytes > CONTENT_BYTES:
+        room = min(CONTENT_BYTES, HELD_CONTENT_BYTES - self._content_bytes)
+        if ready.payload is not None and ready.size_bytes > room:
             ready = replace(ready, payload=None)
+        if ready.payload is not None:
+            self._content_bytes += ready.size_bytes
         self._rows.update(ready.rows)
         held.ready.append(ready)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from relay.delivery.neighbours.lanes import (
     CONTENT_BYTES,
+    HELD_CONTENT_BYTES,
     HELD_READY,
     LOWEST_EVERY,
     TOGETHER_BYTES,
@@ -156,6 +157,21 @@ def test_memory_is_bounded_and_the_rest_is_left_to_the_journal() -> None:
     assert lanes.starving() == []
     _taken(lanes)
     assert lanes.starving() == [Lane.NORMAL]
+
+
+def test_payloads_in_memory_are_bounded_in_bytes() -> None:
+    """Every neighbour may be away at once: what is beyond the bound is read again when its turn comes."""
+    lanes = _emptied()
+    for row in range(HELD_READY):
+        lanes.offer(_ready(row, size_bytes=CONTENT_BYTES))
+
+    taken = _taken(lanes)
+
+    kept = [ready.size_bytes for ready in taken if ready.payload is not None]
+    assert len(taken) == HELD_READY
+    assert sum(kept) == HELD_CONTENT_BYTES
+    lanes.offer(_ready(HELD_READY, size_bytes=CONTENT_BYTES))  # those are gone: there is room again
+    assert _taken(lanes)[0].payload is not None
 
 
 def test_a_backlog_in_one_lane_leaves_room_in_the_others() -> None:
