@@ -24,6 +24,7 @@ from relay.delivery.carry.transfers import CarriedIn
 from relay.delivery.carry.writing import CarryWriter
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.ports import Caller, PayloadStore
+from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.records import Notary
 from relay.model import NodeId
 
@@ -50,6 +51,7 @@ class Courier:
         store: PayloadStore,
         receive: Receive,
         statements: CarriedStatements | None = None,
+        gate: Gate = OPEN,
     ) -> Courier:
         """From the parts that serve the wire, so that both ways have the same rules.
 
@@ -70,7 +72,7 @@ class Courier:
             notary=notary,
             carry_notary=notary,
             returns=replace(dispatcher.returns, clock=clock),
-            transfers=CarriedIn(replace(transfers, clock=clock), store, shelf, receive),
+            transfers=CarriedIn(replace(transfers, clock=clock), store, shelf, receive, gate),
             exporter=exporter,
             writer=writer,
             clock=clock,

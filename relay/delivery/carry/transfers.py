@@ -2,7 +2,7 @@
 
 Touches: the payload store, the journal through the desk.
 Trusts:  that the file's manifest is proven to be of this neighbour; not that the bytes are whole.
-Raises:  WireError when the file cannot be read on; JournalError.
+Raises:  WireError when the file cannot be read on; OverloadError when nothing new is taken in; JournalError.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from relay.delivery.carry.ports import Receive, Shelf
 from relay.delivery.carry.reading import CarryReader, LargeEntry
 from relay.delivery.carry.tally import Tally
 from relay.delivery.ports import PayloadStore
+from relay.delivery.pressure.gate import Gate
+from relay.delivery.pressure.quota import neighbour_party
 from relay.delivery.several import Several
 from relay.envelope.limits import in_units
 from relay.errors import (
@@ -53,6 +55,8 @@ class CarriedIn:
     store: PayloadStore
     shelf: Shelf
     receive: Receive
+    gate: Gate
+    """What is new is new work, by hand as by wire: not taken in under the disk's reserve or over a quota."""
 
     async def take(
         self, reader: CarryReader, carried: CarriedPayload, tally: Tally, several: Several
@@ -94,7 +98,8 @@ class CarriedIn:
             fault = TooLargeError(in_units(carried.size_bytes), limit=in_units(limit))
             content = _Content(fault)
         else:
-            content = await self._received(entry.chunks(), carried.size_bytes)
+            with self.gate.body(neighbour_party(neighbour), carried.size_bytes):
+                content = await self._received(entry.chunks(), carried.size_bytes)
         try:
             await entry.drain(carried.digest)
         except BaseException as error:
