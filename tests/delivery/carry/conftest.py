@@ -175,9 +175,7 @@ class Post:
         self.inbox = InboxDesk(self.name, journal, notary, self.clock, self._receipts_wait)
         self.carries()
 
-    def carries(
-        self, statements: CarriedStatements | None = None, gate: Gate = OPEN
-    ) -> None:
+    def carries(self, statements: CarriedStatements | None = None, gate: Gate = OPEN) -> None:
         """By hand, with what it knows of revocations."""
         journal = self.journal
         self.courier = Courier.of(

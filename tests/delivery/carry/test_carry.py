@@ -227,7 +227,9 @@ async def test_a_clock_that_is_behind_puts_transfers_off(xa: Post, tinh: Post) -
     assert (told.put_off, told.answered) == (0, 1)
 
 
-async def test_a_full_disk_takes_nothing_new_by_hand_and_still_settles(xa: Post, tinh: Post) -> None:
+async def test_a_full_disk_takes_nothing_new_by_hand_and_still_settles(
+    xa: Post, tinh: Post
+) -> None:
     """The receipts of the file are taken, its documents not; the same file is, once there is room."""
     free = 10
     reserve = Reserve(100, 0, lambda: Free(free, None))
