@@ -23,6 +23,7 @@ from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.queue import QueueDesk
 from relay.delivery.operators.tokens import TokenDesk
 from relay.delivery.pressure.gate import Gate
+from relay.delivery.pressure.quota import neighbour_party
 from relay.delivery.reconciling.desk import ReconcilingDesk
 from relay.delivery.reconciling.listing import ListingDesk
 from relay.delivery.recovery.recovering import GuardedIntake
@@ -175,8 +176,8 @@ def _courier(ground: Ground, carrying: Carrying, transfers: TransferDesk, gate: 
         Shelf(journal, ground.node),
         journal,
         lambda chunks, most: receive(chunks, journal, limits, limit_bytes=most, idle=None),
+        lambda neighbour, size_bytes: gate.body(neighbour_party(neighbour), size_bytes),
         None if carrying.stapler is None else StatementsByHand(carrying.stapler),
-        gate,
     )
 
 

@@ -18,13 +18,13 @@ from relay.delivery.carry.ports import (
     CarryNotary,
     Imported,
     Receive,
+    Room,
     Shelf,
 )
 from relay.delivery.carry.transfers import CarriedIn
 from relay.delivery.carry.writing import CarryWriter
 from relay.delivery.dispatch import Dispatcher
 from relay.delivery.ports import Caller, PayloadStore
-from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.records import Notary
 from relay.model import NodeId
 
@@ -50,8 +50,8 @@ class Courier:
         shelf: Shelf,
         store: PayloadStore,
         receive: Receive,
+        room: Room,
         statements: CarriedStatements | None = None,
-        gate: Gate = OPEN,
     ) -> Courier:
         """From the parts that serve the wire, so that both ways have the same rules.
 
@@ -72,7 +72,7 @@ class Courier:
             notary=notary,
             carry_notary=notary,
             returns=replace(dispatcher.returns, clock=clock),
-            transfers=CarriedIn(replace(transfers, clock=clock), store, shelf, receive, gate),
+            transfers=CarriedIn(replace(transfers, clock=clock), store, shelf, receive, room),
             exporter=exporter,
             writer=writer,
             clock=clock,

@@ -11,12 +11,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.carry.ports import Receive, Shelf
+from relay.delivery.carry.ports import Receive, Room, Shelf
 from relay.delivery.carry.reading import CarryReader, LargeEntry
 from relay.delivery.carry.tally import Tally
 from relay.delivery.ports import PayloadStore
-from relay.delivery.pressure.gate import Gate
-from relay.delivery.pressure.quota import neighbour_party
 from relay.delivery.several import Several
 from relay.envelope.limits import in_units
 from relay.errors import (
@@ -55,8 +53,7 @@ class CarriedIn:
     store: PayloadStore
     shelf: Shelf
     receive: Receive
-    gate: Gate
-    """What is new is new work, by hand as by wire: not taken in under the disk's reserve or over a quota."""
+    room: Room
 
     async def take(
         self, reader: CarryReader, carried: CarriedPayload, tally: Tally, several: Several
@@ -98,7 +95,7 @@ class CarriedIn:
             fault = TooLargeError(in_units(carried.size_bytes), limit=in_units(limit))
             content = _Content(fault)
         else:
-            with self.gate.body(neighbour_party(neighbour), carried.size_bytes):
+            with self.room(neighbour, carried.size_bytes):
                 content = await self._received(entry.chunks(), carried.size_bytes)
         try:
             await entry.drain(carried.digest)

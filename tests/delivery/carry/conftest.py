@@ -35,6 +35,7 @@ from relay.delivery.ports import (
     Submission,
 )
 from relay.delivery.pressure.gate import OPEN, Gate
+from relay.delivery.pressure.quota import neighbour_party
 from relay.delivery.returns import ReturnDesk
 from relay.envelope.limits import Limits
 from relay.envelope.reader import read
@@ -185,8 +186,8 @@ class Post:
             Shelf(journal, self.name),
             journal,
             lambda chunks, most: receive(chunks, journal, LIMITS, limit_bytes=most, idle=None),
+            lambda neighbour, size_bytes: gate.body(neighbour_party(neighbour), size_bytes),
             statements,
-            gate,
         )
 
     def _receipts_wait(self, neighbours: Iterable[NodeId]) -> None:
