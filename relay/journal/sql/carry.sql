@@ -95,15 +95,27 @@ WHERE d.next_hop = ? AND d.lane = ? AND d.state = 'queued' AND d.transfer_id IS 
 ORDER BY d.delivery_row LIMIT ?
 
 -- name: open_transfers
+-- Chosen by indexes before anything of them is read: what went out by hand may be a hundred thousand.
+WITH ahead AS (
+    SELECT t.rowid AS number, t.lane AS lane, t.not_before AS due FROM transfers t INDEXED BY transfers_ahead
+    WHERE t.open = 1 AND t.lane > 0 AND t.neighbour = ?1 AND (t.not_before <= ?2 OR t.not_before > ?3)
+    ORDER BY t.lane DESC, t.not_before LIMIT ?4),
+past AS (
+    SELECT t.rowid AS number, t.lane AS lane, t.not_before AS due FROM transfers t INDEXED BY transfers_open
+    WHERE t.open = 1 AND t.neighbour = ?1 AND t.not_before <= ?2 ORDER BY t.not_before LIMIT ?4),
+far AS (
+    SELECT t.rowid AS number, t.lane AS lane, t.not_before AS due FROM transfers t INDEXED BY transfers_open
+    WHERE t.open = 1 AND t.neighbour = ?1 AND t.not_before > ?3 ORDER BY t.not_before LIMIT ?4),
+chosen AS (
+    SELECT * FROM ahead UNION SELECT * FROM past UNION SELECT * FROM far ORDER BY lane DESC, due LIMIT ?4)
 SELECT t.transfer_id, t.neighbour, t.message_row, t.lane, t.header, t.signature, t.attempts,
     m.seal_kind, m.seal, m.digest, m.expires_at,
     EXISTS (SELECT 1 FROM deliveries d
             WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-doubt'),
     (SELECT min(a.batched) FROM deliveries d JOIN arrivals a ON a.arrival_row = d.arrival_row
      WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id)
-FROM transfers t JOIN messages m ON m.message_row = t.message_row
-WHERE t.open = 1 AND t.neighbour = ? AND (t.not_before <= ? OR t.not_before > ?)
-ORDER BY t.lane DESC, t.not_before LIMIT ?
+FROM chosen h CROSS JOIN transfers t ON t.rowid = h.number JOIN messages m ON m.message_row = t.message_row
+ORDER BY h.lane DESC, h.due
 
 -- name: overdue
 SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_bytes, d.recipient, d.state,
