@@ -78,10 +78,12 @@ class Dispatcher:
         self.channels[neighbour].offer(ready)
 
     def look(self, neighbours: Iterable[NodeId] | None = None) -> None:
-        """The journal may hold new work for these neighbours (all of them by default)."""
+        """The journal may hold new work for these neighbours (all of them by default). What waits for one
+        that is no longer linked waits for an operator."""
         for neighbour in self.channels if neighbours is None else neighbours:
-            self.channels[neighbour].lanes.look_again()
-            self.channels[neighbour].signal.set()
+            if (channel := self.channels.get(neighbour)) is not None:
+                channel.lanes.look_again()
+                channel.signal.set()
 
     def exported(self, neighbour: NodeId) -> None:
         """Transfers of this neighbour's are in doubt, for they went out by hand: any link may repeat
