@@ -168,15 +168,9 @@ async def test_open_transfers_come_by_lane_then_by_what_was_due_first(
     minute = timedelta(minutes=1)
     due = [make.at + minute * away for away in (0, -9, 2, -3, 900, -1, -2, 901, -8, 3, 0, -5)]
     rows = [(n % 3, due[n], one) for n, one in enumerate(named)]
-    for lane, at, one in rows:
-        await journal.perform(
-            lambda tx, lane=lane, at=at, one=one: tx.run(
-                "UPDATE transfers SET lane = ?, not_before = ? WHERE transfer_id = ?",
-                lane,
-                int(at.timestamp() * 1000),
-                one,
-            )
-        )
+    statement = "UPDATE transfers SET lane = ?, not_before = ? WHERE transfer_id = ?"
+    values = [(lane, int(at.timestamp() * 1000), one) for lane, at, one in rows]
+    await journal.perform(lambda tx: tx.connection.executemany(statement, values))
     latest = make.at + 5 * minute
     waiting = [row for row in rows if not make.at < row[1] <= latest]
     expected = [one for _, _, one in sorted(waiting, key=lambda row: (-row[0], row[1]))]
