@@ -164,7 +164,9 @@ def _complain(told: dict[str, Any]) -> int:
             remark(words.format(told[name]))
     if told["broken"]:
         complain(f"the file was not read to its end: {printable(told['broken'])}")
-        suggest("what was taken stays taken; the same command with a whole file is safe")
+        suggest(
+            "what was taken stays taken; once that is mended, the same file is safe, or a whole one"
+        )
         codes.append(DATA)
     return DATA if DATA in codes else max(codes)
 

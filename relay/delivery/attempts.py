@@ -87,7 +87,7 @@ class Attempts:
         try:
             frozen = await self.journal.freeze([freeze for freeze, _ in freezes])
             if not all(frozen):
-                channel.lanes.look_again()  # ended or taken another way meanwhile
+                self._left(channel, [r for r, done in zip(batch, frozen, strict=True) if not done])
             going = [out for (_, out), done in zip(freezes, frozen, strict=True) if done]
             if len(going) == 1:
                 await self._attempt(channel, going[0])
@@ -97,6 +97,14 @@ class Attempts:
             for ready in batch:
                 channel.lanes.frozen(ready)
             self.under_way -= named
+
+    def _left(self, channel: Channel, batch: Sequence[Ready]) -> None:
+        """Ended or taken another way meanwhile, all or some of it: what still waits is read again, now and
+        not when the others of the request are answered."""
+        for ready in batch:
+            channel.lanes.frozen(ready)
+        channel.lanes.look_again()
+        channel.signal.set()
 
     async def _sign(
         self, channel: Channel, batch: Sequence[Ready], now: datetime

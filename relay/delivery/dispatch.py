@@ -78,10 +78,12 @@ class Dispatcher:
         self.channels[neighbour].offer(ready)
 
     def look(self, neighbours: Iterable[NodeId] | None = None) -> None:
-        """The journal may hold new work for these neighbours (all of them by default)."""
+        """The journal may hold new work for these neighbours (all of them by default). What waits for one
+        that is no longer linked waits for an operator."""
         for neighbour in self.channels if neighbours is None else neighbours:
-            self.channels[neighbour].lanes.look_again()
-            self.channels[neighbour].signal.set()
+            if (channel := self.channels.get(neighbour)) is not None:
+                channel.lanes.look_again()
+                channel.signal.set()
 
     def exported(self, neighbour: NodeId) -> None:
         """Transfers of this neighbour's are in doubt, for they went out by hand: any link may repeat
@@ -196,21 +198,38 @@ class Dispatcher:
             self._start(channel, self._return(channel))
 
     async def _start_repeats(self, channel: Channel) -> None:
-        if channel.room:
-            for transfer in await self._due(channel):
-                self._start(channel, self.attempts.repeat(channel, transfer))
+        """What is due, and between it whatever new outranks it: what is put off again and again, or went
+        out by hand, may be any number."""
+        if not channel.room or not (due := await self._due(channel)):
+            return
+        await self._refill(channel)
+        for transfer in due:
+            while channel.room and channel.new_first(transfer.lane) and self._start_batch(channel):
+                pass
+            if not channel.room:
+                return
+            channel.lanes.repeated()
+            self._start(channel, self.attempts.repeat(channel, transfer))
 
     async def _start_new(self, channel: Channel) -> None:
         while channel.room:
-            for lane in channel.lanes.starving():
-                channel.lanes.reading(lane)
-                found = await self.journal.ready(channel.neighbour, lane, REFILL)
-                channel.lanes.refill(lane, found, REFILL)
-            most = min(channel.together, self.wire.together(channel.neighbour))
-            batch = channel.lanes.take(most)
-            if not batch:
+            await self._refill(channel)
+            if not self._start_batch(channel):
                 return
+
+    async def _refill(self, channel: Channel) -> None:
+        for lane in channel.lanes.starving():
+            channel.lanes.reading(lane)
+            found = await self.journal.ready(channel.neighbour, lane, REFILL)
+            channel.lanes.refill(lane, found, REFILL)
+
+    def _start_batch(self, channel: Channel) -> bool:
+        """The next new ones, in one request; False when nothing new waits."""
+        most = min(channel.together, self.wire.together(channel.neighbour))
+        batch = channel.lanes.take(most)
+        if batch:
             self._start(channel, self.attempts.carry(channel, batch), len(batch))
+        return bool(batch)
 
     async def _until_next(self, channel: Channel) -> float:
         due = await self.journal.next_open_transfer(channel.neighbour) if channel.failing else None

@@ -55,9 +55,13 @@ class ExpiryDesk:
     _soon: dict[NodeId, float] = field(default_factory=dict)
     """Who spoke and could not be asked then, and when (monotonic) to ask once more."""
     _called: asyncio.Event = field(default_factory=asyncio.Event)
+    _going_on: Questions | None = None
+    """Those of a sweep that left something overdue."""
 
     def met(self, neighbour: NodeId) -> None:
         """The neighbour shows life."""
+        if self._going_on is not None:
+            self._going_on.silent.discard(neighbour)
         if neighbour not in self._unknown:
             return
         since = self._silent_since.get(neighbour)
@@ -97,11 +101,13 @@ class ExpiryDesk:
     async def sweep(self) -> int:
         """End what is overdue now; how many deliveries it looked at.
 
-        A neighbour that could not be asked once is not asked again in the same sweep: the time-outs
-        of one dead neighbour must not hold up what waits for all others.
+        A neighbour that could not be asked once is not asked again in the same sweep, nor in one that goes
+        on with what that left, unless it shows life: the time-outs of one dead neighbour must not hold up
+        what waits for all others (W22.9).
         """
         overdue = await self.journal.overdue(self.clock.now(), AT_ONCE)
-        questions = self.questions()
+        questions = self._going_on or self.questions()
+        self._going_on = questions if len(overdue) == AT_ONCE else None
         for waiting in overdue:
             transfer = waiting.transfer
             async with questions.alone_with(

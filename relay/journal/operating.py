@@ -213,7 +213,9 @@ class OperatingTable:
 
 
 def _target(row: Any) -> Target:
-    return Target(views.waiting(row), DeliveryId(row[18]), row[19], row[20], bool(row[21]))
+    return Target(
+        views.waiting(row), DeliveryId(row[18]), row[19], row[20], bool(row[21]), bool(row[22])
+    )
 
 
 def _rows(found: Iterable[Any]) -> list[DeliveryRow]:

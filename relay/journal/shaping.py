@@ -127,6 +127,7 @@ def _facts(row: Any, ahead: int) -> WayFacts:
         ahead=ahead,
         intervention=_intervention(row[10:14]),
         put_back=bool(row[14]),
+        rests=bool(row[15]),
     )
 
 

@@ -22,6 +22,8 @@ from relay.delivery.obligations import ObligationDesk
 from relay.delivery.operators.control import ControlDesk
 from relay.delivery.operators.queue import QueueDesk
 from relay.delivery.operators.tokens import TokenDesk
+from relay.delivery.pressure.gate import Gate
+from relay.delivery.pressure.quota import neighbour_party
 from relay.delivery.reconciling.desk import ReconcilingDesk
 from relay.delivery.reconciling.listing import ListingDesk
 from relay.delivery.recovery.recovering import GuardedIntake
@@ -72,7 +74,7 @@ class Desks:
     statistics: StatisticsDesk
 
 
-def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog) -> Desks:
+def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog, gate: Gate) -> Desks:
     node, journal, clock = ground.node, ground.journal, ground.clock
     verdicts = VerdictDesk(
         node, Verdicts(journal, node), ground.notary, clock, carrying.dispatcher.receipts_wait
@@ -87,7 +89,7 @@ def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog) -> Desks:
         InboxDesk(node, journal, ground.notary, clock, carrying.dispatcher.receipts_wait),
         TokenDesk(node, ground.directory, journal, clock, partial(codes_of, ground)),
         transfers,
-        _courier(ground, carrying, transfers),
+        _courier(ground, carrying, transfers, gate),
         _reminding(ground, carrying),
         _control(ground, carrying),
         QueueDesk(
@@ -165,7 +167,7 @@ def _transfers(
     )
 
 
-def _courier(ground: Ground, carrying: Carrying, transfers: TransferDesk) -> Courier:
+def _courier(ground: Ground, carrying: Carrying, transfers: TransferDesk, gate: Gate) -> Courier:
     journal, limits = ground.journal, ground.limits
     return Courier.of(
         carrying.dispatcher,
@@ -174,6 +176,7 @@ def _courier(ground: Ground, carrying: Carrying, transfers: TransferDesk) -> Cou
         Shelf(journal, ground.node),
         journal,
         lambda chunks, most: receive(chunks, journal, limits, limit_bytes=most, idle=None),
+        lambda neighbour, size_bytes: gate.body(neighbour_party(neighbour), size_bytes),
         None if carrying.stapler is None else StatementsByHand(carrying.stapler),
     )
 

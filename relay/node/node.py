@@ -332,7 +332,7 @@ class Node:
             WitnessTable(ground.journal, ground.node),
             AttachTable(ground.journal, ground.node),
         )
-        desks = make_desks(ground, carrying, told)
+        desks = make_desks(ground, carrying, told, self._pressure)
         archiving = make_archiving(ground, desks.evidence, lambda: carrying.agreement.doubted)
         if self._settings.archive.enabled:
             self._background.run("archive", archiving.archiver.run())

@@ -117,6 +117,51 @@ async def test_a_transfer_the_neighbour_chokes_on_does_not_stop_the_others(world
         assert await world.states(poison.message_id) == {"in-doubt"}
 
 
+async def _put_off(world: Any, count: int) -> set[str]:
+    """So many that were frozen, sent, and not taken without evidence; the node ends then."""
+    world.wire.failing = lambda *_: PeerError("HTTP 409: not now")
+    accepted = [await world.submit("H01") for _ in range(count)]
+    async with world.run():
+        for one in accepted:
+            await world.until(
+                lambda one=one: one.message_id in {h.message_id for h in world.wire.carried}
+            )
+    world.wire.carried.clear()
+    world.build()
+    return {one.message_id for one in accepted}
+
+
+async def test_an_express_document_overtakes_what_was_frozen_before_it(world: Any) -> None:
+    """Normals that were put off, or went out by hand, are repeated after it: a window of them at most."""
+    old = await _put_off(world, 40)
+    express = await world.submit("H01", priority=Priority.EXPRESS)
+    await asyncio.sleep(0.1)  # their back-off ends: all are due
+    world.wire.failing = lambda *_: None
+    async with world.run():
+        await world.reach(express.message_id, "relayed")
+    order = [header.message_id for header in world.wire.carried]
+    assert order.index(express.message_id) <= 4
+    assert set(order) <= old | {express.message_id}
+
+
+async def test_what_is_put_off_for_ever_stops_nothing_new_of_its_lane(world: Any) -> None:
+    """However many are due at each look: what is new takes turns with them."""
+    world.policy = RetryPolicy(timedelta(), timedelta())
+    world.build()
+    old = await _put_off(world, 40)
+    world.wire.failing = lambda _n, header: (
+        PeerError("HTTP 409: not now") if header.message_id in old else None
+    )
+    channel = world.dispatcher.channels[UP]
+    channel.window = channel.most_at_once = 1
+    async with world.run():
+        others = [await world.submit("H01") for _ in range(5)]
+        for other in others:
+            await world.reach(other.message_id, "relayed")
+        again = len(world.wire.carried)
+        await world.until(lambda: len(world.wire.carried) > again + 40)  # and they with it
+
+
 async def test_a_dead_neighbour_slows_no_other(world: Any) -> None:
     """What waits for one is no matter to the next."""
     world.wire.failing = lambda neighbour, _h: UnansweredError("dead") if neighbour == UP else None

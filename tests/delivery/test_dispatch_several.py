@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,34 @@ def _wide(world: Any, together: int = 16) -> None:
 async def _all_reach(world: Any, accepted: list[Accepted], state: str) -> None:
     for one in accepted:
         await world.reach(one.message_id, state)
+
+
+async def test_what_one_of_its_deliveries_kept_back_goes_while_others_are_under_way(
+    world: Any,
+) -> None:
+    """One of two is held before the freeze: the other is found again at once, not when all is quiet."""
+    torn = await world.submit("H01", "H01.9")
+    world.wire.gate.clear()
+    channel = world.dispatcher.channels[UP]
+    _wide(world)
+    others = [await world.submit("H01") for _ in range(3)]
+    found = await world.journal.ready(UP, Lane.NORMAL, 10)
+    channel.lanes.refill(Lane.NORMAL, found, 256)
+    await world.journal.perform(
+        lambda tx: tx.run(
+            "UPDATE deliveries SET state = 'held' WHERE recipient = 'H01' AND message_row ="
+            " (SELECT message_row FROM messages WHERE message_id = ?)",
+            torn.message_id,
+        )
+    )
+    async with world.run():
+        await world.until(lambda: world.wire.carried)
+        channel.signal.set()  # a look while the request is under way
+        await asyncio.sleep(0.1)
+        world.wire.gate.set()
+        for other in others:
+            await world.reach(other.message_id, "relayed")
+        await world.reach(torn.message_id, "held", "relayed")
 
 
 async def test_what_waits_goes_together(world: Any) -> None:

@@ -204,6 +204,24 @@ async def test_a_false_answer_leaves_the_outcome_unknown(hasty: Any) -> None:
     assert await hasty.states(other.message_id) == {"relayed"}
 
 
+async def test_a_silent_neighbour_is_not_asked_again_by_a_sweep_that_goes_on(
+    hasty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are overdue there, it costs the others one time-out; until it shows life."""
+    monkeypatch.setattr(expiry, "AT_ONCE", 2)
+    for _ in range(5):
+        await _in_doubt(hasty, "H01")
+    hasty.build()
+    hasty.wire.asking = TransportError("down")
+    hasty.late = LATE
+
+    assert [await hasty.expiry.sweep() for _ in range(2)] == [2, 2]
+    assert len(hasty.wire.asked) == 1
+    hasty.expiry.met(UP)
+    assert await hasty.expiry.sweep() == 1
+    assert len(hasty.wire.asked) == 2
+
+
 async def test_a_silent_neighbour_is_asked_once_a_sweep(hasty: Any) -> None:
     """The time-outs of one must not hold up the expiry of all."""
     hasty.wire.failing = lambda *_: UnansweredError("cut")

@@ -14,7 +14,8 @@ from relay.delivery.inbox import InboxDesk
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
 from relay.errors import AccessError, ConflictError, PeerError, TransportError, UnansweredError
-from relay.model import AgencyCode, Event, Evidence, MessageType, NodeId, Receipt, Signed
+from relay.journal import carrying
+from relay.model import AgencyCode, Event, Evidence, MessageType, NodeId, Priority, Receipt, Signed
 
 UP = NodeId("tinh")
 ALL = Caller("operator", frozenset(), operator=True)
@@ -25,30 +26,29 @@ LOCAL = Caller("local:root", frozenset(), operator=True, local=True)
 @pytest.fixture
 async def waiting(world: Any) -> list[Signed]:
     """Three receipts about messages of this node, queued for its uplink by hand."""
-    made = []
-    for _ in range(3):
-        accepted = await world.submit("H01")
-        view = await world.journal.message(accepted.message_id)
-        receipt = Receipt(
-            issuer=UP,
-            origin=NodeId("xa"),
-            message_id=accepted.message_id,
-            digest=view.digest,
-            size_bytes=view.size_bytes,
-            transfer_id=None,
-            sent_by=None,
-            at=world.clock.now(),
-            evidence=(Evidence(Event.RELAY_ACCEPTANCE, AgencyCode("H01")),),
-        )
-        signed = world.keys["tinh"].sign_receipt(receipt, receipt.at)
-        await world.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
-        await world.journal.perform(
-            lambda tx, digest=signed.digest: tx.run(
-                "INSERT INTO returns (neighbour, receipt) VALUES ('tinh', ?)", digest
-            )
-        )
-        made.append(signed)
-    return made
+    return [await _queued(world) for _ in range(3)]
+
+
+async def _queued(world: Any, priority: Priority = Priority.NORMAL) -> Signed:
+    accepted = await world.submit("H01", priority=priority)
+    view = await world.journal.message(accepted.message_id)
+    receipt = Receipt(
+        issuer=UP,
+        origin=NodeId("xa"),
+        message_id=accepted.message_id,
+        digest=view.digest,
+        size_bytes=view.size_bytes,
+        transfer_id=None,
+        sent_by=None,
+        at=world.clock.now(),
+        evidence=(Evidence(Event.RELAY_ACCEPTANCE, AgencyCode("H01")),),
+    )
+    signed: Signed = world.keys["tinh"].sign_receipt(receipt, receipt.at)
+    await world.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
+    await world.journal.perform(
+        lambda tx: tx.run(carrying.SQL["add_return"], "tinh", signed.digest)
+    )
+    return signed
 
 
 async def _until_none_waits(world: Any) -> None:
@@ -63,6 +63,21 @@ async def test_what_waits_is_handed_back_and_forgotten(world: Any, waiting: list
     async with world.run():
         await _until_none_waits(world)
     assert world.wire.handed == waiting
+
+
+async def test_receipts_go_back_in_the_lane_of_their_document(world: Any) -> None:
+    """Express overtakes what waits, urgent after it; an eighth of a batch is what waits longest."""
+    normals = [await _queued(world) for _ in range(10)]
+    urgent = await _queued(world, Priority.URGENT)
+    express = [await _queued(world, Priority.EXPRESS) for _ in range(9)]
+
+    async def first(count: int) -> list[str]:
+        return [one.receipt.digest for one in await world.journal.returns(UP, count)]
+
+    digests = [signed.digest for signed in (*express, urgent, *normals)]
+    assert await first(20) == digests
+    assert await first(8) == [*digests[:7], normals[0].digest]
+    assert await first(1) == digests[:1]
 
 
 async def test_an_unreachable_neighbour_gets_them_later(world: Any, waiting: list[Signed]) -> None:

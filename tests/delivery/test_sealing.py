@@ -10,7 +10,7 @@ import pytest
 
 from relay.delivery.ports import InboxQuery
 from relay.errors import KeyUnavailableError, SignatureError
-from relay.model import AgencyCode, Event, Priority, SealKind, Signed
+from relay.model import AgencyCode, Event, NodeId, Priority, SealKind, Signed
 
 HERE = frozenset({AgencyCode("H01.18")})
 
@@ -83,6 +83,32 @@ async def test_a_repeat_while_it_is_sealed_gets_the_first_answer(slow: Any) -> N
         first.receipt,
         True,
     )
+
+
+async def test_what_is_sealed_for_a_neighbour_that_is_no_longer_linked_waits(slow: Any) -> None:
+    """It was taken out of the configuration meanwhile: an operator decides, and all others go on."""
+    lost, other = await slow.submit("H01.16"), await slow.submit("H01")
+    slow.build()
+    del slow.dispatcher.channels[NodeId("thon")]
+
+    async with slow.run(), _sealing(slow):
+        await slow.reach(other.message_id, "relayed")
+        await slow.reach(lost.message_id, "queued")
+
+
+async def test_what_waits_for_its_seal_waits_in_its_lane(slow: Any) -> None:
+    """Express is sealed first, whatever a slow key has before it; an eighth is what waits longest."""
+    normals = [await slow.submit("H01", "H01.18") for _ in range(8)]
+    urgent = await slow.submit("H01", "H01.16", priority=Priority.URGENT)
+    express = [await slow.submit("H01", priority=Priority.EXPRESS_AT_HOUR) for _ in range(7)]
+
+    async def first(count: int) -> list[str]:
+        return [one.message_id for one in await slow.journal.unsealed(count)]
+
+    expected = [one.message_id for one in (*express, urgent, *normals)]
+    assert await first(16) == expected
+    assert await first(8) == [*expected[:7], normals[0].message_id]
+    assert await slow.journal.unsealed(16, [AgencyCode("H01.15")]) == []
 
 
 class _Broken:

@@ -12,6 +12,7 @@ import pytest
 
 from relay.audit.entries import parse
 from relay.delivery.records import Freeze, OpenTransfer, Report
+from relay.journal.carrying import SQL
 from relay.journal.store import SqliteJournal
 from relay.lifecycle import IllegalStepError
 from relay.model import (
@@ -157,6 +158,44 @@ async def test_a_transfer_put_off_is_due_when_its_time_comes(
     long_ago = make.at - timedelta(days=300)
     assert len(await journal.open_transfers(TINH, long_ago, long_ago + cap, 10)) == 1
     assert await journal.next_open_transfer(TINH) == later
+
+
+async def test_open_transfers_come_by_lane_then_by_what_was_due_first(
+    journal: SqliteJournal, make: Any
+) -> None:
+    """However many of them are asked for, and where a clock was set back, too."""
+    named = [await _frozen(journal, make, key=f"k{number}") for number in range(12)]
+    minute = timedelta(minutes=1)
+    due = [make.at + minute * away for away in (0, -9, 2, -3, 900, -1, -2, 901, -8, 3, 0, -5)]
+    rows = [(n % 3, due[n], one) for n, one in enumerate(named)]
+    statement = "UPDATE transfers SET lane = ?, not_before = ? WHERE transfer_id = ?"
+    values = [(lane, int(at.timestamp() * 1000), one) for lane, at, one in rows]
+    await journal.perform(lambda tx: tx.connection.executemany(statement, values))
+    latest = make.at + 5 * minute
+    waiting = [row for row in rows if not make.at < row[1] <= latest]
+    expected = [one for _, _, one in sorted(waiting, key=lambda row: (-row[0], row[1]))]
+
+    for limit in range(1, 13):
+        found = await journal.open_transfers(TINH, make.at, latest, limit)
+        assert [one.transfer_id for one in found] == expected[:limit]
+
+
+async def test_a_look_at_open_transfers_reads_no_more_than_it_returns(
+    journal: SqliteJournal,
+) -> None:
+    """What went out by hand may be a hundred thousand: each choice is a range of an index."""
+    plan = await journal.rows(f"EXPLAIN QUERY PLAN {SQL['open_transfers']}", (TINH, 1, 2, 4))
+
+    steps = [row[3] for row in plan]
+    assert [step for step in steps if step.startswith("SCAN")] == [
+        "SCAN ahead",
+        "SCAN past",
+        "SCAN far",
+        "SCAN h",
+    ]
+    searched = [step for step in steps if "INDEX transfers_" in step]
+    assert all("not_before" in step or "lane>" in step for step in searched)
+    assert len(searched) == 3
 
 
 async def test_receipts_count_from_the_neighbour_the_delivery_went_to(

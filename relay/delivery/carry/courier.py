@@ -18,6 +18,7 @@ from relay.delivery.carry.ports import (
     CarryNotary,
     Imported,
     Receive,
+    Room,
     Shelf,
 )
 from relay.delivery.carry.transfers import CarriedIn
@@ -49,6 +50,7 @@ class Courier:
         shelf: Shelf,
         store: PayloadStore,
         receive: Receive,
+        room: Room,
         statements: CarriedStatements | None = None,
     ) -> Courier:
         """From the parts that serve the wire, so that both ways have the same rules.
@@ -70,7 +72,7 @@ class Courier:
             notary=notary,
             carry_notary=notary,
             returns=replace(dispatcher.returns, clock=clock),
-            transfers=CarriedIn(replace(transfers, clock=clock), store, shelf, receive),
+            transfers=CarriedIn(replace(transfers, clock=clock), store, shelf, receive, room),
             exporter=exporter,
             writer=writer,
             clock=clock,

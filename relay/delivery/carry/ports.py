@@ -11,6 +11,7 @@ Touches: nothing; values and Protocols only. exporting.py writes, importing.py r
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -136,6 +137,11 @@ class CarriedStatements(Protocol):
 
 Receive = Callable[[AsyncIterator[bytes], int], Awaitable[tuple[Envelope, Payload]]]
 """Reads and stores an envelope of at most so many bytes, as transfers' are (transport)."""
+
+
+Room = Callable[[NodeId, int], AbstractContextManager[None]]
+"""Held while a new document of so many bytes, of that neighbour, is taken in: by hand it is new work as by
+wire. Raises OverloadError under the disk's reserve and over a quota."""
 
 
 class CarryDesk(Protocol):

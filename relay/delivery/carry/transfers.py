@@ -2,7 +2,7 @@
 
 Touches: the payload store, the journal through the desk.
 Trusts:  that the file's manifest is proven to be of this neighbour; not that the bytes are whole.
-Raises:  WireError when the file cannot be read on; JournalError.
+Raises:  WireError when the file cannot be read on; OverloadError when nothing new is taken in; JournalError.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.carry.ports import Receive, Shelf
+from relay.delivery.carry.ports import Receive, Room, Shelf
 from relay.delivery.carry.reading import CarryReader, LargeEntry
 from relay.delivery.carry.tally import Tally
 from relay.delivery.ports import PayloadStore
@@ -53,6 +53,7 @@ class CarriedIn:
     store: PayloadStore
     shelf: Shelf
     receive: Receive
+    room: Room
 
     async def take(
         self, reader: CarryReader, carried: CarriedPayload, tally: Tally, several: Several
@@ -94,7 +95,8 @@ class CarriedIn:
             fault = TooLargeError(in_units(carried.size_bytes), limit=in_units(limit))
             content = _Content(fault)
         else:
-            content = await self._received(entry.chunks(), carried.size_bytes)
+            with self.room(neighbour, carried.size_bytes):
+                content = await self._received(entry.chunks(), carried.size_bytes)
         try:
             await entry.drain(carried.digest)
         except BaseException as error:

@@ -16,7 +16,7 @@ from enum import Enum, auto
 
 from relay.delivery.neighbours.lanes import Lanes
 from relay.delivery.records import Ready
-from relay.model import NodeId, TransferId
+from relay.model import Lane, NodeId, TransferId
 
 CONTACT_SECONDS = 1.0
 SINGLY_SECONDS = 3600.0
@@ -73,6 +73,11 @@ class Channel:
         turn = self.failures % len(Work)
         kinds = tuple(Work)
         return kinds[turn:] + kinds[:turn]
+
+    def new_first(self, lane: Lane) -> bool:
+        """Whether something new goes before another attempt of this lane; never where a probe's turn is
+        the attempt's (`order`)."""
+        return not self.failures and self.lanes.outranks(lane)
 
     @property
     def room(self) -> int:

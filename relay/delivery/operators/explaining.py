@@ -41,7 +41,8 @@ def sentences(
     """The answer first, then what it rests on. `revocation` is what is known of the seal's certificate,
     `trouble` why the key that seals cannot."""
     said = [*_state(delivery, facts, neighbour, trouble)]
-    if delivery.state in {S.QUEUED, S.IN_DOUBT, S.IN_FLIGHT} and neighbour is not None:
+    goes = delivery.state in {S.QUEUED, S.IN_DOUBT, S.IN_FLIGHT} and not facts.rests
+    if goes and neighbour is not None:
         said += _neighbour(neighbour, now)
         said += _attempts(delivery, facts, now)
     if delivery.state in {S.SEALING, S.QUEUED, S.IN_FLIGHT, S.IN_DOUBT}:
@@ -74,7 +75,7 @@ def _state(
         case S.QUEUED if neighbour is not None and neighbour.condition is Condition.UNLINKED:
             yield f"It waits for {hop}, which is no neighbour by the present configuration: requeue, redirect or cancel it."
         case S.QUEUED if facts.frozen:
-            yield f"It waits for {hop}, which did not take it so far: {_error(delivery)}."
+            yield from _frozen(hop, delivery, facts)
         case S.QUEUED:
             yield f"It waits for {hop} and was not sent yet; {facts.ahead} of its lane are before it."
         case S.HELD if facts.intervention is not None and facts.intervention.by == REVOCATION:
@@ -93,6 +94,14 @@ def _state(
             yield "It was put back: it stands in the recipient's list again until it is acknowledged done."
         case _:
             yield _PLAIN.get(delivery.state) or _ended(delivery, facts)
+
+
+def _frozen(hop: str, delivery: DeliveryView, facts: WayFacts) -> Iterator[str]:
+    if not facts.rests:
+        yield f"It waits for {hop}, which did not take it so far: {_error(delivery)}."
+        return
+    yield f"It rests: it was to go to {hop} together with another delivery of its message, which is held."
+    yield "Release that one; or requeue this one, and it goes by itself."
 
 
 def _error(delivery: DeliveryView) -> str:

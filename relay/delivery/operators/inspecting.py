@@ -117,6 +117,8 @@ class WayFacts:
     intervention: Intervention | None
     put_back: bool = False
     """Its recipient's system said `fail`: it waits to be taken again."""
+    rests: bool = False
+    """Its frozen transfer is not repeated, for another delivery that it carries is held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from relay.wire.values import fit_detail
 
 S = DeliveryState
 BUSY = "it is being sent now: try again in a moment"
+RESTS = "it rests with another delivery of its transfer, which is held: release that one, or requeue this one"
 CHANGED = "it was sent, settled or changed meanwhile: look again"
 _MAY: dict[Action, frozenset[DeliveryState]] = {
     Action.HOLD: frozenset({S.SEALING, S.QUEUED, S.IN_DOUBT}),
@@ -109,6 +110,8 @@ class Intervention:
         state = target.state
         if state is S.IN_FLIGHT:
             return BUSY
+        if self.action is Action.FLUSH and target.rests:
+            return RESTS
         if self.action is Action.REQUEUE and state is S.SEALING:
             return "it waits for its seal, not for a neighbour"
         if state is S.HELD and state not in _MAY[self.action]:

@@ -105,6 +105,8 @@ class Target:
     next_hop: NodeId | None
     came_from: NodeId | None
     sealed: bool
+    rests: bool = False
+    """Another delivery that its transfer carries is held."""
 
     @property
     def row(self) -> DeliveryRow:

@@ -78,7 +78,11 @@ SELECT 1 FROM receipts WHERE digest = ?
 INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING
 
 -- name: add_return
-INSERT INTO returns (neighbour, receipt) VALUES (?, ?) ON CONFLICT (neighbour, receipt) DO NOTHING
+-- In the lane of its document.
+INSERT INTO returns (neighbour, receipt, lane)
+VALUES (?1, ?2, coalesce((SELECT (m.priority > 0) + (m.priority > 2) FROM receipts c
+    JOIN messages m ON m.message_row = c.message_row WHERE c.digest = ?2), 0))
+ON CONFLICT (neighbour, receipt) DO NOTHING
 
 -- name: ready
 -- The deliveries of one lane that wait for a neighbour, in order of arrival.
@@ -91,15 +95,27 @@ WHERE d.next_hop = ? AND d.lane = ? AND d.state = 'queued' AND d.transfer_id IS 
 ORDER BY d.delivery_row LIMIT ?
 
 -- name: open_transfers
+-- Chosen by indexes before anything of them is read: what went out by hand may be a hundred thousand.
+WITH ahead AS (
+    SELECT t.rowid AS number, t.lane AS lane, t.not_before AS due FROM transfers t INDEXED BY transfers_ahead
+    WHERE t.open = 1 AND t.lane > 0 AND t.neighbour = ?1 AND (t.not_before <= ?2 OR t.not_before > ?3)
+    ORDER BY t.lane DESC, t.not_before LIMIT ?4),
+past AS (
+    SELECT t.rowid AS number, t.lane AS lane, t.not_before AS due FROM transfers t INDEXED BY transfers_open
+    WHERE t.open = 1 AND t.neighbour = ?1 AND t.not_before <= ?2 ORDER BY t.not_before LIMIT ?4),
+far AS (
+    SELECT t.rowid AS number, t.lane AS lane, t.not_before AS due FROM transfers t INDEXED BY transfers_open
+    WHERE t.open = 1 AND t.neighbour = ?1 AND t.not_before > ?3 ORDER BY t.not_before LIMIT ?4),
+chosen AS (
+    SELECT * FROM ahead UNION SELECT * FROM past UNION SELECT * FROM far ORDER BY lane DESC, due LIMIT ?4)
 SELECT t.transfer_id, t.neighbour, t.message_row, t.lane, t.header, t.signature, t.attempts,
     m.seal_kind, m.seal, m.digest, m.expires_at,
     EXISTS (SELECT 1 FROM deliveries d
             WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id AND d.state = 'in-doubt'),
     (SELECT min(a.batched) FROM deliveries d JOIN arrivals a ON a.arrival_row = d.arrival_row
      WHERE d.message_row = t.message_row AND d.transfer_id = t.transfer_id)
-FROM transfers t JOIN messages m ON m.message_row = t.message_row
-WHERE t.open = 1 AND t.neighbour = ? AND (t.not_before <= ? OR t.not_before > ?)
-ORDER BY t.lane DESC, t.not_before LIMIT ?
+FROM chosen h CROSS JOIN transfers t ON t.rowid = h.number JOIN messages m ON m.message_row = t.message_row
+ORDER BY h.lane DESC, h.due
 
 -- name: overdue
 SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_bytes, d.recipient, d.state,
@@ -130,13 +146,37 @@ WHERE transfer_id = ?1 AND NOT EXISTS
        AND d.state IN ('queued', 'in-flight', 'in-doubt', 'held'))
 
 -- name: returns
-SELECT r.return_row, c.document, c.signature FROM returns r JOIN receipts c ON c.digest = r.receipt
-WHERE r.neighbour = ? AND r.parked = 0 ORDER BY r.return_row LIMIT ?
+-- The higher lanes first, but an eighth of them at least is what waits longest.
+WITH ahead AS (
+    SELECT return_row, lane FROM returns INDEXED BY returns_ahead
+    WHERE neighbour = ?1 AND parked = 0 AND lane > 0 ORDER BY lane DESC, return_row LIMIT ?2 - ?2 / 8),
+oldest AS (SELECT return_row FROM returns WHERE neighbour = ?1 AND parked = 0 ORDER BY return_row LIMIT ?2),
+chosen AS (
+    SELECT return_row, lane FROM ahead UNION ALL
+    SELECT return_row, -1 FROM oldest WHERE return_row NOT IN (SELECT return_row FROM ahead)
+    ORDER BY 2 DESC, 1 LIMIT ?2)
+SELECT r.return_row, c.document, c.signature FROM chosen h CROSS JOIN returns r ON r.return_row = h.return_row
+JOIN receipts c ON c.digest = r.receipt ORDER BY h.lane DESC, h.return_row
 
 -- name: unsealed
+-- As above, of messages.
+WITH ahead AS (
+    SELECT DISTINCT d.lane, d.message_row FROM deliveries d INDEXED BY deliveries_sealing_ahead
+    JOIN messages m ON m.message_row = d.message_row
+    WHERE d.state = 'sealing' AND d.lane > 0 AND m.sender NOT IN (SELECT value FROM json_each(?1))
+    ORDER BY d.lane DESC, d.message_row LIMIT ?2 - ?2 / 8),
+oldest AS (
+    SELECT DISTINCT d.message_row FROM deliveries d INDEXED BY deliveries_sealing
+    JOIN messages m ON m.message_row = d.message_row
+    WHERE d.state = 'sealing' AND m.sender NOT IN (SELECT value FROM json_each(?1))
+    ORDER BY d.message_row LIMIT ?2),
+chosen AS (
+    SELECT message_row, lane FROM ahead UNION ALL
+    SELECT message_row, -1 FROM oldest WHERE message_row NOT IN (SELECT message_row FROM ahead)
+    ORDER BY 2 DESC, 1 LIMIT ?2)
 SELECT m.message_row, m.message_id, m.origin, m.sender, m.digest, m.size_bytes, a.receipt,
     json_group_array(d.recipient) FILTER (WHERE d.next_hop IS NULL)
-FROM deliveries d JOIN messages m ON m.message_row = d.message_row
+FROM chosen h CROSS JOIN messages m ON m.message_row = h.message_row
+JOIN deliveries d ON d.message_row = m.message_row AND d.state = 'sealing'
 JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE d.state = 'sealing' AND m.sender NOT IN (SELECT value FROM json_each(?))
-GROUP BY m.message_row ORDER BY m.message_row LIMIT ?
+GROUP BY m.message_row ORDER BY h.lane DESC, m.message_row

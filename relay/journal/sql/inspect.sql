@@ -80,7 +80,7 @@ ORDER BY d.state NOT IN ('sealing', 'queued', 'in-flight', 'in-doubt', 'held'), 
 SELECT d.delivery_id, a.neighbour, d.failed_at_node, a.at, d.updated_at, t.transfer_id,
     d.delivery_row, d.next_hop, d.lane, d.state = 'queued' AND d.transfer_id IS NULL,
     i.action, i.done_by, i.why, i.at,
-    d.acknowledgement = 'fail' AND d.inbox_cursor IS NOT NULL
+    d.acknowledgement = 'fail' AND d.inbox_cursor IS NOT NULL, coalesce(t.open = 2, 0)
 FROM deliveries d JOIN arrivals a ON a.arrival_row = d.arrival_row
 LEFT JOIN transfers t ON t.transfer_id = d.transfer_id AND t.open > 0
 LEFT JOIN interventions i ON i.delivery_row = d.delivery_row

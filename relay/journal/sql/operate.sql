@@ -12,7 +12,7 @@ ORDER BY d.delivery_row
 -- The columns of `overdue` in carry.sql, and what operators' actions need beside them.
 SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_bytes, d.recipient, d.state,
     t.transfer_id, a.receipt, t.neighbour, t.lane, t.header, t.signature, t.attempts, m.seal_kind, m.seal, m.expires_at,
-    d.delivery_id, d.next_hop, a.neighbour, m.seal IS NOT NULL
+    d.delivery_id, d.next_hop, a.neighbour, m.seal IS NOT NULL, coalesce(t.open = 2, 0)
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
 JOIN arrivals a ON a.arrival_row = d.arrival_row
 LEFT JOIN transfers t ON t.transfer_id = d.transfer_id AND t.open > 0

@@ -31,8 +31,9 @@ WHERE r.rowid >= :low AND r.rowid < :high AND r.stored_at >= :since AND r.issuer
 
 -- name: return_again
 -- Receipts about messages that came from the neighbour, those that it refused before, too.
-INSERT INTO returns (neighbour, receipt)
-SELECT :neighbour, r.digest FROM receipts r
+INSERT INTO returns (neighbour, receipt, lane)
+SELECT :neighbour, r.digest, coalesce((SELECT (m.priority > 0) + (m.priority > 2) FROM messages m WHERE m.message_row = r.message_row), 0)
+FROM receipts r
 WHERE r.rowid >= :low AND r.rowid < :high AND r.stored_at >= :since AND r.issuer <> :neighbour
   AND EXISTS (SELECT 1 FROM arrivals a WHERE a.message_row = r.message_row AND a.neighbour = :neighbour)
 ORDER BY r.rowid

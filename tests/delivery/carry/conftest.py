@@ -34,6 +34,8 @@ from relay.delivery.ports import (
     SentQuery,
     Submission,
 )
+from relay.delivery.pressure.gate import OPEN, Gate
+from relay.delivery.pressure.quota import neighbour_party
 from relay.delivery.returns import ReturnDesk
 from relay.envelope.limits import Limits
 from relay.envelope.reader import read
@@ -174,7 +176,7 @@ class Post:
         self.inbox = InboxDesk(self.name, journal, notary, self.clock, self._receipts_wait)
         self.carries()
 
-    def carries(self, statements: CarriedStatements | None = None) -> None:
+    def carries(self, statements: CarriedStatements | None = None, gate: Gate = OPEN) -> None:
         """By hand, with what it knows of revocations."""
         journal = self.journal
         self.courier = Courier.of(
@@ -184,6 +186,7 @@ class Post:
             Shelf(journal, self.name),
             journal,
             lambda chunks, most: receive(chunks, journal, LIMITS, limit_bytes=most, idle=None),
+            lambda neighbour, size_bytes: gate.body(neighbour_party(neighbour), size_bytes),
             statements,
         )
 

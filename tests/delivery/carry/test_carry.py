@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from relay.delivery.pressure.gate import Pressure
+from relay.delivery.pressure.quota import Quotas
 from relay.errors import NotFoundError, UnansweredError
+from relay.journal.space import Free, Reserve
 from relay.model import NodeId, Priority, Signed, digest_of
 from relay.wire.carry import read_carry
 from relay.wire.transfer import read_transfer
@@ -222,6 +225,35 @@ async def test_a_clock_that_is_behind_puts_transfers_off(xa: Post, tinh: Post) -
     tinh.late = timedelta(minutes=10)
     told, _ = await tinh.take(file)
     assert (told.put_off, told.answered) == (0, 1)
+
+
+async def test_a_full_disk_takes_nothing_new_by_hand_and_still_settles(
+    xa: Post, tinh: Post
+) -> None:
+    """The receipts of the file are taken, its documents not; the same file is, once there is room."""
+    free = 10
+    reserve = Reserve(100, 0, lambda: Free(free, None))
+    tinh.carries(gate=Pressure(reserve, Quotas(9, 9, 1 << 30, 1 << 30), 9, 9))
+    settles = await tinh.send()
+    _, answers = await xa.take(await tinh.export())
+    await xa.send()
+    file = await xa.export()
+
+    told, _ = await tinh.take(file)
+    assert (told.answered, told.transfers) == (0, 1)
+    assert told.broken == "free space 10 bytes, reserve 100"
+    assert await tinh.came() == []
+    assert (await tinh.take(answers))[0].settled == 1
+    assert await tinh.states(settles) == {"available"}
+
+    free = 1 << 30
+    reserve.look()
+    told, _ = await tinh.take(file)
+    assert (told.answered, told.broken) == (1, "")
+    free = 10
+    reserve.look()
+    told, _ = await tinh.take(file)  # nothing of it is new
+    assert (told.answered, told.broken) == (1, "")
 
 
 async def test_too_large_a_document_is_refused_unread(xa: Post, tinh: Post) -> None:

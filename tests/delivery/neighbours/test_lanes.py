@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from relay.delivery.neighbours.lanes import (
     CONTENT_BYTES,
+    HELD_CONTENT_BYTES,
     HELD_READY,
     LOWEST_EVERY,
     TOGETHER_BYTES,
@@ -158,6 +159,21 @@ def test_memory_is_bounded_and_the_rest_is_left_to_the_journal() -> None:
     assert lanes.starving() == [Lane.NORMAL]
 
 
+def test_payloads_in_memory_are_bounded_in_bytes() -> None:
+    """Every neighbour may be away at once: what is beyond the bound is read again when its turn comes."""
+    lanes = _emptied()
+    for row in range(HELD_READY):
+        lanes.offer(_ready(row, size_bytes=CONTENT_BYTES))
+
+    taken = _taken(lanes)
+
+    kept = [ready.size_bytes for ready in taken if ready.payload is not None]
+    assert len(taken) == HELD_READY
+    assert sum(kept) == HELD_CONTENT_BYTES
+    lanes.offer(_ready(HELD_READY, size_bytes=CONTENT_BYTES))  # those are gone: there is room again
+    assert _taken(lanes)[0].payload is not None
+
+
 def test_a_backlog_in_one_lane_leaves_room_in_the_others() -> None:
     lanes = _emptied()
     for row in range(3 * HELD_READY):
@@ -231,3 +247,33 @@ def test_a_signal_that_came_while_the_journal_was_read_is_kept() -> None:
 def test_what_a_neighbours_backlog_costs_in_memory_is_bounded() -> None:
     """All lanes full of the largest payloads that are held: some dozen megabytes."""
     assert len(Lane) * HELD_READY * CONTENT_BYTES <= 64 << 20
+
+
+def test_new_ones_and_repeats_of_a_lane_alternate() -> None:
+    """Neither an endless queue nor endless repeats stop the other."""
+    lanes = _emptied()
+    lanes.refill(Lane.NORMAL, [_ready(row) for row in range(20)], 256)
+    went = []
+    for _ in range(6):
+        if lanes.outranks(Lane.NORMAL):
+            lanes.take(1)
+            went.append("new")
+        else:
+            lanes.repeated()
+            went.append("again")
+    assert went == ["again", "new"] * 3
+
+
+def test_between_lanes_the_higher_goes_but_for_one_turn_in_eight() -> None:
+    """New or again: express overtakes, and leaves the lowest its turn."""
+    for new, again in ((Lane.EXPRESS, Lane.NORMAL), (Lane.NORMAL, Lane.EXPRESS)):
+        lanes = _emptied()
+        lanes.refill(new, [_ready(row, new) for row in range(20)], 256)
+        went = []
+        for _ in range(LOWEST_EVERY * 2):
+            if lanes.outranks(again):
+                went.append(lanes.take(1)[0].lane)
+            else:
+                lanes.repeated()
+                went.append(again)
+        assert went == [*[Lane.EXPRESS] * (LOWEST_EVERY - 1), Lane.NORMAL] * 2

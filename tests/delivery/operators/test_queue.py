@@ -21,7 +21,7 @@ from relay.delivery.operators.inspecting import (
 from relay.delivery.operators.orders import Action
 from relay.delivery.operators.queue import QueueDesk
 from relay.delivery.ports import Caller
-from relay.errors import NotFoundError, TransportError, UnansweredError
+from relay.errors import NotFoundError, NotPossibleError, TransportError, UnansweredError
 from relay.journal.operating import OperatingTable
 from relay.journal.shaping import ShapeTable
 from relay.model import NodeId, Priority
@@ -151,6 +151,26 @@ async def test_what_is_frozen_waits_too_even_beside_one_that_is_held(
     kinds = (await seen.row(UP)).kinds
 
     assert (kinds[Kind.WAITING].total, kinds[Kind.HELD].total) == (1, 1)
+
+
+async def test_what_rests_beside_one_that_is_held_says_so_and_how_it_goes_on(
+    world: Any, seen: Seen
+) -> None:
+    """Nothing of an attempt that nobody will make; a flush is refused, a requeue sends it by itself."""
+    accepted = await _fail(world, TransportError("down"), "queued", "H01", "H01.9")
+    sent = await world.sent(accepted.message_id)
+    held, rests = (replace(accepted, message_id=sent[c].delivery_id) for c in ("H01", "H01.9"))
+    await seen.act(Action.HOLD, held)
+
+    _, said = await seen.why(rests)
+
+    assert "It rests: it was to go to tinh together with another delivery" in said
+    assert "attempt" not in said
+    with pytest.raises(NotPossibleError, match="it rests with another delivery"):
+        await seen.act(Action.FLUSH, rests)
+    await seen.act(Action.REQUEUE, rests)
+    assert "It waits for tinh and was not sent yet" in (await seen.why(rests))[1]
+    assert "It is held by an operator" in (await seen.why(held))[1]
 
 
 async def test_what_waits_for_its_seal_is_shown(world: Any, seen: Seen) -> None:
