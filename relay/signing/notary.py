@@ -29,6 +29,7 @@ from relay.model import (
     SealKind,
     Signed,
     TransferHeader,
+    digest_of,
 )
 from relay.signing.algorithms import RSA_SHA256
 from relay.signing.batches import ProvenBatches
@@ -124,11 +125,18 @@ class NodeNotary:
         return await self._issued(receipt, at, batched=batched)
 
     async def _issued(self, receipt: Receipt, at: datetime, *, batched: bool) -> Signed:
+        self._require_own_standing()
         long = len(receipt.evidence) > MANY_RECIPIENTS
         if batched and self.gathering is not None and (self.slow or not long):
             document = await aside(long, receipt_document, receipt, self.signer)
             return await self.gathering.signed(document)
         return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+
+    def _require_own_standing(self) -> None:
+        """Nobody would believe the receipt, now or ever: what waits for one is put off, as where a token is out (R8)."""
+        told = self.revocation_of(digest_of(self.signer.chain[0]))
+        if told is not None and told.state is RevocationState.REVOKED:
+            raise KeyUnavailableError(f"this node's own sign certificate is {told.why}")
 
     async def issue_transfers(
         self, headers: Sequence[TransferHeader], at: datetime, *, batched: bool = False
@@ -254,6 +262,10 @@ class NodeNotary:
     def _require_node(self, path: Path) -> None:
         if self.binding is not None:
             self.binding.require_node(path)
+
+    def signs_as(self, signature: bytes) -> bool:
+        """Whether this node still signs with the certificate that this signature of its own names."""
+        return signer_of(signature) == digest_of(self.signer.chain[0])
 
     def sign_transfer(self, header: TransferHeader, at: datetime) -> Signed:
         return sign_transfer(header, self.signer, at)
