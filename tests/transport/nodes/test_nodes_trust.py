@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from relay.cli.main import app
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.ports import Caller
-from relay.errors import JournalError, SettingsError, SignatureError, TransportError
+from relay.errors import JournalError, PeerError, SettingsError, SignatureError, TransportError
 from relay.model import NodeId, digest_of
 from relay.node.node import Node
 from relay.settings.reading import load
@@ -251,6 +251,27 @@ async def test_calls_go_on_over_a_new_connection(running: Running) -> None:
 
     connections.identify = believed
     assert await _described(peer) == 200
+
+
+async def test_who_is_not_believed_comes_again_over_a_new_connection(running: Running) -> None:
+    """Only there can it show the certificate that it has meanwhile: on the one it has, which is in constant use,
+    it would be refused for as long as it tries."""
+    inside, outside = running.node._connections, running.peer.client.connections
+    believed, shown = outside.identify, []
+
+    def revoked(_: object) -> NodeId:
+        raise SignatureError("revoked-certificate", "the tls certificate is revoked")
+
+    def seen(chain: Any) -> NodeId:
+        shown.append(chain)
+        return believed(chain)
+
+    inside.identify, outside.identify = revoked, seen
+
+    for attempt in range(1, 4):
+        with pytest.raises(PeerError, match="the tls certificate is revoked"):
+            await _described(running.peer)
+        assert len(shown) == attempt
 
 
 async def test_a_revoked_certificate_closes_its_connections(running: Running) -> None:
