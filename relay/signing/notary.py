@@ -133,7 +133,7 @@ class NodeNotary:
         return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
 
     def _require_own_standing(self) -> None:
-        """Nobody would believe the receipt, now or ever: what waits for one is put off, as where a token is out (R8)."""
+        """Nobody would believe the receipt, now or ever: what waits for one is put off, as where a token is out (R13)."""
         told = self.revocation_of(digest_of(self.signer.chain[0]))
         if told is not None and told.state is RevocationState.REVOKED:
             raise KeyUnavailableError(f"this node's own sign certificate is {told.why}")
@@ -177,7 +177,7 @@ class NodeNotary:
         return self._sealed(digest, SealKind.NODE, self.signer, at)
 
     def _sealed(self, digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
-        """Not with a certificate that is known to be revoked: nobody would take it."""
+        """Not with a certificate that is known to be revoked: nobody would take it (R8)."""
         if self.revocation is not None:
             path = self.trust.path(_chain_of(signer.chain), at, signer.identity.purpose)
             verdict = self.revocation.look(path)
