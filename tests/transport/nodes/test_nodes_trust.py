@@ -264,7 +264,7 @@ async def test_who_is_not_believed_comes_again_over_a_new_connection(running: Ru
 
     def seen(chain: Any) -> NodeId:
         shown.append(chain)
-        return believed(chain)
+        return NodeId(believed(chain))
 
     inside.identify, outside.identify = revoked, seen
 
