@@ -37,6 +37,9 @@ from tests.vectors.signing.forging.vector import Vector, Vectors
 # fmt: off
 
 URIS = [NODE_SIGN]
+RSA_ID = bytes.fromhex("300d06092a864886f70d0101010500")
+PSS_ID = bytes.fromhex("300d06092a864886f70d01010a3000")
+"""What a key is for, of the same length: RSA in general; PSS with its defaults."""
 ED25519 = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
@@ -199,6 +202,10 @@ def _keys() -> Vectors:
     weak_authority = certificate("Small", "Root", key=small, ca=True, pathlen=0)
     under = certificate("under-small", "Small", URIS, issuer_key=small)
     yield Vector("weak-key", "issuer-rsa-1024", "seal", "an issuer with RSA of 1024 bits", by(under, derived("under-small"), weak_authority))
+    pss = certificate("rsassa-pss", "Issuing", URIS, key=issuer)
+    yield Vector("weak-key", "rsassa-pss", "seal", "an RSA key for PSS alone, used otherwise", by(edited(pss, RSA_ID, PSS_ID, derived("Issuing")), issuer), control="node.seal")
+    only_pss = edited(authority, RSA_ID, PSS_ID, derived("Root"))
+    yield Vector("weak-key", "issuer-rsassa-pss", "seal", "an issuer whose key is for PSS alone, and who signed otherwise", by(der, derived("by-rsa"), only_pss), control="under-rsa.seal")
 
 
 def _times() -> Vectors:
