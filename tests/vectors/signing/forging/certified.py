@@ -159,7 +159,23 @@ def _extensions() -> Vectors:
     yield odd("bad-certificate", "constrained-leaf", "name constraints on an end entity", extra=limits)
     policies = x509.PolicyConstraints(0, None)
     yield odd("bad-certificate", "policy-constraints", "policy constraints, which are not kept here", extra=policies)
+    proxy = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14"), bytes.fromhex("300e300c06082b06010505071501"))
+    yield odd("bad-certificate", "proxy", "a proxy certificate that does not mark itself as critical", beside=proxy)
+    for case, what, named in (
+        ("issued-by-another-serial", "it names its issuer's certificate by another serial number", ("Root", 1)),
+        ("issued-by-anothers-certificate", "it names its issuer's certificate as another's", ("Nobody", _serial(ISSUING))),
+    ):
+        yield odd("untrusted", case, what, beside=_issued_by(*named))
     yield Vector("bad-certificate", "extension-twice", "seal", "key usage twice", by(_usage_twice(), derived("tinh-h01")))
+
+
+def _serial(der: bytes) -> int:
+    return x509.load_der_x509_certificate(der).serial_number
+
+
+def _issued_by(name: str, serial: int) -> x509.AuthorityKeyIdentifier:
+    above = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    return x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(above)], serial)
 
 
 def _usage_twice() -> bytes:
