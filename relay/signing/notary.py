@@ -125,18 +125,20 @@ class NodeNotary:
         return await self._issued(receipt, at, batched=batched)
 
     async def _issued(self, receipt: Receipt, at: datetime, *, batched: bool) -> Signed:
-        self._require_own_standing()
+        if (why := self.no_receipts()) is not None:
+            raise KeyUnavailableError(why)  # what waits for it is put off, as where a token is out
         long = len(receipt.evidence) > MANY_RECIPIENTS
         if batched and self.gathering is not None and (self.slow or not long):
             document = await aside(long, receipt_document, receipt, self.signer)
             return await self.gathering.signed(document)
         return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
 
-    def _require_own_standing(self) -> None:
-        """Nobody would believe the receipt, now or ever: what waits for one is put off, as where a token is out (R13)."""
+    def no_receipts(self) -> str | None:
+        """Why this node gives no receipt now, which nobody would believe, now or ever (R13)."""
         told = self.revocation_of(digest_of(self.signer.chain[0]))
-        if told is not None and told.state is RevocationState.REVOKED:
-            raise KeyUnavailableError(f"this node's own sign certificate is {told.why}")
+        if told is None or told.state is not RevocationState.REVOKED:
+            return None
+        return f"this node's own sign certificate is {told.why}"
 
     async def issue_transfers(
         self, headers: Sequence[TransferHeader], at: datetime, *, batched: bool = False

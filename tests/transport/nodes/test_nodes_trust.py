@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
@@ -22,6 +23,7 @@ from relay.model import NodeId, digest_of
 from relay.node.node import Node
 from relay.settings.reading import load
 from relay.signing import pki
+from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.tls import NodePeers, client_context
 from relay.signing.trust import certificates_of
 
@@ -313,3 +315,12 @@ async def test_a_reload_that_cannot_be_is_a_conflict(running: Running) -> None:
 
     assert response.status == 409
     assert "nothing was changed" in problem["detail"]
+
+
+async def test_a_node_whose_own_certificate_is_revoked_is_not_ready(running: Running) -> None:
+    """It accepts nothing, and says so to whoever would send it documents."""
+    revoked = Verdict(RevocationState.REVOKED, "revoked since yesterday")
+    assert running.node._ready() is None
+    running.node._notary.revocation = Mock(told=lambda _: revoked)
+
+    assert running.node._ready() == "this node's own sign certificate is revoked since yesterday"
