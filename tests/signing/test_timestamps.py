@@ -140,6 +140,17 @@ def test_an_authority_that_is_known_to_be_revoked(
     assert trust.verify(token, digest_of(CONTENT)).subject == "CN=TSA"
 
 
+def test_an_issuing_ca_that_is_pinned_in_place_of_its_root(
+    stamp: Callable[..., bytes], pki: Any
+) -> None:
+    """It does for every other role; here the words say what to pin, where they once called the signature bad."""
+    request, pinned = ask(CONTENT), {Role.TIMESTAMP: [pki.issuing.pem]}
+    trust = TimestampTrust(TrustStore([pki.root.pem], (), pinned))
+
+    with pytest.raises(SignatureError, match="CN=Issuing is an issuing CA: .* the root above"):
+        trust.answered(stamp(request=request), request)
+
+
 def test_an_authority_nobody_pinned(
     make_pki: Any, certify: Any, stamp: Callable[..., bytes], pki: Any
 ) -> None:
