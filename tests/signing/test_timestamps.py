@@ -147,7 +147,7 @@ def test_an_issuing_ca_that_is_pinned_in_place_of_its_root(
     request, pinned = ask(CONTENT), {Role.TIMESTAMP: [pki.issuing.pem]}
     trust = TimestampTrust(TrustStore([pki.root.pem], (), pinned))
 
-    with pytest.raises(SignatureError, match="CN=Issuing is an issuing CA: .* the root above"):
+    with pytest.raises(SignatureError, match=r"CN=Issuing is an issuing CA: .* the root above"):
         trust.answered(stamp(request=request), request)
 
 
