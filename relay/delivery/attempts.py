@@ -152,28 +152,25 @@ class Attempts:
         self, channel: Channel, transfer: OpenTransfer, header: TransferHeader
     ) -> bool:
         """By a clock that was ahead: it names a time to come, before which no neighbour takes it (docs/adr/0010).
-        Or with a signature that it shares, and this one takes none such (docs/adr/0044). Where none has it, for
-        certain, it goes anew."""
+        Or with a signature that it shares, and this one takes none such (docs/adr/0044); or by a certificate that
+        has a successor here and was refused there (docs/adr/0045). Where none has it, for certain, it goes anew."""
         now = self.clock.now()
-        unshared = transfer.transfer_id in channel.unshared
-        if header.created_at <= now + self.tolerance and not unshared:
+        reason = self._why_anew(channel, header, now)
+        if reason is None:
             return False
         try:
             if transfer.in_doubt:
                 answer = await self.wire.ask(channel.neighbour, transfer.transfer_id)
                 if answer is not None:
                     await self._answered(channel, header, answer)
-                    channel.unshared.discard(transfer.transfer_id)
+                    channel.goes_no_more(transfer.transfer_id)
                     return True
             await self.journal.thaw(
-                transfer.transfer_id,
-                now,
-                never_seen=transfer.in_doubt,
-                reason="shared-signature" if unshared else "clock",
+                transfer.transfer_id, now, never_seen=transfer.in_doubt, reason=reason
             )
         except (TransportError, PeerError, IllegalStepError):
             return False  # as any other repeat: it is still due
-        channel.unshared.discard(transfer.transfer_id)
+        channel.goes_no_more(transfer.transfer_id)
         log.warning(
             Line.TRANSFER_THAWED,
             neighbour=channel.neighbour,
@@ -182,6 +179,14 @@ class Attempts:
         )
         channel.lanes.look_again()
         return True
+
+    def _why_anew(self, channel: Channel, header: TransferHeader, now: datetime) -> str | None:
+        """In a word for the log; None: it is as it should be."""
+        if header.transfer_id in channel.unshared:
+            return "shared-signature"
+        if header.transfer_id in channel.outdated:
+            return "certificate"
+        return "clock" if header.created_at > now + self.tolerance else None
 
     async def _may_go(self, transfer: OpenTransfer) -> bool:
         try:
@@ -279,8 +284,8 @@ class Attempts:
         else:
             wait = self.policy.wait(out.attempts + 1, self.random())
             not_before = now + wait
-            if not in_doubt and self.notary.batch_of(out.signed.signature) is not None:
-                channel.refused_shared(header.transfer_id, self.clock.monotonic())
+            if not in_doubt:
+                self._refused(channel, out)
         log.warning(
             Line.TRANSFER_POSTPONED,
             neighbour=channel.neighbour,
@@ -297,6 +302,14 @@ class Attempts:
             not_before=not_before,
             at=now,
         )
+
+    def _refused(self, channel: Channel, out: Outgoing) -> None:
+        """Nobody has it: what it was signed with may be why."""
+        signature, transfer_id = out.signed.signature, out.header.transfer_id
+        if not self.notary.signs_as(signature):
+            channel.refused_outdated(transfer_id)
+        elif self.notary.batch_of(signature) is not None:
+            channel.refused_shared(transfer_id, self.clock.monotonic())
 
     async def block(self, channel: Channel, error: Exception, now: datetime) -> timedelta:
         """The neighbour as a whole is left alone for a while; those under way fail only once."""

@@ -538,6 +538,10 @@ class Notary(Protocol):
         KeyUnavailableError unless `patient`, which waits until the key is back."""
         ...
 
+    def signs_as(self, signature: bytes) -> bool:
+        """Whether the node still signs with the certificate that this signature of its own names."""
+        ...
+
     def batch_of(self, signature: bytes) -> Signed | None:
         """The batch and its signature, where this is the proof of a document in one."""
         ...

@@ -199,7 +199,7 @@ class Node:
     def _ground(self, directory: Directory, keys: NodeKeys) -> Ground:
         settings = self._settings
         place = place_of(settings, directory, self._clock)
-        notary = NodeNotary(
+        notary = self._notary = NodeNotary(
             place.node,
             keys.sign,
             keys.agencies,
@@ -426,7 +426,9 @@ class Node:
         await none_left()
 
     def _ready(self) -> str | None:
-        return self._pressure.reason if self._accepting else "the node is starting or stopping"
+        if not self._accepting:
+            return "the node is starting or stopping"
+        return self._pressure.reason or self._notary.no_receipts()
 
     async def _reserve_crossed(self, shortage: Shortage | None) -> None:
         if shortage is None:

@@ -58,6 +58,8 @@ _UNDERSTOOD = frozenset(
     }
 )
 """Whatever else a certificate marks as critical is a limit we do not know how to keep."""
+_PROXY = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")
+"""Critical by its own standard (RFC 3820): without that mark it says no less whose name it is used in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,8 @@ def read_certificate(der: bytes) -> x509.Certificate:
     if certificate.serial_number <= 0:
         raise bad("the certificate's serial number is not positive")
     for extension in extensions:
+        if extension.oid == _PROXY:
+            raise bad("a proxy certificate speaks in another's name")
         if extension.critical and extension.oid not in _UNDERSTOOD:
             raise bad(f"critical extension {extension.oid.dotted_string} is not understood")
     return certificate

@@ -29,6 +29,7 @@ from relay.model import (
     SealKind,
     Signed,
     TransferHeader,
+    digest_of,
 )
 from relay.signing.algorithms import RSA_SHA256
 from relay.signing.batches import ProvenBatches
@@ -124,11 +125,20 @@ class NodeNotary:
         return await self._issued(receipt, at, batched=batched)
 
     async def _issued(self, receipt: Receipt, at: datetime, *, batched: bool) -> Signed:
+        if (why := self.no_receipts()) is not None:
+            raise KeyUnavailableError(why)  # what waits for it is put off, as where a token is out
         long = len(receipt.evidence) > MANY_RECIPIENTS
         if batched and self.gathering is not None and (self.slow or not long):
             document = await aside(long, receipt_document, receipt, self.signer)
             return await self.gathering.signed(document)
         return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+
+    def no_receipts(self) -> str | None:
+        """Why this node gives no receipt now, which nobody would believe, now or ever (R13)."""
+        told = self.revocation_of(digest_of(self.signer.chain[0]))
+        if told is None or told.state is not RevocationState.REVOKED:
+            return None
+        return f"this node's own sign certificate is {told.why}"
 
     async def issue_transfers(
         self, headers: Sequence[TransferHeader], at: datetime, *, batched: bool = False
@@ -169,7 +179,7 @@ class NodeNotary:
         return self._sealed(digest, SealKind.NODE, self.signer, at)
 
     def _sealed(self, digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
-        """Not with a certificate that is known to be revoked: nobody would take it."""
+        """Not with a certificate that is known to be revoked: nobody would take it (R8)."""
         if self.revocation is not None:
             path = self.trust.path(_chain_of(signer.chain), at, signer.identity.purpose)
             verdict = self.revocation.look(path)
@@ -254,6 +264,10 @@ class NodeNotary:
     def _require_node(self, path: Path) -> None:
         if self.binding is not None:
             self.binding.require_node(path)
+
+    def signs_as(self, signature: bytes) -> bool:
+        """Whether this node still signs with the certificate that this signature of its own names."""
+        return signer_of(signature) == digest_of(self.signer.chain[0])
 
     def sign_transfer(self, header: TransferHeader, at: datetime) -> Signed:
         return sign_transfer(header, self.signer, at)

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from relay.errors import SettingsError, SignatureError
+from relay.signing.certificates import Purpose, read_leaf, require_purpose
 from relay.signing.keys import read_key_file
 from relay.signing.pki_words import PkiError, Trouble
 from relay.signing.trust import certificates_of
@@ -47,6 +48,7 @@ class TimestampResponder:
         """From `NAME.pem` with its issuer behind it, and `NAME.key.pem` beside it."""
         try:
             ders = certificates_of(certificate.read_bytes())
+            require_purpose(read_leaf(ders[0]), Purpose.TIMESTAMP)
             key = load_pem_private_key(
                 read_key_file(certificate.with_name(f"{certificate.stem}.key.pem")), None
             )

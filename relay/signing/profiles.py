@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID as Use
+from cryptography.x509.oid import PublicKeyAlgorithmOID as Kind
 
 from relay.errors import SignatureError
 from relay.model import NodeId
@@ -85,6 +86,9 @@ def uses(certificate: x509.Certificate) -> frozenset[x509.ObjectIdentifier] | No
 
 
 def public_key(certificate: x509.Certificate) -> object:
+    """Of a kind that says nothing of how it signs: one for RSASSA-PSS alone would be taken for any RSA key."""
+    if certificate.public_key_algorithm_oid == Kind.RSASSA_PSS:
+        raise SignatureError(Fault.WEAK_KEY, "a key for RSASSA-PSS may not be in this certificate")
     try:
         return certificate.public_key()
     except Exception as error:  # noqa: BLE001 - hostile DER; what its parser raises is not documented

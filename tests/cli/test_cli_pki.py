@@ -191,3 +191,11 @@ def test_an_official_is_issued_by_a_branch(made: Path) -> None:
     result = run("issue", "official", made, "nvm", "--branch", "tinh-h01", "--key", "p256")
 
     assert result.stdout.strip() == str(made / "officials/nvm.pem")
+
+
+def test_a_certificate_that_is_not_for_timestamps_stamps_nothing(made: Path) -> None:
+    """Said at the start: nobody would take a timestamp of it, and every node would only say `wrong-purpose`."""
+    result = run("tsa", made / "nodes" / "h01" / "sign.pem", "--port", 0)
+
+    assert result.exit_code == 65
+    assert "a certificate for sign is used for timestamp" in result.stderr

@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from relay.errors import SignatureError
 from relay.model import digest_of
 from relay.node.stamping import PinnedAuthority
+from relay.signing.certificates import Purpose
 from relay.signing.pki_tsa import POLICY, TimestampResponder
 from relay.signing.timestamps import TimestampTrust, ask
 from relay.signing.trust import Role, TrustStore
@@ -118,6 +119,36 @@ def test_other_bytes(stamp: Callable[..., bytes], trust: TimestampTrust) -> None
 def test_an_answer_to_another_request(stamp: Callable[..., bytes], trust: TimestampTrust) -> None:
     """wrong-nonce, though the bytes are the same: it may be years old."""
     assert _refused(lambda: trust.answered(stamp(), ask(CONTENT))) == "wrong-nonce"
+
+
+def test_an_authority_that_is_known_to_be_revoked(
+    stamp: Callable[..., bytes], trust: TimestampTrust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its word is not taken any more, and the next authority is asked: an evidence file that held it beside the CRL
+    would be refused. What is stored is judged as of its time, by whoever judges the file."""
+    token, _ = trust.answered(stamp(request=(asked := ask(CONTENT))), asked)
+    found = []
+
+    def revoked(path: Any, purpose: Purpose) -> None:
+        found.append((path.leaf.subject, purpose))
+        raise SignatureError("revoked-certificate", "revoked since yesterday")
+
+    monkeypatch.setattr(trust.trust, "check", revoked)
+
+    assert _refused(lambda: trust.answered(stamp(request=asked), asked)) == "revoked-certificate"
+    assert found == [("CN=TSA", Purpose.TIMESTAMP)]
+    assert trust.verify(token, digest_of(CONTENT)).subject == "CN=TSA"
+
+
+def test_an_issuing_ca_that_is_pinned_in_place_of_its_root(
+    stamp: Callable[..., bytes], pki: Any
+) -> None:
+    """It does for every other role; here the words say what to pin, where they once called the signature bad."""
+    request, pinned = ask(CONTENT), {Role.TIMESTAMP: [pki.issuing.pem]}
+    trust = TimestampTrust(TrustStore([pki.root.pem], (), pinned))
+
+    with pytest.raises(SignatureError, match=r"CN=Issuing is an issuing CA: .* the root above"):
+        trust.answered(stamp(request=request), request)
 
 
 def test_an_authority_nobody_pinned(

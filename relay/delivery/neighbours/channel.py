@@ -54,6 +54,8 @@ class Channel:
     """Monotonic seconds: until then no headers share a signature, for some that did were refused."""
     unshared: set[TransferId] = field(default_factory=set)
     """Transfers that were refused with such a header: they go anew, each signed by itself."""
+    outdated: set[TransferId] = field(default_factory=set)
+    """Transfers that were refused, and whose header was signed with a certificate before the present one."""
     _granted: float = float("-inf")
     """When a contact last ended a wait, or is to end this one."""
 
@@ -92,10 +94,17 @@ class Channel:
 
     def refused_shared(self, transfer_id: TransferId, now: float) -> None:
         """It said that it takes such headers and does not, or no longer (W13.11)."""
-        if len(self.unshared) >= UNSHARED_LIMIT:
-            self.unshared.clear()  # what ended otherwise; the others are refused once more
-        self.unshared.add(transfer_id)
+        _remember(self.unshared, transfer_id)
         self.singly_until = now + SINGLY_SECONDS
+
+    def refused_outdated(self, transfer_id: TransferId) -> None:
+        """By a neighbour to which that certificate is worth nothing any more (docs/adr/0045)."""
+        _remember(self.outdated, transfer_id)
+
+    def goes_no_more(self, transfer_id: TransferId) -> None:
+        """It was answered after all, or goes anew."""
+        self.unshared.discard(transfer_id)
+        self.outdated.discard(transfer_id)
 
     def succeeded(self, transfers: int = 1) -> None:
         self.failures = 0
@@ -127,3 +136,9 @@ class Channel:
         self.blocked_until = 0.0
         self.signal.set()
         self.woken.set()
+
+
+def _remember(refused: set[TransferId], transfer_id: TransferId) -> None:
+    if len(refused) >= UNSHARED_LIMIT:
+        refused.clear()  # what ended otherwise; the others are refused once more
+    refused.add(transfer_id)

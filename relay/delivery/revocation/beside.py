@@ -1,6 +1,6 @@
 """What lies beside a message's seal and receipts: their certificates, and what was said of revocation then.
 
-The stored signatures are never rewritten; whoever exports evidence joins the two (`beside`). Of each
+They stay as long as the receipts do (R12). The stored signatures are never rewritten; whoever exports evidence joins the two (`beside`). Of each
 certificate that signed, the last statement made before the time it claims and the first one after: the
 one was in force, the other proves that it had not been revoked by then.
 

@@ -1,4 +1,4 @@
-"""What waits with a seal whose certificate was revoked is held, and the operator told.
+"""What waits with a seal whose certificate was revoked is held, and the operator told (R8).
 
 Each revocation is noted once, durably, with an audit entry; then every delivery that waits unsent with
 a seal by that certificate is held, in steps. It is looked for again at each start and shortly after, for

@@ -1,6 +1,6 @@
 """Keeps statements fresh: fetched before they are needed, stored, and whatever they revoke acted on.
 
-Nothing on a document's way waits for this. A target that fails is asked again with back-off and jitter,
+Nothing on a document's way waits for this (R10). A target that fails is asked again with back-off and jitter,
 and what is held of it goes on counting until its freshness and grace are over.
 
 Touches: the network and the journal, through its doors.

@@ -1,7 +1,7 @@
 """What a node's own policy makes of a verdict: the last step of judging a path.
 
 A signature is judged as of the time it is first received here, whatever time it claims: nobody but its
-signer vouches for that (docs/security.md R). What was taken before a revocation became known stays
+signer vouches for that (docs/security.md R6). What was taken before a revocation became known stays
 taken. Of a path nothing is known of, the policy of its leaf's role decides.
 
 Touches: nothing; never waits.
@@ -28,7 +28,7 @@ MOST_PATHS = 4096
 
 
 class OnUnknown(StrEnum):
-    """What becomes of a signature while nothing says whether its certificate is revoked."""
+    """What becomes of a signature while nothing says whether its certificate is revoked (R7)."""
 
     HOLD = "hold"
     """It is put off: whoever brings it keeps it, and brings it again."""

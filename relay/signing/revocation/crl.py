@@ -83,7 +83,7 @@ class Crl:
 
 
 def prove_crl(der: bytes, issuer: x509.Certificate, at: datetime) -> Crl:
-    """The CRL, proven to be this issuer's and made by now; whether it is fresh, verdicts.py judges."""
+    """The CRL, proven to be this issuer's and made by now (R1); whether it is fresh, verdicts.py judges."""
     crl = _read(der)
     if crl.issuer != issuer.subject:
         raise _bad("the CRL is of another issuer")
@@ -146,7 +146,7 @@ def _check_signature(crl: x509.CertificateRevocationList, issuer: x509.Certifica
 
 
 def _scope(crl: x509.CertificateRevocationList) -> _Scope:
-    """Refuses what it does not understand, and what is not whole."""
+    """Refuses what it does not understand, and what is not whole (R2)."""
     scope = _Scope()
     for extension in crl.extensions:
         value = extension.value

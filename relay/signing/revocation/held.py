@@ -363,7 +363,7 @@ def way_of(path: Path) -> Way:
 
 
 def worst(found: Sequence[Verdict], at: datetime) -> Verdict:
-    """REVOKED before UNKNOWN before VALID; of a path of the anchor alone, VALID."""
+    """REVOKED before UNKNOWN before VALID (R5); of a path of the anchor alone, VALID."""
     for state in (RevocationState.REVOKED, RevocationState.UNKNOWN):
         for number, one in enumerate(found):
             if one.state is state:

@@ -85,7 +85,7 @@ def responders(certificate: x509.Certificate) -> tuple[str, ...]:
 def prove_response(
     der: bytes, issuer: x509.Certificate, at: datetime, crl: Crl | None = None
 ) -> OcspResponse:
-    """The response, proven to be of a responder of this issuer and made by now.
+    """The response, proven to be of a responder of this issuer and made by now (R1).
 
     `crl`, of the same issuer, judges a delegated responder whose certificate does not say nocheck.
     """

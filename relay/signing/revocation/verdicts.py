@@ -89,7 +89,7 @@ class Verdict:
 def judge(
     statements: Iterable[Statement], at: datetime, not_after: datetime, fresh: Freshness
 ) -> Verdict:
-    """Of one certificate, as of `at`.
+    """Of one certificate, as of `at` (R3, R4).
 
     1. A revocation that cannot end counts wherever it is found, from its `since` on.
     2. A hold counts while the newest statement says so.

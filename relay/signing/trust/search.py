@@ -62,12 +62,12 @@ class Search:
         return self._named(way, issuer) and self._issued(way, issuer)
 
     def _named(self, way: Way, issuer: x509.Certificate) -> bool:
-        """By name, and by key where both say which: a name alone may be another generation's."""
+        """By name, and by what else says which: a name alone may be another generation's."""
         certificate = way[-1]
         if certificate.issuer != issuer.subject:
             return False
-        wanted, held = _authority_key(certificate), _subject_key(issuer)
-        return wanted is None or held is None or wanted == held
+        said = _authority(certificate)
+        return said is None or (_names_key(said, issuer) and _names_certificate(said, issuer))
 
     def _issued(self, way: Way, issuer: x509.Certificate) -> bool:
         certificate = way[-1]
@@ -110,9 +110,23 @@ def _subject_key(certificate: x509.Certificate) -> bytes | None:
     return found.value.digest
 
 
-def _authority_key(certificate: x509.Certificate) -> bytes | None:
+def _authority(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier | None:
     try:
-        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+        return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
     except x509.ExtensionNotFound:
         return None
-    return found.value.key_identifier
+
+
+def _names_key(said: x509.AuthorityKeyIdentifier, issuer: x509.Certificate) -> bool:
+    """Unless both say which key, and not the same."""
+    held = _subject_key(issuer)
+    return said.key_identifier is None or held is None or said.key_identifier == held
+
+
+def _names_certificate(said: x509.AuthorityKeyIdentifier, issuer: x509.Certificate) -> bool:
+    """Unless it names another certificate than this, by its issuer and serial number (RFC 5280 §4.2.1.1)."""
+    if said.authority_cert_serial_number not in (None, issuer.serial_number):
+        return False
+    names = said.authority_cert_issuer or ()
+    directory = [one.value for one in names if isinstance(one, x509.DirectoryName)]
+    return not directory or issuer.issuer in directory

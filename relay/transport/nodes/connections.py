@@ -70,7 +70,7 @@ class Connections:
             return f"{error.reason}: {error}"
 
     def revoked(self, certificate: Digest) -> list[NodeId]:
-        """Close every connection that stands on this certificate (SHA-256), a node's or an issuer's.
+        """Close every connection that stands on this certificate (SHA-256), a node's or an issuer's (R11).
         That it does not come again is for `identify` to see to."""
         closed = []
         for transport, peer in list(self._open.items()):

@@ -217,6 +217,9 @@ class _Handlers:
         response = self._problem(request, error)
         if isinstance(error, JournalError) and not isinstance(error, OverloadError):
             response.set_status(500)  # it may be durable all the same: the neighbour is in doubt
+        if NEIGHBOUR not in request:
+            # It may have another certificate by now, and only a new connection shows that.
+            response.force_close()
         return response
 
     async def _told(self, neighbour: str | None, error: RelayError | web.HTTPException) -> bool:

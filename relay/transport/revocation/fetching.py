@@ -25,7 +25,7 @@ _OCSP_REQUEST = "application/ocsp-request"
 
 
 def allowed(url: str, hosts: frozenset[str]) -> bool:
-    """Whether a URL is of one of these hosts ("crl.example" or "crl.example:8080")."""
+    """Whether a URL is of one of these hosts ("crl.example" or "crl.example:8080"): nobody else is called (R9)."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORT

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
@@ -17,11 +18,12 @@ from typer.testing import CliRunner
 from relay.cli.main import app
 from relay.delivery.operators.trusting import TrustDesk
 from relay.delivery.ports import Caller
-from relay.errors import JournalError, SettingsError, SignatureError, TransportError
+from relay.errors import JournalError, PeerError, SettingsError, SignatureError, TransportError
 from relay.model import NodeId, digest_of
 from relay.node.node import Node
 from relay.settings.reading import load
 from relay.signing import pki
+from relay.signing.revocation.verdicts import RevocationState, Verdict
 from relay.signing.tls import NodePeers, client_context
 from relay.signing.trust import certificates_of
 
@@ -253,6 +255,27 @@ async def test_calls_go_on_over_a_new_connection(running: Running) -> None:
     assert await _described(peer) == 200
 
 
+async def test_who_is_not_believed_comes_again_over_a_new_connection(running: Running) -> None:
+    """Only there can it show the certificate that it has meanwhile: on the one it has, which is in constant use,
+    it would be refused for as long as it tries."""
+    inside, outside = running.node._connections, running.peer.client.connections
+    believed, shown = outside.identify, []
+
+    def revoked(_: object) -> NodeId:
+        raise SignatureError("revoked-certificate", "the tls certificate is revoked")
+
+    def seen(chain: Any) -> NodeId:
+        shown.append(chain)
+        return NodeId(believed(chain))
+
+    inside.identify, outside.identify = revoked, seen
+
+    for attempt in range(1, 4):
+        with pytest.raises(PeerError, match="the tls certificate is revoked"):
+            await _described(running.peer)
+        assert len(shown) == attempt
+
+
 async def test_a_revoked_certificate_closes_its_connections(running: Running) -> None:
     """A node's own or its issuer's, by digest; another's closes nothing."""
     folder = running.network.folder / "pki"
@@ -292,3 +315,12 @@ async def test_a_reload_that_cannot_be_is_a_conflict(running: Running) -> None:
 
     assert response.status == 409
     assert "nothing was changed" in problem["detail"]
+
+
+async def test_a_node_whose_own_certificate_is_revoked_is_not_ready(running: Running) -> None:
+    """It accepts nothing, and says so to whoever would send it documents."""
+    revoked = Verdict(RevocationState.REVOKED, "revoked since yesterday")
+    assert running.node._ready() is None
+    running.node._notary.revocation = Mock(told=lambda _: revoked)
+
+    assert running.node._ready() == "this node's own sign certificate is revoked since yesterday"

@@ -37,6 +37,9 @@ from tests.vectors.signing.forging.vector import Vector, Vectors
 # fmt: off
 
 URIS = [NODE_SIGN]
+RSA_ID = bytes.fromhex("300d06092a864886f70d0101010500")
+PSS_ID = bytes.fromhex("300d06092a864886f70d01010a3000")
+"""What a key is for, of the same length: RSA in general; PSS with its defaults."""
 ED25519 = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
@@ -156,7 +159,23 @@ def _extensions() -> Vectors:
     yield odd("bad-certificate", "constrained-leaf", "name constraints on an end entity", extra=limits)
     policies = x509.PolicyConstraints(0, None)
     yield odd("bad-certificate", "policy-constraints", "policy constraints, which are not kept here", extra=policies)
+    proxy = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14"), bytes.fromhex("300e300c06082b06010505071501"))
+    yield odd("bad-certificate", "proxy", "a proxy certificate that does not mark itself as critical", beside=proxy)
+    for case, what, named in (
+        ("issued-by-another-serial", "it names its issuer's certificate by another serial number", ("Root", 1)),
+        ("issued-by-anothers-certificate", "it names its issuer's certificate as another's", ("Nobody", _serial(ISSUING))),
+    ):
+        yield odd("untrusted", case, what, beside=_issued_by(*named))
     yield Vector("bad-certificate", "extension-twice", "seal", "key usage twice", by(_usage_twice(), derived("tinh-h01")))
+
+
+def _serial(der: bytes) -> int:
+    return x509.load_der_x509_certificate(der).serial_number
+
+
+def _issued_by(name: str, serial: int) -> x509.AuthorityKeyIdentifier:
+    above = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    return x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(above)], serial)
 
 
 def _usage_twice() -> bytes:
@@ -199,6 +218,10 @@ def _keys() -> Vectors:
     weak_authority = certificate("Small", "Root", key=small, ca=True, pathlen=0)
     under = certificate("under-small", "Small", URIS, issuer_key=small)
     yield Vector("weak-key", "issuer-rsa-1024", "seal", "an issuer with RSA of 1024 bits", by(under, derived("under-small"), weak_authority))
+    pss = certificate("rsassa-pss", "Issuing", URIS, key=issuer)
+    yield Vector("weak-key", "rsassa-pss", "seal", "an RSA key for PSS alone, used otherwise", by(edited(pss, RSA_ID, PSS_ID, derived("Issuing")), issuer), control="node.seal")
+    only_pss = edited(authority, RSA_ID, PSS_ID, derived("Root"))
+    yield Vector("weak-key", "issuer-rsassa-pss", "seal", "an issuer whose key is for PSS alone, and who signed otherwise", by(der, derived("by-rsa"), only_pss), control="under-rsa.seal")
 
 
 def _times() -> Vectors:

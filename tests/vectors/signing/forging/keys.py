@@ -98,9 +98,10 @@ def certificate(
     extra: x509.ExtensionType | None = None,
     names: Sequence[x509.GeneralName] = (),
     by_key: bool = False,
+    beside: x509.ExtensionType | None = None,
 ) -> bytes:
     """DER; the keys of subject and issuer are those derived from their labels. `names` stand beside the
-    URIs; `by_key` says in extensions which keys they are."""
+    URIs; `by_key` says in extensions which keys they are; `extra` is critical, `beside` is not."""
     key = key or derived(label)
     issuer_key = issuer_key or derived(issuer)
     usage = usage or key_usage(issuing=ca, vouching=vouching and not ca)
@@ -124,6 +125,8 @@ def certificate(
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     if extra is not None:
         builder = builder.add_extension(extra, critical=True)
+    if beside is not None:
+        builder = builder.add_extension(beside, critical=False)
     if by_key:
         own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         above = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
