@@ -74,6 +74,8 @@ class FakeRemote:
         """Whether a sender may fetch what it sent."""
         self.unknown: set[str] = set()
         """Recipients that sendEdoc refuses with code 18."""
+        self.spoilt: dict[tuple[str, str], str] = {}
+        """What happens to each request of this call for this docId, for ever."""
         self.refused_kinds: set[str] = set()
         """Message types whose received list is FAIL 22."""
         self._numbers = itertools.count(1)
@@ -118,6 +120,7 @@ class FakeRemote:
         self.calls.append((call, values))
         faults = self.faults.get(call, [])
         fault = faults.pop(0) if faults else ""
+        fault = self.spoilt.get((call, values.get("docid", "")), fault)
         word, _, argument = fault.partition(":")
         if word == "slow":
             await asyncio.sleep(float(argument))
