@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import itertools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -76,6 +77,8 @@ class FakeRemote:
         """Recipients that sendEdoc refuses with code 18."""
         self.spoilt: dict[tuple[str, str], str] = {}
         """What happens to each request of this call for this docId, for ever."""
+        self.says_kind: Callable[[str], str] = str
+        """How its lists write a message type."""
         self.refused_kinds: set[str] = set()
         """Message types whose received list is FAIL 22."""
         self._numbers = itertools.count(1)
@@ -178,7 +181,7 @@ class FakeRemote:
             {
                 "docId": one.doc_id,
                 "serviceType": "eDoc",
-                "messageType": one.kind,
+                "messageType": self.says_kind(one.kind),
                 "created_time": "22/11/2026 10:05:25",
                 "updated_time": "22/11/2026 10:05:25",
                 "from": one.sender,
@@ -200,7 +203,7 @@ class FakeRemote:
         if fault == "no-fields":
             return _ok({})
         rows = [
-            _sent_row(one, recipient)
+            {**_sent_row(one, recipient), "messageType": self.says_kind(one.kind)}
             for one in self.taken
             for recipient in one.to
             if one.kind == values["messagetype"] and values.get("docid", one.doc_id) == one.doc_id

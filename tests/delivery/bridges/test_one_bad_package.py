@@ -73,3 +73,58 @@ async def test_a_package_that_is_not_shown_any_more_hides_no_other(
         assert sorted(row.receiveStatus for row in rows) == ["done", "initial"]
 
     await crossing.until(heard)
+
+
+NO_HEADER = ["Tài liệu 1", "a\x00b", "\ud800"]
+"""DocIds that a header cannot carry, nor the journal keep, as they are."""
+
+
+@pytest.mark.parametrize("doc_id", NO_HEADER, ids=["unicode", "nul", "surrogate"])
+async def test_a_listed_docid_that_no_header_carries_stops_no_node(
+    crossing: Any, doc_id: str
+) -> None:
+    """It cannot be asked for; what is listed beside it comes in."""
+    crossing.remote.offer(crossing.document(G22, (H01,)), G22, H01).doc_id = doc_id
+    good = crossing.remote.offer(crossing.document(G22, (H01,)), G22, H01)
+    await crossing.start()
+
+    async def told() -> None:
+        assert good.told == ["processing", "done"]
+
+    await crossing.until(told)
+    await crossing.until_listed(1)
+
+
+@pytest.mark.parametrize("doc_id", NO_HEADER, ids=["unicode", "nul", "surrogate"])
+async def test_an_answered_docid_that_no_header_carries_stops_no_node(
+    crossing: Any, doc_id: str
+) -> None:
+    """The remote took the package and said so; it is not sent again, and others are followed."""
+    take = crossing.remote._take
+
+    def taking(*package: Any) -> str:
+        take(*package)
+        if len(crossing.remote.taken) == 1:
+            crossing.remote.taken[0].doc_id = doc_id
+        return str(crossing.remote.taken[-1].doc_id)
+
+    crossing.remote._take = taking
+    await crossing.start()
+    for _ in range(2):
+        message_id = await crossing.dms.send(crossing.document(), sender=H01)
+        await crossing.until_state(message_id, "relayed")
+    crossing.remote.taken[1].words[G22] = ("done", "done")
+    await crossing.until_state(message_id, "handed-over")
+    assert len(crossing.remote.taken) == 2
+
+
+async def test_a_message_type_in_other_letters_hides_no_document(crossing: Any) -> None:
+    """`EDOC` for what was asked for as `edoc`: in the list, and where a lost answer is looked for."""
+    crossing.remote.says_kind = str.upper
+    crossing.remote.offer(crossing.document(G22, (H01,)), G22, H01)
+    crossing.remote.faults["sendEdoc"] = ["lost"]
+    await crossing.start()
+    await crossing.until_listed(1)
+    message_id = await crossing.dms.send(crossing.document(), sender=H01)
+    await crossing.until_state(message_id, "relayed")
+    assert len(crossing.remote.taken) == 1
