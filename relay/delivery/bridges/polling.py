@@ -295,7 +295,8 @@ class Poller:
     async def _tell_one(self, one: ToTell) -> None:
         """processing, then done; or fail."""
         if one.refused:
-            return await self._say(one.doc_id, Acknowledgement.FAIL, last=True)
+            await self._say(one.doc_id, Acknowledgement.FAIL, last=True)
+            return
         if one.told != Acknowledgement.PROCESSING:
             await self._say(one.doc_id, Acknowledgement.PROCESSING, last=False)
         await self._say(one.doc_id, Acknowledgement.DONE, last=True)
