@@ -14,6 +14,7 @@ from enum import StrEnum
 class Line(StrEnum):
     """The event of a line."""
 
+    ACKNOWLEDGEMENT_FAILED = "acknowledgement-failed"
     ACKNOWLEDGEMENT_REFUSED = "acknowledgement-refused"
     ANSWERS_WAIT = "answers-wait"
     ARCHIVE_FILE_SET_ASIDE = "archive-file-set-aside"
@@ -96,6 +97,7 @@ class Line(StrEnum):
     OUTPUT_IS_BACK = "output-is-back"
     OWN_CERTIFICATE_HAS_NO_PATH = "own-certificate-has-no-path"
     PACKAGE_NOT_GIVEN = "package-not-given"
+    PACKAGE_NOT_SHOWN = "package-not-shown"
     PACKAGE_REFUSED = "package-refused"
     PACKAGE_UNREADABLE = "package-unreadable"
     PAYLOAD_DAMAGED = "payload-damaged"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from relay.delivery.bridges.apart import Apart
 from relay.delivery.bridges.doubt import Search
 from relay.delivery.bridges.entering import EntryDesk, holder
 from relay.delivery.bridges.following import Follower
@@ -136,6 +137,8 @@ def _poller(
     name, journal = NodeId(section.id), ground.journal
     remote, table = bridges.remotes[name], bridges.table
     party = caller_party(holder(name))
+    chance = random.SystemRandom().random
+    apart = partial(Apart, ground.policy, ground.clock, chance)
     return Poller(
         bridge=name,
         remote=remote,
@@ -163,11 +166,14 @@ def _poller(
             ground.clock,
             known_forms(ground.directory, ground.place),
             dispatcher.receipts_wait,
+            apart(),
         ),
         dispatcher=dispatcher,
         policy=ground.policy,
         clock=ground.clock,
-        random=random.SystemRandom().random,
+        random=chance,
+        not_given=apart(),
+        not_told=apart(),
         receive=lambda chunks: receive(chunks, journal, ground.limits, idle=section.answer_within),
         read=journal.read,
         release=journal.release,

@@ -14,21 +14,28 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
 from relay import lifecycle
+from relay.delivery.bridges.apart import Apart
 from relay.delivery.bridges.ports import (
     Answer,
     BridgeJournal,
     Followed,
     Heard,
     Remote,
+    RemoteRefusalError,
     SentListed,
 )
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Acknowledgement
 from relay.delivery.records import Notary
+from relay.errors import UnansweredError
+from relay.lines import Line
 from relay.model import Event, Evidence, MessageType, NodeId, Reason, Receipt
 from relay.wire.remote_word import RemoteWord, write_word
 
+log = structlog.get_logger("relay.bridge")
 FOLLOWED_FOR = timedelta(days=60)
 MOST_FOLLOWED = 2000
 ASKED_SINGLY = 8
@@ -46,6 +53,7 @@ class Follower:
     clock: Clock
     forms: Callable[[str], frozenset[str]]
     receipts_wait: Callable[[Iterable[NodeId]], None]
+    not_shown: Apart
 
     async def look(self) -> int:
         """One look at all that is followed; how much was heard that is new."""
@@ -65,7 +73,17 @@ class Follower:
         asked: list[str | None] = [*by_doc] if len(by_doc) <= ASKED_SINGLY else [None]
         heard = 0
         for doc_id in asked:
-            rows, answer = await self.remote.sent(kind, doc_id)
+            if doc_id is not None and self.not_shown.waits(doc_id):
+                continue
+            try:
+                rows, answer = await self.remote.sent(kind, doc_id)
+            except (RemoteRefusalError, UnansweredError) as error:
+                if doc_id is None or not self.not_shown.failed(doc_id):
+                    raise
+                log.warning(Line.PACKAGE_NOT_SHOWN, bridge=self.bridge, error=str(error))
+                continue
+            if doc_id is not None:
+                self.not_shown.answered(doc_id)
             for row in rows:
                 for one in by_doc.get(row.doc_id, ()):
                     if one.recipient in self.forms(row.recipient):

@@ -2,7 +2,8 @@
 
 A document is durable here before the remote hears of it, so wherever the process dies the package is
 listed once more and recognised, or its acknowledgement is still to be made. A remote that cannot be
-asked is left alone for the same back-off as its sends; an error of one list alone delays only polling.
+asked is left alone for the same back-off as its sends; an error of one list alone delays only polling, and
+one of one package alone only that package (apart.py).
 
 Touches: the remote, the journal, the payload store through `receive`.
 Trusts:  nothing of the remote.
@@ -20,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from relay.delivery.bridges.apart import Apart
 from relay.delivery.bridges.doubt import Read, business_hash
 from relay.delivery.bridges.entering import EntryDesk, Fetched
 from relay.delivery.bridges.following import Follower
@@ -29,6 +31,7 @@ from relay.delivery.bridges.ports import (
     Listed,
     Remote,
     RemoteRefusalError,
+    ToTell,
     Turned,
 )
 from relay.delivery.clock import Clock
@@ -42,6 +45,7 @@ from relay.errors import (
     SecretError,
     TooLargeError,
     TransportError,
+    UnansweredError,
 )
 from relay.lines import Line
 from relay.model import Envelope, MessageType, NodeId, Payload, Reason
@@ -85,6 +89,8 @@ class Poller:
     every: timedelta
     page: int
     at_once: int
+    not_given: Apart
+    not_told: Apart
     _failures: int = 0
     _suffering: bool = False
     _unreadable: dict[str, int] = field(default_factory=dict)
@@ -125,10 +131,11 @@ class Poller:
         return 0.0 if more else self.every.total_seconds()
 
     async def _ask(self) -> bool:
-        """True when there is more to fetch at once. A list that the remote refuses holds up no other, and
-        a node that takes nothing in now (its disk is nearly full) still finishes what it took."""
-        await self._tell()
-        more, refused = False, list[RemoteRefusalError]()
+        """True when there is more to fetch at once. A list that the remote refuses holds up no other, an
+        acknowledgement that does not get through no list, and a node that takes nothing in now (its disk is
+        nearly full) still finishes what it took."""
+        more, failed = False, list[RemoteRefusalError | UnansweredError]()
+        await self._tell(failed)
         self._behind = False
         for kind in self._in_order() if self.closed() is None else ():
             try:
@@ -137,11 +144,11 @@ class Poller:
                 self._behind = self._behind or found
             except RemoteRefusalError as error:
                 self._behind = True
-                refused.append(error)
-        await self._tell()
+                failed.append(error)
+        await self._tell(failed)
         await self.follower.look()
-        if refused:
-            raise refused[0]
+        if failed:
+            raise failed[0]
         return more
 
     def _in_order(self) -> list[MessageType]:
@@ -186,8 +193,20 @@ class Poller:
         known = before is not None and before.row == listed.row
         if before is not None and known and not await self._due(listed, before):
             return False
-        with self.room():
-            return await self._fetch(listed)
+        if self.not_given.waits(listed.doc_id):
+            self._behind = True
+            return False
+        try:
+            with self.room():
+                done = await self._fetch(listed)
+        except UnansweredError as error:
+            if not self.not_given.failed(listed.doc_id):
+                raise
+            self._behind = True
+            log.warning(Line.PACKAGE_NOT_GIVEN, bridge=self.bridge, error=str(error))
+            return False
+        self.not_given.answered(listed.doc_id)
+        return done
 
     async def _due(self, listed: Listed, before: Before) -> bool:
         """Whether a package known before is to be judged anew; one that is here is acknowledged again."""
@@ -258,15 +277,29 @@ class Poller:
 
     # ------------------------------------------------------------ acknowledging
 
-    async def _tell(self) -> None:
-        """What is durable here: processing, then done; or fail."""
+    async def _tell(self, failed: list[RemoteRefusalError | UnansweredError]) -> None:
+        """What is durable here. Ends with the first that may be the remote's trouble as a whole."""
         for one in await self.journal.to_tell(self.bridge, TOLD_AT_ONCE):
-            if one.refused:
-                await self._say(one.doc_id, Acknowledgement.FAIL, last=True)
+            if self.not_told.waits(one.doc_id):
                 continue
-            if one.told != Acknowledgement.PROCESSING:
-                await self._say(one.doc_id, Acknowledgement.PROCESSING, last=False)
-            await self._say(one.doc_id, Acknowledgement.DONE, last=True)
+            try:
+                await self._tell_one(one)
+            except (RemoteRefusalError, UnansweredError) as error:
+                if not self.not_told.failed(one.doc_id):
+                    failed.append(error)
+                    return
+                log.warning(Line.ACKNOWLEDGEMENT_FAILED, bridge=self.bridge, error=str(error))
+            else:
+                self.not_told.answered(one.doc_id)
+
+    async def _tell_one(self, one: ToTell) -> None:
+        """processing, then done; or fail."""
+        if one.refused:
+            await self._say(one.doc_id, Acknowledgement.FAIL, last=True)
+            return
+        if one.told != Acknowledgement.PROCESSING:
+            await self._say(one.doc_id, Acknowledgement.PROCESSING, last=False)
+        await self._say(one.doc_id, Acknowledgement.DONE, last=True)
 
     async def _say(self, doc_id: str, word: Acknowledgement, *, last: bool) -> None:
         """A refusal of the word is told to the operator; only the last word's ends it."""

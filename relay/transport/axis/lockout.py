@@ -60,10 +60,10 @@ class Lockout:
             tally = self._tallies[pair] = _Tally(now)
         self._tallies.move_to_end(pair)
         tally.count += 1
+        self._bounded(self._tallies)
         if tally.count != self.most:
             return False
         tally.until = now + self.locked
-        self._bounded(self._tallies)
         self._note(pair)
         return True
 
@@ -131,8 +131,8 @@ class Lockout:
 
     def _bounded(self, table: OrderedDict[Pair, Any]) -> None:
         while len(table) > self.most_tallies:
-            pair, _ = table.popitem(last=False)
-            if table is self._proven:
+            pair, gone = table.popitem(last=False)
+            if table is self._proven or gone.until is not None:
                 self._note(pair)
 
 

@@ -81,7 +81,7 @@ class AxisRemote:
                 message_type=kind,
                 recipients=recipients,
             )
-        return doc_id, heard.answer
+        return _doc_id(doc_id), heard.answer
 
     async def sent(
         self, kind: MessageType, doc_id: str | None = None
@@ -95,7 +95,7 @@ class AxisRemote:
         client, heard = self._client()
         async with _answering(heard):
             rows = await client.received_list(kind, pageSize=str(size), pageIndex=str(page))
-        return [_listed(row) for row in rows if row.messageType in {kind.value, ""}]
+        return [_listed(row) for row in rows if _word(row.messageType) in {kind.value, ""}]
 
     async def acknowledge(self, doc_id: str, word: Acknowledgement) -> None:
         client, heard = self._client()
@@ -197,7 +197,19 @@ async def _no_page(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def _listed(row: ReceivedRow) -> Listed:
     facts = [row.docId, row.messageType, row.created_time, row.from_, row.to]
     digest = sha256(json.dumps(facts).encode()).hexdigest()
-    return Listed(row.docId, row.from_, _recipients(row.to), Digest(digest))
+    return Listed(_doc_id(row.docId), row.from_, _recipients(row.to), Digest(digest))
+
+
+def _doc_id(text: str) -> str:
+    """In signs that a header can carry. One with others cannot be asked for: the remote will know no such
+    docId, which is that package's trouble alone."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.encode("unicode_escape").decode("ascii")
+
+
+def _word(text: str) -> str:
+    return text.strip().casefold()
 
 
 def _recipients(text: str) -> tuple[str, ...]:
@@ -218,8 +230,8 @@ def _recipients(text: str) -> tuple[str, ...]:
 
 def _sent(row: SentRow) -> SentListed:
     return SentListed(
-        doc_id=row.senderDocId,
-        message_type=row.messageType,
+        doc_id=_doc_id(row.senderDocId),
+        message_type=_word(row.messageType),
         sender=row.fromCode,
         recipient=row.toCode,
         title=row.title,

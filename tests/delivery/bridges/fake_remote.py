@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import itertools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -74,6 +75,10 @@ class FakeRemote:
         """Whether a sender may fetch what it sent."""
         self.unknown: set[str] = set()
         """Recipients that sendEdoc refuses with code 18."""
+        self.spoilt: dict[tuple[str, str], str] = {}
+        """What happens to each request of this call for this docId, for ever."""
+        self.says_kind: Callable[[str], str] = str
+        """How its lists write a message type."""
         self.refused_kinds: set[str] = set()
         """Message types whose received list is FAIL 22."""
         self._numbers = itertools.count(1)
@@ -118,6 +123,7 @@ class FakeRemote:
         self.calls.append((call, values))
         faults = self.faults.get(call, [])
         fault = faults.pop(0) if faults else ""
+        fault = self.spoilt.get((call, values.get("docid", "")), fault)
         word, _, argument = fault.partition(":")
         if word == "slow":
             await asyncio.sleep(float(argument))
@@ -175,7 +181,7 @@ class FakeRemote:
             {
                 "docId": one.doc_id,
                 "serviceType": "eDoc",
-                "messageType": one.kind,
+                "messageType": self.says_kind(one.kind),
                 "created_time": "22/11/2026 10:05:25",
                 "updated_time": "22/11/2026 10:05:25",
                 "from": one.sender,
@@ -197,7 +203,7 @@ class FakeRemote:
         if fault == "no-fields":
             return _ok({})
         rows = [
-            _sent_row(one, recipient)
+            {**_sent_row(one, recipient), "messageType": self.says_kind(one.kind)}
             for one in self.taken
             for recipient in one.to
             if one.kind == values["messagetype"] and values.get("docid", one.doc_id) == one.doc_id

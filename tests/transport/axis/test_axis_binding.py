@@ -144,6 +144,18 @@ def test_memory_of_failures_is_bounded(calls: list[tuple[int, bool]]) -> None:
     assert len(lockout._proven) <= 20
 
 
+def test_addresses_that_fail_once_each_fill_no_memory() -> None:
+    """A single failure locks nothing and still takes its place; what went is stored no more, if it was."""
+    lockout = Lockout(most=2, most_tallies=20)
+    for _ in range(2):
+        lockout.failed(NAME, "10.1.0.0", NOW)
+    assert [site.locked_until for site in lockout.changes()] == [NOW + lockout.locked]
+    for number in range(300):
+        lockout.failed(NAME, f"10.0.{number // 100}.{number % 100}", NOW)
+    assert len(lockout._tallies) == 20
+    assert [(site.site, site.locked_until) for site in lockout.changes()] == [("10.1.0.0", None)]
+
+
 def test_an_ipv6_network_is_one_address() -> None:
     """Whoever has one of it has all of it."""
     assert site_of("2001:db8:0:1::7") == site_of("2001:db8:0:1:ffff::9")
