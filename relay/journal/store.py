@@ -585,6 +585,9 @@ class SqliteJournal:
     def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
         return self._files.read(payload, start_bytes)
 
+    async def check_payload(self, payload: Payload, *, thorough: bool) -> None:
+        await self._files.check(payload, thorough=thorough)
+
     async def release(self, payload: Payload) -> None:
         await self._files.release(payload, self._is_referred)
 
