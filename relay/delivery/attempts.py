@@ -205,7 +205,8 @@ class Attempts:
             if out.attempts > 0:
                 answer = await self.wire.ask(channel.neighbour, out.header.transfer_id)
             if answer is not None:
-                return await self._answered(channel, out.header, answer)
+                await self._answered(channel, out.header, answer)
+                return
         except (TransportError, PeerError) as unanswered:
             error = unanswered
         await self._failed(channel, out, error)

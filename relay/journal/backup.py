@@ -27,6 +27,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
+from relay.audit.entries import moment, parse
 from relay.errors import JournalError
 from relay.journal.epochs import mark_restored
 from relay.journal.inspect import read_only
@@ -166,7 +167,7 @@ def _bring_back(
     coming.chmod(0o600)
     with closing(sqlite3.connect(coming, isolation_level=None)) as connection:
         migrate(connection)
-        mark_restored(connection, datetime.fromisoformat(backup.made_at))
+        mark_restored(connection, _since(connection, datetime.fromisoformat(backup.made_at)))
         names = sorted(_referred(connection))
     lost = _bring_payloads(source / PAYLOADS, data / PAYLOADS, names, progress)
     if lost and not incomplete:
@@ -180,6 +181,15 @@ def _bring_back(
     coming.rename(data / DATABASE)
     _fsync(data)
     return lost
+
+
+def _since(connection: sqlite3.Connection, made_at: datetime) -> datetime:
+    """From when on something may be missing: the machine's clock may have been ahead when the copy was
+    made, but whatever was exchanged until the log last grew is in it."""
+    row = connection.execute(
+        "SELECT leaf FROM entries ORDER BY entry_index DESC LIMIT 1"
+    ).fetchone()
+    return made_at if row is None else min(made_at, moment(str(parse(row[0])["at"])))
 
 
 def _bring_payloads(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from relay.audit.epochs import Epoch
 from relay.errors import JournalError
 from relay.journal import backup
 from relay.journal.backup import Progress, back_up, restore
+from relay.journal.rows import ms
 from relay.journal.store import DATABASE, SqliteJournal
 from relay.model import Digest, NodeId, digest_of
 
@@ -47,7 +47,7 @@ def _keep(data: Path, content: bytes) -> Digest:
 
 
 @pytest.fixture
-async def data(tmp_path: Path) -> AsyncIterator[Path]:
+async def data(tmp_path: Path) -> Path:
     """A stopped node's data folder with two payload files."""
     folder = tmp_path / "data"
     folder.mkdir()
@@ -55,7 +55,23 @@ async def data(tmp_path: Path) -> AsyncIterator[Path]:
     await journal.close()
     for content in CONTENTS:
         _keep(folder, content)
-    yield folder
+    return folder
+
+
+async def test_a_clock_that_was_ahead_at_the_backup_hides_nothing_from_the_recovery(
+    tmp_path: Path,
+) -> None:
+    """What was exchanged after the log last grew is asked for, whatever the manifest says."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    journal = await SqliteJournal.open(folder, NODE, _sign_head, on_fatal=lambda _: None)
+    await journal.note("clock-jumped", AT, {"seconds": 86_400})
+    await journal.close()
+    for ahead, copy in ((timedelta(days=1), "ahead"), (-timedelta(days=1), "behind")):
+        back_up(folder, tmp_path / copy, AT + ahead, SILENT)
+        restore(tmp_path / copy, tmp_path / f"{copy}-again", NODE, SILENT)
+    assert _mark(tmp_path / "ahead-again") == str(ms(AT))
+    assert _mark(tmp_path / "behind-again") == str(ms(AT - timedelta(days=1)))
 
 
 def _mark(data: Path) -> str | None:
@@ -123,7 +139,7 @@ def test_what_leaves_by_retention_meanwhile_ends_no_backup(
     leaving = digest_of(b"leaving")
     _file(data, leaving).parent.mkdir(exist_ok=True)
     _file(data, leaving).write_bytes(b"leaving")
-    link = backup._link  # noqa: SLF001
+    link = backup._link
 
     def late(source: Path, target: Path) -> None:
         _file(data, leaving).unlink(missing_ok=True)
@@ -163,7 +179,7 @@ def test_names_of_payload_files_are_on_the_disk_before_what_vouches_for_them(
     fsync = os.fsync
 
     def seen(handle: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", seen)
