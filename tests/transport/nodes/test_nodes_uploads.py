@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from relay.delivery.clock import Clock
 from relay.errors import OverloadError, PeerError, TransportError
 from relay.journal import ahead
 from relay.journal.ahead import AheadFiles
 from relay.model import Digest, Event, NodeId, digest_of
+from relay.node.disk import make_ahead
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HERE = NodeId("tinh")
@@ -314,6 +317,16 @@ async def test_as_many_uploads_as_there_may_be_keep_none_of_them_from_going_on(
     assert await files.append(HERE, "a" * 64, _stream(b"56"), 1000) == 6
     assert await files.append(HERE, "c" * 64, _stream(b"12"), 1000) == 2
     assert [files.offset(HERE, name * 64) for name in "abc"] == [6, 0, 2]
+
+
+async def test_the_largest_document_may_always_go_ahead(tmp_path: Path) -> None:
+    """A quota below `envelope_bytes` would refuse it again and again, and its neighbour for it."""
+    limits = SimpleNamespace(uploads_ahead_bytes=1 << 20, envelope_bytes=3 << 20)
+    settings: Any = SimpleNamespace(node=SimpleNamespace(data_dir=tmp_path), limits=limits)
+    reserve: Any = SimpleNamespace(require=lambda _: None)
+    files = make_ahead(settings, Clock(), reserve)
+
+    assert await files.append(HERE, "a" * 64, _stream(bytes(3 << 20)), 3 << 20) == 3 << 20
 
 
 async def test_two_connections_lay_the_same_bytes_over_each_other(tmp_path: Path) -> None:
