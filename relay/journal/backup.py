@@ -15,6 +15,7 @@ Raises:  JournalError; InUseError when the folder to restore into belongs to a r
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -32,7 +33,6 @@ from relay.errors import JournalError
 from relay.journal.epochs import mark_restored
 from relay.journal.inspect import read_only
 from relay.journal.migrate import migrate
-from relay.journal.payloads import fsync_folder
 from relay.journal.store import DATABASE, lock
 from relay.model import NodeId
 
@@ -235,9 +235,9 @@ def _fsync_folders(payloads: Path) -> None:
     """Files have their names durably once their folder is synced."""
     for folder in payloads.iterdir():
         if folder.is_dir():
-            fsync_folder(folder)
-    fsync_folder(payloads)
-    fsync_folder(payloads.parent)
+            _fsync(folder)
+    _fsync(payloads)
+    _fsync(payloads.parent)
 
 
 def _set_aside(log: Path) -> None:
@@ -287,8 +287,12 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 
 def _fsync(path: Path) -> None:
+    """Network shares and sticks may sync no folders; that is no reason to have no backup there."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL or not path.is_dir():
+            raise
     finally:
         os.close(handle)

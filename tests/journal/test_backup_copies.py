@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -165,6 +167,22 @@ def test_a_file_that_the_node_has_lost_is_named_and_the_rest_is_copied(
     assert restore(tmp_path / "copy", tmp_path / "again", NODE, SILENT, incomplete=True).lost == (
         gone,
     )
+
+
+def test_a_share_that_syncs_no_folders_takes_a_backup(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are synced there; a folder is answered with EINVAL."""
+    fsync = os.fsync
+
+    def only_files(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    assert back_up(data, tmp_path / "copy", AT, SILENT).lost == ()
+    assert (tmp_path / "copy" / backup.MANIFEST).exists()
 
 
 @pytest.mark.parametrize("step", ["backup", "restore"])
