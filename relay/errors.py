@@ -29,6 +29,7 @@ of these and stays an ordinary exception, loud.
     │   │   ├── KeyUnavailableError  a token is out or its module fails  sealing waits
     │   │   ├── ReserveError   the disk is nearly full        the rest is for what is queued
     │   │   └── QuotaError     the caller has too much waiting here
+    │   ├── LostPayloadError what was stored is not there  only that document waits
     │   └── InUseError       another process has the folder  come again when it has ended
     ├── AuditError         the log does not prove what it says  alert, change nothing
     └── SettingsError      the operator must act            do not start
@@ -229,6 +230,10 @@ class QuotaError(OverloadError):
     def __init__(self, quota: str, message: str, retry_after_seconds: int = 60) -> None:
         self.quota = quota
         super().__init__(message, retry_after_seconds)
+
+
+class LostPayloadError(JournalError):
+    """A payload's file is gone, or no longer what was stored: the disk has lost bytes."""
 
 
 class InUseError(JournalError):

@@ -20,7 +20,7 @@ from relay.delivery.clock import Clock
 from relay.errors import AuditError, SettingsError, SignatureError
 from relay.identity import NodeKeys, binding_of, key_problems, load_keys
 from relay.journal import backup
-from relay.journal.backup import Backup
+from relay.journal.backup import Copied
 from relay.journal.fsck import Known, StoreState, fsck
 from relay.journal.verifying import LogReport, verify_folder
 from relay.logs import unfit_outputs
@@ -189,15 +189,15 @@ def _note_in(path: Path) -> bytes:
     return read_proof(content).note if content.startswith(FIRST_LINE) else content
 
 
-def back_up(config: Path, target: Path, progress: Progress) -> Backup:
+def back_up(config: Path, target: Path, progress: Progress) -> Copied:
     """Copy the journal of a node, running or stopped; see journal.backup."""
     return backup.back_up(load(config).node.data_dir, target, Clock().now(), progress)
 
 
-def restore(config: Path, source: Path, progress: Progress) -> Backup:
+def restore(config: Path, source: Path, progress: Progress, *, incomplete: bool = False) -> Copied:
     """Bring a backup back into the node's data folder, which must hold no journal."""
-    settings = load(config)
-    return backup.restore(source, settings.node.data_dir, NodeId(settings.node.id), progress)
+    node = load(config).node
+    return backup.restore(source, node.data_dir, NodeId(node.id), progress, incomplete=incomplete)
 
 
 def speaker(settings: Settings, directory: Directory) -> AgencyCode | None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relay.cli.local import Config
-from relay.cli.outcome import remark
+from relay.cli.outcome import DATA, complain, remark, suggest
 from relay.cli.show import progress, show_json
+
+if TYPE_CHECKING:
+    from relay.journal.backup import Copied
 
 AsJson = Annotated[bool, typer.Option("--json", help="Tell what was copied as JSON.")]
 
@@ -30,28 +33,51 @@ def backup(
     with progress("copying payloads") as advance:
         made = offline.back_up(path, folder, advance)
     if as_json:
-        show_json(asdict(made))
+        _show(made)
     else:
+        said = made.backup
         remark(
-            f"{folder}: journal of {made.node} as of {made.made_at}, {made.entries} log entries, "
-            f"{made.payload_files} payload files; keys are not in it"
+            f"{folder}: journal of {said.node} as of {said.made_at}, {said.entries} log entries, "
+            f"{said.payload_files} payload files; keys are not in it"
         )
+    if made.lost:
+        complain(
+            f"this node's disk has lost {len(made.lost)} payload files, the first is {made.lost[0]}: "
+            "the backup lacks them, too"
+        )
+        suggest(
+            "look for them in earlier backups, under payloads/, and copy them into the data folder"
+        )
+        raise typer.Exit(DATA)
 
 
 def restore(
     path: Config,
     folder: Annotated[Path, typer.Argument(help="A folder that `relay backup` made.")],
+    incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--incomplete",
+            help="Though it lacks payload files, or some are damaged: there is no other backup.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup into an empty data folder. The node's next start begins a new epoch of its log."""
     from relay import offline  # noqa: PLC0415
 
     with progress("copying payloads") as advance:
-        found = offline.restore(path, folder, advance)
+        found = offline.restore(path, folder, advance, incomplete=incomplete)
     if as_json:
-        show_json(asdict(found))
+        _show(found)
     else:
         remark(
-            f"restored as of {found.made_at}; start the node: it begins a new epoch of its log and "
+            f"restored as of {found.backup.made_at}; start the node: it begins a new epoch of its log and "
             "asks its neighbours for what was exchanged since"
         )
+        if found.lost:
+            remark(f"without {len(found.lost)} payload files: {', '.join(found.lost)}")
+
+
+def _show(copied: Copied) -> None:
+    show_json({**asdict(copied.backup), "lost": copied.lost})

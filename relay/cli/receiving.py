@@ -6,6 +6,7 @@ Raises:  OSError, and what reading the answer raises.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,16 +38,22 @@ async def write_chunks(chunks: AsyncIterator[bytes], total: int, target: Path) -
                 advance(done, total)
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if type(error) is OSError and error.filename is None:
+            error.filename = str(target)  # a write that found no room names no file
         raise
     part.rename(target)
     _fsync_folder(target.parent)
 
 
 def _fsync_folder(folder: Path) -> None:
+    """Some file systems of sticks and shares sync no folders: the file itself is on the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(handle)

@@ -38,7 +38,13 @@ from relay.delivery.records import (
     Ready,
     Wire,
 )
-from relay.errors import PeerError, TransportError, UnansweredError, UnprovenError
+from relay.errors import (
+    LostPayloadError,
+    PeerError,
+    TransportError,
+    UnansweredError,
+    UnprovenError,
+)
 from relay.lifecycle import IllegalStepError
 from relay.lines import Line
 from relay.model import NodeId, Payload, Receipt, Signed, TransferHeader, TransferId
@@ -200,8 +206,23 @@ class Attempts:
             whole = await self._whole(out)
             answer = await self.wire.carry(channel.neighbour, *whole, batched=out.batched)
             await self._answered(channel, out.header, answer)
+        except LostPayloadError as error:
+            await self._lost(channel, out, error)
         except (TransportError, PeerError) as error:
             await self._failed(channel, out, error)
+
+    async def _lost(self, channel: Channel, out: Outgoing, error: Exception) -> None:
+        """What the neighbour took before the document was lost here it can still answer."""
+        try:
+            answer = None
+            if out.attempts > 0:
+                answer = await self.wire.ask(channel.neighbour, out.header.transfer_id)
+            if answer is not None:
+                await self._answered(channel, out.header, answer)
+                return
+        except (TransportError, PeerError) as unanswered:
+            error = unanswered
+        await self._failed(channel, out, error)
 
     async def _answered(self, channel: Channel, header: TransferHeader, answer: Signed) -> None:
         receipt = await self._prove(header, answer, self.notary.check_receipt)
@@ -217,7 +238,7 @@ class Attempts:
             # One of them that must be answered singly is enough: the request speaks for all.
             batched = all(out.batched for out in batch)
             answers = await self.wire.carry_several(channel.neighbour, whole, batched=batched)
-        except (TransportError, PeerError) as error:
+        except (TransportError, PeerError, LostPayloadError) as error:
             for out in batch:
                 await self._failed(channel, out, error)
             return
@@ -229,7 +250,9 @@ class Attempts:
             await self._unanswered(channel, out.header.transfer_id)
 
     async def _whole(self, out: Outgoing) -> tuple[Signed, bytes, Payload]:
+        """Raises LostPayloadError. What was tried before is looked at to the byte: it may have failed for that."""
         payload = out.payload or await self.journal.payload(out.header.digest)
+        await self.journal.check_payload(payload, thorough=out.attempts > 0)
         return out.signed, out.seal.signature, payload
 
     async def _proven(
@@ -274,9 +297,13 @@ class Attempts:
         await self.journal.postpone(transfer_id, in_doubt=True, error=error, not_before=now, at=now)
 
     async def _failed(self, channel: Channel, out: Outgoing, error: Exception) -> None:
-        """Unreachable: the channel waits. Refused without evidence: only this transfer waits (W22.3)."""
+        """Unreachable: the channel waits. Refused without evidence, or lost by our own disk: only this
+        transfer waits (W22.3)."""
         now, header = self.clock.now(), out.header
         channel.failing = True
+        lost = isinstance(error, LostPayloadError)
+        if lost:
+            log.error(Line.PAYLOAD_DAMAGED, digest=header.digest, size_bytes=header.size_bytes)
         in_doubt = isinstance(error, UnansweredError | UnprovenError)
         if isinstance(error, TransportError):
             wait = await self.block(channel, error, now)
@@ -284,7 +311,7 @@ class Attempts:
         else:
             wait = self.policy.wait(out.attempts + 1, self.random())
             not_before = now + wait
-            if not in_doubt:
+            if not in_doubt and not lost:
                 self._refused(channel, out)
         log.warning(
             Line.TRANSFER_POSTPONED,

@@ -62,10 +62,12 @@ class InboxDesk:
         return (await self._facts(caller, delivery_id)).item
 
     async def fetch(self, caller: Caller, delivery_id: DeliveryId) -> Fetched:
-        """The bytes and the seal; `fetched` is durable by then. GoneError when the bytes left by policy."""
+        """The bytes and the seal; `fetched` is durable by then. GoneError when the bytes left by policy,
+        LostPayloadError when the disk has lost them: neither is a fetch."""
         facts = await self._facts(caller, delivery_id)
         _refuse_taken_back(facts)
         payload = await self.journal.payload(facts.item.digest)
+        await self.journal.check_payload(payload, thorough=False)
         await self.journal.mark_fetched(delivery_id, caller, self.clock.now())
         seal = await self.journal.delivery_seal(delivery_id)
         if seal is None:

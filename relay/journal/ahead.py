@@ -6,6 +6,10 @@ it; the neighbour asks for the offset and goes on from there. A neighbour that l
 may come back before the old one is known to be dead: each writes at its own offset, so that the two
 lay the same bytes over each other and never one behind the other.
 
+What is half here must not keep everything else out: at a bound, an upload that goes on pushes out those of
+the same neighbour that nobody is bringing, the longest untouched first, and a new one those that were left
+alone for a while. They start anew. Or many that were cut together would leave no room for any to end.
+
 Touches: DATA/ahead. Trusts: that the caller authenticated the neighbour.
 Raises:  OverloadError over the quota or when the disk has no room, JournalError when it fails. What came
          before stays: the upload goes on there once there is room.
@@ -30,6 +34,8 @@ from relay.model import Digest, NodeId
 CHUNK_BYTES = 1 << 18
 MOST_UPLOADS = 256
 """Files a neighbour may have here at once, whatever their size."""
+LEFT_ALONE = timedelta(minutes=15)
+"""After which an upload that nobody is bringing gives way to a new one."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,8 +72,11 @@ class AheadFiles:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not self._writing[neighbour]:
-                self._used[neighbour] = self._measure(path.parent)
+                self._used[neighbour] = _sum(path.parent)
             size = self.offset(neighbour, digest)
+            goes_on = size > 0
+            if not path.exists():
+                await self._admit(neighbour, path)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise write_fault("the upload", error, self._fault) from error
@@ -75,9 +84,9 @@ class AheadFiles:
         self._open[path] += 1
         try:
             async for chunk in stream:
-                self._count(neighbour, len(chunk))
                 if size + len(chunk) > limit_bytes:
                     raise PeerError(f"upload over {limit_bytes} bytes")
+                await self._count(neighbour, path, len(chunk), goes_on=goes_on)
                 self._room(len(chunk))
                 await self._write(handle, chunk, size)
                 size += len(chunk)
@@ -104,17 +113,46 @@ class AheadFiles:
         for path in await asyncio.to_thread(_unchanged_since, self._folder, before):
             if path in self._open:
                 continue
-            freed = path.stat().st_size if path.exists() else 0
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-            neighbour = NodeId(path.parent.name)
-            self._used[neighbour] = self._used.get(neighbour, 0) - freed
+            await self._drop(path)
             removed += 1
         return removed
 
-    def _count(self, neighbour: NodeId, size_bytes: int) -> None:
-        self._used[neighbour] += size_bytes
-        if self._used[neighbour] > self._quota_bytes:
+    async def _drop(self, path: Path) -> None:
+        neighbour = NodeId(path.parent.name)
+        freed = await asyncio.to_thread(_removed, path)
+        self._used[neighbour] = self._used.get(neighbour, 0) - freed
+
+    async def _admit(self, neighbour: NodeId, path: Path) -> None:
+        """One file more."""
+
+        def fits() -> bool:
+            return sum(1 for _ in path.parent.iterdir()) < MOST_UPLOADS
+
+        await self._push_out(path, fits, goes_on=False)
+        if not fits():
+            raise OverloadError(f"{MOST_UPLOADS} uploads wait for their transfers", 60)
+
+    async def _count(
+        self, neighbour: NodeId, path: Path, size_bytes: int, *, goes_on: bool
+    ) -> None:
+        """So many bytes more."""
+
+        def fits() -> bool:
+            return self._used[neighbour] + size_bytes <= self._quota_bytes
+
+        await self._push_out(path, fits, goes_on=goes_on)
+        if not fits():
             raise OverloadError(f"uploads ahead over {self._quota_bytes} bytes", 60)
+        self._used[neighbour] += size_bytes
+
+    async def _push_out(self, path: Path, fits: Callable[[], bool], *, goes_on: bool) -> None:
+        """Others of this neighbour, until it fits or none may go."""
+        if fits():
+            return
+        before = self._wall() - (0.0 if goes_on else LEFT_ALONE.total_seconds())
+        for other in await asyncio.to_thread(_unchanged_since, path.parent, before, "*"):
+            if other != path and other not in self._open and not fits():
+                await self._drop(other)
 
     async def read(self, neighbour: NodeId, digest: Digest) -> AsyncIterator[bytes]:
         """The bytes of an upload, as it stands."""
@@ -129,27 +167,36 @@ class AheadFiles:
         self._used[neighbour] = self._used.get(neighbour, 0) - self.offset(neighbour, digest)
         self._path(neighbour, digest).unlink(missing_ok=True)
 
-    def _measure(self, folder: Path) -> int:
-        """What a neighbour's uploads take up."""
-        sizes = [file.stat().st_size for file in folder.iterdir()]
-        if len(sizes) >= MOST_UPLOADS:
-            raise OverloadError(f"{MOST_UPLOADS} uploads wait for their transfers", 60)
-        return sum(sizes)
-
     def _path(self, neighbour: NodeId, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):
             raise PeerError("a payload is named by 64 lower-case hex digits")
         return self._folder / neighbour / digest
 
 
-def _unchanged_since(folder: Path, before: float) -> list[Path]:
-    found = folder.glob("*/*") if folder.exists() else ()
+def _sum(folder: Path) -> int:
+    """What a neighbour's uploads take up."""
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def _unchanged_since(folder: Path, before: float, files: str = "*/*") -> list[Path]:
+    """The longest unchanged first."""
+    found = folder.glob(files) if folder.exists() else ()
     old = []
     for path in found:
         with suppress(FileNotFoundError):  # its transfer came meanwhile
-            if path.stat().st_mtime <= before:
-                old.append(path)
-    return old
+            if (at := path.stat().st_mtime) <= before:
+                old.append((at, path))
+    return [path for _, path in sorted(old)]
+
+
+def _removed(path: Path) -> int:
+    """The bytes that are free by it: none where somebody else removed it."""
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:
+        return 0
+    return size
 
 
 def _stamp(handle: int, at: float) -> None:

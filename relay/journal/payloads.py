@@ -6,7 +6,7 @@ nothing refers to and the sender repeats.
 
 Touches: DATA/payloads. Trusts: nothing of the content.
 Raises:  EnvelopeError over the limit; ReserveError when the disk has no room for it, and then nothing of
-         it is left behind; JournalError when the disk fails.
+         it is left behind; JournalError when the disk fails; LostPayloadError for what it has lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from relay.errors import EnvelopeError, JournalError
+from relay.errors import EnvelopeError, JournalError, LostPayloadError
 from relay.journal.faults import write_fault
 from relay.model import Digest, Payload
 
@@ -137,6 +137,15 @@ class PayloadFiles:
     def path(self, name: str) -> Path:
         return self._folder / name[:2] / name
 
+    async def check(self, payload: Payload, *, thorough: bool) -> None:
+        """That the file is there, at its full size or, if `thorough`, to the byte."""
+        if payload.path is None:
+            return
+        if fault := await asyncio.to_thread(_fault, payload, payload.path, thorough=thorough):
+            raise LostPayloadError(
+                f"the disk of this node has lost the document: payload {payload.digest} {fault}"
+            )
+
     async def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
         """The exact bytes from there on, in chunks; files are read in a thread."""
         if payload.content is not None:
@@ -156,6 +165,29 @@ class PayloadFiles:
             while chunk := await asyncio.to_thread(file.read, min(left, CHUNK_BYTES)):
                 left -= len(chunk)
                 yield chunk
+
+
+def _fault(payload: Payload, path: Path, *, thorough: bool) -> str:
+    """What is wrong with a file; empty when nothing is."""
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno()).st_size - payload.start
+            if found < payload.size_bytes:
+                return f"has {max(found, 0)} of {payload.size_bytes} bytes"
+            if thorough and _hashed(file, payload) != payload.digest:
+                return "is damaged"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return ""
+
+
+def _hashed(file: BinaryIO, payload: Payload) -> str:
+    running, left = hashlib.sha256(), payload.size_bytes
+    file.seek(payload.start)
+    while chunk := file.read(min(left, CHUNK_BYTES)):
+        left -= len(chunk)
+        running.update(chunk)
+    return running.hexdigest()
 
 
 async def _opened(path: Path) -> BinaryIO:

@@ -308,6 +308,12 @@ class SqliteJournal:
 
     async def ready(self, neighbour: NodeId, lane: Lane, limit: int) -> list[Ready]:
         rows = await self.rows(carrying.SQL["ready"], (neighbour, int(lane), limit))
+        if (
+            len(rows) == limit
+        ):  # the last message may have more recipients, and they share its transfer
+            row, _, _, arrival, message, *_ = rows[-1]
+            rest = (message, arrival, row, neighbour, int(lane))
+            rows = [*rows, *await self.rows(carrying.SQL["ready_rest"], rest)]
         return views.ready_groups(rows)
 
     async def open_transfers(
@@ -584,6 +590,9 @@ class SqliteJournal:
 
     def read(self, payload: Payload, start_bytes: int = 0) -> AsyncIterator[bytes]:
         return self._files.read(payload, start_bytes)
+
+    async def check_payload(self, payload: Payload, *, thorough: bool) -> None:
+        await self._files.check(payload, thorough=thorough)
 
     async def release(self, payload: Payload) -> None:
         await self._files.release(payload, self._is_referred)

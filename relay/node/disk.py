@@ -88,9 +88,10 @@ def make_pressure(limits: LimitsSection, reserve: Reserve, journal: SqliteJourna
 
 def make_ahead(settings: Settings, clock: Clock, reserve: Reserve) -> AheadFiles:
     """Uploads that go ahead of their transfers."""
+    limits = settings.limits
     return AheadFiles(
         settings.node.data_dir / "ahead",
-        settings.limits.uploads_ahead_bytes,
+        max(limits.uploads_ahead_bytes, limits.envelope_bytes),  # or the largest would never come
         lambda: clock.now().timestamp(),
         room=reserve.require,
         fault=_die,

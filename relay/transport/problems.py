@@ -24,6 +24,7 @@ from relay.errors import (
     EnvelopeError,
     GoneError,
     JournalError,
+    LostPayloadError,
     NotFoundError,
     NotPossibleError,
     OverloadError,
@@ -115,6 +116,7 @@ TABLE: dict[type[BaseException], Kind] = {
     PeerError: Kind(400, "bad-request", "The request is malformed"),
     OverloadError: Kind(503, "overloaded", "The node is at its limit; come again"),
     JournalError: Kind(503, "cannot-store", "The node cannot store anything now"),
+    LostPayloadError: Kind(503, "lost", "The disk of the node has lost the document"),
     TransportError: Kind(503, "unavailable", "The way there is not open now"),
     web.RequestPayloadError: Kind(400, "bad-request", "The request is malformed"),
     HttpProcessingError: Kind(400, "bad-request", "The request is malformed"),
@@ -130,6 +132,7 @@ _HTTP: dict[int, Kind] = {
 
 # What is told where the error's own words are not for strangers, or not for people.
 _HIDDEN: dict[type[BaseException], str] = {
+    LostPayloadError: "its operator may be able to bring it back from a backup",
     JournalError: "the node cannot write to its own disk; nothing was accepted",
     web.RequestPayloadError: "the body ended early or was framed wrongly",
     HttpProcessingError: "the request line or a header could not be read, or is too long",

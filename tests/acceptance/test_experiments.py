@@ -12,6 +12,7 @@ import pytest
 
 from relay.model import digest_of
 from tests.acceptance.experiments.city import PROVINCE, founded
+from tests.acceptance.experiments.e2_syscalls import never_came
 from tests.acceptance.experiments.judging import judge
 from tests.acceptance.experiments.papers import SCAN_BYTES
 from tests.acceptance.experiments.plan import EXPERIMENTS, Experiment
@@ -35,6 +36,16 @@ async def test_nothing_is_lost_or_doubled(
     tally = await experiment.run(tmp_path_factory.mktemp(experiment.name), True)
     assert tally.holds, (tally.line(experiment.title), tally.problems)
     assert tally.acknowledged
+
+
+def test_faults_that_never_come_prove_nothing() -> None:
+    """A kind of which none was done is a problem; one number that was passed over is none."""
+    done = {"fsync error=EIO: exit 74": 3, "fsync error=EIO: not reached": 2}
+    assert not never_came({**done, "rename error=EIO: not reached": 1})
+    assert never_came({**done, "rename error=EIO: not reached": 2}) == [
+        "rename error=EIO: none of 2 faults came"
+    ]
+    assert never_came({"rename error=EIO: not reached": 1})
 
 
 async def test_the_judge_finds_what_is_lost_and_what_is_doubled(

@@ -360,6 +360,24 @@ async def test_a_backlog_larger_than_memory_is_delivered(
     )
 
 
+async def test_a_message_is_not_split_where_a_look_at_the_journal_ends(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its recipients behind one neighbour share a transfer, or a large envelope would cross the link again."""
+    monkeypatch.setattr(dispatch_module, "REFILL", 2)
+    await world.submit("H01")
+    shared = await world.submit("H01", "H01.9")
+    await world.submit("H01.9")
+    world.build()  # as after a restart: all of it waits in the journal
+    async with world.run():
+        await world.reach(shared.message_id, "relayed")
+        await world.until(lambda: len(world.wire.carried) == 3)
+
+    assert [h.recipients for h in world.wire.carried if h.message_id == shared.message_id] == [
+        ("H01", "H01.9")
+    ]
+
+
 async def test_after_a_restart_what_waits_and_what_was_under_way_goes_on(world: Any) -> None:
     """Queued ones are sent, frozen ones repeated to the letter."""
     world.wire.gate.clear()

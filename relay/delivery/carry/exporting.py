@@ -22,6 +22,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from relay.delivery.carry.ports import Box, CarryFile, Shelf, StatementBox
 from relay.delivery.carry.stating import Along
 from relay.delivery.carry.writing import CarryWriter, Sizes
@@ -29,11 +31,13 @@ from relay.delivery.clock import Clock
 from relay.delivery.neighbours.freezing import header_of
 from relay.delivery.ports import Caller
 from relay.delivery.records import DeliveryRow, Freeze, Journal, Notary, Ready
-from relay.errors import NotFoundError
+from relay.errors import LostPayloadError, NotFoundError
+from relay.lines import Line
 from relay.model import Digest, Lane, NodeId, TransferId, digest_of
 from relay.wire.carry import CONTAINER_LIMIT, TRANSFER_LIMIT, CarriedPayload, CarriedTransfer
 from relay.wire.transfer import read_transfer
 
+log = structlog.get_logger("relay.carry")
 PAGE = 256
 """Deliveries or transfers read from the journal at once."""
 AT_ONCE = 64
@@ -122,6 +126,8 @@ class CarryExporter:
                 document, signature = one.header.document, one.header.signature
                 sizes = (len(document), len(signature), len(one.seal.signature))
                 carried = CarriedTransfer(one.transfer_id, one.header.digest)
+                if not await self._is_here(header.digest, header.size_bytes):
+                    continue
                 if load.takes(carried, header.digest, header.size_bytes, sizes):
                     load.signed(signature, one.seal.signature)
                 await asyncio.sleep(0)
@@ -141,6 +147,8 @@ class CarryExporter:
         """Those for which there is room, in one commit; what was taken another way meanwhile is left (W7.5)."""
         chosen = []
         for ready in batch:
+            if not await self._is_here(ready.digest, ready.size_bytes):
+                continue
             freeze = await self._signed(neighbour, ready)
             header = freeze.header
             sizes = (len(header.document), len(header.signature), len(ready.seal.signature))
@@ -154,6 +162,16 @@ class CarryExporter:
         for freeze, done in zip(chosen, frozen, strict=True):
             if not done:
                 load.drop(freeze.transfer_id, freeze.ready.digest)
+
+    async def _is_here(self, digest: Digest, size_bytes: int) -> bool:
+        """A file that the disk has lost would end the carry file in its middle, and every later one: it waits on."""
+        try:
+            payload = await self.journal.payload(digest)
+            await self.journal.check_payload(payload, thorough=False)
+        except LostPayloadError:
+            log.error(Line.PAYLOAD_DAMAGED, digest=digest, size_bytes=size_bytes)
+            return False
+        return True
 
     async def _signed(self, neighbour: NodeId, ready: Ready) -> Freeze:
         now = self.clock.now()

@@ -73,7 +73,7 @@ class Lanes:
         self._held[lane].more_in_journal = False
 
     def refill(self, lane: Lane, found: list[Ready], asked: int) -> None:
-        """What the journal holds in this lane, `asked` deliveries at the most."""
+        """What the journal holds in this lane: `asked` deliveries at the most, and the rest of the last message."""
         held = self._held[lane]
         if sum(len(ready.rows) for ready in found) >= asked:
             held.more_in_journal = True

@@ -20,11 +20,12 @@ import structlog
 from relay.delivery.clock import Clock
 from relay.delivery.records import Journal
 from relay.delivery.recovery.ports import Newest, OwnReceipts, Reminder, ReminderJournal, Sent
-from relay.errors import NotFoundError
+from relay.errors import LostPayloadError, NotFoundError
 from relay.lines import Line
 from relay.model import NodeId, Payload, TransferId
 
 log = structlog.get_logger("relay.recovery")
+_GONE = "no such transfer of yours, or its envelope is no longer here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,15 @@ class RemindingDesk:
         return page
 
     async def sent(self, neighbour: NodeId, transfer_id: TransferId) -> tuple[Sent, Payload]:
-        """A transfer that came from it, as it came."""
+        """A transfer that came from it, as it came. One that this disk has lost is no longer here: the
+        neighbour would ask for it for ever, and accept nothing until it has it."""
         found = await self.reminders.sent(neighbour, transfer_id)
         if found is None:
-            raise NotFoundError("no such transfer of yours, or its envelope is no longer here")
-        return found, await self.journal.payload(found.digest)
+            raise NotFoundError(_GONE)
+        payload = await self.journal.payload(found.digest)
+        try:
+            await self.journal.check_payload(payload, thorough=True)
+        except LostPayloadError as error:
+            log.error(Line.PAYLOAD_DAMAGED, digest=found.digest, size_bytes=payload.size_bytes)
+            raise NotFoundError(_GONE) from error
+        return found, payload

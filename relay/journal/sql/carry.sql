@@ -94,6 +94,17 @@ JOIN arrivals a ON a.arrival_row = d.arrival_row
 WHERE d.next_hop = ? AND d.lane = ? AND d.state = 'queued' AND d.transfer_id IS NULL
 ORDER BY d.delivery_row LIMIT ?
 
+-- name: ready_rest
+-- As `ready`: those of one arrival that a page of it has cut off; by its message, not along all that waits (+).
+SELECT d.delivery_row, d.recipient, d.lane, d.arrival_row, m.message_row, m.message_id, m.origin, m.message_type,
+    m.sender, m.priority, m.digest, m.size_bytes, m.expires_at, m.seal_kind, m.seal, a.trace, a.batched
+FROM messages m
+JOIN deliveries d ON d.message_row = m.message_row
+JOIN arrivals a ON a.arrival_row = d.arrival_row
+WHERE m.message_row = ? AND d.arrival_row = ? AND d.delivery_row > ?
+    AND +d.next_hop = ? AND +d.lane = ? AND d.state = 'queued' AND d.transfer_id IS NULL
+ORDER BY d.delivery_row
+
 -- name: open_transfers
 -- Chosen by indexes before anything of them is read: what went out by hand may be a hundred thousand.
 WITH ahead AS (

@@ -18,6 +18,7 @@ from relay.errors import (
     DamagedError,
     EnvelopeError,
     GoneError,
+    LostPayloadError,
     NotFoundError,
     OverloadError,
     PeerError,
@@ -242,6 +243,12 @@ _TABLE: dict[type, tuple[ErrorCode, str, str, Callable[[RelayError], str]]] = {
         "quota",
         "Qua nhieu van ban cua don vi dang cho chuyen, hay thu lai sau",
         _says("too much of this system waits already, try again later"),
+    ),
+    LostPayloadError: (
+        ErrorCode.SYSTEM_ERROR,
+        "lost",
+        "O dia cua he thong da mat noi dung van ban nay, hay bao quan tri",
+        _only("the disk of the node has lost this document, tell its operator"),
     ),
     OverloadError: (
         ErrorCode.SYSTEM_ERROR,

@@ -148,6 +148,7 @@ async def _disturbances(line: Line, quick: bool) -> None:
         for relation in (UP, DOWN) * (1 if quick else 5)
     ]
     await asyncio.sleep(SILENT_SECONDS)
+    _require_waiting(papers)
     line.up.black_hole = line.down.black_hole = False
     line.up.break_all()
     line.down.break_all()
@@ -159,6 +160,12 @@ async def _disturbances(line: Line, quick: bool) -> None:
     sizes = (LETTER_BYTES,) if quick else (LETTER_BYTES, LETTER_BYTES * 20)
     await asyncio.gather(*(line.carry(UP, size) for size in sizes))
     line.up.bytes_per_second = 0.0
+
+
+def _require_waiting(papers: Sequence[asyncio.Task[float]]) -> None:
+    """What is to go through a black hole does not: or nothing was tried."""
+    if any(paper.done() for paper in papers):
+        raise AssertionError("a document came through a line that swallows everything")
 
 
 async def _one_silent(line: Line, aside: Proxy, quick: bool) -> str:
@@ -173,6 +180,7 @@ async def _one_silent(line: Line, aside: Proxy, quick: bool) -> str:
     ]
     await asyncio.sleep(0.5)
     beside = [await line.carry(DOWN, LETTER_BYTES) for _ in range(count)]
+    _require_waiting(waiting)
     aside.black_hole = False
     aside.break_all()
     line.traffic.collect_seconds = COLLECT_SECONDS

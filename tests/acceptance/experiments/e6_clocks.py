@@ -26,6 +26,7 @@ from tests.acceptance.experiments.city import (
     rewire,
 )
 from tests.acceptance.experiments.clocks import set_clock, under_clock
+from tests.acceptance.experiments.desks import operator_desk
 from tests.acceptance.experiments.judging import judge
 from tests.acceptance.experiments.papers import LETTER_BYTES, SCAN_BYTES
 from tests.acceptance.experiments.proxy import Proxy
@@ -82,6 +83,7 @@ async def run(folder: Path, quick: bool) -> Tally:
                 attempts, seconds = await _uplink_away(city, line)
                 _jump(city, (timedelta(),) * 3)
                 await _started_wrong(city)
+            unmoved = await _unmoved(city)
             for name in city.names:
                 city.launch(
                     name, Launch()
@@ -89,10 +91,22 @@ async def run(folder: Path, quick: bool) -> Tally:
             tally = await judge(traffic)
     if tally.refused:
         tally.problems.append(f"{tally.refused} deliveries ended early")
+    tally.problems += unmoved
     if not 1 <= attempts <= 10 + 2 * seconds / LEAST_WAIT_SECONDS:
         tally.problems.append(f"{attempts} attempts in {seconds:.0f} s at a neighbour that is away")
     tally.notes.append(f"{attempts} connections in {seconds:.0f} s to a neighbour that was away")
     return tally
+
+
+async def _unmoved(city: City) -> list[str]:
+    """Nodes that told of no jump to either side: without them nothing was tried."""
+    problems = []
+    for name in city.names:
+        async with operator_desk(city.node(name)) as desk:
+            told = [e["seconds"] async for e in desk.entries() if e["event"] == "clock-jumped"]
+        if not (any(s > 0 for s in told) and any(s < 0 for s in told)):
+            problems.append(f"the clock of {name} jumped by {told} s")
+    return problems
 
 
 def _jump(city: City, by: tuple[timedelta, ...]) -> None:

@@ -442,3 +442,26 @@ async def test_a_repeat_gets_its_answer_though_the_clock_went_back(xa: Post, tin
     await xa.send()
     told, _ = await tinh.take(await xa.export())
     assert (told.answered, told.put_off) == (1, 1)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["never exported", "unanswered"])
+async def test_a_document_that_the_disk_has_lost_ends_no_file(
+    xa: Post, tinh: Post, before: bool
+) -> None:
+    """It stays behind, frozen or not, and the others go; once it is back it goes, too."""
+    content = xa.document("H01", padding=os.urandom(400_000))
+    lost = await xa.submit(content, "H01")
+    others = [await xa.send(padding=os.urandom(400_000)), await xa.send()]
+    if not before:
+        await xa.export()
+    payload = await xa.journal.payload(digest_of(content))
+    payload.path.unlink()
+
+    told, _ = await tinh.take(await xa.export())
+    assert (told.answered, told.broken) == (len(others), "")
+    assert {item.message_id for item in await tinh.came()} == set(others)
+    assert await xa.states(lost) == ({"queued"} if before else {"in-doubt"})
+
+    payload.path.write_bytes(content)
+    await tinh.take(await xa.export())
+    assert {item.message_id for item in await tinh.came()} == {lost, *others}

@@ -11,7 +11,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from relay.errors import EnvelopeError, JournalError, OverloadError, SignatureError
+from relay.errors import (
+    EnvelopeError,
+    JournalError,
+    LostPayloadError,
+    OverloadError,
+    SignatureError,
+)
 
 Letter = Callable[..., bytes]
 Http = Callable[..., aiohttp.ClientSession]
@@ -321,6 +327,7 @@ async def test_an_idempotency_key_names_one_submission(http: Http, letter: Lette
     [
         (OverloadError("9 waiting, limit 8", retry_after_seconds=7), 503, "overloaded"),
         (JournalError("disk at /secret/path is full"), 503, "cannot-store"),
+        (LostPayloadError("payload /secret/path"), 503, "lost"),
         (SignatureError("digest-mismatch", "the seal is over other bytes"), 422, "bad-signature"),
         (RuntimeError("a bug with /secret/path in it"), 500, "internal"),
     ],
@@ -335,9 +342,11 @@ async def test_the_insides_failures_have_their_own_answers(
 
     assert (found, kind) == (status, word)
     assert "/secret" not in str(document)
-    assert response.headers.get("Retry-After") == {"overloaded": "7", "cannot-store": "30"}.get(
-        word
-    )
+    assert response.headers.get("Retry-After") == {
+        "overloaded": "7",
+        "cannot-store": "30",
+        "lost": "30",
+    }.get(word)
 
 
 async def test_a_client_that_waits_for_100_is_first_asked_who_it_is(base: str) -> None:

@@ -106,6 +106,22 @@ async def test_a_transfer_comes_back_as_it_came(hub: Any, padding_bytes: int) ->
     assert found.envelope.digest == transfer.header.digest
 
 
+@pytest.mark.parametrize("damaged", [False, True], ids=["gone", "damaged"])
+async def test_a_transfer_that_the_disk_has_lost_is_no_longer_here(hub: Any, damaged: bool) -> None:
+    """Said as such (404): a fault of ours would be asked about again for ever."""
+    xa = hub.peers["xa"]
+    transfer = await _sent(hub, content=xa.document(padding_bytes=400_000))
+    digest = transfer.header.digest
+    file = hub.node.folder / "data" / "payloads" / digest[:2] / digest
+    content = file.read_bytes()
+    file.unlink()
+    if damaged:
+        file.write_bytes(content[:-1] + b"!")
+
+    with pytest.raises(PeerError, match="404"):
+        await _client(xa).sent(HERE, transfer.header.transfer_id)
+
+
 async def test_nobody_learns_of_anothers_exchange(hub: Any) -> None:
     """Another neighbour's transfer is neither named nor given, though its id is known."""
     transfer = await _sent(hub)

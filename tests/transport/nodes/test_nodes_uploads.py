@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from relay.delivery.clock import Clock
 from relay.errors import OverloadError, PeerError, TransportError
+from relay.journal import ahead
 from relay.journal.ahead import AheadFiles
 from relay.model import Digest, Event, NodeId, digest_of
+from relay.node.disk import make_ahead
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HERE = NodeId("tinh")
@@ -258,6 +262,71 @@ async def test_uploads_at_once_share_one_quota(tmp_path: Path) -> None:
     stored = sum(file.stat().st_size for file in (tmp_path / HERE).iterdir())
     assert stored <= 100
     assert any(isinstance(one, OverloadError) for one in done)
+
+
+async def test_uploads_that_were_cut_together_do_not_keep_each_other_out(tmp_path: Path) -> None:
+    """Three are half here and fill the quota: whichever goes on gets its room from the others."""
+    seconds = 0.0
+    files = AheadFiles(tmp_path, 100, lambda: seconds)
+    names = [f"{n:064x}" for n in range(3)]
+    for name in names:
+        await files.append(HERE, name, _stream(b"." * 33), 1000)
+        seconds += 1
+
+    assert await files.append(HERE, names[1], _stream(b"." * 33), 1000) == 66
+
+    assert [files.offset(HERE, name) for name in names] == [0, 66, 33]
+    with pytest.raises(OverloadError):
+        await files.append(HERE, names[0], _stream(b"." * 33), 1000)
+    files.forget(HERE, names[1])
+    assert await files.append(HERE, names[0], _stream(b"." * 33), 1000) == 33
+
+
+async def test_what_is_being_brought_is_pushed_out_by_nobody(tmp_path: Path) -> None:
+    files = AheadFiles(tmp_path, 100, lambda: 0.0)
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"." * 50
+        begun.set()
+        await over.wait()
+
+    coming = asyncio.create_task(files.append(HERE, "a" * 64, slow(), 1000))
+    await begun.wait()
+    await files.append(HERE, "b" * 64, _stream(b"." * 50), 1000)
+    with pytest.raises(OverloadError):
+        await files.append(HERE, "b" * 64, _stream(b"." * 50), 1000)
+    over.set()
+    assert await coming == 50
+
+
+async def test_as_many_uploads_as_there_may_be_keep_none_of_them_from_going_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new one waits, until one of them was left alone for a while."""
+    monkeypatch.setattr(ahead, "MOST_UPLOADS", 2)
+    seconds = 0.0
+    files = AheadFiles(tmp_path, 1000, lambda: seconds)
+    for name in ("a", "b"):
+        await files.append(HERE, name * 64, _stream(b"12"), 1000)
+    assert await files.append(HERE, "a" * 64, _stream(b"34"), 1000) == 4
+    with pytest.raises(OverloadError):
+        await files.append(HERE, "c" * 64, _stream(b"12"), 1000)
+
+    seconds += ahead.LEFT_ALONE.total_seconds() + 1
+    assert await files.append(HERE, "a" * 64, _stream(b"56"), 1000) == 6
+    assert await files.append(HERE, "c" * 64, _stream(b"12"), 1000) == 2
+    assert [files.offset(HERE, name * 64) for name in "abc"] == [6, 0, 2]
+
+
+async def test_the_largest_document_may_always_go_ahead(tmp_path: Path) -> None:
+    """A quota below `envelope_bytes` would refuse it again and again, and its neighbour for it."""
+    limits = SimpleNamespace(uploads_ahead_bytes=1 << 20, envelope_bytes=3 << 20)
+    settings: Any = SimpleNamespace(node=SimpleNamespace(data_dir=tmp_path), limits=limits)
+    reserve: Any = SimpleNamespace(require=lambda _: None)
+    files = make_ahead(settings, Clock(), reserve)
+
+    assert await files.append(HERE, "a" * 64, _stream(bytes(3 << 20)), 3 << 20) == 3 << 20
 
 
 async def test_two_connections_lay_the_same_bytes_over_each_other(tmp_path: Path) -> None:
