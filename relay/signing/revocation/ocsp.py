@@ -12,7 +12,8 @@ asked with a nonce: what is not fresh is told by its times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,11 +23,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from relay.errors import SignatureError
 from relay.model import UTC_NOW_TOLERANCE, Digest, digest_of
 from relay.signing.algorithms import CERTIFICATE_SIGNATURES, check_issuer_key
+from relay.signing.certificates import Purpose, read_certificate, read_leaf
 from relay.signing.faults import Fault
 from relay.signing.revocation.crl import Crl
 from relay.signing.revocation.verdicts import UNSPECIFIED, Revocation, Statement
@@ -145,6 +147,7 @@ def _touch(response: ocsp.OCSPResponse, singles: tuple[ocsp.OCSPSingleResponse, 
         raise _bad(f"OCSP response with more than {CERTIFICATES_LIMIT} certificates")
     for one in singles:
         _ = one.this_update_utc, one.next_update_utc, one.certificate_status, one.serial_number
+        _ = one.hash_algorithm
         if len(singles) == 1:
             _ = list(response.single_extensions)
         if one.certificate_status is _REVOKED:
@@ -159,8 +162,9 @@ def _check_extensions(extensions: x509.Extensions) -> None:
 
 
 def _signer(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> x509.Certificate:
-    """The certificate that the response names as its responder's."""
-    for one in (issuer, *response.certificates):
+    """The certificate that the response names as its responder's. Those that came along are anybody's:
+    no signature covers them."""
+    for one in (issuer, *_readable(response.certificates)):
         if response.responder_key_hash is not None:
             named = _key_hash(one) == response.responder_key_hash
         else:
@@ -168,6 +172,12 @@ def _signer(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> x509.Certi
         if named:
             return one
     raise _bad("the OCSP response has no certificate of its responder")
+
+
+def _readable(found: Iterable[x509.Certificate]) -> Iterator[x509.Certificate]:
+    for one in found:
+        with suppress(SignatureError):
+            yield read_certificate(one.public_bytes(Encoding.DER))
 
 
 def _key_hash(certificate: x509.Certificate) -> bytes:
@@ -180,13 +190,12 @@ def _key_hash(certificate: x509.Certificate) -> bytes:
 def _check_delegate(
     delegate: x509.Certificate, issuer: x509.Certificate, at: datetime, crl: Crl | None
 ) -> None:
-    """RFC 6960 §4.2.2.2: certified for it by the very issuer, and not revoked."""
+    """RFC 6960 §4.2.2.2: certified for it by the very issuer, and not revoked; certs/README.md, clause 12."""
     try:
-        extensions = delegate.extensions
-        uses = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
-        raise _bad("the OCSP responder's certificate is not for OCSP") from None
-    if ExtendedKeyUsageOID.OCSP_SIGNING not in uses:
+        purpose = read_leaf(delegate.public_bytes(Encoding.DER)).identity.purpose
+    except SignatureError as error:
+        raise _bad(f"the OCSP responder's certificate: {error}") from None
+    if purpose is not Purpose.OCSP:
         raise _bad("the OCSP responder's certificate is not for OCSP")
     if delegate.signature_algorithm_oid not in CERTIFICATE_SIGNATURES:
         raise _bad("the OCSP responder's certificate is signed with an algorithm not accepted")
@@ -197,7 +206,7 @@ def _check_delegate(
     if not delegate.not_valid_before_utc <= at <= delegate.not_valid_after_utc:
         raise _bad("the OCSP responder's certificate was not valid when it answered")
     try:
-        extensions.get_extension_for_class(x509.OCSPNoCheck)
+        delegate.extensions.get_extension_for_class(x509.OCSPNoCheck)
     except x509.ExtensionNotFound:
         _check_standing(delegate, crl)
 
