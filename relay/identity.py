@@ -185,10 +185,17 @@ def _signer(key: SigningKey, tokens: _Tokens) -> Signer:
     return signer_in_file(key)
 
 
+def password_of(key: SigningKey) -> PinPlace | None:
+    """Where the password of the key's file is; None: it has none."""
+    if key.password_file is None and key.password_env is None:
+        return None
+    return PinPlace(key.password_file, key.password_env, "password")
+
+
 def signer_in_file(key: SigningKey) -> Signer:
     """The key of a PEM or PKCS#12 file. Raises SettingsError."""
-    place = PinPlace(key.password_file, key.password_env, "password")
-    secret = place.read().encode() if key.password_file or key.password_env else None
+    place = password_of(key)
+    secret = None if place is None else place.read().encode()
     if key.pkcs12 is not None:
         return Signer.load_pkcs12(key.pkcs12, secret)
     if key.certificate is None or key.key is None:
@@ -262,10 +269,13 @@ def read_trust(trust: TrustSection) -> Anchors:
 
 
 def require_trusted(trust: TrustSection, chain: bytes, at: datetime) -> None:
-    """Raise SettingsError unless neighbours with these anchors would take this certificate (PEM)."""
+    """Raise SettingsError unless neighbours with these anchors would take this certificate (PEM). One that
+    names nobody seals for an agency."""
     try:
         found = read_chain(certificates_of(chain))
-        TrustStore(read_trust(trust)).judge(found, at, found.leaf.identity.purpose)
+        named = found.leaf.identity.purpose
+        purpose = Purpose.AGENCY if named is Purpose.OFFICIAL else named
+        TrustStore(read_trust(trust)).judge(found, at, purpose)
     except SignatureError as error:
         raise SettingsError([f"the new certificate would be refused: {error}"]) from None
 
