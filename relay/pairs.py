@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from relay.delivery.operators.ageing import OwnCertificate
 from relay.errors import SettingsError, SignatureError

@@ -27,7 +27,10 @@ app = typer.Typer(help="Look at and renew the node's own certificates.", no_args
 _LIMIT_BYTES = 256 * 1024
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="tls, sign, log, gateway, an agency's code, or what status says.")
+    str,
+    typer.Argument(
+        metavar="NAME", help="tls, sign, log, gateway, an agency's code, or what status says."
+    ),
 ]
 
 

@@ -79,6 +79,12 @@ class Leaf:
     subject: str
     identity: Identity
 
+    @property
+    def used_for(self) -> Purpose:
+        """What its signatures in the relay are: one that names nobody seals for an agency (clause 10.2)."""
+        found = self.identity.purpose
+        return Purpose.AGENCY if found is Purpose.OFFICIAL else found
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:

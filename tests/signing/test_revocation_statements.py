@@ -365,9 +365,7 @@ def test_an_authority_cannot_answer_with_what_no_parser_knows(pki: Any, now: dat
     would end the node that fetched it."""
     node, issuing = pki.node("a"), pki.issuing
     sha1, md4 = bytes.fromhex("06052b0e03021a"), bytes.fromhex("06052b0e030202")
-    der = answered(
-        response(node, issuing, issuing, now), issuing.key, put=md4, in_place_of=sha1
-    )
+    der = answered(response(node, issuing, issuing, now), issuing.key, put=md4, in_place_of=sha1)
 
     assert "cannot be read" in ocsp_refusal(der, issuing, now)
 
