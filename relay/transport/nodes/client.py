@@ -72,9 +72,7 @@ _REFUSED_BEFORE = (
     aiohttp.ConnectionTimeoutError,
     aiohttp.ServerFingerprintMismatch,
 )
-_REFUSED_CERTIFICATE = re.compile(
-    "ALERT_((?:UNKNOWN_CA|ACCESS_DENIED|[A-Z_]*CERTIFICATE)[A-Z_]*)"
-)
+_REFUSED_CERTIFICATE = re.compile("ALERT_((?:UNKNOWN_CA|ACCESS_DENIED|[A-Z_]*CERTIFICATE)[A-Z_]*)")
 """Alerts (RFC 8446 §6.2) that end a handshake: in TLS 1.3 a client may send before it hears of them, and
 nothing that it sent was read."""
 _SSL_OBJECT = re.compile(r" ssl:<[^>]*>")
