@@ -26,6 +26,7 @@ from relay.signing.secrets import SecretBox
 from relay.signing.tls import client_certificate, face_context, require_roots, tls_identity
 from relay.signing.token import TokenKey, TokenModule
 from relay.signing.trust import Anchors, TrustStore, certificates_of, read_anchors
+from relay.signing.trust import Path as TrustPath
 from relay.signing.trust import Role as TrustRole
 
 TRUST_FILE_LIMIT_BYTES = 4 << 20
@@ -310,13 +311,26 @@ def read_trust(trust: TrustSection) -> Anchors:
         raise SettingsError([f"{error.filename}: {error.strerror}"]) from None
 
 
-def require_trusted(trust: TrustSection, chain: bytes, at: datetime) -> None:
-    """Raise SettingsError unless neighbours with these anchors would take this certificate (PEM)."""
+def require_trusted(settings: Settings, chain: bytes, at: datetime) -> None:
+    """Raise SettingsError unless neighbours with these anchors, and this directory, would take this
+    certificate (PEM)."""
     try:
         found = read_chain(certificates_of(chain))
-        TrustStore(read_trust(trust)).judge(found, at, found.leaf.used_for)
+        path = TrustStore(read_trust(settings.trust)).path(found, at, found.leaf.used_for)
+        _require_branch(settings, path)
     except SignatureError as error:
         raise SettingsError([f"the new certificate would be refused: {error}"]) from None
+
+
+def _require_branch(settings: Settings, path: TrustPath) -> None:
+    """Of the node, and of those agencies that the configuration's directory knows to be served here."""
+    directory, identity = settings.make_directory(), path.leaf.identity
+    binding = binding_of(settings, directory)
+    if identity.node is not None:
+        binding.require_node(path)
+    served = directory.served_by(NodeId(settings.node.id))
+    for code in sorted({directory.resolve(code) for code in identity.agencies} & served):
+        binding.require_agency(path, code)
 
 
 def _content(path: Path) -> bytes:

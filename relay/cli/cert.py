@@ -80,7 +80,7 @@ def install(
 
     settings, now = load(path), datetime.now(UTC)
     pair, content = pairs.pair_named(settings.keys, name), _content(file)
-    require_trusted(settings.trust, content, now)
+    require_trusted(settings, content, now)
     made = renewal.install(pair.place, content, now)
     if made.before is None:
         remark(f"{pair.name}: this certificate is in place already")

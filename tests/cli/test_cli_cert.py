@@ -181,6 +181,12 @@ async def test_a_certificate_that_neighbours_would_refuse_is_not_installed(
     code, out, err = await relay("cert", "install", config, "sign", str(file))
     assert (code, out) == (78, "")
     assert "would be refused: no path" in err
+    authority = place.network.folder / "pki"
+    pki.issue_branch(authority, "khac", key=pki.KeyType.P256, now=now, days=9, nodes=["khac"])
+    beside = pki.sign_request(authority, Path(asked.strip()).read_bytes(), "khac", now=now, days=5)
+    file.write_bytes(beside)
+    code, _, err = await relay("cert", "install", config, "sign", str(file))
+    assert (code, "its issuer certifies for khac" in err) == (78, True)
     assert served(_files(place.network.folder / "pki")["sign"]) == before
     assert signer((await place.send(3))[0]) == before
 
