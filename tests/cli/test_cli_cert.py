@@ -8,11 +8,13 @@ import ssl
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from bench.documents import Template, template
 from relay.audit.words import replaced
@@ -22,8 +24,9 @@ from relay.errors import SettingsError
 from relay.model import Tier, digest_of
 from relay.node.node import Node
 from relay.settings.reading import load
-from relay.signing import pki
+from relay.signing import pki, pki_files, pki_profiles
 from relay.signing.evidence import verify_receipt
+from relay.signing.pki_profiles import Profile, Span
 from relay.signing.seal import verify_seal
 from relay.signing.trust import TrustStore, certificates_of
 from relay.signing.verifier import certificates_in
@@ -248,10 +251,29 @@ async def test_a_key_that_only_the_kept_directory_binds_is_taken_up_by_each_star
     assert certificates_in(seal)[0] == served(made)
     verify_seal(seal, digest_of(content), place.trust, None)
 
+    new = made.with_name("van-thu.new.pem")
+    new.write_bytes(_issued_anew(network.folder / "pki" / "branches" / "tinh-h01", key))
+    code, _, err = await relay("cert", "install", str(config), "agencies.1", str(new))
+    assert (code != 0, "in place, but not in use" in err, "names no agency" in err) == (True,) * 3
+    assert (await relay(*words))[0] == 0  # what is in that place now
+    code, out, err = await relay("cert", "reload", str(config))
+    assert (code, out.split()[0]) == (0, "agencies.1"), err
+
     code, _, err = await relay(*words, "--remove")
     assert code == 0, err
     with pytest.raises(SettingsError, match=r"keys\.agencies\.1: the certificate names no agency"):
         await place.restart()
+
+
+def _issued_anew(branch: Path, key_file: Path) -> bytes:
+    """Another certificate of the same official, for the same key."""
+    issuer, now = pki_files.load_issuer(branch / "ca.pem"), datetime.now(UTC)
+    key = load_pem_private_key(key_file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    profile = Profile("Official", "Văn thư Mẫu", (), vouches=True)
+    span = Span(now - timedelta(minutes=1), now + timedelta(days=9))
+    made = pki_profiles.end_entity(profile, key, issuer, span)
+    return b"".join(one.public_bytes(Encoding.PEM) for one in (made, issuer.certificate))
 
 
 def _files(folder: Path) -> dict[str, Path]:
