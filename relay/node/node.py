@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
 import structlog
@@ -30,6 +30,7 @@ from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.steady import SteadyTime
 from relay.envelope.limits import Limits
+from relay.errors import SignatureError
 from relay.identity import NodeKeys, binding_of, load_keys, place_agencies
 from relay.journal.ahead import AheadFiles
 from relay.journal.attaching import AttachTable
@@ -449,6 +450,9 @@ class Node:
     async def _jumped(self, seconds: int) -> None:
         await self._note("clock-jumped", seconds=seconds)
         self._agreement.look()
+        # By a clock that was wrong they may have had no path, and nobody asked for their statements.
+        with suppress(OSError, SignatureError):  # a file that is being replaced: a reload meets it
+            self._pairs.met(self._pairs.keys)
 
     async def _doubted(self, seconds: int) -> None:
         await self._note("clock-doubted", seconds=seconds)
