@@ -318,6 +318,7 @@ def test_a_delegate_without_nocheck_needs_a_crl_that_clears_it(
 
     assert prove_response(der, issuing.certificate, now, clear)
     assert "no nocheck" in ocsp_refusal(der, issuing, now)
+    assert "is stale" in ocsp_refusal(der, issuing, now + 2 * DAY, crl=clear)
     assert "revoked" in ocsp_refusal(der, issuing, now, crl=revoked)
 
 

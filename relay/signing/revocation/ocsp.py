@@ -99,7 +99,9 @@ def prove_response(
         _check_extensions(response.single_extensions)
     signer = _signer(response, issuer)
     if signer is not issuer:
-        _check_delegate(signer, issuer, response.produced_at_utc, crl)
+        _check_delegate(signer, issuer, response.produced_at_utc)
+        if not _says_nocheck(signer):
+            _check_standing(signer, crl, at)
     _check_signature(response, signer)
     produced = response.produced_at_utc
     for instant in (produced, *(one.this_update_utc for one in singles)):
@@ -187,10 +189,8 @@ def _key_hash(certificate: x509.Certificate) -> bytes:
         return b""
 
 
-def _check_delegate(
-    delegate: x509.Certificate, issuer: x509.Certificate, at: datetime, crl: Crl | None
-) -> None:
-    """RFC 6960 §4.2.2.2: certified for it by the very issuer, and not revoked; certs/README.md, clause 12."""
+def _check_delegate(delegate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> None:
+    """RFC 6960 §4.2.2.2: certified for it by the very issuer; certs/README.md, clause 12."""
     try:
         purpose = read_leaf(delegate.public_bytes(Encoding.DER)).identity.purpose
     except SignatureError as error:
@@ -205,18 +205,29 @@ def _check_delegate(
         raise _bad("the OCSP responder is not certified by the issuer it answers for") from None
     if not delegate.not_valid_before_utc <= at <= delegate.not_valid_after_utc:
         raise _bad("the OCSP responder's certificate was not valid when it answered")
+
+
+def _says_nocheck(delegate: x509.Certificate) -> bool:
     try:
         delegate.extensions.get_extension_for_class(x509.OCSPNoCheck)
     except x509.ExtensionNotFound:
-        _check_standing(delegate, crl)
+        return False
+    return True
 
 
-def _check_standing(delegate: x509.Certificate, crl: Crl | None) -> None:
+def _check_standing(delegate: x509.Certificate, crl: Crl | None, at: datetime) -> None:
+    """By a CRL in force, without grace: whoever has a lost responder's key, and keeps newer CRLs away, would
+    clear everybody with what this one says."""
     said = None if crl is None else crl.statement(delegate)
-    if said is None:
+    if crl is None or said is None:
         raise _bad("nothing says whether the OCSP responder's certificate is revoked (no nocheck)")
     if said.revocation is not None:
         raise _bad("the OCSP responder's certificate is revoked")
+    if at > crl.next_update:
+        raise _bad(
+            "the CRL that would clear the OCSP responder (no nocheck) is stale since "
+            f"{crl.next_update:%Y-%m-%dT%H:%M:%SZ}"
+        )
 
 
 def _check_signature(response: ocsp.OCSPResponse, signer: x509.Certificate) -> None:
