@@ -23,13 +23,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from relay.errors import SignatureError
 from relay.model import UTC_NOW_TOLERANCE, Digest, digest_of
 from relay.signing.algorithms import CERTIFICATE_SIGNATURES, check_issuer_key
-from relay.signing.certificates import Purpose, read_certificate, read_leaf
+from relay.signing.certificates import Purpose, read_certificate, read_leaf, require_purpose
 from relay.signing.faults import Fault
+from relay.signing.profiles import uses
 from relay.signing.revocation.crl import Crl
 from relay.signing.revocation.verdicts import UNSPECIFIED, Revocation, Statement
 
@@ -191,12 +192,12 @@ def _key_hash(certificate: x509.Certificate) -> bytes:
 
 def _check_delegate(delegate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> None:
     """RFC 6960 §4.2.2.2: certified for it by the very issuer; certs/README.md, clause 12."""
+    if ExtendedKeyUsageOID.OCSP_SIGNING not in (uses(delegate) or ()):
+        raise _bad("the OCSP responder's certificate is not for OCSP")
     try:
-        purpose = read_leaf(delegate.public_bytes(Encoding.DER)).identity.purpose
+        require_purpose(read_leaf(delegate.public_bytes(Encoding.DER)), Purpose.OCSP)
     except SignatureError as error:
         raise _bad(f"the OCSP responder's certificate: {error}") from None
-    if purpose is not Purpose.OCSP:
-        raise _bad("the OCSP responder's certificate is not for OCSP")
     if delegate.signature_algorithm_oid not in CERTIFICATE_SIGNATURES:
         raise _bad("the OCSP responder's certificate is signed with an algorithm not accepted")
     try:
