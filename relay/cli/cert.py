@@ -94,8 +94,8 @@ def install(
         asyncio.run(_take_up(Connection("http://localhost", socket)))
     except RelayError:
         remark(
-            f"{pair.name}: in place, but not in use: the node goes on with the old one, and its next start"
-            f" meets what is said below; when that is mended: relay cert reload {path}"
+            f"{pair.name}: in place, but not in use, for the reason below: a node that runs goes on with the"
+            f" old one. The next start takes it up, or relay cert reload {path}, unless the reason still stands"
         )
         raise
     remark("the running node signs and serves with it now")
