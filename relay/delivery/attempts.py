@@ -144,28 +144,28 @@ class Attempts:
         self, channel: Channel, transfer: OpenTransfer, header: TransferHeader
     ) -> bool:
         """By a clock that was ahead: it names a time to come, before which no neighbour takes it (docs/adr/0010).
-        Or with a signature that this one refused: shared, and it takes none such (docs/adr/0044), or by a
-        certificate that was replaced since. Where none has it, for certain, it goes anew."""
+        Or with a signature that it shares, and this one takes none such (docs/adr/0044). Where none has it, for
+        certain, it goes anew."""
         now = self.clock.now()
-        refused = transfer.transfer_id in channel.anew
-        if header.created_at <= now + self.tolerance and not refused:
+        unshared = transfer.transfer_id in channel.unshared
+        if header.created_at <= now + self.tolerance and not unshared:
             return False
         try:
             if transfer.in_doubt:
                 answer = await self.wire.ask(channel.neighbour, transfer.transfer_id)
                 if answer is not None:
                     await self._answered(channel, header, answer)
-                    channel.anew.discard(transfer.transfer_id)
+                    channel.unshared.discard(transfer.transfer_id)
                     return True
             await self.journal.thaw(
                 transfer.transfer_id,
                 now,
                 never_seen=transfer.in_doubt,
-                reason=self._why_anew(transfer) if refused else "clock",
+                reason="shared-signature" if unshared else "clock",
             )
         except (TransportError, PeerError, IllegalStepError):
             return False  # as any other repeat: it is still due
-        channel.anew.discard(transfer.transfer_id)
+        channel.unshared.discard(transfer.transfer_id)
         log.warning(
             Line.TRANSFER_THAWED,
             neighbour=channel.neighbour,
@@ -174,10 +174,6 @@ class Attempts:
         )
         channel.lanes.look_again()
         return True
-
-    def _why_anew(self, transfer: OpenTransfer) -> str:
-        earlier = self.notary.signed_before(transfer.header.signature)
-        return "earlier-certificate" if earlier else "shared-signature"
 
     async def _may_go(self, transfer: OpenTransfer) -> bool:
         try:
@@ -275,9 +271,7 @@ class Attempts:
         else:
             wait = self.policy.wait(out.attempts + 1, self.random())
             not_before = now + wait
-            if not in_doubt and self.notary.signed_before(out.signed.signature):
-                channel.refused_signature(header.transfer_id)
-            elif not in_doubt and self.notary.batch_of(out.signed.signature) is not None:
+            if not in_doubt and self.notary.batch_of(out.signed.signature) is not None:
                 channel.refused_shared(header.transfer_id, self.clock.monotonic())
         log.warning(
             Line.TRANSFER_POSTPONED,

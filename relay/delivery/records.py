@@ -539,10 +539,6 @@ class Notary(Protocol):
         """The batch and its signature, where this is the proof of a document in one."""
         ...
 
-    def signed_before(self, signature: bytes) -> bool:
-        """Whether one of this node's was made with a certificate that another has replaced."""
-        ...
-
     def check_receipt(self, signed: Signed) -> Receipt: ...
     def checker(self) -> Callable[[Signed], Receipt]:
         """check_receipt for receipts that came together: a batch that they share is proven once."""

@@ -29,7 +29,6 @@ from relay.model import (
     SealKind,
     Signed,
     TransferHeader,
-    digest_of,
 )
 from relay.signing.algorithms import RSA_SHA256
 from relay.signing.batches import ProvenBatches
@@ -310,9 +309,6 @@ class NodeNotary:
 
     def batch_of(self, signature: bytes) -> Signed | None:
         return batch_in(signature)
-
-    def signed_before(self, signature: bytes) -> bool:
-        return signer_of(signature) != digest_of(self.signer.chain[0])
 
     def own_certificates(self) -> tuple[bytes, ...]:
         return self.signer.chain

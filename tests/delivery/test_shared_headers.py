@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,13 +11,9 @@ import pytest
 from relay.audit.entries import parse
 from relay.delivery.neighbours.channel import SINGLY_SECONDS, UNSHARED_LIMIT, Channel
 from relay.delivery.ports import Accepted
-from relay.errors import PeerError, TransportError, UnansweredError
-from relay.model import NodeId, Signed, TransferId, digest_of
-from relay.signing import pki, renewal
-from relay.signing.keys import Signer
+from relay.errors import TransportError, UnansweredError
+from relay.model import NodeId, Signed, TransferId
 from relay.signing.proof_shape import is_batch_proof
-from relay.signing.renewal import Place
-from relay.signing.verifier import signer_of
 
 UP = NodeId("tinh")
 
@@ -119,7 +112,7 @@ async def test_a_neighbour_that_refuses_them_gets_all_anew_each_signed_by_itself
         if not shared
     ]
     assert sorted(single) == sorted(one.message_id for one in [*accepted, *later])
-    assert world.dispatcher.channels[UP].anew == set()
+    assert world.dispatcher.channels[UP].unshared == set()
 
 
 @pytest.mark.parametrize(
@@ -134,43 +127,6 @@ async def test_after_an_hour_they_are_tried_again(world: Any, since: float, shar
     async with world.run():
         await _all_reach(world, accepted, "relayed")
     assert _shared(world) == [shared] * 8
-
-
-async def test_what_is_refused_and_was_signed_with_a_certificate_replaced_since_goes_anew(
-    world: Any, tmp_path: Path
-) -> None:
-    """As when the certificate was revoked: repeated to the letter it would be refused until it expires."""
-    notary, before = world.keys["xa"], world.keys["xa"].signer
-    refused = digest_of(before.chain[0])
-    accepted = await _submitted(world, 3)
-    _wide(world, shared=False)
-    world.wire.failing = lambda *_: (
-        PeerError("HTTP 403: revoked-certificate")
-        if signer_of(world.wire.signatures[-1]) == refused
-        else None
-    )
-    try:
-        async with world.run():
-            while len(world.wire.carried) < len(accepted):
-                await asyncio.sleep(0.01)
-            notary.renew(_renewed(world, tmp_path), notary.agencies, notary.gateway)
-            await _all_reach(world, accepted, "relayed")
-    finally:
-        notary.renew(before, notary.agencies, notary.gateway)
-    assert await _freed(world) == ["earlier-certificate"] * 3
-    assert world.dispatcher.channels[UP].anew == set()
-
-
-def _renewed(world: Any, folder: Path) -> Signer:
-    """The node's next `sign` certificate, with a key of its own."""
-    authority = folder / "pki"
-    shutil.copytree(world.keys["pki"], authority)
-    home = authority / "nodes" / "xa"
-    place = Place(home / "sign.pem", home / "sign.key.pem")
-    branch = next(iter((authority / "branches").iterdir())).name
-    asked = renewal.request(place).read_bytes()
-    made = pki.sign_request(authority, asked, branch, now=datetime.now(UTC), days=5)
-    return Signer.from_pem(made, place.next_key.read_bytes())
 
 
 async def test_one_in_doubt_is_asked_about_before_it_goes_anew(world: Any) -> None:
@@ -205,7 +161,7 @@ async def test_one_that_came_into_doubt_after_it_was_read_is_not_freed(world: An
         await world.reach(accepted.message_id, "in-doubt")
     channel, far = world.dispatcher.channels[UP], world.clock.now() + timedelta(days=1)
     (found,) = await world.journal.open_transfers(UP, far, far, 10)
-    channel.anew.add(found.transfer_id)
+    channel.unshared.add(found.transfer_id)
     await world.dispatcher.attempts.repeat(channel, replace(found, in_doubt=False))
     assert await _freed(world) == []
     assert await world.states(accepted.message_id) == {"in-doubt"}
@@ -216,4 +172,4 @@ def test_what_is_remembered_of_refused_headers_is_bounded() -> None:
     channel = Channel(UP, 32)
     for number in range(UNSHARED_LIMIT + 10):
         channel.refused_shared(TransferId(str(number)), 0.0)
-    assert len(channel.anew) == 10
+    assert len(channel.unshared) == 10

@@ -52,9 +52,8 @@ class Channel:
     lanes: Lanes = field(default_factory=Lanes)
     singly_until: float = float("-inf")
     """Monotonic seconds: until then no headers share a signature, for some that did were refused."""
-    anew: set[TransferId] = field(default_factory=set)
-    """Transfers that were refused for how they are signed: with such a header, or with a certificate that
-    this node has replaced. They go anew, by themselves."""
+    unshared: set[TransferId] = field(default_factory=set)
+    """Transfers that were refused with such a header: they go anew, each signed by itself."""
     _granted: float = float("-inf")
     """When a contact last ended a wait, or is to end this one."""
 
@@ -88,14 +87,10 @@ class Channel:
 
     def refused_shared(self, transfer_id: TransferId, now: float) -> None:
         """It said that it takes such headers and does not, or no longer (W13.11)."""
-        self.refused_signature(transfer_id)
+        if len(self.unshared) >= UNSHARED_LIMIT:
+            self.unshared.clear()  # what ended otherwise; the others are refused once more
+        self.unshared.add(transfer_id)
         self.singly_until = now + SINGLY_SECONDS
-
-    def refused_signature(self, transfer_id: TransferId) -> None:
-        """Signed now, it might be taken."""
-        if len(self.anew) >= UNSHARED_LIMIT:
-            self.anew.clear()  # what ended otherwise; the others are refused once more
-        self.anew.add(transfer_id)
 
     def succeeded(self, transfers: int = 1) -> None:
         self.failures = 0
