@@ -7,7 +7,7 @@ Raises:  SettingsError with every problem at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +26,7 @@ from relay.signing.secrets import SecretBox
 from relay.signing.tls import client_certificate, face_context, require_roots, tls_identity
 from relay.signing.token import TokenKey, TokenModule
 from relay.signing.trust import Anchors, TrustStore, certificates_of, read_anchors
+from relay.signing.trust import Path as TrustPath
 from relay.signing.trust import Role as TrustRole
 
 TRUST_FILE_LIMIT_BYTES = 4 << 20
@@ -42,6 +43,9 @@ class NodeKeys:
     box: SecretBox
     gateway: Signer | None = None
     tokens: tuple[TokenModule, ...] = ()
+    unplaced: tuple[tuple[str, Signer], ...] = ()
+    """Of the configuration's agency keys, by their name there, those whose agency only a directory that
+    the node keeps may know (place_agencies)."""
 
     def close(self) -> None:
         """Let go of the tokens."""
@@ -76,12 +80,16 @@ class _Found:
     log: LogSigner | None
     gateway: Signer | None
     agencies: dict[AgencyCode, Signer]
+    unplaced: list[tuple[str, Signer]]
     trust: TrustStore | None
 
 
-def load_keys(settings: Settings, directory: Directory, held: Tokens = ()) -> NodeKeys:
+def load_keys(
+    settings: Settings, directory: Directory, held: Tokens = (), *, later: bool = False
+) -> NodeKeys:
     """Load keys and roots; every key must belong to this node, or to an agency it serves. Tokens that
-    are `held` already are used as they are, and stay open whatever comes of it."""
+    are `held` already are used as they are, and stay open whatever comes of it. `later`: the directory
+    is only the configuration's, and an agency's key that it does not know is no problem yet."""
     keys = settings.keys
     problems: list[str] = []
     tokens = _Tokens({module.path: module for module in held})
@@ -94,16 +102,42 @@ def load_keys(settings: Settings, directory: Directory, held: Tokens = ()) -> No
         directory,
         problems,
         tokens,
+        later=later,
     )
     if problems or found.sign is None or found.log is None or found.trust is None:
         tokens.close(besides=held)
         raise SettingsError(problems)
     box = SecretBox.load(NodeId(settings.node.id), keys.log.key, keys.log_before)
     modules = tuple(tokens.modules.values())
-    return NodeKeys(found.sign, found.log, found.agencies, found.trust, box, found.gateway, modules)
+    return NodeKeys(
+        found.sign,
+        found.log,
+        found.agencies,
+        found.trust,
+        box,
+        found.gateway,
+        modules,
+        tuple(found.unplaced),
+    )
 
 
-def key_problems(sound: Sound) -> list[str]:
+def place_agencies(keys: NodeKeys, directory: Directory, node: NodeId) -> NodeKeys:
+    """The same with those that had no place yet, by the directory in force. Raises SettingsError."""
+    agencies, problems = dict(keys.agencies), list[str]()
+    unplaced: list[tuple[str, Signer]] = []
+    for name, signer in keys.unplaced:
+        problems += _add_agency(agencies, unplaced, directory, node, name, signer)
+    if problems := [*problems, *_strangers(unplaced, node)]:
+        raise SettingsError(problems)
+    return replace(keys, agencies=agencies, unplaced=())
+
+
+def _strangers(unplaced: Iterable[tuple[str, Signer]], node: NodeId) -> Iterator[str]:
+    for name, _ in unplaced:
+        yield f"{name}: the certificate names no agency served by {node}"
+
+
+def key_problems(sound: Sound, *, later: bool = False) -> list[str]:
     """What load_keys would complain of, as far as the configuration can be read."""
     problems: list[str] = []
     directory = sound.make_directory()
@@ -117,6 +151,7 @@ def key_problems(sound: Sound) -> list[str]:
         directory,
         problems,
         tokens,
+        later=later,
     )
     tokens.close()
     return [*problems, *_unfit_certificates(sound)]
@@ -145,6 +180,8 @@ def _look(
     directory: Directory | None,
     problems: list[str],
     tokens: _Tokens,
+    *,
+    later: bool,
 ) -> _Found:
     """All that can be loaded; what is wrong goes into `problems`. Without node or directory nothing is
     said of whose a key is."""
@@ -171,12 +208,16 @@ def _look(
         problems += _not_its_own(node, sign, log, tls)
         problems += _no_gateway(node, gateway)
     agencies: dict[AgencyCode, Signer] = {}
+    unplaced: list[tuple[str, Signer]] = []
     for number, key in agency_keys:
         name = f"keys.agencies.{number}"
         signer = load_signer(name, key)
         if signer is not None and node is not None and directory is not None:
-            problems += _add_agency(agencies, directory, node, name, signer)
-    return _Found(sign, log, gateway, agencies, None if trust is None else _trust(trust, problems))
+            problems += _add_agency(agencies, unplaced, directory, node, name, signer)
+    if node is not None and not later:
+        problems += _strangers(unplaced, node)
+    store = None if trust is None else _trust(trust, problems)
+    return _Found(sign, log, gateway, agencies, unplaced, store)
 
 
 def _signer(key: SigningKey, tokens: _Tokens) -> Signer:
@@ -185,10 +226,17 @@ def _signer(key: SigningKey, tokens: _Tokens) -> Signer:
     return signer_in_file(key)
 
 
+def password_of(key: SigningKey) -> PinPlace | None:
+    """Where the password of the key's file is; None: it has none."""
+    if key.password_file is None and key.password_env is None:
+        return None
+    return PinPlace(key.password_file, key.password_env, "password")
+
+
 def signer_in_file(key: SigningKey) -> Signer:
     """The key of a PEM or PKCS#12 file. Raises SettingsError."""
-    place = PinPlace(key.password_file, key.password_env, "password")
-    secret = place.read().encode() if key.password_file or key.password_env else None
+    place = password_of(key)
+    secret = None if place is None else place.read().encode()
     if key.pkcs12 is not None:
         return Signer.load_pkcs12(key.pkcs12, secret)
     if key.certificate is None or key.key is None:
@@ -220,6 +268,7 @@ def _tls_node(certificate: Path, key: Path) -> NodeId:
 
 def _add_agency(
     agencies: dict[AgencyCode, Signer],
+    unplaced: list[tuple[str, Signer]],
     directory: Directory,
     node: NodeId,
     name: str,
@@ -232,7 +281,8 @@ def _add_agency(
         if agency is not None and print_ in agency.certificates:
             codes.add(code)
     if not codes:
-        return [f"{name}: the certificate names no agency served by {node}"]
+        unplaced.append((name, signer))
+        return []
     if again := sorted(codes & agencies.keys()):
         return [f"{name}: a second key for agency {', '.join(again)}"]
     agencies.update(dict.fromkeys(codes, signer))
@@ -261,13 +311,26 @@ def read_trust(trust: TrustSection) -> Anchors:
         raise SettingsError([f"{error.filename}: {error.strerror}"]) from None
 
 
-def require_trusted(trust: TrustSection, chain: bytes, at: datetime) -> None:
-    """Raise SettingsError unless neighbours with these anchors would take this certificate (PEM)."""
+def require_trusted(settings: Settings, chain: bytes, at: datetime) -> None:
+    """Raise SettingsError unless neighbours with these anchors, and this directory, would take this
+    certificate (PEM)."""
     try:
         found = read_chain(certificates_of(chain))
-        TrustStore(read_trust(trust)).judge(found, at, found.leaf.identity.purpose)
+        path = TrustStore(read_trust(settings.trust)).path(found, at, found.leaf.used_for)
+        _require_branch(settings, path)
     except SignatureError as error:
         raise SettingsError([f"the new certificate would be refused: {error}"]) from None
+
+
+def _require_branch(settings: Settings, path: TrustPath) -> None:
+    """Of the node, and of those agencies that the configuration's directory knows to be served here."""
+    directory, identity = settings.make_directory(), path.leaf.identity
+    binding = binding_of(settings, directory)
+    if identity.node is not None:
+        binding.require_node(path)
+    served = directory.served_by(NodeId(settings.node.id))
+    for code in sorted({directory.resolve(code) for code in identity.agencies} & served):
+        binding.require_agency(path, code)
 
 
 def _content(path: Path) -> bytes:

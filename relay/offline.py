@@ -22,6 +22,7 @@ from relay.identity import NodeKeys, binding_of, key_problems, load_keys
 from relay.journal import backup
 from relay.journal.backup import Copied
 from relay.journal.fsck import Known, StoreState, fsck
+from relay.journal.store import DATABASE
 from relay.journal.verifying import LogReport, verify_folder
 from relay.logs import unfit_outputs
 from relay.model import AgencyCode, NodeId
@@ -53,7 +54,9 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
     problems = list(reading.problems)
     if reading.sound.data_dir is not None:
         problems += unfit_data_dir(reading.sound.data_dir, CONTROL_SOCKET)
-    problems += (one for one in key_problems(reading.sound) if one not in problems)
+    kept = _keeps_a_directory(reading.sound.data_dir)
+    found = key_problems(reading.sound, later=kept)
+    problems += (one for one in found if one not in problems)
     if reading.settings is not None:
         problems += _unfit_speakers(reading.settings, reading.sound)
         problems += unfit_outputs(reading.settings)
@@ -66,11 +69,22 @@ def examine(config: Path) -> tuple[Settings, tuple[str, ...]]:
     )
 
 
+def _keeps_a_directory(data_dir: Path | None) -> bool:
+    """Whether there may be a directory beyond the configuration's files, which say less then."""
+    return data_dir is not None and (data_dir / DATABASE).is_file()
+
+
 def _doubtful_certificates(settings: Settings) -> Iterator[str]:
     """Certificates of this node's own that neighbours with the same trust and directory would refuse; and,
     said once, that an issuer may certify anyone. A node that is to finish what it has may start with both."""
     directory = settings.make_directory()
-    keys, binding = load_keys(settings, directory), binding_of(settings, directory)
+    keys = load_keys(settings, directory, later=True)
+    binding = binding_of(settings, directory)
+    for name, _ in keys.unplaced:
+        yield (
+            f"{name}: by the configuration the certificate is of no agency served by {settings.node.id};"
+            " the start refuses it unless the directory that the node keeps says otherwise"
+        )
     now, anyone = Clock().now(), []
     for name, chain, purpose, code in _own_chains(settings, keys):
         try:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from relay.delivery.operators.ageing import OwnCertificate
 from relay.errors import SettingsError, SignatureError
-from relay.identity import signer_in_file
+from relay.identity import password_of, signer_in_file
 from relay.settings.sections import KeyPair, KeysSection, SigningKey
 from relay.signing.certificates import Leaf, read_leaf
 from relay.signing.renewal import Place
@@ -21,7 +20,8 @@ from relay.signing.trust import certificates_of
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """`name` is tls, sign, log or gateway, or the first code that an agency's certificate speaks for."""
+    """`name` is tls, sign, log or gateway, or the first code that an agency's certificate speaks for; of one
+    that names none, whose agency the directory says, its place in the configuration (agencies.0)."""
 
     name: str
     place: Place
@@ -68,22 +68,24 @@ def _named(keys: KeysSection) -> Iterator[tuple[KeyPair | SigningKey, str]]:
     yield keys.log, "log"
     if keys.gateway is not None:
         yield keys.gateway, "gateway"
-    for agency in keys.agencies:
-        yield agency, ""
+    for number, agency in enumerate(keys.agencies):
+        yield agency, f"agencies.{number}"
 
 
 def _pair(pair: KeyPair | SigningKey, name: str, problems: list[str]) -> Pair | None:
     try:
-        path, leaf = _leaf(pair)
+        place, leaf = _leaf(pair)
     except (OSError, SignatureError, SettingsError) as error:
-        problems.append(f"{name or 'an agency'}: certificate: {error}")
+        problems.append(f"{name}: certificate: {error}")
         return None
-    return Pair(name or min(leaf.identity.agencies, default="?"), Place(path, pair.key), leaf)
+    return Pair(min(leaf.identity.agencies, default=name), place, leaf)
 
 
-def _leaf(pair: KeyPair | SigningKey) -> tuple[Path, Leaf]:
+def _leaf(pair: KeyPair | SigningKey) -> tuple[Place, Leaf]:
     if isinstance(pair, SigningKey) and pair.pkcs12 is not None:
-        return pair.pkcs12, read_leaf(signer_in_file(pair).chain[0])
+        return Place(pair.pkcs12, None, whole=True), read_leaf(signer_in_file(pair).chain[0])
     if pair.certificate is None:
         raise SettingsError(["there is none"])
-    return pair.certificate, read_leaf(certificates_of(pair.certificate.read_bytes())[0])
+    leaf = read_leaf(certificates_of(pair.certificate.read_bytes())[0])
+    password = password_of(pair) if isinstance(pair, SigningKey) else None
+    return Place(pair.certificate, pair.key, password), leaf

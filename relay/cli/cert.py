@@ -18,6 +18,7 @@ from relay.cli.connect import Connection
 from relay.cli.local import Config
 from relay.cli.outcome import NO_INPUT, CommandError, remark
 from relay.cli.show import ZONE, local, show_json, show_table
+from relay.errors import RelayError
 
 if TYPE_CHECKING:
     from relay.pairs import Pair
@@ -26,7 +27,10 @@ app = typer.Typer(help="Look at and renew the node's own certificates.", no_args
 _LIMIT_BYTES = 256 * 1024
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="tls, sign, log, gateway, or an agency's code.")
+    str,
+    typer.Argument(
+        metavar="NAME", help="tls, sign, log, gateway, an agency's code, or what status says."
+    ),
 ]
 
 
@@ -76,7 +80,7 @@ def install(
 
     settings, now = load(path), datetime.now(UTC)
     pair, content = pairs.pair_named(settings.keys, name), _content(file)
-    require_trusted(settings.trust, content, now)
+    require_trusted(settings, content, now)
     made = renewal.install(pair.place, content, now)
     if made.before is None:
         remark(f"{pair.name}: this certificate is in place already")
@@ -86,7 +90,14 @@ def install(
     if not socket.exists():
         remark("the node does not run: its next start takes it up")
         return
-    asyncio.run(_take_up(Connection("http://localhost", socket)))
+    try:
+        asyncio.run(_take_up(Connection("http://localhost", socket)))
+    except RelayError:
+        remark(
+            f"{pair.name}: in place, but not in use, for the reason below: a node that runs goes on with the"
+            f" old one. The next start takes it up, or relay cert reload {path}, unless the reason still stands"
+        )
+        raise
     remark("the running node signs and serves with it now")
 
 
@@ -134,7 +145,7 @@ def _row(pair: Pair, now: datetime) -> tuple[object, ...]:
     ends = pair.leaf.certificate.not_valid_after_utc
     return (
         pair.name,
-        ", ".join(pair.speaks_for),
+        ", ".join(pair.speaks_for) or "by the directory",
         local(ends.isoformat()),
         pair.aged.days_left(now),
         _state(pair, now),
@@ -158,6 +169,6 @@ def _view(pair: Pair, now: datetime) -> dict[str, object]:
         "state": _state(pair, now),
         "sha256": pair.leaf.sha256,
         "certificate": str(pair.place.certificate),
-        "key": str(pair.place.key),
+        "key": None if pair.place.key is None else str(pair.place.key),
         "request": str(pair.place.request) if pair.asked_for else None,
     }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
 import structlog
@@ -30,7 +30,8 @@ from relay.delivery.pressure.gate import Pressure, PressureWatch, Shortage
 from relay.delivery.pressure.refused import RefusedCallersDesk
 from relay.delivery.steady import SteadyTime
 from relay.envelope.limits import Limits
-from relay.identity import NodeKeys, binding_of, load_keys
+from relay.errors import SignatureError
+from relay.identity import NodeKeys, binding_of, load_keys, place_agencies
 from relay.journal.ahead import AheadFiles
 from relay.journal.attaching import AttachTable
 from relay.journal.space import Reserve
@@ -145,6 +146,7 @@ class Node:
         directory_desk = make_directory_desk(ground, lambda: self._agreement.doubted)
         await directory_desk.keeper.start()
         await directory_desk.start()
+        keys = self._place(ground, keys)
         await self._trust(ground)
         self._certify(ground, keys)
         if keeping is not None:
@@ -159,11 +161,22 @@ class Node:
         log.info(Line.NODE_STARTED, release=__version__, **shown)
 
     def _load_keys(self, directory: Directory) -> NodeKeys:
-        keys = load_keys(self._settings, directory)
+        keys = load_keys(self._settings, directory, later=True)
         self._exits.callback(keys.close)
         if self._settings.keys.slow and keys.sign.hand is None:
             keys = replace(keys, sign=replace(keys.sign, hand=Hand("slow-key")))
         return keys
+
+    def _place(self, ground: Ground, keys: NodeKeys) -> NodeKeys:
+        """Keys of agencies that only the directory in force knows to be served here, or binds."""
+        if not keys.unplaced:
+            return keys
+        placed = place_agencies(keys, ground.directory, ground.node)
+        ground.notary.renew(placed.sign, placed.agencies, placed.gateway)
+        check = ground.notary.revocation
+        if check is not None:
+            meet_own(placed, check, self._clock, self._settings.keys.tls.certificate)
+        return placed
 
     async def _open_journal(self, signer: LogSigner) -> None:
         self._journal = journal = await open_journal(
@@ -439,6 +452,9 @@ class Node:
     async def _jumped(self, seconds: int) -> None:
         await self._note("clock-jumped", seconds=seconds)
         self._agreement.look()
+        # By a clock that was wrong they may have had no path, and nobody asked for their statements.
+        with suppress(OSError, SignatureError):  # a file that is being replaced: a reload meets it
+            self._pairs.met(self._pairs.keys)
 
     async def _doubted(self, seconds: int) -> None:
         await self._note("clock-doubted", seconds=seconds)

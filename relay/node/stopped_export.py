@@ -34,7 +34,7 @@ async def stopped_log(settings: Settings) -> AsyncIterator[LogExportDesk]:
         raise JournalError(f"no journal in {folder}")
     directory = settings.make_directory()
     async with AsyncExitStack() as exits:
-        keys = load_keys(settings, directory)
+        keys = load_keys(settings, directory, later=True)
         exits.callback(keys.close)
         room = make_reserve(settings).require
         journal = await open_journal(settings, keys.log, grown=lambda: None, room=room)

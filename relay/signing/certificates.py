@@ -55,6 +55,7 @@ _UNDERSTOOD = frozenset(
         ExtensionOID.EXTENDED_KEY_USAGE,
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
         ExtensionOID.NAME_CONSTRAINTS,
+        ExtensionOID.OCSP_NO_CHECK,
     }
 )
 """Whatever else a certificate marks as critical is a limit we do not know how to keep."""
@@ -79,6 +80,12 @@ class Leaf:
     sha256: Digest
     subject: str
     identity: Identity
+
+    @property
+    def used_for(self) -> Purpose:
+        """What its signatures in the relay are: one that names nobody seals for an agency (clause 10.2)."""
+        found = self.identity.purpose
+        return Purpose.AGENCY if found is Purpose.OFFICIAL else found
 
 
 @dataclass(frozen=True, slots=True)

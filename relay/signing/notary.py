@@ -181,7 +181,8 @@ class NodeNotary:
     def _sealed(self, digest: Digest, kind: SealKind, signer: Signer, at: datetime) -> Seal:
         """Not with a certificate that is known to be revoked: nobody would take it (R8)."""
         if self.revocation is not None:
-            path = self.trust.path(_chain_of(signer.chain), at, signer.identity.purpose)
+            chain = _chain_of(signer.chain)
+            path = self.trust.path(chain, at, chain.leaf.used_for)
             verdict = self.revocation.look(path)
             if verdict.state is RevocationState.REVOKED:
                 raise SignatureError(

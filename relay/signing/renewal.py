@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -32,6 +33,7 @@ from relay.errors import SettingsError, SignatureError
 from relay.model import utc
 from relay.signing.certificates import Identity, Leaf, read_leaf
 from relay.signing.keys import read_key_file
+from relay.signing.pin import PinPlace
 from relay.signing.trust import certificates_of
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -44,6 +46,10 @@ class Place:
     certificate: Path
     key: Path | None
     """None: on a token, where it stays, or in a PKCS#12 file with its certificate."""
+    password: PinPlace | None = None
+    """Where that of an encrypted key is; its successor gets the same."""
+    whole: bool = False
+    """Whether `certificate` is a PKCS#12 file, which the operator replaces as a whole."""
 
     @property
     def next_key(self) -> Path:
@@ -76,18 +82,19 @@ def request(place: Place, *, same_key: bool = False) -> Path:
     It is for a new key of the old one's kind, or for the same key: that of the log, whose verifiers
     know it. A request that waits already is refused: its key may be certified by now.
     """
-    certificate = _in_place(place).certificate
     if place.key is None:
         _refuse(
             "its key is not in a PEM file: ask with the tools it was made with, for the same names"
         )
+    certificate = _in_place(place).certificate
     for path in (place.request, place.next_key):
         if path.exists():
             _refuse(f"{path} is there already: install what was asked for, or take it away first")
-    key = _private(place.key) if same_key else _like(certificate)
+    key = _private(place, place.key) if same_key else _like(certificate)
+    asked = _request(certificate, key)
     if not same_key:
-        _write_new(place.next_key, _pem(key), 0o600)
-    _write_new(place.request, _request(certificate, key), 0o644)
+        _write_new(place.next_key, _pem(key, place.password), 0o600)
+    _write_new(place.request, asked, 0o644)
     return place.request
 
 
@@ -97,35 +104,47 @@ def install(place: Place, content: bytes, now: datetime) -> Installed:
     It must be of the old one's identity, for the key that waits or that is there, and not over.
     Whether it leads to a root is for whoever knows the roots.
     """
+    if place.whole:
+        _refuse(
+            f"{place.certificate} is a PKCS#12 file: move the new one into its place, relay cert reload"
+        )
     old, new = _in_place(place), _read(content, "the new certificate")
     _check(old.identity, new, now)
+    exchanged = _key_is_exchanged(place, old, new)
+    if certificates_of(place.certificate.read_bytes()) == certificates_of(content):
+        return Installed(new, None)
+    return Installed(new, _exchange(place, content, now, key_too=exchanged))
+
+
+def _key_is_exchanged(place: Place, old: Leaf, new: Leaf) -> bool:
+    """Whether the key that waits is the new certificate's; False: the one in place is."""
     public = new.certificate.public_key()
     if place.key is None:
         if old.certificate.public_key() != public:
             _refuse("the new certificate is for another key than the one on the token")
-    elif _public(place.key) != public and (
-        not place.next_key.exists() or _public(place.next_key) != public
-    ):
+        return False
+    if _public(place, place.key) == public:
+        return False
+    if not place.next_key.exists() or _public(place, place.next_key) != public:
         _refuse(f"the new certificate is for no key of {place.key.parent}")
-    if old.sha256 == new.sha256:
-        return Installed(new, None)
-    return Installed(new, _exchange(place, content, now))
+    return True
 
 
-def _exchange(place: Place, content: bytes, now: datetime) -> Path:
+def _exchange(place: Place, content: bytes, now: datetime, *, key_too: bool) -> Path:
     """Each step leaves what the same command can go on from."""
     certificate, key = _aside(place, now)
     fresh = place.certificate.with_name(place.certificate.name + ".new")
     try:
         if not certificate.exists():
             os.link(place.certificate, certificate)
-        if place.key is not None and place.next_key.exists():
+        if place.key is not None and key_too:
             os.link(place.key, key)
             place.next_key.replace(place.key)
         fresh.unlink(missing_ok=True)
         _write_new(fresh, content, 0o644)
         fresh.replace(place.certificate)
-        place.request.unlink(missing_ok=True)
+        if not place.next_key.exists():
+            place.request.unlink(missing_ok=True)
         _sync(place.certificate.parent)
     except OSError as error:
         _refuse(f"{place.certificate.parent}: {error.strerror}")
@@ -162,9 +181,10 @@ def _shown(identity: Identity) -> str:
 
 
 def _request(certificate: x509.Certificate, key: PrivateKey) -> bytes:
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     builder = x509.CertificateSigningRequestBuilder().subject_name(certificate.subject)
-    builder = builder.add_extension(names.value, critical=names.critical)
+    with suppress(x509.ExtensionNotFound):  # an official's names nobody (clause 10)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        builder = builder.add_extension(names.value, critical=names.critical)
     digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else SHA256()
     return builder.sign(key, digest).public_bytes(Encoding.PEM)
 
@@ -193,22 +213,28 @@ def _read(content: bytes, what: str) -> Leaf:
         _refuse(f"{what}: {error}")
 
 
-def _private(path: Path) -> PrivateKey:
+def _private(place: Place, path: Path) -> PrivateKey:
     try:
-        key = load_pem_private_key(read_key_file(path), None)
+        key = load_pem_private_key(read_key_file(path), _secret(place.password))
     except (ValueError, TypeError):
-        _refuse(f"key file {path} cannot be read: not PEM, or with a password")
+        _refuse(f"key file {path} cannot be read: not PEM, or its password is missing or wrong")
     if not isinstance(key, PrivateKey):
         _refuse(f"key file {path} holds a key of no kind that is used here")
     return key
 
 
-def _public(path: Path) -> object:
-    return _private(path).public_key()
+def _public(place: Place, path: Path) -> object:
+    return _private(place, path).public_key()
 
 
-def _pem(key: PrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def _secret(password: PinPlace | None) -> bytes | None:
+    return None if password is None else password.read().encode()
+
+
+def _pem(key: PrivateKey, password: PinPlace | None) -> bytes:
+    secret = _secret(password)
+    sealing = NoEncryption() if secret is None else BestAvailableEncryption(secret)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, sealing)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

@@ -19,11 +19,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from relay.errors import SettingsError
 from relay.signing.pin import PinPlace
@@ -130,23 +131,33 @@ def _answered(module: _Module, line: str) -> dict[str, str]:
     return {"value": base64.b64encode(value).decode()}
 
 
-def _say(answer: dict[str, str]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+def _pipe() -> TextIO:
+    """Standard output for answers alone: what a module prints there goes nowhere."""
+    pipe = os.fdopen(os.dup(1), "w")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return pipe
+
+
+def _say(pipe: TextIO, answer: dict[str, str]) -> None:
+    pipe.write(json.dumps(answer) + "\n")
+    pipe.flush()
 
 
 def main(path: str) -> None:
     """Until the pipe is closed or something fails."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node ends it, by closing the pipe
+    pipe = _pipe()
     module: _Module | None = None
     for line in sys.stdin:
         try:
             module = module or _load(path)
         except _Fault as fault:
-            _say({"fault": fault.fault, "said": fault.said})
+            _say(pipe, {"fault": fault.fault, "said": fault.said})
             return
         answer = _answered(module, line)
-        _say(answer)
+        _say(pipe, answer)
         if "fault" in answer:
             return
 

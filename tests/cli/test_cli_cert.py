@@ -8,21 +8,25 @@ import ssl
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from bench.documents import template
+from bench.documents import Template, template
 from relay.audit.words import replaced
 from relay.demo.native import NativeClient, at_socket, over_tls
 from relay.demo.network import AgencyPlan, Network, NodePlan, RunningNode
+from relay.errors import SettingsError
 from relay.model import Tier, digest_of
 from relay.node.node import Node
 from relay.settings.reading import load
-from relay.signing import pki
+from relay.signing import pki, pki_files, pki_profiles
 from relay.signing.evidence import verify_receipt
+from relay.signing.pki_profiles import Profile, Span
 from relay.signing.seal import verify_seal
 from relay.signing.trust import TrustStore, certificates_of
 from relay.signing.verifier import certificates_in
@@ -39,6 +43,7 @@ PLAN = NodePlan(
     ),
 )
 LETTERS = template(3000, "000.00.00.H01", "000.00.15.H01")
+BACK = template(3000, "000.00.15.H01", "000.00.00.H01")
 
 
 @dataclass
@@ -47,14 +52,23 @@ class Place:
     node: RunningNode
     office: NativeClient
     operator: NativeClient
+    process: Node
+
+    async def restart(self, more: str = "") -> None:
+        """With these lines more in its configuration."""
+        with self.node.config.open("a") as file:
+            file.write(more)
+        await self.process.stop()
+        self.process = Node(load(self.node.config))
+        await self.process.start()
 
     @property
     def trust(self) -> TrustStore:
         return TrustStore([self.network.root.read_bytes()])
 
-    async def send(self, number: int) -> tuple[bytes, bytes, bytes]:
+    async def send(self, number: int, letters: Template = LETTERS) -> tuple[bytes, bytes, bytes]:
         """A new document: its receipt's container, its seal, and its bytes."""
-        content = LETTERS.numbered(number)
+        content = letters.numbered(number)
         url = f"{self.office.base_url}/v1/envelopes"
         async with self.office.session.post(url, data=content) as answer:
             assert answer.status == 202, await answer.text()
@@ -108,10 +122,13 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     node = Node(load(running.config))
     await node.start()
     async with at_socket(running.control) as operator:
-        secret = await operator.issue_token("office", ["agency:000.00.00.H01"])
+        secret = await operator.issue_token(
+            "office", ["agency:000.00.00.H01", "agency:000.00.15.H01"]
+        )
         async with over_tls(running.native_url, network.root, secret) as office:
-            yield Place(network, running, office, operator)
-    await node.stop()
+            place = Place(network, running, office, operator, node)
+            yield place
+    await place.process.stop()
 
 
 async def relay(*arguments: str) -> tuple[int, str, str]:
@@ -167,6 +184,12 @@ async def test_a_certificate_that_neighbours_would_refuse_is_not_installed(
     code, out, err = await relay("cert", "install", config, "sign", str(file))
     assert (code, out) == (78, "")
     assert "would be refused: no path" in err
+    authority = place.network.folder / "pki"
+    pki.issue_branch(authority, "khac", key=pki.KeyType.P256, now=now, days=9, nodes=["khac"])
+    beside = pki.sign_request(authority, Path(asked.strip()).read_bytes(), "khac", now=now, days=5)
+    file.write_bytes(beside)
+    code, _, err = await relay("cert", "install", config, "sign", str(file))
+    assert (code, "its issuer certifies for khac" in err) == (78, True)
     assert served(_files(place.network.folder / "pki")["sign"]) == before
     assert signer((await place.send(3))[0]) == before
 
@@ -200,6 +223,57 @@ async def test_a_node_whose_certificates_end_within_thirty_days_says_so_when_it_
     assert {(one["type"], one["days"]) for one in told} == {
         (name, 29) for name in ("tls", "sign", "log", "000.00.00.H01")
     }
+
+
+async def test_a_key_that_only_the_kept_directory_binds_is_taken_up_by_each_start(
+    place: Place,
+) -> None:
+    """An official's certificate names no agency: `relay directory bind` says whose it is, the
+    configuration's files need not. Until something does, the start refuses it."""
+    network, config = place.network, place.node.config
+    made = pki.issue_official(
+        network.folder / "pki", "van-thu", "tinh-h01",
+        name="Văn thư Mẫu", key=pki.KeyType.P256, now=datetime.now(UTC), days=20,
+    )  # fmt: skip
+    key = made.with_name("van-thu.key.pem")
+    words = ("directory", "bind", "H01.15", str(made), "--config", str(config), "--why", "khoá mới")
+    assert (await relay(*words))[0] == 0
+    await place.restart(f'\n[[keys.agencies]]\ncertificate = "{made}"\nkey = "{key}"\n')
+
+    code, out, _ = await relay("cert", "status", str(config), "--json")
+    named = {one["name"]: one["speaks_for"] for one in json.loads(out)}
+    checked = await relay("config", "check", str(config))
+    _, seal, content = await place.send(1, BACK)
+
+    assert code == 0
+    assert named["agencies.1"] == []
+    assert (checked[0], "unless the directory that the node keeps" in checked[2]) == (0, True)
+    assert certificates_in(seal)[0] == served(made)
+    verify_seal(seal, digest_of(content), place.trust, None)
+
+    new = made.with_name("van-thu.new.pem")
+    new.write_bytes(_issued_anew(network.folder / "pki" / "branches" / "tinh-h01", key))
+    code, _, err = await relay("cert", "install", str(config), "agencies.1", str(new))
+    assert (code != 0, "in place, but not in use" in err, "names no agency" in err) == (True,) * 3
+    assert (await relay(*words))[0] == 0  # what is in that place now
+    code, out, err = await relay("cert", "reload", str(config))
+    assert (code, out.split()[0]) == (0, "agencies.1"), err
+
+    code, _, err = await relay(*words, "--remove")
+    assert code == 0, err
+    with pytest.raises(SettingsError, match=r"keys\.agencies\.1: the certificate names no agency"):
+        await place.restart()
+
+
+def _issued_anew(branch: Path, key_file: Path) -> bytes:
+    """Another certificate of the same official, for the same key."""
+    issuer, now = pki_files.load_issuer(branch / "ca.pem"), datetime.now(UTC)
+    key = load_pem_private_key(key_file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    profile = Profile("Official", "Văn thư Mẫu", (), vouches=True)
+    span = Span(now - timedelta(minutes=1), now + timedelta(days=9))
+    made = pki_profiles.end_entity(profile, key, issuer, span)
+    return b"".join(one.public_bytes(Encoding.PEM) for one in (made, issuer.certificate))
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -10,11 +10,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from relay.errors import SettingsError
 from relay.signing import pki, pki_files, pki_profiles, renewal
 from relay.signing.keys import LogSigner, Signer
+from relay.signing.pin import PinPlace
 from relay.signing.pki_profiles import Profile, Span
 from relay.signing.renewal import Place
 
@@ -210,3 +216,71 @@ def test_an_agencys_new_certificate_may_not_lose_a_code(folder: Path) -> None:
     fewer = Profile("Agency", "H01.2", ("urn:truc-relay:agency:H01.2",), vouches=True)
     with pytest.raises(SettingsError, match=r"does not speak for H01\.3"):
         renewal.install(here, issued(folder, here.next_key, fewer), NOW)
+
+
+def test_an_encrypted_key_has_an_encrypted_successor_of_the_same_password(
+    folder: Path, tmp_path: Path
+) -> None:
+    """No key of it ever lies there without: neither the one that waits nor the one that is set aside."""
+    secret = tmp_path / "password"
+    secret.write_text("một mật khẩu\n")
+    secret.chmod(0o600)
+    here = replace(place(folder), password=PinPlace(secret, None, "password"))
+    plain = load_pem_private_key(key_of(here).read_bytes(), None)
+    assert isinstance(plain, ec.EllipticCurvePrivateKey)
+    locked = BestAvailableEncryption("một mật khẩu".encode())
+    key_of(here).write_bytes(plain.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+
+    asked = renewal.request(here).read_bytes()
+    waiting = here.next_key.read_bytes()
+    renewal.install(here, pki.sign_request(folder, asked, "h01", now=NOW, days=20), NOW)
+
+    assert b"ENCRYPTED" in waiting
+    assert key_of(here).read_bytes() == waiting
+    assert Signer.load(here.certificate, key_of(here), "một mật khẩu".encode())
+
+
+def test_a_certificate_that_names_nobody_is_asked_for_by_its_subject(folder: Path) -> None:
+    """An official's, which the directory binds to an agency (clause 10.2)."""
+    pki.issue_official(folder, "ong-a", "h01", name="Ông A", key=pki.KeyType.P256, now=NOW, days=9)
+    here = Place(folder / "officials" / "ong-a.pem", folder / "officials" / "ong-a.key.pem")
+
+    request = x509.load_pem_x509_csr(renewal.request(here).read_bytes())
+
+    assert request.subject == x509.load_pem_x509_certificate(here.certificate.read_bytes()).subject
+    assert list(request.extensions) == []
+
+
+def test_a_certificate_for_the_key_in_place_leaves_the_one_that_waits(folder: Path) -> None:
+    """Whoever has asked for a next one may still be sent one for the old key first."""
+    here = place(folder)
+    renewal.request(here)
+    key, waiting = key_of(here).read_bytes(), here.next_key.read_bytes()
+
+    renewal.install(here, issued(folder, key_of(here)), NOW)
+
+    assert (key_of(here).read_bytes(), here.next_key.read_bytes()) == (key, waiting)
+    assert here.request.exists()
+    assert Signer.load(here.certificate, key_of(here))
+
+
+def test_the_same_certificate_with_other_issuers_after_it_is_put_in_place(folder: Path) -> None:
+    """As when the authority's own certificate was forgotten the first time."""
+    here = place(folder, "tls")
+    whole = here.certificate.read_bytes()
+    end = b"-----END CERTIFICATE-----\n"
+    here.certificate.write_bytes(whole[: whole.index(end) + len(end)])
+
+    done = renewal.install(here, whole, NOW)
+
+    assert done.before is not None
+    assert here.certificate.read_bytes() == whole
+    assert renewal.install(here, whole, NOW).before is None
+
+
+def test_a_pkcs12_file_is_left_to_whoever_made_it(tmp_path: Path) -> None:
+    here = Place(tmp_path / "agency.p12", None, whole=True)
+    with pytest.raises(SettingsError, match="not in a PEM file"):
+        renewal.request(here)
+    with pytest.raises(SettingsError, match="move the new one into its place"):
+        renewal.install(here, b"", NOW)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asn1crypto import core
+from asn1crypto import ocsp as asn1_ocsp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -214,6 +216,7 @@ def response(
     revoked_at: datetime | None = None,
     naming: Any = None,
     certificates: tuple[Any, ...] | None = None,
+    by_name: bool = False,
 ) -> bytes:
     builder = ocsp.OCSPResponseBuilder().add_response(
         cert=certificate.certificate,
@@ -225,7 +228,10 @@ def response(
         revocation_time=revoked_at,
         revocation_reason=None,
     )
-    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, responder.certificate)
+    encoding = ocsp.OCSPResponderEncoding
+    builder = builder.responder_id(
+        encoding.NAME if by_name else encoding.HASH, responder.certificate
+    )
     given = (responder,) if certificates is None else certificates
     if given and responder is not issuer:
         builder = builder.certificates([one.certificate for one in given])
@@ -291,6 +297,9 @@ def test_nobody_else_may_answer(pki: Any, make_pki: Any, certify: Any, now: date
         assert said in ocsp_refusal(response(node, issuing, who, now), issuing, now)
     foreign = responder(certify, other)
     assert "not certified" in ocsp_refusal(response(node, issuing, foreign, now), issuing, now)
+    not_alone = [ExtendedKeyUsageOID.OCSP_SIGNING, ExtendedKeyUsageOID.SERVER_AUTH]
+    beside = responder(certify, issuing, uses=not_alone)
+    assert "stands alone" in ocsp_refusal(response(node, issuing, beside, now), issuing, now)
     honest = responder(certify, issuing)
     bare = response(node, issuing, honest, now, certificates=())
     assert "no certificate" in ocsp_refusal(bare, issuing, now)
@@ -309,6 +318,7 @@ def test_a_delegate_without_nocheck_needs_a_crl_that_clears_it(
 
     assert prove_response(der, issuing.certificate, now, clear)
     assert "no nocheck" in ocsp_refusal(der, issuing, now)
+    assert "is stale" in ocsp_refusal(der, issuing, now + 2 * DAY, crl=clear)
     assert "revoked" in ocsp_refusal(der, issuing, now, crl=revoked)
 
 
@@ -336,6 +346,46 @@ def test_hostile_bytes_are_no_answer(pki: Any, now: datetime) -> None:
         ocsp_refusal(flipped, issuing, now)
     later = response(node, issuing, issuing, now + timedelta(hours=1))
     assert "future" in ocsp_refusal(later, issuing, now)
+
+
+def answered(response_of: bytes, key: Any, *, put: bytes, in_place_of: bytes) -> bytes:
+    """The response with other words in what is signed, signed again by this key."""
+    whole = asn1_ocsp.OCSPResponse.load(response_of)
+    basic = whole["response_bytes"]["response"].parsed
+    content = basic["tbs_response_data"].dump()
+    assert in_place_of in content
+    content = content.replace(in_place_of, put)
+    basic["tbs_response_data"] = asn1_ocsp.ResponseData.load(content)
+    basic["signature"] = key.sign(content, ec.ECDSA(hashes.SHA256()))
+    whole["response_bytes"]["response"] = core.ParsableOctetString(basic.dump(force=True))
+    return bytes(whole.dump(force=True))
+
+
+def test_an_authority_cannot_answer_with_what_no_parser_knows(pki: Any, now: datetime) -> None:
+    """A name hashed by an algorithm that the library does not know is a refusal: whatever else it raised
+    would end the node that fetched it."""
+    node, issuing = pki.node("a"), pki.issuing
+    sha1, md4 = bytes.fromhex("06052b0e03021a"), bytes.fromhex("06052b0e030202")
+    der = answered(response(node, issuing, issuing, now), issuing.key, put=md4, in_place_of=sha1)
+
+    assert "cannot be read" in ocsp_refusal(der, issuing, now)
+
+
+def test_a_certificate_that_came_along_and_cannot_be_read_is_passed_over(
+    pki: Any, certify: Any, now: datetime
+) -> None:
+    """No signature covers those certificates: whoever is on the way may put any there."""
+    node, issuing = pki.node("a"), pki.issuing
+    odd, honest = responder(certify, issuing), responder(certify, issuing)
+    der = response(node, issuing, honest, now, certificates=(odd, honest), by_name=True)
+    name = b"\x0c\x09Responder"  # a UTF8String
+    assert der.count(name) == 3, "the response's own, and two certificates'"
+    first = der.index(name, der.index(name) + 1)
+    spoilt = der[: first + 2] + b"\xff" * 9 + der[first + 11 :]
+
+    said = prove_response(spoilt, issuing.certificate, now).statement(node.certificate)
+
+    assert said is not None
 
 
 # ---------------------------------------------------------------- as of when

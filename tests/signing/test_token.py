@@ -297,6 +297,41 @@ def test_a_module_that_is_none_is_told(tmp_path: Path) -> None:
     module.close()
 
 
+CHATTY = """
+import os
+Mechanism = ObjectClass = type("Words", (), {"SHA256_RSA_PKCS": 1, "ECDSA": 2, "PRIVATE_KEY": 3})
+
+class Token:
+    def open(self, user_pin):
+        return self
+    def get_key(self, object_class, label):
+        return self
+    def sign(self, content, mechanism):
+        os.write(1, b"C_Sign called\\n")
+        return b"value"
+
+class lib:
+    def __init__(self, path):
+        os.write(1, b"vendor's module 1.0\\n")
+    def get_token(self, **which):
+        return Token()
+"""
+
+
+def test_a_module_that_prints_to_standard_output_signs_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers have a pipe of their own; what a vendor's library prints is not taken for one."""
+    (tmp_path / "pkcs11.py").write_text(CHATTY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("TOKEN_PIN", PIN)
+    module = TokenModule(tmp_path / "chatty.so")
+    key = TokenKey("seal", "relay", pin=PinPlace(variable="TOKEN_PIN"))
+
+    assert [module.sign(key, "rsa", b"x") for _ in range(2)] == [b"value", b"value"]
+    module.close()
+
+
 # ---------------------------------------------------------------- in a node's configuration
 
 

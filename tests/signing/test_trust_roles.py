@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,9 +14,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
 from relay.errors import SettingsError, SignatureError
+from relay.model import AgencyCode, NodeId, digest_of
 from relay.signing.certificates import Chain, Purpose, read_chain
+from relay.signing.notary import NodeNotary
+from relay.signing.revocation.aims import Plan
+from relay.signing.revocation.asof import judge_signature
+from relay.signing.revocation.checking import RevocationCheck
+from relay.signing.revocation.held import HeldStatements
+from relay.signing.revocation.signers import KnownSigners, signed_by
+from relay.signing.revocation.verdicts import Freshness, RevocationState
+from relay.signing.seal import verify_seal
 from relay.signing.trust import Role, TrustStore, read_anchors
 from relay.signing.trust.search import SIGNATURE_LIMIT, Search
+
+PLAN = Plan(lambda _: False, Freshness(), timedelta(hours=1), lambda: 0.5)
 
 
 def _chain(*entities: Any) -> Chain:
@@ -47,6 +58,28 @@ def test_a_pinned_role_has_its_own_anchors_only(pki: Any, other: Any, now: datet
     strange = _chain(pki.agency("H01"), pki.issuing)
     assert _reason(store, strange, now, Purpose.AGENCY) == "untrusted"
     assert _reason(store, _chain(other.node("tw"), other.issuing), now, Purpose.SIGN) == "untrusted"
+
+
+def test_a_seal_by_a_certificate_that_names_nobody_stands_under_the_anchors_of_agencies(
+    pki: Any, other: Any, now: datetime
+) -> None:
+    """Wherever it is judged: a certificate that is bound to an agency signs no papers of an official here,
+    and has nothing to do with whom officials' signatures are judged by."""
+    store = TrustStore([pki.root.pem], pinned={Role.OFFICIAL: [other.root.pem]})
+    clerk = pki.issue(label="Văn thư").signer
+    check = RevocationCheck(HeldStatements(PLAN), {}, lambda: now)
+    code, digest = AgencyCode("H01"), digest_of(b"letter")
+    notary = NodeNotary(
+        NodeId("h01"), clerk, {code: clerk}, store, lambda _: frozenset(), revocation=check
+    )
+
+    seal = notary.seal(digest, code, now)
+
+    verify_seal(seal.signature, digest, store, None)
+    assert signed_by(seal.signature, store) is not None
+    assert judge_signature(seal.signature, [], store, now).state is RevocationState.UNKNOWN
+    assert KnownSigners(store, check).resting(seal.signature, looking=True) is None  # no statement
+    assert check.path_of(digest_of(clerk.chain[0])) is not None
 
 
 def test_what_comes_into_force_replaces_everything(pki: Any, other: Any, now: datetime) -> None:

@@ -81,9 +81,9 @@ class CertificateDesk(Generic[Keys]):
             ]
             for one in renewed:
                 await self._tell(one, by)
-            if renewed:
-                await self.source.keep(keys)
-                self.source.put_in_use(keys)
+            # Also where only the issuers after a certificate are others.
+            await self.source.keep(keys)
+            self.source.put_in_use(keys)
         return renewed
 
     async def _tell(self, one: Renewed, by: Caller) -> None:

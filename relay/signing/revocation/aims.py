@@ -32,6 +32,8 @@ MOST_CRL_URLS = 8
 MOST_RESPONDERS = 4
 FIRST_WAIT = timedelta(seconds=5)
 """After a first failure; it doubles up to the refresh interval."""
+LONGEST = 1.25
+"""Of the refresh interval: what a target may be put off by at the most, jitter included."""
 IDLE = timedelta(days=7)
 """Nothing is fetched of certificates that were not met for so long."""
 Key = tuple[Kind, str]
@@ -117,8 +119,15 @@ class Aims:
 
     def due(self, now: datetime) -> list[Target]:
         with self._lock:
+            self._bring_near(now)
             found = [aim for aim in self._wanted(now) if aim.due_at <= now]
         return [aim.target for aim in sorted(found, key=lambda aim: aim.due_at)[:MOST_DUE]]
+
+    def _bring_near(self, now: datetime) -> None:
+        """A clock that was ahead and was set right has put them off by as much as it was wrong."""
+        latest = now + self.plan.refresh * LONGEST
+        for aim in self._aims.values():
+            aim.due_at = min(aim.due_at, latest)
 
     def next_due(self, now: datetime) -> float:
         with self._lock:

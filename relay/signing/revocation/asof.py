@@ -48,7 +48,7 @@ def judge_signature(
     `leaf_only` leaves the authorities above the signer out.
     """
     chain = read_chain(certificates_in(signature))
-    path = trust.path(chain, at, chain.leaf.identity.purpose)
+    path = trust.path(chain, at, chain.leaf.used_for)
     return judge_path(path, statements, at, fresh, leaf_only=leaf_only)
 
 

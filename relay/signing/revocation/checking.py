@@ -41,12 +41,13 @@ class OnUnknown(StrEnum):
 class _Last:
     path: Path
     generation: int
+    at: datetime
     verdict: Verdict
 
     def holds(self, generation: int, now: datetime) -> bool:
-        """While no newer statement came, and none ran out."""
+        """While no newer statement came, none ran out, and the clock was not set back."""
         until = self.verdict.until
-        return generation == self.generation and until is not None and now < until
+        return generation == self.generation and until is not None and self.at <= now < until
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ class RevocationCheck:
         verdict = self.held.verdict(way_of(path), now)
         if last is None and len(self._last) >= MOST_PATHS:
             self._last.pop(next(iter(self._last)), None)
-        self._last[leaf] = _Last(path, generation, verdict)
+        self._last[leaf] = _Last(path, generation, now, verdict)
         return verdict
 
     def told(self, leaf: Digest) -> Verdict | None:

@@ -12,7 +12,8 @@ asked with a nonce: what is not fresh is told by its times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,7 +28,9 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from relay.errors import SignatureError
 from relay.model import UTC_NOW_TOLERANCE, Digest, digest_of
 from relay.signing.algorithms import CERTIFICATE_SIGNATURES, check_issuer_key
+from relay.signing.certificates import Purpose, read_certificate, read_leaf, require_purpose
 from relay.signing.faults import Fault
+from relay.signing.profiles import uses
 from relay.signing.revocation.crl import Crl
 from relay.signing.revocation.verdicts import UNSPECIFIED, Revocation, Statement
 
@@ -97,7 +100,9 @@ def prove_response(
         _check_extensions(response.single_extensions)
     signer = _signer(response, issuer)
     if signer is not issuer:
-        _check_delegate(signer, issuer, response.produced_at_utc, crl)
+        _check_delegate(signer, issuer, response.produced_at_utc)
+        if not _says_nocheck(signer):
+            _check_standing(signer, crl, at)
     _check_signature(response, signer)
     produced = response.produced_at_utc
     for instant in (produced, *(one.this_update_utc for one in singles)):
@@ -145,6 +150,7 @@ def _touch(response: ocsp.OCSPResponse, singles: tuple[ocsp.OCSPSingleResponse, 
         raise _bad(f"OCSP response with more than {CERTIFICATES_LIMIT} certificates")
     for one in singles:
         _ = one.this_update_utc, one.next_update_utc, one.certificate_status, one.serial_number
+        _ = one.hash_algorithm
         if len(singles) == 1:
             _ = list(response.single_extensions)
         if one.certificate_status is _REVOKED:
@@ -159,8 +165,9 @@ def _check_extensions(extensions: x509.Extensions) -> None:
 
 
 def _signer(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> x509.Certificate:
-    """The certificate that the response names as its responder's."""
-    for one in (issuer, *response.certificates):
+    """The certificate that the response names as its responder's. Those that came along are anybody's:
+    no signature covers them."""
+    for one in (issuer, *_readable(response.certificates)):
         if response.responder_key_hash is not None:
             named = _key_hash(one) == response.responder_key_hash
         else:
@@ -170,6 +177,12 @@ def _signer(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> x509.Certi
     raise _bad("the OCSP response has no certificate of its responder")
 
 
+def _readable(found: Iterable[x509.Certificate]) -> Iterator[x509.Certificate]:
+    for one in found:
+        with suppress(SignatureError):
+            yield read_certificate(one.public_bytes(Encoding.DER))
+
+
 def _key_hash(certificate: x509.Certificate) -> bytes:
     try:
         return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
@@ -177,17 +190,14 @@ def _key_hash(certificate: x509.Certificate) -> bytes:
         return b""
 
 
-def _check_delegate(
-    delegate: x509.Certificate, issuer: x509.Certificate, at: datetime, crl: Crl | None
-) -> None:
-    """RFC 6960 §4.2.2.2: certified for it by the very issuer, and not revoked."""
-    try:
-        extensions = delegate.extensions
-        uses = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
-        raise _bad("the OCSP responder's certificate is not for OCSP") from None
-    if ExtendedKeyUsageOID.OCSP_SIGNING not in uses:
+def _check_delegate(delegate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> None:
+    """RFC 6960 §4.2.2.2: certified for it by the very issuer; certs/README.md, clause 12."""
+    if ExtendedKeyUsageOID.OCSP_SIGNING not in (uses(delegate) or ()):
         raise _bad("the OCSP responder's certificate is not for OCSP")
+    try:
+        require_purpose(read_leaf(delegate.public_bytes(Encoding.DER)), Purpose.OCSP)
+    except SignatureError as error:
+        raise _bad(f"the OCSP responder's certificate: {error}") from None
     if delegate.signature_algorithm_oid not in CERTIFICATE_SIGNATURES:
         raise _bad("the OCSP responder's certificate is signed with an algorithm not accepted")
     try:
@@ -196,18 +206,29 @@ def _check_delegate(
         raise _bad("the OCSP responder is not certified by the issuer it answers for") from None
     if not delegate.not_valid_before_utc <= at <= delegate.not_valid_after_utc:
         raise _bad("the OCSP responder's certificate was not valid when it answered")
+
+
+def _says_nocheck(delegate: x509.Certificate) -> bool:
     try:
-        extensions.get_extension_for_class(x509.OCSPNoCheck)
+        delegate.extensions.get_extension_for_class(x509.OCSPNoCheck)
     except x509.ExtensionNotFound:
-        _check_standing(delegate, crl)
+        return False
+    return True
 
 
-def _check_standing(delegate: x509.Certificate, crl: Crl | None) -> None:
+def _check_standing(delegate: x509.Certificate, crl: Crl | None, at: datetime) -> None:
+    """By a CRL in force, without grace: whoever has a lost responder's key, and keeps newer CRLs away, would
+    clear everybody with what this one says."""
     said = None if crl is None else crl.statement(delegate)
-    if said is None:
+    if crl is None or said is None:
         raise _bad("nothing says whether the OCSP responder's certificate is revoked (no nocheck)")
     if said.revocation is not None:
         raise _bad("the OCSP responder's certificate is revoked")
+    if at > crl.next_update:
+        raise _bad(
+            "the CRL that would clear the OCSP responder (no nocheck) is stale since "
+            f"{crl.next_update:%Y-%m-%dT%H:%M:%SZ}"
+        )
 
 
 def _check_signature(response: ocsp.OCSPResponse, signer: x509.Certificate) -> None:

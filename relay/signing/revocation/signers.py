@@ -46,7 +46,7 @@ class KnownSigners:
     def _look(self, signature: bytes) -> None:
         """What was judged before the start is not in memory, though the statements are."""
         chain = read_chain(certificates_in(signature))
-        self.check.look(self.trust.path(chain, self.check.now(), chain.leaf.identity.purpose))
+        self.check.look(self.trust.path(chain, self.check.now(), chain.leaf.used_for))
 
     def own(self) -> Sequence[Resting]:
         found = (self._resting(one) for one in self.check.ours)
@@ -71,7 +71,7 @@ class KnownSigners:
     def take(self, stapled: Stapled) -> Proven:
         now = self.check.now()
         chain = read_chain(stapled.chain)
-        path = self.trust.path(chain, now, chain.leaf.identity.purpose)
+        path = self.trust.path(chain, now, chain.leaf.used_for)
         return self.check.held.take_about(way_of(path), stapled.content, now)
 
 
@@ -80,7 +80,7 @@ def signed_by(signature: bytes, trust: TrustStore) -> SignedBy | None:
     try:
         at = claimed_time(signature)
         chain = read_chain(certificates_in(signature))
-        path = trust.path(chain, at, chain.leaf.identity.purpose)
+        path = trust.path(chain, at, chain.leaf.used_for)
     except SignatureError:
         return None
     about: list[tuple[Kind, str]] = []

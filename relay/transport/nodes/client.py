@@ -72,6 +72,9 @@ _REFUSED_BEFORE = (
     aiohttp.ConnectionTimeoutError,
     aiohttp.ServerFingerprintMismatch,
 )
+_REFUSED_CERTIFICATE = re.compile("ALERT_((?:UNKNOWN_CA|ACCESS_DENIED|[A-Z_]*CERTIFICATE)[A-Z_]*)")
+"""Alerts (RFC 8446 §6.2) that end a handshake: in TLS 1.3 a client may send before it hears of them, and
+nothing that it sent was read."""
 _SSL_OBJECT = re.compile(r" ssl:<[^>]*>")
 
 
@@ -322,6 +325,9 @@ class NodesClient:
         except _REFUSED_BEFORE as error:
             raise TransportError(_words(error)) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            if alert := _REFUSED_CERTIFICATE.search(str(error)):
+                words = f"TLS: the neighbour refuses this node's certificate ({alert[1].lower()})"
+                raise TransportError(words) from error
             raise UnansweredError(_words(error)) from error
 
     def _look_at_date(self, response: ClientResponse) -> None:

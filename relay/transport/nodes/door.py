@@ -48,17 +48,24 @@ class Door:
 
 def telling(context: ssl.SSLContext, failed: Callable[[], None]) -> ssl.SSLContext:
     """The context, which from now on tells of each handshake that failed: no certificate, or not one
-    under our roots."""
+    under our roots. So is the neighbour told: of a handshake that fails asyncio sends nothing any more,
+    and whoever had begun with a request would be in doubt about it."""
 
     class Handshake(ssl.SSLObject):
+        _fault: ssl.SSLError | None = None
+
         def do_handshake(self) -> None:
+            """What failed is raised when it is asked again: the alert goes out before."""
+            if self._fault is not None:
+                raise self._fault
             try:
                 super().do_handshake()
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
-            except ssl.SSLError:
+            except ssl.SSLError as error:
                 failed()
-                raise
+                self._fault = error
+                raise ssl.SSLWantReadError from None
 
     context.sslobject_class = Handshake
     return context

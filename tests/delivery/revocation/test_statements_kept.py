@@ -89,6 +89,26 @@ async def test_a_certificate_is_unknown_until_its_statement_is_fetched(
     assert learner.verdict(published.other).state is S.VALID
 
 
+async def test_a_clock_that_was_ahead_and_is_set_right_leaves_nothing_unknown(
+    world: Any, published: Published
+) -> None:
+    """What was judged and planned by the wrong clock does not count until that day comes."""
+    learner = Learner(world, published.hosts)
+    world.late = timedelta(days=400)
+    assert learner.verdict(published.path).state is S.UNKNOWN
+    await _look(learner)
+    assert learner.verdict(published.path).state is S.UNKNOWN
+
+    world.late = timedelta()
+    assert learner.verdict(published.path).state is S.VALID
+    await _look(learner)
+    published.authority.revoke("agencies/H01.1.pem")
+    world.late = timedelta(hours=2)
+    await _look(learner)
+
+    assert learner.verdict(published.path).state is S.REVOKED
+
+
 async def test_what_was_learned_outlives_a_restart_and_the_silence_of_authorities(
     world: Any, published: Published
 ) -> None:

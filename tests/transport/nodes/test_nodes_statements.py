@@ -16,6 +16,7 @@ from cryptography import x509
 from typer.testing import CliRunner
 
 from relay.cli.main import app
+from relay.delivery.clock import Clock
 from relay.delivery.revocation.stapling import BY_HAND_CAPABILITY
 from relay.demo.network import Network
 from relay.errors import PeerError, TransportError
@@ -112,6 +113,27 @@ async def test_what_was_brought_along_decides(town: Town) -> None:
     assert again == taken
     with pytest.raises((PeerError, TransportError)):
         await StatementClient(town.xb.client).knows_statements(HERE)
+
+
+async def test_a_node_that_started_with_a_wrong_clock_tells_its_own_once_that_is_right(
+    tmp_path: Path,
+) -> None:
+    """By the wrong one its certificates had ended: no path, so nothing to ask for and to tell of."""
+    network = Network.build(tmp_path, PLANS, now=datetime.now(UTC), extra=CHECKED)
+    ahead = timedelta(days=400)
+    node = Node(load(network.nodes[HERE].config), Clock(wall=lambda: datetime.now(UTC) + ahead))
+    await node.start()
+    try:
+        check = node._pairs.ground.notary.revocation
+        assert check is not None
+        assert check.ours == ()
+
+        ahead = timedelta()
+        await node._jumped(0)
+
+        assert len(check.ours) >= len(("sign", "log", "tls"))
+    finally:
+        await node.stop()
 
 
 def _issued_by(one: Stapled, issuer: pki_revoking.Authority) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,24 @@ async def _knocks(running: Running, authority: Path) -> int:
         session.get(f"{running.hub.url}/axis/v1/node") as response,
     ):
         return int(response.status)
+
+
+async def test_who_is_refused_by_its_certificate_hears_so_and_is_in_no_doubt(
+    running: Running, another: Path
+) -> None:
+    """In TLS 1.3 a client may have sent its request by then; the alert says that nobody read it."""
+    folder = another / "nodes" / "xa"
+    tls = client_context(
+        folder / "tls.pem", folder / "tls.key.pem", running.root, check_hostname=False
+    )
+    client = replace(running.peer.client, tls=tls, _sessions={})
+
+    try:
+        with pytest.raises(TransportError, match=r"refuses this node's certificate \(unknown_ca\)"):
+            async with client.call(HERE, "GET", "/axis/v1/node"):
+                pass
+    finally:
+        await client.close()
 
 
 async def test_a_new_anchor_is_in_force_without_a_restart(
