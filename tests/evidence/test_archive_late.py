@@ -242,3 +242,22 @@ async def test_a_damaged_archive_file_keeps_no_evidence_of_other_documents_back(
     found.path.write_bytes(whole)
     assert [one.messages for one in await node.archiver.round()] == [1]
     assert _named(await node.export(document), bundle.status_names(1)[0]) is not None
+
+
+async def test_what_was_said_of_a_document_is_known_as_long_as_the_document(node: Node) -> None:
+    """However old: else its evidence would be silent about a status, as if it had never come."""
+    document, status = await _told(node)
+    node.at += 1000 * DAYS
+    await node.sweeper.sweep()
+    assert await node.journal.message(status) is not None
+    assert _named(await node.export(document), bundle.status_names(1)[0]) is not None
+
+    node.at -= 900 * DAYS  # certificates of the tests end
+    await node.receive(document)
+    node.at += 91 * DAYS
+    await node.archiver.round()
+    node.at += 1000 * DAYS
+    await node.sweeper.sweep()
+    await node.sweeper.sweep()
+    assert await node.journal.message(document) is None
+    assert await node.journal.message(status) is None
