@@ -159,9 +159,7 @@ async def test_an_agency_is_counted_under_every_form_of_its_code(book: Book) -> 
     old = AgencyCode("000.00.00.H01")
     listed = Agency(H01, "UBND tỉnh Mẫu", Tier.PROVINCE, NodeId("tinh"), old_code=old)
     nodes = (NodeEntry(NodeId("tinh"), Tier.PROVINCE),)
-    desk = StatisticsDesk(
-        book, Directory(nodes, (listed,)), Clock(wall=lambda: NOW), WorkingDays()
-    )
+    desk = StatisticsDesk(book, Directory(nodes, (listed,)), Clock(wall=lambda: NOW), WorkingDays())
     for agency in (H01, old):
         await desk.report(OPERATOR, replace(QUESTION, agency=agency))
     assert book.asked == [{H01, old}, {H01, old}]
