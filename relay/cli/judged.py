@@ -31,9 +31,9 @@ def lines_of(found: dict[str, Any]) -> Iterator[str]:
     yield f"signatures made by others: {verdict}{_listed(found['flaws'])}"
     for part in found["parts"]:
         name = printable(part["name"]) if part["position"] >= 0 else "the document itself"
-        yield f"  {part['verdict'] or 'unsigned':<8}{name}{_listed(part['flaws'])}"
+        yield f"  {part['verdict'] or 'unsigned':<9}{name}{_listed(part['flaws'])}"
         for one in part["signatures"]:
-            yield f"    {one['verdict']:<8}{_who(one)}{_when(one)}, {_how(one)}{_listed(one['flaws'])}"
+            yield f"    {one['verdict']:<9}{_who(one)}{_when(one)}, {_how(one)}{_listed(one['flaws'])}"
 
 
 def _listed(flaws: list[str]) -> str:

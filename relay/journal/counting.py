@@ -72,14 +72,14 @@ class FigureTable:
         agencies: frozenset[AgencyCode] | None,
         days: WorkingDays,
         now: datetime,
-        tier_of: Callable[[str], str],
+        told_as: Callable[[str], tuple[str, str]],
         stopped: Callable[[], bool],
     ) -> list[Line]:
         try:
             with closing(_open(self.path)) as connection:
                 counting = _Counting(connection, question, days, stopped, self.rows_at_once)
                 counting.run(agencies, now)
-                return counting.lines(tier_of)
+                return counting.lines(told_as)
         except sqlite3.Error as error:
             raise JournalError(f"the journal cannot be counted: {error}") from error
 
@@ -148,10 +148,10 @@ class _Counting:
         for step in _STEPS:
             self.connection.execute(SQL[step], values)
 
-    def lines(self, tier_of: Callable[[str], str]) -> list[Line]:
+    def lines(self, told_as: Callable[[str], tuple[str, str]]) -> list[Line]:
         """Put together as it was asked for."""
         for (code,) in self.connection.execute(SQL["agencies"]).fetchall():
-            self.connection.execute(SQL["add_tier"], (code, tier_of(code)))
+            self.connection.execute(SQL["add_tier"], (code, *told_as(code)))
         self._look()
         by = self.question.by
         values = {

@@ -7,10 +7,10 @@ Raises:  JournalError, OSError.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.delivery.evidence.archive_ports import ArchivePolicy
-from relay.delivery.evidence.archived import ArchiveDesk, EverywhereDesk
+from relay.delivery.evidence.archived import ArchiveDesk, EverywhereDesk, LeftDocuments
 from relay.delivery.evidence.archiving import Archiver
 from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.journal import archive_files
@@ -43,6 +43,7 @@ def make_archiving(ground: Ground, live: EvidenceDesk, doubted: Callable[[], boo
         ).require(size),
     )
     is_whole = archive_files.is_whole
+    left = LeftDocuments(table, is_whole)
     policy = ArchivePolicy(found.file_bytes, found.messages, found.every)
 
     async def tidy() -> None:
@@ -51,8 +52,25 @@ def make_archiving(ground: Ground, live: EvidenceDesk, doubted: Callable[[], boo
         await folder.tidy(number, await table.announced(), table.is_whole)
 
     return Archiving(
-        Archiver(live, table, folder, policy, clock, is_whole, tidy, ground.policy.grace, doubted),
-        EverywhereDesk(live, table, is_whole, archive_files.read, journal.note, clock),
+        Archiver(
+            replace(live, left=left),
+            table,
+            folder,
+            policy,
+            clock,
+            is_whole,
+            tidy,
+            ground.policy.grace,
+            doubted,
+        ),
+        EverywhereDesk(
+            replace(live, left=left.if_whole),
+            table,
+            is_whole,
+            archive_files.read,
+            journal.note,
+            clock,
+        ),
         ArchiveDesk(
             table,
             clock,

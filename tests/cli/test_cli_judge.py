@@ -87,6 +87,13 @@ def test_nothing_in_a_certificate_steers_the_terminal() -> None:
     assert not any(char in shown for char in "\x1b\x07\r\u202e")
 
 
+def test_the_word_stands_apart_from_the_name() -> None:
+    """Also the longest: an attachment that nobody signed."""
+    part = {"position": 0, "name": "a.pdf", "verdict": None, "flaws": [], "signatures": []}
+    lines = list(lines_of({"verdict": None, "flaws": [], "parts": [part]}))
+    assert lines[1].split() == ["unsigned", "a.pdf"]
+
+
 def test_a_node_of_an_older_version_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     show_signatures({})
     assert capsys.readouterr().out == ""

@@ -108,11 +108,13 @@ class Book:
     begun: threading.Event = field(default_factory=threading.Event)
     go: threading.Event = field(default_factory=threading.Event)
     stopped: int = 0
+    told_as: Any = None
 
     def count(
-        self, question: Question, agencies: Any, days: Any, now: Any, tier_of: Any, stopped: Any
+        self, question: Question, agencies: Any, days: Any, now: Any, told_as: Any, stopped: Any
     ) -> list[Line]:
         self.asked.append(agencies)
+        self.told_as = told_as
         self.begun.set()
         while not self.go.wait(0.005):
             if stopped():
@@ -150,6 +152,22 @@ async def test_an_agency_is_named_as_the_directory_has_it(book: Book) -> None:
     for agencies, name in [((listed,), "UBND tỉnh Mẫu"), ((), None)]:
         desk = StatisticsDesk(book, Directory(nodes, agencies), clock, WorkingDays())
         assert (await desk.report(OPERATOR, QUESTION)).lines[0].agency_name == name
+
+
+async def test_an_agency_is_counted_under_every_form_of_its_code(book: Book) -> None:
+    """What came before the directory changed its code is its own, whichever form is asked for."""
+    old = AgencyCode("000.00.00.H01")
+    listed = Agency(H01, "UBND tỉnh Mẫu", Tier.PROVINCE, NodeId("tinh"), old_code=old)
+    nodes = (NodeEntry(NodeId("tinh"), Tier.PROVINCE),)
+    desk = StatisticsDesk(book, Directory(nodes, (listed,)), Clock(wall=lambda: NOW), WorkingDays())
+    for agency in (H01, old):
+        await desk.report(OPERATOR, replace(QUESTION, agency=agency))
+    assert book.asked == [{H01, old}, {H01, old}]
+    assert [book.told_as(code) for code in (H01, old, H02)] == [
+        (H01, "province"),
+        (H01, "province"),
+        (H02, "unknown"),
+    ]
 
 
 async def test_anothers_figures_are_refused(desk: StatisticsDesk, book: Book) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -17,14 +18,14 @@ from relay.audit.epochs import Epoch, log_name
 from relay.audit.words import replaced
 from relay.delivery.clock import Clock
 from relay.delivery.evidence.archive_ports import ArchivePolicy
-from relay.delivery.evidence.archived import ArchiveDesk, EverywhereDesk
+from relay.delivery.evidence.archived import ArchiveDesk, EverywhereDesk, LeftDocuments
 from relay.delivery.evidence.archiving import Archiver
 from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.evidence.ports import Gathered
 from relay.delivery.ports import Caller
-from relay.delivery.records import Admission, Admitted, NewDelivery, NewMessage
+from relay.delivery.records import Admission, Admitted, NewDelivery, NewMessage, Report
 from relay.delivery.tracking import TrackingDesk
-from relay.envelope.writer import Document, Stamp, write_document
+from relay.envelope.writer import Document, Stamp, StatusMessage, write_document, write_status
 from relay.errors import (
     GoneError,
 )
@@ -49,6 +50,7 @@ from relay.model import (
     Payload,
     Priority,
     Receipt,
+    ResponseFor,
     SealKind,
     Signed,
     TraceStep,
@@ -103,8 +105,9 @@ class Node:
         )
         self.table = ArchiveTable(self.journal, XA, self.folder, self.policy)
         self.disk = ArchiveFolder(self.folder, XA, lambda size: self.room(size))  # noqa: PLW0108  it changes
+        left = LeftDocuments(self.table, archive_files.is_whole)
         self.archiver = Archiver(
-            live,
+            replace(live, left=left),
             self.table,
             self.disk,
             ArchivePolicy(self.size, self.count, DAYS),
@@ -113,7 +116,7 @@ class Node:
             self.tidy,
         )
         self.evidence = EverywhereDesk(
-            live,
+            replace(live, left=left.if_whole),
             self.table,
             archive_files.is_whole,
             archive_files.read,
@@ -148,18 +151,42 @@ class Node:
         self, state: DeliveryState = DeliveryState.HANDED_OVER, sender: AgencyCode = SENDER
     ) -> MessageId:
         self._number += 1
-        message_id = MessageId(f"019ab000-0000-7000-8000-{self._number:012}")
         content = _envelope(self._number)
+        return await self._admit(content, MessageType.DOCUMENT, sender, RECIPIENT, None, state)
+
+    async def tell(self, number: int) -> MessageId:
+        """The recipient's status 01 about the document of this number, which its sender has."""
+        self._number += 1
+        report = Report("01", SENDER, f"D{number}", "", "", "", "")
+        return await self._admit(
+            _status(number),
+            MessageType.STATUS,
+            RECIPIENT,
+            SENDER,
+            report,
+            DeliveryState.HANDED_OVER,
+        )
+
+    async def _admit(
+        self,
+        content: bytes,
+        kind: MessageType,
+        sender: AgencyCode,
+        recipient: AgencyCode,
+        report: Report | None,
+        state: DeliveryState,
+    ) -> MessageId:
+        message_id = MessageId(f"019ab000-0000-7000-8000-{self._number:012}")
         digest, size = digest_of(content), len(content)
         signer = self.authority.signer("nodes/xa/sign")
-        evidence = (Evidence(Event.SUBMISSION_ACCEPTANCE, RECIPIENT),)
+        evidence = (Evidence(Event.SUBMISSION_ACCEPTANCE, recipient),)
         receipt = Receipt(XA, XA, message_id, digest, size, None, None, AT, evidence)
         signed = sign_receipt(receipt, signer, AT)
         seal = make_seal(digest, SealKind.NODE, signer, AT)
         message = NewMessage(
             message_id=message_id,
             origin=XA,
-            message_type=MessageType.DOCUMENT,
+            message_type=kind,
             sender=sender,
             sender_as=sender,
             payload=Payload(digest, size, content, None),
@@ -168,17 +195,17 @@ class Node:
             expires_at=AT + timedelta(days=14),
             subject="V/v thử nghiệm",
             notation="1/CV",
-            document_id="D1",
+            document_id="" if report else f"D{self._number}",
             promulgation_date="2026/11/23",
             findings=(),
             submitted_by="system:vxp.a",
             seal=seal,
-            report=None,
+            report=report,
         )
         delivery = NewDelivery(
             DeliveryId(f"00000000-0000-8000-8000-{self._number:012}"),
-            RECIPIENT,
-            RECIPIENT,
+            recipient,
+            recipient,
             DeliveryState.QUEUED,
             Lane.NORMAL,
             TINH,
@@ -256,5 +283,17 @@ def _envelope(number: int) -> bytes:
             document_type="Công văn",
             subject="V/v thử nghiệm",
             traces=(Stamp(SENDER, AT),),
+        )
+    )
+
+
+def _status(number: int) -> bytes:
+    return write_status(
+        StatusMessage(
+            sender=Party(RECIPIENT, "UBND tỉnh Mẫu"),
+            response_for=ResponseFor(SENDER, f"{number}/UBND-VP", f"D{number}", "23/11/2026"),
+            status_code="01",
+            description="Đã đến",
+            at=AT,
         )
     )

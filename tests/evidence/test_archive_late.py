@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from relay.cli.main import app
 from relay.delivery.evidence.archive_ports import HoldKind
 from relay.delivery.ports import Caller
-from relay.errors import AccessError, JournalError, NotFoundError
+from relay.errors import AccessError, GoneError, JournalError, NotFoundError
 from relay.model import DeliveryState, MessageId, digest_of
 from relay.signing.archives import archive_files as files_of
 from relay.signing.archives import evidence_in, verify_archive, verify_next
@@ -159,3 +159,105 @@ async def test_a_damaged_file_is_no_source_of_new_evidence(node: Node) -> None:
     assert await node.journal.message(message) is not None
     with pytest.raises(NotFoundError):
         await node.export(message, Caller("d", frozenset()))
+
+
+def _named(content: bytes, name: str) -> bytes | None:
+    file = BytesIO(content)
+    entries = {one.name: one for one in read_packed(file, Bounds(1 << 30, 1000, bundle.check_name))}
+    return content_of(file, entries[name], 1 << 20) if name in entries else None
+
+
+async def _told(node: Node) -> tuple[MessageId, MessageId]:
+    """A document that stays, for nobody told of its handover, and a status about it that left for the archive."""
+    node.policy = POLICY
+    await node.again()
+    document = await node.admit(DeliveryState.RELAYED)
+    status = await node.tell(1)
+    await node.admit()
+    node.at += 91 * DAYS
+    await node.archiver.round()
+    await node.sweeper.sweep()
+    assert node.in_archive(status) == 1
+    assert node.in_archive(document) == 0
+    return document, status
+
+
+async def test_a_status_that_was_archived_before_its_document_is_in_its_evidence(
+    node: Node,
+) -> None:
+    """It left the journal; the archive has it, so nothing is left out of what the document's evidence holds."""
+    document, status = await _told(node)
+    view = await node.journal.message(status)
+    assert view is not None
+    with pytest.raises(GoneError):
+        await node.journal.payload(view.digest)
+
+    content = await node.export(document)
+
+    kept = _named(content, bundle.status_names(1)[0])
+    assert kept is not None
+    assert digest_of(kept) == view.digest
+    assert node.refused(content) == []
+
+
+async def test_the_whole_once_more_holds_the_statuses_that_were_archived(node: Node) -> None:
+    """The newest evidence of a message has all that the one before it had."""
+    message = await node.admit(DeliveryState.RELAYED)
+    await node.tell(1)
+    await node.admit()
+    node.at += 91 * DAYS
+    await node.archiver.round()
+    await node.sweeper.sweep()
+    before = await node.export(message)
+    assert _named(before, bundle.status_names(1)[0]) is not None
+    await node.receive(message)
+    node.at += 91 * DAYS
+    assert await node.archiver.round()
+
+    content = await node.export(message)
+
+    assert len(_receipts(content)) == 2
+    assert _named(content, bundle.status_names(1)[0]) == _named(before, bundle.status_names(1)[0])
+    assert node.refused(content) == []
+
+
+async def test_a_damaged_archive_file_keeps_no_evidence_of_other_documents_back(node: Node) -> None:
+    """The file says what is not in it. The archive, which would keep it so for good, waits instead."""
+    node.policy = POLICY
+    document, status = await _told(node)
+    found = await node.table.find(status)
+    assert found is not None
+    whole = found.path.read_bytes()
+    content = bytearray(whole)
+    content[found.start + 200] ^= 1
+    found.path.write_bytes(content)
+
+    exported = await node.export(document)
+    assert b"not-here" in (_named(exported, bundle.LIST) or b"")
+    assert node.refused(exported) == []
+
+    await node.receive(document)
+    node.at += 91 * DAYS
+    assert await node.archiver.round() == []
+    found.path.write_bytes(whole)
+    assert [one.messages for one in await node.archiver.round()] == [1]
+    assert _named(await node.export(document), bundle.status_names(1)[0]) is not None
+
+
+async def test_what_was_said_of_a_document_is_known_as_long_as_the_document(node: Node) -> None:
+    """However old: else its evidence would be silent about a status, as if it had never come."""
+    document, status = await _told(node)
+    node.at += 1000 * DAYS
+    await node.sweeper.sweep()
+    assert await node.journal.message(status) is not None
+    assert _named(await node.export(document), bundle.status_names(1)[0]) is not None
+
+    node.at -= 900 * DAYS  # certificates of the tests end
+    await node.receive(document)
+    node.at += 91 * DAYS
+    await node.archiver.round()
+    node.at += 1000 * DAYS
+    await node.sweeper.sweep()
+    await node.sweeper.sweep()
+    assert await node.journal.message(document) is None
+    assert await node.journal.message(status) is None

@@ -19,7 +19,7 @@ from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.evidence.ports import EvidenceFile
 from relay.delivery.ports import Caller
 from relay.errors import AccessError, GoneError, JournalError, NotFoundError
-from relay.model import AgencyCode, MessageId, Payload
+from relay.model import AgencyCode, Digest, MessageId, Payload
 from relay.wire import bundle
 from relay.wire.archive import Archive, Head
 
@@ -116,6 +116,29 @@ def payload_in(found: Found) -> Payload:
     before.head(bundle.ENVELOPE, Head(found.envelope_bytes, 0))
     start = found.start + before.position - found.envelope_bytes
     return Payload(found.envelope, found.envelope_bytes, None, found.path, start)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftDocuments:
+    """ports.Left."""
+
+    shelf: ArchiveShelf
+    is_whole: Callable[[Found], bool]
+
+    async def __call__(self, message_id: MessageId, digest: Digest) -> Payload | None:
+        found = await self.shelf.find(message_id)
+        if found is None or found.envelope != digest:
+            return None
+        await require_whole(self.is_whole, found)
+        return payload_in(found)
+
+    async def if_whole(self, message_id: MessageId, digest: Digest) -> Payload | None:
+        """For who asks now: one damaged file of the archive must not keep all evidence from him. What goes
+        to the archive waits until the file is there again."""
+        try:
+            return await self(message_id, digest)
+        except JournalError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

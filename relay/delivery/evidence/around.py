@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
-from relay.delivery.evidence.ports import EvidenceLog, Telling
+from relay.delivery.evidence.ports import EvidenceLog, Left, Telling
 from relay.delivery.ports import Caller, MessageView, PayloadStore, Tracking
 from relay.delivery.records import Journal
 from relay.errors import AccessError, AuditError, GoneError, NotFoundError, TakenBackError
@@ -24,6 +24,7 @@ from relay.model import (
     MessageId,
     MessageType,
     NodeId,
+    Payload,
     Receipt,
     Signed,
     digest_of,
@@ -45,6 +46,7 @@ class Around:
     store: PayloadStore
     log: EvidenceLog | None
     require_had: RequireHad
+    left: Left | None = field(default=None, kw_only=True)
     proofs: dict[int, bytes] = field(default_factory=dict)
     issuers: dict[Digest, tuple[int, bytes]] = field(default_factory=dict)
     """Proofs from the logs of others, with the number of the receipt."""
@@ -139,7 +141,7 @@ class Around:
                 return "too-large"
             self.require_had(caller, view)
             seal = await self.tracking.seal(caller, message)
-            payload = await self.journal.payload(view.digest)
+            payload = await self._payload(message, view.digest)
         except (NotFoundError, GoneError):
             return "not-here"
         except (AccessError, TakenBackError):
@@ -147,6 +149,16 @@ class Around:
         content = b"".join([chunk async for chunk in self.store.read(payload)])
         self.statuses.append((ListedStatus(message, view.digest), content, seal.signature))
         return ""
+
+    async def _payload(self, message: MessageId, digest: Digest) -> Payload:
+        """A status may have left for the archive before its document, which waits for more."""
+        try:
+            return await self.journal.payload(digest)
+        except GoneError:
+            found = None if self.left is None else await self.left(message, digest)
+            if found is None:
+                raise
+            return found
 
     def certificates(self) -> Iterable[bytes]:
         for chain in self.witnesses.values():

@@ -24,6 +24,7 @@ from relay.delivery.evidence.ports import (
     EvidenceNotary,
     Gather,
     Gathered,
+    Left,
     PlannedFile,
     ReceiptPart,
 )
@@ -73,6 +74,8 @@ class EvidenceDesk:
     """None: no receipt is proven to stand in it."""
     payload: Payload | None = field(default=None, kw_only=True)
     """The document's bytes where the journal has them no more."""
+    left: Left | None = field(default=None, kw_only=True)
+    """Where the archive has what was said of the document. None: there is no archive."""
 
     async def export(self, caller: Caller, message_id: MessageId, why: str) -> EvidenceFile:
         view, file = await self.plan(caller, message_id)
@@ -110,7 +113,15 @@ class EvidenceDesk:
     # ------------------------------------------------------------ what is in it
 
     def _around(self) -> Around:
-        return Around(self.node, self.journal, self.tracking, self.store, self.log, _require_had)
+        return Around(
+            self.node,
+            self.journal,
+            self.tracking,
+            self.store,
+            self.log,
+            _require_had,
+            left=self.left,
+        )
 
     async def _files(
         self,

@@ -113,6 +113,10 @@ class Gathered:
 Gather = Callable[[MessageView, datetime], Awaitable[Gathered]]
 """What is there by that instant; raises JournalError."""
 
+Left = Callable[[MessageId, Digest], Awaitable[Payload | None]]
+"""The bytes of a message that left for the archive, by their digest; None where it has none of it.
+Raises JournalError."""
+
 
 class EvidenceLog(Protocol):
     """This node's audit log, as proofs of it go into the file."""

@@ -81,7 +81,7 @@ class StatisticsDesk:
             raise QuestionError("agency must be an agency code") from None
         if not everything and agency not in caller.agencies:
             raise AccessError(f"{agency} is not an agency of {caller.holder}")
-        return replace(question, agency=agency), frozenset({agency})
+        return replace(question, agency=agency), self.directory.forms_of([agency])
 
     @contextmanager
     def _place(self, who: str) -> Iterator[None]:
@@ -105,7 +105,7 @@ class StatisticsDesk:
         stop = threading.Event()
         work = asyncio.ensure_future(
             asyncio.to_thread(
-                self.book.count, question, agencies, self.days, now, self._tier, stop.is_set
+                self.book.count, question, agencies, self.days, now, self._told_as, stop.is_set
             )
         )
         try:
@@ -119,10 +119,10 @@ class StatisticsDesk:
         found = None if line.agency is None else self.directory.find(line.agency)
         return line if found is None else replace(line, agency_name=found.name)
 
-    def _tier(self, code: str) -> str:
-        """As the directory has it now; closed agencies keep theirs."""
+    def _told_as(self, code: str) -> tuple[str, str]:
+        """Code and tier as the directory has them now; closed agencies keep theirs."""
         agency = self.directory.find(code)
-        return UNKNOWN if agency is None else agency.tier.value
+        return (code, UNKNOWN) if agency is None else (agency.code, agency.tier.value)
 
 
 def _check(question: Question) -> None:

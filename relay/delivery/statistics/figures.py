@@ -121,10 +121,11 @@ class FigureBook(Protocol):
         agencies: frozenset[AgencyCode] | None,
         days: WorkingDays,
         now: datetime,
-        tier_of: Callable[[str], str],
+        told_as: Callable[[str], tuple[str, str]],
         stopped: Callable[[], bool],
     ) -> list[Line]:
-        """One more than MOST_LINES where there are more. Of `agencies` only; None: of all."""
+        """One more than MOST_LINES where there are more. Of `agencies` only; None: of all. `told_as`: the code and
+        tier of the line that an agency's figures belong to."""
         ...
 
 

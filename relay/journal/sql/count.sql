@@ -40,7 +40,8 @@ CREATE TEMP TABLE ranked (rank INTEGER PRIMARY KEY, answer INTEGER NOT NULL, min
 CREATE TEMP TABLE halves (half INTEGER PRIMARY KEY, earliest INTEGER NOT NULL)
 
 -- name: tiers
-CREATE TEMP TABLE tiers (agency TEXT PRIMARY KEY, tier TEXT NOT NULL) WITHOUT ROWID
+-- Under which code and tier figures of an agency are told: those written under another form of its code are its own.
+CREATE TEMP TABLE tiers (agency TEXT PRIMARY KEY, code TEXT NOT NULL, tier TEXT NOT NULL) WITHOUT ROWID
 
 -- name: figures
 -- The deliveries of a slice's documents, as they stand and as they stood when they left.
@@ -204,10 +205,10 @@ ON CONFLICT DO UPDATE SET r_take_backs_asked = r_take_backs_asked + excluded.r_t
 SELECT DISTINCT agency FROM counted
 
 -- name: add_tier
-INSERT INTO tiers VALUES (?, ?)
+INSERT INTO tiers VALUES (?, ?, ?)
 
 -- name: lines
-SELECT c.period, iif(:by_agency, c.agency, NULL) AS agency, iif(:by_tier, t.tier, NULL) AS tier,
+SELECT c.period, iif(:by_agency, t.code, NULL) AS agency, iif(:by_tier, t.tier, NULL) AS tier,
     iif(:by_type, c.type, NULL) AS type,
     sum(s_documents), sum(s_deliveries), sum(s_delivered), sum(s_electronic), sum(s_with_paper),
     sum(s_paper_not_stated), sum(s_not_kept), sum(s_same_day), sum(s_next_morning), sum(s_late), sum(s_undated),
@@ -221,13 +222,13 @@ GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT :limit
 
 -- name: tell_apart
 INSERT INTO told (period, agency, tier, type)
-SELECT DISTINCT w.period, iif(:by_agency, w.agency, NULL), iif(:by_tier, t.tier, NULL), iif(:by_type, w.type, NULL)
+SELECT DISTINCT w.period, iif(:by_agency, t.code, NULL), iif(:by_tier, t.tier, NULL), iif(:by_type, w.type, NULL)
 FROM whose w JOIN tiers t ON t.agency = w.agency
 
 -- name: find_lines
 UPDATE whose SET line = (
     SELECT o.line FROM tiers t JOIN told o ON o.period = whose.period
-        AND o.agency IS iif(:by_agency, whose.agency, NULL) AND o.tier IS iif(:by_tier, t.tier, NULL)
+        AND o.agency IS iif(:by_agency, t.code, NULL) AND o.tier IS iif(:by_tier, t.tier, NULL)
         AND o.type IS iif(:by_type, whose.type, NULL)
     WHERE t.agency = whose.agency)
 

@@ -57,12 +57,13 @@ DELETE FROM payloads WHERE digest = ?
 
 -- name: stays
 -- Row numbers and cursors are never given twice: the newest of each stay. So does the first message of a
--- family whose renewals are here, what still keeps its payload, and what some node on the way, whose times
--- are longer than ours, may still repeat.
+-- family whose renewals are here, a status whose document is here, what still keeps its payload, and what some
+-- node on the way, whose times are longer than ours, may still repeat.
 SELECT :row >= (SELECT max(message_row) FROM messages)
     OR EXISTS (SELECT 1 FROM deliveries WHERE message_row = :row AND inbox_cursor =
                (SELECT max(inbox_cursor) FROM deliveries WHERE inbox_cursor IS NOT NULL))
     OR EXISTS (SELECT 1 FROM messages WHERE first_row = :row)
+    OR EXISTS (SELECT 1 FROM report_matches WHERE report_row = :row)
     OR EXISTS (SELECT 1 FROM lingering WHERE part = 'payload' AND message_row = :row)
     OR EXISTS (SELECT 1 FROM messages WHERE message_row = :row AND expires_at > :repeatable)
 
