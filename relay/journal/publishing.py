@@ -37,6 +37,7 @@ from relay.audit.tree import HASH_BYTES, Frontier, leaf_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError, NotFoundError
 from relay.journal import epochs, log_keys
+from relay.journal.cosigned import newest_cosigned
 from relay.journal.inspect import read_only
 from relay.journal.tile_files import PROGRESS, TileFiles
 
@@ -50,6 +51,7 @@ class Due:
     """An epoch of the log as the journal has it."""
 
     note: bytes
+    """Of an epoch that ended with the cosignatures that are kept of this very head: nobody is asked for more."""
     head: Checkpoint
     present: bool
     key: LogKey | None = None
@@ -74,13 +76,27 @@ def heads_due(journal: Path, key: LogKey | None = None) -> list[Due]:
             heads = epochs.heads(connection)
             (present,) = connection.execute("SELECT count(*) FROM log_head").fetchone()
             keys = None if key is None else log_keys.epoch_keys(connection, heads, key)
+            closed = len(heads) - present
+            notes = [
+                note if place >= closed else _with_kept(connection, note)
+                for place, note in enumerate(heads.values())
+            ]
     except sqlite3.Error as error:
         raise JournalError(f"the journal cannot be read: {error}") from error
-    closed = len(heads) - present
     return [
         Due(note, head_of(note), present=place >= closed, key=_key(keys, epoch))
-        for place, (epoch, note) in enumerate(heads.items())
+        for place, (epoch, note) in enumerate(zip(heads, notes, strict=True))
     ]
+
+
+def _with_kept(connection: sqlite3.Connection, note: bytes) -> bytes:
+    """The last head of an epoch, cosigned if it was: after a restore its files are made anew from here."""
+    with suppress(AuditError):
+        head = head_of(note)
+        kept = newest_cosigned(connection, head.origin)
+        if kept is not None and kept[1] == head and kept[0].startswith(note):
+            return kept[0]
+    return note
 
 
 def _key(keys: EpochKeys | None, epoch: int) -> LogKey | None:
