@@ -5,6 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
+# Compiled modules are kept, even where the environment says otherwise: tests start hundreds of processes,
+# and each would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: install demo test acceptance soak fuzz dss tlog conformance check bench lock format clean
 
 install: $(STAMP)
@@ -13,6 +17,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q relay
 	@touch $(STAMP)
 
 demo: install

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import NewType
+from typing import NewType, Protocol
 
 MessageId = NewType("MessageId", str)
 """A UUIDv7 in canonical text, minted at the origin node."""
@@ -458,6 +458,19 @@ class Evidence:
     detail: str = ""
 
 
+class Named(Protocol):
+    """By what a receipt names its message."""
+
+    @property
+    def origin(self) -> NodeId: ...
+    @property
+    def message_id(self) -> MessageId: ...
+    @property
+    def digest(self) -> Digest: ...
+    @property
+    def size_bytes(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """Signed evidence of what happened to one message at one node, for one or more recipients."""
@@ -473,6 +486,28 @@ class Receipt:
     """The node that carried it to the issuer; None when the DMS handed it in."""
     at: datetime
     evidence: tuple[Evidence, ...]
+
+    @staticmethod
+    def about(
+        message: Named,
+        *,
+        issuer: NodeId,
+        at: datetime,
+        evidence: tuple[Evidence, ...],
+        transfer_id: TransferId | None = None,
+        sent_by: NodeId | None = None,
+    ) -> Receipt:
+        return Receipt(
+            issuer,
+            message.origin,
+            message.message_id,
+            message.digest,
+            message.size_bytes,
+            transfer_id,
+            sent_by,
+            at,
+            evidence,
+        )
 
 
 UTC_NOW_TOLERANCE = timedelta(minutes=5)

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -29,7 +29,7 @@ from relay.cli.outcome import (
 )
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
-from relay.cli.show import Advance, printable, progress, show_json
+from relay.cli.show import chunks_of, printable, progress, show_json
 
 if TYPE_CHECKING:
     import aiohttp
@@ -39,7 +39,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_CHUNK_BYTES = 1 << 18
 _SIZE = re.compile(r"([0-9]{1,15}) ?([kmgt]i?)?b?", re.IGNORECASE)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _LEFT = (
@@ -129,7 +128,7 @@ def take(
         said = f"{target} exists and is not overwritten"
         raise CommandError(said, CANNOT_CREATE, "name another receipts file: --receipts FILE")
     with progress(f"reading {file.name}") as advance, file.open("rb") as source:
-        body = _read(source, file.stat().st_size, advance)
+        body = chunks_of(source, file.stat().st_size, advance)
         query = {"why": why, **({"statements": "true"} if with_statements else {})}
         told, written = asyncio.run(_take(node, body, target, query))
     told["receipts_file"] = str(target) if written else None
@@ -201,14 +200,6 @@ async def _take(
 def _told(response: aiohttp.ClientResponse) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(response.headers["Relay-Carry"])
     return told
-
-
-async def _read(source: BinaryIO, total: int, advance: Advance) -> AsyncIterator[bytes]:
-    done = 0
-    while chunk := source.read(_CHUNK_BYTES):
-        yield chunk
-        done += len(chunk)
-        advance(done, total)
 
 
 def _bytes(text: str) -> int:

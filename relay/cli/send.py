@@ -11,13 +11,13 @@ import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relay.cli.connect import Connection, reaching
 from relay.cli.outcome import CANNOT_CREATE, DATA, NO_PERMISSION, CommandError, remark
-from relay.cli.show import Advance, printable, progress, show_json
+from relay.cli.show import chunks_of, printable, progress, show_json
 
 if TYPE_CHECKING:
     import aiohttp
@@ -57,7 +57,7 @@ def send(
         size = file.stat().st_size
         if seal is None:
             headers |= {"Content-Type": "application/xml", "Content-Length": str(size)}
-        body = _read(source, size, advance)
+        body = chunks_of(source, size, advance)
         seal_bytes = None if seal is None else _read_seal(seal)
         answer, said = asyncio.run(_submit(node, body, tuple(to or ()), seal_bytes, headers))
     if (kind := said.get("Relay-Seal-Kind")) is not None:
@@ -96,14 +96,6 @@ def _parts(body: AsyncIterator[bytes], seal: bytes) -> aiohttp.MultipartWriter:
         part = parts.append(content, {"Content-Type": "application/xml"})
         part.set_content_disposition("form-data", name=name)
     return parts
-
-
-async def _read(source: BinaryIO, total: int, advance: Advance) -> AsyncIterator[bytes]:
-    done = 0
-    while chunk := source.read(_CHUNK_BYTES):
-        yield chunk
-        done += len(chunk)
-        advance(done, total)
 
 
 def _read_seal(path: Path) -> bytes:

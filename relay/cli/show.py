@@ -10,10 +10,10 @@ import json
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import typer
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ZONE = "+07:00"
 _GAP = "  "
+_CHUNK_BYTES = 1 << 18
 _VIETNAM = timezone(timedelta(hours=7))
 
 
@@ -117,3 +118,12 @@ def progress(what: str) -> Iterator[Advance]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task: Any = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+async def chunks_of(source: BinaryIO, total: int, advance: Advance) -> AsyncIterator[bytes]:
+    """The file piece by piece, for a request's body, and how far it has come."""
+    done = 0
+    while chunk := source.read(_CHUNK_BYTES):
+        yield chunk
+        done += len(chunk)
+        advance(done, total)

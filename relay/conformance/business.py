@@ -105,14 +105,9 @@ def later(
     """A receipt by the kit's node about what came to it."""
     header = arrived.header
     code = AgencyCode(to or stand.peer.agency)
-    return Receipt(
+    return Receipt.about(
+        header,
         issuer=stand.peer.node,
-        origin=header.origin,
-        message_id=header.message_id,
-        digest=header.digest,
-        size_bytes=header.size_bytes,
-        transfer_id=None,
-        sent_by=None,
         at=now(),
         evidence=(Evidence(event, code, header.trace[-1].receipt, reason),),
     )

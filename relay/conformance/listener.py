@@ -216,15 +216,12 @@ class Listener:
     def receipt(self, arrived: Arrived, *events: Event, reason: Reason | None = None) -> Receipt:
         header = arrived.header
         previous = header.trace[-1].receipt
-        return Receipt(
+        return Receipt.about(
+            header,
             issuer=self.node,
-            origin=header.origin,
-            message_id=header.message_id,
-            digest=header.digest,
-            size_bytes=header.size_bytes,
+            at=now(),
             transfer_id=header.transfer_id,
             sent_by=header.sent_by,
-            at=now(),
             evidence=tuple(
                 Evidence(event, code, previous, reason if event.negative else None)
                 for code in header.recipients

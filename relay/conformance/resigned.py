@@ -36,14 +36,9 @@ def handover(
     that nobody knows, where none is named."""
     header = about or stand.peer.header(b"", [stand.peer.agency])
     previous = header.trace[-1].receipt
-    receipt = Receipt(
+    receipt = Receipt.about(
+        header,
         issuer=stand.peer.node,
-        origin=header.origin,
-        message_id=header.message_id,
-        digest=header.digest,
-        size_bytes=header.size_bytes,
-        transfer_id=None,
-        sent_by=None,
         at=now(),
         evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency, previous),),
     )

@@ -374,15 +374,12 @@ class TransferDesk:
             evidence.append(Evidence(Event.RELAY_ACCEPTANCE, code, previous))
             if isinstance(hop, Here):
                 evidence.append(Evidence(Event.CONTENT_CONSIGNMENT, code, previous))
-        return Receipt(
+        return Receipt.about(
+            header,
             issuer=self.place.node,
-            origin=header.origin,
-            message_id=header.message_id,
-            digest=header.digest,
-            size_bytes=header.size_bytes,
+            at=now,
             transfer_id=header.transfer_id,
             sent_by=header.sent_by,
-            at=now,
             evidence=tuple(evidence),
         )
 

@@ -178,15 +178,11 @@ class ExpiryDesk:
         evidence = Evidence(
             Event.RELAY_FAILURE, waiting.recipient, waiting.previous, reason, _DETAILS[reason]
         )
-        return Receipt(
+        return Receipt.about(
+            waiting,
             issuer=self.node,
-            origin=waiting.origin,
-            message_id=waiting.message_id,
-            digest=waiting.digest,
-            size_bytes=waiting.size_bytes,
-            transfer_id=None if waiting.transfer is None else waiting.transfer.transfer_id,
-            sent_by=None,
             at=self.clock.now(),
+            transfer_id=None if waiting.transfer is None else waiting.transfer.transfer_id,
             evidence=(evidence,),
         )
 

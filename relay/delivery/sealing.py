@@ -109,14 +109,9 @@ class SealingDesk:
         if not one.served_here:
             return None
         at = self.clock.now()
-        receipt = Receipt(
+        receipt = Receipt.about(
+            one,
             issuer=self.node,
-            origin=one.origin,
-            message_id=one.message_id,
-            digest=one.digest,
-            size_bytes=one.size_bytes,
-            transfer_id=None,
-            sent_by=None,
             at=at,
             evidence=tuple(
                 Evidence(Event.CONTENT_CONSIGNMENT, code, one.previous) for code in one.served_here

@@ -100,15 +100,12 @@ class VerdictDesk:
             verdict.reason,
             _DETAILS[verdict.reason],
         )
-        return Receipt(
+        return Receipt.about(
+            verdict,
             issuer=self.node,
-            origin=verdict.origin,
-            message_id=verdict.message_id,
-            digest=verdict.digest,
-            size_bytes=verdict.size_bytes,
+            at=self.clock.now(),
             transfer_id=verdict.transfer_id,
             sent_by=verdict.sent_by,
-            at=self.clock.now(),
             evidence=(evidence,),
         )
 

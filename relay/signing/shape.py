@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
@@ -27,6 +26,7 @@ from relay.errors import SignatureError
 from relay.signing.algorithms import ECDSA_SHA256, EXCLUSIVE_C14N, RSA_SHA256, SHA256_DIGEST
 from relay.signing.diagnosis import diagnose
 from relay.signing.faults import Fault
+from relay.wire.tree import parser
 
 LIMIT_BYTES = 64 * 1024
 CERTIFICATE_LIMIT = 4
@@ -140,7 +140,6 @@ _DECLARATION = re.compile(
 )
 """With the white space of XML behind it, which is less than that of Python: what is taken off here,
 no parser gets to refuse."""
-_local = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,20 +261,6 @@ def _undeclared(signature: bytes) -> bytes:
 
 def _parse(body: bytes) -> etree._Element:
     try:
-        return etree.fromstring(body, _parser())
+        return etree.fromstring(body, parser())
     except (etree.XMLSyntaxError, ValueError):
         raise SignatureError(Fault.MALFORMED, "the signature is not well-formed XML") from None
-
-
-def _parser() -> etree.XMLParser:
-    """One parser a thread: lxml locks a shared one."""
-    parser: etree.XMLParser | None = getattr(_local, "parser", None)
-    if parser is None:
-        parser = _local.parser = etree.XMLParser(
-            encoding="utf-8",
-            resolve_entities=False,
-            load_dtd=False,
-            no_network=True,
-            huge_tree=False,
-        )
-    return parser

@@ -24,18 +24,18 @@ has to be trusted with them."""
 _local = threading.local()
 
 
-def _parser() -> etree.XMLParser:
-    """One parser a thread: lxml locks a shared one."""
-    parser: etree.XMLParser | None = getattr(_local, "parser", None)
-    if parser is None:
-        parser = _local.parser = etree.XMLParser(
+def parser() -> etree.XMLParser:
+    """Loads and expands nothing. One a thread: lxml locks a shared one."""
+    found: etree.XMLParser | None = getattr(_local, "parser", None)
+    if found is None:
+        found = _local.parser = etree.XMLParser(
             encoding="utf-8",
             resolve_entities=False,
             load_dtd=False,
             no_network=True,
             huge_tree=False,
         )
-    return parser
+    return found
 
 
 class Children:
@@ -101,6 +101,6 @@ def open_document(content: bytes, name: str, limit_bytes: int) -> Children:
     if _NOT_A_PLAIN_TAG.search(content, len(head)):
         raise WireError(f"{name} document holds something other than plain elements and text")
     try:
-        return Children(etree.fromstring(content, _parser()))
+        return Children(etree.fromstring(content, parser()))
     except (etree.XMLSyntaxError, ValueError):
         raise WireError(f"{name} document is not well-formed XML in UTF-8") from None

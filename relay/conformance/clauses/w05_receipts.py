@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from relay.conformance.business import SOON, evidence_of
+from relay.conformance.business import SOON, evidence_of, later
 from relay.conformance.instants import now
 from relay.conformance.peer import RECEIPTS_TYPE
 from relay.conformance.requested import Arrived
@@ -191,20 +191,7 @@ async def _delivered(stand: Stand) -> Arrived:
 
 def _later(stand: Stand, arrived: Arrived, **changes: object) -> Receipt:
     """A ContentHandover by the kit's node for its agency, but for what is to be otherwise."""
-    header = arrived.header
-    previous = header.trace[-1].receipt
-    receipt = Receipt(
-        issuer=stand.peer.node,
-        origin=header.origin,
-        message_id=header.message_id,
-        digest=header.digest,
-        size_bytes=header.size_bytes,
-        transfer_id=None,
-        sent_by=None,
-        at=now(),
-        evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency, previous),),
-    )
-    return replace(receipt, **changes)  # type: ignore[arg-type]
+    return replace(later(stand, arrived, Event.CONTENT_HANDOVER), **changes)  # type: ignore[arg-type]
 
 
 @book.asserts(

@@ -77,15 +77,11 @@ class Follower:
         if event is None:
             return False
         at = self.clock.now()
-        receipt = Receipt(
+        receipt = Receipt.about(
+            one,
             issuer=self.node,
-            origin=one.origin,
-            message_id=one.message_id,
-            digest=one.digest,
-            size_bytes=one.size_bytes,
-            transfer_id=one.transfer_id,
-            sent_by=None,
             at=at,
+            transfer_id=one.transfer_id,
             evidence=(self._evidence(one, event, row, answer),),
         )
         signed = await self.notary.issue_receipt(receipt, at, patient=True)

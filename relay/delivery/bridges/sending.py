@@ -244,15 +244,11 @@ class Sender:
 
     async def _sign(self, transfer: TransferHeader, evidence: Sequence[Evidence]) -> Signed:
         at = self.clock.now()
-        receipt = Receipt(
+        receipt = Receipt.about(
+            transfer,
             issuer=self.node,
-            origin=transfer.origin,
-            message_id=transfer.message_id,
-            digest=transfer.digest,
-            size_bytes=transfer.size_bytes,
-            transfer_id=transfer.transfer_id,
-            sent_by=None,
             at=at,
+            transfer_id=transfer.transfer_id,
             evidence=tuple(evidence),
         )
         return await self.notary.issue_receipt(receipt, at, patient=True)

@@ -232,15 +232,11 @@ class Intervention:
         """This node's word on deliveries of one message."""
         first, at = group[0].waiting, self.questions.clock.now()
         detail = "" if reason is None else fit_detail(_DETAILS[reason])
-        receipt = Receipt(
+        receipt = Receipt.about(
+            first,
             issuer=self.place.node,
-            origin=first.origin,
-            message_id=first.message_id,
-            digest=first.digest,
-            size_bytes=first.size_bytes,
-            transfer_id=None if first.transfer is None else first.transfer.transfer_id,
-            sent_by=None,
             at=at,
+            transfer_id=None if first.transfer is None else first.transfer.transfer_id,
             evidence=tuple(
                 Evidence(event, one.waiting.recipient, one.waiting.previous, reason, detail)
                 for one in group
