@@ -16,9 +16,7 @@ from relay.journal.sql import load
 SQL = load("witness")
 
 
-def newest_cosigned(
-    connection: sqlite3.Connection, origin: str
-) -> tuple[bytes, Checkpoint] | None:
+def newest_cosigned(connection: sqlite3.Connection, origin: str) -> tuple[bytes, Checkpoint] | None:
     rows = connection.execute(SQL["newest_cosigned"], (origin,)).fetchall()
     if not rows:
         return None
