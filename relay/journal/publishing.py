@@ -51,11 +51,12 @@ class Due:
     """An epoch of the log as the journal has it."""
 
     note: bytes
-    """Of an epoch that ended with the cosignatures that are kept of this very head: nobody is asked for more."""
     head: Checkpoint
     present: bool
     key: LogKey | None = None
     """The key of its epoch, as the epochs after it name it; None where that is not known here."""
+    kept: bytes = b""
+    """Of an epoch that ended the cosignatures kept of this very head: nobody is asked for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +78,22 @@ def heads_due(journal: Path, key: LogKey | None = None) -> list[Due]:
             (present,) = connection.execute("SELECT count(*) FROM log_head").fetchone()
             keys = None if key is None else log_keys.epoch_keys(connection, heads, key)
             closed = len(heads) - present
-            notes = [
-                note if place >= closed else _with_kept(connection, note)
-                for place, note in enumerate(heads.values())
-            ]
+            kept = {one: _kept(connection, heads[one]) for one in list(heads)[:closed]}
     except sqlite3.Error as error:
         raise JournalError(f"the journal cannot be read: {error}") from error
     return [
-        Due(note, head_of(note), present=place >= closed, key=_key(keys, epoch))
-        for place, (epoch, note) in enumerate(zip(heads, notes, strict=True))
+        Due(note, head_of(note), epoch not in kept, _key(keys, epoch), kept.get(epoch, b""))
+        for epoch, note in heads.items()
     ]
 
 
-def _with_kept(connection: sqlite3.Connection, note: bytes) -> bytes:
-    """The last head of an epoch, cosigned if it was: after a restore its files are made anew from here."""
+def _kept(connection: sqlite3.Connection, note: bytes) -> bytes:
+    """The cosignatures of an epoch's last head: after a restore its files are made anew, and with them."""
     with suppress(AuditError):
-        head = head_of(note)
-        kept = newest_cosigned(connection, head.origin)
-        if kept is not None and kept[1] == head and kept[0].startswith(note):
-            return kept[0]
-    return note
+        found = newest_cosigned(connection, head_of(note).origin)
+        if found is not None and found[0].startswith(note):
+            return found[0][len(note) :]
+    return b""
 
 
 def _key(keys: EpochKeys | None, epoch: int) -> LogKey | None:
