@@ -1,6 +1,7 @@
 """The one table from a failure to an exit code (sysexits.h), and the two lines that explain it.
 
 Touches: stderr.
+Trusts:  nothing it says: files and nodes have their words in it, so nothing unprintable reaches the terminal.
 Raises:  typer.Exit, and nothing else.
 """
 
@@ -10,6 +11,7 @@ from typing import NoReturn
 
 import typer
 
+from relay.cli.show import printable
 from relay.errors import (
     AccessError,
     AuditError,
@@ -88,16 +90,16 @@ def fail(error: RelayError | OSError) -> NoReturn:
 
 
 def complain(line: str) -> None:
-    typer.echo(f"relay: error: {line}", err=True)
+    typer.echo(f"relay: error: {printable(line)}", err=True)
 
 
 def suggest(line: str) -> None:
-    typer.echo(f"relay: hint: {line}", err=True)
+    typer.echo(f"relay: hint: {printable(line)}", err=True)
 
 
 def remark(line: str) -> None:
     """What is neither data nor trouble."""
-    typer.echo(f"relay: {line}", err=True)
+    typer.echo(f"relay: {printable(line)}", err=True)
 
 
 def _lines(error: RelayError | OSError) -> tuple[str, ...]:

@@ -246,6 +246,7 @@ def _facts(
     event, node = fields["event"], other
     if (kind := _OF_TRANSFERS.get(event)) is not None:
         if fields.get("neighbour") != node:
+            yield from _answers_to_others(side, index, at, kind, fields)
             return
         if fields.get("state") == "in-doubt":
             kind = "in-doubt"
@@ -256,6 +257,16 @@ def _facts(
     named = [fields.get(name) for name in ("transfer", "message", "digest", "receipt", "issuer")]
     for code in fields.get("recipients") or [""]:
         yield (side, index, at, kind, *map(_text, named), _text(code))
+
+
+def _answers_to_others(
+    side: int, index: int, at: int, kind: str, fields: dict[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    """What this node signed for whoever brought a document another way: the other may hold that, too."""
+    if kind in {"taken", "refused"}:
+        message, receipt = _text(fields.get("message")), _text(fields.get("receipt"))
+        for code in fields.get("recipients") or [""]:
+            yield side, index, at, "answer", None, message, None, receipt, None, _text(code)
 
 
 def _text(value: object) -> str | None:

@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relay.audit.checkpoint import head_of
+from relay.audit.checkpoint import head_of, split_note
 from relay.audit.cosignature import cosigner_name
 from relay.audit.exported import Words, write_words
 from relay.audit.proofs import NodeHashes
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError
 from relay.journal import epochs, log_keys
+from relay.journal.cosigned import newest_cosigned
 from relay.journal.inspect import read_only
 from relay.journal.nodes import Believed, EpochNodes, epoch_files, held_tree
 from relay.journal.store import DATABASE
@@ -92,7 +93,8 @@ class JournalLog:
             yield write_words(beside) + b"\n"
 
     def kept_heads(self) -> Iterable[tuple[bytes, bytes]]:
-        """Timestamped ones, and those that were published with the cosignatures they got."""
+        """Timestamped ones, and those that were cosigned: as published, and the newest that the journal keeps,
+        for the end of an epoch may be published as nobody cosigned it."""
         if self._has("stamps"):
             for note, token in self.connection.execute(_STAMPED):
                 if not (isinstance(note, bytes) and isinstance(token, bytes)):
@@ -100,8 +102,15 @@ class JournalLog:
                 yield note, token
         for head in self._heads.values():
             origin = head_of(head).origin
-            if (note := self._published(origin)) is not None:
+            notes = (self._published(origin), self._cosigned(origin))
+            for note in sorted(filter(None, notes), key=_is_alone):
                 yield note, b""
+
+    def _cosigned(self, origin: str) -> bytes | None:
+        if not self._has("cosignatures"):
+            return None
+        found = newest_cosigned(self.connection, origin)
+        return None if found is None else found[0]
 
     def _published(self, origin: str) -> bytes | None:
         """A copy that others may have touched: what is no checkpoint of that log is left out."""
@@ -143,6 +152,11 @@ class JournalLog:
         while page := self.connection.execute(statement, (first, end, PAGE)).fetchall():
             yield from page
             first = page[-1][0] + 1
+
+
+def _is_alone(note: bytes) -> bool:
+    """Whether nobody but the log signed it."""
+    return len(split_note(note)[1]) < 2
 
 
 def _bytes(index: int, cell: object) -> bytes:

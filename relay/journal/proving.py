@@ -1,7 +1,7 @@
 """Prove that an entry stands in this node's log: from the published tiles, and from the journal beyond them.
 
-The head that is proven against is the published checkpoint with its cosignatures where it covers the entry,
-else the journal's newest. The tree's nodes are those of nodes.py. No proof leaves before it was checked as its
+The head that is proven against is the published checkpoint where it covers the entry and was cosigned, else the
+newest cosigned one that covers it, else the published one as it is, else the journal's newest. The tree's nodes are those of nodes.py. No proof leaves before it was checked as its
 reader will check it.
 
 Touches: DATA/journal.sqlite and DATA/log, reading. All of it blocks: call it in a thread.
@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from relay.audit.checkpoint import Checkpoint, verify_note, vkey
+from relay.audit.checkpoint import Checkpoint, split_note, verify_note, vkey
 from relay.audit.entries import AuditEvent, moment, parse
 from relay.audit.entries import instant as entry_instant
 from relay.audit.epochs import SPAN, first_index, origin_in
@@ -36,6 +36,7 @@ from relay.audit.tree import leaf_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError, NotFoundError
 from relay.journal import epochs, log_keys
+from relay.journal.cosigned import newest_cosigned
 from relay.journal.inspect import read_only
 from relay.journal.nodes import EpochNodes, held_tree
 from relay.journal.rows import instant
@@ -130,6 +131,8 @@ class Prover:
     ) -> bytes:
         log = _Log(self, connection, index // SPAN)
         place = index - first_index(index // SPAN)
+        if not log.is_cosigned:
+            log.take_kept()
         note, head = log.covering(place)
         leaf = log.leaf(place)
         proof = LogProof(
@@ -201,6 +204,19 @@ class _Log:
             note, tree = self._published
             return note, Checkpoint(self.origin, tree.size, tree.root)
         return self._note, self.head
+
+    @property
+    def is_cosigned(self) -> bool:
+        """Whether the published checkpoint has any signature but the log's own."""
+        return self._published is not None and len(split_note(self._published[0])[1]) > 1
+
+    def take_kept(self) -> None:
+        """Prove by the newest head that any witness cosigned, where it covers the entry. Rows that were
+        edited are left to `verify`."""
+        with suppress(AuditError):
+            kept = newest_cosigned(self._connection, self.origin)
+            if kept is not None:
+                self._cosigned = kept[0], self._believed(kept[0])
 
     @property
     def published_note(self) -> bytes | None:

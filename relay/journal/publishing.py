@@ -37,6 +37,7 @@ from relay.audit.tree import HASH_BYTES, Frontier, leaf_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, JournalError, NotFoundError
 from relay.journal import epochs, log_keys
+from relay.journal.cosigned import newest_cosigned
 from relay.journal.inspect import read_only
 from relay.journal.tile_files import PROGRESS, TileFiles
 
@@ -54,6 +55,8 @@ class Due:
     present: bool
     key: LogKey | None = None
     """The key of its epoch, as the epochs after it name it; None where that is not known here."""
+    kept: bytes = b""
+    """Of an epoch that ended the cosignatures kept of this very head: nobody is asked for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,23 @@ def heads_due(journal: Path, key: LogKey | None = None) -> list[Due]:
             heads = epochs.heads(connection)
             (present,) = connection.execute("SELECT count(*) FROM log_head").fetchone()
             keys = None if key is None else log_keys.epoch_keys(connection, heads, key)
+            closed = len(heads) - present
+            kept = {one: _kept(connection, heads[one]) for one in list(heads)[:closed]}
     except sqlite3.Error as error:
         raise JournalError(f"the journal cannot be read: {error}") from error
-    closed = len(heads) - present
     return [
-        Due(note, head_of(note), present=place >= closed, key=_key(keys, epoch))
-        for place, (epoch, note) in enumerate(heads.items())
+        Due(note, head_of(note), epoch not in kept, _key(keys, epoch), kept.get(epoch, b""))
+        for epoch, note in heads.items()
     ]
+
+
+def _kept(connection: sqlite3.Connection, note: bytes) -> bytes:
+    """The cosignatures of an epoch's last head: after a restore its files are made anew, and with them."""
+    with suppress(AuditError):
+        found = newest_cosigned(connection, head_of(note).origin)
+        if found is not None and found[0].startswith(note):
+            return found[0][len(note) :]
+    return b""
 
 
 def _key(keys: EpochKeys | None, epoch: int) -> LogKey | None:

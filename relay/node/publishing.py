@@ -193,7 +193,7 @@ class LogPublisher:
             log.error(Line.LOG_FILES_MENDED, log=publisher.origin, files=mended)
         if wrote.done and publisher.published != due.head:
             lines = await self._cosigned(publisher, due) if asking and due.present else ()
-            await self._aside(publisher.publish, due.note + b"".join(lines))
+            await self._aside(publisher.publish, due.note + due.kept + b"".join(lines))
             if due.present:
                 self._lines = {due.head: frozenset(lines)}
             self.published()

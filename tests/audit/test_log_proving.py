@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from base64 import b64decode
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from relay.audit.epochs import Epoch, log_name
 from relay.audit.proof_file import LogProof, prove_entry, read_proof, write_proof
 from relay.audit.proofs import verify_inclusion
 from relay.audit.tiles import TileNodes
-from relay.audit.tree import leaf_hash
+from relay.audit.tree import Frontier, leaf_hash
 from relay.audit.verify import LogKey
 from relay.errors import AuditError, NotFoundError
 from relay.journal.proving import Prover
@@ -128,6 +129,37 @@ def test_what_is_not_published_yet_is_proven_under_the_newest_head(
 ) -> None:
     """From the journal's hashes, and the tiles of what is below."""
     assert prove_entry(read_proof(prover.entry(index)), KEY).size == ENTRIES
+
+
+@pytest.mark.parametrize("published", [PUBLISHED, 0])
+@pytest.mark.parametrize(("index", "size"), [(0, 400), (399, 400), (400, None)])
+def test_what_was_cosigned_is_proven_by_it_where_what_is_published_was_not(
+    folder: Path, tmp_path: Path, published: int, index: int, size: int | None
+) -> None:
+    """The end of an epoch, or a round whose witnesses were away: an older head says who vouches for it."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    checkpoint = copy / "log/0/checkpoint"
+    own, _, _ = checkpoint.read_bytes().rpartition("— ".encode())
+    checkpoint.write_bytes(own)
+    if not published:
+        shutil.rmtree(copy / "log")
+    with closing(sqlite3.connect(copy / DATABASE)) as connection, connection:
+        hashes = connection.execute("SELECT leaf_hash FROM entries ORDER BY entry_index LIMIT 400")
+        frontier = Frontier()
+        for (hashed,) in hashes:
+            frontier.append(hashed)
+        note = sign_head(Epoch(), 400, frontier.root())
+        line = cosign(note, WITNESS, OTHERS_PUBLIC, OTHER.sign, AT)
+        connection.execute(
+            "INSERT INTO cosignatures VALUES (?, ?, 400, ?, ?, 0)", (WITNESS, ORIGIN, note, line)
+        )
+
+    content = Prover(copy, NODE, KEY, tuple).entry(index, newer=True)
+    assert prove_entry(read_proof(content), KEY).size == (size or published or ENTRIES)
+    witness = witness_of_key(vkey_of(WITNESS, OTHERS_PUBLIC, COSIGNATURE))
+    steps = ProofJudge(content, None, vkey=vkey_of(ORIGIN, PUBLIC), witnesses=[witness]).steps()
+    outcomes = {step.outcome for step in steps}
+    assert outcomes == {Outcome.HOLDS} if size else Outcome.REFUSED in outcomes
 
 
 def test_other_software_needs_the_leaf_and_the_lines_only(prover: Prover) -> None:

@@ -62,6 +62,17 @@ def test_every_failure_has_its_exit_code_and_its_lines(
     assert all(line.startswith(("relay: error: ", "relay: hint: ")) for line in err.splitlines())
 
 
+@pytest.mark.parametrize("say", [outcome.complain, outcome.suggest, outcome.remark])
+def test_nothing_said_moves_a_cursor_or_begins_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], say: Callable[[str], None]
+) -> None:
+    """A checkpoint, a cursor or a server's refusal has words of others in it."""
+    say("head of Trục\x1b[31m\x9b2J\u202e\nrelay: all of it holds")
+    _, err = capsys.readouterr()
+    assert err.endswith("head of Trục\\x1b[31m\\x9b2J\\u202e\\nrelay: all of it holds\n")
+    assert err.count("\n") == 1
+
+
 def test_the_samples_are_pointed_at_only_where_they_help(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

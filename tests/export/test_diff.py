@@ -123,6 +123,17 @@ def test_transfers_to_others_are_not_compared() -> None:
 # ------------------------------------------------------------ from export files, at the terminal
 
 
+@pytest.mark.parametrize("taken", [TAKEN, REFUSED])
+def test_an_answer_that_came_back_another_way_is_known_to_who_signed_it(taken: Fields) -> None:
+    """The document went round by a third node, as after `relay queue redirect`."""
+    other = "xb"
+    ours = [{**one, "neighbour": other} for one in (FROZEN, ANSWERED)]
+    theirs = [{**taken, "neighbour": other, "transfer": "u"}]
+    assert _compared([*ours, CAME], theirs) == []
+    found = _compared([*ours, {**CAME, "receipt": "x"}], theirs)
+    assert {(one.kind, one.side) for one in found} == {(Kind.MISSING, B)}
+
+
 def _recorded(log: MemoryLog, entries: Sequence[Fields]) -> None:
     for one in entries:
         log.add(AuditEvent(one["event"]), **{n: v for n, v in one.items() if n != "event"})

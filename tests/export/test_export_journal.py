@@ -12,7 +12,7 @@ from relay.audit.checkpoint import NOTE_LIMIT_BYTES
 from relay.audit.ranges import RangeProof, range_proof
 from relay.errors import AuditError
 from relay.journal.exporting import journal_log
-from tests.journal.published_log import Log, believed, publish
+from tests.journal.published_log import ORIGIN, Log, believed, publish
 
 SIZE = 700
 
@@ -133,3 +133,23 @@ def test_folders_of_no_epoch_give_no_heads(log: Log) -> None:
     (log.folder / "7").mkdir()
     (log.folder / "7" / "checkpoint").write_bytes(note)
     assert _kept(log) == [note]
+
+
+LINE = "— xa.example/witness c29tZXRoaW5nIHRoYXQgaXMgYSBzaWduYXR1cmU=\n".encode()
+
+
+@pytest.mark.parametrize("published", [b"", LINE])
+def test_what_the_journal_keeps_of_cosignatures_is_vouched_for_too(
+    log: Log, published: bytes
+) -> None:
+    """The end of an epoch is published as nobody cosigned it: the newest head that somebody did comes first
+    then, else behind the published one."""
+    checkpoint = log.folder / "0/checkpoint"
+    note = checkpoint.read_bytes()
+    checkpoint.write_bytes(note + published)
+    newest = log.grow(1)
+    kept = (ORIGIN, SIZE + 1, newest, LINE)
+    log.db.execute("INSERT INTO cosignatures VALUES ('xa', ?, ?, ?, ?, 0)", kept)
+
+    assert set(_kept(log)) == {note + published, newest + LINE}
+    assert _kept(log)[0] == (note + LINE if published else newest + LINE)

@@ -43,6 +43,8 @@ class Log:
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;"
             "CREATE TABLE entries (entry_index INTEGER PRIMARY KEY, leaf BLOB, leaf_hash BLOB);"
             "CREATE TABLE log_head (one INTEGER PRIMARY KEY, frontier BLOB, note BLOB);"
+            "CREATE TABLE cosignatures (witness TEXT, origin TEXT, size INTEGER, note BLOB, line BLOB,"
+            " at INTEGER);"
             "CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, note BLOB);"
             "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT)"
         )

@@ -211,6 +211,26 @@ async def test_a_log_that_ended_is_completed_and_kept_beside_the_new_one(log: Lo
     assert witnesses.asked == [], "nobody is asked for an end that others may know better"
 
 
+@pytest.mark.parametrize(("kept", "lines"), [(300, LINE), (299, b"")])
+async def test_the_end_of_a_log_is_published_with_the_cosignatures_kept_of_it(
+    log: Log, kept: int, lines: bytes
+) -> None:
+    """After a restore all files of an ended epoch are made from the journal; one of another head is no
+    cosignature of this."""
+    before = log.grow(299)
+    note = log.grow(1)
+    signed = note if kept == 300 else before
+    log.db.execute(
+        "INSERT INTO cosignatures VALUES ('xa', ?, ?, ?, ?, 0)", (ORIGIN, kept, signed, LINE)
+    )
+    log.db.execute("INSERT INTO epochs VALUES (0, ?)", (note,))
+    log.db.execute("INSERT INTO meta VALUES ('epoch', '1'), ('epoch-tag', '00112233aabbccdd')")
+    log.db.execute("DELETE FROM log_head")
+    assert await publisher_of(log)._round()
+    assert (log.folder / "0/checkpoint").read_bytes() == note + lines
+    assert log.check_published() == 300
+
+
 async def test_a_tree_to_prove_from_is_of_the_published_checkpoint(log: Log) -> None:
     log.grow(1000)
     publisher = publisher_of(log)

@@ -46,8 +46,8 @@ GROUP BY r.receipt, r.message ORDER BY r.message, r.receipt
 SELECT r.receipt, r.message, min(r.at), min(r.entry) FROM facts r
 WHERE r.side = :holder AND r.kind = 'receipt' AND r.issuer = :node AND NOT EXISTS (
     SELECT 1 FROM facts o WHERE o.message = r.message AND o.recipient = r.recipient
-    AND o.side = :issuer AND o.kind IN ('receipt', 'taken', 'refused') AND o.receipt = r.receipt)
+    AND o.side = :issuer AND o.kind IN ('receipt', 'taken', 'refused', 'answer') AND o.receipt = r.receipt)
 GROUP BY r.receipt, r.message ORDER BY r.message, r.receipt
 
 -- name: counts
-SELECT count(DISTINCT transfer), count(DISTINCT receipt) FROM facts
+SELECT count(DISTINCT transfer), count(DISTINCT receipt) FROM facts WHERE kind <> 'answer'
