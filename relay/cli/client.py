@@ -38,6 +38,7 @@ from relay.errors import (
 
 ANSWER_BYTES = 128 << 20
 CHUNK_BYTES = 1 << 18
+OFFSET, PARTIAL = "Upload-Offset", "application/partial-upload"
 _SILENCE_SECONDS = 180.0
 _PROBLEM_BYTES = 1 << 20
 _NOT_RUNNING = "is the node running? relay serve CONFIG starts it"
@@ -78,14 +79,39 @@ class NativeClient:
             return await _bounded(response)
 
     async def submit(
-        self, body: Any, to: tuple[str, ...], headers: Mapping[str, str]
+        self, body: Any, to: tuple[str, ...], headers: Mapping[str, str], upload: str | None = None
     ) -> tuple[dict[str, Any], Mapping[str, str]]:
         """The answer, and the headers that say what is special about it."""
         query = [("to", code) for code in to]
+        if upload is not None:
+            query.append(("upload", upload))
         async with self._call(
             "POST", "/v1/envelopes", params=query, data=body, headers=headers, expect100=True
         ) as response:
             return _object(await _bounded(response)), response.headers
+
+    async def upload_offset(self, digest: str) -> int | None:
+        """How much of it is there; None where a node of an earlier release takes no uploads."""
+        try:
+            async with self._call("HEAD", f"/v1/uploads/{digest}") as response:
+                return _offset(response)
+        except NotFoundError:
+            return None
+
+    async def extend(self, digest: str, body: Any, offset: int, size: int) -> int:
+        """Bring the rest, up to `size`; the new offset. UnansweredError for a link that was cut: it was there a moment ago."""
+        length = str(size - offset)
+        headers = {OFFSET: str(offset), "Content-Type": PARTIAL, "Content-Length": length}
+        path = f"/v1/uploads/{digest}"
+        try:
+            async with self._call(
+                "PATCH", path, data=body, headers=headers, expect100=True
+            ) as response:
+                return _offset(response)
+        except CommandError as error:
+            if error.exit_code != TEMPORARY:
+                raise
+            raise UnansweredError(str(error)) from None
 
     @asynccontextmanager
     async def open(
@@ -217,7 +243,19 @@ def _object(content: bytes) -> dict[str, Any]:
     return value
 
 
+def _offset(response: aiohttp.ClientResponse) -> int:
+    text = response.headers.get(OFFSET, "")
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise TransportError("the answer is not the native API's; is the address right?")
+    return int(text)
+
+
 async def _refusal(response: aiohttp.ClientResponse) -> RelayError:
+    if response.method == "HEAD":  # its refusals have no body
+        said = f"status {response.status}"
+        if response.status in {401, 403}:
+            return AccessError(said)
+        return NotFoundError(said) if response.status in {404, 405} else TransportError(said)
     if response.content_type != "application/problem+json":
         return TransportError(
             f"status {response.status} and no problem document; is the address right?"

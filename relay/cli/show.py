@@ -121,8 +121,8 @@ def progress(what: str) -> Iterator[Advance]:
 
 
 async def chunks_of(source: BinaryIO, total: int, advance: Advance) -> AsyncIterator[bytes]:
-    """The file piece by piece, for a request's body, and how far it has come."""
-    done = 0
+    """The file piece by piece from where it stands, for a request's body, and how far it has come."""
+    done = source.tell()
     while chunk := source.read(_CHUNK_BYTES):
         yield chunk
         done += len(chunk)

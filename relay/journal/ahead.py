@@ -1,16 +1,17 @@
-"""Envelopes that go ahead of their transfer: partial files, one folder for each neighbour.
+"""Envelopes that go ahead of their transfer, or come piece by piece: partial files, one folder for each owner.
 
-An upload belongs to the neighbour that sent it and is never matched with another's: a digest alone
+An owner is a neighbour, by its node id, or a caller of the native face (transport/native/uploads.py). An
+upload belongs to who sent it and is never matched with another's: a digest alone
 gives nobody anything. What is here is not accepted yet, so nothing is fsynced and a crash may cut
-it; the neighbour asks for the offset and goes on from there. A neighbour that lost its connection
+it; its owner asks for the offset and goes on from there. One that lost its connection
 may come back before the old one is known to be dead: each writes at its own offset, so that the two
 lay the same bytes over each other and never one behind the other.
 
 What is half here must not keep everything else out: at a bound, an upload that goes on pushes out those of
-the same neighbour that nobody is bringing, the longest untouched first, and a new one those that were left
+the same owner that nobody is bringing, the longest untouched first, and a new one those that were left
 alone for a while. They start anew. Or many that were cut together would leave no room for any to end.
 
-Touches: DATA/ahead. Trusts: that the caller authenticated the neighbour.
+Touches: DATA/ahead. Trusts: that the caller authenticated the owner.
 Raises:  OverloadError over the quota or when the disk has no room, JournalError when it fails. What came
          before stays: the upload goes on there once there is room.
 """
@@ -29,11 +30,11 @@ from pathlib import Path
 
 from relay.errors import OverloadError, PeerError
 from relay.journal.faults import write_fault
-from relay.model import Digest, NodeId
+from relay.model import Digest
 
 CHUNK_BYTES = 1 << 18
 MOST_UPLOADS = 256
-"""Files a neighbour may have here at once, whatever their size."""
+"""Files an owner may have here at once, whatever their size."""
 LEFT_ALONE = timedelta(minutes=15)
 """After which an upload that nobody is bringing gives way to a new one."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -55,43 +56,43 @@ class AheadFiles:
         self._folder = folder
         self._quota_bytes = quota_bytes
         self._wall = wall
-        self._used: dict[NodeId, int] = {}
-        self._writing: Counter[NodeId] = Counter()
+        self._used: dict[str, int] = {}
+        self._writing: Counter[str] = Counter()
         self._open: Counter[Path] = Counter()
 
-    def offset(self, neighbour: NodeId, digest: str) -> int:
+    def offset(self, owner: str, digest: str) -> int:
         """How many bytes of it are here; 0 when none."""
-        path = self._path(neighbour, digest)
+        path = self._path(owner, digest)
         return path.stat().st_size if path.exists() else 0
 
     async def append(
-        self, neighbour: NodeId, digest: str, stream: AsyncIterator[bytes], limit_bytes: int
+        self, owner: str, digest: str, stream: AsyncIterator[bytes], limit_bytes: int
     ) -> int:
         """Add what the stream brings, up to its end or break; the new offset."""
-        path = self._path(neighbour, digest)
+        path = self._path(owner, digest)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not self._writing[neighbour]:
-                self._used[neighbour] = _sum(path.parent)
-            size = self.offset(neighbour, digest)
+            if not self._writing[owner]:
+                self._used[owner] = _sum(path.parent)
+            size = self.offset(owner, digest)
             goes_on = size > 0
             if not path.exists():
-                await self._admit(neighbour, path)
+                await self._admit(owner, path)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise write_fault("the upload", error, self._fault) from error
-        self._writing[neighbour] += 1
+        self._writing[owner] += 1
         self._open[path] += 1
         try:
             async for chunk in stream:
                 if size + len(chunk) > limit_bytes:
                     raise PeerError(f"upload over {limit_bytes} bytes")
-                await self._count(neighbour, path, len(chunk), goes_on=goes_on)
+                await self._count(owner, path, len(chunk), goes_on=goes_on)
                 self._room(len(chunk))
                 await self._write(handle, chunk, size)
                 size += len(chunk)
         finally:
-            self._writing[neighbour] -= 1
+            self._writing[owner] -= 1
             self._open[path] -= 1
             if not self._open[path]:
                 del self._open[path]
@@ -106,7 +107,7 @@ class AheadFiles:
             raise write_fault("the upload", error, self._fault) from error
 
     async def expire(self, age: timedelta) -> int:
-        """Remove uploads that grew no more for so long: no transfer named them, and their neighbour may
+        """Remove uploads that grew no more for so long: no transfer named them, and their owner may
         start them anew. How many there were; never one that is being written."""
         before = self._wall() - age.total_seconds()
         removed = 0
@@ -118,11 +119,11 @@ class AheadFiles:
         return removed
 
     async def _drop(self, path: Path) -> None:
-        neighbour = NodeId(path.parent.name)
+        owner = path.parent.name
         freed = await asyncio.to_thread(_removed, path)
-        self._used[neighbour] = self._used.get(neighbour, 0) - freed
+        self._used[owner] = self._used.get(owner, 0) - freed
 
-    async def _admit(self, neighbour: NodeId, path: Path) -> None:
+    async def _admit(self, owner: str, path: Path) -> None:
         """One file more."""
 
         def fits() -> bool:
@@ -132,21 +133,19 @@ class AheadFiles:
         if not fits():
             raise OverloadError(f"{MOST_UPLOADS} uploads wait for their transfers", 60)
 
-    async def _count(
-        self, neighbour: NodeId, path: Path, size_bytes: int, *, goes_on: bool
-    ) -> None:
+    async def _count(self, owner: str, path: Path, size_bytes: int, *, goes_on: bool) -> None:
         """So many bytes more."""
 
         def fits() -> bool:
-            return self._used[neighbour] + size_bytes <= self._quota_bytes
+            return self._used[owner] + size_bytes <= self._quota_bytes
 
         await self._push_out(path, fits, goes_on=goes_on)
         if not fits():
             raise OverloadError(f"uploads ahead over {self._quota_bytes} bytes", 60)
-        self._used[neighbour] += size_bytes
+        self._used[owner] += size_bytes
 
     async def _push_out(self, path: Path, fits: Callable[[], bool], *, goes_on: bool) -> None:
-        """Others of this neighbour, until it fits or none may go."""
+        """Others of this owner, until it fits or none may go."""
         if fits():
             return
         before = self._wall() - (0.0 if goes_on else LEFT_ALONE.total_seconds())
@@ -154,27 +153,27 @@ class AheadFiles:
             if other != path and other not in self._open and not fits():
                 await self._drop(other)
 
-    async def read(self, neighbour: NodeId, digest: Digest) -> AsyncIterator[bytes]:
+    async def read(self, owner: str, digest: Digest) -> AsyncIterator[bytes]:
         """The bytes of an upload, as it stands."""
-        path = self._path(neighbour, digest)
+        path = self._path(owner, digest)
         if not path.exists():
             return
         with path.open("rb") as file:
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 
-    def forget(self, neighbour: NodeId, digest: str) -> None:
-        self._used[neighbour] = self._used.get(neighbour, 0) - self.offset(neighbour, digest)
-        self._path(neighbour, digest).unlink(missing_ok=True)
+    def forget(self, owner: str, digest: str) -> None:
+        self._used[owner] = self._used.get(owner, 0) - self.offset(owner, digest)
+        self._path(owner, digest).unlink(missing_ok=True)
 
-    def _path(self, neighbour: NodeId, digest: str) -> Path:
+    def _path(self, owner: str, digest: str) -> Path:
         if not _DIGEST.fullmatch(digest):
             raise PeerError("a payload is named by 64 lower-case hex digits")
-        return self._folder / neighbour / digest
+        return self._folder / owner / digest
 
 
 def _sum(folder: Path) -> int:
-    """What a neighbour's uploads take up."""
+    """What an owner's uploads take up."""
     return sum(file.stat().st_size for file in folder.iterdir())
 
 

@@ -165,6 +165,7 @@ class Faces:
             stamps=make_stamp_table(self.ground),
             log_exports=self._log_exports(),
             local_operator=local,
+            ahead=self.ahead,
             gate=self.pressure,
             refusals=self.turned_away,
             directory=DirectoryDoor(self.carrying.directory, self.ground.place),

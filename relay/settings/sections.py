@@ -331,7 +331,7 @@ def secret_in(path: Path) -> bytes:
 class LimitsSection(Section):
     envelope_bytes: int = Field(default=1 << 30, ge=1024)
     uploads_ahead_bytes: int = Field(default=4 << 30, ge=1 << 20)
-    """What one neighbour may have uploaded ahead of its transfers."""
+    """What one neighbour may have uploaded ahead of its transfers, or one caller of what it hands in."""
     reserve_bytes: int = Field(default=512 << 20, ge=0)
     """Free on the disk of data_dir; under it only what was accepted before is finished."""
     reserve_inodes: int = Field(default=1024, ge=0)

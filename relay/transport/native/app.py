@@ -50,6 +50,7 @@ from relay.envelope.limits import Limits
 from relay.errors import NotFoundError, PeerError, RelayError
 from relay.lines import Line
 from relay.transport import requests
+from relay.transport.ahead import AheadStore
 from relay.transport.native import archive as archive_face
 from relay.transport.native import (
     audit,
@@ -71,6 +72,7 @@ from relay.transport.native import (
     timeline,
     timestamps,
     tokens,
+    uploads,
 )
 from relay.transport.native import directory as directory_face
 from relay.transport.native import recovery as recovery_face
@@ -89,6 +91,8 @@ _SHOWN_PATH = 100
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/envelopes", submit.envelope),
+    Route("HEAD", "/v1/uploads/{digest}", uploads.offset),
+    Route("PATCH", "/v1/uploads/{digest}", uploads.extend),
     Route("GET", "/v1/messages/{id}", messages.message),
     Route("GET", "/v1/messages/{id}/trace", timeline.timeline),
     Route("GET", "/v1/messages/{id}/seal", messages.seal),
@@ -185,6 +189,7 @@ def native_app(
     systems: SystemsDesk | None = None,
     local_operator: bool = False,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
+    ahead: AheadStore | None = None,
     gate: Gate = OPEN,
     refusals: Refusals = UNNOTED,
     directory: DirectoryDoor | None = None,
@@ -225,6 +230,7 @@ def native_app(
         control,
         queue,
         recovery,
+        ahead=ahead,
         gate=gate,
         carry=courier,
         systems=systems,

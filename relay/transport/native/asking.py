@@ -109,6 +109,20 @@ def digest(request: web.Request) -> Digest:
     return Digest(_named(request, _DIGEST, "receipt"))
 
 
+def upload_digest(request: web.Request) -> Digest:
+    return Digest(_named(request, _DIGEST, "upload"))
+
+
+def uploaded(request: web.Request) -> Digest | None:
+    """Which upload a submission hands in; None where the envelope is in its body."""
+    text = one(request, "upload")
+    if text is None:
+        return None
+    if not _DIGEST.fullmatch(text):
+        raise RequestError("upload must be a SHA-256 in lower-case hex", parameter="upload")
+    return Digest(text)
+
+
 def token_id(request: web.Request) -> str:
     text = request.match_info["id"]
     if not text.isascii() or not text.isprintable() or len(text) > 64:

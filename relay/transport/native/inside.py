@@ -47,6 +47,7 @@ from relay.delivery.stamping.ports import StampReader
 from relay.delivery.statistics.figures import Statistics
 from relay.delivery.timeline.ports import TimelineDoor
 from relay.envelope.limits import Limits
+from relay.transport.ahead import AheadStore
 from relay.witness.ports import WitnessDoor
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Inside:
     presenting: Counter[str] = field(default_factory=Counter)
     """Strangers who hand in a checkpoint."""
     obligations: Obligations | None = None
+    ahead: AheadStore | None = None
+    """Envelopes that come piece by piece."""
     gate: Gate = OPEN
     """Asked before an envelope is read."""
     directory: DirectoryDoor | None = None

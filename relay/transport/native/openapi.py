@@ -48,6 +48,7 @@ from relay.transport.native.systems_described import SYSTEM_SCHEMAS, system_path
 from relay.transport.native.timeline_described import TIMELINE_SCHEMAS, timeline_paths
 from relay.transport.native.timestamps import TIMESTAMP_SCHEMAS, timestamp_paths
 from relay.transport.native.trust_described import TRUST_SCHEMAS, trust_paths
+from relay.transport.native.uploads import upload_paths
 from relay.transport.native.witnesses_described import WITNESS_SCHEMAS, witness_paths
 
 _TITLES = {
@@ -119,6 +120,7 @@ def _paths() -> Json:
     one_message = [in_path("id", UUID)]
     return {
         "/v1/envelopes": {"post": _submit()},
+        **upload_paths(),
         "/v1/messages/{id}": {
             "get": reading(
                 "trackMessage", "State, trace and receipts of a message", json_answer("Message")
@@ -216,13 +218,18 @@ def _submit() -> Json:
             "submitEnvelope",
             "Hand in an envelope",
             {"202": accepted},
-            (400, 401, 403, 409, 413, 415, 422, 503),
+            (400, 401, 403, 404, 409, 413, 415, 422, 503),
         ),
         "parameters": [
             in_query(
                 "to",
                 {"type": "array", "items": {"type": "string", "maxLength": 64}},
                 "Recipients, where they are not the document's own",
+            ),
+            in_query(
+                "upload",
+                DIGEST,
+                "The envelope was brought by /v1/uploads; the body is the agency's seal, or nothing",
             ),
             {
                 "name": "Idempotency-Key",
@@ -241,7 +248,7 @@ def _submit() -> Json:
                 for name in FIELDS
             ),
         ],
-        "requestBody": {"required": True, "content": _bodies()},
+        "requestBody": {"required": False, "content": _bodies()},
     }
 
 

@@ -1,4 +1,5 @@
-"""POST /v1/envelopes: take an envelope, alone or with the agency's own seal beside it.
+"""POST /v1/envelopes: take an envelope, alone or with the agency's own seal beside it, in the body or
+uploaded before (uploads.py).
 
 Touches: the payload store (through intake_stream) and the intake.
 Trusts:  nothing of the body; the caller is known before the first byte of it is read.
@@ -24,9 +25,10 @@ from relay.delivery.pressure.quota import caller_party
 from relay.envelope.limits import in_units
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError, NotFoundError, TransportError
-from relay.model import Envelope, Payload
-from relay.transport.intake_stream import IDLE, receive, refuse_over
-from relay.transport.native.asking import codes, idempotency_key, only, refuse_coding
+from relay.model import Digest, Envelope, Payload
+from relay.transport.intake_stream import IDLE, receive, refuse_over, while_moving
+from relay.transport.native import uploads
+from relay.transport.native.asking import codes, idempotency_key, only, refuse_coding, uploaded
 from relay.transport.native.digests import Digests, Tapped, digests_of
 from relay.transport.native.inside import Inside
 from relay.transport.native.proceed import proceed
@@ -65,22 +67,28 @@ class _Handed:
 
 
 async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
-    only(request, "to")
+    only(request, "to", "upload")
     declared_to = codes(request, "to", inside.limits.recipients)
-    key = idempotency_key(request)
+    key, upload = idempotency_key(request), uploaded(request)
     refuse_coding(request)
     with inside.gate.body(caller_party(caller.holder), request.content_length):
-        return await _submit(inside, caller, request, declared_to, key)
+        if upload is None:
+            return await _submit(inside, caller, await _take(inside, request), declared_to, key)
+        try:
+            handed = await _take_uploaded(inside, caller, request, upload)
+            return await _submit(inside, caller, handed, declared_to, key)
+        except EnvelopeError:
+            uploads.drop(inside, caller, upload)
+            raise
 
 
 async def _submit(
     inside: Inside,
     caller: Caller,
-    request: web.Request,
+    handed: _Handed,
     declared_to: tuple[str, ...] | None,
     key: str | None,
 ) -> web.StreamResponse:
-    handed = await _take(inside, request)
     submission = Submission(
         caller=caller,
         envelope=handed.envelope,
@@ -142,6 +150,31 @@ async def _take(inside: Inside, request: web.Request) -> _Handed:
         return await _take_parts(inside, request, digests)
     kinds = ", ".join(sorted(_PLAIN | _PARTS))
     raise MediaTypeError(f"the body must be one of: {kinds}", parameter="Content-Type")
+
+
+async def _take_uploaded(
+    inside: Inside, caller: Caller, request: web.Request, upload: Digest
+) -> _Handed:
+    """The envelope that came before; the body is the seal, or nothing."""
+    seal = b""
+    if request.can_read_body:
+        if request.content_type not in _PLAIN:
+            kinds = ", ".join(sorted(_PLAIN))
+            raise MediaTypeError(f"the seal must be one of: {kinds}", parameter="Content-Type")
+        if (request.content_length or 0) > _SEAL_BYTES:
+            raise LengthError("a seal over the limit", limit=in_units(_SEAL_BYTES))
+        await proceed(request)
+        seal = await _seal_alone(while_moving(request.content))
+    return _Handed(*await uploads.handed_in(inside, caller, upload), seal or None)
+
+
+async def _seal_alone(chunks: AsyncIterator[bytes]) -> bytes:
+    content = bytearray()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > _SEAL_BYTES:
+            raise LengthError("a seal over the limit", limit=in_units(_SEAL_BYTES))
+    return bytes(content)
 
 
 def _refuse_long(inside: Inside, request: web.Request) -> None:
@@ -251,14 +284,10 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
 
 
 async def _short(part: BodyPartReader) -> bytes:
-    content = bytearray()
-    async for chunk in _chunks(part):
-        content += chunk
-        if len(content) > _SEAL_BYTES:
-            raise LengthError("a seal over the limit", limit=in_units(_SEAL_BYTES))
+    content = await _seal_alone(_chunks(part))
     if not content:
         raise RequestError("the part is empty", parameter="seal")
-    return bytes(content)
+    return content
 
 
 def _misframed() -> RequestError:

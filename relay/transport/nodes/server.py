@@ -36,7 +36,6 @@ from relay.delivery.revocation.stapling import BY_HAND_CAPABILITY, LARGE_CAPABIL
 from relay.delivery.revocation.stapling import CAPABILITY as STATEMENTS_CAPABILITY
 from relay.envelope.limits import Limits
 from relay.errors import (
-    ConflictError,
     JournalError,
     NotFoundError,
     OverloadError,
@@ -48,7 +47,7 @@ from relay.errors import (
 from relay.lines import Line
 from relay.model import NodeId, Signed, TransferId
 from relay.transport import requests
-from relay.transport.intake_stream import while_moving
+from relay.transport.ahead import OFFSET, AheadStore, append, misplaced, told
 from relay.transport.nodes.attaching import AttachFace
 from relay.transport.nodes.connections import Connections
 from relay.transport.nodes.directory import DirectoryFace
@@ -59,7 +58,7 @@ from relay.transport.nodes.published import PublishedFace
 from relay.transport.nodes.reconciling import ListingFace
 from relay.transport.nodes.reminding import ReminderFace, newest_shown
 from relay.transport.nodes.statements import StatementFace
-from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, AheadStore, Taking
+from relay.transport.nodes.taking import TRANSFERS_A_REQUEST, Taking
 from relay.transport.nodes.witnessing import LogFace
 from relay.transport.problems import problem_of, problem_response, word_of
 from relay.wire.container import read_receipts, write_receipts
@@ -295,23 +294,20 @@ class _Handlers:
 
     async def offset(self, request: web.Request) -> web.Response:
         neighbour = self._door.neighbour(request)
-        have = self._face.ahead.offset(neighbour, request.match_info["digest"])
-        return web.Response(status=204, headers={"Upload-Offset": str(have)})
+        return told(self._face.ahead.offset(neighbour, request.match_info["digest"]))
 
     async def upload(self, request: web.Request) -> web.Response:
         """Append at the offset we have; any other is a conflict that names ours."""
         neighbour, digest = self._door.neighbour(request), request.match_info["digest"]
         have = self._face.ahead.offset(neighbour, digest)
-        if request.headers.get("Upload-Offset") != str(have):
-            response = self._problem(request, ConflictError(f"the offset here is {have}"))
-            response.headers["Upload-Offset"] = str(have)
+        if (error := misplaced(request, have)) is not None:
+            response = self._problem(request, error)
+            response.headers[OFFSET] = str(have)
             return response
-        stream = while_moving(request.content)
         with self._face.pressure.body(neighbour_party(neighbour), request.content_length):
-            size = await self._face.ahead.append(
-                neighbour, digest, stream, self._face.limits.envelope_bytes
+            return await append(
+                self._face.ahead, neighbour, digest, request, self._face.limits.envelope_bytes
             )
-        return web.Response(status=204, headers={"Upload-Offset": str(size)})
 
 
 def _signed(answers: Sequence[Signed]) -> web.Response:

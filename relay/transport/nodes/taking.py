@@ -15,27 +15,19 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from relay.delivery.arrivals import CheckTransfer, Opened, TransferDesk
 from relay.delivery.ports import PayloadStore
 from relay.envelope.limits import Limits, in_units
 from relay.errors import EnvelopeError, NotFoundError, RelayError, TooLargeError, TransportError
 from relay.model import Digest, Envelope, NodeId, Payload, Signed, TransferId
+from relay.transport.ahead import AheadStore
 from relay.transport.intake_stream import receive
 from relay.transport.nodes.parts import Body, Parts, read_parts
 
 TRANSFERS_A_REQUEST = 16
 """More of them save little more, and wait for each other."""
-
-
-class AheadStore(Protocol):
-    def offset(self, neighbour: NodeId, digest: str) -> int: ...
-    async def append(
-        self, neighbour: NodeId, digest: str, stream: AsyncIterator[bytes], limit_bytes: int
-    ) -> int: ...
-    def read(self, neighbour: NodeId, digest: Digest) -> AsyncIterator[bytes]: ...
-    def forget(self, neighbour: NodeId, digest: str) -> None: ...
 
 
 class Taking:
