@@ -52,7 +52,7 @@ ROUNDS = (
     (MINUTES, -DAY, DAY),
     (DAY, timedelta(), -MINUTES),
 )
-QUICK_ROUNDS = ((DAY, -DAY, MINUTES), (-DAY, MINUTES, DAY))
+QUICK_ROUNDS = ((DAY, -DAY, MINUTES), (-DAY, MINUTES, -DAY))
 WITHIN_TOLERANCE = timedelta(minutes=4)
 ROUND_SECONDS = 4.0
 STALL_SECONDS = 30.0
@@ -80,10 +80,10 @@ async def run(folder: Path, quick: bool) -> Tally:
                 for round_ in QUICK_ROUNDS if quick else ROUNDS:
                     _jump(city, round_)
                     await asyncio.sleep(ROUND_SECONDS / 2 if quick else ROUND_SECONDS)
+                unmoved = await _unmoved(city)
                 attempts, seconds = await _uplink_away(city, line)
                 _jump(city, (timedelta(),) * 3)
                 await _started_wrong(city)
-            unmoved = await _unmoved(city)
             for name in city.names:
                 city.launch(
                     name, Launch()
@@ -99,7 +99,16 @@ async def run(folder: Path, quick: bool) -> Tally:
 
 
 async def _unmoved(city: City) -> list[str]:
-    """Nodes that told of no jump to either side: without them nothing was tried."""
+    """Nodes that told of no jump to either side, though they had time to: without them nothing was tried."""
+    began = asyncio.get_running_loop().time()
+    while problems := await _told_of_none(city):
+        if asyncio.get_running_loop().time() - began > STALL_SECONDS:
+            break
+        await asyncio.sleep(0.5)
+    return problems
+
+
+async def _told_of_none(city: City) -> list[str]:
     problems = []
     for name in city.names:
         async with operator_desk(city.node(name)) as desk:
