@@ -57,9 +57,13 @@ class ThinLink:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
-        far_reader, far_writer = await asyncio.open_connection(
-            "127.0.0.1", self.port, limit=PIECE_BYTES
-        )
+        try:
+            far_reader, far_writer = await asyncio.open_connection(
+                "127.0.0.1", self.port, limit=PIECE_BYTES
+            )
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the link is taken down
+            return
         self._far.append(far_writer)
         # What was passed is on its way, not held here.
         far_writer.transport.set_write_buffer_limits(0)
