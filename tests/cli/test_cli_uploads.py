@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from relay.cli import send
+from relay.errors import NotFoundError
 from relay.journal.ahead import AheadFiles
 
 SIZE_BYTES = 900_000
@@ -103,6 +104,4 @@ def test_a_node_without_uploads_gets_the_envelope_whole(
 
 
 def _unknown(*_: object) -> int:
-    from relay.errors import NotFoundError
-
     raise NotFoundError("no such route")

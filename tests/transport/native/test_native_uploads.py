@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from relay.delivery.ports import Caller
 from relay.errors import EnvelopeError, OverloadError
 from relay.journal.ahead import AheadFiles
 from relay.model import AgencyCode, digest_of
-from relay.transport.native import native_runner
 
 Letter = Callable[..., bytes]
 Http = Callable[..., aiohttp.ClientSession]
@@ -24,20 +24,11 @@ QUOTA_BYTES = 600_000
 
 
 @pytest.fixture
-async def base(
-    build: Callable[..., web.Application], noted: Any, world: Any, tmp_path: Path
-) -> AsyncIterator[str]:
+def build(build: Callable[..., web.Application], world: Any, tmp_path: Path) -> Any:
     """A face that takes uploads."""
     h13 = frozenset({AgencyCode("000.00.20.H13")})
     world.tokens.known("colleague", Caller("colleague", h13))
-    ahead = AheadFiles(tmp_path / "ahead", QUOTA_BYTES)
-    runner = native_runner(build(ahead=ahead), noted, shutdown_timeout=1.0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    yield f"http://{host}:{port}"
-    await runner.cleanup()
+    return partial(build, ahead=AheadFiles(tmp_path / "ahead", QUOTA_BYTES))
 
 
 async def _patch(
@@ -56,11 +47,16 @@ async def _offset(session: aiohttp.ClientSession, digest: str) -> tuple[int, str
 
 
 async def _hand_in(
-    session: aiohttp.ClientSession, digest: str, seal: bytes | None = None, **headers: str
+    session: aiohttp.ClientSession, digest: str, seal: Any = None, **headers: str
 ) -> tuple[int, dict[str, Any]]:
     path = f"/v1/envelopes?upload={digest}"
     async with session.post(path, data=seal, headers=headers) as response:
         return response.status, await response.json(content_type=None)
+
+
+async def _in_pieces(content: bytes) -> AsyncIterator[bytes]:
+    """Without a length that could be refused before the first of it is read."""
+    yield content
 
 
 async def test_what_came_in_pieces_is_accepted_as_one(
@@ -105,6 +101,7 @@ async def test_a_seal_comes_in_the_body(world: Any, http: Http, letter: Letter) 
 
     assert (await _hand_in(session, digest, b"--x--", **form))[0] == 415
     assert (await _hand_in(session, digest, long, **XML))[0] == 413
+    assert (await _hand_in(session, digest, _in_pieces(long), **XML))[0] == 413
     assert (await _hand_in(session, digest, b"<seal/>", **XML))[0] == 202
 
     assert world.submissions[0].seal == b"<seal/>"
