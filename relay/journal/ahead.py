@@ -101,8 +101,13 @@ class AheadFiles:
         return size
 
     async def _write(self, handle: int, chunk: bytes, offset: int) -> None:
+        writing = asyncio.ensure_future(asyncio.to_thread(_write_at, handle, chunk, offset))
         try:
-            await asyncio.to_thread(_write_at, handle, chunk, offset)
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # The handle stays open under the thread: closed, its number could be the journal's a moment later.
+            await asyncio.wait({writing})
+            raise
         except OSError as error:
             raise write_fault("the upload", error, self._fault) from error
 

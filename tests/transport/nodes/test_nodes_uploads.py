@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from io import BytesIO
@@ -355,3 +357,30 @@ async def test_an_upload_has_a_limit_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(PeerError, match="over 5 bytes"):
         await files.append(HERE, "a" * 64, _stream(b"123", b"456"), 5)
     assert files.offset(HERE, "a" * 64) == 3
+
+
+async def test_a_thread_never_writes_to_a_closed_handle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever brings it is cancelled in the middle of a write; the number of a closed handle could be the
+    journal's by then."""
+    begun, go_on = threading.Event(), threading.Event()
+    written: list[int] = []
+
+    def slowly(handle: int, content: bytes, offset: int) -> None:
+        begun.set()
+        go_on.wait(10)
+        written.append(os.pwrite(handle, content, offset))
+
+    monkeypatch.setattr(ahead, "_write_at", slowly)
+    files = AheadFiles(tmp_path, 100)
+    coming = asyncio.create_task(files.append(HERE, "a" * 64, _stream(b"." * 50), 1000))
+    await asyncio.to_thread(begun.wait, 10)
+    coming.cancel()
+    await asyncio.sleep(0.05)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await coming
+
+    assert written == [50]
+    assert files.offset(HERE, "a" * 64) == 50
