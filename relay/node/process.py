@@ -14,11 +14,11 @@ import threading
 from pathlib import Path
 
 import structlog
-import uvloop
 
 from relay import logs
 from relay.lines import Line
 from relay.logs.outputs import Outputs
+from relay.node.event_loop import EventLoop
 from relay.node.node import Node
 from relay.offline import examine
 from relay.settings.settings import Settings
@@ -38,7 +38,8 @@ def serve(config: Path) -> int:
     try:
         for remark in remarks:
             log.warning(Line.CONFIGURATION_REMARK, remark=remark)
-        return uvloop.run(_run_until_told(settings, outputs))
+        with asyncio.Runner(loop_factory=EventLoop) as runner:
+            return runner.run(_run_until_told(settings, outputs))
     finally:
         outputs.close(CLOSING_SECONDS)
 
