@@ -12,6 +12,7 @@ import os
 import pwd
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,8 +105,8 @@ async def _from_files(config: Path, target: Path, query: dict[str, str]) -> None
     caller = Caller(f"local:{_user()}", frozenset(), operator=True, local=True)
     async with stopped_log(check(config)) as desk:
         period = Period(since, until, "words" in query)
-        export = await desk.export(caller, period, query.get("why", ""))
-        await write_chunks(desk.write(export), export.size_bytes, target)
+        with closing(await desk.export(caller, period, query.get("why", ""))) as export:
+            await write_chunks(desk.write(export), export.size_bytes, target)
     remark("the node is stopped: its journal was opened for this, and the export is in its log")
 
 
