@@ -15,6 +15,7 @@ import typer
 
 from relay.cli.connect import Connection, reaching
 from relay.cli.headings import TABLE, Language, heading, worded
+from relay.cli.instants import days_of
 from relay.cli.outcome import USAGE, CommandError, remark
 from relay.cli.sheet import show_sheet
 from relay.cli.show import show_json, show_table
@@ -73,7 +74,7 @@ def stats(
     """Count what agencies sent and received, day by day of Vietnam's calendar (docs/statistics.md)."""
     if as_csv and as_json:
         raise CommandError("--csv and --json cannot both be given", USAGE)
-    query = {"since": since, "until": until, "agency": agency, "per": per.value}
+    query = {**days_of(since, until), "agency": agency, "per": per.value}
     if by:
         query["by"] = ",".join(dict.fromkeys(one.value for one in by))
     found = asyncio.run(_report(node, {k: v for k, v in query.items() if v is not None}))

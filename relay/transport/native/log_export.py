@@ -46,6 +46,8 @@ async def export(inside: Inside, caller: Caller, request: web.Request) -> web.St
         raise NotFoundError("this face exports no log")
     words = word(request, "words", ("true", "false")) == "true"
     period = Period(_instant(request, "since"), _instant(request, "until"), words)
+    if period.since and period.until and period.until <= period.since:
+        raise RequestError("must come after since", parameter="until")
     if len(inside.exporting) >= _MOST_AT_ONCE:
         raise OverloadError(f"{_MOST_AT_ONCE} exports under way, limit {_MOST_AT_ONCE}")
     place = object()
