@@ -63,6 +63,11 @@ def folder_of(epoch: Epoch) -> str:
     return f"{epoch.number}-{epoch.tag}" if epoch.tag else str(epoch.number)
 
 
+def is_folder(name: str) -> bool:
+    """Whether `folder_of` makes such names."""
+    return _NAMED.fullmatch(name) is not None
+
+
 def size_of(head: bytes) -> int:
     """The index after the last entry that a signed head covers. Raises AuditError."""
     checkpoint = head_of(head)

@@ -2,14 +2,16 @@
 
 Two readings: the first finds the range, checks that it fits the signed head, and takes digest and
 checksum of every file, so that the signature covers all of them and the length is known; the second
-writes. Entries never change, so both give the same. Memory holds one page of them.
+writes. Entries never change, so both give the same. Memory holds one page of them. Words beside them may be
+removed meanwhile: they are read once, and kept aside until they are written.
 
 The range is the smallest that has every entry of the period, with one more at either side where there
 is one, so that a reader sees nothing of it was left out.
 
-Touches: the log, through its source.
+Touches: the log, through its source; a temporary file where there are many words.
 Trusts:  the source for what is stored; that it fits the head is checked.
-Raises:  NotFoundError for a period without entries, AuditError for a log that does not hold.
+Raises:  NotFoundError for a period without entries, AuditError for a log that does not hold, JournalError
+         where words find no room aside.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
+from relay.audit.aside import Aside, Kept
 from relay.audit.checkpoint import head_of, read_signature, split_note
 from relay.audit.entries import instant
 from relay.audit.epochs import SPAN, first_index
@@ -108,12 +111,12 @@ class ExportedPart:
     size_bytes: int
     digest: Digest
     crc: int
-    content: bytes | Lines
+    content: bytes | Lines | Kept
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedLog:
-    """Decided on and signed; about to be written."""
+    """Decided on and signed; about to be written, once. Whoever has it closes it."""
 
     files: tuple[ExportedPart, ...]
     first: int
@@ -121,6 +124,10 @@ class ExportedLog:
     count: int
     signature: Digest
     size_bytes: int
+    aside: Aside = field(repr=False, compare=False)
+
+    def close(self) -> None:
+        self.aside.close()
 
 
 Sign = Callable[[Sequence[tuple[str, Digest]]], bytes]
@@ -138,6 +145,23 @@ def plan_export(
 ) -> ExportedLog:
     """`log_chain` and `own_chain` are certificates in DER, the leaf first; `before` those of an epoch, where
     it had another log key than the present one."""
+    aside = Aside()
+    try:
+        return _plan(source, period, log_chain, own_chain, sign, before, aside)
+    except BaseException:
+        aside.close()
+        raise
+
+
+def _plan(
+    source: LogSource,
+    period: Period,
+    log_chain: Sequence[bytes],
+    own_chain: Sequence[bytes],
+    sign: Sign,
+    before: Callable[[int], Sequence[bytes]],
+    aside: Aside,
+) -> ExportedLog:
     heads = source.heads()
     first, last = _bounds(source, heads, period)
     vouched = list(source.kept_heads())
@@ -149,7 +173,7 @@ def plan_export(
     witnesses = _names_on([*(one.head for one in parts), *(note for note, _ in kept)])
     files = [_planned(name, content) for part in parts for name, content in part.small()]
     for part in parts:
-        files += part.streamed(words=period.words)
+        files += part.streamed(aside, words=period.words)
         files += part.heads_within(kept)
     used = [before(part.part.number) or log_chain for part in parts]
     chain = tuple(digest_of(one) for one in used[-1])
@@ -175,7 +199,7 @@ def plan_export(
     signature = sign([(one.name, one.digest) for one in files])
     files.append(_planned(SIGNATURE, bundle.wrapped(signature)))
     count = sum(part.part.proof.end - part.part.proof.first for part in parts)
-    return ExportedLog(tuple(files), first, last, count, digest_of(signature), _size(files))
+    return ExportedLog(tuple(files), first, last, count, digest_of(signature), _size(files), aside)
 
 
 def write_export(source: LogSource, export: ExportedLog) -> Iterator[bytes]:
@@ -183,10 +207,13 @@ def write_export(source: LogSource, export: ExportedLog) -> Iterator[bytes]:
     archive = Archive()
     for one in export.files:
         yield archive.head(one.name, Head(one.size_bytes, one.crc))
-        if isinstance(one.content, bytes):
-            yield one.content
-        else:
-            yield from _chunks(source, one.content)
+        match one.content:
+            case bytes():
+                yield one.content
+            case Lines():
+                yield from _chunks(source, one.content)
+            case Kept():
+                yield from export.aside.read(one.content)
     yield archive.ending()
 
 
@@ -254,7 +281,7 @@ class _Epoch:
     def small(self) -> Iterator[tuple[str, bytes]]:
         yield checkpoint_name(self.part.number), self.head
 
-    def streamed(self, *, words: bool) -> Iterator[ExportedPart]:
+    def streamed(self, aside: Aside, *, words: bool) -> Iterator[ExportedPart]:
         """The leaves, compared with the head on the way, and what stands beside them."""
         proof = self.part.proof
         lines = Lines(self._low + proof.first, self._low + proof.end)
@@ -265,8 +292,9 @@ class _Epoch:
         check.close(self._root)
         if words:
             lines = Lines(lines.first, lines.end, words=True)
-            name = words_name(self.part.number)
-            yield _measured(name, lines, _lines(self._source, lines))
+            name, start = words_name(self.part.number), aside.end()
+            found = _measured(name, lines, aside.copied(_lines(self._source, lines)))
+            yield replace(found, content=Kept(start, found.size_bytes))
 
     def heads_within(self, kept: Sequence[tuple[bytes, bytes]]) -> Iterator[ExportedPart]:
         for note, token in kept:

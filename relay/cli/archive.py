@@ -8,15 +8,15 @@ Raises:  CommandError, WireError, DamagedError, SignatureError, OSError, and wha
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from relay.cli.archived import take_out
 from relay.cli.connect import Connection, reaching, reaching_if_asked
 from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
 from relay.cli.receiving import write_whole
@@ -112,14 +112,18 @@ def export(
         Path | None, typer.Option(metavar="FILE", help="Default: ID.asice in this folder.")
     ] = None,
 ) -> None:
-    """Take a message's newest evidence file out of the archive, without a node."""
+    """Take a message's newest evidence file out of the archive, without a node.
+
+    Exit code 65: a file was damaged and is named; what was found in the others is written.
+    """
     if not _UUID.fullmatch(message):
         raise CommandError(f"{printable(message)} is no message's id", USAGE)
     target = out or Path(f"{message}.asice")
     refuse_existing(target)
-    _take_out(place, message, target)
+    whole = take_out(place, message, target)
     suggest(f"to judge it, here or anywhere: relay evidence verify {target} --root ROOT.pem")
     typer.echo(target)
+    _say_if_passed_over(whole)
 
 
 @app.command("hold")
@@ -158,61 +162,28 @@ def package(
 
     Of an evidence file or out of the archive it needs no node; of a message's id alone it asks the node.
     """
-    from relay.cli.package import make_package  # noqa: PLC0415
+    from relay.cli.package import make_package, workplace  # noqa: PLC0415
 
-    refuse_existing(out)
-    if _UUID.fullmatch(what):
-        evidence = out.with_name(out.name + ".asice.coming")
-        refuse_existing(evidence)
-        try:
-            if archive is None:
-                asyncio.run(_fetch(connect(), what, evidence, why))
-            else:
-                _take_out(archive, what, evidence)
-            files = make_package(evidence, out)
-        finally:
-            evidence.unlink(missing_ok=True)
-    elif archive is not None:
+    named = _UUID.fullmatch(what) is not None
+    if archive is not None and not named:
         raise CommandError(f"{printable(what)} is no message's id", USAGE)
-    else:
-        files = make_package(Path(what), out)
+    whole = True
+    with workplace(out) as place:
+        evidence = place / "coming.asice" if named else Path(what)
+        if archive is not None:
+            whole = take_out(archive, what, evidence)
+        elif named:
+            asyncio.run(_fetch(connect(), what, evidence, why))
+        files = make_package(evidence, place, out)
     for path in files:
         typer.echo(printable(str(path)))
+    _say_if_passed_over(whole)
 
 
-def _take_out(place: Path, message: str, target: Path) -> None:
-    """The newest evidence there is of the message, to `target`."""
-    from relay.signing.archives import evidence_in  # noqa: PLC0415
-
-    for path in _newest_first(place):
-        try:
-            chunks = evidence_in(path, message)
-        except (PeerError, OSError) as error:
-            complain(f"{path.name} is passed over: {printable(str(error))}")
-            continue
-        if chunks is not None:
-            _write(chunks, target)
-            return
-    raise CommandError(f"no message {message} in {place}", NO_INPUT)
-
-
-def _newest_first(place: Path) -> list[Path]:
-    from relay.signing.archives import archive_files  # noqa: PLC0415
-
-    return [place] if place.is_file() else archive_files(place)[::-1]
-
-
-def _write(chunks: Iterator[bytes], target: Path) -> None:
-    part = target.with_name(target.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    part.rename(target)
+def _say_if_passed_over(whole: bool) -> None:
+    if not whole:
+        suggest("a file that was passed over may hold newer evidence of it: relay archive verify")
+        raise typer.Exit(DATA)
 
 
 async def _fetch(node: Connection, message: str, target: Path, why: str) -> None:

@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.cli.audit_export import Since, Until, fetch, when
+from relay.cli.audit_export import Since, Until, fetch
 from relay.cli.connect import Connection, token_in
+from relay.cli.instants import period_of
 from relay.cli.outcome import DATA, USAGE, CommandError, complain, remark
 from relay.cli.show import printable, show_json, show_table
 from relay.cli.verify import trust_of
@@ -39,11 +40,15 @@ _NODE = typer.Argument(help="A configuration (.toml), an exported log, or a node
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    since: str
-    until: str
+    period: Mapping[str, str]
+    """`since` and `until`, where they were given."""
     trusted: tuple[Path, ...]
     unverified: bool
     ca: Path | None
+
+    def bounds(self) -> tuple[datetime | None, datetime | None]:
+        found = {name: datetime.fromisoformat(text) for name, text in self.period.items()}
+        return found.get("since"), found.get("until")
 
 
 def diff(
@@ -70,9 +75,8 @@ def diff(
     1: something is missing in one; 2: no difference, but in logs that were not verified."""
     from relay.journal.comparing import Comparison, comparing  # noqa: PLC0415
 
-    asked = _Asked(
-        when("--since", since), when("--until", until), tuple(root or ()), unverified, ca
-    )
+    period = period_of(since, until, datetime.now(UTC))
+    asked = _Asked(period, tuple(root or ()), unverified, ca)
     with ExitStack() as open_files:
         sides = [
             _side(one, asked, token, open_files)
@@ -95,10 +99,9 @@ def _side(named: str, asked: _Asked, token: Path | None, open_files: ExitStack) 
     if named.startswith(("https://", "http://")):
         folder = Path(open_files.enter_context(tempfile.TemporaryDirectory()))
         secret = None if token is None else token_in(token)
-        query = {"since": asked.since, "until": asked.until, "why": "audit diff"}
         target = folder / "log.asice"
         connection = Connection(named.rstrip("/"), None, secret, asked.ca)
-        asyncio.run(fetch(connection, target, {name: text for name, text in query.items() if text}))
+        asyncio.run(fetch(connection, target, {**asked.period, "why": "audit diff"}))
         return _exported(target, asked, open_files)
     if named.endswith(".toml"):
         return _own(Path(named), asked, open_files)
@@ -112,7 +115,7 @@ def _exported(path: Path, asked: _Asked, open_files: ExitStack) -> Side:
     from relay.signing.export_steps import ExportJudge  # noqa: PLC0415
 
     file = open_files.enter_context(path.open("rb"))
-    since, until = _moment(asked.since), _moment(asked.until)
+    since, until = asked.bounds()
     if asked.unverified:
         about, leaves = unproven_leaves(file)
     else:
@@ -155,11 +158,7 @@ def _own(config: Path, asked: _Asked, open_files: ExitStack) -> Side:
             for index, leaf in log.leaves(low, low + size):
                 yield index, parse(leaf)
 
-    return Side(log.node, entries(), _moment(asked.since), _moment(asked.until))
-
-
-def _moment(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    return Side(log.node, entries(), *asked.bounds())
 
 
 def _tell(

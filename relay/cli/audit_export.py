@@ -12,6 +12,7 @@ import os
 import pwd
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.instants import instant_of
+from relay.cli.instants import period_of
 from relay.cli.outcome import remark, suggest
 from relay.cli.receiving import write_chunks, write_whole
 from relay.cli.send import refuse_existing
@@ -63,9 +64,9 @@ def export(
     """Write a period of the log, with what proves it, to one file signed by the node."""
     target = out or Path("log.asice")
     refuse_existing(target)
-    query = {"since": when("--since", since), "until": when("--until", until), "why": why}
+    query = period_of(since, until, datetime.now(UTC))
     query |= {"words": "true"} if with_words else {}
-    query = {name: text for name, text in query.items() if text}
+    query |= {"why": why} if why else {}
     if node.config is not None and not _is_running(node):
         asyncio.run(_from_files(node.config, target, query))
     else:
@@ -104,8 +105,8 @@ async def _from_files(config: Path, target: Path, query: dict[str, str]) -> None
     caller = Caller(f"local:{_user()}", frozenset(), operator=True, local=True)
     async with stopped_log(check(config)) as desk:
         period = Period(since, until, "words" in query)
-        export = await desk.export(caller, period, query.get("why", ""))
-        await write_chunks(desk.write(export), export.size_bytes, target)
+        with closing(await desk.export(caller, period, query.get("why", ""))) as export:
+            await write_chunks(desk.write(export), export.size_bytes, target)
     remark("the node is stopped: its journal was opened for this, and the export is in its log")
 
 
@@ -115,13 +116,6 @@ def _user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-def when(option: str, text: str | None) -> str:
-    """The instant as the node is asked for it; empty where none is named."""
-    if text is None:
-        return ""
-    return instant_of(option, text, datetime.now(UTC)).astimezone(UTC).isoformat()
 
 
 def check_export(

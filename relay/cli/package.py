@@ -5,7 +5,7 @@
     OUT/document/envelope.edxml
     OUT/document/01-….pdf       attachments decoded, a ZIP that only wraps one opened
 
-The folder has its name once it is whole.
+The folder has its name once it is whole. What a run that was killed left of its work the next one clears away.
 
 Touches: the folder, and the one beside it with `.part`.
 Trusts:  nothing in the file; `relay evidence verify` judges it.
@@ -14,12 +14,17 @@ Raises:  WireError, DamagedError, EnvelopeError, CommandError, OSError.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from relay.cli.outcome import CANNOT_CREATE, TEMPORARY, CommandError
+from relay.cli.send import refuse_existing
 from relay.envelope.attachments import pieces
 from relay.envelope.filing import FiledFile, safe_name, write_metadata
 from relay.envelope.limits import DEFAULT
@@ -36,18 +41,59 @@ _CHUNK_BYTES = 1 << 18
 _OPENED_BYTES = 64 << 20
 """A larger ZIP stays one: it is opened in memory."""
 _RECEIPT_BYTES = 64 << 20
+_MARK = "relay-archive-package"
+"""By which the next run knows the folder that this one works in."""
 
 
-def make_package(evidence: Path, target: Path) -> list[Path]:
-    """The files of `target`, which must not exist. `evidence` becomes part of it."""
-    part = target.with_name(target.name + ".part")
-    part.mkdir()
+@contextmanager
+def workplace(target: Path) -> Iterator[Path]:
+    """The folder beside `target` with `.part`, which is nobody else's meanwhile and gone afterwards.
+
+    One that is there already is cleared away where a run that was killed left it, and refused (73) where it is
+    anybody else's; 75 where another run works in it now. `target` must not exist.
+    """
+    place = target.with_name(target.name + ".part")
+    _clear_away(place)
+    refuse_existing(target)
+    place.mkdir()
+    with (place / _MARK).open("xb") as mark:
+        _lock(mark, place)
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place)
+
+
+def _clear_away(place: Path) -> None:
+    """What a run left that was killed: it has our mark, or nothing in it yet."""
+    mark = place / _MARK
+    if mark.is_file():
+        with mark.open("rb") as file:
+            _lock(file, place)
+            shutil.rmtree(place)
+    elif place.is_dir() and not any(place.iterdir()):
+        place.rmdir()
+    elif place.exists():
+        raise CommandError(
+            f"{place} exists and is not overwritten", CANNOT_CREATE, "name another folder"
+        )
+
+
+def _lock(mark: BinaryIO, place: Path) -> None:
     try:
-        _fill(evidence, part)
-        part.rename(target)
-    except BaseException:
-        shutil.rmtree(part)
-        raise
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CommandError(f"another run writes in {place}", TEMPORARY) from None
+    except OSError:
+        pass  # not every share has locks
+
+
+def make_package(evidence: Path, place: Path, target: Path) -> list[Path]:
+    """The files of `target`, filled in `place` (see workplace). `evidence` becomes part of it."""
+    filled = place / "package"
+    filled.mkdir()
+    _fill(evidence, filled)
+    filled.rename(target)
     _fsync(target.parent)
     return sorted(path for path in target.rglob("*") if path.is_file())
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.instants import instant_of
+from relay.cli.instants import period_of
 from relay.cli.outcome import USAGE, CommandError, remark
 from relay.cli.show import ZONE, local, moment, show_json, show_table
 
@@ -51,14 +51,8 @@ def reconcile(
     1: something is missing, doubled or different; 2: nothing is, but not all could be compared."""
     if as_csv and as_json:
         raise CommandError("--csv and --json cannot both be given", USAGE)
-    now = datetime.now(UTC)
-    asked: dict[str, object] = {
-        "since": instant_of("--since", since, now).isoformat(),
-        "grace_seconds": grace,
-        "why": why,
-    }
-    if until is not None:
-        asked["until"] = instant_of("--until", until, now).isoformat()
+    period = period_of(since, until, datetime.now(UTC))
+    asked: dict[str, object] = {**period, "grace_seconds": grace, "why": why}
     if agency is not None:
         asked["agency"] = agency
     path = f"/v1/reconcile/{quote(neighbour, safe='')}"

@@ -1,7 +1,7 @@
 """`relay stats`: the figures of agencies and periods for a report, as a table, CSV or JSON.
 
 Touches: the node.
-Raises:  what the node answers.
+Raises:  CommandError, and what the node answers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import typer
 
 from relay.cli.connect import Connection, reaching
 from relay.cli.headings import TABLE, Language, heading, worded
-from relay.cli.outcome import remark
+from relay.cli.instants import days_of
+from relay.cli.outcome import USAGE, CommandError, remark
 from relay.cli.sheet import show_sheet
 from relay.cli.show import show_json, show_table
 
@@ -71,7 +72,9 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Count what agencies sent and received, day by day of Vietnam's calendar (docs/statistics.md)."""
-    query = {"since": since, "until": until, "agency": agency, "per": per.value}
+    if as_csv and as_json:
+        raise CommandError("--csv and --json cannot both be given", USAGE)
+    query = {**days_of(since, until), "agency": agency, "per": per.value}
     if by:
         query["by"] = ",".join(dict.fromkeys(one.value for one in by))
     found = asyncio.run(_report(node, {k: v for k, v in query.items() if v is not None}))

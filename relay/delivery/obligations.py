@@ -1,7 +1,7 @@
 """Obligations for their readers, and the overdue ones told to the operator: each once.
 
 Touches: the journal's book of obligations; the node's own log. Trusts: the caller's authentication.
-Raises:  JournalError.
+Raises:  NotFoundError for an agency that is not known, JournalError.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from relay.delivery.clock import Clock
+from relay.delivery.known import KnownAgencies
 from relay.delivery.ports import Caller, ObligationQuery, ObligationView
 from relay.lines import Line
 from relay.model import AgencyCode, MessageId, ObligationKind, ObligationState
@@ -58,13 +59,17 @@ class ObligationDesk:
     """Nothing is overdue so soon after a start: the clock may be wrong until a neighbour is met."""
     resolve: Callable[[str], AgencyCode] = AgencyCode
     """The directory's code for an agency."""
+    known: KnownAgencies | None = None
 
     async def list(self, caller: Caller, query: ObligationQuery) -> list[ObligationView]:
         everything = (caller.operator or caller.auditor) and not caller.agencies
         agencies = None if everything else caller.agencies
         if query.agency is not None:
             query = replace(query, agency=self.resolve(query.agency))
-        return await self.book.page(agencies, query, self.clock.now())
+        found = await self.book.page(agencies, query, self.clock.now())
+        if everything and not found and query.agency is not None and self.known is not None:
+            await self.known.require(query.agency)
+        return found
 
     async def run(self) -> None:
         """Until cancelled."""

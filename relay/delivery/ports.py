@@ -322,7 +322,10 @@ class ObligationQuery:
 
 class Obligations(Protocol):
     async def list(self, caller: Caller, query: ObligationQuery) -> list[ObligationView]:
-        """In the order they were asked; an agency sees those it asked and those asked of it."""
+        """In the order they were asked; an agency sees those it asked and those asked of it.
+
+        Raises NotFoundError where all are seen and nobody is known by the code asked for.
+        """
         ...
 
 

@@ -103,9 +103,6 @@ class ArchiveTable:
         rows = await self.journal.rows(SQL["holds"], (*after, limit))
         return [Hold(HoldKind(r[0]), r[1], r[2], r[3], instant(r[4])) for r in rows]
 
-    async def knows(self, codes: Sequence[str]) -> bool:
-        return bool((await self.journal.rows(SQL["knows_agency"], (json.dumps(codes),)))[0][0])
-
     async def hold(
         self, by: Caller, kind: HoldKind, names: Sequence[str], why: str, at: datetime
     ) -> None:

@@ -34,13 +34,11 @@ from relay.journal.epochs import mark_restored
 from relay.journal.inspect import read_only
 from relay.journal.migrate import migrate
 from relay.journal.store import DATABASE, lock
+from relay.journal.verifying import PUBLISHED, published_folders
 from relay.model import NodeId
 
 MANIFEST = "backup.json"
 PAYLOADS = "payloads"
-LOG = "log"
-"""The published tiles are made anew from the journal, so no backup carries them."""
-_COMING = "coming"
 _BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database, and would apply to whatever has its name."""
 
@@ -177,7 +175,7 @@ def _bring_back(
             "restore it with --incomplete"
         )
     _fsync(coming)
-    _set_aside(data / LOG)
+    _set_aside(data)
     coming.rename(data / DATABASE)
     _fsync(data)
     return lost
@@ -231,21 +229,34 @@ def _digest(path: Path) -> str | None:
         return None
 
 
+def _is_ours(folder: Path) -> bool:
+    """Where files stand under their digests: not what is still coming, nor a disk's own lost+found."""
+    return len(folder.name) == 2
+
+
 def _fsync_folders(payloads: Path) -> None:
     """Files have their names durably once their folder is synced."""
     for folder in payloads.iterdir():
-        if folder.is_dir():
+        if _is_ours(folder):
             _fsync(folder)
     _fsync(payloads)
     _fsync(payloads.parent)
 
 
-def _set_aside(log: Path) -> None:
+def _set_aside(data: Path) -> None:
     """What was published before the restore may go beyond it: it is kept, for it is evidence, but not
     written on."""
-    if log.is_dir():
-        number = next(n for n in count(1) if not log.with_name(f"log.before-{n}").exists())
+    if not published_folders(data):
+        return
+    log = data / PUBLISHED
+    number = next(n for n in count(1) if not log.with_name(f"log.before-{n}").exists())
+    try:
         log.rename(log.with_name(f"log.before-{number}"))
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        said = f"{log} is a disk of its own: move what was published there away, it is evidence"
+        raise JournalError(said) from None
 
 
 def _read_manifest(source: Path) -> Backup:
@@ -263,7 +274,7 @@ def _read_manifest(source: Path) -> Backup:
 def _link_all(source: Path, target: Path) -> None:
     target.mkdir()
     for path in source.glob("*/*"):
-        if path.parent.name != _COMING:
+        if _is_ours(path.parent):
             with suppress(FileNotFoundError):  # it left by retention since it was listed
                 _link(path, target / path.relative_to(source))
 

@@ -54,7 +54,7 @@ from relay.journal.fsck_states import (
 )
 from relay.journal.inspect import StoredLog, stored_log
 from relay.journal.store import DATABASE
-from relay.journal.tile_files import CHECKPOINT, TileFiles
+from relay.journal.tile_files import CHECKPOINT, TILES, TileFiles
 from relay.journal.verifying import PUBLISHED, published_folders
 
 __all__ = ["Condition", "Known", "StoreState", "fsck"]
@@ -81,14 +81,21 @@ def _kept_in(folder: Path) -> Sequence[Sequence[bytes]]:
 
 
 def _published_in(folder: Path) -> list[tuple[str, Path]]:
-    if (folder / CHECKPOINT).exists() or (folder / "tile").is_dir():
+    if (folder / CHECKPOINT).exists() or (folder / TILES).is_dir():
         return [(folder.name, folder)]
     inside = [
         (f"{PUBLISHED}/{name}", folder / PUBLISHED / name) for name in published_folders(folder)
     ]
     if inside or (folder / DATABASE).exists():
         return inside
-    return [(one.name, one) for one in sorted(folder.iterdir()) if (one / "tile").is_dir()]
+    return [(one.name, one) for one in sorted(folder.iterdir()) if _has_tiles(one)]
+
+
+def _has_tiles(folder: Path) -> bool:
+    """A disk's own lost+found has none, and is closed to most."""
+    with suppress(PermissionError):
+        return (folder / TILES).is_dir()
+    return False
 
 
 def _with_remedy(state: StoreState, *, journal_holds: bool) -> StoreState:

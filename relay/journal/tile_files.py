@@ -26,6 +26,7 @@ from relay.audit.tiles import BUNDLE_LIMIT_BYTES, ENTRIES, HEIGHT, TILE_BYTES, T
 from relay.errors import AuditError
 
 CHECKPOINT: Final = "checkpoint"
+TILES: Final = "tile"
 PROGRESS: Final = "progress"
 """How far tiles are written that no checkpoint speaks of yet: of a large log that catches up."""
 _COMING: Final = "coming"

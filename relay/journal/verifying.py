@@ -11,6 +11,7 @@ Raises:  AuditError naming the first entry, file or row that does not fit; Journ
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +29,15 @@ from relay.audit.beside import (
     stamped_heads,
 )
 from relay.audit.checkpoint import head_of
-from relay.audit.epochs import EpochRows, epoch_of, first_index, folder_of, origin_in, verify_epochs
+from relay.audit.epochs import (
+    EpochRows,
+    epoch_of,
+    first_index,
+    folder_of,
+    is_folder,
+    origin_in,
+    verify_epochs,
+)
 from relay.audit.log_keys import with_keys
 from relay.audit.published import TileCheck
 from relay.audit.verify import (
@@ -41,7 +50,7 @@ from relay.audit.verify import (
 )
 from relay.errors import AuditError
 from relay.journal.inspect import StoredLog, stored_log
-from relay.journal.tile_files import CHECKPOINT, TileFiles
+from relay.journal.tile_files import CHECKPOINT, TILES, TileFiles
 from relay.model import NodeId
 
 PUBLISHED: Final = "log"
@@ -96,8 +105,20 @@ def verify_folder(
 
 
 def published_folders(data: Path) -> list[str]:
+    """What lies in DATA/log and is an epoch's, or could be taken for one: by its name, or by what it holds.
+
+    What else lies there is somebody else's, such as the `lost+found` of a disk of its own.
+    """
     folder = data / PUBLISHED
-    return sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(one.name for one in found if _looks_ours(one))
+
+
+def _looks_ours(place: Path) -> bool:
+    """Not by what it holds where it cannot be looked into."""
+    ours = CHECKPOINT, TILES
+    inside = (os.path.lexists(place / name) for name in ours)
+    return place.name in ours or is_folder(place.name) or any(inside)
 
 
 def _published(data: Path, name: str) -> _Published:

@@ -74,7 +74,6 @@ def make_archiving(ground: Ground, live: EvidenceDesk, doubted: Callable[[], boo
         ArchiveDesk(
             table,
             clock,
-            ground.directory.forms_of,
-            lambda code: ground.directory.find(code) is not None,
+            ground.known,
         ),
     )

@@ -103,7 +103,11 @@ def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog, gate: Gate)
         ),
         verdicts,
         ObligationDesk(
-            ObligationTable(journal, node), clock, ground.policy.grace, ground.directory.resolve
+            ObligationTable(journal, node),
+            clock,
+            ground.policy.grace,
+            ground.directory.resolve,
+            ground.known,
         ),
         ArrivalDesk(spoken_for(ground.settings, ground.directory), Arrivals(journal), speaks),
         AnsweringDesk(

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from relay.agencies import day_of
 from relay.delivery.clock import Clock
+from relay.delivery.known import KnownAgencies
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.envelope.limits import Limits
+from relay.journal.met import MetAgencies
 from relay.journal.store import SqliteJournal
 from relay.model import NodeId
 from relay.routing.directory import Directory
@@ -35,6 +37,15 @@ class Ground:
     @property
     def node(self) -> NodeId:
         return self.place.node
+
+    @property
+    def known(self) -> KnownAgencies:
+        """Which agencies there are, as far as this node can tell."""
+        return KnownAgencies(
+            self.directory.forms_of,
+            lambda code: self.directory.find(code) is not None,
+            MetAgencies(self.journal),
+        )
 
     @property
     def neighbours(self) -> frozenset[NodeId]:

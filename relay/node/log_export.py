@@ -39,7 +39,11 @@ class LogExportDesk:
     async def export(self, caller: Caller, period: Period, why: str) -> ExportedLog:
         export = await asyncio.to_thread(self._plan, period)
         at = self.clock.now()
-        await self.journal.note("log-exported", at, noted(export, period, caller.holder, why))
+        try:
+            await self.journal.note("log-exported", at, noted(export, period, caller.holder, why))
+        except BaseException:
+            export.close()
+            raise
         return export
 
     def _plan(self, period: Period) -> ExportedLog:

@@ -28,7 +28,7 @@ def make_reconciler(ground: Ground, nodes: NodesClient) -> ReconcilingDesk:
         KeptTable(ground.journal, ground.node),
         ListingClient(nodes, RecoveryClient(nodes, ground.journal, ground.limits)),
         ground.directory.resolve,
-        ground.directory.forms_of,
+        ground.known,
         ground.settings.retention.rows,
         ground.clock,
     )

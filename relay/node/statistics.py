@@ -16,4 +16,4 @@ def make_statistics(ground: Ground) -> StatisticsDesk:
     section = ground.settings.statistics
     days = WorkingDays(frozenset(section.days_off), frozenset(section.working_days))
     table = FigureTable(ground.settings.node.data_dir / DATABASE)
-    return StatisticsDesk(table, ground.directory, ground.clock, days)
+    return StatisticsDesk(table, ground.directory, ground.known, ground.clock, days)

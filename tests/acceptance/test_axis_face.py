@@ -370,6 +370,9 @@ async def test_lists_of_what_was_sent_page_and_filter(office: Office) -> None:
     assert paged == whole[:15]
     assert await asked(fromDate="01/01/2031 00:00:00") == []
     assert await asked(toDate="01/01/2031 00:00:00") == whole
+    unset = "01/01/0001 00:00:00"  # .NET's DateTime.MinValue
+    assert await asked(fromDate=unset, toDate=unset) == whole
+    assert await asked(fromDate="02/01/0001 00:00:00", toDate="31/12/9999 23:59:59") == whole
     assert await asked(status="fail") == []
     assert await asked(messagetype="status") == []
     one = {"docId": whole[-1]["senderDocId"], "pageIndex": "9", "fromDate": "01/01/2031 00:00:00"}

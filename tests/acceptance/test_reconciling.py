@@ -201,6 +201,19 @@ async def test_clerks_get_a_table_and_a_sheet_in_both_languages(sent: Sent) -> N
     assert other.exit_code == 0, other.output
 
 
+async def test_a_misspelt_agency_does_not_pass_for_one_of_which_all_is_the_same(sent: Sent) -> None:
+    """Nor for one without figures or obligations: every command that takes one says that nobody has it."""
+    config = sent.pair.network.nodes["xa"].config
+    for found in (
+        await reconciled(sent, "xa", "tinh", "--agency", "H01.77"),
+        await relay("stats", "--agency", "H01.77", "--config", config),
+        await relay("obligations", "--agency", "H01.77", "--config", config),
+        await relay("archive", "hold", "H01.77", "--why", "x", "--config", config),
+    ):
+        assert (found.exit_code, found.stdout) == (66, ""), found.output
+        assert "no agency H01.77 is in the directory, and no message here" in found.stderr
+
+
 async def test_in_the_smallest_pages_the_answer_is_the_same(
     sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -318,7 +318,8 @@ def _export(made: Pki, folder: Path, **period: Any) -> BytesIO:
         before = source.chains_before(present.holder.key)
         chain, own = present.signer.chain, made.exporter.chain
         planned = plan_export(source, Period(**period), chain, own, sign, before=before)
-        return BytesIO(b"".join(write_export(source, planned)))
+        with closing(planned):
+            return BytesIO(b"".join(write_export(source, planned)))
 
 
 def test_an_export_over_epochs_with_other_keys_holds_in_every_step(made: Pki, folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import shutil
 import sqlite3
@@ -12,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -279,6 +282,61 @@ def test_a_folder_of_no_epoch_is_named(folder: Path) -> None:
     with pytest.raises(AuditError, match="log/1-0123456789abcdef is no epoch"):
         _verify(folder)
     assert "published log/1-0123456789abcdef" in _wrong(fsck(folder, KNOWN))
+
+
+@pytest.mark.parametrize("lost", [0o700, 0])
+def test_a_disks_own_folder_beside_the_epochs_is_nobodys_log(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """DATA/log may be a disk of its own: what has neither an epoch's name nor what a log holds is passed over,
+    also where it cannot be looked into."""
+    second, strange = _second(folder), folder / "log" / "lost+found"
+    (strange / "#131074").mkdir(parents=True)
+    (folder / "log" / "README").write_text("a disk of its own\n")
+    if not lost:
+        _close(strange, monkeypatch)
+
+    assert _verify(folder).published.keys() == {"0", second}
+    assert not _wrong(fsck(folder, KNOWN))
+    assert not _wrong(fsck(folder / "log", KNOWN))
+
+
+def _close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a folder of mode 0700 is to anybody but its owner; tests may run as root, to whom none is closed."""
+
+    def closed(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any, *more: Any, **named: Any) -> Any:
+            if isinstance(path, str | Path) and folder in Path(path).parents:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return original(path, *more, **named)
+
+        return call
+
+    for name in ("stat", "lstat", "open"):
+        monkeypatch.setattr(os, name, closed(getattr(os, name)))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("7", "log/7 is no epoch of this node's log"),
+        ("lost+found/tile/0/000", r"log/lost\+found is no epoch of this node's log"),
+        ("lost+found/checkpoint", r"log/lost\+found/checkpoint: note has no text"),
+        ("tile/0/000", "log/tile is no epoch of this node's log"),
+    ],
+)
+def test_what_could_be_taken_for_a_published_log_is_named(
+    folder: Path, name: str, said: str
+) -> None:
+    """By the name of an epoch, or by what a published log holds."""
+    path = folder / "log" / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_bytes(b"x" * 32)
+
+    with pytest.raises(AuditError, match=said):
+        _verify(folder)
+    top = name.partition("/")[0]
+    assert f"published log/{top}" in _wrong(fsck(folder, KNOWN))
 
 
 def test_a_checkpoint_that_is_gone_is_told(folder: Path) -> None:

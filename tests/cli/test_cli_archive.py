@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from typer.testing import Result
 
+from relay.signing import archives
 from relay.signing.archives import archive_files
+from relay.wire import packed
+from relay.wire.packed import PackedFile
 from tests.cli.conftest import Beside
 from tests.evidence.archive_node import DAYS, Node
 from tests.evidence.conftest import SENDER, Pki, make_authority
@@ -135,21 +139,59 @@ def test_a_package_out_of_the_archive_needs_no_node(
 def test_export_tells_of_a_damaged_file_and_looks_into_the_others(
     as_: As, relay: As, node: Node, tmp_path: Path
 ) -> None:
-    """It hides nothing but what it held itself."""
+    """It hides nothing but what it held itself; the exit code says that newer evidence may be in there."""
     assert as_("operator", "archive", "list").exit_code == 0
     _, second = archive_files(node.folder)
     second.write_bytes(b"PK")
     out = tmp_path / "e.asice"
     result = relay("archive", "export", node.folder, FIRST, "--out", out)
-    assert result.exit_code == 0
+    assert result.exit_code == 65
+    assert result.stdout.strip() == str(out)
     assert second.name in result.stderr
     root = ("--root", node.authority.root)
     assert relay("evidence", "verify", out, *root).exit_code == 0
     missing = relay("archive", "export", node.folder, SECOND, "--out", tmp_path / "none")
-    assert missing.exit_code == 66
+    assert missing.exit_code == 65
     assert second.name in missing.stderr
     assert relay("archive", "export", node.folder, FIRST, "--out", out).exit_code == 73
     assert relay("archive", "export", node.folder, "x", "--out", tmp_path / "x").exit_code == 64
+
+
+def _failing(bad: Path, contents: Callable[..., Iterator[bytes]]) -> Callable[..., Iterator[bytes]]:
+    """As of a disk that cannot read the end of the file `bad`."""
+
+    def read(file: BinaryIO, entry: PackedFile) -> Iterator[bytes]:
+        yield from contents(file, entry)
+        if file.name == str(bad) and entry.name.endswith(".asice"):
+            raise OSError(errno.EIO, "Input/output error")
+
+    return read
+
+
+@pytest.mark.parametrize("fault", ["damaged", "unreadable"])
+def test_damage_that_shows_on_the_way_ends_no_export(
+    as_: As, relay: As, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """The newest file says that it holds the message, and its evidence is not to be had: an older one is."""
+    assert as_("operator", "archive", "list").exit_code == 0
+    first, second = archive_files(node.folder)
+    newest = second.with_name(second.name.replace("000002", "000003"))
+    content = bytearray(first.read_bytes())
+    if fault == "damaged":
+        content[content.index(FIRST.encode()) + 2000] ^= 1
+    else:
+        monkeypatch.setattr(archives, "contents", _failing(newest, packed.contents))
+    newest.write_bytes(content)
+
+    out = tmp_path / "e.asice"
+    result = relay("archive", "export", node.folder, FIRST, "--out", out)
+    assert result.exit_code == 65, result.output
+    assert f"{newest.name} is passed over" in result.stderr
+    assert relay("evidence", "verify", out, "--root", node.authority.root).exit_code == 0
+    filed = relay("archive", "package", FIRST, "--archive", node.folder, "--out", tmp_path / "f")
+    assert (filed.exit_code, newest.name in filed.stderr) == (65, True)
+    assert (tmp_path / "f" / "evidence.asice").read_bytes() == out.read_bytes()
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_what_is_no_file_under_an_archive_files_name_is_named_and_not_waited_for(
@@ -170,7 +212,7 @@ def test_what_is_no_file_under_an_archive_files_name_is_named_and_not_waited_for
         refused = relay("archive", "verify", place, *root)
         assert (refused.exit_code, name in refused.stderr) == (65, True)
         passed = relay("archive", "export", place, FIRST, "--out", tmp_path / "x")
-        assert passed.exit_code == 66
+        assert passed.exit_code == 65
         assert name in passed.stderr
         (place / name).unlink()
 
@@ -181,8 +223,8 @@ def _terabytes(path: Path) -> None:
 
 
 def test_a_package_removes_no_file_that_was_there_before(relay: As, tmp_path: Path) -> None:
-    """Not even one that has the name of what it works with."""
-    mine = tmp_path / "out.asice.coming"
+    """Not even one that has the name of the folder it works in."""
+    mine = tmp_path / "out.part"
     mine.write_bytes(b"mine")
     asked = ("archive", "package", FIRST, "--archive", tmp_path, "--out", tmp_path / "out")
     assert relay(*asked).exit_code == 73

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from relay.cli.package import make_package
+from relay.cli.outcome import CommandError
+from relay.cli.package import make_package, workplace
 from relay.envelope.filing import NAMESPACE, safe_name
 from relay.envelope.writer import AttachmentContent, Document, Stamp, write_document
 from relay.errors import WireError
@@ -38,12 +40,17 @@ def _evidence(path: Path, name: str, content: bytes) -> Path:
     return path
 
 
+def _package(evidence: Path, target: Path) -> list[Path]:
+    with workplace(target) as place:
+        return make_package(evidence, place, target)
+
+
 def test_a_package_holds_document_attachments_metadata_and_evidence(tmp_path: Path) -> None:
     """Every file is named in the metadata with its digest; the attachment is what was attached."""
     evidence = _evidence(tmp_path / "e.asice", "báo cáo.txt", b"content")
     kept = evidence.read_bytes()
 
-    files = make_package(evidence, tmp_path / "out")
+    files = _package(evidence, tmp_path / "out")
 
     names = sorted(path.relative_to(tmp_path / "out").as_posix() for path in files)
     assert names == [
@@ -87,5 +94,67 @@ def test_what_is_no_evidence_file_leaves_no_folder(tmp_path: Path) -> None:
     """Neither the folder nor what it was made in."""
     (tmp_path / "e.asice").write_bytes(b"PK")
     with pytest.raises(WireError):
-        make_package(tmp_path / "e.asice", tmp_path / "out")
+        _package(tmp_path / "e.asice", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["e.asice"]
+
+
+@pytest.mark.parametrize("when", ["at once", "on the way", "with its name"])
+def test_what_a_killed_run_left_is_cleared_away_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Wherever it was killed; the second run gives what the first would have."""
+    evidence, target = _evidence(tmp_path / "e.asice", "a.txt", b"content"), tmp_path / "out"
+    with monkeypatch.context() as dying:  # who is killed clears nothing away
+        dying.setattr(shutil, "rmtree", lambda _: None)
+        if when == "at once":
+            target.with_name("out.part").mkdir()
+        else:
+            _begin(evidence, target, when)
+    assert (tmp_path / "out.part").is_dir()
+
+    if when == "with its name":
+        with pytest.raises(CommandError, match="exists and is not overwritten"):
+            _package(evidence, target)
+    else:
+        _package(evidence, target)
+
+    assert (target / "document" / "01-a.txt").read_bytes() == b"content"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.asice", "out"]
+
+
+def _begin(evidence: Path, target: Path, when: str) -> None:
+    with workplace(target) as place:
+        if when == "on the way":
+            (place / "package" / "document").mkdir(parents=True)
+            (place / "coming.asice.part").write_bytes(b"some")
+        else:
+            make_package(evidence, place, target)
+
+
+@pytest.mark.parametrize("theirs", ["file", "folder"])
+def test_what_lies_there_and_is_no_runs_is_left_alone(tmp_path: Path, theirs: str) -> None:
+    """Whoever has a folder or file of that name keeps it, and is told."""
+    evidence = _evidence(tmp_path / "e.asice", "a.txt", b"content")
+    mine = tmp_path / "out.part"
+    if theirs == "folder":
+        mine.mkdir()
+        mine = mine / "mine.txt"
+    mine.write_bytes(b"mine")
+
+    with pytest.raises(CommandError, match=r"out\.part exists and is not overwritten") as told:
+        _package(evidence, tmp_path / "out")
+
+    assert told.value.exit_code == 73
+    assert mine.read_bytes() == b"mine"
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    """The second leaves the first one's work alone and says to come again."""
+    evidence, target = _evidence(tmp_path / "e.asice", "a.txt", b"content"), tmp_path / "out"
+    with workplace(target) as place:
+        with pytest.raises(CommandError, match="another run") as told:
+            _package(evidence, target)
+        assert told.value.exit_code == 75
+        make_package(evidence, place, target)
+    assert (target / "document" / "01-a.txt").read_bytes() == b"content"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from typer.testing import Result
 
 from relay.cli import stats
 from relay.cli.headings import Language
@@ -41,6 +43,13 @@ def test_a_sheet_has_every_figure_in_a_column_of_its_own(
     assert set(sides) < set(row)
     assert (row["received_to_01_p90_minutes"], row["received_to_03_median_minutes"]) == ("1500", "")
     assert (row["sent_electronic_share"], row["sent_on_time_share"]) == ("0.5", "")
+
+
+def test_a_sheet_and_json_are_not_asked_for_together(as_: Callable[..., Result]) -> None:
+    """Or a program would read the one for the other."""
+    result = as_("operator", "stats", "--csv", "--json")
+    assert (result.exit_code, result.stdout) == (64, "")
+    assert "--csv and --json cannot both be given" in result.stderr
 
 
 def test_a_table_says_how_much_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:

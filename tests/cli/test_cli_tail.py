@@ -19,11 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relay.audit.checkpoint import note_body, sign_note
 from relay.audit.epochs import SPAN, Epoch, log_name
 from relay.audit.meanings import MEANINGS
-from relay.audit.tail import VIETNAM
 from relay.cli import tail
 from relay.cli.cursor import Cursor, found_again, moved, read_cursor
-from relay.cli.instants import instant_of
-from relay.cli.outcome import CommandError
 from relay.errors import AccessError, TransportError, UnansweredError
 from relay.model import NodeId
 from tests.documented_events import documented
@@ -172,34 +169,6 @@ def test_a_backup_restored_twice_is_shown_from_its_epochs_beginning() -> None:
     cursor, said = found(logs, Cursor(SECOND, SPAN + 9))
     assert cursor == Cursor(other, SPAN)
     assert "another history" in said[0]
-
-
-# ---------------------------------------------------------------- points in time
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2h", AT - timedelta(hours=2)),
-        ("3d", AT - timedelta(days=3)),
-        ("1d12h", AT - timedelta(hours=36)),
-        ("PT90M", AT - timedelta(minutes=90)),
-        ("2026-11-23", datetime(2026, 11, 23, tzinfo=VIETNAM)),
-        ("2026-11-23 08:30", datetime(2026, 11, 23, 8, 30, tzinfo=VIETNAM)),
-        ("2026-11-23T08:30:00Z", datetime(2026, 11, 23, 8, 30, tzinfo=UTC)),
-    ],
-)
-def test_a_point_in_time_is_read_as_people_type_it(text: str, expected: datetime) -> None:
-    """A span before now, a local date or time, an instant with its zone."""
-    assert instant_of("--since", text, AT) == expected
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "2x", "P", "999999d999999d", "2026-13-01", "h"])
-def test_what_is_no_point_in_time_is_refused(text: str) -> None:
-    """As usage, with examples."""
-    with pytest.raises(CommandError) as refused:
-        instant_of("--since", text, AT)
-    assert refused.value.exit_code == 64
 
 
 def test_every_field_that_is_documented_is_explained_in_a_line() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from relay.agencies import Agency, NodeEntry
 from relay.delivery.clock import Clock
+from relay.delivery.known import KnownAgencies
 from relay.delivery.ports import Caller
 from relay.delivery.statistics.desk import MOST_OF_ONE, MOST_WAITING, StatisticsDesk
 from relay.delivery.statistics.figures import (
@@ -35,7 +37,7 @@ from relay.delivery.statistics.periods import (
     last_of,
     today,
 )
-from relay.errors import AccessError, OverloadError
+from relay.errors import AccessError, NotFoundError, OverloadError
 from relay.model import AgencyCode, NodeId, Tier
 from relay.routing.directory import Directory
 
@@ -132,7 +134,17 @@ def book() -> Book:
 
 @pytest.fixture
 def desk(book: Book) -> StatisticsDesk:
-    return StatisticsDesk(book, Directory((), ()), Clock(wall=lambda: NOW), WorkingDays())
+    return _desk(book, Directory((), ()))
+
+
+def _desk(book: Book, directory: Directory, *met: AgencyCode) -> StatisticsDesk:
+    """Of a node that met these agencies, beside those of its directory."""
+
+    async def knows(codes: Collection[AgencyCode]) -> bool:
+        return not set(met).isdisjoint(codes)
+
+    known = KnownAgencies(directory.forms_of, lambda code: directory.find(code) is not None, knows)
+    return StatisticsDesk(book, directory, known, Clock(wall=lambda: NOW), WorkingDays())
 
 
 async def test_an_operator_is_told_of_all_and_an_agency_of_its_own(
@@ -148,9 +160,8 @@ async def test_an_agency_is_named_as_the_directory_has_it(book: Book) -> None:
     """At the time of asking; one that is not listed has its code only."""
     listed = Agency(H01, "UBND tỉnh Mẫu", Tier.PROVINCE, NodeId("tinh"))
     nodes = (NodeEntry(NodeId("tinh"), Tier.PROVINCE),)
-    clock = Clock(wall=lambda: NOW)
     for agencies, name in [((listed,), "UBND tỉnh Mẫu"), ((), None)]:
-        desk = StatisticsDesk(book, Directory(nodes, agencies), clock, WorkingDays())
+        desk = _desk(book, Directory(nodes, agencies))
         assert (await desk.report(OPERATOR, QUESTION)).lines[0].agency_name == name
 
 
@@ -159,7 +170,7 @@ async def test_an_agency_is_counted_under_every_form_of_its_code(book: Book) -> 
     old = AgencyCode("000.00.00.H01")
     listed = Agency(H01, "UBND tỉnh Mẫu", Tier.PROVINCE, NodeId("tinh"), old_code=old)
     nodes = (NodeEntry(NodeId("tinh"), Tier.PROVINCE),)
-    desk = StatisticsDesk(book, Directory(nodes, (listed,)), Clock(wall=lambda: NOW), WorkingDays())
+    desk = _desk(book, Directory(nodes, (listed,)))
     for agency in (H01, old):
         await desk.report(OPERATOR, replace(QUESTION, agency=agency))
     assert book.asked == [{H01, old}, {H01, old}]
@@ -168,6 +179,19 @@ async def test_an_agency_is_counted_under_every_form_of_its_code(book: Book) -> 
         (H01, "province"),
         (H02, "unknown"),
     ]
+
+
+async def test_a_misspelt_agency_is_told_from_one_of_which_there_is_nothing(book: Book) -> None:
+    """Known are those of the directory, those that were met, and those with figures, which outlive both."""
+    listed = Agency(H01, "UBND tỉnh Mẫu", Tier.PROVINCE, NodeId("tinh"))
+    nodes = (NodeEntry(NodeId("tinh"), Tier.PROVINCE),)
+    desk = _desk(book, Directory(nodes, (listed,)), H02)
+    asked = [replace(QUESTION, agency=AgencyCode(one)) for one in ("H01", "H02", "H03")]
+    assert all([(await desk.report(OPERATOR, one)).lines for one in asked])
+    book.lines = 0
+    assert [(await desk.report(OPERATOR, one)).lines for one in asked[:2]] == [(), ()]
+    with pytest.raises(NotFoundError, match="no agency H03"):
+        await desk.report(OPERATOR, asked[2])
 
 
 async def test_anothers_figures_are_refused(desk: StatisticsDesk, book: Book) -> None:

@@ -22,6 +22,7 @@ from relay.delivery.evidence.archived import ArchiveDesk, EverywhereDesk, LeftDo
 from relay.delivery.evidence.archiving import Archiver
 from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.evidence.ports import Gathered
+from relay.delivery.known import KnownAgencies
 from relay.delivery.ports import Caller
 from relay.delivery.records import Admission, Admitted, NewDelivery, NewMessage, Report
 from relay.delivery.tracking import TrackingDesk
@@ -33,6 +34,7 @@ from relay.journal import archive_files
 from relay.journal.ahead import AheadFiles
 from relay.journal.archive_files import ArchiveFolder
 from relay.journal.archiving import ArchiveTable
+from relay.journal.met import MetAgencies
 from relay.journal.retention import RetentionPolicy
 from relay.journal.rows import ms
 from relay.journal.store import SqliteJournal
@@ -124,7 +126,9 @@ class Node:
             clock,
         )
         self.older: dict[str, str] = {}
-        self.desk = ArchiveDesk(self.table, clock, self._forms, lambda code: code in self.older)
+        met = MetAgencies(self.journal)
+        known = KnownAgencies(self._forms, lambda code: code in self.older, met)
+        self.desk = ArchiveDesk(self.table, clock, known)
         ahead = AheadFiles(self.data / "ahead", 1 << 20, lambda: 0.0)
         hour = timedelta(hours=1)
         self.sweeper = Sweeper(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -155,14 +156,24 @@ class MemoryLog:
 class Exporter:
     authority: Authority
 
-    def __call__(self, log: MemoryLog, *, signer: str = NODE, **period: Any) -> BytesIO:
+    def __call__(
+        self,
+        log: MemoryLog,
+        *,
+        signer: str = NODE,
+        meanwhile: Callable[[], None] = lambda: None,
+        **period: Any,
+    ) -> BytesIO:
+        """`meanwhile` is done once the export is decided on, and before its first byte is written."""
         key, at = self.authority.signer(signer), START + timedelta(days=1)
 
         def sign(files: Any) -> bytes:
             return sign_bundle([CoveredFile(*one) for one in files], key, at)
 
         planned = plan_export(log, Period(**period), log.signer.chain, key.chain, sign)
-        content = b"".join(write_export(log, planned))
+        meanwhile()
+        with closing(planned):
+            content = b"".join(write_export(log, planned))
         assert len(content) == planned.size_bytes
         return BytesIO(content)
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
 import pytest
 
+from relay.audit import aside
 from relay.audit.checkpoint import head_of
 from relay.audit.entries import AuditEvent
 from relay.audit.epochs import first_index, named_head
 from relay.audit.exported import ListedFile, write_files
-from relay.errors import AuditError, NotFoundError
+from relay.errors import AuditError, JournalError, NotFoundError
 from relay.model import digest_of
 from relay.signing.bundle_shape import CoveredFile
 from relay.signing.bundle_words import Outcome, Step
@@ -161,6 +163,45 @@ def test_words_are_in_it_only_where_they_were_asked_for_and_are_the_leaves_own(
     )
     refused = _refusal(_signed_anew(files, authority), authority)
     assert (refused.what, refused.said.partition(":")[0]) == ("entries", "entry 0")
+
+
+@pytest.mark.parametrize("memory", [1 << 20, 100])
+def test_words_that_are_forgotten_while_they_are_exported_are_whole_in_it_or_gone(
+    log: MemoryLog,
+    export: Exporter,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    memory: int,
+) -> None:
+    """What was read of them is what is signed and written, be it long or short; the next export has none."""
+    monkeypatch.setattr(aside, "MEMORY_BYTES", memory)
+
+    def forget() -> None:
+        log.entries |= {i: replace(one, salt=b"", words="") for i, one in log.entries.items()}
+
+    log.add(AuditEvent.QUEUE_FLUSHED, neighbour="t", by="Nguyễn Văn Mẫu", why="thử")
+    under_way = export(log, words=True, meanwhile=forget)
+    files = _unpacked(under_way)
+    assert [files[f"epochs/000{n}/words.jsonl"].count("Mẫu".encode()) for n in (0, 1)] == [20, 1]
+    _require_holds(_judged(under_way, authority))
+
+    after = export(log, words=True)
+    assert b"Nguy" not in after.getvalue()
+    _require_holds(_judged(after, authority))
+
+
+def test_words_that_find_no_room_end_an_export_before_it_begins(
+    log: MemoryLog, export: Exporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk of the temporary folder is full: no file is begun that could not be ended."""
+
+    class Full(BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(aside, "SpooledTemporaryFile", lambda _: Full())
+    with pytest.raises(JournalError, match="the words find no room"):
+        export(log, words=True)
 
 
 def test_a_period_without_entries_is_not_found(log: MemoryLog, export: Exporter) -> None:

@@ -48,6 +48,23 @@ def _keep(data: Path, content: bytes) -> Digest:
     return digest
 
 
+def test_a_disks_own_folder_among_the_payloads_is_neither_copied_nor_opened(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`payloads` may be a disk of its own; its lost+found is not the node's, and closed to it."""
+    (data / "payloads" / "lost+found" / "#131074").mkdir(parents=True)
+    synced: list[str] = []
+    monkeypatch.setattr(backup, "_fsync", lambda path: synced.append(path.name))
+
+    back_up(data, tmp_path / "copy", AT, SILENT)
+    (data / DATABASE).unlink()
+    restore(tmp_path / "copy", data, NODE, SILENT)
+
+    assert not list((tmp_path / "copy").rglob("lost+found"))
+    assert synced
+    assert "lost+found" not in synced
+
+
 @pytest.fixture
 async def data(tmp_path: Path) -> Path:
     """A stopped node's data folder with two payload files."""

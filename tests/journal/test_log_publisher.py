@@ -15,8 +15,9 @@ from structlog.testing import capture_logs
 from relay.audit.checkpoint import head_of
 from relay.audit.proofs import verify_consistency
 from relay.delivery.operators.published import Consistency, NoWitnesses, Trouble, Witnesses
-from relay.errors import ReserveError
-from relay.journal.backup import LOG, _set_aside
+from relay.errors import JournalError, ReserveError
+from relay.journal.backup import _set_aside
+from relay.journal.verifying import PUBLISHED
 from relay.node.publishing import LogHand, LogPublisher
 from tests.journal.published_log import ORIGIN, PUBLIC, Log, believed, publish
 
@@ -256,7 +257,23 @@ async def test_the_loop_goes_on_while_a_large_log_catches_up(log: Log) -> None:
 
 def test_what_was_published_before_a_restore_is_set_aside(tmp_path: Path) -> None:
     for number in (1, 2):
-        (tmp_path / LOG / "0").mkdir(parents=True)
-        _set_aside(tmp_path / LOG)
+        (tmp_path / PUBLISHED / "0").mkdir(parents=True)
+        _set_aside(tmp_path)
         assert (tmp_path / f"log.before-{number}/0").is_dir()
-    _set_aside(tmp_path / LOG)
+    _set_aside(tmp_path)
+
+
+def test_a_log_on_a_disk_of_its_own_is_not_set_aside_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mount has no other name; once nothing is published there a restore goes on."""
+
+    def busy(*_: object) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "rename", busy)
+    (tmp_path / PUBLISHED / "lost+found").mkdir(parents=True)
+    _set_aside(tmp_path)
+    (tmp_path / PUBLISHED / "0").mkdir()
+    with pytest.raises(JournalError, match="a disk of its own: move what was published there away"):
+        _set_aside(tmp_path)

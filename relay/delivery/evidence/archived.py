@@ -8,7 +8,7 @@ Raises:  NotFoundError, AccessError, GoneError, TakenBackError, JournalError (al
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -17,9 +17,10 @@ from relay.delivery.clock import Clock
 from relay.delivery.evidence.archive_ports import Found, Hold, HoldKind, WrittenFile
 from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.evidence.ports import EvidenceFile
+from relay.delivery.known import KnownAgencies
 from relay.delivery.ports import Caller
 from relay.errors import AccessError, GoneError, JournalError, NotFoundError
-from relay.model import AgencyCode, Digest, MessageId, Payload
+from relay.model import Digest, MessageId, Payload
 from relay.wire import bundle
 from relay.wire.archive import Archive, Head
 
@@ -32,10 +33,6 @@ class ArchiveShelf(Protocol):
     async def find(self, message_id: MessageId) -> Found | None: ...
     async def files(self, after: int, limit: int) -> list[WrittenFile]: ...
     async def holds(self, after: tuple[str, str], limit: int) -> list[Hold]: ...
-    async def knows(self, codes: Sequence[str]) -> bool:
-        """Whether a message is from or for an agency of these codes."""
-        ...
-
     async def hold(
         self, by: Caller, kind: HoldKind, names: Sequence[str], why: str, at: datetime
     ) -> None: ...
@@ -147,10 +144,7 @@ class ArchiveDesk:
 
     shelf: ArchiveShelf
     clock: Clock
-    forms: Callable[[Collection[str]], frozenset[AgencyCode]]
-    """Of agencies, their codes in every form: rows may have another than the directory's."""
-    listed: Callable[[str], bool]
-    """Whether the directory has an agency of that code."""
+    known: KnownAgencies
 
     async def files(self, after: int, limit: int) -> list[WrittenFile]:
         return await self.shelf.files(after, limit)
@@ -159,19 +153,15 @@ class ArchiveDesk:
         return await self.shelf.holds(after, limit)
 
     async def hold(self, caller: Caller, kind: HoldKind, name: str, why: str) -> None:
-        names = self._names(kind, name)
-        if kind is HoldKind.AGENCY and not (self.listed(name) or await self.shelf.knows(names)):
-            said = (
-                f"no agency {names[0]} is in the directory, and no message here is from or for it"
-            )
-            raise NotFoundError(said)
-        await self.shelf.hold(caller, kind, names, why, self.clock.now())
+        if kind is HoldKind.AGENCY:
+            await self.known.require(name)
+        await self.shelf.hold(caller, kind, self._names(kind, name), why, self.clock.now())
 
     async def release(self, caller: Caller, kind: HoldKind, name: str, why: str) -> None:
         await self.shelf.release(caller, kind, self._names(kind, name), why, self.clock.now())
 
     def _names(self, kind: HoldKind, name: str) -> list[str]:
-        return sorted(self.forms([name])) if kind is HoldKind.AGENCY else [name]
+        return sorted(self.known.forms([name])) if kind is HoldKind.AGENCY else [name]
 
 
 def _may_have(caller: Caller, found: Found) -> bool:

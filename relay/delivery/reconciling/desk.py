@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from relay.delivery.clock import Clock
+from relay.delivery.known import KnownAgencies
 from relay.delivery.ports import Caller
 from relay.delivery.reconciling.claims import Hearing
 from relay.delivery.reconciling.ports import (
@@ -56,8 +57,7 @@ class ReconcilingDesk:
     ask: Ask
     resolve: Callable[[str], AgencyCode]
     """A code in any of its forms, as the directory keeps it."""
-    forms: Callable[[Collection[str]], frozenset[AgencyCode]]
-    """Of agencies, their codes in every form."""
+    known: KnownAgencies
     memory: timedelta
     """How long rows are kept at the least."""
     clock: Clock
@@ -70,6 +70,8 @@ class ReconcilingDesk:
     ) -> Report:
         if neighbour not in self.neighbours:
             raise NotFoundError(f"no neighbour of {self.node} has the id {neighbour[:64]!a}")
+        if period.agency is not None:
+            await self.known.require(period.agency)
         with self._place(neighbour), self._in_time():
             async with asyncio.timeout(MOST_SECONDS):
                 until = min(period.until, self.clock.now())
@@ -92,7 +94,7 @@ class ReconcilingDesk:
                 doubles,
                 self.clock,
                 self.memory,
-                frozenset() if period.agency is None else self.forms([period.agency]),
+                frozenset() if period.agency is None else self.known.forms([period.agency]),
             )
             return await run.report()
         finally:
@@ -109,6 +111,8 @@ class ReconcilingDesk:
         claims: Sequence[Claimed],
     ) -> Report:
         code = self._own(caller, agency)
+        if caller.operator:
+            await self.known.require(code)
         with self._place(caller.holder), self._in_time():
             async with asyncio.timeout(MOST_SECONDS):
                 report = await self._hear(code, period, types, claims)
@@ -122,7 +126,7 @@ class ReconcilingDesk:
         types: Collection[MessageType],
         claims: Sequence[Claimed],
     ) -> Report:
-        now, forms = self.clock.now(), self.forms([code])
+        now, forms = self.clock.now(), self.known.forms([code])
         asked, kept_since = replace(period, until=min(period.until, now)), now - self.memory
         kept = await self.kept.kept(forms, asked.since, asked.until, types, MOST_KEPT)
         if len(kept) > MOST_KEPT:

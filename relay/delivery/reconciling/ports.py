@@ -355,7 +355,7 @@ class Reconciler(Protocol):
     async def with_neighbour(
         self, caller: Caller, neighbour: NodeId, period: Period, why: str
     ) -> Report:
-        """Raises NotFoundError, NotPossibleError, OverloadError, TransportError, PeerError."""
+        """Raises NotFoundError (neighbour, agency), NotPossibleError, OverloadError, TransportError, PeerError."""
         ...
 
     async def with_system(
@@ -366,5 +366,5 @@ class Reconciler(Protocol):
         types: Collection[MessageType],
         claims: Sequence[Claimed],
     ) -> Report:
-        """Raises AccessError, NotPossibleError, OverloadError."""
+        """Raises AccessError, NotFoundError (an agency), NotPossibleError, OverloadError."""
         ...

@@ -2,7 +2,7 @@
 
 Touches: the journal's book of figures, in a thread.
 Trusts:  the caller's authentication.
-Raises:  AccessError, QuestionError, OverloadError, JournalError.
+Raises:  AccessError, NotFoundError, QuestionError, OverloadError, JournalError.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from relay.delivery.clock import Clock
+from relay.delivery.known import KnownAgencies
 from relay.delivery.ports import Caller
 from relay.delivery.statistics.figures import (
     MOST_DAYS,
@@ -44,6 +45,7 @@ class StatisticsDesk:
 
     book: FigureBook
     directory: Directory
+    known: KnownAgencies
     clock: Clock
     days: WorkingDays
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -62,6 +64,8 @@ class StatisticsDesk:
         with self._place(caller.holder):
             async with self._turn:
                 lines = await self._counted(question, agencies, now)
+        if not lines and question.agency is not None and _sees_all(caller):
+            await self.known.require(question.agency)  # figures outlive messages: not asked before
         if len(lines) > MOST_LINES:
             raise QuestionError(
                 f"more than {MOST_LINES} lines: ask for longer periods, fewer days or one agency"
@@ -72,7 +76,7 @@ class StatisticsDesk:
         self, caller: Caller, question: Question
     ) -> tuple[Question, frozenset[AgencyCode] | None]:
         """An operator or auditor sees all, everyone else their own agencies."""
-        everything = (caller.operator or caller.auditor) and not caller.agencies
+        everything = _sees_all(caller)
         if question.agency is None:
             return question, None if everything else caller.agencies
         try:
@@ -123,6 +127,10 @@ class StatisticsDesk:
         """Code and tier as the directory has them now; closed agencies keep theirs."""
         agency = self.directory.find(code)
         return (code, UNKNOWN) if agency is None else (agency.code, agency.tier.value)
+
+
+def _sees_all(caller: Caller) -> bool:
+    return (caller.operator or caller.auditor) and not caller.agencies
 
 
 def _check(question: Question) -> None:

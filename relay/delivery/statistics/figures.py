@@ -142,8 +142,8 @@ class Statistics(Protocol):
     async def report(self, caller: Caller, question: Question) -> Report:
         """What the caller may see of it.
 
-        Raises AccessError for another's agency, QuestionError for more than can be answered,
-        OverloadError while many ask.
+        Raises AccessError for another's agency, NotFoundError for one that is not known, QuestionError
+        for more than can be answered, OverloadError while many ask.
         """
         ...
 

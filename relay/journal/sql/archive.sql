@@ -56,12 +56,6 @@ DELETE FROM meta WHERE name = 'archive-announced'
 SELECT EXISTS (SELECT 1 FROM messages WHERE message_id = ?1)
     OR EXISTS (SELECT 1 FROM archived WHERE message_id = ?1)
 
--- name: knows_agency
--- Whether a message is from or for it, by any of these codes. Asked only of what the directory does not have: it may
--- look through all messages.
-SELECT EXISTS (SELECT 1 FROM json_each(?1) c JOIN messages m ON m.sender = c.value)
-    OR EXISTS (SELECT 1 FROM json_each(?1) c JOIN deliveries d ON d.recipient = c.value)
-
 -- name: hold
 INSERT INTO holds VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 

@@ -56,3 +56,9 @@ WHERE d.delivery_id = ? AND m.seal IS NOT NULL
 -- name: agencies
 SELECT sender FROM messages WHERE message_row = ?1
 UNION SELECT recipient FROM deliveries WHERE message_row = ?1
+
+-- name: knows_agency
+-- Whether a message is from or for it, by any of these codes. Asked only of what the directory does not have: it may
+-- look through all messages.
+SELECT EXISTS (SELECT 1 FROM json_each(?1) c JOIN messages m ON m.sender = c.value)
+    OR EXISTS (SELECT 1 FROM json_each(?1) c JOIN deliveries d ON d.recipient = c.value)

@@ -20,7 +20,7 @@ from relay.model import DeliveryId, Finding, MessageType
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode
 from relay.transport.axis.signature import authenticate, collect, signed_members
 from relay.transport.axis.systems import FreshnessPolicy, System, Systems
-from relay.transport.axis.times import judge, parse_bound
+from relay.transport.axis.times import NO_LIMIT, judge, parse_bound
 
 
 class Call(StrEnum):
@@ -61,6 +61,8 @@ MAX_CODE = 64
 MAX_PAGE_INDEX = 1_000_000
 MAX_PAGE_SIZE = (1 << 31) - 1
 """What clients write that want everything; a page has no more than one answer may hold."""
+MAX_VERSION = (1 << 32) - 1
+"""The directory counts its changes in so many bits."""
 MOST_SKIPPED = 20_000
 """Rows before a page: each is walked again for every page."""
 
@@ -157,14 +159,14 @@ def acknowledgement(
 
 
 def bound(call: AxisCall, name: str) -> datetime | None:
-    """`fromdate` or `todate` of a list."""
+    """`fromdate` or `todate` of a list; None where it has no such limit."""
     text = call.values.get(name)
     if text is None:
         return None
     instant = parse_bound(text, end=name == "todate")
     if instant is None:
         raise _unusable(name, "dd/MM/yyyy HH:mm:ss")
-    return instant
+    return None if instant == NO_LIMIT else instant
 
 
 def period(call: AxisCall) -> tuple[datetime | None, datetime | None]:
@@ -206,7 +208,7 @@ def since_version(call: AxisCall) -> int:
 
     Not `version`: that header is the client library's own, sent unsigned with every call.
     """
-    return _number(call, "sinceversion", 0)
+    return _number(call, "sinceversion", 0, most=MAX_VERSION)
 
 
 def declared_recipients(call: AxisCall, most: int) -> tuple[str, ...] | None:

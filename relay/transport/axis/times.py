@@ -8,12 +8,15 @@ Raises:  nothing; a text that is no time gives None.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 from relay.model import Finding
 from relay.transport.axis.systems import Freshness, FreshnessPolicy
 
 LOCAL = timezone(timedelta(hours=7))
+NO_LIMIT = datetime.min.replace(tzinfo=UTC)
+"""What a list's fromDate or toDate is on the first day there is: .NET's DateTime.MinValue, which clients send
+for a date that nobody chose."""
 
 _STAMP = re.compile(r"(\d\d)(\d\d)(\d{4})T(\d\d)(\d\d)(\d\d)\+(\d{4})", re.ASCII)
 _BOUND = re.compile(
@@ -44,7 +47,7 @@ def write_stamp(instant: datetime) -> str:
 
 def parse_bound(text: str, *, end: bool) -> datetime | None:
     """A list's fromDate or toDate: dd/MM/yyyy HH:mm:ss, and as vendors write it else: the day or the year
-    first, with / or -, seconds left out; the whole day where the hour is left out."""
+    first, with / or -, seconds left out; the whole day where the hour is left out. NO_LIMIT on 01/01/0001."""
     found = _BOUND.fullmatch(text.strip())
     if found is None:
         return None
@@ -57,7 +60,7 @@ def parse_bound(text: str, *, end: bool) -> datetime | None:
     rest = timedelta(seconds=1, microseconds=-1) if end else timedelta()
     try:
         local = datetime(year, month, day, hour, minute, second, tzinfo=LOCAL)
-        return (local + rest).astimezone(UTC)
+        return NO_LIMIT if local.date() == date.min else (local + rest).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

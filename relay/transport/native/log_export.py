@@ -7,6 +7,7 @@ Raises:  NotFoundError, RequestError, OverloadError.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -30,7 +31,8 @@ class LogExporter(Protocol):
     """What the native face asks."""
 
     async def export(self, caller: Caller, period: Period, why: str) -> ExportedLog:
-        """Decide on an archive, sign it and note it in the log. Raises NotFoundError, AuditError."""
+        """Decide on an archive, sign it and note it in the log. It is the caller's to close. Raises
+        NotFoundError, AuditError."""
         ...
 
     def write(self, export: ExportedLog) -> AsyncIterator[bytes]:
@@ -44,6 +46,8 @@ async def export(inside: Inside, caller: Caller, request: web.Request) -> web.St
         raise NotFoundError("this face exports no log")
     words = word(request, "words", ("true", "false")) == "true"
     period = Period(_instant(request, "since"), _instant(request, "until"), words)
+    if period.since and period.until and period.until <= period.since:
+        raise RequestError("must come after since", parameter="until")
     if len(inside.exporting) >= _MOST_AT_ONCE:
         raise OverloadError(f"{_MOST_AT_ONCE} exports under way, limit {_MOST_AT_ONCE}")
     place = object()
@@ -56,8 +60,9 @@ async def export(inside: Inside, caller: Caller, request: web.Request) -> web.St
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
         }
-        chunks = inside.log_exports.write(planned)
-        return await send_stream(request, 200, headers, planned.size_bytes, chunks)
+        with closing(planned):
+            chunks = inside.log_exports.write(planned)
+            return await send_stream(request, 200, headers, planned.size_bytes, chunks)
     finally:
         inside.exporting.discard(place)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from relay.delivery.clock import Clock
+from relay.delivery.known import KnownAgencies
 from relay.delivery.ports import Caller
 from relay.delivery.reconciling import desk as desks
 from relay.delivery.reconciling import run
@@ -92,6 +93,7 @@ class World:
     noted_: list[tuple[str, NodeId | None]] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     forms: frozenset[str] = frozenset()
+    listed: frozenset[str] = frozenset({MINE, THEIRS})
 
     def desk(self) -> ReconcilingDesk:
         return ReconcilingDesk(
@@ -101,10 +103,17 @@ class World:
             _Kept(self),
             _Ask(self),
             lambda code: AgencyCode(OLDER.get(code.upper(), code.upper())),
-            lambda codes: frozenset({AgencyCode("000.00.15.H01"), *map(AgencyCode, codes)}),
+            KnownAgencies(
+                lambda codes: frozenset({AgencyCode("000.00.15.H01"), *map(AgencyCode, codes)}),
+                lambda code: code in self.listed,
+                self._knows,
+            ),
             MONTHS,
             Clock(wall=lambda: NOW),
         )
+
+    async def _knows(self, codes: Collection[AgencyCode]) -> bool:
+        return any(row.agency in codes for row in self.rows)
 
 
 @dataclass
@@ -178,6 +187,21 @@ async def test_only_a_neighbour_that_can_is_asked_and_it_is_noted(world: World) 
     with pytest.raises(NotFoundError):
         await world.desk().with_neighbour(OPERATOR, NodeId("xb"), PERIOD, "")
     assert len(world.noted_) == 1
+
+
+async def test_a_misspelt_agency_is_told_from_one_of_which_there_is_nothing(world: World) -> None:
+    """Nothing differs of an agency that there is not: the neighbour is not asked, and nothing is noted."""
+    world.listed = frozenset({MINE})
+    assert (await asked(world, replace(PERIOD, agency=MINE))).agrees
+    with pytest.raises(NotFoundError, match="no agency H01 is in the directory"):
+        await asked(world, replace(PERIOD, agency=THEIRS))
+    with pytest.raises(NotFoundError, match="no agency H01"):
+        await world.desk().with_system(OPERATOR, "H01", PERIOD, set(MessageType), [])
+    assert len(world.noted_) == 1
+    world.rows = [_kept()]
+    assert (
+        await asked(world, replace(PERIOD, agency=THEIRS))
+    ).agrees  # not listed any more, but met
 
 
 async def test_what_was_sent_by_a_transfer_of_another_period_is_known(world: World) -> None:

@@ -438,6 +438,43 @@ def test_a_period_the_wrong_way_round_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["01/01/0001 00:00:00", "01/01/0001", "1/1/0001 00:00", "0001-01-01T00:00:00", "0001/01/01 00:00:00.0000000",
+     "01/01/0001 23:59:59"],
+)  # fmt: skip
+def test_the_first_day_there_is_limits_nothing(text: str) -> None:
+    """Clients on .NET send DateTime.MinValue for a date that nobody chose, as either end: their list is no
+    empty one, and no refused one."""
+    values = {"fromdate": text, "todate": text}
+    assert dialect.period(AxisCall(Call.RECEIVED, SYSTEM, values, frozenset(), "", None)) == (
+        None,
+        None,
+    )
+    since, until = dialect.period(
+        AxisCall(Call.SENT, SYSTEM, values | {"fromdate": "22/11/2026"}, frozenset(), "", None)
+    )
+    assert (write_time(since), until) == ("22/11/2026 00:00:00", None)
+
+
+def test_the_last_day_there_is_comes_after_every_other() -> None:
+    """DateTime.MaxValue; and the second day is a day like any other."""
+    values = {"fromdate": "02/01/0001 07:00:00", "todate": "31/12/9999 23:59:59"}
+    since, until = dialect.period(AxisCall(Call.RECEIVED, SYSTEM, values, frozenset(), "", None))
+    assert since == datetime(1, 1, 2, tzinfo=UTC)
+    assert until == datetime(9999, 12, 31, 16, 59, 59, 999_999, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("version", [0, 41, 1_000_001, (1 << 31) - 1, (1 << 32) - 1])
+def test_a_client_may_have_any_version_that_a_directory_gives(version: int) -> None:
+    """It grows with each change, for ever; a number that none can be is refused."""
+    call = AxisCall(Call.SYNCHRONIZE, SYSTEM, {"sinceversion": str(version)}, frozenset(), "", None)
+    assert dialect.since_version(call) == version
+    beyond = replace(call, values={"sinceversion": str(1 << 32)})
+    with pytest.raises(AxisRefusal, match="a number from 0 to 4294967295"):
+        dialect.since_version(beyond)
+
+
+@pytest.mark.parametrize(
     ("policy", "stamp", "finding", "accepted"),
     [
         (FreshnessPolicy.WARN, "22112026T100525+0519", None, True),

@@ -98,10 +98,13 @@ async def test_a_repeated_send_gets_the_same_doc_id_on_either_face(
 
 @pytest.mark.parametrize("query", [{"fromDate": "2026/11/23"}, {"toDate": "2026/11/21"}])
 async def test_dates_filter(rest: Rest, edxml: Edxml, query: dict[str, str]) -> None:
-    """As yyyy/MM/dd, in Vietnamese days."""
+    """As yyyy/MM/dd, in Vietnamese days; the first day there is limits nothing."""
     await rest.send(edxml())
     _, listed = await rest.call("GET", "syncReceivedEdocList", "vxp.test.02", params=query)
     assert (listed["ErrorCode"], listed["data"]) == ("0", [])
+    unset = dict.fromkeys(query, "0001/01/01")
+    _, listed = await rest.call("GET", "syncReceivedEdocList", "vxp.test.02", params=unset)
+    assert (listed["ErrorCode"], len(listed["data"])) == ("0", 1)
 
 
 @pytest.mark.parametrize(

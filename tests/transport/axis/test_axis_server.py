@@ -393,6 +393,7 @@ async def test_lists_are_filtered_by_status_type_time_and_page(face: Any, edxml:
     assert await listed(pageSize="2", pageIndex="2") == ids[3:5]
     assert await listed(toDate="22/11/2026 10:05:25") == []
     assert await listed(fromDate="22/11/2026 10:05:26", toDate="22/11/2026") == ids[1:]
+    assert await listed(fromDate="01/01/0001 00:00:00", toDate="01/01/0001 00:00:00") == ids[1:]
     assert await receiver.received_list(MessageType.STATUS) == []
     for wrong in ({"fromDate": "22 Nov 2026"}, {"status": "lost"}, {"pageSize": "many"}):
         with pytest.raises(AxisFailure) as caught:
