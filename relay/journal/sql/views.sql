@@ -39,9 +39,11 @@ JOIN reports r ON r.message_row = x.report_row JOIN messages m ON m.message_row 
 WHERE d.message_row = ? ORDER BY r.message_row
 
 -- name: parties
+-- Of the agency that the codes of ?4 name.
 SELECT m.message_row, m.sender, m.priority FROM messages m
 WHERE m.message_type = 'edoc' AND ((m.document_id = ?1 AND ?1 <> '') OR (m.notation = ?2 AND ?2 <> '' AND m.promulgation_date = ?3))
-  AND (m.sender = ?4 OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message_row = m.message_row AND d.recipient = ?4))
+  AND (m.sender IN (SELECT value FROM json_each(?4)) OR EXISTS (SELECT 1 FROM json_each(?4) w
+    CROSS JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = w.value))
 ORDER BY m.message_row DESC LIMIT 1
 
 -- name: message_seal

@@ -131,7 +131,7 @@ async def test_somebody_who_stands_for_nobody_takes_nothing_back(closing: Closin
 
 
 def test_codes_are_kin_by_succession_only(closing: Closing) -> None:
-    """Both ways, whether or not documents go on to successors; an agency without any has none."""
+    """Both ways, whether or not documents go on to successors; an agency without any, and with one form of its code, has none."""
     place = Place(closing.row.tinh.node, None, frozenset())
     assert kin_of(closing.directory, place, [OLD, HEIR, AgencyCode(SENDER)]) == {}
     closing.close()
