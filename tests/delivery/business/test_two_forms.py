@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.directory.succession import kin_of
+from relay.delivery.ports import Acknowledgement, Caller
+from relay.delivery.saying import Speaker
 from relay.envelope.writer import Business, ReceiverChange
+from relay.journal.business import Arrivals
 from relay.model import AgencyCode
+from relay.offline import spoken_for
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
 
@@ -103,3 +109,24 @@ async def test_who_is_removed_under_the_other_form_is_not_asked_to_update(forms:
     await forms.settle_down()
 
     assert [one.kind.value for one in await forms.tinh.every()] == ["destroy"]
+
+
+async def test_the_node_says_01_for_what_came_under_the_other_form(forms: Any) -> None:
+    """Once, in the name of the agency as the directory has it."""
+    post = forms.tinh
+    settings: Any = SimpleNamespace(
+        node=SimpleNamespace(id="tinh"), business=SimpleNamespace(arrived_status_for=(NEW,))
+    )
+    speaker = Speaker(post.node, post.intake, post.journal, post.clock)
+    agencies = spoken_for(settings, post.intake.directory)
+    desk = ArrivalDesk(agencies, Arrivals(post.journal), speaker)
+    await desk.book.speak_for(frozenset(agencies))
+    _, document = await _letter(forms, OLD)
+    (item,) = await post.listed(OLD)
+    caller = Caller("system:dms", BOTH)
+    await post.inbox.acknowledge(caller, item.delivery_id, Acknowledgement.DONE)
+    assert await desk.sweep() == 1
+    await forms.settle_down()
+
+    assert await post.business(document, OLD) == "arrived"
+    assert [one.sender for one in await forms.thon.listed(SENDER)] == [NEW]
