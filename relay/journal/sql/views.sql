@@ -7,7 +7,8 @@ WHERE d.inbox_cursor IS NOT NULL AND d.recipient IN (SELECT value FROM json_each
 SELECT d.delivery_id, d.inbox_cursor, m.message_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation,
     m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind,
     r.status_code, r.document_id, r.notation, r.promulgation_date, coalesce(b.state, 'none'), b.obligation, d.detail,
-    m.origin, d.recipient, a.receipt, a.transfer_id, a.neighbour, a.batched
+    m.origin, d.recipient, a.receipt, a.transfer_id, a.neighbour, a.batched,
+    (SELECT json_group_array(t.recipient) FROM deliveries t WHERE t.listed_with = d.delivery_row)
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
 LEFT JOIN reports r ON r.message_row = d.message_row
 LEFT JOIN business b ON b.delivery_row = d.delivery_row

@@ -15,11 +15,11 @@ import pytest
 
 from relay.delivery.arrived import ArrivalDesk
 from relay.delivery.directory.succession import kin_of
-from relay.delivery.ports import Acknowledgement, Caller
+from relay.delivery.ports import Acknowledgement, Caller, InboxQuery, SentQuery
 from relay.delivery.saying import Speaker
 from relay.envelope.writer import Business, ReceiverChange
 from relay.journal.business import Arrivals
-from relay.model import AgencyCode
+from relay.model import AgencyCode, MessageType
 from relay.offline import spoken_for
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
@@ -111,17 +111,25 @@ async def test_who_is_removed_under_the_other_form_is_not_asked_to_update(forms:
     assert [one.kind.value for one in await forms.tinh.every()] == ["destroy"]
 
 
-async def test_the_node_says_01_for_what_came_under_the_other_form(forms: Any) -> None:
-    """Once, in the name of the agency as the directory has it."""
-    post = forms.tinh
+async def _speaks_for(post: Any, agency: AgencyCode) -> ArrivalDesk:
     settings: Any = SimpleNamespace(
-        node=SimpleNamespace(id="tinh"), business=SimpleNamespace(arrived_status_for=(NEW,))
+        node=SimpleNamespace(id=post.node), business=SimpleNamespace(arrived_status_for=(agency,))
     )
     speaker = Speaker(post.node, post.intake, post.journal, post.clock)
     agencies = spoken_for(settings, post.intake.directory)
     desk = ArrivalDesk(agencies, Arrivals(post.journal), speaker)
     await desk.book.speak_for(frozenset(agencies))
-    _, document = await _letter(forms, OLD)
+    return desk
+
+
+@pytest.mark.parametrize("written", [(OLD,), (OLD, NEW)])
+async def test_the_node_says_01_for_what_came_under_the_other_form(
+    forms: Any, written: tuple[str, ...]
+) -> None:
+    """Once, in the name of the agency as the directory has it."""
+    post = forms.tinh
+    desk = await _speaks_for(post, NEW)
+    _, document = await _letter(forms, *written)
     (item,) = await post.listed(OLD)
     caller = Caller("system:dms", BOTH)
     await post.inbox.acknowledge(caller, item.delivery_id, Acknowledgement.DONE)
@@ -130,3 +138,76 @@ async def test_the_node_says_01_for_what_came_under_the_other_form(forms: Any) -
 
     assert await post.business(document, OLD) == "arrived"
     assert [one.sender for one in await forms.thon.listed(SENDER)] == [NEW]
+
+
+# ---------------------------------------------------------------- both forms in one document
+
+
+async def _to_both(row: Any) -> tuple[str, Any, Any]:
+    name, document = await _letter(row, OLD, NEW, "H01.9")
+    (item,) = await row.tinh.inbox.list(Caller("system:dms", BOTH), InboxQuery(limit=10))
+    return name, document, item
+
+
+async def test_an_agency_named_in_both_forms_gets_the_document_once(forms: Any) -> None:
+    """Fetched and acknowledged once, it is so for both, in one receipt; others have their own."""
+    _, document, item = await _to_both(forms)
+    caller = Caller("system:dms", BOTH)
+    assert item.recipient == OLD  # the first that the document names
+    assert await forms.tinh.inbox.count(caller, MessageType.DOCUMENT) == 1
+    await forms.tinh.inbox.fetch(caller, item.delivery_id)
+    assert [await forms.tinh.state(document, code) for code in BOTH] == ["fetched"] * 2
+    await forms.tinh.inbox.acknowledge(caller, item.delivery_id, Acknowledgement.DONE)
+    await forms.settle_down()
+
+    for post in forms.posts:
+        assert [await post.state(document, code) for code in BOTH] == ["handed-over"] * 2
+        assert await post.state(document, "H01.9") == "available"
+    view = await forms.thon.journal.message(document)
+    receipts = [
+        one.digest for d in view.deliveries for one in d.receipts if one.event == "ContentHandover"
+    ]
+    assert len(receipts) == 2
+    assert len(set(receipts)) == 1
+
+
+async def test_what_the_one_system_puts_back_is_put_back_for_both(forms: Any) -> None:
+    """And waits once."""
+    _, _, item = await _to_both(forms)
+    caller = Caller("system:dms", BOTH)
+    await forms.tinh.inbox.acknowledge(caller, item.delivery_id, Acknowledgement.FAIL, "lỗi")
+    await forms.settle_down()
+
+    sent = await forms.thon.journal.sent(frozenset({AgencyCode(SENDER)}), SentQuery())
+    told = {one.recipient: one.acknowledgement.value for one in sent}
+    assert told == {OLD: "fail", NEW: "fail", "H01.9": "initial"}
+    assert len(await forms.tinh.listed(OLD)) + len(await forms.tinh.listed(NEW)) == 1
+
+
+@pytest.mark.parametrize("named", ["document", "delivery"])
+async def test_a_take_back_takes_it_back_for_both(forms: Any, named: str) -> None:
+    """Whichever it names, and by whichever name: the agency has one document, and then none."""
+    name, document, item = await _to_both(forms)
+    said = name if named == "document" else item.delivery_id
+    await forms.thon.submit(SENDER, forms.status("13", said, sender=SENDER, to=NEW), NEW)
+    await forms.settle_down()
+
+    for post in (forms.tinh, forms.thon):
+        assert [await post.state(document, code) for code in BOTH] == ["taken-back"] * 2
+    assert await forms.tinh.listed(OLD) == await forms.tinh.listed(NEW) == []
+
+
+async def test_what_follows_in_the_other_form_is_not_listed_again(forms: Any) -> None:
+    """One of the two was held on its way and comes by itself."""
+    name = forms.name()
+    document = (await forms.thon.submit(SENDER, forms.letter(name, to=(OLD, NEW)))).message_id
+    await forms.carry(forms.thon, forms.xa, document)
+    later = "UPDATE deliveries SET state = 'held' WHERE recipient = ?"
+    await forms.xa.journal.perform(lambda tx: tx.run(later, NEW))
+    await forms.carry(forms.xa, forms.tinh, document)
+    go_on = "UPDATE deliveries SET state = 'queued' WHERE recipient = ?"
+    await forms.xa.journal.perform(lambda tx: tx.run(go_on, NEW))
+    await forms.carry(forms.xa, forms.tinh, document)
+
+    assert [await forms.tinh.state(document, code) for code in BOTH] == ["available"] * 2
+    assert len(await forms.tinh.listed(OLD)) + len(await forms.tinh.listed(NEW)) == 1
