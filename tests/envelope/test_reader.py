@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.envelope.codes import normalise
 from relay.envelope.limits import SLICE_BYTES, Limits
 from relay.envelope.reader import EnvelopeReader, read, recipients_finding
 from relay.envelope.writer import (
@@ -282,6 +283,18 @@ def test_a_signed_list_of_recipients_is_compared_by_code(document: Document) -> 
     assert finding is not None
     assert finding.code == "recipients-differ"
     assert finding.detail == "2 only outside, 1 only in the document"
+
+
+def test_the_directory_says_what_one_agency_is(document: Document) -> None:
+    """Both forms of its code differ in nothing where it knows them; what is no code is compared as text."""
+    envelope = read(write_document(document))
+    known = {"H17.28.22": "UBND xã", "000.00.99.H17": "UBND xã", "000.28.22.H17": "Sở"}
+
+    def agency_of(code: str) -> str:
+        return known.get(normalise(code), code)
+
+    assert recipients_finding(envelope, ["000.28.22.H17", "99.H17"], agency_of) is None
+    assert recipients_finding(envelope, ["99.H17", "not a code"], agency_of) is not None
 
 
 def test_a_document_that_names_nobody_differs_from_no_list(document: Document) -> None:

@@ -140,6 +140,17 @@ async def test_the_node_says_01_for_what_came_under_the_other_form(
     assert [one.sender for one in await forms.thon.listed(SENDER)] == [NEW]
 
 
+async def test_a_signed_list_in_the_other_form_differs_in_nothing(forms: Any) -> None:
+    """Who is named outside the document and in it is one agency; another one is a finding."""
+    said = []
+    for outside in (OLD, "H01.9"):
+        sent = await forms.xa.submit(SENDER, forms.letter(to=(NEW,)), outside)
+        view = await forms.xa.journal.message(sent.message_id)
+        said.append([one.code for one in view.findings])
+
+    assert said == [[], ["recipients-differ"]]
+
+
 # ---------------------------------------------------------------- both forms in one document
 
 
