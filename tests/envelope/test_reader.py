@@ -306,10 +306,15 @@ def test_a_document_that_names_nobody_differs_from_no_list(document: Document) -
 
 
 def test_a_document_without_attachments_is_still_a_document(document: Document) -> None:
-    """To tells it from a status."""
-    envelope = read(write_document(replace(document, attachments=())))
+    """To tells it from a status, or else its body: its recipients may stand outside it alone."""
+    content = write_document(replace(document, attachments=()))
+    nobody = re.sub(rb"<edXML:To>.*?</edXML:To>", b"", content, flags=re.DOTALL)
+    neither = re.sub(rb"<edXML:edXMLBody>.*</edXML:edXMLBody>", b"", nobody, flags=re.DOTALL)
 
-    assert envelope.message_type is MessageType.DOCUMENT
+    assert read(content).message_type is read(nobody).message_type is MessageType.DOCUMENT
+    assert [one.code for one in read(nobody).findings] == ["missing-to"]
+    with pytest.raises(EnvelopeError, match="neither a document nor a status"):
+        read(neither)
 
 
 def test_an_attachment_takes_from_its_reference_what_it_lacks(document: Document) -> None:
