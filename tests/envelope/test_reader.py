@@ -159,6 +159,11 @@ def test_an_irregular_status_is_remarked_on_and_carried(
             HEADER + b"<Subject>" + b"x" * 10 + b"</Subject>",
             "text too long at .*/Subject, limit 9",
         ),
+        (
+            Limits(attributes=3),
+            HEADER + b"<Subject xmlns:a='u' xmlns:b='v' c='1' d='2'/>",
+            "too many attributes at .*/MessageHeader, limit 3",
+        ),
         (Limits(), OPEN + b"<!--" + b"x" * (2 << 20), "too long at byte 55, limit 1 MiB"),
         (Limits(), OPEN + b"<a b='" + b"x" * (64 << 20), "too long at byte 55, limit 1 MiB"),
     ],
