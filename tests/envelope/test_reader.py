@@ -138,6 +138,21 @@ def test_an_irregular_status_is_remarked_on_and_carried(
     assert [one.code for one in envelope.findings] == ([finding] if finding else [])
 
 
+def test_a_status_that_answers_several_documents_says_which_one_counts(
+    status: StatusMessage,
+) -> None:
+    """It is routed and matched by the first."""
+    content = write_status(replace(status, status_code="05"))
+    start = content.index(b"<edXML:ResponseFor>")
+    other = b"<edXML:ResponseFor><edXML:OrganId>H99</edXML:OrganId></edXML:ResponseFor>"
+    envelope = read(content[:start] + other + content[start:])
+
+    assert envelope.response_for[0].organ_id == "H99"
+    assert [(one.code, one.where) for one in envelope.findings] == [
+        ("duplicate-element", "MessageHeader/ResponseFor")
+    ]
+
+
 @pytest.mark.parametrize(
     ("limits", "content", "message"),
     [
