@@ -225,8 +225,9 @@ def speaker(settings: Settings, directory: Directory) -> AgencyCode | None:
     return resolved
 
 
-def spoken_for(settings: Settings, directory: Directory) -> frozenset[AgencyCode]:
-    """The agencies whose status 01 the node makes. Raises SettingsError for those not served here."""
+def spoken_for(settings: Settings, directory: Directory) -> dict[AgencyCode, AgencyCode]:
+    """The agencies whose status 01 the node makes, by every form of their codes. Raises SettingsError for
+    those not served here."""
     served = directory.served_by(NodeId(settings.node.id))
     codes = {directory.resolve(code): code for code in settings.business.arrived_status_for}
     strange = [code for found, code in codes.items() if found not in served]
@@ -234,7 +235,7 @@ def spoken_for(settings: Settings, directory: Directory) -> frozenset[AgencyCode
         raise SettingsError(
             [f"business.arrived_status_for: {code} is not served by this node" for code in strange]
         )
-    return frozenset(codes)
+    return {AgencyCode(form): code for code in codes for form in directory.aliases(code)}
 
 
 def _judging_remarks(settings: Settings) -> Iterator[str]:

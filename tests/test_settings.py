@@ -413,6 +413,23 @@ def test_the_files_of_the_directory_are_judged_together(write: Write, home: Path
     assert lines == (
         "directory: node tinh is listed twice",
         "directory: node xa is listed twice",
+        "directory: code H01 names two agencies",
+        "directory: code H01.02 names two agencies",
+    )
+
+
+def test_a_node_that_stands_twice_hides_nothing_else(write: Write, home: Path) -> None:
+    """Whatever contradicts itself in the directory is told with it."""
+    more = (
+        '[[nodes]]\nid = "xa"\ntier = "commune"\nparent = "nobody"\n'
+        '[[agencies]]\ncode = "H09"\nname = "x"\ntier = "province"\nnode = "nowhere"\n'
+    )
+    (home / "directory.toml").write_text(DIRECTORY + more, encoding="utf-8")
+    lines = problems_of(write(GOOD))
+    assert lines == (
+        "directory: node xa is listed twice",
+        "directory: node xa has unknown parent nobody",
+        "directory: agency H09 is served by unknown node nowhere",
     )
 
 

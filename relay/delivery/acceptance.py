@@ -274,11 +274,11 @@ class IntakeDesk:
         )
 
     def _findings(self, submission: Submission) -> tuple[Finding, ...]:
-        findings = submission.envelope.findings
-        if submission.declared_to is None or not submission.envelope.recipients:
-            return findings
-        odd = recipients_finding(submission.envelope, submission.declared_to)
-        return findings if odd is None else (*findings, odd)
+        written, declared = submission.envelope, submission.declared_to
+        if declared is None or not written.recipients:
+            return written.findings
+        odd = recipients_finding(written, declared, self.directory.resolve)
+        return written.findings if odd is None else (*written.findings, odd)
 
     def _hand_on(
         self, admission: Admission, admitted: Admitted, order: tuple[NewDelivery, ...]

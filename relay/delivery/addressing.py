@@ -59,23 +59,30 @@ async def _address_status(
     """Header `to`, else ResponseFor/OrganId; if that is unknown or the sender itself, the other
     party of the document it speaks of. A status goes in its document's lane."""
     about = envelope.response_for[0]
-    document = await journal.parties(about.document_id, about.code, about.promulgation_date, sender)
+    itself = directory.aliases(sender)
+    document = await journal.parties(about.document_id, about.code, about.promulgation_date, itself)
     priority = envelope.priority if document is None else document.priority
     if declared:
         recipients = _resolved(directory, declared)
     else:
-        recipients = _answering(directory, about, sender, document)
+        recipients = _answering(directory, about, sender, itself, document)
     return Address(recipients, priority, report_of(directory, envelope, sender, recipients))
 
 
 def _answering(
-    directory: Directory, about: ResponseFor, sender: AgencyCode, document: OtherParty | None
+    directory: Directory,
+    about: ResponseFor,
+    sender: AgencyCode,
+    itself: frozenset[str],
+    document: OtherParty | None,
 ) -> tuple[Addressed, ...]:
+    """`itself`: every code that names the sender, for documents may have come under another of them."""
     agency = directory.find(about.organ_id)
     if agency is not None and agency.code != sender:
         return (Addressed(agency.code, about.organ_id),)
     if document is not None:
-        others = [document.sender] if document.sender != sender else list(document.recipients)
+        is_ours = document.sender in itself
+        others = list(document.recipients) if is_ours else [document.sender]
         if others:
             return tuple(Addressed(code, code) for code in others)
     if agency is None and about.organ_id:

@@ -477,7 +477,7 @@ def _written(directory: Directory, verdict: _Content | _Refusal) -> dict[AgencyC
     texts += [about.organ_id for about in envelope.response_for]  # a status has no To
     return {
         form: text
-        for text in texts
+        for text in reversed(texts)  # of several for one agency the first
         if (agency := directory.find(text)) is not None
         for form in (agency.code, agency.old_code)
         if form is not None

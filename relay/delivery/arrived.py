@@ -9,6 +9,7 @@ Touches: the book of arrivals; the intake, through the speaker. Trusts: the jour
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,14 +55,14 @@ class ArrivalBook(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArrivalDesk:
-    agencies: frozenset[AgencyCode]
-    """Served here, and told for by the node."""
+    agencies: Mapping[AgencyCode, AgencyCode]
+    """Served here, and told for by the node: by every form of their codes, for a document may come under any."""
     book: ArrivalBook
     speaker: Speaker
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self.book.speak_for(self.agencies)
+        await self.book.speak_for(frozenset(self.agencies))
         if not self.agencies:
             await asyncio.Event().wait()
         while True:
@@ -88,4 +89,5 @@ class ArrivalDesk:
             promulgation_date=arrival.promulgation_date,
             document_id=arrival.document_id,
         )
-        return Saying(arrival.recipient, about, ARRIVED, *WORDS, f"arrived:{arrival.delivery_id}")
+        agency = self.agencies[arrival.recipient]
+        return Saying(agency, about, ARRIVED, *WORDS, f"arrived:{arrival.delivery_id}")

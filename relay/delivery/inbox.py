@@ -113,12 +113,9 @@ class InboxDesk:
         if event is None:
             return None
         failed = event is Event.CONTENT_HANDOVER_FAILURE
-        evidence = Evidence(
-            event,
-            facts.recipient,
-            facts.previous,
-            Reason.REJECTED_BY_RECIPIENT if failed else None,
-            fit_detail(reason) if failed else "",
+        why = (Reason.REJECTED_BY_RECIPIENT, fit_detail(reason)) if failed else (None, "")
+        evidence = tuple(
+            Evidence(event, code, facts.previous, *why) for code in (facts.recipient, *facts.also)
         )
         receipt = Receipt(
             issuer=self.node,
@@ -129,7 +126,7 @@ class InboxDesk:
             transfer_id=facts.transfer_id,
             sent_by=facts.sent_by,
             at=at,
-            evidence=(evidence,),
+            evidence=evidence,
         )
         signed = await self.notary.issue_receipt(receipt, at, batched=facts.batched)
         return signed, receipt

@@ -95,7 +95,7 @@ class Stated:
 
 
 Kin = Mapping[AgencyCode, frozenset[AgencyCode]]
-"""Of a code all that stand for one agency by succession, itself included; no row: nobody else."""
+"""Of a code all that stand for one agency, in either form or by succession, itself included; no row: nobody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +348,8 @@ class HandoverFacts:
     sent_by: NodeId | None
     batched: bool = False
     """Whether the receipt may be signed in a batch."""
+    also: tuple[AgencyCode, ...] = ()
+    """Other codes by which the document names the recipient: the receipt speaks of them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,7 +487,7 @@ class Journal(Protocol):
         ...
 
     async def parties(
-        self, document_id: str, notation: str, date: str, one: AgencyCode
+        self, document_id: str, notation: str, date: str, one: Collection[str]
     ) -> OtherParty | None: ...
 
     async def entries(self, after: int, limit: int) -> list[LogEntry]: ...

@@ -108,7 +108,8 @@ def _by_document(
     elif envelope.operation == UPDATE:
         removed, added = _codes(directory, info.removed), _codes(directory, info.added)
         yield from (_Asked(ObligationKind.DESTROY, code, about) for code in removed)
-        stay = (code for code in to if code not in removed and code not in added)
+        told = removed | added
+        stay = (code for code in to if directory.resolve(code) not in told)
         yield from (_Asked(ObligationKind.UPDATE, code, about) for code in stay)
     elif not info.replaced:
         yield from (_Asked(ObligationKind.REPLACE, code, about) for code in to)

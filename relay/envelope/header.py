@@ -42,7 +42,8 @@ def read_envelope(
     texts = message.texts(where, findings)
     recipients = read_recipients(message, limits, findings)
     has_body = bool(references or attachments)
-    kind = _kind(message, texts, has_body=has_body, addressed=bool(recipients), findings=findings)
+    is_shaped = has_body or bool(recipients) or "edXMLBody" in root.first("edXMLEnvelope").children
+    kind = _kind(message, texts, has_body=has_body, is_shaped=is_shaped, findings=findings)
     is_status = kind is MessageType.STATUS
     if not is_status:
         _remark_missing(message, texts, recipients, findings)
@@ -108,12 +109,13 @@ def _message_header(header: Element) -> Element:
 
 
 def _kind(
-    message: Element, texts: dict[str, str], *, has_body: bool, addressed: bool, findings: Findings
+    message: Element, texts: dict[str, str], *, has_body: bool, is_shaped: bool, findings: Findings
 ) -> MessageType:
+    """`is_shaped`: something in it is a document's alone."""
     code = texts.get("StatusCode", "")
     if code and not has_body:
         return MessageType.STATUS
-    if message.name == "Status" or not (has_body or addressed):
+    if message.name == "Status" or not is_shaped:
         raise EnvelopeError("neither a document nor a status", where=message.name)
     if code:
         findings.add("status-code-in-document", "ignored", f"{message.name}/StatusCode")

@@ -149,8 +149,8 @@ class EdxmlParser:
 
     def _start(self, name: str, attributes: list[str]) -> None:
         self._elements += 1
-        if attributes and len(attributes) > 2 * self._limits.attributes:
-            raise self._over("too many attributes", self._limits.attributes)
+        if attributes:
+            self._check_attributes(len(attributes) // 2)
         pieces = self._pieces
         if pieces:
             text = pieces.pop()
@@ -190,6 +190,13 @@ class EdxmlParser:
                 self._take_text(local, shape, text)
         elif self._passing is not None:
             self._end_content(self._passing)
+
+    def _check_attributes(self, number: int) -> None:
+        """Of the element that starts; the namespaces it declares itself count, too."""
+        if self._declared_at == self._elements - 1:
+            number += self._declarations
+        if number > self._limits.attributes:
+            raise self._over("too many attributes", self._limits.attributes)
 
     # ------------------------------------------------------------ elements
 

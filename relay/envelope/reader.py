@@ -9,7 +9,7 @@ Touches: nothing. Trusts: nothing, every byte is hostile. Raises: EnvelopeError.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from relay.envelope import codes
 from relay.envelope.contents import Sink
@@ -133,23 +133,28 @@ def read(content: bytes, limits: Limits = DEFAULT) -> Envelope:
     return reader.close()
 
 
-def recipients_finding(envelope: Envelope, declared: Sequence[str]) -> Finding | None:
+def recipients_finding(
+    envelope: Envelope,
+    declared: Sequence[str],
+    agency_of: Callable[[str], str] = codes.normalise,
+) -> Finding | None:
     """A finding when a list of recipients given outside the document differs from its To.
 
-    Compared as sets of canonical codes. None where the document lists nobody: a status names its
+    Compared as sets of canonical codes, or of the agencies that `agency_of` (which raises EnvelopeError
+    for text that is no code) says they name. None where the document lists nobody: a status names its
     recipient in ResponseFor, and a document without To already has a finding.
     """
-    inside = {_comparable(party.organ_id) for party in envelope.recipients}
-    outside = {_comparable(code) for code in declared}
+    inside = {_comparable(party.organ_id, agency_of) for party in envelope.recipients}
+    outside = {_comparable(code, agency_of) for code in declared}
     if not inside or inside == outside:
         return None
     detail = f"{len(outside - inside)} only outside, {len(inside - outside)} only in the document"
     return Finding("recipients-differ", detail, "To")
 
 
-def _comparable(code: str) -> str:
+def _comparable(code: str, agency_of: Callable[[str], str]) -> str:
     try:
-        return codes.normalise(code)
+        return agency_of(code)
     except EnvelopeError:
         return code.strip()
 

@@ -36,6 +36,9 @@ def read_responses(
         responses.append(ResponseFor(organ_id, code, texts.get("DocumentId", ""), date))
     if required and not responses:
         raise EnvelopeError("status without ResponseFor", where=message.name)
+    if required and len(responses) > 1:
+        where = f"{message.name}/ResponseFor"
+        findings.add("duplicate-element", "the first one counts", where)
     return tuple(responses)
 
 

@@ -30,7 +30,7 @@ from relay.delivery.records import (
     TakenIn,
 )
 from relay.errors import ConflictError, QuotaError
-from relay.journal import carrying, early, matching, retaining, tallying, waiting
+from relay.journal import carrying, early, matching, retaining, tallying, twins, waiting
 from relay.journal.judging import await_judgement
 from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
 from relay.journal.sql import load
@@ -208,6 +208,8 @@ def take_in(
         rows = _add_deliveries(
             tx, node, row, arrival_row, arrival.message, arrival.deliveries, party
         )
+        kin = arrival.message.kin
+        twins.list_once(tx, row, kin, arrival.deliveries, rows, again=found is not None)
         matching.match(tx, node, row, arrival.message)
         settle_early(tx, node, row, header.message_id, header.origin, arrival.at)
     return TakenIn(arrival.answer, row, arrival_row, rows, repeated=False)

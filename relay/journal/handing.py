@@ -14,6 +14,7 @@ from relay import lifecycle
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.ports import Acknowledgement, Caller, TokenView
 from relay.errors import TAKEN_BACK, NotFoundError, TakenBackError
+from relay.journal import twins
 from relay.journal.carrying import apply_receipt
 from relay.journal.rows import instant, maybe_instant, ms
 from relay.journal.writer import Transaction
@@ -36,6 +37,7 @@ def mark_fetched(
     tx.run(
         "UPDATE deliveries SET state = ?, updated_at = ? WHERE delivery_row = ?", after, ms(at), row
     )
+    twins.fetched(tx, row, after, ms(at))
     tx.record(
         entry(
             AuditEvent.DELIVERY_FETCHED,

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from relay import lifecycle
 from relay.audit.entries import AuditEvent, entry
 from relay.delivery.records import Request
+from relay.journal import twins
 from relay.journal.rows import ms
 from relay.journal.sql import load
 from relay.journal.writer import Transaction
@@ -229,8 +230,9 @@ def _race(
 ) -> None:
     unsent = document.waits_unsent and cause is not None and cause.waits_unsent
     if document.is_here or unsent:
-        _take_back(tx, node, document, at)
-        _prove(tx, document.row, ObligationState.TAKEN_BACK)
+        for row in twins.together(tx, document.row):
+            _take_back(tx, node, _spot(tx, row), at)
+            _prove(tx, row, ObligationState.TAKEN_BACK)
     elif document.state is DeliveryState.TAKEN_BACK:
         _prove(tx, document.row, ObligationState.TAKEN_BACK)
     elif cause is not None and document.was_given_out:

@@ -273,9 +273,9 @@ class SqliteJournal:
         return Signed(rows[0][0], rows[0][1])
 
     async def parties(
-        self, document_id: str, notation: str, date: str, one: AgencyCode
+        self, document_id: str, notation: str, date: str, one: Collection[str]
     ) -> OtherParty | None:
-        rows = await self.rows(VIEWS["parties"], (document_id, notation, date, one))
+        rows = await self.rows(VIEWS["parties"], (document_id, notation, date, json.dumps([*one])))
         if not rows:
             return None
         recipients = await self.rows(

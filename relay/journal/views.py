@@ -94,6 +94,7 @@ def handover_facts(row: Row) -> HandoverFacts:
         transfer_id=None if row[26] is None else TransferId(row[26]),
         sent_by=None if row[27] is None else NodeId(row[27]),
         batched=bool(row[28]),
+        also=tuple(AgencyCode(code) for code in json.loads(row[29])),
     )
 
 

@@ -24,13 +24,27 @@ from relay.settings.wording import lines
 
 
 def directory_of(section: DirectorySection) -> Directory:
-    """Raises SettingsError with the problems of all files."""
-    seed = seed_of(section)
-    return Directory(seed.nodes, seed.agencies)
+    """Raises SettingsError with the problems of all files, or of what they say together."""
+    layer = _layer(section)
+    twice = _listed_twice(layer)
+    try:
+        directory = Directory(layer.nodes, layer.agencies)
+    except SettingsError as error:
+        raise SettingsError([*twice, *error.problems]) from None
+    if twice:
+        raise SettingsError(twice)
+    return directory
 
 
 def seed_of(section: DirectorySection) -> Layer:
     """What the configuration says, before anything that came later. Raises SettingsError."""
+    layer = _layer(section)
+    if twice := _listed_twice(layer):
+        raise SettingsError(twice)
+    return layer
+
+
+def _layer(section: DirectorySection) -> Layer:
     parts = [_listing(section)]
     problems: list[str] = []
     for path in section.files:
@@ -41,10 +55,12 @@ def seed_of(section: DirectorySection) -> Layer:
     if problems:
         raise SettingsError(problems)
     nodes = tuple(entry for part in parts for entry in part.nodes)
-    twice = repeated(entry.node_id for entry in nodes)
-    if twice:
-        raise SettingsError([f"directory: node {node} is listed twice" for node in twice])
     return Layer(None, nodes, tuple(one for part in parts for one in part.agencies))
+
+
+def _listed_twice(layer: Layer) -> list[str]:
+    twice = repeated(entry.node_id for entry in layer.nodes)
+    return [f"directory: node {node} is listed twice" for node in twice]
 
 
 _TABLES = {".csv": read_csv, ".json": read_json}

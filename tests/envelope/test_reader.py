@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.envelope.codes import normalise
 from relay.envelope.limits import SLICE_BYTES, Limits
 from relay.envelope.reader import EnvelopeReader, read, recipients_finding
 from relay.envelope.writer import (
@@ -137,6 +138,21 @@ def test_an_irregular_status_is_remarked_on_and_carried(
     assert [one.code for one in envelope.findings] == ([finding] if finding else [])
 
 
+def test_a_status_that_answers_several_documents_says_which_one_counts(
+    status: StatusMessage,
+) -> None:
+    """It is routed and matched by the first."""
+    content = write_status(replace(status, status_code="05"))
+    start = content.index(b"<edXML:ResponseFor>")
+    other = b"<edXML:ResponseFor><edXML:OrganId>H99</edXML:OrganId></edXML:ResponseFor>"
+    envelope = read(content[:start] + other + content[start:])
+
+    assert envelope.response_for[0].organ_id == "H99"
+    assert [(one.code, one.where) for one in envelope.findings] == [
+        ("duplicate-element", "MessageHeader/ResponseFor")
+    ]
+
+
 @pytest.mark.parametrize(
     ("limits", "content", "message"),
     [
@@ -157,6 +173,11 @@ def test_an_irregular_status_is_remarked_on_and_carried(
             Limits(text_chars=9),
             HEADER + b"<Subject>" + b"x" * 10 + b"</Subject>",
             "text too long at .*/Subject, limit 9",
+        ),
+        (
+            Limits(attributes=3),
+            HEADER + b"<Subject xmlns:a='u' xmlns:b='v' c='1' d='2'/>",
+            "too many attributes at .*/MessageHeader, limit 3",
         ),
         (Limits(), OPEN + b"<!--" + b"x" * (2 << 20), "too long at byte 55, limit 1 MiB"),
         (Limits(), OPEN + b"<a b='" + b"x" * (64 << 20), "too long at byte 55, limit 1 MiB"),
@@ -284,6 +305,18 @@ def test_a_signed_list_of_recipients_is_compared_by_code(document: Document) -> 
     assert finding.detail == "2 only outside, 1 only in the document"
 
 
+def test_the_directory_says_what_one_agency_is(document: Document) -> None:
+    """Both forms of its code differ in nothing where it knows them; what is no code is compared as text."""
+    envelope = read(write_document(document))
+    known = {"H17.28.22": "UBND xã", "000.00.99.H17": "UBND xã", "000.28.22.H17": "Sở"}
+
+    def agency_of(code: str) -> str:
+        return known.get(normalise(code), code)
+
+    assert recipients_finding(envelope, ["000.28.22.H17", "99.H17"], agency_of) is None
+    assert recipients_finding(envelope, ["99.H17", "not a code"], agency_of) is not None
+
+
 def test_a_document_that_names_nobody_differs_from_no_list(document: Document) -> None:
     """The header's list is then the only one."""
     content = write_document(replace(document, recipients=(Party("H02"),)))
@@ -293,10 +326,15 @@ def test_a_document_that_names_nobody_differs_from_no_list(document: Document) -
 
 
 def test_a_document_without_attachments_is_still_a_document(document: Document) -> None:
-    """To tells it from a status."""
-    envelope = read(write_document(replace(document, attachments=())))
+    """To tells it from a status, or else its body: its recipients may stand outside it alone."""
+    content = write_document(replace(document, attachments=()))
+    nobody = re.sub(rb"<edXML:To>.*?</edXML:To>", b"", content, flags=re.DOTALL)
+    neither = re.sub(rb"<edXML:edXMLBody>.*</edXML:edXMLBody>", b"", nobody, flags=re.DOTALL)
 
-    assert envelope.message_type is MessageType.DOCUMENT
+    assert read(content).message_type is read(nobody).message_type is MessageType.DOCUMENT
+    assert [one.code for one in read(nobody).findings] == ["missing-to"]
+    with pytest.raises(EnvelopeError, match="neither a document nor a status"):
+        read(neither)
 
 
 def test_an_attachment_takes_from_its_reference_what_it_lacks(document: Document) -> None:

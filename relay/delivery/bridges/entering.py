@@ -143,7 +143,7 @@ class EntryDesk:
         except EnvelopeError:
             return False  # refused as that
         named = (about.document_id, about.code, about.promulgation_date)
-        return await self.journal.parties(*named, sender) is None
+        return await self.journal.parties(*named, self.directory.aliases(sender)) is None
 
     async def turn_away(self, listed: Listed, reason: Reason, detail: str) -> Turned:
         turned = Turned(self.bridge, listed, reason, fit_detail(detail), self.clock.now())

@@ -48,19 +48,24 @@ def told_beyond(directory: Directory, place: Place, code: AgencyCode, written: s
 
 
 def kin_of(directory: Directory, place: Place, codes: Iterable[AgencyCode]) -> Kin:
-    """Who is spoken of when one of these codes is named: a document came for a code that is closed by now,
-    and its take-back or its status names the successor, or the other way round. Whether documents go on
-    to successors does not matter here: it is about documents that went."""
+    """Who is spoken of when one of these codes is named. A document keeps the form of the code that its
+    origin knew, and its take-back or its status may name the other; or it came for a code that is closed
+    by now, and they name the successor, or the other way round. Whether documents go on to successors
+    does not matter here: it is about documents that went."""
     found: dict[AgencyCode, frozenset[AgencyCode]] = {}
     for code in codes:
         agency = directory.find(code)
-        if agency is None or not (agency.dated or directory.predecessors(agency)):
-            continue
-        heir = directory.heir(agency, place.today())
-        if heir is not None and (kin := _represented(directory, place, heir)):
-            family = frozenset({*heir.forms, *kin})
+        if agency is not None and len(family := _family(directory, place, agency)) > 1:
             found.update(dict.fromkeys(family, family))
     return found
+
+
+def _family(directory: Directory, place: Place, agency: Agency) -> frozenset[AgencyCode]:
+    if agency.dated or directory.predecessors(agency):
+        heir = directory.heir(agency, place.today())
+        if heir is not None and (kin := _represented(directory, place, heir)):
+            return frozenset({*heir.forms, *kin})
+    return frozenset(agency.forms)
 
 
 def findings_of(recipients: Iterable[Addressed]) -> tuple[Finding, ...]:

@@ -7,7 +7,8 @@ WHERE d.inbox_cursor IS NOT NULL AND d.recipient IN (SELECT value FROM json_each
 SELECT d.delivery_id, d.inbox_cursor, m.message_id, m.message_type, m.sender_as, d.addressed_as, m.subject, m.notation,
     m.priority, m.digest, m.size_bytes, d.state, d.acknowledgement, d.available_at, d.updated_at, m.seal_kind,
     r.status_code, r.document_id, r.notation, r.promulgation_date, coalesce(b.state, 'none'), b.obligation, d.detail,
-    m.origin, d.recipient, a.receipt, a.transfer_id, a.neighbour, a.batched
+    m.origin, d.recipient, a.receipt, a.transfer_id, a.neighbour, a.batched,
+    (SELECT json_group_array(t.recipient) FROM deliveries t WHERE t.listed_with = d.delivery_row)
 FROM deliveries d JOIN messages m ON m.message_row = d.message_row
 LEFT JOIN reports r ON r.message_row = d.message_row
 LEFT JOIN business b ON b.delivery_row = d.delivery_row
@@ -39,9 +40,11 @@ JOIN reports r ON r.message_row = x.report_row JOIN messages m ON m.message_row 
 WHERE d.message_row = ? ORDER BY r.message_row
 
 -- name: parties
+-- Of the agency that the codes of ?4 name.
 SELECT m.message_row, m.sender, m.priority FROM messages m
 WHERE m.message_type = 'edoc' AND ((m.document_id = ?1 AND ?1 <> '') OR (m.notation = ?2 AND ?2 <> '' AND m.promulgation_date = ?3))
-  AND (m.sender = ?4 OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message_row = m.message_row AND d.recipient = ?4))
+  AND (m.sender IN (SELECT value FROM json_each(?4)) OR EXISTS (SELECT 1 FROM json_each(?4) w
+    CROSS JOIN deliveries d ON d.message_row = m.message_row AND d.recipient = w.value))
 ORDER BY m.message_row DESC LIMIT 1
 
 -- name: message_seal

@@ -18,7 +18,7 @@ SENDER, RECIPIENT = "H01.16", "H01"
 def _desk(row: Any, *agencies: str) -> ArrivalDesk:
     post = row.tinh
     return ArrivalDesk(
-        frozenset(map(AgencyCode, agencies)),
+        {AgencyCode(code): AgencyCode(code) for code in agencies},
         Arrivals(post.journal),
         Speaker(NodeId("tinh"), post.intake, post.journal, post.clock),
     )
@@ -39,7 +39,7 @@ async def test_an_acknowledged_document_is_told_of_once_and_in_the_nodes_own_wor
 ) -> None:
     """Marked as not the recipient's, and once although the process died before it noted so."""
     desk = _desk(row, RECIPIENT)
-    await desk.book.speak_for(desk.agencies)
+    await desk.book.speak_for(frozenset(desk.agencies))
     _, document = await _acknowledged(row)
     (waiting,) = await desk.book.waiting(10)
     assert await desk.sweep() == 1
@@ -59,7 +59,7 @@ async def test_an_acknowledged_document_is_told_of_once_and_in_the_nodes_own_wor
 async def test_nobody_is_spoken_for_unasked(row: Any, agencies: tuple[str, ...]) -> None:
     """Nothing is even kept for agencies that are not in the configuration."""
     desk = _desk(row, *agencies)
-    await desk.book.speak_for(desk.agencies)
+    await desk.book.speak_for(frozenset(desk.agencies))
     _, document = await _acknowledged(row)
 
     assert await desk.sweep() == 0
@@ -69,7 +69,7 @@ async def test_nobody_is_spoken_for_unasked(row: Any, agencies: tuple[str, ...])
 async def test_a_system_that_speaks_for_itself_is_not_spoken_for(row: Any) -> None:
     """Its own 03 came before the node looked."""
     desk = _desk(row, RECIPIENT)
-    await desk.book.speak_for(desk.agencies)
+    await desk.book.speak_for(frozenset(desk.agencies))
     name, document = await _acknowledged(row)
     await row.tinh.submit(RECIPIENT, row.status("03", name))
 

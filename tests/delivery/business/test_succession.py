@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from relay.delivery.directory.succession import kin_of
+from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
 from relay.model import AgencyCode
 from relay.routing.directory import Directory
 from relay.routing.next_hop import Place
@@ -117,6 +118,22 @@ async def test_a_successor_speaks_of_what_came_for_the_closed_code(closing: Clos
         assert await _stands(post, document) == ["agreed"]
 
 
+async def test_who_inherits_what_it_was_sent_itself_has_it_once(closing: Closing) -> None:
+    """Both were named while both were open; handed over, it is so for both."""
+    row = closing.row
+    document = (await row.thon.submit(SENDER, row.letter(to=(OLD, HEIR)))).message_id
+    await row.carry(row.thon, row.xa, document)
+    assert await row.freeze(row.xa, row.tinh, document)
+    closing.close()
+    await row.arrive(row.xa, row.tinh, document)
+    caller = Caller("system:dms", frozenset({OLD, HEIR}))
+    (item,) = await row.tinh.inbox.list(caller, InboxQuery(limit=10))
+    await row.tinh.inbox.acknowledge(caller, item.delivery_id, Acknowledgement.DONE)
+    await row.settle_down()
+
+    assert [await row.thon.state(document, code) for code in (OLD, HEIR)] == ["handed-over"] * 2
+
+
 async def test_somebody_who_stands_for_nobody_takes_nothing_back(closing: Closing) -> None:
     """The successor gets the request; that of another sender about the same document changes nothing."""
     row = closing.row
@@ -131,7 +148,7 @@ async def test_somebody_who_stands_for_nobody_takes_nothing_back(closing: Closin
 
 
 def test_codes_are_kin_by_succession_only(closing: Closing) -> None:
-    """Both ways, whether or not documents go on to successors; an agency without any has none."""
+    """Both ways, whether or not documents go on to successors; an agency without any, and with one form of its code, has none."""
     place = Place(closing.row.tinh.node, None, frozenset())
     assert kin_of(closing.directory, place, [OLD, HEIR, AgencyCode(SENDER)]) == {}
     closing.close()
