@@ -12,9 +12,7 @@ Raises:  AccessError, RouteError, EnvelopeError, SignatureError, ConflictError, 
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,6 +38,7 @@ from relay.delivery.records import (
     Ready,
 )
 from relay.delivery.requests import DEADLINES, Deadlines
+from relay.delivery.submissions import idempotency_key_of, key_of
 from relay.envelope.reader import recipients_finding
 from relay.errors import (
     AccessError,
@@ -59,7 +58,6 @@ from relay.model import (
     Finding,
     Lane,
     MessageId,
-    MessageType,
     NodeId,
     Reason,
     Receipt,
@@ -100,12 +98,8 @@ class IntakeDesk:
         """See delivery.ports.Intake.submit."""
         if self.journal.waiting > MOST_WAITING:
             raise OverloadError(f"{self.journal.waiting} operations wait, limit {MOST_WAITING}")
-        sender = self._sender(submission)
-        to = await address(
-            self.directory, self.journal, submission.envelope, sender, submission.declared_to
-        )
-        to = succeeded(self.directory, self.place, to)
-        hops = await self._judged(submission, sender, to, self._routes(to.recipients))
+        sender, to, hops = await self.parties(submission)
+        hops = await self._judged(submission, sender, to, hops)
         at = self.clock.now()
         seal = self._seal(submission, sender, at)
         recipients, follows = to.recipients, None
@@ -118,7 +112,7 @@ class IntakeDesk:
                 break
             recipients = tuple(r for r in to.recipients if r.code in outcome.recipients)
             if all(isinstance(hops[r.code], NoRoute) for r in recipients):
-                return _accepted(outcome.answer)  # a renewal would end as the first did
+                return accepted(outcome.answer)  # a renewal would end as the first did
             follows = outcome.answer.message_row
         log.info(
             Line.MESSAGE_ACCEPTED,
@@ -128,7 +122,18 @@ class IntakeDesk:
         )
         if not outcome.repeated:
             self._hand_on(admission, outcome, order)
-        return _accepted(outcome)
+        return accepted(outcome)
+
+    async def parties(
+        self, submission: Submission
+    ) -> tuple[AgencyCode, Address, dict[AgencyCode, Hop]]:
+        """Who sends it, to whom, and which way. Raises AccessError, RouteError and what `address` raises."""
+        sender = self._sender(submission)
+        to = await address(
+            self.directory, self.journal, submission.envelope, sender, submission.declared_to
+        )
+        to = succeeded(self.directory, self.place, to)
+        return sender, to, self._routes(to.recipients)
 
     def _sender(self, submission: Submission) -> AgencyCode:
         """The agency that sends: the caller's own, in the header as in the document."""
@@ -166,7 +171,7 @@ class IntakeDesk:
             return hops
         found = hops | {code: NoRoute(Reason.POLICY, why) for code, why in refused.items()}
         if all(isinstance(hop, NoRoute) for hop in found.values()):
-            key = _submission_key(submission, sender, to.recipients)
+            key = key_of(submission, sender, to.recipients)
             if not await self.judging.was_accepted(key):
                 raise SignatureError("refused-by-policy", next(iter(refused.values())))
         return found
@@ -202,13 +207,14 @@ class IntakeDesk:
         )
         # It never leaves this node, so whoever reads it knows batches.
         receipt = await self.notary.issue_receipt(said, at, batched=True)
+        key = submission.idempotency_key
         admission = Admission(
             message=message,
             deliveries=deliveries,
             receipt=receipt,
             trace=(TraceStep(self.place.node, at, receipt.digest),),
-            submission_key=_submission_key(submission, sender, to.recipients),
-            idempotency_key=_idempotency_key(submission),
+            submission_key=key_of(submission, sender, to.recipients),
+            idempotency_key=None if key is None else idempotency_key_of(submission.caller, key),
             follows=follows,
         )
         return admission, deliveries
@@ -373,30 +379,6 @@ def acceptance_receipt(
     )
 
 
-def _accepted(admitted: Admitted) -> Accepted:
+def accepted(admitted: Admitted) -> Accepted:
+    """What its sender is told."""
     return Accepted(admitted.message_id, admitted.accepted_at, admitted.receipt, admitted.repeated)
-
-
-def _submission_key(
-    submission: Submission, sender: AgencyCode, recipients: tuple[Addressed, ...]
-) -> str:
-    codes = (r.code for r in recipients)
-    return submission_key(
-        sender, codes, submission.envelope.message_type, submission.envelope.digest
-    )
-
-
-def submission_key(
-    sender: AgencyCode, recipients: Iterable[AgencyCode], kind: MessageType, digest: Digest
-) -> str:
-    """From, the sorted recipients, the type and the bytes: the same again is a repeat, whichever of
-    the agency's systems or tokens it comes through (docs/adr/0008)."""
-    parts = [sender, sorted(recipients), kind, digest]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _idempotency_key(submission: Submission) -> str | None:
-    if submission.idempotency_key is None:
-        return None
-    parts = [submission.caller.holder, submission.idempotency_key]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -13,7 +13,7 @@ Raises:  JournalError.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -22,6 +22,7 @@ import structlog
 from relay.delivery.asking import Questions, Word
 from relay.delivery.clock import Clock
 from relay.delivery.records import Journal, Notary, OpenTransfer, Waiting
+from relay.delivery.turns import Turn
 from relay.lifecycle import IllegalStepError
 from relay.lines import Line
 from relay.model import DeliveryState, Event, Evidence, NodeId, Reason, Receipt, TransferId
@@ -53,7 +54,9 @@ class ExpiryDesk:
     _silent_since: dict[NodeId, float] = field(default_factory=dict)
     _met: set[NodeId] = field(default_factory=set)
     _soon: dict[NodeId, float] = field(default_factory=dict)
-    """Who spoke and could not be asked then, and when (monotonic) to ask once more."""
+    """Who is to be asked once more, or about more, and when (monotonic)."""
+    _turns: dict[NodeId, Turn] = field(default_factory=dict)
+    """Of those asked about some, or who fell silent over it."""
     _called: asyncio.Event = field(default_factory=asyncio.Event)
     _going_on: Questions | None = None
     """Those of a sweep that left something overdue."""
@@ -62,14 +65,14 @@ class ExpiryDesk:
         """The neighbour shows life."""
         if self._going_on is not None:
             self._going_on.silent.discard(neighbour)
-        if neighbour not in self._unknown:
+        if neighbour not in self._unknown or neighbour in self._soon:
             return
         since = self._silent_since.get(neighbour)
         if since is None or self.clock.monotonic() - since >= ASK_AGAIN_SECONDS:
             self._met.add(neighbour)
             self._called.set()
         else:
-            self._soon.setdefault(neighbour, since + ASK_AGAIN_SECONDS)
+            self._soon[neighbour] = since + ASK_AGAIN_SECONDS
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -118,28 +121,42 @@ class ExpiryDesk:
         return len(overdue)
 
     async def ask_again(self, neighbour: NodeId) -> None:
-        """What ended with an unknown outcome there, now that it can perhaps be asked."""
+        """A page of what ended with an unknown outcome there, now that it can perhaps be asked; `run` goes on
+        until each was asked about once."""
         self._unknown.discard(neighbour)
+        turn = self._turns.setdefault(neighbour, Turn())
+        found = await self.journal.unknown_outcomes(neighbour, AT_ONCE, turn.left)
         questions = self.questions()
-        asked: dict[TransferId, Word] = {}
-        found = await self.journal.unknown_outcomes(neighbour, AT_ONCE)
-        for waiting in found:
-            if waiting.transfer is None:
-                continue
-            transfer_id = waiting.transfer.transfer_id
-            if transfer_id not in asked:
-                asked[transfer_id] = await questions.ask_alone(waiting.transfer)
-            if asked[transfer_id] is Word.NEVER_SEEN:
-                await self._give_up(waiting, self._certain(waiting.transfer))
-            if neighbour in questions.silent:
-                break
-        if Word.SILENT in asked.values():
+        unproven = await self._ask_all(found, questions)
+        if unproven:
+            turn.passed(unproven[-1])
+        if neighbour in questions.silent:
+            self._turns[neighbour] = turn.anew()
             self._silent(neighbour)
             return
-        self._silent_since.pop(neighbour, None)
-        if len(found) == AT_ONCE:
+        if found:
+            self._silent_since.pop(neighbour, None)
+        if not turn.over(whole_page=len(found) == AT_ONCE):
+            self._goes_on(neighbour, pause=bool(unproven))
+            return
+        del self._turns[neighbour]
+        if turn.unproven:  # no new turn at each of its words
             self._unknown.add(neighbour)
-            self._met.add(neighbour)
+            self._silent_since[neighbour] = self.clock.monotonic()
+
+    async def _ask_all(self, found: Sequence[Waiting], questions: Questions) -> list[TransferId]:
+        """In their order, until the neighbour is silent; about which transfers nothing is known even now."""
+        asked: dict[TransferId, Word] = {}
+        for waiting in found:
+            if (transfer := waiting.transfer) is None:
+                continue
+            if transfer.transfer_id not in asked:
+                asked[transfer.transfer_id] = await questions.ask_alone(transfer)
+            if asked[transfer.transfer_id] is Word.NEVER_SEEN:
+                await self._give_up(waiting, self._certain(transfer))
+            if transfer.neighbour in questions.silent:
+                break
+        return [transfer_id for transfer_id, word in asked.items() if word is Word.SILENT]
 
     def _silent(self, neighbour: NodeId) -> None:
         now = self.clock.monotonic()
@@ -148,6 +165,13 @@ class ExpiryDesk:
             self._soon[neighbour] = now + ASK_SOON_SECONDS
         self._unknown.add(neighbour)
         self._silent_since[neighbour] = now
+
+    def _goes_on(self, neighbour: NodeId, *, pause: bool) -> None:
+        """At once where all of a page became known; what did not may be any number, and no word hurries it."""
+        if pause:
+            self._soon[neighbour] = self.clock.monotonic() + ASK_SOON_SECONDS
+        else:
+            self._met.add(neighbour)
 
     async def _end(self, waiting: Waiting, questions: Questions) -> None:
         reason = Reason.EXPIRED

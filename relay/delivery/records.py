@@ -23,6 +23,7 @@ from relay.delivery.ports import (
     SentQuery,
     TokenView,
 )
+from relay.delivery.turns import EVERY, Stretch
 from relay.delivery.wanted import Wanted
 from relay.model import (
     AgencyCode,
@@ -446,8 +447,10 @@ class Journal(Protocol):
     async def returned(self, rows: Sequence[ReturnRow]) -> None: ...
     async def park_return(self, row: ReturnRow, error: str, at: datetime) -> None: ...
     async def overdue(self, now: datetime, limit: int) -> list[Waiting]: ...
-    async def unknown_outcomes(self, neighbour: NodeId, limit: int) -> list[Waiting]:
-        """Deliveries that ended without anyone knowing whether this neighbour has them."""
+    async def unknown_outcomes(
+        self, neighbour: NodeId, limit: int, within: Stretch = EVERY
+    ) -> list[Waiting]:
+        """Deliveries that ended without anyone knowing whether this neighbour has them, by transfer."""
         ...
 
     async def neighbours_of_unknown_outcomes(self) -> list[NodeId]: ...

@@ -32,10 +32,11 @@ from relay.delivery.records import (
 from relay.errors import ConflictError, QuotaError
 from relay.journal import carrying, early, matching, retaining, tallying, twins, waiting
 from relay.journal.judging import await_judgement
-from relay.journal.rows import chunks, findings_text, instant, ms, trace_text
+from relay.journal.rows import chunks, findings_text, ms, trace_text
 from relay.journal.sql import load
+from relay.journal.submissions import failed, first_answer, require_same
 from relay.journal.writer import Transaction
-from relay.lifecycle import FINAL, NEGATIVE
+from relay.lifecycle import FINAL
 from relay.model import (
     AgencyCode,
     DeliveryState,
@@ -64,13 +65,13 @@ def admit(
     first_row = None
     if before is not None:
         answer, first_row = before
-        failed = _failed(tx, first_row)
-        if not failed:
+        again = failed(tx.run(SQL["family"], first_row))
+        if not again:
             _bind_idempotency(tx, admission)
             return answer
         wanted = frozenset(d.recipient for d in admission.deliveries)
-        if admission.follows != answer.message_row or wanted != failed:
-            return Renew(answer, failed)
+        if admission.follows != answer.message_row or wanted != again:
+            return Renew(answer, again)
     message = admission.message
     party = caller_party(message.submitted_by or "")
     if (excess := _excess(tx, party, admission.deliveries, quotas)) is not None:
@@ -240,9 +241,8 @@ def _here(
 def _check_idempotency(tx: Transaction, admission: Admission) -> None:
     if admission.idempotency_key is None:
         return
-    row = tx.run(SQL["idempotent"], admission.idempotency_key).fetchone()
-    if row is not None and row[0] != admission.submission_key:
-        raise ConflictError("this idempotency key was used for another submission")
+    bound = tx.run(SQL["idempotent"], admission.idempotency_key).fetchone()
+    require_same(bound, admission.submission_key)
 
 
 def _bind(tx: Transaction, admission: Admission, row: MessageRow) -> None:
@@ -259,23 +259,7 @@ def _first_answer(tx: Transaction, submission_key: str) -> tuple[Admitted, Messa
     """None for a submission that is new, or so old that its message left by retention."""
     submitted = tx.run(SQL["submission"], submission_key).fetchone()
     found = None if submitted is None else tx.run(SQL["first_answer"], submitted[0]).fetchone()
-    if found is None:
-        return None
-    answer = Admitted(
-        MessageRow(found[0]),
-        ArrivalRow(found[1]),
-        MessageId(found[2]),
-        instant(found[3]),
-        Digest(found[4]),
-        repeated=True,
-        rows=(),
-    )
-    return answer, MessageRow(found[5])
-
-
-def _failed(tx: Transaction, first_row: MessageRow) -> frozenset[AgencyCode]:
-    newest = {AgencyCode(code): state for code, state in tx.run(SQL["family"], first_row)}
-    return frozenset(code for code, state in newest.items() if state in NEGATIVE)
+    return None if found is None else first_answer(found)
 
 
 def _add_message(tx: Transaction, message: NewMessage, first_row: MessageRow | None) -> MessageRow:

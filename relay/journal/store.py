@@ -60,6 +60,7 @@ from relay.delivery.records import (
     Waiting,
     WaitingReturn,
 )
+from relay.delivery.turns import EVERY, Stretch
 from relay.delivery.wanted import Wanted
 from relay.errors import (
     AuditError,
@@ -409,8 +410,10 @@ class SqliteJournal:
         rows = await self.rows(carrying.SQL["overdue"], (ms(now), limit))
         return [views.waiting(row) for row in rows]
 
-    async def unknown_outcomes(self, neighbour: NodeId, limit: int) -> list[Waiting]:
-        rows = await self.rows(carrying.SQL["unknown_outcomes"], (neighbour, limit))
+    async def unknown_outcomes(
+        self, neighbour: NodeId, limit: int, within: Stretch = EVERY
+    ) -> list[Waiting]:
+        rows = await self.rows(carrying.SQL["unknown_outcomes"], (neighbour, *within, limit))
         return [views.waiting(row) for row in rows]
 
     async def neighbours_of_unknown_outcomes(self) -> list[NodeId]:

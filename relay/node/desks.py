@@ -24,6 +24,7 @@ from relay.delivery.operators.queue import QueueDesk
 from relay.delivery.operators.tokens import TokenDesk
 from relay.delivery.pressure.gate import Gate
 from relay.delivery.pressure.quota import neighbour_party
+from relay.delivery.pressure.repeats import RepeatDesk
 from relay.delivery.reconciling.desk import ReconcilingDesk
 from relay.delivery.reconciling.listing import ListingDesk
 from relay.delivery.recovery.recovering import GuardedIntake
@@ -39,6 +40,7 @@ from relay.journal.business import Arrivals, ObligationTable, Verdicts
 from relay.journal.operating import OperatingTable
 from relay.journal.refusals import Refusals
 from relay.journal.reminding import ReminderTable
+from relay.journal.repeating import SubmissionTable
 from relay.journal.shaping import ShapeTable
 from relay.journal.shelf import Shelf
 from relay.node.carrying import Carrying, deadlines
@@ -72,6 +74,7 @@ class Desks:
     reconciler: ReconcilingDesk
     listing: ListingDesk
     statistics: StatisticsDesk
+    repeats: RepeatDesk
 
 
 def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog, gate: Gate) -> Desks:
@@ -80,7 +83,8 @@ def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog, gate: Gate)
         node, Verdicts(journal, node), ground.notary, clock, carrying.dispatcher.receipts_wait
     )
     judging = make_judging(ground)
-    intake = _intake(ground, carrying, verdicts, judging.desk)
+    desk = _intake(ground, carrying, verdicts, judging.desk)
+    intake = GuardedIntake(desk, carrying.waits_for)
     transfers = _transfers(ground, carrying, verdicts, judging.desk)
     speaks = Speaker(node, intake, journal, clock)
     return Desks(
@@ -129,13 +133,14 @@ def make_desks(ground: Ground, carrying: Carrying, log: EvidenceLog, gate: Gate)
         make_reconciler(ground, carrying.wire),
         make_listing(ground),
         make_statistics(ground),
+        RepeatDesk(desk, SubmissionTable(journal)),
     )
 
 
 def _intake(
     ground: Ground, carrying: Carrying, verdicts: VerdictDesk, judging: JudgingDesk
-) -> GuardedIntake:
-    desk = IntakeDesk(
+) -> IntakeDesk:
+    return IntakeDesk(
         ground.place,
         ground.directory,
         ground.journal,
@@ -148,7 +153,6 @@ def _intake(
         verdicts.wake,
         judging,
     )
-    return GuardedIntake(desk, carrying.waits_for)
 
 
 def _transfers(

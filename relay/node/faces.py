@@ -127,6 +127,7 @@ class Faces:
             binding=self.served.binding,
             rest_prefix=settings.listen.rest_prefix,
             directory=self.carrying.directory,
+            repeats=self.desks.repeats,
         )
         return AxisRunner(app, self.turned_away, shutdown_timeout=self._patience)
 
@@ -181,6 +182,7 @@ class Faces:
             public_log=self.ground.settings.log.public,
             witnesses=self.witnessing.overview,
             reconciler=desks.reconciler,
+            repeats=desks.repeats,
         )
 
     def _log_exports(self) -> LogExportDesk:

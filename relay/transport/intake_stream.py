@@ -17,6 +17,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from datetime import timedelta
 from functools import partial
 from hmac import compare_digest
+from string import hexdigits
 from typing import cast
 
 import aiohttp
@@ -44,6 +45,7 @@ HELD_BYTES = 1 << 16
 
 _BROKEN = (OSError, web.RequestPayloadError, HttpProcessingError, aiohttp.ClientError)
 """How a body's end comes too early."""
+_DIGEST_BYTES, _START_BYTES = 32, 3
 _CRLF = b"\r\n"
 CRLF_BYTES = len(_CRLF)
 """What axis clients may send behind the envelope."""
@@ -97,6 +99,21 @@ async def receive(
 def digest_forms(digest: bytes) -> tuple[str, str]:
     """Hex as everyone writes it, and as axis clients do: each byte without its leading zero."""
     return digest.hex(), "".join(f"{byte:x}" for byte in digest)
+
+
+def digest_starts(text: str) -> list[str]:
+    """How the digest may begin that is written so in either form, as hex; nothing for what is no digest."""
+    text = text.lower()
+    if not _DIGEST_BYTES <= len(text) <= 2 * _DIGEST_BYTES or not set(text) <= set(hexdigits):
+        return []
+    if len(text) == 2 * _DIGEST_BYTES:
+        return [text]
+    found = [("", text)]
+    for _ in range(_START_BYTES):
+        one = [(f"{start}0{left[0]}", left[1:]) for start, left in found]
+        two = [(start + left[:2], left[2:]) for start, left in found if left[0] != "0"]
+        found = one + two
+    return [start for start, _ in found]
 
 
 def is_named(expected: str, digest: bytes) -> bool:

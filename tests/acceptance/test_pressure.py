@@ -130,8 +130,8 @@ def _log_size(town: Any) -> int:
 async def test_under_the_reserve_nothing_new_is_taken_and_what_was_taken_is_finished(
     town: Any, disk: Disk, what: str
 ) -> None:
-    """Every face refuses in its own words; a queued document is delivered, its receipt comes back and an
-    acknowledgement is taken; freed, all goes on by itself, and the log tells of both."""
+    """Every face refuses in its own words, but for a repeat; a queued document is delivered, its receipt comes back
+    and an acknowledgement is taken; freed, all goes on by itself, and the log tells of both."""
     since = _log_size(town)
     here = town.document(BELOW, [HERE])
     await town.send("xa", here, BELOW)
@@ -145,6 +145,7 @@ async def test_under_the_reserve_nothing_new_is_taken_and_what_was_taken_is_fini
             disk.use_inodes(50)
         assert f"free {what}" in await _ready(town, 503)
 
+    assert await town.send("tinh", queued, HERE) == message_id
     new = town.document(HERE, [BELOW])
     with pytest.raises(AxisFailure) as refused:
         await town.dms("tinh").send_stream(

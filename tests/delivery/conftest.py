@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -369,6 +369,19 @@ async def world(keys: dict[str, Any], tmp_path: Path) -> AsyncIterator[World]:
     yield World(keys, tmp_path, journal, PlayedWire(keys, Clock()), policy)
     await _require_receipts_logged(journal)
     await journal.close()
+
+
+@pytest.fixture
+def hasty(world: World) -> World:
+    """Everything expires after three minutes."""
+    world.policy = replace(
+        world.policy,
+        normal_expiry=timedelta(minutes=3),
+        urgent_expiry=timedelta(minutes=3),
+        express_expiry=timedelta(minutes=3),
+    )
+    world.build()
+    return world
 
 
 async def _require_receipts_logged(journal: SqliteJournal) -> None:

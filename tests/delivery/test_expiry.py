@@ -18,19 +18,6 @@ UP = NodeId("tinh")
 LATE = timedelta(minutes=4)
 
 
-@pytest.fixture
-def hasty(world: Any) -> Any:
-    """Everything expires after three minutes."""
-    world.policy = replace(
-        world.policy,
-        normal_expiry=timedelta(minutes=3),
-        urgent_expiry=timedelta(minutes=3),
-        express_expiry=timedelta(minutes=3),
-    )
-    world.build()
-    return world
-
-
 async def _last(world: Any, accepted: Any) -> Any:
     view = await world.journal.message(accepted.message_id)
     return next(r for r in view.deliveries[0].receipts if r.event is Event.RELAY_FAILURE)

@@ -3,7 +3,7 @@
 Refused with an OverloadError, never queued: when the node stops, when it
 recovers (submissions only: what neighbours bring is what it recovers by), when the disk's reserve is reached,
 when its party has its quota waiting here, when too many bodies are coming in already. What was accepted
-before is not asked: it finishes.
+before is not asked: it finishes, and whoever repeats it gets its answer (repeats.py).
 
 Touches: nothing by itself; `PressureWatch` reads the disk and the journal about once a second and
 writes the reserve's beginning and end into the log. Raises: OverloadError and its kin.
@@ -14,14 +14,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
 from relay.delivery.pressure.quota import Counts, Party, Quotas, Waiting, is_caller, shown
-from relay.errors import OverloadError
+from relay.errors import OverloadError, QuotaError, ReserveError
 from relay.lines import Line
 
 LOOK_SECONDS = 1.0
@@ -40,15 +40,38 @@ class Gate(Protocol):
         """
         ...
 
+    def repeat(self, party: Party) -> AbstractContextManager[None]:
+        """Held while a body is read that `body` refused for want of room, or for its party's quota, and of
+        which nothing is stored. Raises OverloadError.
+        """
+        ...
+
 
 class _Open:
     def body(self, party: Party, size_bytes: int | None) -> AbstractContextManager[None]:
         del party, size_bytes
         return nullcontext()
 
+    def repeat(self, party: Party) -> AbstractContextManager[None]:
+        del party
+        return nullcontext()
+
 
 OPEN: Gate = _Open()
 """Takes everything: for a face by itself."""
+
+
+@contextmanager
+def entered(gate: Gate, party: Party, size_bytes: int | None) -> Iterator[OverloadError | None]:
+    """`gate.body`, or `gate.repeat` and why only that. Raises OverloadError where not even that."""
+    refusal = None
+    with ExitStack() as held:
+        try:
+            held.enter_context(gate.body(party, size_bytes))
+        except (ReserveError, QuotaError) as error:
+            refusal = error
+            held.enter_context(gate.repeat(party))
+        yield refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +129,21 @@ class Pressure:
 
     @contextmanager
     def body(self, party: Party, size_bytes: int | None) -> Iterator[None]:
-        self._require(party)
+        self._require_place(party)
+        if (excess := self.quotas.excess(party, self.waiting.get(party, Waiting()))) is not None:
+            raise excess
         self.room.promise(size_bytes)
-        self._coming[party] += 1
-        self._count += 1
         try:
-            yield
+            with self._place(party):
+                yield
         finally:
             self.room.redeem(size_bytes)
-            self._left(party)
+
+    @contextmanager
+    def repeat(self, party: Party) -> Iterator[None]:
+        self._require_place(party)
+        with self._place(party):
+            yield
 
     async def none_left(self) -> None:
         """Returns once no body is being taken."""
@@ -131,7 +160,7 @@ class Pressure:
             return str(self.room.shortage)
         return self.recovering()
 
-    def _require(self, party: Party) -> None:
+    def _require_place(self, party: Party) -> None:
         if self.stopping:
             raise OverloadError("the node is stopping", 10)
         if is_caller(party) and (reason := self.recovering()) is not None:
@@ -141,16 +170,20 @@ class Pressure:
         if self._coming[party] >= self.at_once_each:
             limit = self.at_once_each
             raise OverloadError(f"{limit} bodies of yours are coming in, limit {limit}", 1)
-        if (excess := self.quotas.excess(party, self.waiting.get(party, Waiting()))) is not None:
-            raise excess
 
-    def _left(self, party: Party) -> None:
-        self._count -= 1
-        self._coming[party] -= 1
-        if not self._coming[party]:
-            del self._coming[party]
-        if not self._count:
-            self._none_left.set()
+    @contextmanager
+    def _place(self, party: Party) -> Iterator[None]:
+        self._coming[party] += 1
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+            self._coming[party] -= 1
+            if not self._coming[party]:
+                del self._coming[party]
+            if not self._count:
+                self._none_left.set()
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations
 
-from relay.delivery.acceptance import acceptance_receipt, new_delivery, submission_key
+from relay.delivery.acceptance import acceptance_receipt, new_delivery
 from relay.delivery.addressing import Addressed, address, report_of
 from relay.delivery.clock import Clock
 from relay.delivery.directory.succession import succeeded
@@ -27,6 +27,7 @@ from relay.delivery.messages import message_of
 from relay.delivery.records import Admission, Journal, NewDelivery, NewMessage, Notary
 from relay.delivery.recovery.ports import Readmission, SentBack
 from relay.delivery.requests import DEADLINES, Deadlines
+from relay.delivery.submissions import submission_key
 from relay.errors import PeerError, WireError
 from relay.model import (
     Lane,

@@ -21,6 +21,13 @@ SELECT m.message_row, a.arrival_row, m.message_id, m.accepted_at, a.receipt, coa
 FROM messages m JOIN arrivals a ON a.message_row = m.message_row
 WHERE m.message_row = ? ORDER BY a.arrival_row LIMIT 1
 
+-- name: handed_in_as
+-- Digests that begin so, of what a system or token handed in for one of these agencies.
+SELECT p.digest FROM json_each(?1) s CROSS JOIN payloads p ON p.digest >= s.value AND p.digest < s.value || 'g'
+WHERE EXISTS (SELECT 1 FROM messages m WHERE m.submitted_by IS NOT NULL AND m.sender IN (SELECT value FROM json_each(?2))
+    AND m.message_row IN (SELECT p.brought_by UNION ALL SELECT message_row FROM payload_users WHERE digest = p.digest))
+LIMIT ?3
+
 -- name: family
 -- Of each recipient of a message and its renewals, the newest delivery.
 SELECT d.recipient, d.state FROM deliveries d

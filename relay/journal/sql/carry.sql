@@ -144,7 +144,8 @@ SELECT d.delivery_row, d.message_row, m.message_id, m.origin, m.digest, m.size_b
 FROM transfers t JOIN messages m ON m.message_row = t.message_row
 JOIN deliveries d ON d.message_row = t.message_row AND d.transfer_id = t.transfer_id
 JOIN arrivals a ON a.arrival_row = d.arrival_row
-WHERE t.open = -1 AND t.neighbour = ? AND d.state = 'expired' AND d.reason = 'outcome-unknown'
+WHERE t.open = -1 AND t.neighbour = ? AND t.transfer_id > ? AND t.transfer_id <= ?
+    AND d.state = 'expired' AND d.reason = 'outcome-unknown'
 ORDER BY t.transfer_id LIMIT ?
 
 -- name: close_if_done

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore
 from relay.delivery.pressure.gate import OPEN, Gate
+from relay.delivery.pressure.repeats import Repeats
 from relay.envelope.limits import Limits
 from relay.model import AgencyCode
 from relay.transport.axis.binding import Binding
@@ -53,3 +54,5 @@ class Face:
     """Where the REST variant begins, on the same listener."""
     agencies: DirectoryDesk | None = None
     """The directory and who may change it; None where the calls for it are not offered."""
+    repeats: Repeats | None = None
+    """First answers where the gate takes nothing new; None: refused as the rest."""

@@ -15,7 +15,6 @@ import structlog
 from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 
 from relay.delivery.ports import Submission
-from relay.delivery.pressure.quota import caller_party
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError, TransportError
 from relay.lines import Line
@@ -26,6 +25,7 @@ from relay.transport.axis.expect import go_on
 from relay.transport.axis.face import Face
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode
 from relay.transport.intake_stream import receive, refuse_over
+from relay.transport.repeats import admitted
 
 FILE, KIND = "edocFile", "messageType"
 FRAME_BYTES = 64 << 10
@@ -51,19 +51,19 @@ async def send(face: Face, call: AxisCall, request: web.Request) -> web.StreamRe
     if request.content_type != "multipart/form-data":
         raise _bad_form("khong phai multipart/form-data", "not multipart/form-data")
     refuse_over(request.content_length, face.limits.envelope_bytes, FRAME_BYTES)
-    with face.gate.body(caller_party(call.system.caller().holder), request.content_length):
+    async with admitted(face, call.system.caller(), request.content_length) as doors:
         await go_on(request)
         form = _Form()
         try:
-            await _read(face, request, form)
-            return await _submit(face, call, form)
+            await _read(doors, request, form)
+            return await _submit(doors, call, form)
         except EnvelopeError:
             if form.envelope is not None:
                 require_codes(form.envelope, None)  # says in which element, where it is a code
             raise
         finally:
             if form.payload is not None:
-                await face.store.release(form.payload)
+                await doors.store.release(form.payload)
 
 
 async def _read(face: Face, request: web.Request, form: _Form) -> None:

@@ -11,7 +11,6 @@ import structlog
 from aiohttp import hdrs, web
 
 from relay.delivery.ports import Submission
-from relay.delivery.pressure.quota import caller_party
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError, RelayError
 from relay.lines import Line
@@ -22,6 +21,7 @@ from relay.transport.axis.expect import go_on
 from relay.transport.axis.face import Face
 from relay.transport.axis.refusals import AxisRefusal, ErrorCode
 from relay.transport.intake_stream import CRLF_BYTES, receive, refuse_over
+from relay.transport.repeats import admitted
 
 log = structlog.get_logger("relay.axis")
 
@@ -34,8 +34,11 @@ async def send(face: Face, call: AxisCall, request: web.Request) -> web.StreamRe
     expected = _hash_file(call)
     _refuse_coding(request)
     refuse_over(request.content_length, face.limits.envelope_bytes, CRLF_BYTES)
-    with face.gate.body(caller_party(call.system.caller().holder), request.content_length):
-        return await _take(face, call, request, declared_type, declared_from, declared_to, expected)
+    size_bytes = request.content_length
+    async with admitted(face, call.system.caller(), size_bytes, digest=expected) as doors:
+        return await _take(
+            doors, call, request, declared_type, declared_from, declared_to, expected
+        )
 
 
 async def _take(

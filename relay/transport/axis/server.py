@@ -23,6 +23,7 @@ from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.ports import Inbox, Intake, Outbox, PayloadStore, Refusals
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.pressure.repeats import Repeats
 from relay.envelope.limits import Limits, in_units
 from relay.errors import JournalError, OverloadError, PeerError, RelayError
 from relay.lines import Line
@@ -89,6 +90,7 @@ def axis_app(
     binding: Binding | None = None,
     rest_prefix: str = "/lgsp",
     directory: DirectoryDesk | None = None,
+    repeats: Repeats | None = None,
 ) -> web.Application:
     """Serve it with runner.AxisRunner, which also answers what never becomes a request."""
     face = Face(
@@ -105,6 +107,7 @@ def axis_app(
         binding or Binding(),
         rest_prefix,
         directory,
+        repeats,
     )
     door = _Door(face, refusals)
     app = web.Application(middlewares=[door.guard])

@@ -41,6 +41,7 @@ from relay.delivery.ports import (
 )
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.pressure.repeats import Repeats
 from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
@@ -209,6 +210,7 @@ def native_app(
     public_log: bool = False,
     witnesses: WitnessDoor | None = None,
     reconciler: Reconciler | None = None,
+    repeats: Repeats | None = None,
 ) -> web.Application:
     """The face as an application; with `local_operator` the one for the node's control socket.
 
@@ -252,6 +254,7 @@ def native_app(
         public_log=public_log,
         witnesses=witnesses,
         reconciler=reconciler,
+        repeats=repeats,
     )
     app = web.Application(middlewares=[_answering(inside)])
     for route in ROUTES:

@@ -47,6 +47,11 @@ class Digests:
     def __post_init__(self) -> None:
         self._hashes = {name: _ALGORITHMS[name]() for _, name, _ in self.expected}
 
+    @property
+    def sha256(self) -> str | None:
+        """The one that is named, in hex."""
+        return next((value.hex() for _, name, value in self.expected if name == "sha-256"), None)
+
     def update(self, chunk: bytes) -> None:
         for one in self._hashes.values():
             one.update(chunk)

@@ -41,6 +41,7 @@ from relay.delivery.ports import (
 )
 from relay.delivery.pressure.gate import OPEN, Gate
 from relay.delivery.pressure.refused import UNNOTED
+from relay.delivery.pressure.repeats import Repeats
 from relay.delivery.reconciling.ports import Reconciler
 from relay.delivery.recovery.ports import Recovering
 from relay.delivery.stamping.ports import StampReader
@@ -114,6 +115,8 @@ class Inside:
     """Whether the published log is open to anyone."""
     witnesses: WitnessDoor | None = None
     reconciler: Reconciler | None = None
+    repeats: Repeats | None = None
+    """First answers where the gate takes nothing new."""
 
 
 CALLER = web.RequestKey("caller", Caller)

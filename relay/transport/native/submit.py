@@ -21,7 +21,6 @@ from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from relay.delivery.ports import Accepted, Caller, Submission
-from relay.delivery.pressure.quota import caller_party
 from relay.envelope.limits import in_units
 from relay.envelope.parties import require_codes
 from relay.errors import EnvelopeError, NotFoundError, TransportError
@@ -34,6 +33,7 @@ from relay.transport.native.inside import Inside
 from relay.transport.native.proceed import proceed
 from relay.transport.native.views import json_bytes, stamp
 from relay.transport.problems import LengthError, MediaTypeError, RequestError
+from relay.transport.repeats import admitted
 
 _PLAIN = frozenset(
     {"application/xml", "text/xml", "application/edxml+xml", "application/octet-stream"}
@@ -71,12 +71,16 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
     declared_to = codes(request, "to", inside.limits.recipients)
     key, upload = idempotency_key(request), uploaded(request)
     refuse_coding(request)
-    with inside.gate.body(caller_party(caller.holder), request.content_length):
+    if upload is None:
+        digest, size_bytes = digests_of(request).sha256, request.content_length
+    else:
+        digest, size_bytes = upload, uploads.size(inside, caller, upload)
+    async with admitted(inside, caller, size_bytes, digest=digest, key=key) as doors:
         if upload is None:
-            return await _submit(inside, caller, await _take(inside, request), declared_to, key)
+            return await _submit(doors, caller, await _take(doors, request), declared_to, key)
         try:
-            handed = await _take_uploaded(inside, caller, request, upload)
-            return await _submit(inside, caller, handed, declared_to, key)
+            handed = await _take_uploaded(doors, caller, request, upload)
+            return await _submit(doors, caller, handed, declared_to, key)
         except EnvelopeError:
             uploads.drop(inside, caller, upload)
             raise

@@ -60,6 +60,11 @@ async def extend(inside: Inside, caller: Caller, request: web.Request) -> web.St
         return await append(store, owner, digest, request, limit)
 
 
+def size(inside: Inside, caller: Caller, digest: Digest) -> int:
+    """How much of it is here."""
+    return _store(inside, caller).offset(owner_of(caller), digest)
+
+
 async def handed_in(inside: Inside, caller: Caller, digest: Digest) -> tuple[Envelope, Payload]:
     """What was uploaded, whole. Raises DamagedError for other bytes, which are dropped, and what `receive` does."""
     store, owner = _store(inside, caller), owner_of(caller)

@@ -25,7 +25,7 @@ from relay.delivery.directory.ports import CAPABILITY as DIRECTORY_CAPABILITY
 from relay.delivery.directory.ports import CERTIFICATES_CAPABILITY
 from relay.delivery.operators.published import LogFiles
 from relay.delivery.ports import PayloadStore, Refusals
-from relay.delivery.pressure.gate import OPEN, Gate
+from relay.delivery.pressure.gate import OPEN, Gate, entered
 from relay.delivery.pressure.quota import neighbour_party
 from relay.delivery.reconciling.listing import ListingDesk
 from relay.delivery.reconciling.ports import CAPABILITY as RECONCILE_CAPABILITY
@@ -254,10 +254,12 @@ class _Handlers:
 
     async def transfer(self, request: web.Request) -> web.Response:
         neighbour = self._door.neighbour(request)
-        with self._face.pressure.body(neighbour_party(neighbour), request.content_length):
+        party = neighbour_party(neighbour)
+        with entered(self._face.pressure, party, request.content_length) as refusal:
             body = Body(request.content, request.headers.get("Content-Type", ""))
             batched = request.headers.get(BATCHES_HEADER) == BATCHES_TAKEN
-            response = _signed(await self._taking.take(neighbour, body, batched=batched))
+            answers = await self._taking.take(neighbour, body, batched=batched, refusal=refusal)
+            response = _signed(answers)
             response.headers[TRANSFERS_HEADER] = str(TRANSFERS_A_REQUEST)
             if self._face.batched_transfers:
                 response.headers[SHARED_HEADER] = BATCHES_TAKEN

@@ -20,7 +20,14 @@ from typing import Any
 from relay.delivery.arrivals import CheckTransfer, Opened, TransferDesk
 from relay.delivery.ports import PayloadStore
 from relay.envelope.limits import Limits, in_units
-from relay.errors import EnvelopeError, NotFoundError, RelayError, TooLargeError, TransportError
+from relay.errors import (
+    EnvelopeError,
+    NotFoundError,
+    OverloadError,
+    RelayError,
+    TooLargeError,
+    TransportError,
+)
 from relay.model import Digest, Envelope, NodeId, Payload, Signed, TransferId
 from relay.transport.ahead import AheadStore
 from relay.transport.intake_stream import receive
@@ -46,13 +53,21 @@ class Taking:
     def under_way(self, neighbour: NodeId, transfer_id: TransferId) -> bool:
         return (neighbour, transfer_id) in self._under_way
 
-    async def take(self, neighbour: NodeId, body: Body, *, batched: bool = False) -> list[Signed]:
-        """The answers, in the order of the transfers; at least one. `batched` allows batches."""
+    async def take(
+        self,
+        neighbour: NodeId,
+        body: Body,
+        *,
+        batched: bool = False,
+        refusal: OverloadError | None = None,
+    ) -> list[Signed]:
+        """The answers, in the order of the transfers; at least one. `batched` allows batches; `refusal` is why
+        only what was answered before is answered now, by its header."""
         taken: list[asyncio.Future[Signed]] = []
         check = self._desk.notary.transfer_checker()
         try:
             while not taken or (body.more and len(taken) < TRANSFERS_A_REQUEST):
-                taken.append(await self._read(neighbour, body, check, batched=batched))
+                taken.append(await self._read(neighbour, body, check, refusal, batched=batched))
         except RelayError:
             if not taken:
                 raise
@@ -68,11 +83,19 @@ class Taking:
         return answers
 
     async def _read(
-        self, neighbour: NodeId, body: Body, check: CheckTransfer, *, batched: bool
+        self,
+        neighbour: NodeId,
+        body: Body,
+        check: CheckTransfer,
+        refusal: OverloadError | None,
+        *,
+        batched: bool,
     ) -> asyncio.Future[Signed]:
         """Read one transfer to its end; what remains to be done goes on by itself."""
         parts = await read_parts(body)
         opened = await self._desk.open(neighbour, parts.header, batched=batched, check=check)
+        if refusal is not None and isinstance(opened, Opened):
+            opened = await self._before(opened, refusal)
         if isinstance(opened, Signed):
             known = asyncio.get_running_loop().create_future()
             known.set_result(opened)
@@ -87,6 +110,12 @@ class Taking:
         task = asyncio.create_task(rest)
         task.add_done_callback(lambda _: self._done(key))
         return task
+
+    async def _before(self, opened: Opened, refusal: OverloadError) -> Signed:
+        answer = await self._desk.first_answer(opened)
+        if answer is None:
+            raise refusal
+        return answer
 
     def _done(self, key: tuple[NodeId, TransferId]) -> None:
         self._under_way[key] -= 1

@@ -97,7 +97,7 @@ def keeps_line_ends() -> None:
 
 @mutant("takes a repeated send for another one", "A1.4/same-doc-id")
 def sends_again() -> None:
-    put_in(acceptance, "_submission_key", lambda *_: secrets.token_hex(32))
+    put_in(acceptance, "key_of", lambda *_: secrets.token_hex(32))
 
 
 @mutant("answers failures without the call's own field", "A1.5/failure-fields")

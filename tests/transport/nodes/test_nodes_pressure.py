@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from relay.delivery.pressure.quota import Quotas, Waiting, neighbour_party
-from relay.errors import TransportError, UnansweredError
+from relay.errors import ConflictError, TransportError, UnansweredError
 from relay.journal.space import Free
 from relay.model import Event, Evidence, NodeId
 from relay.transport.nodes.server import RECEIPTS_TYPE
@@ -21,15 +21,23 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 MIB = 1 << 20
 
 
-@pytest.fixture
-def short(hub: Any) -> Iterator[None]:
+@contextlib.contextmanager
+def _short(hub: Any) -> Iterator[None]:
     """Nothing is free on the node's disk."""
     reserve = hub.running._reserve
     measure, reserve.measure = reserve.measure, lambda: Free(0, None)
     reserve.look()
-    yield
-    reserve.measure = measure
-    reserve.look()
+    try:
+        yield
+    finally:
+        reserve.measure = measure
+        reserve.look()
+
+
+@pytest.fixture
+def short(hub: Any) -> Iterator[None]:
+    with _short(hub):
+        yield
 
 
 def _payloads(hub: Any) -> list[Any]:
@@ -114,13 +122,8 @@ async def test_once_there_is_room_the_same_transfer_is_taken(hub: Any) -> None:
     """After a refusal nothing stands in its way."""
     xa = hub.peers["xa"]
     transfer = xa.transfer(xa.document(padding_bytes=2 * MIB))
-    reserve = hub.running._reserve
-    measure, reserve.measure = reserve.measure, lambda: Free(0, None)
-    reserve.look()
-    with pytest.raises(TransportError):
+    with _short(hub), pytest.raises(TransportError):
         await xa.carry(transfer)
-    reserve.measure = measure
-    reserve.look()
 
     receipt = await xa.carry(transfer)
 
@@ -185,3 +188,48 @@ async def test_bodies_of_one_neighbour_are_bounded(hub: Any) -> None:
             with contextlib.suppress(Exception):
                 await task
     assert await xa.carry(xa.transfer())
+
+
+@pytest.mark.parametrize("padding_bytes", [0, 300_000, 3 * MIB])
+async def test_under_the_reserve_a_repeat_gets_its_first_answer(
+    hub: Any, padding_bytes: int
+) -> None:
+    """To the byte, by its header alone: nothing of the envelope is read, and none need go ahead again."""
+    xa = hub.peers["xa"]
+    transfer = xa.transfer(xa.document(padding_bytes=padding_bytes))
+    named = (NodeId("tinh"), transfer.signed, transfer.seal, transfer.payload)
+    first, before = await xa.client.carry(*named), _payloads(hub)
+
+    with _short(hub):
+        assert await xa.client.carry(*named) == first
+
+    assert _payloads(hub) == before
+
+
+async def test_a_neighbour_over_its_quota_gets_the_answers_it_was_given(hub: Any) -> None:
+    """And for one that is new behind it, in the same request, none: that goes again by itself."""
+    xa = hub.peers["xa"]
+    known, new = xa.transfer(), xa.transfer()
+    first = await xa.client.carry(NodeId("tinh"), known.signed, known.seal, known.payload)
+    both = [(one.signed, one.seal, one.payload) for one in (known, new)]
+    pressure = hub.running._pressure
+    quotas, pressure.quotas = pressure.quotas, Quotas(0, 0, 0, 0)
+    try:
+        assert await xa.client.carry_several(NodeId("tinh"), both) == (first,)
+        with pytest.raises(TransportError, match=r"HTTP 503 .*waiting_per_neighbour"):
+            await xa.client.carry_several(NodeId("tinh"), both[::-1])
+        assert hub.is_unknown(new)
+    finally:
+        pressure.quotas = quotas
+    assert await xa.carry(new)
+
+
+async def test_under_the_reserve_a_known_id_with_another_header_is_a_conflict(hub: Any) -> None:
+    """As at any other time."""
+    xa = hub.peers["xa"]
+    first = xa.transfer()
+    await xa.carry(first)
+    other = xa.transfer(transfer_id=first.header.transfer_id)
+
+    with _short(hub), pytest.raises(ConflictError):
+        await xa.carry(other)
