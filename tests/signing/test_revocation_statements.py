@@ -239,11 +239,13 @@ def response(
     return signed.public_bytes(Encoding.DER)
 
 
-def responder(certify: Any, issuer: Any, *, nocheck: bool = True, uses: Any = None) -> Any:
+def responder(
+    certify: Any, issuer: Any, *, nocheck: bool = True, uses: Any = None, **more: Any
+) -> Any:
     key = ec.generate_private_key(ec.SECP256R1())
     uses = [ExtendedKeyUsageOID.OCSP_SIGNING] if uses is None else uses
     extra = x509.OCSPNoCheck() if nocheck else None
-    return certify("Responder", key, issuer=issuer, uses=uses, extra=extra)
+    return certify("Responder", key, issuer=issuer, uses=uses, extra=extra, **more)
 
 
 def ocsp_refusal(der: bytes, issuer: Any, now: datetime, **more: Any) -> str:
@@ -348,6 +350,35 @@ def test_hostile_bytes_are_no_answer(pki: Any, now: datetime) -> None:
     assert "future" in ocsp_refusal(later, issuing, now)
 
 
+def test_an_answer_says_nothing_beyond_the_certificate_it_is_signed_with(
+    pki: Any, certify: Any, now: datetime
+) -> None:
+    """An old responder's key in other hands: a next update years ahead ends when its certificate does."""
+    node, issuing = pki.node("a"), pki.issuing
+    ends = now + timedelta(hours=2)
+    old = responder(certify, issuing, not_after=ends)
+    proven = prove_response(response(node, issuing, old, now), issuing.certificate, now)
+
+    said = proven.statement(node.certificate)
+
+    assert said is not None
+    assert said.next_update == ends
+    by_issuer = response(node, issuing, issuing, now)
+    said = prove_response(by_issuer, issuing.certificate, now).statement(node.certificate)
+    assert said is not None
+    assert said.next_update == now + DAY
+
+
+def test_an_answer_does_not_know_what_came_after_it_was_produced(pki: Any, now: datetime) -> None:
+    """thisUpdate is what was known when it was produced (RFC 6960 §2.4): else a key of former times would
+    speak of today."""
+    node, issuing = pki.node("a"), pki.issuing
+    later = now + timedelta(hours=1)
+    der = response(node, issuing, issuing, later)
+
+    assert "after it was produced" in ocsp_refusal(der, issuing, later)
+
+
 def answered(response_of: bytes, key: Any, *, put: bytes, in_place_of: bytes) -> bytes:
     """The response with other words in what is signed, signed again by this key."""
     whole = asn1_ocsp.OCSPResponse.load(response_of)
@@ -439,6 +470,23 @@ def test_only_a_hold_ends() -> None:
     assert state(T + DAY, said(T, hold), newer) is RevocationState.VALID
     assert state(T + DAY, said(T, hold)) is RevocationState.REVOKED
     assert state(T + DAY, said(T, gone), newer) is RevocationState.REVOKED
+
+
+def test_a_hold_that_a_newer_word_knows_to_be_over_clears_nobody() -> None:
+    """The newer word ran out; the older one, in force, says hold: neither says that it is valid now."""
+    hold = Revocation(T, "certificateHold")
+    older, newer = said(T, hold, until=T + 9 * DAY), said(T + DAY)
+
+    assert state(T + DAY, older, newer) is RevocationState.VALID
+    assert state(T + 5 * DAY, older, newer) is RevocationState.UNKNOWN
+
+
+def test_of_one_second_the_worse_news_counts() -> None:
+    """Whichever was told of first, a list or an answer."""
+    hold, good = said(T, Revocation(T, "certificateHold")), said(T)
+
+    assert state(T, hold, good) is RevocationState.REVOKED
+    assert state(T, good, hold) is RevocationState.REVOKED
 
 
 # ---------------------------------------------------------------- others' software

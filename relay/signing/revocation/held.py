@@ -33,6 +33,7 @@ from relay.signing.revocation.verdicts import (
     RevocationState,
     Statement,
     Verdict,
+    age,
     judge,
     revoked_verdict,
 )
@@ -256,7 +257,7 @@ class HeldStatements:
             made, ends, digest = said.this_update, said.next_update, response.digest
             held = self._responses.get(_content(certificate))
             older = None if held is None else held.statement(certificate)
-            fresh = older is None or _age(older) < _age(said)
+            fresh = older is None or age(older) < age(said)
             if fresh:
                 self._responses[_content(certificate)] = response
         if fresh or for_good:
@@ -352,10 +353,6 @@ class HeldStatements:
             return None
         newest = max(statement.this_update for statement in said)
         return self._verdict_of(one.certificate, one.issuer, newest).revocation
-
-
-def _age(statement: Statement) -> tuple[datetime, bool]:
-    return statement.this_update, statement.revocation is not None
 
 
 def way_of(path: Path) -> Way:
