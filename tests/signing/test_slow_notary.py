@@ -89,7 +89,7 @@ async def test_whoever_waits_for_an_answer_is_told_that_the_key_is_away(
     with pytest.raises(KeyUnavailableError, match="no-token"):
         await slow.notary.issue_receipt(RECEIPT, AT)
 
-    assert slow.notary.check_receipt(await slow.notary.issue_receipt(RECEIPT, AT)) == RECEIPT
+    assert slow.notary.check_receipt(await slow.notary.issue_receipt(RECEIPT, AT), AT) == RECEIPT
 
 
 async def test_what_only_has_to_go_on_waits_until_the_key_is_back(
@@ -98,7 +98,7 @@ async def test_what_only_has_to_go_on_waits_until_the_key_is_back(
     """An expiry's receipt, a transfer's header: nobody could do anything about an error."""
     slow = make_slow(away=3)
     signed = await slow.notary.issue_receipt(RECEIPT, AT, patient=True)
-    assert slow.notary.check_receipt(signed) == RECEIPT
+    assert slow.notary.check_receipt(signed, AT) == RECEIPT
     assert len(slow.asked) == 4
 
     slow = make_slow(away=3)
