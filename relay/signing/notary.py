@@ -132,7 +132,13 @@ class NodeNotary:
         if batched and self.gathering is not None and (self.slow or not long):
             document = await aside(long, receipt_document, receipt, self.signer)
             return await self.gathering.signed(document)
-        return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+        when = self._time_of(at)
+        return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, when)
+
+    def _time_of(self, at: datetime) -> datetime:
+        """When it is signed, as it says. What waited for a key may be signed with a certificate that has begun
+        since: with a time before that it would be refused by everybody."""
+        return max(at, _chain_of(self.signer.chain).leaf.certificate.not_valid_before_utc)
 
     def no_receipts(self) -> str | None:
         """Why this node gives no receipt now, which nobody would believe, now or ever (R13)."""
@@ -148,7 +154,9 @@ class NodeNotary:
         long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
         if batched and self.shares:
             return await _patiently(
-                lambda: self._in_time(Rank.TRANSFER, long, sign_transfers, headers, self.signer, at)
+                lambda: self._in_time(
+                    Rank.TRANSFER, long, sign_transfers, headers, self.signer, self._time_of(at)
+                )
             )
         if self.slow:  # one after the other: receipts go between
             return [await _patiently(partial(self._issued_transfer, one, at)) for one in headers]
@@ -157,7 +165,8 @@ class NodeNotary:
         return await aside(long or dear, self._sign_transfers, headers, at)
 
     async def _issued_transfer(self, header: TransferHeader, at: datetime) -> Signed:
-        return await self._in_time(Rank.TRANSFER, False, sign_transfer, header, self.signer, at)
+        when = self._time_of(at)
+        return await self._in_time(Rank.TRANSFER, False, sign_transfer, header, self.signer, when)
 
     def _sign_transfers(self, headers: Sequence[TransferHeader], at: datetime) -> list[Signed]:
         return [sign_transfer(header, self.signer, at) for header in headers]
@@ -209,8 +218,10 @@ class NodeNotary:
     def check_supplied_seal(
         self, signature: bytes, digest: Digest, sender: AgencyCode, at: datetime
     ) -> Seal:
-        """A seal handed in beside its envelope must be the sender's own, and valid now."""
-        proven = verify_seal(signature, digest, self.trust, at)
+        """A seal handed in beside its envelope must be the sender's own, valid now, and as of the time it claims,
+        by which everybody else will judge it."""
+        verify_seal(signature, digest, self.trust, at)
+        proven = verify_seal(signature, digest, self.trust, None)
         if proven.kind is not SealKind.AGENCY_SUPPLIED:
             raise SignatureError(Fault.WRONG_KIND, f"a supplied seal is not of kind {proven.kind}")
         self._require_agency(proven, sender)
