@@ -16,10 +16,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
+from relay.delivery.revocation.ports import Kind
 from relay.errors import SignatureError
 from relay.model import Digest
+from relay.signing.revocation import aims
+from relay.signing.revocation import held as holding
 from relay.signing.revocation.crl import prove_crl
 from relay.signing.revocation.ocsp import prove_response
 from relay.signing.revocation.verdicts import (
@@ -417,6 +420,31 @@ def test_a_certificate_that_came_along_and_cannot_be_read_is_passed_over(
     said = prove_response(spoilt, issuing.certificate, now).statement(node.certificate)
 
     assert said is not None
+
+
+# ---------------------------------------------------------------- what is looked for
+
+
+def test_the_lists_of_an_authority_are_looked_for_however_many_certificates_were_met(
+    pki: Any, certify: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was wanted about certificates that are forgotten goes with them, and nothing else."""
+    monkeypatch.setattr(holding, "MOST_CERTIFICATES", 5)
+    monkeypatch.setattr(aims, "MOST_AIMS", 12)
+    plan = aims.Plan(lambda _: True, FRESH, DAY, lambda: 0.5, crls=("http://crl.example/all",))
+    statements = holding.HeldStatements(plan)
+    uri = x509.UniformResourceIdentifier("http://ocsp.example/")
+    ocsp_at = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, uri)
+    key = ec.generate_private_key(ec.SECP256R1())
+    for number in range(20):
+        extra = x509.AuthorityInformationAccess([ocsp_at])
+        leaf = certify(f"Leaf {number}", key, issuer=pki.issuing, extra=extra).certificate
+        way = leaf, pki.issuing.certificate, pki.root.certificate
+        statements.verdict(way, now)
+
+    due = [one.kind for one in statements.due(now)]
+    assert due == [Kind.CRL, Kind.CRL], "of the issuing authority, and of the root"
+    assert len(statements.aims._aims) == 2 + 4
 
 
 # ---------------------------------------------------------------- as of when

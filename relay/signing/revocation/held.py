@@ -76,6 +76,8 @@ class HeldStatements:
     """The last one of each certificate that was made before it expired."""
     _met: list[Met] = field(default_factory=list)
     _used: set[Digest] = field(default_factory=set)
+    _listed: frozenset[Digest] = frozenset()
+    """Who was revoked when that was last asked."""
     _revoked: tuple[tuple[int, int, str], list[RevokedCertificate]] | None = None
     _newest: str = ""
     """Of the certificates met; with their number it tells when there are others."""
@@ -181,11 +183,21 @@ class HeldStatements:
         self._newest = digest
         self._met.append(Met(_der(certificate), _der(issuer)))
         if len(self._known) > MOST_CERTIFICATES:
-            _, gone = self._known.popitem(last=False)
-            self._responses.pop(_content(gone.certificate), None)
-            self._before_its_end.pop(_content(gone.certificate), None)
+            self._forget_one()
         self.aims.aim_at(certificate, issuer, now)
         return True
+
+    def _forget_one(self) -> None:
+        """Whom nobody met for the longest time; of the revoked, whom nobody shows any more, none as long as there
+        are others: what is not known here any more would count as restored."""
+        for _ in range(len(self._known)):
+            if (digest := next(iter(self._known))) not in self._listed:
+                break
+            self._known.move_to_end(digest)
+        digest, gone = self._known.popitem(last=False)
+        self._responses.pop(_content(gone.certificate), None)
+        self._before_its_end.pop(_content(gone.certificate), None)
+        self.aims.forget(digest)
 
     # ------------------------------------------------------------ statements
 
@@ -343,6 +355,7 @@ class HeldStatements:
             if own is not None and not own.may_end:
                 self._gone[_content(one.certificate)] = own
         self._revoked = (seen, found)
+        self._listed = frozenset(one.certificate for one in found)
         return found
 
     def _revocation_of(self, one: _Known) -> Revocation | None:
