@@ -21,6 +21,7 @@ from relay.settings.sound import Sound
 from relay.signing.binding import Binding
 from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, Signer
+from relay.signing.log_key import key_named
 from relay.signing.pin import PinPlace
 from relay.signing.secrets import SecretBox
 from relay.signing.tls import client_certificate, face_context, require_roots, tls_identity
@@ -287,6 +288,16 @@ def _add_agency(
         return [f"{name}: a second key for agency {', '.join(again)}"]
     agencies.update(dict.fromkeys(codes, signer))
     return []
+
+
+def certificates_before(path: Path, node: NodeId) -> tuple[bytes, ...]:
+    """Of an earlier key of the node's log, from a file that the configuration names. Raises SettingsError."""
+    try:
+        chain = tuple(certificates_of(path.read_bytes()))
+        key_named(chain, node)
+        return chain
+    except (OSError, SignatureError) as error:
+        raise SettingsError([f"keys.log_certificates_before: {path}: {error}"]) from None
 
 
 def binding_of(settings: Settings, directory: Directory) -> Binding:

@@ -7,6 +7,7 @@ Raises:  SettingsError with every problem at once, AuditError, JournalError, InU
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +19,14 @@ from relay.audit.proof_file import FILE_LIMIT_BYTES, FIRST_LINE, read_proof
 from relay.audit.verify import KeptHead, LogKey, Progress
 from relay.delivery.clock import Clock
 from relay.errors import AuditError, SettingsError, SignatureError
-from relay.identity import NodeKeys, binding_of, key_problems, load_keys
+from relay.identity import (
+    NodeKeys,
+    binding_of,
+    certificates_before,
+    key_problems,
+    load_keys,
+    read_trust,
+)
 from relay.journal import backup
 from relay.journal.backup import Copied
 from relay.journal.fsck import Known, StoreState, fsck
@@ -34,7 +42,7 @@ from relay.signing.certificates import Purpose, read_chain
 from relay.signing.keys import LogSigner, verify_log_signature
 from relay.signing.log_key import key_of_log
 from relay.signing.log_witnesses import Witness
-from relay.signing.trust import certificates_of
+from relay.signing.trust import TrustStore, certificates_of
 
 CONTROL_SOCKET = "control.sock"
 """In the data folder, while the node runs."""
@@ -152,8 +160,30 @@ def check_log_files(
         return fsck(place, _known(vkeys, progress, _named_keys(None, witnesses)))
     settings = load(place)
     node, key = own_log_key(settings)
-    named = _named_keys(settings, witnesses)
-    return fsck(settings.node.data_dir, Known(node, key, verify_log_signature, progress, named))
+    before = [certificates_before(one, node) for one in settings.keys.log_certificates_before]
+    known = Known(
+        node,
+        key,
+        verify_log_signature,
+        progress,
+        _named_keys(settings, witnesses),
+        certificates=(_log_signer(settings).chain, *before),
+        ours=partial(_is_our_log, TrustStore(read_trust(settings.trust)), node),
+    )
+    return fsck(settings.node.data_dir, known)
+
+
+def _is_our_log(trust: TrustStore, node: NodeId, certificates: Sequence[bytes]) -> bool:
+    """Whether an authority that is trusted here certified it for this node's log, in its time."""
+    try:
+        chain = read_chain(certificates)
+        certificate = chain.leaf.certificate
+        at = min(
+            max(Clock().now(), certificate.not_valid_before_utc), certificate.not_valid_after_utc
+        )
+        return trust.path(chain, at, Purpose.LOG).leaf.identity.node == node
+    except SignatureError:
+        return False
 
 
 def _named_keys(settings: Settings | None, witnesses: Sequence[Witness]) -> Keys:
@@ -191,9 +221,12 @@ def _named_key(vkey: str) -> tuple[NodeId, LogKey]:
 
 def own_log_key(settings: Settings) -> tuple[NodeId, LogKey]:
     """Whose log it is, and the key that signs it."""
-    key = LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
     node = NodeId(settings.node.id)
-    return node, key_of_log(node, key.public_key)
+    return node, key_of_log(node, _log_signer(settings).public_key)
+
+
+def _log_signer(settings: Settings) -> LogSigner:
+    return LogSigner.load(settings.keys.log.certificate, settings.keys.log.key)
 
 
 def _note_in(path: Path) -> bytes:

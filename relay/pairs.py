@@ -1,4 +1,5 @@
-"""The pairs of certificate and key that a configuration names, under the names operators call them by.
+"""The pairs of certificate and key that a configuration names, under the names operators call them by, and
+the authorities on which they and the node's trust rest.
 
 Touches: the certificate files, and those in waiting beside them.
 Raises:  SettingsError.
@@ -6,16 +7,31 @@ Raises:  SettingsError.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
-from relay.delivery.operators.ageing import OwnCertificate
+from cryptography import x509
+
+from relay.delivery.operators.ageing import AgeingCertificate
 from relay.errors import SettingsError, SignatureError
 from relay.identity import password_of, signer_in_file
+from relay.model import Digest, digest_of
 from relay.settings.sections import KeyPair, KeysSection, SigningKey
-from relay.signing.certificates import Leaf, read_leaf
+from relay.signing.certificates import Leaf, read_certificate, read_leaf
 from relay.signing.renewal import Place
-from relay.signing.trust import certificates_of
+from relay.signing.trust import Anchors, certificates_of
+from relay.signing.trust.anchors import der_of
+
+ISSUER: Final = "issuer"
+_NEXT_ISSUER: Final = (
+    "its authority issues the next one; relay cert install CONFIG NAME FILE takes a certificate with other"
+    " issuers after it"
+)
+_NEXT_ANCHOR: Final = (
+    "the next one beside it in [trust], then relay trust reload --config CONFIG --why …"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +42,16 @@ class Pair:
     name: str
     place: Place
     leaf: Leaf
+    chain: tuple[bytes, ...]
+    """DER, as the file has them: its own first, then its issuers."""
 
     @property
-    def aged(self) -> OwnCertificate:
-        return OwnCertificate(
-            self.name, self.leaf.sha256, self.leaf.certificate.not_valid_after_utc
+    def aged(self) -> AgeingCertificate:
+        return AgeingCertificate(
+            self.name,
+            self.leaf.sha256,
+            self.leaf.certificate.not_valid_after_utc,
+            f"relay cert request CONFIG {self.name}",
         )
 
     @property
@@ -42,6 +63,36 @@ class Pair:
     def speaks_for(self) -> tuple[str, ...]:
         identity = self.leaf.identity
         return (identity.node,) if identity.node else tuple(sorted(identity.agencies))
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A CA's certificate that the node trusts, or under which a certificate of its own stands. `name` is the
+    list of [trust] in which it stands, or `issuer` where it is in none."""
+
+    name: str
+    certificate: x509.Certificate
+
+    @property
+    def sha256(self) -> Digest:
+        return digest_of(der_of(self.certificate))
+
+    @property
+    def aged(self) -> AgeingCertificate:
+        hint = _NEXT_ISSUER if self.name == ISSUER else _NEXT_ANCHOR
+        return AgeingCertificate(self.name, self.sha256, self.certificate.not_valid_after_utc, hint)
+
+
+def authorities_of(pairs: Iterable[Pair], anchors: Anchors) -> list[Authority]:
+    """Each once, under the first list it stands in; what is unreadable behind a pair's own certificate left out."""
+    found: dict[bytes, Authority] = {}
+    for name, certificate in anchors.listed():
+        found.setdefault(der_of(certificate), Authority(f"trust.{name}", certificate))
+    for der in (one for pair in pairs for one in pair.chain[1:]):
+        if der not in found:
+            with suppress(SignatureError):
+                found[der] = Authority(ISSUER, read_certificate(der))
+    return list(found.values())
 
 
 def pairs_of(keys: KeysSection) -> list[Pair]:
@@ -74,18 +125,19 @@ def _named(keys: KeysSection) -> Iterator[tuple[KeyPair | SigningKey, str]]:
 
 def _pair(pair: KeyPair | SigningKey, name: str, problems: list[str]) -> Pair | None:
     try:
-        place, leaf = _leaf(pair)
+        place, chain = _chain(pair)
+        leaf = read_leaf(chain[0])
     except (OSError, SignatureError, SettingsError) as error:
         problems.append(f"{name}: certificate: {error}")
         return None
-    return Pair(min(leaf.identity.agencies, default=name), place, leaf)
+    return Pair(min(leaf.identity.agencies, default=name), place, leaf, chain)
 
 
-def _leaf(pair: KeyPair | SigningKey) -> tuple[Place, Leaf]:
+def _chain(pair: KeyPair | SigningKey) -> tuple[Place, tuple[bytes, ...]]:
     if isinstance(pair, SigningKey) and pair.pkcs12 is not None:
-        return Place(pair.pkcs12, None, whole=True), read_leaf(signer_in_file(pair).chain[0])
+        return Place(pair.pkcs12, None, whole=True), signer_in_file(pair).chain
     if pair.certificate is None:
         raise SettingsError(["there is none"])
-    leaf = read_leaf(certificates_of(pair.certificate.read_bytes())[0])
+    chain = tuple(certificates_of(pair.certificate.read_bytes()))
     password = password_of(pair) if isinstance(pair, SigningKey) else None
-    return Place(pair.certificate, pair.key, password), leaf
+    return Place(pair.certificate, pair.key, password), chain

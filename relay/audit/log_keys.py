@@ -87,6 +87,23 @@ class EpochKeys:
         return EpochKey(_certified(epoch, key.key, chain), chain)
 
 
+def certificates_named(openings: Mapping[int, object]) -> dict[int, Digest]:
+    """The certificate (SHA-256) of each epoch's key, as first entries name it: its own, that of an epoch before it
+    from which the key stayed the same, or that of an epoch after it. Nothing of an epoch beside which one is
+    missing, and of which nobody says anything."""
+    said = {epoch: named_certificates(opening) for epoch, opening in openings.items()}
+    found: dict[int, Digest] = {}
+    for epoch in sorted(said):
+        certificate = said[epoch][0] or found.get(epoch - 1)
+        if certificate is not None:
+            found[epoch] = Digest(certificate)
+    for epoch in sorted(said, reverse=True):
+        previous = said.get(epoch + 1, (None, None))[1] or found.get(epoch + 1)
+        if epoch not in found and previous is not None:
+            found[epoch] = Digest(previous)
+    return found
+
+
 def with_keys(
     rows: Sequence[EpochRows], present: LogKey, kept: Iterable[Sequence[bytes]]
 ) -> list[EpochRows]:

@@ -10,18 +10,15 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from relay.cli.connect import Connection
 from relay.cli.local import Config
-from relay.cli.outcome import NO_INPUT, CommandError, remark
-from relay.cli.show import ZONE, local, show_json, show_table
+from relay.cli.outcome import DATA, NO_INPUT, CommandError, remark
+from relay.cli.show import show_json, show_table
 from relay.errors import RelayError
-
-if TYPE_CHECKING:
-    from relay.pairs import Pair
 
 app = typer.Typer(help="Look at and renew the node's own certificates.", no_args_is_help=True)
 _LIMIT_BYTES = 256 * 1024
@@ -36,17 +33,21 @@ Name = Annotated[
 
 @app.command("status")
 def status(path: Config, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Say which certificates the node has, for whom, and how long each lasts."""
-    from relay import pairs  # noqa: PLC0415
+    """Say which certificates the node has, for whom, how long each lasts, what is known of its revocation;
+    below them the authorities on which they and the node's trust in others rest.
+
+    Exit code 65 where one of its own has ended or is revoked.
+    """
+    from relay.cli import certificates  # noqa: PLC0415
     from relay.settings.reading import load  # noqa: PLC0415
 
-    now = datetime.now(UTC)
-    found = pairs.pairs_of(load(path).keys)
+    lines = certificates.lines_of(load(path), datetime.now(UTC))
     if as_json:
-        show_json([_view(one, now) for one in found])
-        return
-    columns = ("NAME", "SPEAKS FOR", f"ENDS ({ZONE})", "DAYS", "STATE", "SHA-256", "FILE")
-    show_table(columns, [_row(one, now) for one in found])
+        show_json([one.view() for one in lines])
+    else:
+        show_table(certificates.COLUMNS, [one.row() for one in lines])
+    if any(one.counts_for_nothing for one in lines):
+        raise typer.Exit(DATA)
 
 
 @app.command("request")
@@ -129,46 +130,3 @@ def _content(file: Path) -> bytes:
     if len(content) > _LIMIT_BYTES:
         raise CommandError(f"{file} is over {_LIMIT_BYTES} bytes", NO_INPUT)
     return content
-
-
-def _state(pair: Pair, now: datetime) -> str:
-    certificate = pair.leaf.certificate
-    if now < certificate.not_valid_before_utc:
-        return "not yet valid"
-    if now > certificate.not_valid_after_utc:
-        return "ended"
-    ending = "ends soon" if pair.aged.step(now) is not None else "valid"
-    return f"{ending}, next asked for" if pair.asked_for else ending
-
-
-def _row(pair: Pair, now: datetime) -> tuple[object, ...]:
-    ends = pair.leaf.certificate.not_valid_after_utc
-    return (
-        pair.name,
-        ", ".join(pair.speaks_for) or "by the directory",
-        local(ends.isoformat()),
-        pair.aged.days_left(now),
-        _state(pair, now),
-        pair.leaf.sha256[:16],
-        pair.place.certificate,
-    )
-
-
-def _view(pair: Pair, now: datetime) -> dict[str, object]:
-    certificate = pair.leaf.certificate
-    return {
-        "name": pair.name,
-        "purpose": pair.leaf.identity.purpose.value,
-        "speaks_for": list(pair.speaks_for),
-        "subject": pair.leaf.subject,
-        "issuer": certificate.issuer.rfc4514_string(),
-        "serial": f"{certificate.serial_number:x}",
-        "not_before": f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
-        "not_after": f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
-        "days_left": pair.aged.days_left(now),
-        "state": _state(pair, now),
-        "sha256": pair.leaf.sha256,
-        "certificate": str(pair.place.certificate),
-        "key": None if pair.place.key is None else str(pair.place.key),
-        "request": str(pair.place.request) if pair.asked_for else None,
-    }

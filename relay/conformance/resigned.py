@@ -6,6 +6,7 @@ Touches: nothing.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from relay.conformance.instants import now
 from relay.conformance.peer import Prepared
@@ -17,20 +18,26 @@ from relay.wire.receipt import write_receipt
 from relay.wire.transfer import write_transfer
 
 
-def headed(prepared: Prepared, signer: Signer) -> Prepared:
+def headed(prepared: Prepared, signer: Signer, at: datetime | None = None) -> Prepared:
     """The same, its header signed by another key."""
     document = write_transfer(prepared.header)
-    signature = build(DocumentName.TRANSFER, digest_of(document), "node", signer, now())
+    signature = build(DocumentName.TRANSFER, digest_of(document), "node", signer, at or now())
     return replace(prepared, signed=Signed(document, signature))
 
 
-def sealed(prepared: Prepared, kind: SealKind, signer: Signer) -> Prepared:
-    seal = build(DocumentName.ENVELOPE, prepared.header.digest, kind.value, signer, now())
+def sealed(
+    prepared: Prepared, kind: SealKind, signer: Signer, at: datetime | None = None
+) -> Prepared:
+    digest = prepared.header.digest
+    seal = build(DocumentName.ENVELOPE, digest, kind.value, signer, at or now())
     return replace(prepared, seal=seal)
 
 
 def handover(
-    stand: Stand, signer: Signer | None = None, about: TransferHeader | None = None
+    stand: Stand,
+    signer: Signer | None = None,
+    about: TransferHeader | None = None,
+    at: datetime | None = None,
 ) -> Signed:
     """A receipt of the kit's node that says that its recipient has what that transfer brought; about a message
     that nobody knows, where none is named."""
@@ -43,5 +50,5 @@ def handover(
         evidence=(Evidence(Event.CONTENT_HANDOVER, stand.peer.agency, previous),),
     )
     document, by = write_receipt(receipt), signer or stand.peer.signer
-    signature = build(DocumentName.RECEIPT, digest_of(document), "node", by, now())
+    signature = build(DocumentName.RECEIPT, digest_of(document), "node", by, at or now())
     return Signed(document, signature)

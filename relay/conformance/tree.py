@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiohttp import web
 
@@ -63,8 +63,8 @@ def branch(
     )
 
 
-def signed(document: bytes, signer: Signer) -> Signed:
-    signature = build(DocumentName.DIRECTORY, digest_of(document), "node", signer, now())
+def signed(document: bytes, signer: Signer, at: datetime | None = None) -> Signed:
+    signature = build(DocumentName.DIRECTORY, digest_of(document), "node", signer, at or now())
     return Signed(document, signature)
 
 

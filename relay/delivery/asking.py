@@ -80,7 +80,7 @@ class Questions:
                 answer = await self.wire.ask(neighbour, transfer.transfer_id)
             if answer is None:
                 return Word.NEVER_SEEN
-            receipt = self.notary.check_receipt(answer)
+            receipt = self.notary.check_receipt(answer, self.clock.now())
             self.dispatcher.require_answer(receipt, read_transfer(transfer.header.document))
         except (TransportError, TimeoutError):
             self.silent.add(neighbour)

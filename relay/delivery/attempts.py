@@ -225,7 +225,8 @@ class Attempts:
         await self._failed(channel, out, error)
 
     async def _answered(self, channel: Channel, header: TransferHeader, answer: Signed) -> None:
-        receipt = await self._prove(header, answer, self.notary.check_receipt)
+        check = self.notary.checker(self.clock.now())
+        receipt = await self._prove(header, answer, check)
         await self.succeeded(channel)
         back = await self.journal.settle(header.transfer_id, answer, receipt, self.clock.now())
         self.receipts_wait(back)
@@ -259,7 +260,7 @@ class Attempts:
         self, channel: Channel, batch: Sequence[Outgoing], answers: Sequence[Signed]
     ) -> list[Answered]:
         answered = []
-        check = self.notary.checker()
+        check = self.notary.checker(self.clock.now())
         for out, answer in zip(batch, answers, strict=False):
             transfer_id = out.header.transfer_id
             try:

@@ -555,8 +555,11 @@ class Notary(Protocol):
         """The batch and its signature, where this is the proof of a document in one."""
         ...
 
-    def check_receipt(self, signed: Signed) -> Receipt: ...
-    def checker(self) -> Callable[[Signed], Receipt]:
+    def check_receipt(self, signed: Signed, at: datetime) -> Receipt:
+        """Received at that instant. Raises UncertainError where it may be proven later."""
+        ...
+
+    def checker(self, at: datetime) -> Callable[[Signed], Receipt]:
         """check_receipt for receipts that came together: a batch that they share is proven once."""
         ...
 

@@ -47,7 +47,7 @@ class ReturnDesk:
         different = {signed.digest: signed for signed in receipts}
         if len(different) > MOST_AT_ONCE:
             raise WireError(f"{len(different)} receipts, limit {MOST_AT_ONCE}")
-        check = self.notary.checker()
+        check = self.notary.checker(self.clock.now())
         proven = [(one, await self._prove(neighbour, one, check)) for one in different.values()]
         self.waiting(await self.journal.record_receipts(neighbour, proven, self.clock.now()))
 

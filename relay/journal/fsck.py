@@ -41,9 +41,11 @@ from relay.journal.fsck_states import (
     CONTRADICT,
     FETCH,
     KEEP,
+    NOT_IN_USE,
     RESTORE,
     REWRITE,
     SOUND,
+    UNSIGNED,
     Condition,
     Known,
     KnownKeys,
@@ -218,11 +220,17 @@ def _judge_epoch(
         )
         said = f"{head.size} entries give the root of their head; no key was given to judge it by"
         return with_findings(StoreState(store, Condition.UNKNOWN, said), verdict)
-    key = signed.signed(one.head)
+    try:
+        key = signed.signed(one.head)
+    except AuditError as error:
+        return StoreState(store, Condition.DAMAGED, str(error), UNSIGNED, error.index)
     kept = _kept_heads(stored, signed, head_of(one.head).origin)
     verdict = verify_epoch(stored.node, replace(one, kept=kept), key, before, known.progress, each)
     root = verdict.checkpoint.root.hex()
     said = f"{verdict.checkpoint.size} entries, root {root}"
+    if one.epoch == stored.epochs[-1].epoch and key.public_key not in known.public_keys:
+        said += "; signed by a log key before the present one, under which no epoch has begun here"
+        return with_findings(StoreState(store, Condition.UNKNOWN, said, NOT_IN_USE), verdict)
     return with_findings(StoreState(store, Condition.HOLDS, said), verdict)
 
 

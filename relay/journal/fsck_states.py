@@ -6,7 +6,7 @@ Trusts:  the keys it is given, and by them the keys before (audit/log_keys.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -14,11 +14,11 @@ from typing import Final
 from relay.audit.beside import Keys, Proves
 from relay.audit.checkpoint import ORIGIN_PREFIX, head_of, verify_note
 from relay.audit.epochs import epoch_of, folder_of, log_name
-from relay.audit.log_keys import EpochKeys
+from relay.audit.log_keys import EpochKeys, certificates_named
 from relay.audit.verify import LogKey, LogVerdict, Progress
-from relay.errors import AuditError
+from relay.errors import AuditError, SignatureError
 from relay.journal.verifying import PUBLISHED
-from relay.model import Finding, NodeId
+from relay.model import Digest, Finding, NodeId, digest_of
 
 
 class Condition(StrEnum):
@@ -32,6 +32,14 @@ class Condition(StrEnum):
 SOUND: Final = frozenset({Condition.HOLDS, Condition.UNKNOWN})
 KEEP: Final = "keep a copy of the folder as evidence before anything else"
 RESTORE: Final = f"{KEEP}; bring back the newest backup (relay restore): the node then begins a new epoch of its log"
+NOT_IN_USE: Final = (
+    "where the node was not started with the present log key yet, start it: that begins the epoch of that key;"
+    f" where it was, the log was cut back: {KEEP}"
+)
+UNSIGNED: Final = (
+    "where the log's key was changed since the last start, name the certificate of the one before in"
+    f" keys.log_certificates_before and judge again; otherwise {RESTORE}"
+)
 REWRITE: Final = (
     f"{KEEP}; move the epoch's folder away and start the node: it is written anew from the journal"
 )
@@ -75,6 +83,15 @@ class Known:
     """The keys of others that were named: of witnesses, and of logs that were cosigned here."""
     before: tuple[LogKey, ...] = ()
     """Keys that this log had in other epochs."""
+    certificates: tuple[Sequence[bytes], ...] = ()
+    """Of log keys, beside those that are kept with the log: that of the present key, and those named."""
+    ours: Callable[[Sequence[bytes]], bool] = lambda _: False
+    """Whether a certificate is one of this node's log by what is trusted here, whoever put it beside the log."""
+
+    @property
+    def public_keys(self) -> frozenset[bytes]:
+        """Of those that were given."""
+        return frozenset(one.public_key for one in self.keys)
 
     @property
     def keys(self) -> tuple[LogKey, ...]:
@@ -87,23 +104,43 @@ class KnownKeys:
     def __init__(
         self, known: Known, openings: Mapping[int, object], kept: Iterable[Sequence[bytes]] = ()
     ) -> None:
-        certificates = list(kept)
+        kept = list(kept)
+        certificates = [*known.certificates, *kept]
         self._given = [(key, EpochKeys(key, openings, certificates)) for key in known.keys]
+        self._kept = {digest_of(chain[0]): chain for chain in certificates if chain}
+        self._named = certificates_named(openings)
+        self._earlier = list(_keys_in(known, kept))
 
     def signed(self, note: bytes) -> LogKey:
         """The key of its epoch, which signed it. Raises AuditError."""
         head = head_of(note)
-        fault = AuditError("no key was given")
-        for key in reversed(self._of(epoch_of(head.origin).number)):
+        number = epoch_of(head.origin).number
+        fault = AuditError(
+            f"the log names another key for epoch {number} than any that is known here"
+        )
+        for key in self._candidates(number):
             try:
                 verify_note(note, head.origin, key.public_key, key.verify)
             except AuditError as error:
                 fault = error
             else:
                 return key
-        if self.is_named_only(epoch_of(head.origin).number):
+        if self.is_named_only(number):
             raise AuditError("it had another log key, whose certificate is not kept here")
         raise fault
+
+    def _candidates(self, epoch: int) -> Iterator[LogKey]:
+        """No key but the one of the certificate that the log itself names for the epoch, where that is here. A key
+        before the present one, by a certificate alone, signs what the log names it for, or names none for."""
+        named = self._named.get(epoch)
+        chain = self._kept.get(named) if named is not None else None
+        for key in reversed(self._of(epoch)):
+            its = None if chain is None else _key_in(chain, key)
+            if its is None or its.public_key == key.public_key:
+                yield key
+        for certificate, key in self._earlier:
+            if named in (None, certificate):
+                yield key
 
     def is_named_only(self, epoch: int) -> bool:
         """Whether the epochs after it say that it had another key than any given, and only that."""
@@ -117,6 +154,24 @@ def _found(keys: EpochKeys, epoch: int) -> LogKey | None:
     try:
         return keys.of(epoch).key
     except AuditError:
+        return None
+
+
+def _keys_in(known: Known, kept: Iterable[Sequence[bytes]]) -> Iterator[tuple[Digest, LogKey]]:
+    """By certificates that are named, or kept and this log's by what is trusted. A key that was in use until now
+    has no epoch after it yet that would name its certificate."""
+    found = [*known.certificates, *(chain for chain in kept if chain and known.ours(chain))]
+    for chain in found:
+        key = None if known.key is None else _key_in(chain, known.key)
+        if key is not None:
+            yield digest_of(chain[0]), key
+
+
+def _key_in(chain: Sequence[bytes], known: LogKey) -> LogKey | None:
+    """None where the certificate is none of that log."""
+    try:
+        return None if known.certified is None else known.certified(chain)
+    except SignatureError:
         return None
 
 

@@ -88,7 +88,7 @@ class RevocationTable:
         await self.journal.perform(lambda tx: tx.run(SQL["forget"], ms(before)))
 
     async def newest(self) -> list[Proven]:
-        return [_proven(row) for row in await self.journal.rows(SQL["newest"])]
+        return [proven_of(row) for row in await self.journal.rows(SQL["newest"])]
 
     async def remember(self, met: Sequence[Met], at: datetime) -> None:
         rows = [(digest_of(one.certificate), one.certificate, one.issuer, ms(at)) for one in met]
@@ -140,7 +140,7 @@ class RevocationTable:
         )
 
     async def noted(self) -> list[Noted]:
-        return [_noted(row) for row in await self.journal.rows(SQL["noted"])]
+        return [noted_of(row) for row in await self.journal.rows(SQL["noted"])]
 
     async def sealed_by(
         self, certificate: Digest, noted_at: datetime, after: tuple[int, int], limit: int
@@ -152,7 +152,8 @@ class RevocationTable:
         return SealedPage(rows, last)
 
 
-def _proven(row: Sequence[Any]) -> Proven:
+def proven_of(row: Sequence[Any]) -> Proven:
+    """A row of `newest`."""
     digest, kind, about, content, certificate, issuer, made, ends = row
     return Proven(
         Digest(digest),
@@ -166,7 +167,8 @@ def _proven(row: Sequence[Any]) -> Proven:
     )
 
 
-def _noted(row: Sequence[Any]) -> Noted:
+def noted_of(row: Sequence[Any]) -> Noted:
+    """A row of `noted`."""
     certificate, since, reason, agencies, node, purpose, serial, noted_at = row
     revoked = RevokedCertificate(
         Digest(certificate),

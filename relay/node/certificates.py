@@ -9,13 +9,13 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from relay.delivery.operators.ageing import OwnCertificate
+from relay.delivery.operators.ageing import AgeingCertificate
 from relay.errors import SettingsError
 from relay.identity import NodeKeys, load_keys
 from relay.journal import log_keys
 from relay.node.ground import Ground
 from relay.node.trust import NodesTls
-from relay.pairs import Pair, pairs_of
+from relay.pairs import Pair, authorities_of, pairs_of
 from relay.signing.tls import renew_own
 
 Taken = tuple[NodeKeys, tuple[Pair, ...]]
@@ -33,8 +33,15 @@ class CertificateFiles:
     """Told of the keys that are in use from now on: their statements of revocation are wanted."""
     faces: list[ssl.SSLContext] = field(default_factory=list)
 
-    def in_use(self) -> Sequence[OwnCertificate]:
+    def in_use(self) -> Sequence[AgeingCertificate]:
         return [pair.aged for pair in self.pairs]
+
+    def above(self) -> Sequence[AgeingCertificate]:
+        found = authorities_of(self.pairs, self.ground.notary.trust.anchors)
+        return [one.aged for one in found]
+
+    def ageing(self) -> Sequence[AgeingCertificate]:
+        return [*self.in_use(), *self.above()]
 
     def read(self) -> Taken:
         """Pairs first: a pair that is replaced meanwhile is found not to fit, or is read whole."""
@@ -49,7 +56,7 @@ class CertificateFiles:
             )
         return keys, pairs
 
-    def certificates(self, keys: Taken) -> Sequence[OwnCertificate]:
+    def certificates(self, keys: Taken) -> Sequence[AgeingCertificate]:
         return [pair.aged for pair in keys[1]]
 
     async def keep(self, keys: Taken) -> None:

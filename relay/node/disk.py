@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 
@@ -19,7 +18,7 @@ from relay.audit.epochs import Epoch, log_name
 from relay.delivery.clock import Clock
 from relay.delivery.pressure.gate import Pressure
 from relay.delivery.pressure.quota import Quotas
-from relay.errors import SettingsError, SignatureError
+from relay.identity import certificates_before
 from relay.journal.ahead import AheadFiles
 from relay.journal.log_keys import LogHolder
 from relay.journal.retention import RetentionPolicy
@@ -31,8 +30,7 @@ from relay.model import NodeId
 from relay.settings.sections import LimitsSection
 from relay.settings.settings import Settings
 from relay.signing.keys import LogSigner
-from relay.signing.log_key import key_named, key_of_log
-from relay.signing.trust import certificates_of
+from relay.signing.log_key import key_of_log
 
 log = structlog.get_logger("relay.node")
 EXIT_DISK = 74
@@ -63,15 +61,6 @@ async def open_journal(
             ),
         ),
     )
-
-
-def certificates_before(path: Path, node: NodeId) -> tuple[bytes, ...]:
-    try:
-        chain = tuple(certificates_of(path.read_bytes()))
-        key_named(chain, node)
-        return chain
-    except (OSError, SignatureError) as error:
-        raise SettingsError([f"keys.log_certificates_before: {path}: {error}"]) from None
 
 
 def make_reserve(settings: Settings) -> Reserve:

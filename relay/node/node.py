@@ -265,7 +265,7 @@ class Node:
         self._background.run("trust", self._trusting.run())
 
     def _certify(self, ground: Ground, keys: NodeKeys) -> None:
-        """The node's own certificates can be renewed, and it is said when they grow old."""
+        """The node's own certificates can be renewed, and it is said when they, or what they rest on, grow old."""
         check = ground.notary.revocation
 
         def met(keys: NodeKeys) -> None:
@@ -274,7 +274,7 @@ class Node:
 
         self._pairs = make_files(ground, keys, self._tls, met)
         self._certificates = CertificateDesk(self._pairs, self._note)
-        watch = AgeWatch(self._pairs.in_use, self._clock.now, self._note)
+        watch = AgeWatch(self._pairs.ageing, self._clock.now, self._note)
         self._background.run("certificates", watch.run())
 
     def _log_chain(self) -> Sequence[bytes]:

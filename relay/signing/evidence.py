@@ -102,15 +102,18 @@ def verify_receipt(
     at: datetime | None,
     bound: Bound | None = None,
     proven: ProvenBatches | None = None,
+    latest: datetime | None = None,
 ) -> Receipt:
     """The receipt, proven to be its issuer's, signed by itself or in a batch (W13.7). `at` None judges
-    certificates at the claimed time. Batches in `proven` were proven so a moment ago; new ones join."""
+    certificates at the claimed time, `latest` as of a seal. Batches in `proven` were proven so a moment ago; new
+    ones join."""
     if is_batch_proof(signed.signature):
-        issuer = prove_in_batch(signed, trust, at, bound, {} if proven is None else proven)
+        known = {} if proven is None else proven
+        issuer = prove_in_batch(signed, trust, at, bound, known, latest=latest)
         receipt = read_receipt(signed.document)
         _require_same(issuer, receipt.issuer, "the receipt is issued by", "the batch")
         return receipt
-    identity = _prove(signed, DocumentName.RECEIPT, trust, at, bound)
+    identity = _prove(signed, DocumentName.RECEIPT, trust, at, bound, latest)
     receipt = read_receipt(signed.document)
     _require_node(identity, receipt.issuer, "the receipt is issued by")
     return receipt
@@ -142,11 +145,15 @@ def sign_branch(head: BranchHead, content: bytes, signer: Signer, at: datetime) 
 
 
 def verify_branch(
-    signed: Signed, trust: TrustStore, at: datetime | None, bound: Bound | None = None
+    signed: Signed,
+    trust: TrustStore,
+    at: datetime | None,
+    bound: Bound | None = None,
+    latest: datetime | None = None,
 ) -> BranchHead:
     """The head of a directory whose every byte is proven to be of the node that it says. The records are
-    still to be read, and what they may speak of is for whoever reads them."""
-    identity = _prove(signed, DocumentName.DIRECTORY, trust, at, bound)
+    still to be read, and what they may speak of is for whoever reads them. `at` and `latest` as of a seal."""
+    identity = _prove(signed, DocumentName.DIRECTORY, trust, at, bound, latest)
     head = read_head(signed.document)
     _require_node(identity, head.issuer, "the directory is issued by")
     return head

@@ -1,7 +1,7 @@
 """The node's own hand and eye: signs with its keys, proves with its trust store.
 
 What was signed earlier is judged as of the time its signature claims, since a document may wait for
-weeks. What arrives with a claim beyond now and the tolerance between clocks is judged as of that, too.
+weeks. What arrives with a claim beyond now and the tolerance between clocks is judged as of now, too (W3.8).
 
 Touches: keys in memory. Trusts: the roots it was given.
 Raises:  SignatureError, WireError.
@@ -10,7 +10,8 @@ Raises:  SignatureError, WireError.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
@@ -18,7 +19,7 @@ from typing import ParamSpec, TypeVar
 
 from relay.delivery.aside import MANY_RECIPIENTS, aside
 from relay.delivery.evidence.ports import Gathered, Telling
-from relay.errors import KeyUnavailableError, SignatureError
+from relay.errors import KeyUnavailableError, SignatureError, UncertainError
 from relay.model import (
     UTC_NOW_TOLERANCE,
     AgencyCode,
@@ -61,7 +62,7 @@ from relay.signing.stamped import VALUES_LIMIT, Unsigned, with_unsigned
 from relay.signing.summary import told
 from relay.signing.summary_made import write_summary
 from relay.signing.trust import Path, TrustStore
-from relay.signing.verifier import signer_of
+from relay.signing.verifier import claimed_time, signer_of
 from relay.wire.branch import BranchHead
 from relay.wire.carry import Manifest
 
@@ -131,7 +132,13 @@ class NodeNotary:
         if batched and self.gathering is not None and (self.slow or not long):
             document = await aside(long, receipt_document, receipt, self.signer)
             return await self.gathering.signed(document)
-        return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, at)
+        when = self._time_of(at)
+        return await self._in_time(Rank.RECEIPT, long, sign_receipt, receipt, self.signer, when)
+
+    def _time_of(self, at: datetime) -> datetime:
+        """When it is signed, as it says. What waited for a key may be signed with a certificate that has begun
+        since: with a time before that it would be refused by everybody."""
+        return max(at, _chain_of(self.signer.chain).leaf.certificate.not_valid_before_utc)
 
     def no_receipts(self) -> str | None:
         """Why this node gives no receipt now, which nobody would believe, now or ever (R13)."""
@@ -147,7 +154,9 @@ class NodeNotary:
         long = sum(len(header.recipients) for header in headers) > MANY_RECIPIENTS
         if batched and self.shares:
             return await _patiently(
-                lambda: self._in_time(Rank.TRANSFER, long, sign_transfers, headers, self.signer, at)
+                lambda: self._in_time(
+                    Rank.TRANSFER, long, sign_transfers, headers, self.signer, self._time_of(at)
+                )
             )
         if self.slow:  # one after the other: receipts go between
             return [await _patiently(partial(self._issued_transfer, one, at)) for one in headers]
@@ -156,7 +165,8 @@ class NodeNotary:
         return await aside(long or dear, self._sign_transfers, headers, at)
 
     async def _issued_transfer(self, header: TransferHeader, at: datetime) -> Signed:
-        return await self._in_time(Rank.TRANSFER, False, sign_transfer, header, self.signer, at)
+        when = self._time_of(at)
+        return await self._in_time(Rank.TRANSFER, False, sign_transfer, header, self.signer, when)
 
     def _sign_transfers(self, headers: Sequence[TransferHeader], at: datetime) -> list[Signed]:
         return [sign_transfer(header, self.signer, at) for header in headers]
@@ -208,8 +218,10 @@ class NodeNotary:
     def check_supplied_seal(
         self, signature: bytes, digest: Digest, sender: AgencyCode, at: datetime
     ) -> Seal:
-        """A seal handed in beside its envelope must be the sender's own, and valid now."""
-        proven = verify_seal(signature, digest, self.trust, at)
+        """A seal handed in beside its envelope must be the sender's own, valid now, and as of the time it claims,
+        by which everybody else will judge it."""
+        verify_seal(signature, digest, self.trust, at)
+        proven = verify_seal(signature, digest, self.trust, None)
         if proven.kind is not SealKind.AGENCY_SUPPLIED:
             raise SignatureError(Fault.WRONG_KIND, f"a supplied seal is not of kind {proven.kind}")
         self._require_agency(proven, sender)
@@ -290,14 +302,19 @@ class NodeNotary:
     def sign_receipt(self, receipt: Receipt, at: datetime) -> Signed:
         return sign_receipt(receipt, self.signer, at)
 
-    def check_receipt(self, signed: Signed) -> Receipt:
-        return verify_receipt(signed, self.trust, None, self._require_node)
+    def check_receipt(self, signed: Signed, at: datetime) -> Receipt:
+        return self.checker(at)(signed)
 
-    def checker(self) -> Callable[[Signed], Receipt]:
+    def checker(self, at: datetime) -> Callable[[Signed], Receipt]:
         """check_receipt for receipts that came together: a batch that they share is proven once."""
-        return partial(
-            verify_receipt, trust=self.trust, at=None, bound=self._require_node, proven={}
-        )
+        latest = at + UTC_NOW_TOLERANCE
+        proven: ProvenBatches = {}
+
+        def check(signed: Signed) -> Receipt:
+            with _come_again(signed, latest):
+                return verify_receipt(signed, self.trust, None, self._require_node, proven, latest)
+
+        return check
 
     def sign_carry(self, manifest: Manifest, at: datetime) -> Signed:
         return sign_carry(manifest, self.signer, at)
@@ -309,8 +326,10 @@ class NodeNotary:
     def sign_branch(self, head: BranchHead, content: bytes, at: datetime) -> Signed:
         return sign_branch(head, content, self.signer, at)
 
-    def check_branch(self, signed: Signed) -> BranchHead:
-        return verify_branch(signed, self.trust, None, self._require_node)
+    def check_branch(self, signed: Signed, at: datetime) -> BranchHead:
+        latest = at + UTC_NOW_TOLERANCE
+        with _come_again(signed, latest):
+            return verify_branch(signed, self.trust, None, self._require_node, latest)
 
     def sign_bundle(self, files: Sequence[tuple[str, Digest]], at: datetime) -> bytes:
         return sign_bundle([CoveredFile(*one) for one in files], self.signer, at)
@@ -333,6 +352,19 @@ class NodeNotary:
         if (kept.crls or kept.ocsps) and all(len(one) <= VALUES_LIMIT for one in values):
             unsigned = Unsigned(kept.seal_tokens, *values)
         return with_unsigned(seal, unsigned)
+
+
+@contextmanager
+def _come_again(signed: Signed, latest: datetime) -> Iterator[None]:
+    """What is signed for a day to come is put off until then (W3.8): a receipt that was refused as it is would
+    never come again, and one of the two clocks may be wrong."""
+    try:
+        yield
+    except SignatureError as error:
+        early = error.reason == Fault.NOT_YET_VALID_CERTIFICATE
+        if early and claimed_time(signed.signature) > latest:
+            raise UncertainError(error.reason, f"{error}; come again") from error
+        raise
 
 
 async def _patiently(sign: Callable[[], Awaitable[T]]) -> T:

@@ -23,6 +23,7 @@ from relay.audit.epochs import SPAN, Epoch, log_name, verify_epochs
 from relay.audit.exporting import Period, plan_export, write_export
 from relay.audit.log_keys import with_keys
 from relay.errors import AuditError, JournalError, SettingsError
+from relay.identity import certificates_before
 from relay.journal.backup import back_up, restore
 from relay.journal.epochs import mark_restored
 from relay.journal.exporting import journal_log
@@ -34,7 +35,6 @@ from relay.journal.publishing import EpochPublisher, heads_due
 from relay.journal.store import DATABASE, SqliteJournal
 from relay.journal.verifying import verify_folder
 from relay.model import NodeId, digest_of
-from relay.node.disk import certificates_before
 from relay.node.publishing import LogHand, LogPublisher
 from relay.signing import pki
 from relay.signing.bundle_shape import CoveredFile
@@ -206,6 +206,98 @@ def _forge(folder: Path, key: Signed, epoch: int) -> None:
         if (one / "checkpoint").read_bytes().startswith(origin + b"\n")
     )
     published.write_bytes(forged)
+
+
+def _forge_present(folder: Path, key: Signed) -> None:
+    """The present epoch's head and checkpoint, signed anew with another key."""
+    (note,) = _run(folder, "SELECT note FROM log_head")[0]
+    body, name = note[: note.index(b"\n\n") + 1], note.partition(b"\n")[0].decode()
+    forged = sign_note(body, name, key.signer.public_key, key.signer.sign)
+    _run(folder, "UPDATE log_head SET note = ?", forged)
+    for one in (folder / "log").glob("*/checkpoint"):
+        if one.read_bytes().startswith(body.partition(b"\n")[0] + b"\n"):
+            one.write_bytes(forged)
+
+
+def test_a_key_before_that_was_given_as_well_signs_no_head_of_the_present_epoch(
+    made: Pki, folder: Path
+) -> None:
+    """The epoch's first entry names the certificate of its key: an earlier one, stolen, is told from it however
+    many keys fsck is given."""
+    first, second, third = made.keys
+    known = replace(third.known, before=(second.holder.key, first.holder.key))
+    assert _wrong(fsck(folder, known)) == {}
+
+    _forge_present(folder, second)
+
+    states = fsck(folder, known)
+    damaged = {one.store for one in states if one.condition is Condition.DAMAGED}
+    assert {"journal, epoch 2"} <= damaged
+    assert any(one.startswith("published log/2-") for one in damaged)
+
+
+# ---------------------------------------------------------------- named, and not in use yet
+
+
+def _named(made: Pki, key: Signed) -> Known:
+    """As of a configuration that names this key."""
+
+    def ours(chain: Any) -> bool:
+        return any(tuple(chain) == one.signer.chain for one in made.keys)
+
+    return replace(key.known, certificates=(key.signer.chain,), ours=ours)
+
+
+async def test_before_the_first_start_with_a_new_key_nothing_is_damaged(
+    made: Pki, tmp_path: Path
+) -> None:
+    """The head is signed by the key before, whose certificate the journal keeps: a start with the new one begins
+    its epoch, and nothing has to be brought back."""
+    first, second, third = made.keys
+    for number, (key, following) in enumerate(((first, second), (second, third))):
+        await _write(tmp_path, key, at=AT + timedelta(hours=number))
+        await _publish(tmp_path, key)
+        states = fsck(tmp_path, _named(made, following))
+
+        odd = [one for one in states if one.condition is not Condition.HOLDS]
+        assert [(one.store, one.condition) for one in odd] == [
+            (f"journal, epoch {number}", Condition.UNKNOWN)
+        ]
+        assert "under which no epoch has begun here" in odd[0].said
+        assert odd[0].remedy.startswith("where the node was not started with the present log key")
+    await _write(tmp_path, third, at=AT + timedelta(hours=2))
+    await _publish(tmp_path, third)
+    assert _wrong(fsck(tmp_path, _named(made, third))) == {}
+
+
+def test_a_kept_certificate_makes_no_key_before_sign_the_present_epoch(
+    made: Pki, folder: Path
+) -> None:
+    """Not where the first entry names another, nor with that one's certificate removed."""
+    _forge_present(folder, made.keys[1])
+    known = _named(made, made.keys[2])
+    assert "journal, epoch 2" in _damaged(fsck(folder, known))
+    _run(folder, "DELETE FROM log_certificates WHERE certificate_row = 3")
+    assert "journal, epoch 2" in _damaged(fsck(folder, known))
+    assert "journal, epoch 2" in _damaged(fsck(folder, replace(known, certificates=())))
+
+
+async def test_a_certificate_that_nobody_trusts_makes_no_key_of_the_log(
+    made: Pki, tmp_path: Path
+) -> None:
+    """Whoever can write the journal can put one there. What may be so is said before a restore is advised."""
+    first, second, _ = made.keys
+    await _write(tmp_path, first)
+
+    states = fsck(tmp_path, replace(second.known, certificates=(second.signer.chain,)))
+
+    assert "journal, epoch 0" in _damaged(states)
+    (remedy,) = {one.remedy for one in states if one.store == "journal, epoch 0"}
+    assert remedy.startswith("where the log's key was changed since the last start")
+
+
+def _damaged(states: list[StoreState]) -> set[str]:
+    return {one.store for one in states if one.condition is Condition.DAMAGED}
 
 
 def test_a_forged_key_of_an_ended_epoch_does_not_hold(made: Pki, folder: Path) -> None:

@@ -88,8 +88,9 @@ class Place:
         ]
 
     async def certificates(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await self._get("/v1/certificates"))["certificates"]
-        return found
+        """The node's own, then the authorities above."""
+        found = await self._get("/v1/certificates")
+        return [*found["certificates"], *found["authorities"]]
 
     async def _get(self, path: str) -> Any:
         async with self.operator.session.get(self.operator.base_url + path) as answer:
@@ -206,8 +207,10 @@ async def test_status_says_for_whom_until_when_and_what_is_asked_for(place: Plac
         ("sign", ["tinh"]),
         ("log", ["tinh"]),
         ("000.00.00.H01", ["000.00.00.H01", "H01"]),
+        ("trust.roots", []),
+        ("issuer", ["tinh"]),
     ]
-    assert [one["days_left"] for one in found] == [29] * 4
+    assert [one["days_left"] for one in found] == [29] * 6
     assert [one["state"] for one in found][1] == "ends soon, next asked for"
     assert Path(found[1]["request"]).exists()
     running = await place.certificates()
@@ -219,9 +222,10 @@ async def test_status_says_for_whom_until_when_and_what_is_asked_for(place: Plac
 async def test_a_node_whose_certificates_end_within_thirty_days_says_so_when_it_starts(
     place: Place,
 ) -> None:
+    """Also of the authority that issued them, and of the anchor that it trusts."""
     told = await place.told("certificate-ends")
     assert {(one["type"], one["days"]) for one in told} == {
-        (name, 29) for name in ("tls", "sign", "log", "000.00.00.H01")
+        (name, 29) for name in ("tls", "sign", "log", "000.00.00.H01", "issuer", "trust.roots")
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -129,6 +130,41 @@ async def test_a_log_is_judged_by_what_is_configured_named_and_renewed(tmp_path:
     assert refused.exit_code == 65
     assert f"the cosignature by {NAME} does not hold" in refused.stderr
     assert _kept(relay("audit", "fsck", config, "--json")) == "damaged"
+
+
+async def test_fsck_advises_no_restore_before_the_first_start_with_a_new_log_key(
+    tmp_path: Path,
+) -> None:
+    """The new pair is named, and nothing is wrong: what the start will do is said."""
+    network = Network.build(tmp_path / "n", (PLAN,), now=datetime.now(UTC))
+    running = network.nodes["tinh"]
+    node = Node(load(running.config))
+    await node.start()
+    await node.stop()
+    pair = load(running.config).keys.log
+    elsewhere = shutil.copytree(network.folder / "pki", tmp_path / "pki")
+    shutil.rmtree(elsewhere / "nodes")
+    pki.issue_node(
+        elsewhere, "tinh", "tinh-h01", key=pki.KeyType.P256, now=datetime.now(UTC), days=9
+    )
+    pair.certificate.rename(pair.certificate.with_name("log.before.pem"))
+    pair.key.rename(pair.key.with_name("log.before.key.pem"))
+    for name in ("log.pem", "log.key.pem"):
+        shutil.copy2(elsewhere / "nodes" / "tinh" / name, pair.key.with_name(name))
+
+    done = relay("audit", "fsck", running.config)
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert "unknown  journal, epoch 0" in done.stdout
+    assert "under which no epoch has begun here" in done.stdout
+    assert "relay restore" not in done.stderr
+    assert "start it: that begins the epoch of that key" in done.stderr
+
+    node = Node(load(running.config))
+    await node.start()
+    await node.stop()
+    done = relay("audit", "fsck", running.config)
+    assert (done.exit_code, "remark" in done.stderr, "unknown" in done.stdout) == (0, False, False)
 
 
 def _kept(result: Result) -> str:

@@ -73,7 +73,7 @@ async def _receipts(world: Any, accepted: list[Any]) -> list[Signed]:
     found = [await world.journal.receipt(one.receipt) for one in accepted]
     signed = [one for one, _ in found]
     for one in signed:
-        world.keys["tinh"].check_receipt(one)
+        world.keys["tinh"].check_receipt(one, world.clock.now())
     return signed
 
 

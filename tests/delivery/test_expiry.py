@@ -77,7 +77,10 @@ async def test_what_was_never_sent_expires_with_a_signed_receipt(hasty: Any) -> 
         accepted.receipt,
     )
     signed, _ = await hasty.journal.receipt(receipt.digest)
-    assert hasty.keys["tinh"].check_receipt(signed).evidence[0].reason is Reason.EXPIRED
+    assert (
+        hasty.keys["tinh"].check_receipt(signed, hasty.clock.now()).evidence[0].reason
+        is Reason.EXPIRED
+    )
 
 
 async def test_what_expired_is_never_sent(hasty: Any) -> None:
@@ -138,7 +141,7 @@ async def test_while_it_cannot_be_asked_the_outcome_is_unknown(hasty: Any) -> No
 
     header: TransferHeader = hasty.wire.carried[0]
     signed = hasty.wire.answer(UP, header)
-    receipt = hasty.keys["xa"].check_receipt(signed)
+    receipt = hasty.keys["xa"].check_receipt(signed, hasty.clock.now())
     await hasty.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
 
     item = (await hasty.sent(accepted.message_id))["H01"]
@@ -154,7 +157,7 @@ async def test_evidence_tells_of_a_doubt_and_of_what_superseded_it(hasty: Any) -
     await hasty.expiry.sweep()
     doubted = await _evidence(hasty, accepted)
     signed = hasty.wire.answer(UP, hasty.wire.carried[0])
-    receipt = hasty.keys["xa"].check_receipt(signed)
+    receipt = hasty.keys["xa"].check_receipt(signed, hasty.clock.now())
     await hasty.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
     certain = await _evidence(hasty, accepted)
 

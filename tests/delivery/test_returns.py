@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from relay.audit.entries import parse
 from relay.audit.words import replaced
+from relay.delivery.clock import Clock
 from relay.delivery.inbox import InboxDesk
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.ports import Acknowledgement, Caller, InboxQuery
 from relay.errors import AccessError, ConflictError, PeerError, TransportError, UnansweredError
 from relay.journal import carrying
 from relay.model import AgencyCode, Event, Evidence, MessageType, NodeId, Priority, Receipt, Signed
+from relay.signing import pki
+from relay.signing.evidence import receipt_document, sign_receipt, sign_receipts
+from relay.signing.keys import Signer
+from relay.signing.pki_words import KeyType
 
 UP = NodeId("tinh")
 ALL = Caller("operator", frozenset(), operator=True)
@@ -30,9 +38,20 @@ async def waiting(world: Any) -> list[Signed]:
 
 
 async def _queued(world: Any, priority: Priority = Priority.NORMAL) -> Signed:
+    receipt = await _receipt(world, priority)
+    signed: Signed = world.keys["tinh"].sign_receipt(receipt, receipt.at)
+    await world.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
+    await world.journal.perform(
+        lambda tx: tx.run(carrying.SQL["add_return"], "tinh", signed.digest)
+    )
+    return signed
+
+
+async def _receipt(world: Any, priority: Priority = Priority.NORMAL) -> Receipt:
+    """By the uplink, about a new message of this node's."""
     accepted = await world.submit("H01", priority=priority)
     view = await world.journal.message(accepted.message_id)
-    receipt = Receipt(
+    return Receipt(
         issuer=UP,
         origin=NodeId("xa"),
         message_id=accepted.message_id,
@@ -43,12 +62,6 @@ async def _queued(world: Any, priority: Priority = Priority.NORMAL) -> Signed:
         at=world.clock.now(),
         evidence=(Evidence(Event.RELAY_ACCEPTANCE, AgencyCode("H01")),),
     )
-    signed: Signed = world.keys["tinh"].sign_receipt(receipt, receipt.at)
-    await world.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
-    await world.journal.perform(
-        lambda tx: tx.run(carrying.SQL["add_return"], "tinh", signed.digest)
-    )
-    return signed
 
 
 async def _until_none_waits(world: Any) -> None:
@@ -197,3 +210,58 @@ async def test_an_operator_acknowledges_for_no_agency(world: Any) -> None:
     leaves = [replaced(parse(one.leaf), one.words) for one in await world.journal.entries(0, 1000)]
     (told,) = [leaf for leaf in leaves if leaf["event"] == "delivery-acknowledged"]
     assert (told["by"], told["why"]) == ("local:root", "the DMS is down")
+
+
+# ---------------------------------------------------------------- signed for a day to come
+
+
+@pytest.fixture
+def early(world: Any, keys: dict[str, Any], tmp_path: Path) -> tuple[Signer, datetime]:
+    """The uplink's next `sign` certificate, and the day it begins."""
+    begins = world.clock.now() + timedelta(days=2)
+    folder = shutil.copytree(keys["pki"], tmp_path / "pki")
+    shutil.rmtree(folder / "nodes" / "tinh")
+    pki.issue_node(folder, "tinh", "tinh-h01", key=KeyType.P256, now=begins, days=1)
+    files = folder / "nodes" / "tinh"
+    return Signer.load(files / "sign.pem", files / "sign.key.pem"), begins
+
+
+async def test_a_receipt_by_a_certificate_that_is_not_valid_yet_is_put_off_whatever_time_it_claims(
+    world: Any, early: tuple[Signer, datetime]
+) -> None:
+    """Its own claim would make it valid (W3.8). Refused as it is, it would be parked over there and never come
+    again, though only a clock may be wrong."""
+    signer, begins = early
+    receipt, later = await _receipt(world), begins + timedelta(minutes=1)
+    signed = sign_receipt(receipt, signer, later)
+
+    with pytest.raises(TransportError, match=r"valid from .*; come again"):
+        await world.dispatcher.returns.take(UP, [signed])
+
+    then = replace(world.dispatcher.returns, clock=Clock(wall=lambda: later))
+    await then.take(UP, [signed])
+    kept, _ = await world.journal.receipt(signed.digest)
+    assert kept == signed
+
+
+async def test_one_that_shares_its_signature_is_put_off_likewise(
+    world: Any, early: tuple[Signer, datetime]
+) -> None:
+    signer, begins = early
+    documents = [receipt_document(await _receipt(world), signer) for _ in range(2)]
+
+    signed = sign_receipts(documents, UP, signer, begins + timedelta(minutes=1))
+
+    with pytest.raises(TransportError, match=r"valid from .*; come again"):
+        await world.dispatcher.returns.take(UP, signed)
+
+
+async def test_an_odd_time_alone_is_no_reason(world: Any) -> None:
+    """A node whose clock is ahead signs with a certificate that is valid now as well: what it says settles."""
+    receipt = await _receipt(world)
+    signed = world.keys["tinh"].sign_receipt(receipt, receipt.at + timedelta(days=2))
+
+    await world.dispatcher.returns.take(UP, [signed])
+
+    kept, _ = await world.journal.receipt(signed.digest)
+    assert kept == signed

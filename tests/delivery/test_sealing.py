@@ -61,7 +61,7 @@ async def test_once_sealed_it_goes_to_every_recipient(slow: Any) -> None:
     assert local.receipts[1].previous == accepted.receipt
     for receipt in local.receipts:
         signed, _ = await slow.journal.receipt(receipt.digest)
-        slow.keys["tinh"].check_receipt(Signed(signed.document, signed.signature))
+        slow.keys["tinh"].check_receipt(Signed(signed.document, signed.signature), slow.clock.now())
 
 
 async def test_what_a_crash_left_unsealed_is_sealed_after_the_start(slow: Any) -> None:

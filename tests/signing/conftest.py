@@ -168,7 +168,7 @@ class Pki:
             options = {"usage": {"digital_signature": True}, "uses": TLS_USES} | options
         if purpose == "log":
             options = {"usage": {"digital_signature": True}, "kind": "ed25519"} | options
-        return self.issue(f"urn:truc-relay:node:{node}:{purpose}", label=node, **options)
+        return self.issue(f"urn:truc-relay:node:{node}:{purpose}", **{"label": node} | options)
 
     def agency(self, *codes: str, **options: Any) -> Entity:
         return self.issue(*(f"urn:truc-relay:agency:{code}" for code in codes), **options)

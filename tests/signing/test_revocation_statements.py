@@ -16,10 +16,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
+from relay.delivery.revocation.ports import Kind
 from relay.errors import SignatureError
 from relay.model import Digest
+from relay.signing.revocation import aims
+from relay.signing.revocation import held as holding
 from relay.signing.revocation.crl import prove_crl
 from relay.signing.revocation.ocsp import prove_response
 from relay.signing.revocation.verdicts import (
@@ -239,11 +242,13 @@ def response(
     return signed.public_bytes(Encoding.DER)
 
 
-def responder(certify: Any, issuer: Any, *, nocheck: bool = True, uses: Any = None) -> Any:
+def responder(
+    certify: Any, issuer: Any, *, nocheck: bool = True, uses: Any = None, **more: Any
+) -> Any:
     key = ec.generate_private_key(ec.SECP256R1())
     uses = [ExtendedKeyUsageOID.OCSP_SIGNING] if uses is None else uses
     extra = x509.OCSPNoCheck() if nocheck else None
-    return certify("Responder", key, issuer=issuer, uses=uses, extra=extra)
+    return certify("Responder", key, issuer=issuer, uses=uses, extra=extra, **more)
 
 
 def ocsp_refusal(der: bytes, issuer: Any, now: datetime, **more: Any) -> str:
@@ -348,6 +353,35 @@ def test_hostile_bytes_are_no_answer(pki: Any, now: datetime) -> None:
     assert "future" in ocsp_refusal(later, issuing, now)
 
 
+def test_an_answer_says_nothing_beyond_the_certificate_it_is_signed_with(
+    pki: Any, certify: Any, now: datetime
+) -> None:
+    """An old responder's key in other hands: a next update years ahead ends when its certificate does."""
+    node, issuing = pki.node("a"), pki.issuing
+    ends = now + timedelta(hours=2)
+    old = responder(certify, issuing, not_after=ends)
+    proven = prove_response(response(node, issuing, old, now), issuing.certificate, now)
+
+    said = proven.statement(node.certificate)
+
+    assert said is not None
+    assert said.next_update == ends
+    by_issuer = response(node, issuing, issuing, now)
+    said = prove_response(by_issuer, issuing.certificate, now).statement(node.certificate)
+    assert said is not None
+    assert said.next_update == now + DAY
+
+
+def test_an_answer_does_not_know_what_came_after_it_was_produced(pki: Any, now: datetime) -> None:
+    """thisUpdate is what was known when it was produced (RFC 6960 §2.4): else a key of former times would
+    speak of today."""
+    node, issuing = pki.node("a"), pki.issuing
+    later = now + timedelta(hours=1)
+    der = response(node, issuing, issuing, later)
+
+    assert "after it was produced" in ocsp_refusal(der, issuing, later)
+
+
 def answered(response_of: bytes, key: Any, *, put: bytes, in_place_of: bytes) -> bytes:
     """The response with other words in what is signed, signed again by this key."""
     whole = asn1_ocsp.OCSPResponse.load(response_of)
@@ -386,6 +420,31 @@ def test_a_certificate_that_came_along_and_cannot_be_read_is_passed_over(
     said = prove_response(spoilt, issuing.certificate, now).statement(node.certificate)
 
     assert said is not None
+
+
+# ---------------------------------------------------------------- what is looked for
+
+
+def test_the_lists_of_an_authority_are_looked_for_however_many_certificates_were_met(
+    pki: Any, certify: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was wanted about certificates that are forgotten goes with them, and nothing else."""
+    monkeypatch.setattr(holding, "MOST_CERTIFICATES", 5)
+    monkeypatch.setattr(aims, "MOST_AIMS", 12)
+    plan = aims.Plan(lambda _: True, FRESH, DAY, lambda: 0.5, crls=("http://crl.example/all",))
+    statements = holding.HeldStatements(plan)
+    uri = x509.UniformResourceIdentifier("http://ocsp.example/")
+    ocsp_at = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, uri)
+    key = ec.generate_private_key(ec.SECP256R1())
+    for number in range(20):
+        extra = x509.AuthorityInformationAccess([ocsp_at])
+        leaf = certify(f"Leaf {number}", key, issuer=pki.issuing, extra=extra).certificate
+        way = leaf, pki.issuing.certificate, pki.root.certificate
+        statements.verdict(way, now)
+
+    due = [one.kind for one in statements.due(now)]
+    assert due == [Kind.CRL, Kind.CRL], "of the issuing authority, and of the root"
+    assert len(statements.aims._aims) == 2 + 4
 
 
 # ---------------------------------------------------------------- as of when
@@ -439,6 +498,23 @@ def test_only_a_hold_ends() -> None:
     assert state(T + DAY, said(T, hold), newer) is RevocationState.VALID
     assert state(T + DAY, said(T, hold)) is RevocationState.REVOKED
     assert state(T + DAY, said(T, gone), newer) is RevocationState.REVOKED
+
+
+def test_a_hold_that_a_newer_word_knows_to_be_over_clears_nobody() -> None:
+    """The newer word ran out; the older one, in force, says hold: neither says that it is valid now."""
+    hold = Revocation(T, "certificateHold")
+    older, newer = said(T, hold, until=T + 9 * DAY), said(T + DAY)
+
+    assert state(T + DAY, older, newer) is RevocationState.VALID
+    assert state(T + 5 * DAY, older, newer) is RevocationState.UNKNOWN
+
+
+def test_of_one_second_the_worse_news_counts() -> None:
+    """Whichever was told of first, a list or an answer."""
+    hold, good = said(T, Revocation(T, "certificateHold")), said(T)
+
+    assert state(T, hold, good) is RevocationState.REVOKED
+    assert state(T, good, hold) is RevocationState.REVOKED
 
 
 # ---------------------------------------------------------------- others' software

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from relay.model import (
     digest_of,
 )
 from relay.signing.hand import Hand
+from relay.signing.keys import Signer
 from relay.signing.notary import NodeNotary
 
 AT = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -89,7 +91,7 @@ async def test_whoever_waits_for_an_answer_is_told_that_the_key_is_away(
     with pytest.raises(KeyUnavailableError, match="no-token"):
         await slow.notary.issue_receipt(RECEIPT, AT)
 
-    assert slow.notary.check_receipt(await slow.notary.issue_receipt(RECEIPT, AT)) == RECEIPT
+    assert slow.notary.check_receipt(await slow.notary.issue_receipt(RECEIPT, AT), AT) == RECEIPT
 
 
 async def test_what_only_has_to_go_on_waits_until_the_key_is_back(
@@ -98,7 +100,7 @@ async def test_what_only_has_to_go_on_waits_until_the_key_is_back(
     """An expiry's receipt, a transfer's header: nobody could do anything about an error."""
     slow = make_slow(away=3)
     signed = await slow.notary.issue_receipt(RECEIPT, AT, patient=True)
-    assert slow.notary.check_receipt(signed) == RECEIPT
+    assert slow.notary.check_receipt(signed, AT) == RECEIPT
     assert len(slow.asked) == 4
 
     slow = make_slow(away=3)
@@ -138,3 +140,29 @@ async def test_several_headers_with_a_dear_key_are_signed_beside_the_loop(
     here = threading.current_thread()
     assert [thread is here for thread in threads] == [not beside] * 4 + [True]
     assert [notary.check_transfer(one, NODE, AT) for one in signed] == [HEADER] * 4
+
+
+async def test_what_waited_for_a_key_is_signed_within_the_days_of_the_next_certificate(
+    make_slow: Callable[..., Slow], make_pki: Callable[[str], Any]
+) -> None:
+    """It was to be signed before the certificate began that is there now: with that time nobody would take it."""
+    pki, begins = make_pki("p256"), AT + timedelta(hours=3)
+    following = pki.node(NODE, label="next", not_before=begins).signer
+    later = begins + timedelta(minutes=1)
+    for shares in (True, False):
+        slow = make_slow(away=1)
+        slow.notary.shares = shares
+        sign = partial(_renewed, slow.notary, following)
+        old = slow.notary.signer = replace(slow.notary.signer, sign=sign)
+        signed = await slow.notary.issue_receipt(RECEIPT, AT, patient=True)
+        assert slow.notary.check_receipt(signed, later) == RECEIPT
+
+        slow.notary.signer = old
+        for one in await slow.notary.issue_transfers([HEADER, HEADER], AT, batched=True):
+            assert slow.notary.check_transfer(one, NODE, later) == HEADER
+
+
+def _renewed(notary: NodeNotary, following: Signer, _: bytes) -> bytes:
+    """The key cannot sign, and meanwhile its certificate has a successor."""
+    notary.renew(replace(following, hand=notary.signer.hand), {}, None)
+    raise KeyUnavailableError("revoked", 0)

@@ -142,7 +142,7 @@ class CarryImporter:
         """As the dispatcher does with what comes back on the wire."""
         try:
             long = len(signed.document) > LONG_DOCUMENT_BYTES
-            receipt = await aside(long, self.notary.check_receipt, signed)
+            receipt = await aside(long, self.notary.check_receipt, signed, self.clock.now())
             if receipt.transfer_id is None:
                 raise SignatureError("wrong-receipt", "the answer names no transfer")
             found = await self.shelf.frozen(tally.neighbour, receipt.transfer_id)

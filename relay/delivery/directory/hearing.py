@@ -5,7 +5,7 @@ records are read only of a document that may be taken.
 
 Touches: the keeper, whose lock it holds for a change. Trusts: nothing of a document until it is proven.
 Raises:  SignatureError, WireError, AccessError, ConflictError (an older version), TransportError (a clock
-         that is ahead); JournalError.
+         that is ahead, or nothing said yet of the signer's certificate); JournalError.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ import structlog
 from relay.delivery.aside import LONG_DOCUMENT_BYTES, aside
 from relay.delivery.directory.keeping import DirectoryKeeper
 from relay.delivery.directory.ports import Document
-from relay.errors import AccessError, ConflictError, PeerError, SignatureError, TransportError
+from relay.errors import (
+    AccessError,
+    ConflictError,
+    PeerError,
+    SignatureError,
+    TransportError,
+    UncertainError,
+)
 from relay.lines import Line
 from relay.model import Digest, NodeId, Signed, digest_of
 from relay.routing.behind import lies_behind
@@ -43,13 +50,16 @@ class DirectoryEar:
                 if self._known(document):
                     return
                 await self._take(neighbour, document)
+        except UncertainError as error:  # refused, it would not be handed in again
+            raise TransportError(f"directory handed in by {neighbour}: {error}") from error
         except PeerError as error:
             await self._refused(neighbour, digest, error)
             raise
         self.keeper.tell()
 
     async def _proven(self, signed: Signed) -> BranchHead:
-        return await aside(_is_long(signed), self.keeper.notary.check_branch, signed)
+        check, now = self.keeper.notary.check_branch, self.keeper.clock.now()
+        return await aside(_is_long(signed), check, signed, now)
 
     def _known(self, document: Document) -> bool:
         head = document.head

@@ -142,8 +142,9 @@ class DirectoryJournal(Protocol):
 class DirectoryNotary(Protocol):
     def sign_branch(self, head: BranchHead, content: bytes, at: datetime) -> Signed: ...
 
-    def check_branch(self, signed: Signed) -> BranchHead:
-        """Its signature and its head. Raises SignatureError, WireError."""
+    def check_branch(self, signed: Signed, at: datetime) -> BranchHead:
+        """Its signature and its head, received at that instant. Raises SignatureError (UncertainError where it
+        may be proven later), WireError."""
         ...
 
 

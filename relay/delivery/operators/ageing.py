@@ -1,4 +1,5 @@
-"""The node's own certificates grow old: said 60, 30 and 7 days before one ends, and when it has.
+"""Certificates grow old, the node's own, their issuers' and those it trusts: said 60, 30 and 7 days before one
+ends, and when it has.
 
 Each step is told once in a node's life: a warning in the log, an entry in the audit log. Told again after
 a restart, and each day once it is seven days or less.
@@ -35,12 +36,18 @@ class Note(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnCertificate:
-    """One the node signs or serves with; `name` is tls, sign, log, gateway, or an agency's code."""
+class AgeingCertificate:
+    """One whose end the operator hears of in time.
+
+    `name` is tls, sign, log, gateway or an agency's code of one the node signs or serves with; the list of
+    [trust] in which it stands (trust.roots) of one it trusts; `issuer` of a CA's that only comes along with its own.
+    """
 
     name: str
     sha256: Digest
     not_after: datetime
+    hint: str = ""
+    """What to do about its end."""
 
     def days_left(self, now: datetime) -> int:
         """Whole days until it ends; negative once it has."""
@@ -58,7 +65,7 @@ class OwnCertificate:
 class AgeWatch:
     """Looks every hour."""
 
-    held: Callable[[], Sequence[OwnCertificate]]
+    held: Callable[[], Sequence[AgeingCertificate]]
     now: Callable[[], datetime]
     note: Note
     _told: dict[Digest, int] = field(default_factory=dict)
@@ -76,7 +83,7 @@ class AgeWatch:
                 self._told[one.sha256] = step
                 await self._tell(one, now)
 
-    async def _tell(self, one: OwnCertificate, now: datetime) -> None:
+    async def _tell(self, one: AgeingCertificate, now: datetime) -> None:
         days = one.days_left(now)
         log.log(
             logging.ERROR if days < DAYS_AHEAD[-1] else logging.WARNING,
@@ -84,6 +91,6 @@ class AgeWatch:
             certificate=one.name,
             ends=f"{one.not_after:%Y-%m-%dT%H:%M:%SZ}",
             days=days,
-            hint=f"relay cert request CONFIG {one.name}",
+            hint=one.hint,
         )
         await self.note("certificate-ends", type=one.name, certificate=one.sha256, days=days)

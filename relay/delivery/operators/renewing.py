@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from relay.delivery.operators.ageing import Note, OwnCertificate
+from relay.delivery.operators.ageing import AgeingCertificate, Note
 from relay.delivery.ports import Caller
 from relay.lines import Line
 from relay.model import Digest
@@ -29,20 +29,24 @@ Keys = TypeVar("Keys")
 class Renewed:
     """One certificate in another's place."""
 
-    certificate: OwnCertificate
+    certificate: AgeingCertificate
     before: Digest
 
 
 class CertificateSource(Protocol[Keys]):
     """The pairs of the configuration (node)."""
 
-    def in_use(self) -> Sequence[OwnCertificate]: ...
+    def in_use(self) -> Sequence[AgeingCertificate]: ...
+
+    def above(self) -> Sequence[AgeingCertificate]:
+        """The authorities on which these, and the node's trust in others, rest."""
+        ...
 
     def read(self) -> Keys:
         """As the files are now. Slow; raises SettingsError."""
         ...
 
-    def certificates(self, keys: Keys) -> Sequence[OwnCertificate]: ...
+    def certificates(self, keys: Keys) -> Sequence[AgeingCertificate]: ...
 
     async def keep(self, keys: Keys) -> None:
         """What verifiers of years to come will need of them, durably."""
@@ -54,7 +58,8 @@ class CertificateSource(Protocol[Keys]):
 class CertificateDoor(Protocol):
     """What the native face asks."""
 
-    def show(self) -> Sequence[OwnCertificate]: ...
+    def show(self) -> Sequence[AgeingCertificate]: ...
+    def above(self) -> Sequence[AgeingCertificate]: ...
     async def reload(self, by: Caller) -> Sequence[Renewed]: ...
 
 
@@ -66,8 +71,11 @@ class CertificateDesk(Generic[Keys]):
     note: Note
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def show(self) -> Sequence[OwnCertificate]:
+    def show(self) -> Sequence[AgeingCertificate]:
         return self.source.in_use()
+
+    def above(self) -> Sequence[AgeingCertificate]:
+        return self.source.above()
 
     async def reload(self, by: Caller) -> Sequence[Renewed]:
         """Read the files now; what is another certificate than before, oldest name first."""

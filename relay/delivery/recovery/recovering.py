@@ -252,7 +252,7 @@ class RecoveryDesk:
         found: list[tuple[Loss, TransferId | None]] = []
         try:
             if (signed := newest.receipt) is not None:
-                receipt = self.notary.check_receipt(signed)
+                receipt = self.notary.check_receipt(signed, self.clock.now())
                 if receipt.issuer == self.node:
                     found.append((Loss(neighbour, signed.digest, "receipt", receipt.at), None))
             if (signed := newest.transfer) is not None:
@@ -307,7 +307,7 @@ class RecoveryDesk:
 
     def _acknowledgements(self, receipts: Iterable[Signed]) -> list[tuple[Signed, Receipt]]:
         """What recipients said; nothing else of the past is put back into deliveries that come anew."""
-        check = self.notary.checker()
+        check = self.notary.checker(self.clock.now())
         proven = ((signed, check(signed)) for signed in receipts)
         return [
             (signed, receipt)

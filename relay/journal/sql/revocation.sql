@@ -23,6 +23,11 @@ SELECT DISTINCT digest, content FROM statements WHERE digest IN (SELECT value FR
 SELECT digest, kind, about, content, certificate, issuer, max(this_update), next_update FROM statements
 GROUP BY kind, about
 
+-- name: newest_about
+-- The same of one issuer or certificate; of an issuer also about parts of its (see as_of).
+SELECT digest, kind, about, content, certificate, issuer, max(this_update), next_update FROM statements
+WHERE kind = ?1 AND about >= ?2 AND about < ?2 || ';' GROUP BY about
+
 -- name: as_of
 -- What was said about it, or about parts of an issuer's (`about` with a scope behind a colon): of each the
 -- last before an instant, and the first from it on.

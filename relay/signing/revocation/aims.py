@@ -117,6 +117,11 @@ class Aims:
                 Kind.OCSP, digest_of(certificate.public_bytes(Encoding.DER)), urls, question
             )
 
+    def forget(self, certificate: Digest) -> None:
+        """Nobody is asked about it any more; lists are about others as well."""
+        with self._lock:
+            self._aims.pop((Kind.OCSP, certificate), None)
+
     def due(self, now: datetime) -> list[Target]:
         with self._lock:
             self._bring_near(now)

@@ -11,6 +11,8 @@ Raises:  SignatureError (revoked-certificate, revocation-unknown); UncertainErro
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,10 +59,11 @@ class RevocationCheck:
     held: HeldStatements
     unknown: Mapping[Purpose, OnUnknown]
     now: Callable[[], datetime]
-    _last: dict[Digest, _Last] = field(default_factory=dict)
+    _last: OrderedDict[Digest, _Last] = field(default_factory=OrderedDict)
     """Of each leaf."""
     ours: tuple[Digest, ...] = ()
     """The node's own certificates and its agencies'."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, path: Path, purpose: Purpose) -> None:
         """Raise unless a signature by this path's leaf may be taken now."""
@@ -81,10 +84,20 @@ class RevocationCheck:
             return last.verdict
         generation = self.held.generation
         verdict = self.held.verdict(way_of(path), now)
-        if last is None and len(self._last) >= MOST_PATHS:
-            self._last.pop(next(iter(self._last)), None)
+        if last is None:
+            self._make_room()
         self._last[leaf] = _Last(path, generation, now, verdict)
         return verdict
+
+    def _make_room(self) -> None:
+        """The longest known goes, but never one of the node's own, which it met before all others."""
+        with self._lock:
+            while len(self._last) >= MOST_PATHS + len(self.ours):
+                first = next(iter(self._last))
+                if first not in self.ours:
+                    del self._last[first]
+                    return
+                self._last.move_to_end(first)
 
     def told(self, leaf: Digest) -> Verdict | None:
         """What is known now of a certificate whose path was proven here; None of any other."""

@@ -33,6 +33,7 @@ from relay.signing.revocation.verdicts import (
     RevocationState,
     Statement,
     Verdict,
+    age,
     judge,
     revoked_verdict,
 )
@@ -75,6 +76,8 @@ class HeldStatements:
     """The last one of each certificate that was made before it expired."""
     _met: list[Met] = field(default_factory=list)
     _used: set[Digest] = field(default_factory=set)
+    _listed: frozenset[Digest] = frozenset()
+    """Who was revoked when that was last asked."""
     _revoked: tuple[tuple[int, int, str], list[RevokedCertificate]] | None = None
     _newest: str = ""
     """Of the certificates met; with their number it tells when there are others."""
@@ -180,11 +183,21 @@ class HeldStatements:
         self._newest = digest
         self._met.append(Met(_der(certificate), _der(issuer)))
         if len(self._known) > MOST_CERTIFICATES:
-            _, gone = self._known.popitem(last=False)
-            self._responses.pop(_content(gone.certificate), None)
-            self._before_its_end.pop(_content(gone.certificate), None)
+            self._forget_one()
         self.aims.aim_at(certificate, issuer, now)
         return True
+
+    def _forget_one(self) -> None:
+        """Whom nobody met for the longest time; of the revoked, whom nobody shows any more, none as long as there
+        are others: what is not known here any more would count as restored."""
+        for _ in range(len(self._known)):
+            if (digest := next(iter(self._known))) not in self._listed:
+                break
+            self._known.move_to_end(digest)
+        digest, gone = self._known.popitem(last=False)
+        self._responses.pop(_content(gone.certificate), None)
+        self._before_its_end.pop(_content(gone.certificate), None)
+        self.aims.forget(digest)
 
     # ------------------------------------------------------------ statements
 
@@ -256,7 +269,7 @@ class HeldStatements:
             made, ends, digest = said.this_update, said.next_update, response.digest
             held = self._responses.get(_content(certificate))
             older = None if held is None else held.statement(certificate)
-            fresh = older is None or _age(older) < _age(said)
+            fresh = older is None or age(older) < age(said)
             if fresh:
                 self._responses[_content(certificate)] = response
         if fresh or for_good:
@@ -342,6 +355,7 @@ class HeldStatements:
             if own is not None and not own.may_end:
                 self._gone[_content(one.certificate)] = own
         self._revoked = (seen, found)
+        self._listed = frozenset(one.certificate for one in found)
         return found
 
     def _revocation_of(self, one: _Known) -> Revocation | None:
@@ -352,10 +366,6 @@ class HeldStatements:
             return None
         newest = max(statement.this_update for statement in said)
         return self._verdict_of(one.certificate, one.issuer, newest).revocation
-
-
-def _age(statement: Statement) -> tuple[datetime, bool]:
-    return statement.this_update, statement.revocation is not None
 
 
 def way_of(path: Path) -> Way:

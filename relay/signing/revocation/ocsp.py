@@ -52,11 +52,13 @@ class OcspResponse:
     produced_at: datetime
     _issuer: x509.Certificate
     _singles: tuple[ocsp.OCSPSingleResponse, ...]
+    _ends: datetime | None = None
+    """Of the certificate of a delegated responder: with an old one's key anybody may write into the future."""
 
     def statement(self, certificate: x509.Certificate) -> Statement | None:
         """What it says of this certificate of its issuer's; None where it says nothing, or "unknown"."""
         found = [
-            _statement(single, self.digest)
+            _statement(single, self.digest, self._ends)
             for single in self._singles
             if _names(single, certificate, self._issuer)
         ]
@@ -99,7 +101,9 @@ def prove_response(
     if len(singles) == 1:  # of several the library shows none
         _check_extensions(response.single_extensions)
     signer = _signer(response, issuer)
+    ends = None
     if signer is not issuer:
+        ends = signer.not_valid_after_utc
         _check_delegate(signer, issuer, response.produced_at_utc)
         if not _says_nocheck(signer):
             _check_standing(signer, crl, at)
@@ -108,7 +112,9 @@ def prove_response(
     for instant in (produced, *(one.this_update_utc for one in singles)):
         if instant > at + UTC_NOW_TOLERANCE:
             raise _bad(f"the OCSP response is of {instant:%Y-%m-%dT%H:%M:%SZ}, in the future")
-    return OcspResponse(digest_of(der), produced, issuer, singles)
+        if instant > produced + UTC_NOW_TOLERANCE:
+            raise _bad("the OCSP response says what was known after it was produced")
+    return OcspResponse(digest_of(der), produced, issuer, singles, ends)
 
 
 def _read(der: bytes) -> tuple[ocsp.OCSPResponse, tuple[ocsp.OCSPSingleResponse, ...]]:
@@ -265,8 +271,13 @@ def _names(
     )
 
 
-def _statement(single: ocsp.OCSPSingleResponse, digest: Digest) -> Statement | None:
+def _statement(
+    single: ocsp.OCSPSingleResponse, digest: Digest, ends: datetime | None
+) -> Statement | None:
+    """It says nothing beyond the certificate by which it was signed."""
     this_update, next_update = single.this_update_utc, single.next_update_utc
+    if next_update is not None and ends is not None:
+        next_update = min(next_update, ends)
     if single.certificate_status is _GOOD:
         return Statement(digest, this_update, next_update, None)
     if single.certificate_status is not _REVOKED or single.revocation_time_utc is None:

@@ -92,12 +92,12 @@ def judge(
     """Of one certificate, as of `at` (R3, R4).
 
     1. A revocation that cannot end counts wherever it is found, from its `since` on.
-    2. A hold counts while the newest statement says so.
-    3. Not revoked is proven by a statement in force at `at`, or by one made later while the
-       certificate had not expired: authorities forget revocations of expired ones (RFC 5280 §3.3).
+    2. A hold counts while the newest statement says so; of one and the same second the worse news counts.
+    3. Not revoked is proven by a statement that does not say otherwise, in force at `at`, or made later while
+       the certificate had not expired: authorities forget revocations of expired ones (RFC 5280 §3.3).
     4. All else is UNKNOWN.
     """
-    found = sorted(statements, key=lambda one: one.this_update, reverse=True)
+    found = sorted(statements, key=age, reverse=True)
     for number, one in enumerate(found):
         entry = one.revocation
         if entry is None or (entry.may_end and number):
@@ -105,6 +105,11 @@ def judge(
         if entry.since <= at:
             return revoked_verdict(entry, one.digest)
     return _not_revoked(found, at, not_after, fresh)
+
+
+def age(statement: Statement) -> tuple[datetime, bool]:
+    """Of two statements the newer one is the greater; made in the same second, the worse news."""
+    return statement.this_update, statement.revocation is not None
 
 
 def revoked_verdict(entry: Revocation, *statements: Digest) -> Verdict:
@@ -118,6 +123,8 @@ def _not_revoked(
     if not found:
         return Verdict(RevocationState.UNKNOWN, "no CRL or OCSP response of it is held")
     for one in found:
+        if one.revocation is not None and one.revocation.since <= at:
+            continue  # a hold that a newer one knows to be over: by itself it clears nobody
         in_force = one.this_update - fresh.tolerance <= at <= fresh.until(one)
         made_later = at < one.this_update <= not_after
         if in_force or made_later:

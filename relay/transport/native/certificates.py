@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from relay.delivery.operators.ageing import OwnCertificate
+from relay.delivery.operators.ageing import AgeingCertificate
 from relay.delivery.operators.renewing import CertificateDoor
 from relay.delivery.ports import Caller
 from relay.errors import NotFoundError, NotPossibleError, SettingsError
@@ -34,15 +34,23 @@ from relay.transport.native.views import Json, json_response, stamp
 _BODY_BYTES: Final = 1 << 10
 _SHOWN_CHARACTERS: Final = 500
 _OWN: dict[str, Schema] = {
-    "name": {**TEXT, "description": "tls, sign, log, gateway, or an agency's code"},
+    "name": {
+        **TEXT,
+        "description": "tls, sign, log, gateway, or an agency's code; of an authority trust.roots and so on,"
+        " by its list, or issuer",
+    },
     "sha256": DIGEST,
     "not_after": INSTANT,
     "days_left": {"type": "integer", "description": "Whole days; negative once it has ended"},
 }
 
 CERTIFICATE_SCHEMAS: dict[str, Schema] = {
-    "OwnCertificate": record("One that the node signs or serves with.", **_OWN),
-    "OwnCertificates": record("All of them.", certificates=list_of(reference("OwnCertificate"))),
+    "OwnCertificate": record("One that the node signs or serves with, or an authority's.", **_OWN),
+    "OwnCertificates": record(
+        "All of them, and the authorities on which they and the node's trust in others rest.",
+        certificates=list_of(reference("OwnCertificate")),
+        authorities=list_of(reference("OwnCertificate")),
+    ),
     "CertificateReloadRequest": {
         "type": "object",
         "description": "Nothing: the files are where the configuration says.",
@@ -77,8 +85,13 @@ def certificate_paths() -> Described:
 
 async def show(inside: Inside, _: Caller, request: web.Request) -> web.StreamResponse:
     only(request)
-    found = _door(inside).show()
-    return json_response({"certificates": [_view(inside, one) for one in found]})
+    door = _door(inside)
+    return json_response(
+        {
+            "certificates": [_view(inside, one) for one in door.show()],
+            "authorities": [_view(inside, one) for one in door.above()],
+        }
+    )
 
 
 async def reload(inside: Inside, caller: Caller, request: web.Request) -> web.StreamResponse:
@@ -101,7 +114,7 @@ def _door(inside: Inside) -> CertificateDoor:
     return inside.certificates
 
 
-def _view(inside: Inside, one: OwnCertificate) -> Json:
+def _view(inside: Inside, one: AgeingCertificate) -> Json:
     return {
         "name": one.name,
         "sha256": one.sha256,

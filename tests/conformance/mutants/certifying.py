@@ -81,6 +81,19 @@ def judges_as_of_now() -> None:
 
 
 @mutant(
+    "judges what claims to be of a time to come as of that time alone",
+    *(f"W3.8/early-{what}" for what in ("header", "seal", "receipt", "directory")),
+)
+def believes_in_the_future() -> None:
+    honest = verifier.prove_parts
+
+    def prove_parts(*arguments: Any, latest: datetime | None = None, **how: Any) -> Any:
+        return honest(*arguments, **how)
+
+    put_in(verifier, "prove_parts", prove_parts)
+
+
+@mutant(
     "takes a certificate for whatever it is used for",
     "W11.1/purpose-header",
     "W11.1/purpose-seal",

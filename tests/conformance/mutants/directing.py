@@ -100,7 +100,7 @@ def adds_to_the_earlier() -> None:
 
 @mutant("believes a directory whatever its signature is", "W9.2/another-signer", "W9.2/other-bytes")
 def believes_directories() -> None:
-    def check_branch(_: NodeNotary, signed: Signed) -> BranchHead:
+    def check_branch(_: NodeNotary, signed: Signed, at: datetime) -> BranchHead:
         return read_head(signed.document)
 
     put_in(NodeNotary, "check_branch", check_branch)

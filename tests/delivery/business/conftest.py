@@ -233,7 +233,7 @@ class Row:
         assert isinstance(opened, Opened)
         envelope = read(payload.content or b"")
         answer = await target.transfers.take(opened, ready.seal.signature, envelope, payload)
-        receipt = source.notary.check_receipt(answer)
+        receipt = source.notary.check_receipt(answer, source.clock.now())
         await source.journal.settle(named, answer, receipt, source.clock.now())
         return True
 

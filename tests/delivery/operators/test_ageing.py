@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
-from relay.delivery.operators.ageing import AgeWatch, OwnCertificate
+from relay.delivery.operators.ageing import AgeingCertificate, AgeWatch
 from relay.model import Digest
 
 END = datetime(2027, 3, 1, 12, tzinfo=UTC)
-ONE = OwnCertificate("sign", Digest("ab" * 32), END)
+ONE = AgeingCertificate("sign", Digest("ab" * 32), END)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +59,26 @@ async def test_a_renewed_certificate_is_silent_and_its_successor_told_anew() -> 
 
     watch = AgeWatch(lambda: held, lambda: END - timedelta(days=10), note)
     await watch.look()
-    held[0] = OwnCertificate("sign", Digest("cd" * 32), END + timedelta(days=700))
+    held[0] = AgeingCertificate("sign", Digest("cd" * 32), END + timedelta(days=700))
     await watch.look()
-    held[0] = OwnCertificate("sign", Digest("ef" * 32), END)
+    held[0] = AgeingCertificate("sign", Digest("ef" * 32), END)
     await watch.look()
     assert told == ["ab" * 32, "ef" * 32]
+
+
+async def test_each_is_told_with_what_is_to_be_done_about_it() -> None:
+    """Nobody requests an anchor's successor with the command for the node's own."""
+    held = [
+        AgeingCertificate("sign", Digest("ab" * 32), END, "request it"),
+        AgeingCertificate("trust.roots", Digest("cd" * 32), END, "put the next one beside it"),
+    ]
+
+    async def note(event: str, **fields: str | int) -> None:
+        pass
+
+    with capture_logs() as lines:
+        await AgeWatch(lambda: held, lambda: END - timedelta(days=3), note).look()
+    assert [(one["certificate"], one["hint"], one["log_level"]) for one in lines] == [
+        ("sign", "request it", "error"),
+        ("trust.roots", "put the next one beside it", "error"),
+    ]

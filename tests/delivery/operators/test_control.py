@@ -261,7 +261,7 @@ async def test_a_receipt_for_a_held_delivery_lets_the_rest_of_its_transfer_go(
     header = replace(world.wire.carried[0], recipients=("H01.9",))
     signed = world.wire.answer(UP, header)
     world.wire.answers.clear()
-    receipt = world.keys["xa"].check_receipt(signed)
+    receipt = world.keys["xa"].check_receipt(signed, world.clock.now())
     await world.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
 
     await _settles(world, accepted, "relayed")
@@ -432,7 +432,7 @@ async def test_cancel_ends_it_with_this_nodes_signed_receipt(
         accepted.receipt,
     )
     signed, _ = await world.journal.receipt(last.digest)
-    assert len(world.keys["tinh"].check_receipt(signed).evidence) == 2
+    assert len(world.keys["tinh"].check_receipt(signed, world.clock.now()).evidence) == 2
 
 
 async def test_what_was_cancelled_is_never_sent(world: Any, operator: Operator) -> None:
@@ -483,7 +483,7 @@ async def test_cancelling_what_nobody_tells_of_needs_to_be_said_twice(
     assert await _transfers(world) == [(UP, -1)]
     assert (await operator.entries("delivery-cancelled"))[0]["state"] == "expired"
     signed = world.wire.answer(UP, world.wire.carried[0])
-    receipt = world.keys["xa"].check_receipt(signed)
+    receipt = world.keys["xa"].check_receipt(signed, world.clock.now())
     await world.journal.record_receipts(UP, [(signed, receipt)], receipt.at)
     assert await world.states(accepted.message_id) == {"relayed"}
 
@@ -781,7 +781,7 @@ async def test_an_answer_that_comes_during_the_action_wins(
     """A receipt on another way settles it between the question and the cancelling."""
     accepted = await _in_doubt(world)
     signed = world.wire.answer(UP, world.wire.carried[0])
-    receipt = world.keys["xa"].check_receipt(signed)
+    receipt = world.keys["xa"].check_receipt(signed, world.clock.now())
 
     async def settled_meanwhile(*_: Any) -> None:
         await world.journal.record_receipts(UP, [(signed, receipt)], receipt.at)

@@ -17,6 +17,7 @@ from relay.signing import pki
 from relay.signing.certificates import Purpose
 from relay.signing.keys import Signer
 from relay.signing.pki_words import KeyType
+from relay.signing.revocation import checking
 from relay.signing.verifier import signer_of
 from tests.delivery.revocation.conftest import Authority, Learner
 
@@ -121,3 +122,26 @@ async def test_no_receipt_is_given_under_a_revoked_certificate(
 
     lost.renew(_next(copied), lost.agencies, lost.gateway)
     await world.submit("H01")
+
+
+async def test_its_own_standing_is_not_forgotten_for_others(
+    world: Any, lost: Any, copied: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node of a large network meets more signers than it remembers, its own the first of all."""
+    learner = Learner(world)
+    lost.revocation = learner.check
+    path = copied.path(SIGN, Purpose.SIGN)
+    learner.check.look(path)
+    learner.check.ours = (path.leaf.sha256,)
+    copied.revoke(SIGN)
+    learner.tell(copied, "root/root", "branches/tinh-h01/ca", path=path)
+
+    monkeypatch.setattr(checking, "MOST_PATHS", 1)
+    others = [
+        copied.path(f"nodes/{name}/sign.pem", Purpose.SIGN) for name in ("tinh", "thon", "ban")
+    ]
+    for one in others:
+        learner.check.look(one)
+
+    assert "is revoked since" in str(lost.no_receipts())
+    assert [learner.check.told(one.leaf.sha256) is None for one in others] == [True, True, False]

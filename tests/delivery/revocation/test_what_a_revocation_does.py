@@ -25,6 +25,7 @@ from relay.journal.store import SqliteJournal
 from relay.model import Event, Lane, NodeId, Reason, TransferId
 from relay.routing.next_hop import Place
 from relay.signing.certificates import Purpose
+from relay.signing.revocation import held as held_statements
 from relay.signing.revocation.checking import OnUnknown
 from relay.signing.tls import NodePeers
 from relay.signing.trust import TrustStore, certificates_of
@@ -81,6 +82,25 @@ async def test_what_waits_with_its_seal_is_held_and_the_operator_told(
     assert [
         one.message_id for one in world.wire.carried if one.message_id == sealed.message_id
     ] == []
+
+
+async def test_a_revoked_certificate_that_is_met_no_more_is_not_called_restored(
+    world: Any, learner: Learner, copied: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody shows it any more, and many others are met: what is revoked for good stays so, in memory, in the
+    journal and in the log."""
+    path = _revoke(learner, copied)
+    await _look(learner)
+    monkeypatch.setattr(held_statements, "MOST_CERTIFICATES", 3)
+    for name in ("tinh", "xa", "thon", "ban"):
+        learner.verdict(copied.path(f"nodes/{name}/sign.pem", Purpose.SIGN))
+
+    await _look(learner)
+
+    events = [json.loads(one.leaf)["event"] for one in await world.journal.entries(0, 100)]
+    assert "certificate-restored" not in events
+    assert [one.revoked.certificate for one in await learner.table.noted()] == [path.leaf.sha256]
+    assert path.leaf.sha256 in {one.certificate for one in learner.held.revoked()}
 
 
 async def test_what_an_operator_released_stays_released(

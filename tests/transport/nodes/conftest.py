@@ -210,7 +210,7 @@ class Peer:
     async def carry(self, transfer: Transfer) -> Receipt:
         """As the product's own client does; the proven answer."""
         answer = await self.client.carry(HERE, transfer.signed, transfer.seal, transfer.payload)
-        return self.notary.check_receipt(answer)
+        return self.notary.check_receipt(answer, datetime.now(UTC))
 
     def session(self) -> aiohttp.ClientSession:
         """Bare HTTP with this neighbour's certificate, for requests no client of ours would make."""

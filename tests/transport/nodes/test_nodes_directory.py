@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ import pytest
 from relay.agencies import Agency, NodeEntry
 from relay.errors import ConflictError, PeerError, TransportError
 from relay.model import AgencyCode, NodeId, Signed, Tier
+from relay.signing import pki
+from relay.signing.evidence import sign_branch
+from relay.signing.keys import Signer
 from relay.transport.nodes.directory import CONTENT_TYPE, PATH, body_of
 from relay.wire.branch import Branch, BranchHead, write_branch
 
@@ -194,6 +199,28 @@ async def test_a_document_of_the_future_is_put_off(hub: Any) -> None:
     branch = _branch(xa, _unit("H01.15", "xa"), age=-DAY)
     with pytest.raises(TransportError):
         await _tell(xa, _signed_at(xa, branch, xa.clock.now()))
+
+
+async def test_one_by_a_certificate_that_is_not_valid_yet_is_put_off_whatever_time_it_claims(
+    hub: Any, network: Any, tmp_path: Path
+) -> None:
+    """Issued now, signed for a day to come (W3.8): nothing is taken over, and it comes again."""
+    xa, before = hub.peers["xa"], _refusals(hub)
+    folder, begins = tmp_path / "pki", xa.clock.now() + DAY
+    shutil.copytree(network.folder / "pki", folder)
+    shutil.rmtree(folder / "nodes" / "xa")
+    pki.issue_node(folder, "xa", "tinh-h01", key=pki.KeyType.P256, now=begins, days=1)
+    files = folder / "nodes" / "xa"
+    signer = Signer.load(files / "sign.pem", files / "sign.key.pem")
+    branch = _branch(xa, _unit("H01.15", "xa"), _unit("H01.15.09", "xa"))
+    head = BranchHead(branch.issuer, branch.version, branch.issued_at, branch.expires_at)
+    signed = sign_branch(head, write_branch(branch), signer, begins + timedelta(minutes=1))
+
+    with pytest.raises(TransportError, match="503"):
+        await _tell(xa, signed)
+
+    assert _found(hub, "H01.15.09") is None
+    assert _refusals(hub) == before
 
 
 async def test_a_node_that_doubts_its_clock_judges_no_date(

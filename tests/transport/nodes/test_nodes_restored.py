@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -45,4 +46,4 @@ async def test_a_restored_node_does_not_say_that_it_never_saw_what_it_may_have_l
         await peer.client.close()
         await node.stop()
 
-    assert peer.notary.check_receipt(again) == answer
+    assert peer.notary.check_receipt(again, datetime.now(UTC)) == answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from unittest.mock import Mock
@@ -88,7 +89,7 @@ async def test_each_of_several_is_answered_in_its_place(hub: Any) -> None:
 
     answers = await xa.client.carry_several(HERE, _several(transfers))
 
-    receipts = [xa.notary.check_receipt(answer) for answer in answers]
+    receipts = [xa.notary.check_receipt(answer, datetime.now(UTC)) for answer in answers]
     assert [r.transfer_id for r in receipts] == [t.header.transfer_id for t in transfers]
     for transfer, answer in zip(transfers, answers, strict=True):
         assert hub.states(transfer.header.message_id) == {"H01": "available"}
@@ -103,7 +104,9 @@ async def test_a_refusal_with_evidence_stands_among_the_answers(hub: Any) -> Non
 
     answers = await xa.client.carry_several(HERE, _several(transfers))
 
-    events = [xa.notary.check_receipt(answer).evidence[0].event for answer in answers]
+    events = [
+        xa.notary.check_receipt(answer, datetime.now(UTC)).evidence[0].event for answer in answers
+    ]
     assert events == [Event.RELAY_ACCEPTANCE, Event.RELAY_REJECTION, Event.RELAY_ACCEPTANCE]
 
 
@@ -142,7 +145,9 @@ async def test_one_whose_bytes_are_other_than_its_headers_takes_nothing_of_the_o
 
     answers = await xa.client.carry_several(HERE, _several([sound, spoilt, other]))
 
-    events = [xa.notary.check_receipt(answer).evidence[0].event for answer in answers]
+    events = [
+        xa.notary.check_receipt(answer, datetime.now(UTC)).evidence[0].event for answer in answers
+    ]
     assert events == [Event.RELAY_ACCEPTANCE, Event.RELAY_REJECTION, Event.RELAY_ACCEPTANCE]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ async def test_headers_of_a_request_may_share_a_signature(
     monkeypatch.undo()
 
     assert proofs == 1
-    receipts = [xa.notary.check_receipt(answer) for answer in answers]
+    receipts = [xa.notary.check_receipt(answer, datetime.now(UTC)) for answer in answers]
     assert [r.transfer_id for r in receipts] == [t.header.transfer_id for t in transfers]
     for transfer in transfers:
         assert hub.states(transfer.header.message_id) == {"H01": "available"}
@@ -67,7 +68,7 @@ async def test_one_of_them_may_come_alone(hub: Any) -> None:
     transfers = _shared(xa, [xa.transfer() for _ in range(3)])
     one = transfers[1]
     answer = await xa.client.carry(HERE, one.signed, one.seal, one.payload)
-    assert xa.notary.check_receipt(answer).transfer_id == one.header.transfer_id
+    assert xa.notary.check_receipt(answer, datetime.now(UTC)).transfer_id == one.header.transfer_id
 
 
 async def test_a_proof_of_another_header_takes_nothing_in(hub: Any) -> None:
@@ -79,7 +80,7 @@ async def test_a_proof_of_another_header_takes_nothing_in(hub: Any) -> None:
         await xa.client.carry(HERE, wrong, transfers[1].seal, transfers[1].payload)
     transfers[1] = replace(transfers[1], signed=wrong)
     answers = await xa.client.carry_several(HERE, _several(transfers))
-    assert [xa.notary.check_receipt(one).transfer_id for one in answers] == [
+    assert [xa.notary.check_receipt(one, datetime.now(UTC)).transfer_id for one in answers] == [
         transfers[0].header.transfer_id
     ]
     assert hub.states(transfers[1].header.message_id) == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -452,7 +452,7 @@ async def test_more_than_this_node_takes_is_refused_by_its_size_alone(hub: Any) 
     status, body = await _post(xa, hub.url, transfer.short_body)
 
     assert status == 200
-    receipt = xa.notary.check_receipt(read_receipts(body, 1 << 20)[0])
+    receipt = xa.notary.check_receipt(read_receipts(body, 1 << 20)[0], datetime.now(UTC))
     assert [(e.event, e.reason) for e in receipt.evidence] == [
         (Event.RELAY_REJECTION, Reason.TOO_LARGE)
     ]
@@ -587,7 +587,7 @@ async def test_any_flipped_bit_of_what_is_signed_is_refused(
     status, answer = await _post(xa, hub.url, body + f"--{parts.BOUNDARY}--\r\n".encode())
 
     if status == 200:
-        receipt = xa.notary.check_receipt(read_receipts(answer, 1 << 20)[0])
+        receipt = xa.notary.check_receipt(read_receipts(answer, 1 << 20)[0], datetime.now(UTC))
         assert {e.event for e in receipt.evidence} == {Event.RELAY_REJECTION}
     else:
         assert 400 <= status < 500

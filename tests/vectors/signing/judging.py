@@ -80,7 +80,8 @@ def entries(trust: TrustStore, at: datetime | None = None) -> Mapping[str, Entry
         "letter": letter,
         "answer": answer,
         "returned": returned,
-        "believed": lambda s, d: believing.check_receipt(Signed(d, s)),
+        "believed": lambda s, d: believing.check_receipt(Signed(d, s), AT),
+        "heard": lambda s, d: believing.check_branch(Signed(d, s), AT),
         "pinned": lambda s, d: verify_seal(s, digest_of(d), by_roles, at),
         "head": lambda note, _: _head(note),
         "crl": whole_crl,
@@ -104,7 +105,7 @@ def usual_documents() -> dict[str, bytes]:
     beside = dict.fromkeys(("carried", "supplied"), documents["seal"])
     beside["pinned"] = documents["seal"]
     answers = {"answer": documents["receipt"], "believed": documents["receipt"]}
-    answers |= {"returned": write_receipt(HANDED_OVER)}
+    answers |= {"returned": write_receipt(HANDED_OVER), "heard": documents["directory"]}
     authorities = dict.fromkeys(("crl", "ocsp"), ISSUING)
     seals = dict.fromkeys(("standing", "asof"), signed("seal"))
     stamps = {"stamped": documents["seal"], "answered": WHAT}
@@ -118,6 +119,8 @@ def file_name(kind: str) -> str:
     """What a document of this kind is called beside its signature."""
     if kind in ("answer", "believed", "returned"):
         kind = "receipt"
+    if kind == "heard":
+        kind = "directory"
     return KINDS[kind if kind in KINDS else "seal"].name.value
 
 

@@ -87,6 +87,7 @@ def accepted() -> Iterator[Good]:
     yield Good("agency.pinned", "an agency under the root pinned for agencies", by_pinned_agency())
     yield Good("node.pinned", "a node under the root for all the others", signed("seal"))
     yield Good("node.believed", "an issuer of the node's branch", in_branch("receipt", "tinh-h01"))
+    yield Good("node.heard", "likewise, of a directory", in_branch("directory", "tinh-h01"))
     for name, proof, document in good_batches():
         kind = "receipt" if name.endswith(".receipt") else "header"
         yield Good(name, f"a {kind} that shares its signature with others", proof, document)

@@ -14,7 +14,7 @@ from relay.wire.branch import write_branch
 from relay.wire.carry import write_carry
 from relay.wire.receipt import write_receipt
 from relay.wire.transfer import write_transfer
-from tests.vectors.signing.forging.keys import certificate, derived, signer
+from tests.vectors.signing.forging.keys import AT, certificate, derived, signer
 from tests.vectors.signing.forging.originals import (
     AGENCY,
     BATCH,
@@ -82,7 +82,9 @@ def _seals() -> Vectors:
     yield Vector("wrong-node", "other-gateway", "carried", "the seal of another node's gateway", signed("seal", GATEWAY, role="gateway"), control="node.carried", holds_as=("pinned", "seal"))
     yield Vector("wrong-kind", "node-supplied", "supplied", "a node's seal handed in as the agency's own", signed("seal"), control="agency.supplied", holds_as=("carried", "pinned", "seal"))
     yield Vector("wrong-kind", "agency-supplied", "supplied", "a seal that was made at the node", signed("seal", AGENCY, role="agency"), control="agency.supplied", holds_as=("carried", "seal"))
-
+    for fault, case, year in (("expired-certificate", "after", 2046), ("not-yet-valid-certificate", "before", 2006)):
+        outside = signed("seal", AGENCY, role="agency-supplied", at=AT.replace(year=year))
+        yield Vector(fault, f"supplied-{case}", "supplied", f"made {case} the days of its certificate, as it says", outside, control="agency.supplied")
 
     official = signer(certificate("Nguyễn Văn Mẫu", "Issuing"), ISSUING, key=derived("Nguyễn Văn Mẫu"))
     yield Vector("wrong-agency", "official", "carried", "an official's certificate that the directory binds to no agency", signed("seal", official, role="agency"), control="agency.carried", holds_as=("seal",))

@@ -109,6 +109,9 @@ def _claims() -> Vectors:
         signature = signed(kind, signer(der, ISSUING, key=derived("later")), at=later)
         what = "SigningTime in the future, when the certificate will be valid"
         yield Vector("not-yet-valid-certificate", "claimed-later", entry, what, signature, holds_as=("pinned", "seal") if kind == "seal" else ())
+    for kind, entry, holds_as in (("receipt", "believed", ("answer", "receipt", "returned")), ("directory", "heard", ("directory",))):
+        signature = in_branch(kind, "tinh-h01", later=timedelta(days=400))
+        yield Vector("not-yet-valid-certificate", "claimed-later", entry, what, signature, holds_as=holds_as)
 
 
 # ---------------------------------------------------------------- generations, constraints, roles, branches
@@ -184,11 +187,14 @@ def by_pinned_agency() -> bytes:
     return signed("seal", signer(der, AGENCIES, key=derived("pinned")), role="agency")
 
 
-def in_branch(kind: str, top: str) -> bytes:
-    """Of tinh-h01, by an issuer that certifies for the branch of that node."""
+def in_branch(kind: str, top: str, *, later: timedelta = timedelta()) -> bytes:
+    """Of tinh-h01, by an issuer that certifies for the branch of that node; `later` by a certificate that is not
+    valid before then."""
     der = certificate(f"For {top}", "Root", [f"urn:truc-relay:branch:{top}"], ca=True, pathlen=0)
     leaf = certificate(f"branch {top}", f"For {top}", URIS)
-    return signed(kind, signer(leaf, der, key=derived(f"branch {top}")))
+    if later:
+        leaf = certificate(f"branch {top}", f"For {top}", URIS, days=(later.days, 3650))
+    return signed(kind, signer(leaf, der, key=derived(f"branch {top}")), at=AT + later)
 
 
 def _roles_and_branches() -> Vectors:
