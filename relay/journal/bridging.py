@@ -30,7 +30,7 @@ from relay.delivery.bridges.ports import (
     Twice,
 )
 from relay.delivery.ports import Acknowledgement
-from relay.delivery.records import Admitted, MessageRow, NeighbourState
+from relay.delivery.records import Admitted, DeliveryRow, MessageRow, NeighbourState
 from relay.errors import NotFoundError, QuotaError
 from relay.journal import admitting, carrying
 from relay.journal.rows import findings_of, findings_text, instant, ms
@@ -181,8 +181,11 @@ class BridgeTable:
     async def bound(self, bridge: NodeId, doc_id: str) -> bool:
         return bool(await self.journal.rows(SQL["bound"], (bridge, doc_id)))
 
-    async def followed(self, bridge: NodeId, since: datetime, limit: int) -> list[Followed]:
-        values = (bridge, ms(since), limit)
+    async def followed(
+        self, bridge: NodeId, since: datetime, behind: Followed | None, limit: int
+    ) -> list[Followed]:
+        last = (1 << 62, 0) if behind is None else (behind.message_row, behind.delivery_row)
+        values = (bridge, ms(since), *last, limit)
         return [_followed(row) for row in await self.journal.rows(SQL["followed"], values)]
 
     async def hear(self, heard: Heard, at: datetime) -> set[NodeId]:
@@ -363,6 +366,7 @@ def _followed(row: Any) -> Followed:
         addressed_as=row[9],
         state=DeliveryState(row[10]),
         acknowledgement=Acknowledgement(row[11]),
+        delivery_row=DeliveryRow(row[12]),
         transfer_id=TransferId(row[13]),
         previous=None if row[14] is None else Digest(row[14]),
     )

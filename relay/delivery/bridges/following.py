@@ -10,7 +10,7 @@ Raises:  RemoteRefusalError, UnansweredError, TransportError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -37,13 +37,17 @@ from relay.wire.remote_word import RemoteWord, write_word
 
 log = structlog.get_logger("relay.bridge")
 FOLLOWED_FOR = timedelta(days=60)
-MOST_FOLLOWED = 2000
+A_PAGE = 2000
+"""Deliveries read from the journal at once."""
+PAGES_A_LOOK = 5
+"""Where more are followed than these, a look goes on where the one before ended."""
 ASKED_SINGLY = 8
 """Packages asked for by their docId; for more, one look at the whole list costs less."""
 _DONE, _FAIL = "done", "fail"
+_Lists = dict[MessageType, tuple[dict[str, list[SentListed]], Answer]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Follower:
     bridge: NodeId
     node: NodeId
@@ -54,40 +58,71 @@ class Follower:
     forms: Callable[[str], frozenset[str]]
     receipts_wait: Callable[[Iterable[NodeId]], None]
     not_shown: Apart
+    _behind: Followed | None = None
+    """Where the next look goes on; None: with the newest."""
 
     async def look(self) -> int:
-        """One look at all that is followed; how much was heard that is new."""
+        """One look at what is followed, the newest first, or at what the one before had no time for; how much
+        was heard that is new."""
         since = self.clock.now() - FOLLOWED_FOR
-        followed = await self.journal.followed(self.bridge, since, MOST_FOLLOWED)
+        lists: _Lists = {}
         heard = 0
-        for kind in MessageType:
-            of_kind = [one for one in followed if one.message_type is kind]
-            if of_kind:
-                heard += await self._look(kind, of_kind)
+        for _ in range(PAGES_A_LOOK):
+            page = await self.journal.followed(self.bridge, since, self._behind, A_PAGE)
+            for kind in MessageType:
+                of_kind = [one for one in page if one.message_type is kind]
+                if of_kind:
+                    heard += await self._look(kind, of_kind, lists)
+            self._behind = page[-1] if len(page) == A_PAGE else None
+            if self._behind is None:
+                break
         return heard
 
-    async def _look(self, kind: MessageType, followed: Sequence[Followed]) -> int:
+    async def _look(self, kind: MessageType, followed: Sequence[Followed], lists: _Lists) -> int:
         by_doc: dict[str, list[Followed]] = {}
         for one in followed:
             by_doc.setdefault(one.doc_id, []).append(one)
-        asked: list[str | None] = [*by_doc] if len(by_doc) <= ASKED_SINGLY else [None]
+        if kind in lists or len(by_doc) > ASKED_SINGLY:
+            listed, answer = lists[kind] = lists.get(kind) or await self._whole_list(kind)
+            rows = [row for doc_id in by_doc for row in listed.get(doc_id, ())]
+            return await self._compare(by_doc, rows, answer)
         heard = 0
-        for doc_id in asked:
-            if doc_id is not None and self.not_shown.waits(doc_id):
-                continue
-            try:
-                rows, answer = await self.remote.sent(kind, doc_id)
-            except (RemoteRefusalError, UnansweredError) as error:
-                if doc_id is None or not self.not_shown.failed(doc_id):
-                    raise
-                log.warning(Line.PACKAGE_NOT_SHOWN, bridge=self.bridge, error=str(error))
-                continue
-            if doc_id is not None:
-                self.not_shown.answered(doc_id)
-            for row in rows:
-                for one in by_doc.get(row.doc_id, ()):
-                    if one.recipient in self.forms(row.recipient):
-                        heard += await self._hear(one, row, answer)
+        for doc_id in by_doc:
+            if not self.not_shown.waits(doc_id):
+                heard += await self._look_singly(kind, doc_id, by_doc)
+        return heard
+
+    async def _whole_list(self, kind: MessageType) -> tuple[dict[str, list[SentListed]], Answer]:
+        rows, answer = await self.remote.sent(kind, None)
+        listed: dict[str, list[SentListed]] = {}
+        for row in rows:
+            listed.setdefault(row.doc_id, []).append(row)
+        return listed, answer
+
+    async def _look_singly(
+        self, kind: MessageType, doc_id: str, by_doc: Mapping[str, Sequence[Followed]]
+    ) -> int:
+        try:
+            rows, answer = await self.remote.sent(kind, doc_id)
+        except (RemoteRefusalError, UnansweredError) as error:
+            if not self.not_shown.failed(doc_id):
+                raise
+            log.warning(Line.PACKAGE_NOT_SHOWN, bridge=self.bridge, error=str(error))
+            return 0
+        self.not_shown.answered(doc_id)
+        return await self._compare(by_doc, rows, answer)
+
+    async def _compare(
+        self,
+        by_doc: Mapping[str, Sequence[Followed]],
+        rows: Iterable[SentListed],
+        answer: Answer,
+    ) -> int:
+        heard = 0
+        for row in rows:
+            for one in by_doc.get(row.doc_id, ()):
+                if one.recipient in self.forms(row.recipient):
+                    heard += await self._hear(one, row, answer)
         return heard
 
     async def _hear(self, one: Followed, row: SentListed, answer: Answer) -> bool:

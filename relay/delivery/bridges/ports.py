@@ -13,7 +13,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from relay.delivery.ports import Acknowledgement
-from relay.delivery.records import Admission, Admitted, MessageRow, NeighbourState
+from relay.delivery.records import (
+    Admission,
+    Admitted,
+    DeliveryRow,
+    MessageRow,
+    NeighbourState,
+)
 from relay.errors import PeerError
 from relay.model import (
     AgencyCode,
@@ -167,6 +173,7 @@ class Followed:
     addressed_as: str
     state: DeliveryState
     acknowledgement: Acknowledgement
+    delivery_row: DeliveryRow
     transfer_id: TransferId
     previous: Digest | None
     """This node's RelayToNonERDS."""
@@ -268,7 +275,12 @@ class BridgeJournal(Protocol):
         """Whether this docId is another package of ours."""
         ...
 
-    async def followed(self, bridge: NodeId, since: datetime, limit: int) -> list[Followed]: ...
+    async def followed(
+        self, bridge: NodeId, since: datetime, behind: Followed | None, limit: int
+    ) -> list[Followed]:
+        """What was sent there since and has not ended, the newest first; those behind that one."""
+        ...
+
     async def hear(self, heard: Heard, at: datetime) -> set[NodeId]: ...
     async def received(self, bridge: NodeId, doc_id: str) -> Before | None: ...
     async def to_tell(self, bridge: NodeId, limit: int) -> list[ToTell]: ...

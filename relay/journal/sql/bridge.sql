@@ -35,7 +35,7 @@ SELECT 1 FROM bridge_sent WHERE bridge = ? AND doc_id = ? LIMIT 1
 INSERT INTO bridge_answers VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING
 
 -- name: followed
--- What a remote has and has not said its last word of, the newest first.
+-- What a remote has and has not said its last word of, the newest first, behind a delivery of a message.
 SELECT p.doc_id, p.part, m.message_row, m.message_id, m.origin, m.digest, m.size_bytes, m.message_type,
     d.recipient, d.addressed_as, d.state, d.acknowledgement, d.delivery_row, p.transfer_id,
     (SELECT t.answer FROM transfers t WHERE t.transfer_id = p.transfer_id)
@@ -43,7 +43,8 @@ FROM bridge_sent p JOIN messages m ON m.message_row = p.message_row
 JOIN deliveries d ON d.message_row = p.message_row AND d.transfer_id = p.transfer_id
 WHERE p.bridge = ?1 AND p.doc_id IS NOT NULL AND (p.part = '' OR p.part = d.recipient)
   AND d.state IN ('relayed', 'available', 'fetched') AND p.asked_at >= ?2
-ORDER BY m.message_row DESC LIMIT ?3
+  AND p.message_row <= ?3 AND (p.message_row < ?3 OR d.delivery_row < ?4)
+ORDER BY p.message_row DESC, d.delivery_row DESC LIMIT ?5
 
 -- name: received
 SELECT row_digest, message_row, told, open, judged_at FROM bridge_received WHERE bridge = ? AND doc_id = ?
