@@ -56,6 +56,8 @@ class Channel:
     """Transfers that were refused with such a header: they go anew, each signed by itself."""
     outdated: set[TransferId] = field(default_factory=set)
     """Transfers that were refused, and whose header was signed with a certificate before the present one."""
+    awake: bool = False
+    """It failed, and since then it spoke or an operator woke it: what waits goes at once, and nothing did yet."""
     _granted: float = float("-inf")
     """When a contact last ended a wait, or is to end this one."""
 
@@ -107,7 +109,7 @@ class Channel:
         self.outdated.discard(transfer_id)
 
     def succeeded(self, transfers: int = 1) -> None:
-        self.failures = 0
+        self.failures, self.awake = 0, False
         self.blocked_until = 0.0
         self.window = min(self.most_at_once, self.window + transfers)
 
@@ -116,7 +118,7 @@ class Channel:
 
     def failed_before(self, failures: int, until: float) -> None:
         """After so many failures in a row, left alone until then."""
-        self.failures = failures
+        self.failures, self.awake = failures, False
         self.window = 1 if self.dead else max(1, self.window // 2)
         self.blocked_until = until
 
@@ -124,6 +126,7 @@ class Channel:
         """The neighbour spoke to us: it is tried at once, or as soon as a second has passed since the
         last time that it was for this. Two nodes that refuse each other would else never rest, each
         attempt being a word to the other. False when nothing changes by it."""
+        self.awake = self.failures > 0
         soonest = max(now, self._granted + CONTACT_SECONDS)
         if soonest >= self.blocked_until:
             return False
@@ -133,6 +136,7 @@ class Channel:
 
     def wake(self) -> None:
         """An operator says so, or a restored neighbour asks."""
+        self.awake = self.failures > 0
         self.blocked_until = 0.0
         self.signal.set()
         self.woken.set()

@@ -123,14 +123,19 @@ def _neighbour(view: NeighbourView, now: datetime) -> Iterator[str]:
     match view.condition:
         case Condition.UP:
             yield f"{name} is up: {view.under_way} transfers under way, window {view.window}."
+        case Condition.WOKEN:
+            yield f"{name} failed{_last(view)}. It was heard of or woken since, and is tried at once."
         case Condition.FAILING | Condition.DEAD:
             word = "counts as dead" if view.condition is Condition.DEAD else "is failing"
-            error = f": {view.last_error.rstrip('.')}" if view.last_error else ""
             failures = "a failure" if view.failures == 1 else f"{view.failures} failures in a row"
-            yield f"{name} {word} after {failures}{error}."
+            yield f"{name} {word} after {failures}{_last(view)}."
             yield f"The next probe is {probe}; relay flush {name} makes it at once."
     if view.certificate is not None and view.certificate.not_after <= now:
         yield f"The certificate of {name} expired at {_instant(view.certificate.not_after)}."
+
+
+def _last(view: NeighbourView) -> str:
+    return f": {view.last_error.rstrip('.')}" if view.last_error else ""
 
 
 def _attempts(delivery: DeliveryView, facts: WayFacts, now: datetime) -> Iterator[str]:

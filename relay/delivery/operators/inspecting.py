@@ -18,11 +18,13 @@ from relay.model import DeliveryId, MessageId, NodeId, TransferId
 
 
 class Condition(StrEnum):
-    """A neighbour, as delivery sees it. `unlinked`: work waits for it, but it is not configured."""
+    """A neighbour, as delivery sees it. `woken`: it failed, and spoke since, but nothing has gone to it yet;
+    `unlinked`: work waits for it, but it is not configured."""
 
     UP = "up"
     FAILING = "failing"
     DEAD = "dead"
+    WOKEN = "woken"
     UNLINKED = "unlinked"
 
 

@@ -121,6 +121,8 @@ class QueueDesk:
 
 
 def _condition(channel: Channel) -> Condition:
+    if channel.awake:
+        return Condition.WOKEN
     if channel.dead:
         return Condition.DEAD
     return Condition.FAILING if channel.failures else Condition.UP

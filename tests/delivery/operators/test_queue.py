@@ -202,6 +202,48 @@ async def test_the_state_of_each_neighbour_is_shown(world: Any, seen: Seen) -> N
     assert (view.condition, view.next_probe_at) == (Condition.DEAD, None)
 
 
+async def test_a_dead_neighbour_that_spoke_is_shown_as_that_and_not_as_dead(
+    world: Any, seen: Seen
+) -> None:
+    """With nothing that waits for it nothing proves that it is up; a failure or a success since does."""
+    channel = world.dispatcher.channels[UP]
+
+    async def condition() -> Condition:
+        view = (await seen.row(UP)).view
+        assert view is not None
+        return view.condition
+
+    world.dispatcher.contact(UP)
+    assert await condition() is Condition.UP
+    channel.failed_before(3, world.clock.monotonic() + 60)
+    assert await condition() is Condition.DEAD
+    world.dispatcher.contact(UP)
+    assert await condition() is Condition.WOKEN
+    view = (await seen.row(UP)).view
+    assert view is not None
+    assert (view.failures, view.next_probe_at) == (3, None)
+    channel.failed(world.clock.monotonic() + 60)
+    assert await condition() is Condition.DEAD
+    world.dispatcher.resume([UP], at_once=True)
+    assert await condition() is Condition.WOKEN
+
+    accepted = await world.submit("H01")
+    async with world.run():
+        await world.reach(accepted.message_id, "relayed")
+    assert await condition() is Condition.UP
+
+
+async def test_one_whose_wait_is_over_with_nothing_sent_is_dead_until_it_speaks(
+    world: Any, seen: Seen
+) -> None:
+    """Though no wait is left to be ended by its word."""
+    world.dispatcher.channels[UP].failed_before(3, 0.0)
+    world.dispatcher.contact(UP)
+    view = (await seen.row(UP)).view
+    assert view is not None
+    assert view.condition is Condition.WOKEN
+
+
 async def test_what_waits_for_a_neighbour_without_a_link_is_not_hidden(
     world: Any, seen: Seen
 ) -> None:
