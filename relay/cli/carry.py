@@ -41,6 +41,9 @@ app = typer.Typer(
 
 _SIZE = re.compile(r"([0-9]{1,15}) ?([kmgt]i?)?b?", re.IGNORECASE)
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+_SIZES = (
+    "a whole number of B, kB, MB, GB, TB, KiB, MiB, GiB or TiB, 1MiB or more: 700MB, 4GB, 16GiB"
+)
 _LEFT = (
     ("refused", "{} of them refuse a recipient, with a signed receipt", ""),
     (
@@ -164,10 +167,10 @@ def _complain(told: dict[str, Any]) -> int:
             remark(words.format(told[name]))
     if told["broken"]:
         complain(f"the file was not read to its end: {printable(told['broken'])}")
-        suggest(
-            "what was taken stays taken; once that is mended, the same file is safe, or a whole one"
-        )
-        codes.append(DATA)
+        passes = told.get("temporary", False)  # a node of an earlier release does not say
+        mended = "the same file is safe" if passes else "the same file is safe, or a whole one"
+        suggest(f"what was taken stays taken; once that is mended, {mended}")
+        codes.append(TEMPORARY if passes else DATA)
     return DATA if DATA in codes else max(codes)
 
 
@@ -206,9 +209,18 @@ def _told(response: aiohttp.ClientResponse) -> dict[str, Any]:
 
 def _bytes(text: str) -> int:
     """4GB is 4 × 10^9 as on the stick's label, 4GiB is 4 × 2^30."""
+    from relay.delivery.carry.ports import LEAST_BYTES, MOST_BYTES  # noqa: PLC0415
+
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise CommandError(f"--limit {text} is no size", USAGE, "such as 700MB, 4GB or 16GiB")
+        raise CommandError(f"--limit {text[:40]!a} is no size", USAGE, _SIZES)
     unit = (match[2] or "").lower()
     base = 1024 if unit.endswith("i") else 1000
-    return int(match[1]) * int(base ** _POWERS.get(unit[:1], 0))
+    size_bytes = int(match[1]) * int(base ** _POWERS.get(unit[:1], 0))
+    if not LEAST_BYTES <= size_bytes <= MOST_BYTES:
+        raise CommandError(
+            f"--limit {text} is {size_bytes} bytes, limit from {LEAST_BYTES} to {MOST_BYTES}",
+            USAGE,
+            _SIZES,
+        )
+    return size_bytes

@@ -22,6 +22,9 @@ from relay.model import Digest, Envelope, Lane, NodeId, Payload, Signed, Transfe
 from relay.wire.carry import CarryId, Manifest
 from relay.wire.statements import Stapled
 
+LEAST_BYTES, MOST_BYTES = 1 << 20, 1 << 53
+"""What a carry file may be limited to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -84,6 +87,8 @@ class Imported:
     """Of revocation, that were news here."""
     broken: str
     """Why the file was not read to its end; empty when it was."""
+    temporary: bool
+    """That passes: the same file is taken in once there is room, or the link holds."""
 
 
 class CarryNotary(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from relay.delivery.carry.ports import Imported
+from relay.errors import OverloadError, TransportError
 from relay.model import Digest, Event, NodeId, Signed, TransferId
 from relay.wire.carry import Manifest
 
@@ -30,6 +31,7 @@ class Tally:
     stray: int = 0
     statements: int = 0
     broken: str = ""
+    temporary: bool = False
 
     @property
     def neighbour(self) -> NodeId:
@@ -48,6 +50,7 @@ class Tally:
     def breaks(self, error: Exception) -> None:
         """Nothing behind this can be read."""
         self.broken = str(error)[:_LONGEST_FAULT]
+        self.temporary = isinstance(error, OverloadError | TransportError)
 
     def told(self) -> Imported:
         return Imported(
@@ -65,4 +68,5 @@ class Tally:
             stray=self.stray,
             statements=self.statements,
             broken=self.broken,
+            temporary=self.temporary,
         )

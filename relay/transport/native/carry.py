@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from relay.delivery.carry.ports import CarryDesk, CarryFile, Imported
+from relay.delivery.carry.ports import LEAST_BYTES, MOST_BYTES, CarryDesk, CarryFile, Imported
 from relay.delivery.ports import Caller
 from relay.errors import NotFoundError, TransportError
 from relay.model import NodeId
@@ -28,7 +28,6 @@ from relay.transport.native.inside import Inside
 from relay.transport.native.proceed import proceed
 from relay.transport.native.sending import send_stream
 
-LEAST_BYTES, MOST_BYTES = 1 << 20, 1 << 53
 DEFAULT_BYTES = 4_000_000_000
 """What the file system of most USB sticks takes as one file, with a little to spare."""
 CONTENT_TYPE = "application/vnd.truc-relay.carry+zip"
@@ -126,4 +125,5 @@ def _told(told: Imported) -> dict[str, str | int | bool]:
         "stray": told.stray,
         "statements": told.statements,
         "broken": told.broken,
+        "temporary": told.temporary,
     }

@@ -5,12 +5,8 @@ Touches: nothing.
 
 from __future__ import annotations
 
-from relay.transport.native.carry import (
-    CONTENT_TYPE,
-    DEFAULT_BYTES,
-    LEAST_BYTES,
-    MOST_BYTES,
-)
+from relay.delivery.carry.ports import LEAST_BYTES, MOST_BYTES
+from relay.transport.native.carry import CONTENT_TYPE, DEFAULT_BYTES
 from relay.transport.native.fragments import WHY, Json, content, in_path, in_query, operation
 from relay.transport.native.schemas import TEXT
 
@@ -57,7 +53,7 @@ def _take() -> Json:
     told = (
         "JSON: carry_id, neighbour, digest (of the manifest), transfers, answered, refused, unproven, "
         "put_off, damaged, settled, receipts, stray, statements (of revocation, that were news), broken "
-        "(why it was not read to its end, or empty)"
+        "(why it was not read to its end, or empty), temporary (whether that passes)"
     )
     later = "true: statements in the file to bring back, though the one that was brought has none"
     nothing = {"description": "Taken; there is nothing to bring back", "headers": _header(told)}

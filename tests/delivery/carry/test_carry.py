@@ -241,7 +241,7 @@ async def test_a_full_disk_takes_nothing_new_by_hand_and_still_settles(
 
     told, _ = await tinh.take(file)
     assert (told.answered, told.transfers) == (0, 1)
-    assert told.broken == "free space 10 bytes, reserve 100"
+    assert (told.broken, told.temporary) == ("free space 10 bytes, reserve 100", True)
     assert await tinh.came() == []
     assert (await tinh.take(answers))[0].settled == 1
     assert await tinh.states(settles) == {"available"}

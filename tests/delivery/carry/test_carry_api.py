@@ -23,8 +23,11 @@ from relay.cli.main import app
 from relay.delivery.operators.logbook import Logbook
 from relay.delivery.operators.tokens import TokenDesk
 from relay.delivery.ports import Caller
+from relay.delivery.pressure.gate import Pressure
+from relay.delivery.pressure.quota import Quotas
 from relay.delivery.tracking import OutboxDesk, TrackingDesk
 from relay.envelope.limits import Limits
+from relay.journal.space import Free, Reserve
 from relay.transport.native.app import native_app
 from relay.transport.native.runner import native_runner
 
@@ -263,7 +266,13 @@ async def test_files_are_not_written_over(at_xa: Face, at_tinh: Face, tmp_path: 
     ("words", "code", "said"),
     [
         (("export", "tinh", "{}/out", "--limit", "much"), 64, "is no size"),
-        (("export", "tinh", "{}/out", "--limit", "1kB"), 65, "limit_bytes"),
+        (
+            ("export", "tinh", "{}/out", "--limit", "1MB"),
+            64,
+            "--limit 1MB is 1000000 bytes, limit from",
+        ),
+        (("export", "tinh", "{}/out", "--limit", "1.2GB"), 64, "700MB, 4GB, 16GiB"),
+        (("export", "tinh", "{}/out", "--limit", "10000TB"), 64, "limit from 1048576 to"),
         (("export", "tinh", "{}/out"), 66, "nothing waits for tinh"),
         (("export", "tw", "{}/out"), 66, "is not a neighbour of xa"),
         (("import", "{}/none"), 66, "no such file"),
@@ -305,6 +314,27 @@ async def test_damage_is_told_and_what_came_is_answered(
     wrong = await at_xa.relay("carry", "import", file, "--receipts", tmp_path / "other")
     assert wrong.exit_code == 65
     assert "this carry file is for tinh, not xa" in wrong.stderr
+
+
+async def test_a_full_disk_is_told_as_what_passes(at_xa: Face, tinh: Post, tmp_path: Path) -> None:
+    """Exit 75, not 65: nothing is wrong with the file, and once there is room it is taken."""
+    await at_xa.post.send()
+    file = tmp_path / "tinh.carry"
+    file.write_bytes(await at_xa.post.export())
+    free = 10
+    reserve = Reserve(100, 0, lambda: Free(free, None))
+    tinh.carries(gate=Pressure(reserve, Quotas(9, 9, 1 << 30, 1 << 30), 9, 9))
+    async with _face(tinh) as at_tinh:
+        full = await at_tinh.relay("carry", "import", file)
+        assert full.exit_code == 75, full.stderr
+        assert "not read to its end: free space 10 bytes, reserve 100" in full.stderr
+        assert full.stderr.endswith("once that is mended, the same file is safe\n")
+        told = json.loads((await at_tinh.relay("carry", "import", file, "--json")).stdout)
+        assert told["temporary"] is True
+
+        free = 1 << 30
+        reserve.look()
+        assert (await at_tinh.relay("carry", "import", file)).exit_code == 0
 
 
 async def test_what_finds_no_room_is_told(at_xa: Face, tmp_path: Path) -> None:
