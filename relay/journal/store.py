@@ -16,7 +16,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -63,7 +63,6 @@ from relay.delivery.records import (
 from relay.delivery.turns import EVERY, Stretch
 from relay.delivery.wanted import Wanted
 from relay.errors import (
-    AuditError,
     ConflictError,
     GoneError,
     InUseError,
@@ -84,7 +83,7 @@ from relay.journal import (
     wording,
 )
 from relay.journal.log_keys import LogHolder
-from relay.journal.migrate import migrate
+from relay.journal.migrate import migrate_aside
 from relay.journal.payloads import PayloadFiles, PayloadUpload
 from relay.journal.rows import instant, ms
 from relay.journal.writer import HeadSigner, Transaction, Writer
@@ -185,17 +184,17 @@ class SqliteJournal:
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240  before anything is served
         handle = lock(folder)
-        try:
-            connection = _writing_connection(folder / DATABASE)
-            migrate(connection)
-            _claim(connection, node)
-            epoch = epochs.present(connection, holder)
-        except sqlite3.Error as error:
-            os.close(handle)
-            raise JournalError(f"the journal in {folder} cannot be opened: {error}") from error
-        except (JournalError, AuditError):
-            os.close(handle)
-            raise
+        with ExitStack() as undone:
+            undone.callback(os.close, handle)
+            try:
+                connection = _writing_connection(folder / DATABASE)
+                undone.callback(connection.close)
+                await migrate_aside(connection)
+                _claim(connection, node)
+                epoch = epochs.present(connection, holder)
+            except sqlite3.Error as error:
+                raise JournalError(f"the journal in {folder} cannot be opened: {error}") from error
+            undone.pop_all()
         files = PayloadFiles(folder / "payloads", room=room, fault=on_fatal)
         files.forget_unfinished()
         writer = Writer(connection, sign_head, epoch=epoch, on_fatal=on_fatal, on_commit=on_commit)

@@ -125,7 +125,7 @@ class Node:
         try:
             await self._start()
         except BaseException:
-            await self._exits.aclose()
+            await self.stop()
             raise
 
     async def stop(self) -> None:

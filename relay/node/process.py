@@ -47,7 +47,9 @@ def serve(config: Path) -> int:
 async def _run_until_told(settings: Settings, outputs: Outputs) -> int:
     node = Node(settings, outputs=outputs)
     loop = asyncio.get_running_loop()
+    starting = asyncio.create_task(node.start())
     told = asyncio.Event()
+    drain = settings.delivery.drain.total_seconds()
 
     def tell(number: int) -> None:
         if told.is_set():
@@ -55,16 +57,19 @@ async def _run_until_told(settings: Settings, outputs: Outputs) -> int:
             logs.flush()
             os._exit(128 + number)
         told.set()
+        log.info(Line.NODE_STOPPING, drain=drain)
+        _end_within(drain + CLOSING_SECONDS)
+        starting.cancel()  # where it still goes on: a migration takes minutes
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, tell, number)
     loop.add_signal_handler(signal.SIGHUP, outputs.reopen)
-    await node.start()
-    _settle_collector()
-    await told.wait()
-    log.info(Line.NODE_STOPPING, drain=settings.delivery.drain.total_seconds())
-    _end_within(settings.delivery.drain.total_seconds() + CLOSING_SECONDS)
-    await node.stop()
+    await asyncio.wait({starting})
+    if not starting.cancelled():
+        await starting  # raises what it raised
+        _settle_collector()
+        await told.wait()
+        await node.stop()
     log.info(Line.NODE_STOPPED)
     return EXIT_FAULT if node.failed else 0
 

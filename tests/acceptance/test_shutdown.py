@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from relay.journal.store import DATABASE
 from relay.model import DeliveryState, digest_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -245,3 +247,45 @@ async def _send_on(town: Any, node: Any, secret: str, ledger: dict[str, bytes]) 
                         assert int(response.headers["Retry-After"]) > 0
             except (aiohttp.ClientError, OSError):
                 await asyncio.sleep(0.05)
+
+
+MIGRATES = """
+import sys
+from pathlib import Path
+from relay.journal import migrate
+from relay.node.process import serve
+
+known = migrate.migrations()
+long = (
+    "CREATE TABLE half (value INTEGER); INSERT INTO half WITH RECURSIVE c (x) AS"
+    " (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 50000000) SELECT x FROM c;"
+)
+migrate.migrations = lambda: [*known, (known[-1][0] + 1, long)]
+sys.exit(serve(Path(sys.argv[1])))
+"""
+"""A node of a later release, whose migration writes half a gigabyte."""
+
+
+async def test_a_node_that_migrates_ends_in_time_and_the_next_start_is_whole(
+    town: Any, node: Any
+) -> None:
+    """The migration is undone with all it wrote, and the exit is in order."""
+    await _up(town)
+    _tell(node)
+    assert await _ended(node) == 0
+    wal = node.folder / "data" / f"{DATABASE}-wal"
+    with node.log.open("ab") as log:
+        node.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", MIGRATES, str(node.config), stdout=log, stderr=log
+        )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not wal.exists() or wal.stat().st_size < 4 << 20:
+            await asyncio.sleep(0.02)
+    _tell(node)
+    assert await _ended(node) == 0
+
+    await town.up("tinh")
+    assert town.rows("tinh", "SELECT count(*) FROM sqlite_master WHERE name = 'half'")[0][0] == 0
+    content = town.document(BELOW, [HERE])
+    await town.send("xa", content, BELOW)
+    await town.delivered("tinh", content)
