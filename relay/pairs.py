@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -25,10 +26,12 @@ from relay.signing.trust import Anchors, certificates_of
 from relay.signing.trust.anchors import der_of
 
 ISSUER: Final = "issuer"
-_NEXT_ISSUER: Final = (
-    "its authority issues the next one; relay cert install CONFIG NAME FILE takes a certificate with other"
-    " issuers after it"
-)
+CLIENTS: Final = "listen.native_clients"
+_HINTS: Final = {
+    ISSUER: "its authority issues the next one; relay cert install CONFIG NAME FILE takes a certificate with other"
+    " issuers after it",
+    CLIENTS: "the next one beside it in that file; the next start reads it",
+}
 _NEXT_ANCHOR: Final = (
     "the next one beside it in [trust], then relay trust reload --config CONFIG --why …"
 )
@@ -68,7 +71,7 @@ class Pair:
 @dataclass(frozen=True, slots=True)
 class Authority:
     """A CA's certificate that the node trusts, or under which a certificate of its own stands. `name` is the
-    list of [trust] in which it stands, or `issuer` where it is in none."""
+    list of the configuration in which it stands, or `issuer` where it is in none."""
 
     name: str
     certificate: x509.Certificate
@@ -79,15 +82,23 @@ class Authority:
 
     @property
     def aged(self) -> AgeingCertificate:
-        hint = _NEXT_ISSUER if self.name == ISSUER else _NEXT_ANCHOR
+        hint = _HINTS.get(self.name, _NEXT_ANCHOR)
         return AgeingCertificate(self.name, self.sha256, self.certificate.not_valid_after_utc, hint)
 
 
-def authorities_of(pairs: Iterable[Pair], anchors: Anchors) -> list[Authority]:
-    """Each once, under the first list it stands in; what is unreadable behind a pair's own certificate left out."""
+def authorities_of(
+    pairs: Iterable[Pair], anchors: Anchors, clients: Iterable[Path] = ()
+) -> list[Authority]:
+    """Each once, under the first list it stands in; what is unreadable in a file of `clients`, by whose roots
+    clients of the native face are judged, or behind a pair's own certificate left out."""
     found: dict[bytes, Authority] = {}
     for name, certificate in anchors.listed():
         found.setdefault(der_of(certificate), Authority(f"trust.{name}", certificate))
+    for path in clients:
+        with suppress(OSError, SignatureError, ValueError):
+            for der in certificates_of(path.read_bytes()):
+                root = x509.load_der_x509_certificate(der)
+                found.setdefault(der, Authority(CLIENTS, root))
     for der in (one for pair in pairs for one in pair.chain[1:]):
         if der not in found:
             with suppress(SignatureError):

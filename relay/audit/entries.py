@@ -144,7 +144,7 @@ class AuditEvent(StrEnum):
     us and `receipts` were sent again, so many are `missing`."""
     CERTIFICATE_ENDS = "certificate-ends"
     """One of the node's own (`type`: tls, sign, log, gateway, a code), of an issuer above those (issuer), or of
-    those it trusts (trust.roots and so on, by its list) ends in so many `days`."""
+    those it trusts (trust.roots, listen.native_clients, by its list) ends in so many `days`."""
     CERTIFICATE_RENEWED = "certificate-renewed"
     """An operator (`by`) put another `certificate` in the `previous` one's place; used from now on."""
     CLOCK_JUMPED = "clock-jumped"

@@ -7,6 +7,7 @@ Raises:  SettingsError.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +17,7 @@ from cryptography import x509
 from relay.cli.outcome import remark
 from relay.cli.show import ZONE, local
 from relay.delivery.operators.ageing import AgeingCertificate
-from relay.errors import JournalError
+from relay.errors import JournalError, SignatureError
 from relay.identity import read_trust
 from relay.own_standing import Source, Standing, standings
 from relay.pairs import Authority, Pair, authorities_of, pairs_of
@@ -72,7 +73,9 @@ class Shown:
         """Of an authority the branches it issues for; none: anyone."""
         if isinstance(self.shown, Pair):
             return list(self.shown.speaks_for)
-        return sorted(branches_of(self.shown.certificate))
+        with suppress(SignatureError):  # a root of clients names what it likes
+            return sorted(branches_of(self.shown.certificate))
+        return []
 
     @property
     def _state(self) -> str:
@@ -135,7 +138,10 @@ def lines_of(settings: Settings, now: datetime) -> list[Shown]:
         remark(f"warning: what is known of revocation cannot be said: {error}")
         unknown = Standing(RevocationState.UNKNOWN, "the journal cannot be read")
         found = {one.leaf.sha256: unknown for one in pairs}
-    shown: list[Pair | Authority] = [*pairs, *authorities_of(pairs, anchors)]
+    shown: list[Pair | Authority] = [
+        *pairs,
+        *authorities_of(pairs, anchors, settings.listen.native_clients),
+    ]
     return [Shown(one, now, found.get(one.aged.sha256)) for one in shown]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from relay.cli.outcome import DATA, CommandError
@@ -26,6 +25,7 @@ from relay.signing.revocation.asof import judge_signature
 from relay.signing.revocation.verdicts import RevocationState
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
 from relay.signing.trust import TrustStore
+from relay.signing.verifier import claimed_time
 from relay.wire.container import read_receipts
 
 _EVIDENCE_BYTES = 64 << 20
@@ -172,8 +172,7 @@ def _unrevoked(
     if found.verdict is not Verdict.VALID or not statements:
         return found
     content = _evidence(Path(found.files[-1])) if signature is None else signature
-    at = datetime.fromisoformat(dict(found.facts)["at"])
-    told = judge_signature(content, statements, trust, at)
+    told = judge_signature(content, statements, trust, claimed_time(content))
     if told.state is not RevocationState.REVOKED:
         return replace(found, revocation=told.state)
     said = f"revoked-certificate: {told.why}; {found.said}"

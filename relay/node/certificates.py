@@ -37,7 +37,8 @@ class CertificateFiles:
         return [pair.aged for pair in self.pairs]
 
     def above(self) -> Sequence[AgeingCertificate]:
-        found = authorities_of(self.pairs, self.ground.notary.trust.anchors)
+        anchors, listen = self.ground.notary.trust.anchors, self.ground.settings.listen
+        found = authorities_of(self.pairs, anchors, listen.native_clients)
         return [one.aged for one in found]
 
     def ageing(self) -> Sequence[AgeingCertificate]:

@@ -73,7 +73,7 @@ class BundleReceipts:
             self._batches.add(digest_of(batch.document + batch.signature))
         if receipt.digest != self._file.digests[bundle.ENVELOPE]:
             raise SignatureError(Fault.OTHER_MESSAGE, f"{document} is about another document")
-        self._statements.require_signer(signed.signature, receipt.at)
+        self._statements.require_signer(signed.signature)
         about = self.about = self.about or receipt
         if (receipt.origin, receipt.message_id) != (about.origin, about.message_id):
             raise SignatureError(Fault.OTHER_MESSAGE, f"{document} is about another message")

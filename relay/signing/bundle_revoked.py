@@ -20,6 +20,7 @@ from relay.signing.faults import Fault
 from relay.signing.revocation.asof import judge_path
 from relay.signing.revocation.verdicts import RevocationState
 from relay.signing.trust import Path, TrustStore
+from relay.signing.verifier import claimed_time
 from relay.wire import bundle
 
 _STATEMENTS_BYTES = 256 << 20
@@ -42,9 +43,10 @@ class BundleStatements:
             raise WireError(f"revocation data of {total} bytes, limit {_STATEMENTS_BYTES} bytes")
         self._statements = [file.small(name) for name in names]
 
-    def require_signer(self, signature: bytes, at: datetime) -> None:
-        """That who made this proven signature was not revoked by then."""
-        chain = _chain_of(certificates_of_signature(signature))
+    def require_signer(self, signature: bytes) -> None:
+        """That who made this proven signature was not revoked when it was made, as it says. When what it signs
+        happened is another time."""
+        at, chain = claimed_time(signature), _chain_of(certificates_of_signature(signature))
         self.require_counted(self._trust.path(chain, at, chain.leaf.identity.purpose), at)
 
     def require(self, path: Path, at: datetime) -> RevocationState:

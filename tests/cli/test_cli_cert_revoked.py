@@ -20,7 +20,7 @@ from relay.journal.store import DATABASE
 from relay.model import Digest, NodeId, Tier
 from relay.node.node import Node
 from relay.settings.reading import load
-from relay.signing import pki_revoking
+from relay.signing import pki, pki_revoking
 from relay.signing.certificates import read_chain
 from relay.signing.pki_words import Reason
 from relay.signing.revocation.aims import Plan
@@ -165,6 +165,22 @@ async def test_the_ends_of_issuers_and_anchors_are_shown(place: Place) -> None:
     assert {"trust.roots", "issuer"} <= {
         line.split()[0] for line in place.status().stdout.splitlines()
     }
+
+
+async def test_the_roots_by_which_clients_are_judged_are_among_them(
+    place: Place, tmp_path: Path
+) -> None:
+    """Where they end every client of the native face is shut out."""
+    clients = tmp_path / "clients"
+    pki.init(clients, name="Khách", key=pki.KeyType.P256, now=NOW, days=6)
+    config = place.running.config
+    root = clients / "root" / "root.pem"
+    text = config.read_text().replace("[listen]", f'[listen]\nnative_clients = ["{root}"]', 1)
+    config.write_text(text)
+
+    shown = place.shown()["listen.native_clients"]
+
+    assert (shown["state"], shown["days_left"], shown["speaks_for"]) == ("ends soon", 5, [])
 
 
 async def test_a_journal_that_cannot_be_read_makes_nothing_valid(place: Place) -> None:

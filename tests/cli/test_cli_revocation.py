@@ -11,7 +11,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relay.cli import pki, verify
-from relay.model import SealKind, digest_of
+from relay.model import (
+    AgencyCode,
+    Event,
+    Evidence,
+    MessageId,
+    NodeId,
+    Receipt,
+    SealKind,
+    digest_of,
+)
+from relay.signing.evidence import sign_receipt
 from relay.signing.keys import Signer
 from relay.signing.pki_revoking import authorities, crl
 from relay.signing.seal import make_seal
@@ -110,3 +120,45 @@ def test_verify_judges_revocation_as_of_the_time_of_the_signature(
     (judged,) = json.loads(result.stdout)
     assert judged["revocation"] == revocation
     assert judged["verdict"] == ("INVALID" if revocation == "REVOKED" else "VALID")
+
+
+def test_a_receipt_of_an_odd_time_hides_no_verdict_on_the_others(
+    authority: Path, tmp_path: Path
+) -> None:
+    """Whatever time it tells of, its signer is judged as of when it was signed; one that fails is one line."""
+    import typer
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    assert run("issue", "node", authority, "n1", "--branch", "b", "--key", "p256").exit_code == 0
+    files = authority / "nodes" / "n1"
+    signer = Signer.load(files / "sign.pem", files / "sign.key.pem")
+    folder = tmp_path / "kept"
+    for name, at in (("01", now - timedelta(days=9000)), ("02", now)):
+        receipt = Receipt(
+            issuer=NodeId("n1"),
+            origin=NodeId("n1"),
+            message_id=MessageId("019ab000-0000-7000-8000-000000000001"),
+            digest=digest_of(LETTER),
+            size_bytes=len(LETTER),
+            transfer_id=None,
+            sent_by=None,
+            at=at,
+            evidence=(Evidence(Event.SUBMISSION_ACCEPTANCE, AgencyCode("H01.1")),),
+        )
+        signed = sign_receipt(receipt, signer, now)
+        (folder / name).mkdir(parents=True)
+        (folder / name / "receipt.xml").write_bytes(signed.document)
+        (folder / name / "signature.xml").write_bytes(signed.signature)
+    (folder / "statements").mkdir()
+    for number, one in enumerate(authorities(authority)):
+        made = crl(one, now=now + timedelta(hours=1), valid=timedelta(days=1))
+        (folder / "statements" / f"{number}-crl.der").write_bytes(made)
+    app = typer.Typer()
+    app.command()(verify.verify)
+
+    root = str(authority / "root" / "root.pem")
+    result = CliRunner().invoke(app, [str(folder), "--root", root, "--json"])
+
+    assert result.exit_code == 0, result.stderr
+    judged = json.loads(result.stdout)
+    assert [(one["verdict"], one["revocation"]) for one in judged] == [("VALID", "VALID")] * 2

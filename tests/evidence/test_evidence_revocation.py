@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from relay.delivery.evidence.ports import Gathered
+from relay.signing.evidence import sign_receipt
 from relay.signing.stamped import stamped_bytes
+from relay.wire.receipt import read_receipt
 
 AGENCY, NODE = "agencies/H01.15.02", "nodes/tinh/sign"
 
@@ -50,6 +53,21 @@ def test_what_was_revoked_by_then_is_refused(
 ) -> None:
     """And what was revoked later stands: it is judged as of its time."""
     assert judge(_with_crls(office, revoked, hours)).refused == refused
+
+
+def test_a_receipt_that_waited_for_its_key_is_judged_as_of_when_it_was_signed(
+    office: Any, judge: Callable[..., Any]
+) -> None:
+    """What it tells of happened before its signer's certificate began, or before that was revoked."""
+    last = office.receipts.popitem()[1]
+    told = read_receipt(last.document)
+    before = replace(told, at=office.at - timedelta(days=4000))
+    signer = office.authority.signer("nodes/tinh/sign")
+    waited = sign_receipt(before, signer, told.at)
+    office.receipts[waited.digest] = waited
+
+    assert judge(_with_crls(office)).refused == []
+    assert judge(_with_crls(office, NODE, 0.5)).refused == [("receipt", "revoked-certificate")]
 
 
 def test_a_crl_of_nobody_says_nothing(

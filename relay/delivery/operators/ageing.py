@@ -40,7 +40,7 @@ class AgeingCertificate:
     """One whose end the operator hears of in time.
 
     `name` is tls, sign, log, gateway or an agency's code of one the node signs or serves with; the list of
-    [trust] in which it stands (trust.roots) of one it trusts; `issuer` of a CA's that only comes along with its own.
+    the configuration in which it stands (trust.roots) of one it trusts; `issuer` of a CA's that only comes along with its own.
     """
 
     name: str

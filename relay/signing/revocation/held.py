@@ -18,15 +18,14 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.delivery.revocation.ports import Kind, Met, Proven, RevokedCertificate, Target
 from relay.errors import SignatureError
-from relay.model import Digest, digest_of
-from relay.signing.certificates import read_leaf
+from relay.model import Digest
 from relay.signing.faults import Fault
 from relay.signing.revocation.aims import Aims, Plan, issuer_id
 from relay.signing.revocation.crl import Crl, prove_crl
+from relay.signing.revocation.identified import content_of, der_of, loaded, sha256_of, told_of
 from relay.signing.revocation.ocsp import OcspResponse, prove_response
 from relay.signing.revocation.verdicts import (
     Revocation,
@@ -70,7 +69,7 @@ class HeldStatements:
     _responses: dict[Digest, OcspResponse] = field(default_factory=dict)
     _known: OrderedDict[Digest, _Known] = field(default_factory=OrderedDict)
     _gone: dict[Digest, Revocation] = field(default_factory=dict)
-    """Revocations that cannot end, as `_responses` by `_content` of the certificate; of those restored and
+    """Revocations that cannot end, as `_responses` by `content_of` of the certificate; of those restored and
     not met since, by its digest."""
     _before_its_end: dict[Digest, tuple[Statement, ...]] = field(default_factory=dict)
     """The last one of each certificate that was made before it expired."""
@@ -127,27 +126,27 @@ class HeldStatements:
             telling = (one.digest for one in said if one.revocation is not None)
             return revoked_verdict(known, *telling)
         if at > ends:
-            said += self._before_its_end.get(_content(certificate), ())
+            said += self._before_its_end.get(content_of(certificate), ())
         else:
             self._note(certificate, said)
         return judge(said, min(at, ends), ends, self.plan.fresh)
 
     def _gone_of(self, certificate: x509.Certificate) -> Revocation | None:
-        return self._gone.get(_content(certificate)) or self._gone.get(_digest(certificate))
+        return self._gone.get(content_of(certificate)) or self._gone.get(sha256_of(certificate))
 
     def _note(self, certificate: x509.Certificate, said: Iterable[Statement]) -> None:
         """Newer ones take its place, and those that are made after a certificate expired say nothing of it:
         what it signed may still be on its way."""
-        before = self._before_its_end.get(_content(certificate), ())
+        before = self._before_its_end.get(content_of(certificate), ())
         timely = [one for one in said if one.this_update <= certificate.not_valid_after_utc]
         if timely:
             newest = max((*before, *timely), key=lambda one: one.this_update)
-            self._before_its_end[_content(certificate)] = (newest,)
+            self._before_its_end[content_of(certificate)] = (newest,)
 
     def _said_of(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[Statement]:
         crls = self._crls.get(issuer_id(issuer), {})
         found = [crl.statement(certificate) for crl in list(crls.values())]
-        if (response := self._responses.get(_content(certificate))) is not None:
+        if (response := self._responses.get(content_of(certificate))) is not None:
             found.append(response.statement(certificate))
         return [one for one in found if one is not None]
 
@@ -173,7 +172,7 @@ class HeldStatements:
             self.wake()
 
     def _add(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
-        digest = _digest(certificate)
+        digest = sha256_of(certificate)
         known = self._known.get(digest)
         if known is not None:
             known.met_at = now
@@ -181,7 +180,7 @@ class HeldStatements:
             return False
         self._known[digest] = _Known(certificate, issuer, now)
         self._newest = digest
-        self._met.append(Met(_der(certificate), _der(issuer)))
+        self._met.append(Met(der_of(certificate), der_of(issuer)))
         if len(self._known) > MOST_CERTIFICATES:
             self._forget_one()
         self.aims.aim_at(certificate, issuer, now)
@@ -195,8 +194,8 @@ class HeldStatements:
                 break
             self._known.move_to_end(digest)
         digest, gone = self._known.popitem(last=False)
-        self._responses.pop(_content(gone.certificate), None)
-        self._before_its_end.pop(_content(gone.certificate), None)
+        self._responses.pop(content_of(gone.certificate), None)
+        self._before_its_end.pop(content_of(gone.certificate), None)
         self.aims.forget(digest)
 
     # ------------------------------------------------------------ statements
@@ -257,7 +256,7 @@ class HeldStatements:
             if fresh and (before is not None or len(crls) < MOST_SCOPES):
                 crls[crl.scope] = crl
         else:
-            about = _digest(certificate)
+            about = sha256_of(certificate)
             response = prove_response(content, issuer, now, self._whole(issuer))
             said = response.statement(certificate)
             if said is None:
@@ -267,15 +266,15 @@ class HeldStatements:
             self._note(certificate, [said])
             for_good = self._keep(certificate, said.revocation)
             made, ends, digest = said.this_update, said.next_update, response.digest
-            held = self._responses.get(_content(certificate))
+            held = self._responses.get(content_of(certificate))
             older = None if held is None else held.statement(certificate)
             fresh = older is None or age(older) < age(said)
             if fresh:
-                self._responses[_content(certificate)] = response
+                self._responses[content_of(certificate)] = response
         if fresh or for_good:
             with self._lock:
                 self.generation += 1
-        der = _der(certificate), _der(issuer)
+        der = der_of(certificate), der_of(issuer)
         return Proven(digest, kind, about, content, *der, made, ends, fresh)
 
     def _keep_gone(self, crl: Crl, by: str) -> bool:
@@ -290,7 +289,7 @@ class HeldStatements:
 
     def _keep(self, certificate: x509.Certificate, entry: Revocation | None) -> bool:
         """A revocation that cannot end counts for good. Whether it is news."""
-        content = _content(certificate)
+        content = content_of(certificate)
         if entry is None or entry.may_end or content in self._gone:
             return False
         self._gone[content] = entry
@@ -313,14 +312,14 @@ class HeldStatements:
             if not entry.may_end:
                 self._gone[gone.certificate] = entry
         for one in met:
-            certificate = _loaded(one.certificate)
-            if (known := self._gone.get(_digest(certificate))) is not None:
-                self._gone[_content(certificate)] = known
-            self._learn((certificate, _loaded(one.issuer)), now)
+            certificate = loaded(one.certificate)
+            if (known := self._gone.get(sha256_of(certificate))) is not None:
+                self._gone[content_of(certificate)] = known
+            self._learn((certificate, loaded(one.issuer)), now)
         self._met.clear()
         count = 0
         for proven in found:
-            certificate, issuer = _loaded(proven.certificate), _loaded(proven.issuer)
+            certificate, issuer = loaded(proven.certificate), loaded(proven.issuer)
             try:
                 again = self._prove(proven.kind, proven.content, certificate, issuer, now)
             except SignatureError:
@@ -349,11 +348,11 @@ class HeldStatements:
         found = []
         for digest, one in known.items():
             own = entries[digest]
-            entry = own or entries.get(_digest(one.issuer))
+            entry = own or entries.get(sha256_of(one.issuer))
             if entry is not None:
-                found.append(_revoked(digest, one.certificate, entry))
+                found.append(told_of(digest, one.certificate, entry))
             if own is not None and not own.may_end:
-                self._gone[_content(one.certificate)] = own
+                self._gone[content_of(one.certificate)] = own
         self._revoked = (seen, found)
         self._listed = frozenset(one.certificate for one in found)
         return found
@@ -383,40 +382,3 @@ def worst(found: Sequence[Verdict], at: datetime) -> Verdict:
     ends = [one.until for one in found if one.until is not None]
     why = found[0].why if found else "nothing above it can be revoked"
     return Verdict(RevocationState.VALID, why, None, rests, min(ends, default=at))
-
-
-def _revoked(
-    digest: Digest, certificate: x509.Certificate, entry: Revocation
-) -> RevokedCertificate:
-    serial = f"{certificate.serial_number:x}"
-    try:
-        identity = read_leaf(_der(certificate)).identity
-    except SignatureError:
-        return RevokedCertificate(digest, entry.since, entry.reason, (), None, "issuer", serial)
-    return RevokedCertificate(
-        digest,
-        entry.since,
-        entry.reason,
-        tuple(sorted(identity.agencies)),
-        identity.node,
-        identity.purpose.value,
-        serial,
-    )
-
-
-def _der(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(Encoding.DER)
-
-
-def _digest(certificate: x509.Certificate) -> Digest:
-    return digest_of(_der(certificate))
-
-
-def _content(certificate: x509.Certificate) -> Digest:
-    """Of what its issuer signed. The signature itself has two values that anybody can exchange, and the
-    certificate then another digest: whoever is revoked must not escape so."""
-    return digest_of(certificate.tbs_certificate_bytes)
-
-
-def _loaded(der: bytes) -> x509.Certificate:
-    return x509.load_der_x509_certificate(der)
