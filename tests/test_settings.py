@@ -470,6 +470,28 @@ def test_no_mistake_around_a_secret_tells_it(write: Write, old: str, new: str) -
     assert raised.value.__cause__ is None
 
 
+def test_a_secret_is_judged_beside_whatever_else_is_wrong_with_its_system(write: Write) -> None:
+    """A name that is taken, too: whoever mends all that is said has no second round."""
+    more = """
+[[systems]]
+systemid = "vxp.xa"
+secret = "replace-me"
+agencies = ["?"]
+
+[[systems]]
+systemid = "vxp.other"
+colour = "red"
+agencies = ["000.00.02.H01"]
+"""
+    assert problems_of(write(GOOD + more)) == (
+        'systems "vxp.xa": agencies.0: \'?\': "?" is not an agency code',
+        'systems "vxp.other": colour: unknown key',
+        'systems "vxp.xa": the secret is still the sample\'s, which everybody knows',
+        'systems "vxp.other": give either secret or secret_file',
+        "systems: systemid vxp.xa is listed twice",
+    )
+
+
 def test_settings_can_be_shown_without_the_secret(write: Write) -> None:
     """Their repr is fit for a log line."""
     assert SECRET not in repr(load(write(GOOD)))

@@ -19,6 +19,7 @@ import aiohttp
 
 from relay.cli.client import CHUNK_BYTES, NativeClient
 from relay.cli.outcome import DATA, CommandError, remark
+from relay.cli.receiving import fsync_folder
 from relay.cli.show import progress
 from relay.errors import PeerError, TransportError
 
@@ -45,6 +46,7 @@ async def download(client: NativeClient, path: str, target: Path) -> None:
             "the bytes that came are not those the node named by digest", DATA, "fetch it again"
         )
     part.rename(target)
+    fsync_folder(target.parent)
 
 
 def _drop_empty(part: Path) -> None:

@@ -44,10 +44,10 @@ async def write_chunks(chunks: AsyncIterator[bytes], total: int, target: Path) -
             error.filename = str(target)  # a write that found no room names no file
         raise
     part.rename(target)
-    _fsync_folder(target.parent)
+    fsync_folder(target.parent)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Some file systems of sticks and shares sync no folders: the file itself is on the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

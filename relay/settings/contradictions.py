@@ -20,7 +20,7 @@ from relay.settings.sound import Sound
 
 def contradictions(sound: Sound) -> Iterator[str]:
     """What no single key shows."""
-    for systemid in repeated(system.systemid for system in sound.systems):
+    for systemid in repeated(sound.systemids):
         yield f"systems: systemid {systemid} is listed twice"
     if sound.delivery is not None and sound.retention is not None:
         yield from sound.retention.problems(sound.delivery)

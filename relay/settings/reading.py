@@ -27,7 +27,7 @@ from relay.settings.directory import toml
 from relay.settings.environment import environment, unknown_sections, unknown_variables
 from relay.settings.sections import BASE
 from relay.settings.settings import Settings
-from relay.settings.sound import Sound, sound_sections
+from relay.settings.sound import Sound, hidden_secrets, sound_sections
 from relay.settings.wording import lines
 
 SAMPLES = "the samples in config/ show every key with its meaning"
@@ -64,6 +64,7 @@ def read(path: Path) -> Reading:
         merged = _merged(content, above)
         sound = sound_sections(merged)
         settings, wrong = _validated(merged)
+        wrong += hidden_secrets(merged)
         problems = [*wrong, *unreadable, *unknown_sections(os.environ), *contradictions(sound)]
     finally:
         BASE.reset(token)

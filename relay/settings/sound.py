@@ -5,7 +5,7 @@ Touches: what sections.py looks at. Raises: nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,8 +29,12 @@ from relay.settings.sections import (
     SystemSection,
     TrustSection,
 )
+from relay.settings.wording import beneath
 
 _Kind = TypeVar("_Kind")
+_SECRETS = ("secret", "secret_file")
+_SYSTEM: Mapping[str, Any] = {"systemid": "any", "agencies": ["A00"]}
+"""What else a system must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Sound:
     directory: DirectorySection | None
     neighbours: tuple[NeighbourSection, ...]
     systems: tuple[SystemSection, ...]
+    systemids: tuple[str, ...]
+    """Of all rows, those that are no systems, too."""
     bridges: tuple[BridgeSection, ...]
     delivery: DeliverySection | None
     retention: RetentionSection | None
@@ -82,10 +88,37 @@ def sound_sections(content: Mapping[str, Any]) -> Sound:
         directory=_sound(DirectorySection, content.get("directory")),
         neighbours=_sound_rows(NeighbourSection, content.get("neighbours")),
         systems=_sound_rows(SystemSection, content.get("systems")),
+        systemids=tuple(
+            row["systemid"]
+            for row in _rows(content.get("systems"))
+            if isinstance(row, Mapping) and isinstance(row.get("systemid"), str)
+        ),
         bridges=_sound_rows(BridgeSection, content.get("bridges")),
         delivery=_sound(DeliverySection, content.get("delivery", {})),
         retention=_sound(RetentionSection, content.get("retention", {})),
     )
+
+
+def hidden_secrets(content: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the secrets of systems whose other keys are wrong: those are judged first, and then
+    nothing else of the row."""
+    for number, row in enumerate(_rows(content.get("systems"))):
+        if not isinstance(row, Mapping) or not _is_faulty(row):
+            continue
+        alone = {**_SYSTEM, **{key: row[key] for key in _SECRETS if key in row}}
+        try:
+            SystemSection.model_validate(alone)
+        except ValidationError as error:
+            yield from beneath(error, content, "systems", number)
+
+
+def _is_faulty(row: Mapping[str, Any]) -> bool:
+    """In a key, so that the row was not judged as a whole."""
+    try:
+        SystemSection.model_validate(row)
+    except ValidationError as error:
+        return any(one["loc"] for one in error.errors())
+    return False
 
 
 def _table(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -101,5 +134,8 @@ def _sound(kind: type[_Kind], value: object) -> _Kind | None:
 
 
 def _sound_rows(kind: type[_Kind], value: object) -> tuple[_Kind, ...]:
-    rows = value if isinstance(value, list | tuple) else []
-    return tuple(row for row in (_sound(kind, one) for one in rows) if row is not None)
+    return tuple(row for row in (_sound(kind, one) for one in _rows(value)) if row is not None)
+
+
+def _rows(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()

@@ -75,6 +75,14 @@ def lines(error: ValidationError, content: object) -> list[str]:
     ]
 
 
+def beneath(error: ValidationError, content: object, *way: int | str) -> list[str]:
+    """What a row at that place contradicts itself in, and nothing of its keys, which have lines already."""
+    found = error.errors(include_url=False, include_input=False)
+    whole = [one for one in found if not one["loc"]]
+    where = _where(way, content)
+    return [f"{where}: {_what(one['type'], one['msg'], one.get('ctx', {}))}" for one in whole]
+
+
 def _what(kind: str, said: str, context: _Context) -> str:
     if kind in _WORDS:
         return _WORDS[kind](context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -171,6 +172,28 @@ def test_the_inbox_lists_fetches_and_acknowledges(as_: As, letter: Letter, tmp_p
     assert not (tmp_path / "got.edxml.part").exists()
     assert data(as_("recipient", "inbox", "--json"))["deliveries"] == []
     assert len(data(as_("recipient", "inbox", "--list", "all", "--json"))["deliveries"]) == 1
+
+
+def test_a_document_has_its_name_on_the_disk_before_it_is_acknowledged(
+    as_: As, letter: Letter, live: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever said `done` is not sent it again: a power cut must not leave it under another name."""
+    as_("sender", "send", letter())
+    (item,) = data(as_("recipient", "inbox", "--json"))["deliveries"]
+    target, seen = tmp_path / "got.edxml", []
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        real(file)
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            states = [i.state.value for k in live.world.kept.values() for i in k.items.values()]
+            seen.append((target.exists(), states))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    fetched = as_("recipient", "fetch", item["delivery_id"], "--output", target, "--ack")
+
+    assert fetched.exit_code == 0, fetched.stderr
+    assert seen == [(True, ["fetched"])]
 
 
 def test_the_inbox_table_names_number_and_subject(as_: As, letter: Letter) -> None:

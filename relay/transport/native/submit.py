@@ -71,6 +71,7 @@ async def envelope(inside: Inside, caller: Caller, request: web.Request) -> web.
     declared_to = codes(request, "to", inside.limits.recipients)
     key, upload = idempotency_key(request), uploaded(request)
     refuse_coding(request)
+    _refuse_unfit(inside, request, upload)
     if upload is None:
         digest, size_bytes = digests_of(request).sha256, request.content_length
     else:
@@ -137,9 +138,8 @@ def _answer(accepted: Accepted) -> web.Response:
 
 async def _take(inside: Inside, request: web.Request) -> _Handed:
     digests = digests_of(request)
+    await proceed(request)
     if request.content_type in _PLAIN:
-        refuse_over(request.content_length, inside.limits.envelope_bytes)
-        await proceed(request)
         return _Handed(
             *await receive(
                 digests.over(request.content) if digests.expected else request.content,
@@ -148,12 +148,7 @@ async def _take(inside: Inside, request: web.Request) -> _Handed:
                 declared_bytes=request.content_length,
             )
         )
-    if request.content_type in _PARTS:
-        _refuse_long(inside, request)
-        await proceed(request)
-        return await _take_parts(inside, request, digests)
-    kinds = ", ".join(sorted(_PLAIN | _PARTS))
-    raise MediaTypeError(f"the body must be one of: {kinds}", parameter="Content-Type")
+    return await _take_parts(inside, request, digests)
 
 
 async def _take_uploaded(
@@ -162,11 +157,6 @@ async def _take_uploaded(
     """The envelope that came before; the body is the seal, or nothing."""
     seal = b""
     if request.can_read_body:
-        if request.content_type not in _PLAIN:
-            kinds = ", ".join(sorted(_PLAIN))
-            raise MediaTypeError(f"the seal must be one of: {kinds}", parameter="Content-Type")
-        if (request.content_length or 0) > _SEAL_BYTES:
-            raise LengthError("a seal over the limit", limit=in_units(_SEAL_BYTES))
         await proceed(request)
         seal = await _seal_alone(while_moving(request.content))
     return _Handed(*await uploads.handed_in(inside, caller, upload), seal or None)
@@ -179,6 +169,29 @@ async def _seal_alone(chunks: AsyncIterator[bytes]) -> bytes:
         if len(content) > _SEAL_BYTES:
             raise LengthError("a seal over the limit", limit=in_units(_SEAL_BYTES))
     return bytes(content)
+
+
+def _refuse_unfit(inside: Inside, request: web.Request, upload: Digest | None) -> None:
+    """By its head alone, and before there is asked for room: what is never taken is not told to come again."""
+    if upload is not None:
+        _refuse_unfit_seal(request)
+    elif request.content_type in _PLAIN:
+        refuse_over(request.content_length, inside.limits.envelope_bytes)
+    elif request.content_type in _PARTS:
+        _refuse_long(inside, request)
+    else:
+        kinds = ", ".join(sorted(_PLAIN | _PARTS))
+        raise MediaTypeError(f"the body must be one of: {kinds}", parameter="Content-Type")
+
+
+def _refuse_unfit_seal(request: web.Request) -> None:
+    if not request.can_read_body:
+        return
+    if request.content_type not in _PLAIN:
+        kinds = ", ".join(sorted(_PLAIN))
+        raise MediaTypeError(f"the seal must be one of: {kinds}", parameter="Content-Type")
+    if (request.content_length or 0) > _SEAL_BYTES:
+        raise LengthError("a seal over the limit", limit=in_units(_SEAL_BYTES))
 
 
 def _refuse_long(inside: Inside, request: web.Request) -> None:

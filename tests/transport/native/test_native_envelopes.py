@@ -6,18 +6,22 @@ import asyncio
 import hashlib
 import io
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from relay.errors import (
     EnvelopeError,
     JournalError,
     LostPayloadError,
     OverloadError,
+    ReserveError,
     SignatureError,
 )
+from relay.transport.native import native_runner
 
 Letter = Callable[..., bytes]
 Http = Callable[..., aiohttp.ClientSession]
@@ -246,6 +250,43 @@ async def test_an_envelope_over_the_limit_is_refused_before_it_is_read(http: Htt
         status, word, document = await problem(response)
 
     assert (status, word, document["limit"]) == (413, "too-large", "1 MiB")
+
+
+class NoRoom:
+    """delivery.pressure.gate.Gate of a node whose disk is full."""
+
+    def body(self, party: object, size_bytes: int | None) -> AbstractContextManager[None]:
+        raise ReserveError("no room")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "size_bytes", "refused"),
+    [
+        ("", "application/xml", 2 << 20, (413, "too-large")),
+        ("", "multipart/form-data; boundary=cut", 2 << 20, (413, "too-large")),
+        ("", "text/plain", 9, (415, "unsupported-media-type")),
+        (f"?upload={'a' * 64}", "application/xml", 1 << 20, (413, "too-large")),
+        (f"?upload={'a' * 64}", "text/plain", 9, (415, "unsupported-media-type")),
+        ("", "application/xml", 9, (503, "overloaded")),
+    ],
+)
+async def test_what_is_never_taken_is_not_told_to_come_again(
+    build: Any, path: str, kind: str, size_bytes: int, refused: tuple[int, str]
+) -> None:
+    """A disk without room is a reason only for what it would be taken for."""
+    runner = native_runner(build(gate=NoRoom()), shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1/envelopes{path}"
+    headers = {"Content-Type": kind, "Authorization": "Bearer sender"}
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=io.BytesIO(b"x" * size_bytes), headers=headers) as response,
+        ):
+            assert (await problem(response))[:2] == refused
+    finally:
+        await runner.cleanup()
 
 
 async def test_an_undeclared_length_is_counted(http: Http, letter: Letter) -> None:
