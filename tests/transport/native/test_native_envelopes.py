@@ -253,10 +253,13 @@ async def test_an_envelope_over_the_limit_is_refused_before_it_is_read(http: Htt
 
 
 class NoRoom:
-    """delivery.pressure.gate.Gate of a node whose disk is full."""
+    """delivery.pressure.gate.Gate of a node whose disk is full, and that reads as many bodies as it may."""
 
     def body(self, party: object, size_bytes: int | None) -> AbstractContextManager[None]:
         raise ReserveError("no room")
+
+    def repeat(self, party: object) -> AbstractContextManager[None]:
+        raise OverloadError("bodies are coming in")
 
 
 @pytest.mark.parametrize(
