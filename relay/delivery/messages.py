@@ -84,7 +84,7 @@ def message_of(
         seal=seal,
         report=report,
         requests=requests_of(desk.directory, desk.deadlines, envelope, message_id, recipients, at),
-        kin=_kin(desk, sender, recipients, report),
+        kin=_kin(desk, sender, envelope.sender.organ_id, recipients, report),
         stated=stated_of(envelope),
     )
 
@@ -105,9 +105,19 @@ def _day(text: str) -> int | None:
 
 
 def _kin(
-    desk: Reading, sender: AgencyCode, recipients: Iterable[Addressed], report: Report | None
+    desk: Reading,
+    sender: AgencyCode,
+    written: str,
+    recipients: Iterable[Addressed],
+    report: Report | None,
 ) -> Kin:
+    """Who stands for whom by this node's directory. A sender that it does not list is one with the code that
+    its document has for it: a fuller directory above joined the two, and was believed (standing.py)."""
     named = [sender, *(one.code for one in recipients)]
     if report is not None:
         named.append(AgencyCode(report.organ_id))
-    return kin_of(desk.directory, desk.place, named)
+    found = kin_of(desk.directory, desk.place, named)
+    itself = frozenset({sender, desk.directory.resolve(written)})
+    if sender in found or len(itself) == 1:
+        return found
+    return {**found, **dict.fromkeys(itself, itself)}

@@ -67,6 +67,16 @@ async def test_a_status_is_matched_with_what_came_under_the_other_form(
         assert await post.business(document, written) == "accepted"
 
 
+async def test_a_node_that_knows_neither_form_goes_by_the_one_above(forms: Any) -> None:
+    """Of a status the transfer names its sender in the form of the fuller directory, the status in the other."""
+    name, document = await _letter(forms, OLD, "H01.9")
+    await forms.tinh.submit(NEW, forms.status("03", name, sender=OLD))
+    await forms.settle_down()
+
+    assert await forms.thon.business(document, OLD) == "accepted"
+    assert await forms.thon.business(document, "H01.9") == "none"
+
+
 async def test_a_status_that_names_nobody_else_finds_the_sender_of_what_came_under_the_other_form(
     forms: Any,
 ) -> None:
