@@ -173,8 +173,11 @@ class Run:
         kept = ""
         if self.keep_all or verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE}:
             folder = self.keep / _UNSAFE.sub("-", f"{assertion.full_name}-{stand.subject.id}")
-            await asyncio.to_thread(stand.exchanges.write, folder)
-            kept = str(folder)
+            try:
+                await asyncio.to_thread(stand.exchanges.write, folder)
+                kept = str(folder)
+            except OSError as error:  # a full disk: what was found is told all the same
+                detail = f"{detail} (its bytes are not kept: {error.strerror})".strip()
         took = monotonic() - began
         return Judged(assertion, stand.subject.id, verdict, shown(detail), took, kept)
 

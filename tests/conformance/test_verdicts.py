@@ -97,6 +97,14 @@ async def test_what_an_assertion_raises_is_its_verdict(
     assert detail in found.detail
 
 
+async def test_bytes_that_cannot_be_kept_end_nothing(tmp_path: Path) -> None:
+    """A full disk, a folder that went away: what was found is told."""
+    (tmp_path / "file").touch()
+    found = await judged(raising(FailedError("it did else")), keep=tmp_path / "file")
+    assert (found.verdict, found.kept) == (Verdict.FAIL, "")
+    assert found.detail == "it did else (its bytes are not kept: Not a directory)"
+
+
 async def test_who_ends_the_run_ends_it() -> None:
     with pytest.raises(asyncio.CancelledError):
         await judged(raising(asyncio.CancelledError()))
