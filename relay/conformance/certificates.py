@@ -55,6 +55,10 @@ def to_come() -> Span:
     return Span(at + DAY / 2, at + DAY)
 
 
+def middle_of(span: Span) -> datetime:
+    return span.start + (span.end - span.start) / 2
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A certificate with its key, and its issuers without the root."""

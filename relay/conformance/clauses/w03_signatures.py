@@ -7,16 +7,18 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
+from relay.conformance.certificates import middle_of, sign_of, to_come
+from relay.conformance.certified import own_issuer
 from relay.conformance.controls import takes_transfers
 from relay.conformance.credentials import stranger
 from relay.conformance.instants import now
+from relay.conformance.judging import refused, rejected
 from relay.conformance.peer import Answer, Prepared
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, NotClaimedError, Part, require, require_equal
-from relay.model import AgencyCode, Event, NodeId, Reason, SealKind, Signed, digest_of
+from relay.conformance.verdicts import Book, Part, require, require_equal
+from relay.model import AgencyCode, Event, Reason, SealKind, Signed, digest_of
 from relay.signing import evidence
 from relay.signing.seal import make_seal
 from relay.signing.xades import DocumentName, build
@@ -183,12 +185,10 @@ async def no_agency(stand: Stand) -> None:
     Part.NEIGHBOUR,
 )
 async def another_signer(stand: Stand) -> None:
-    other = stand.other.kit
-    if other is None:
-        raise NotClaimedError("the kit has one node only")
+    other = stand.other_kit
     prepared = _prepared(stand)
-    signer = stand.authority.of(other.node).signer()
-    header = replace(prepared.header, sent_by=NodeId(other.node))
+    signer = stand.authority.of(other).signer()
+    header = replace(prepared.header, sent_by=other)
     signed = evidence.sign_transfer(header, signer, now())
     answer = await stand.peer.send(replace(prepared, header=header, signed=signed))
     _require_no_evidence(answer, "another node's header")
@@ -221,15 +221,42 @@ async def not_served(stand: Stand) -> None:
     require_equal([one.event for one in receipt.evidence], [Event.RELAY_REJECTION], "the evidence")
 
 
+NOT_YET = "not-yet-valid-certificate"
+
+
+def _from_the_future(stand: Stand, name: DocumentName, document: bytes) -> bytes:
+    """A signature that says that it is of tomorrow, by a certificate that is valid by then and not yet."""
+    signer = own_issuer(stand).make(sign_of(stand.peer.node), to_come()).signer()
+    return build(name, digest_of(document), "node", signer, middle_of(to_come()))
+
+
 @book.asserts(
     "W3.8",
     "from-the-future",
-    "A seal made beyond the receiver's clock is judged as of now as well",
+    "A seal of beyond the receiver's clock is judged as of now as well",
     Part.NEIGHBOUR,
 )
-async def from_the_future(stand: Stand) -> None:
-    """By then the certificate has ended, which is no reason: what counts is that nobody is let in by it."""
+async def seal_from_the_future(stand: Stand) -> None:
+    """Else whatever is not valid yet would be by its own word."""
     prepared = _prepared(stand)
-    later = now() + timedelta(days=4000)
-    seal = make_seal(prepared.header.digest, SealKind.NODE, stand.peer.signer, later)
-    _require_bad_seal(stand, await stand.peer.send(replace(prepared, seal=seal.signature)))
+    seal = _from_the_future(stand, DocumentName.ENVELOPE, prepared.envelope)
+    rejected(
+        stand.peer,
+        await stand.peer.send(replace(prepared, seal=seal)),
+        Reason.BAD_SEAL,
+        NOT_YET,
+    )
+
+
+@book.asserts(
+    "W3.8",
+    "header-from-the-future",
+    "A header of beyond the receiver's clock is judged as of now as well",
+    Part.NEIGHBOUR,
+)
+async def header_from_the_future(stand: Stand) -> None:
+    prepared = _prepared(stand)
+    document = prepared.signed.document
+    signed = Signed(document, _from_the_future(stand, DocumentName.TRANSFER, document))
+    answer = await stand.peer.send(replace(prepared, signed=signed))
+    refused(answer, NOT_YET)

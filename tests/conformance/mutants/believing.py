@@ -10,7 +10,7 @@ from lxml import etree
 from relay.delivery import arrivals
 from relay.errors import SignatureError, WireError
 from relay.model import Seal, SealKind, Signed, TransferHeader
-from relay.signing import evidence
+from relay.signing import evidence, shape
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes import parts
 from relay.wire import transfer
@@ -83,6 +83,7 @@ def _believe_headers() -> None:
     *(f"W3.3/header-{name}" for name in HEADERS),
     "W3.5/another-signer",
     "W3.5/untrusted",
+    "W3.8/header-from-the-future",
 )
 def believes_headers() -> None:
     _believe_headers()
@@ -113,15 +114,21 @@ def believes_seals() -> None:
     _believe_seals()
 
 
-@mutant("bounds neither header nor signature", "W4.1/long-signature", "W4.1/long-header")
-def bounds_nothing() -> None:
+@mutant("bounds no signature", "W4.1/long-signature")
+def bounds_no_signature() -> None:
+    put_in(parts, "_LIMITS", (parts.HEADER_LIMIT_BYTES, 1 << 30, 1 << 30))
+    put_in(shape, "LIMIT_BYTES", 1 << 30)
+
+
+@mutant("bounds no header, and reads past its end", "W4.1/long-header")
+def bounds_no_header() -> None:
+    """A header of the one form is never so long: what is behind its end has to be overlooked, too."""
     _believe_headers()
-    put_in(parts, "_LIMITS", (1 << 30, 1 << 30, 1 << 30))
+    put_in(parts, "_LIMITS", (1 << 30, parts.SIGNATURE_LIMIT_BYTES, parts.SIGNATURE_LIMIT_BYTES))
 
 
 @mutant("takes documents of origins that lie elsewhere", "W4.11/origin")
 def takes_any_origin() -> None:
-    _believe_seals()
     put_in(arrivals, "origin_fault", lambda *_: "")
 
 

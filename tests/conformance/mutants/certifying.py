@@ -100,6 +100,20 @@ def confuses_purposes() -> None:
     put_in(evidence, "_require_node", require_node)
 
 
+@mutant(
+    "takes what is signed of the future by its own word",
+    "W3.8/from-the-future",
+    "W3.8/header-from-the-future",
+)
+def believes_in_the_future() -> None:
+    honest = verifier.prove_parts
+
+    def prove_parts(*arguments: Any, **how: Any) -> Any:
+        return honest(*arguments, **how | {"latest": None})
+
+    put_in(verifier, "prove_parts", prove_parts)
+
+
 def _branches_of(issuer: Certificate) -> frozenset[NodeId]:
     try:
         return branches_of(issuer)
