@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pybase64
@@ -204,8 +205,13 @@ def sign_of(node: str) -> Profile:
     return Profile("Node sign", node, (f"urn:truc-relay:node:{node}:sign",), vouches=True)
 
 
-def tls_of(node: str) -> Profile:
-    return Profile("Node tls", node, (f"urn:truc-relay:node:{node}:tls",), tls=True)
+def tls_of(node: str, host: str = "") -> Profile:
+    """Of a server that is reached there, where one is named."""
+    made = Profile("Node tls", node, (f"urn:truc-relay:node:{node}:tls",), tls=True)
+    try:
+        return replace(made, ips=(ip_address(host),) if host else ())
+    except ValueError:
+        return replace(made, dns=(host,))
 
 
 def agency_of(*codes: str) -> Profile:
