@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from relay.conformance.business import SOON, evidence_of, later
+from relay.conformance.controls import takes_receipts, takes_transfers
 from relay.conformance.instants import now
 from relay.conformance.peer import RECEIPTS_TYPE
 from relay.conformance.requested import Arrived
@@ -29,9 +30,9 @@ from relay.model import (
 )
 from relay.signing.evidence import sign_receipt
 from relay.signing.xades import DocumentName, build
-from relay.wire.receipt import write_receipt
+from relay.wire.receipt import read_receipt, write_receipt
 
-book = Book()
+book = Book(control=takes_transfers)
 
 
 @book.asserts(
@@ -211,6 +212,7 @@ async def idempotent(stand: Stand) -> None:
     "If one of several receipts does not verify, none is taken",
     Part.NEIGHBOUR,
     Part.AXIS,
+    control=takes_receipts,
 )
 async def none_of_a_batch(stand: Stand) -> None:
     arrived = await _delivered(stand)
@@ -220,6 +222,17 @@ async def none_of_a_batch(stand: Stand) -> None:
         other.document.replace(b"ContentHandover<", b"ContentHandoverFailure<"), other.signature
     )
     require_equal((await stand.peer.hand_back(good, spoilt)).status, 422, "the status")
+    await _not_kept(stand, good, "the receipt that holds")
+
+
+async def _not_kept(stand: Stand, signed: Signed, what: str) -> None:
+    """As far as the node's native face shows what it has of a message."""
+    if Part.NATIVE not in stand.subject.parts:
+        return
+    message = read_receipt(signed.document).message_id
+    answer = await stand.dms.native("GET", f"/v1/messages/{message}/evidence")
+    kept = answer.status == 200 and signed.document in answer.body
+    require(not kept, f"{what} stands in the message's evidence")
 
 
 @book.asserts(
@@ -252,6 +265,7 @@ async def no_receipt_of_a_receipt(stand: Stand) -> None:
     "A receipt whose issuer lies elsewhere is refused",
     Part.NEIGHBOUR,
     Part.AXIS,
+    control=takes_receipts,
 )
 async def wrong_side(stand: Stand) -> None:
     other = stand.other_kit
@@ -268,6 +282,7 @@ async def wrong_side(stand: Stand) -> None:
     "A Detail on what is no failure is refused, unless it is a remote's word",
     Part.NEIGHBOUR,
     Part.AXIS,
+    control=takes_receipts,
 )
 async def detail(stand: Stand) -> None:
     plain = write_receipt(_later(stand, await _delivered(stand)))
@@ -302,11 +317,7 @@ async def not_its_delivery(stand: Stand) -> None:
     )
     signed = stand.peer.sign(_later(stand, arrived, evidence=(evidence,)))
     require_equal((await stand.peer.hand_back(signed)).status, 204, "the status")
-    if Part.NATIVE in stand.subject.parts:
-        path = f"/v1/messages/{arrived.header.message_id}/evidence"
-        answer = await stand.dms.native("GET", path)
-        kept = answer.status == 200 and signed.document in answer.body
-        require(not kept, "the receipt stands in the message's evidence")
+    await _not_kept(stand, signed, "the receipt")
 
 
 @book.asserts(
@@ -315,6 +326,7 @@ async def not_its_delivery(stand: Stand) -> None:
     "A container of more than 200 receipts is refused",
     Part.NEIGHBOUR,
     Part.AXIS,
+    control=takes_receipts,
 )
 async def two_hundred(stand: Stand) -> None:
     arrived = await _delivered(stand)

@@ -168,6 +168,7 @@ async def unknown_log(stand: Stand) -> None:
     "A request beyond all bounds is refused before it is read whole",
     Part.NEIGHBOUR,
     capability=CAPABILITY,
+    control=_knows,
 )
 async def too_long(stand: Stand) -> None:
     answer = await add(stand, request(stand, 0, stand.log.size) + b"x" * (1 << 20))

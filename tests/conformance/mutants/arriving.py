@@ -22,6 +22,7 @@ from relay.model import (
     Digest,
     MessageId,
     NodeId,
+    Reason,
     Receipt,
     Seal,
     SealKind,
@@ -211,6 +212,14 @@ def ignores_digests() -> None:
 def _any_seal(self: NodeNotary, seal: bytes, *_: Any) -> Any:
 
     return Seal(SealKind.NODE, seal)
+
+
+@mutant("rejects every transfer as a bad envelope", "W5.3/accepted", "E1.1/none")
+def rejects_every_envelope() -> None:
+    def examine(self: TransferDesk, *_: Any) -> Any:
+        return arrivals._Refusal(Reason.BAD_ENVELOPE, "none is taken")
+
+    put_in(TransferDesk, "_examine", examine)
 
 
 @mutant("goes round in circles", "W4.8/loop")
