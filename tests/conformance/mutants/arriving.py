@@ -302,6 +302,26 @@ def forgets_answers() -> None:
     put_in(server._Handlers, "answer", answer)
 
 
+@mutant("tells whoever asks what a transfer was answered", "W4.10/anothers")
+def tells_whoever_asks() -> None:
+    honest = server._Handlers.answer
+
+    async def answer(self: Any, request: web.Request) -> web.Response:
+        door = self._door
+        try:
+            return await honest(self, request)
+        except NotFoundError:
+            for neighbour in door._neighbours:
+                given = await self._face.transfers.journal.answered(
+                    neighbour, request.match_info["id"]
+                )
+                if given is not None:
+                    return server._signed([given])
+            raise
+
+    put_in(server._Handlers, "answer", answer)
+
+
 @mutant("never says that it does not know a transfer", "W4.10/unknown")
 def never_unknown() -> None:
     async def answer(self: Any, request: web.Request) -> web.Response:
