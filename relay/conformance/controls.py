@@ -27,6 +27,21 @@ async def takes_transfers(stand: Stand) -> None:
     require_equal((again.status, again.body == first.body), (200, True), "the answer asked again")
 
 
+async def answers_transfers(stand: Stand) -> None:
+    """Each transfer has one answer, about its message, whenever it is asked for; and none is forgotten (W4.5, W4.6)."""
+    prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
+    first = await stand.peer.send(prepared)
+    accepted(stand.peer, first)
+    receipt, header = stand.peer.receipt(first), prepared.header
+    about = (receipt.transfer_id, receipt.message_id, receipt.digest)
+    require_equal(about, (header.transfer_id, header.message_id, header.digest), "the answer's ids")
+    for again in (
+        await stand.peer.send(prepared),
+        await stand.peer.get(f"/axis/v1/transfers/{header.transfer_id}"),
+    ):
+        require_equal((again.status, again.body == first.body), (200, True), "the answer again")
+
+
 async def takes_receipts(stand: Stand) -> None:
     """What the neighbour that a document went to says of it is taken (W5.8)."""
     receipt = later(stand, await go_out(stand), Event.CONTENT_HANDOVER)

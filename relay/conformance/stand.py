@@ -66,6 +66,8 @@ class Stand:
     _timestamps: TimestampAuthority | None = None
     way: Way | None = None
     """From the judged node to the other."""
+    beside: Stand | None = None
+    """That of the other node."""
     crashes: Callable[[], Awaitable[None]] | None = None
     restoring: Restoring | None = None
     capabilities: frozenset[str] = frozenset()
