@@ -11,6 +11,7 @@ from aiohttp import web
 from relay.audit.checkpoint import head_of
 from relay.audit.proof_file import read_proof, write_proof
 from relay.delivery.attaching.keeping import ProofKeeper
+from relay.delivery.evidence import exporting
 from relay.delivery.evidence.around import Around
 from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.reconciling.listing import ListingDesk
@@ -186,6 +187,24 @@ def lists_nothing_left_out() -> None:
     def listed(self: Around, view: Any) -> Any:
         return replace(honest(self, view), left_out={})
 
+    put_in(Around, "_list", listed)
+
+
+@mutant("leaves proofs out and says so of one receipt alone", "W19.3/proofs")
+def says_so_of_one_alone() -> None:
+    honest, listing = Around.files, Around._list
+
+    async def files(self: Around, view: Any) -> AsyncIterator[tuple[str, bytes]]:
+        own = {bundle.proof_name(number) for number in self.proofs}
+        async for name, content in honest(self, view):
+            if name not in own:
+                yield name, content
+
+    def listed(self: Around, view: Any) -> Any:
+        found = listing(self, view)
+        return replace(found, unproven={exporting._receipts(view)[0]: "no-log"})
+
+    put_in(Around, "files", files)
     put_in(Around, "_list", listed)
 
 
