@@ -12,8 +12,10 @@ from relay.errors import SignatureError, WireError
 from relay.model import Seal, SealKind, Signed, TransferHeader
 from relay.signing import evidence, shape
 from relay.signing.notary import NodeNotary
-from relay.transport.nodes import parts
+from relay.transport.nodes import parts, server
 from relay.wire import transfer
+from relay.wire.container import read_receipts
+from relay.wire.receipt import read_receipt
 from relay.wire.values import NAMESPACE
 from tests.conformance.mutants import mutant, put_in
 from tests.conformance.mutants.arriving import proving_headers
@@ -65,6 +67,32 @@ def _read_anything(content: bytes) -> TransferHeader:
 )
 def reads_any_form() -> None:
     put_in(evidence, "read_transfer", _read_anything)
+
+
+OTHERWISE = ("white-space", "declaration", "trailing")
+
+
+def _in_its_form(content: bytes) -> bytes:
+    """What it would be, were it written as it must be."""
+    return re.sub(rb">\s+<", b"><", re.sub(rb"^<\?xml[^>]*>", b"", content)).strip()
+
+
+@mutant(
+    "reads a receipt in whatever form it is written",
+    *(f"W2.1/receipt-{name}" for name in OTHERWISE),
+)
+def reads_any_receipt() -> None:
+    put_in(evidence, "read_receipt", lambda content: read_receipt(_in_its_form(content)))
+
+
+@mutant(
+    "reads a container of receipts in whatever form it is written",
+    *(f"W2.1/container-{name}" for name in OTHERWISE),
+)
+def reads_any_container() -> None:
+    put_in(
+        server, "read_receipts", lambda content, limit: read_receipts(_in_its_form(content), limit)
+    )
 
 
 def _believe_headers() -> None:
