@@ -72,6 +72,21 @@ def makes_messages_anew() -> None:
     )
 
 
+@mutant("lets what was refused without evidence lie", "W12.4/sent-again")
+def lets_the_refused_lie() -> None:
+    refused, honest, lying = Attempts._refused, Attempts.reserve, set[TransferId]()
+
+    def refusing(self: Attempts, channel: Any, out: Any) -> None:
+        refused(self, channel, out)
+        lying.add(out.header.transfer_id)
+
+    def reserve(self: Attempts, transfer_id: TransferId) -> bool:
+        return transfer_id not in lying and honest(self, transfer_id)
+
+    put_in(Attempts, "_refused", refusing)
+    put_in(Attempts, "reserve", reserve)
+
+
 @mutant("lets what the answer to several left out lie", "W4.13/again-alone")
 def lets_the_left_out_lie() -> None:
     honest, left = Attempts.reserve, set[TransferId]()
