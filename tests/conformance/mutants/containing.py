@@ -1,0 +1,126 @@
+"""Faults of who judges files: in what it takes for a container, and for what its exporter signed."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pybase64
+
+from relay.errors import SignatureError
+from relay.model import Digest
+from relay.signing import bundle_file, bundles, verifier
+from relay.signing.bundle_file import BundleFile
+from relay.signing.bundle_shape import BundleParts, CoveredFile, read_bundle_parts
+from relay.signing.faults import Fault
+from relay.signing.trust import TrustStore
+from relay.signing.verifier import Proof
+from relay.wire import bundle
+from relay.wire.archive import Archive
+from relay.wire.packed import PackedFile
+from tests.conformance.mutants import mutant, put_in
+
+CENTRAL = struct.Struct("<4s6H3I5H2I")
+FORMS = (
+    *("compressed", "encrypted", "descriptor", "gap", "overlap", "twice", "case", "name", "hidden"),
+    *("above", "before", "between", "behind", "comment"),
+)
+
+
+def _as_anybody_reads(content: bytes) -> dict[str, bytes]:
+    """By its directory, wherever that is, and with whatever flags."""
+    end = content.rindex(b"PK\5\6")
+    count, size, offset = struct.unpack_from("<H2I", content, end + 10)
+    at, shift, found = end - size, end - size - offset, {}
+    if content[at : at + 4] != b"PK\1\2":
+        at, shift = offset, 0
+    for _ in range(count):
+        fields = CENTRAL.unpack_from(content, at)
+        method, packed, lengths, place = fields[4], fields[8], fields[10:13], fields[16] + shift
+        name = content[at + CENTRAL.size : at + CENTRAL.size + lengths[0]].decode()
+        begins = place + 30 + sum(struct.unpack_from("<2H", content, place + 26))
+        raw = content[begins : begins + packed]
+        found[name] = zlib.decompress(raw, -15) if method else raw
+        at += CENTRAL.size + sum(lengths)
+    return found
+
+
+def _mended(files: dict[str, bytes]) -> tuple[BinaryIO, list[PackedFile]]:
+    archive, body, entries = Archive(), b"", []
+    for name, content in files.items():
+        whole = archive.entry(name, content)
+        at = len(body) + len(whole) - len(content)
+        entries.append(PackedFile(name, len(content), zlib.crc32(content), at))
+        body += whole
+    return io.BytesIO(body + archive.ending()), entries
+
+
+@mutant(
+    "reads an evidence file as anybody reads a ZIP",
+    *(f"W14.1/{name}" for name in FORMS),
+    quick=True,
+)
+def reads_any_zip() -> None:
+    honest = BundleFile.__init__
+    entries: list[PackedFile] = []
+
+    def begin(self: BundleFile, file: BinaryIO) -> None:
+        file.seek(0)
+        mended, entries[:] = _mended(_as_anybody_reads(file.read()))
+        honest(self, mended)
+
+    put_in(BundleFile, "__init__", begin)
+    put_in(bundle_file, "read_packed", lambda *_: tuple(entries))
+
+
+@mutant("takes a digest in a name for its file's", "W14.2/another-certificate", "W14.2/another-crl")
+def believes_names_of_files() -> None:
+    put_in(bundle, "NAMED_BY_DIGEST", ("nothing/",))
+
+
+@mutant("takes only files of its own kinds", "W14.2/other-kinds")
+def takes_its_own_kinds() -> None:
+    honest = BundleFile.manifest
+
+    def manifest(self: BundleFile) -> Any:
+        if any(name.startswith("more/") for name in self.entries):
+            raise SignatureError(Fault.UNCOVERED, "what is that?")
+        return honest(self)
+
+    put_in(BundleFile, "manifest", manifest)
+
+
+_COVERED = re.compile(rb'URI="([^"#]+)".*?<ds:DigestValue>([^<]+)<', re.DOTALL)
+
+
+def _covered_by(signature: bytes) -> Iterator[CoveredFile]:
+    for name, value in _COVERED.findall(signature):
+        yield CoveredFile(name.decode(), Digest(pybase64.b64decode(value).hex()))
+
+
+@mutant(
+    "looks whether an exporter's signature holds, and not over what",
+    "W14.4/not-all",
+    "W14.4/one-twice",
+    "W14.4/one-gone",
+    "W14.4/another-order",
+    "W14.4/changed",
+)
+def looks_not_over_what() -> None:
+    def parts(signature: bytes, _: Any) -> BundleParts:
+        return read_bundle_parts(signature, list(_covered_by(signature)))
+
+    put_in(bundles, "read_bundle_parts", parts)
+
+
+@mutant("believes an exporter's signature", "W14.4/signature", "W14.4/purpose")
+def believes_exporters() -> None:
+    def proven(parts: Any, _: str, trust: TrustStore, **__: Any) -> Proof:
+        at, chain = verifier._time(parts.signed_at), verifier._chain(parts.certificates)
+        return Proof(parts.role, trust.path(chain, at, chain.leaf.identity.purpose), at)
+
+    put_in(bundles, "prove_parts", proven)
