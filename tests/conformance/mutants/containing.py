@@ -12,16 +12,21 @@ from typing import Any, BinaryIO
 import pybase64
 
 from relay.errors import SignatureError
-from relay.model import Digest
-from relay.signing import bundle_file, bundles, verifier
+from relay.model import Digest, Receipt, Signed
+from relay.signing import bundle_file, bundle_receipts, bundles, verifier
 from relay.signing.bundle_file import BundleFile
+from relay.signing.bundle_receipts import BundleReceipts
+from relay.signing.bundle_seal import BundleSeal
 from relay.signing.bundle_shape import BundleParts, CoveredFile, read_bundle_parts
+from relay.signing.bundle_words import Found
+from relay.signing.evidence import verify_receipt
 from relay.signing.faults import Fault
 from relay.signing.trust import TrustStore
 from relay.signing.verifier import Proof
 from relay.wire import bundle
 from relay.wire.archive import Archive
 from relay.wire.packed import PackedFile
+from relay.wire.receipt import read_receipt
 from tests.conformance.mutants import mutant, put_in
 
 CENTRAL = struct.Struct("<4s6H3I5H2I")
@@ -124,3 +129,71 @@ def believes_exporters() -> None:
         return Proof(parts.role, trust.path(chain, at, chain.leaf.identity.purpose), at)
 
     put_in(bundles, "prove_parts", proven)
+
+
+# ------------------------------------------------------------ what is in it
+
+
+@mutant(
+    "takes any seal in a file for the document's",
+    "W14.3/another-node",
+    "W14.3/other-bytes",
+    "W14.3/another-name",
+    "W14.3/another-root",
+)
+def takes_any_seal() -> None:
+    def seal(self: BundleSeal) -> Found:
+        return Found("a seal")
+
+    put_in(BundleSeal, "seal", seal)
+
+
+@mutant("takes any node's seal for the origin's", "W14.3/another-node")
+def takes_any_nodes_seal() -> None:
+    put_in(BundleSeal, "require_origin", lambda *_: None)
+
+
+@mutant(
+    "takes receipts about whatever it is for the document's",
+    "W14.5/other-bytes",
+    "W14.5/another-message",
+    "W14.5/another-origin",
+)
+def takes_receipts_about_anything() -> None:
+    def proven(self: BundleReceipts, document: str, signed: Signed) -> Receipt:
+        receipt = verify_receipt(signed, self._trust, None)
+        self.about = self.about or receipt
+        self.hops.add(receipt, self.known)
+        self.issuers[self._file.digests[document]] = receipt.issuer
+        return receipt
+
+    put_in(BundleReceipts, "_proven", proven)
+
+
+@mutant("takes a receipt in a file whatever its signature is", "W14.5/signature")
+def takes_unsigned_receipts() -> None:
+    def verify(signed: Signed, *rest: Any) -> Receipt:
+        try:
+            return verify_receipt(signed, *rest)
+        except SignatureError:
+            return read_receipt(signed.document)
+
+    put_in(bundle_receipts, "verify_receipt", verify)
+
+
+@mutant(
+    "looks at no batches in a file",
+    "W14.12/no-signature",
+    "W14.12/of-others",
+    "W14.12/signed-otherwise",
+)
+def looks_at_no_batches() -> None:
+    put_in(BundleReceipts, "batches", lambda *_: Found("some batches"))
+
+
+@mutant("takes no receipts that share a signature in a file", "W14.12/taken")
+def takes_no_batches_in_files() -> None:
+    def batch_in(_: bytes) -> None:
+        raise SignatureError(Fault.SHAPE, "a receipt is signed by itself")
+
+    put_in(bundle_receipts, "batch_in", batch_in)
