@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from typing import Any, BinaryIO
 
 import pybase64
 
 from relay.errors import SignatureError
 from relay.model import Digest, Receipt, Signed
-from relay.signing import bundle_file, bundle_receipts, bundles, verifier
+from relay.signing import (
+    bundle_around,
+    bundle_file,
+    bundle_receipts,
+    bundle_steps,
+    bundles,
+    verifier,
+)
 from relay.signing.bundle_file import BundleFile
 from relay.signing.bundle_receipts import BundleReceipts
 from relay.signing.bundle_seal import BundleSeal
 from relay.signing.bundle_shape import BundleParts, CoveredFile, read_bundle_parts
+from relay.signing.bundle_steps import BundleJudge
 from relay.signing.bundle_words import Found
 from relay.signing.evidence import verify_receipt
 from relay.signing.faults import Fault
@@ -25,6 +35,7 @@ from relay.signing.trust import TrustStore
 from relay.signing.verifier import Proof
 from relay.wire import bundle
 from relay.wire.archive import Archive
+from relay.wire.bundle_list import ContentsList, read_list
 from relay.wire.packed import PackedFile
 from relay.wire.receipt import read_receipt
 from tests.conformance.mutants import mutant, put_in
@@ -197,3 +208,113 @@ def takes_no_batches_in_files() -> None:
         raise SignatureError(Fault.SHAPE, "a receipt is signed by itself")
 
     put_in(bundle_receipts, "batch_in", batch_in)
+
+
+# ------------------------------------------------------------ around the document
+
+
+@mutant(
+    "takes a list of contents in any form",
+    "W19.1/version",
+    "W19.1/member",
+    "W19.1/no-member",
+    "W19.1/white-space",
+)
+def takes_any_list() -> None:
+    def read(content: bytes) -> ContentsList:
+        found = json.loads(content)
+        found.pop("motto", None)
+        whole = {"left_out": {}} | found | {"version": 2}
+        names = [one.name for one in fields(ContentsList)]
+        text = json.dumps(
+            {name: whole[name] for name in names}, separators=(",", ":"), ensure_ascii=False
+        )
+        return read_list(text.encode())
+
+    put_in(bundle_around, "read_list", read)
+
+
+@mutant(
+    "takes a list of contents for whatever file it is in",
+    "W19.1/another-node",
+    "W19.1/another-message",
+)
+def takes_lists_of_others() -> None:
+    honest = bundle_around.prove_list
+
+    def prove(members: Any, exporter: Any, about: Any, limit: int) -> Any:
+        listed = read_list(members.read(bundle.LIST, limit))
+        about = about and replace(about, origin=listed.origin, message_id=listed.message)
+        found, said = honest(members, listed.node, about, limit)
+        return replace(found, node=exporter), said
+
+    put_in(bundle_steps, "prove_list", prove)
+
+
+@mutant(
+    "does not compare a list of contents with what is there",
+    "W19.1/not-there",
+    "W19.1/more-proofs",
+    "W19.1/more-statuses",
+)
+def compares_no_list() -> None:
+    put_in(bundle_around, "_proofs_due", lambda *_: [])
+    put_in(bundle_around, "_require_exactly", lambda *_: None)
+
+
+@mutant(
+    "needs no list for what only a list vouches for", "W19.1/proofs-alone", "W19.1/statuses-alone"
+)
+def needs_no_list() -> None:
+    put_in(bundle_steps, "require_no_list_needed", lambda _: None)
+
+
+@mutant("demands a proof for every receipt", "W19.2/word")
+def demands_every_proof() -> None:
+    honest = bundle_around._proofs_due
+
+    def due(members: Any, listed: ContentsList) -> list[str]:
+        return honest(members, replace(listed, unproven={}))
+
+    put_in(bundle_around, "_proofs_due", due)
+
+
+A_PROOF = Found("a proof", {"receipt": "0" * 64, "node": "kit-origin", "cosigned_by": ""})
+
+
+@mutant(
+    "looks at no proof of the exporter's log",
+    "W19.3/another-receipt",
+    "W19.3/another-log",
+    "W19.3/path",
+)
+def looks_at_no_proofs() -> None:
+    put_in(BundleJudge, "_proof", lambda *_: A_PROOF)
+
+
+@mutant("misses no proof that is not there", "W19.3/no-proof")
+def misses_no_proof() -> None:
+    honest, proof = bundle_around._require_exactly, BundleJudge._proof
+
+    def exactly(members: Any, listed: ContentsList, proofs: Any) -> None:
+        honest(members, listed, [one for one in proofs if one in members.names])
+
+    def proven(self: BundleJudge, log: Any, number: int, pair: Any) -> Found:
+        there = bundle.proof_name(number) in self._file.entries
+        return proof(self, log, number, pair) if there else A_PROOF
+
+    put_in(bundle_around, "_require_exactly", exactly)
+    put_in(BundleJudge, "_proof", proven)
+
+
+@mutant("believes a summary", "W19.7/more", "W19.7/otherwise", "W19.7/another-layout")
+def believes_summaries() -> None:
+    put_in(BundleJudge, "_summary", lambda *_: Found("a summary"))
+
+
+@mutant("refuses every summary", "W19.7/taken")
+def refuses_summaries() -> None:
+    def refuse(*_: Any) -> Found:
+        raise SignatureError(Fault.SHAPE, "none is taken")
+
+    put_in(BundleJudge, "_summary", refuse)
