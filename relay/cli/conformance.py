@@ -89,7 +89,8 @@ def conformance(
         return
     if record is not None and record.exists():
         raise SettingsError([f"{record} is there already"])
-    _require_places(*(one for one in (report, to_html, to_junit) if one is not None))
+    _require_files(*(one for one in (report, to_html, to_junit) if one is not None))
+    _require_folders(*(one for one in (keep, record) if one is not None))
     with tempfile.TemporaryDirectory(prefix="relay-conformance-") as scratch:
         folder = keep or (Path(scratch) if own else Path("conformance"))
         performed = _performed(nodes, folder, only or [], profile, record, own=own)
@@ -132,14 +133,26 @@ def _performed(
             record=record,
             told=told,
         )
-        return asyncio.run(performing.perform(options))
+        try:
+            return asyncio.run(performing.perform(options))
+        except asyncio.CancelledError:  # ended before there was anything to report
+            raise KeyboardInterrupt from None
 
 
-def _require_places(*files: Path) -> None:
+def _require_files(*files: Path) -> None:
     """Before a run of minutes, not behind it."""
     for one in files:
-        if one.is_dir() or not os.access(one if one.exists() else one.parent, os.W_OK):
+        place = one if one.exists() else one.parent
+        if one.is_dir() or not one.parent.is_dir() or not os.access(place, os.W_OK):
             raise SettingsError([f"{one} cannot be written"])
+
+
+def _require_folders(*folders: Path) -> None:
+    """Likewise; what is not there is made."""
+    for one in folders:
+        place = next(above for above in (one, *one.parents) if above.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise SettingsError([f"{one} can be no folder to write to"])
 
 
 def _write(

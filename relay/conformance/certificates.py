@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pybase64
@@ -53,6 +54,10 @@ def past(seconds: int = 1) -> Span:
 def to_come() -> Span:
     at = now().replace(microsecond=0)
     return Span(at + DAY / 2, at + DAY)
+
+
+def middle_of(span: Span) -> datetime:
+    return span.start + (span.end - span.start) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +205,13 @@ def sign_of(node: str) -> Profile:
     return Profile("Node sign", node, (f"urn:truc-relay:node:{node}:sign",), vouches=True)
 
 
-def tls_of(node: str) -> Profile:
-    return Profile("Node tls", node, (f"urn:truc-relay:node:{node}:tls",), tls=True)
+def tls_of(node: str, host: str = "") -> Profile:
+    """Of a server that is reached there, where one is named."""
+    made = Profile("Node tls", node, (f"urn:truc-relay:node:{node}:tls",), tls=True)
+    try:
+        return replace(made, ips=(ip_address(host),) if host else ())
+    except ValueError:
+        return replace(made, dns=(host,))
 
 
 def agency_of(*codes: str) -> Profile:

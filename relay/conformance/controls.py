@@ -9,6 +9,7 @@ Raises:  FailedError where the node does not.
 
 from __future__ import annotations
 
+from relay.conformance.business import go_out, later
 from relay.conformance.by_hand import entries, hand_in, opened, packed
 from relay.conformance.judging import accepted
 from relay.conformance.stand import Stand
@@ -24,6 +25,28 @@ async def takes_transfers(stand: Stand) -> None:
     accepted(stand.peer, first)
     again = await stand.peer.get(f"/axis/v1/transfers/{prepared.header.transfer_id}")
     require_equal((again.status, again.body == first.body), (200, True), "the answer asked again")
+
+
+async def answers_transfers(stand: Stand) -> None:
+    """Each transfer has one answer, about its message, whenever it is asked for; and none is forgotten (W4.5, W4.6)."""
+    prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
+    first = await stand.peer.send(prepared)
+    accepted(stand.peer, first)
+    receipt, header = stand.peer.receipt(first), prepared.header
+    about = (receipt.transfer_id, receipt.message_id, receipt.digest)
+    require_equal(about, (header.transfer_id, header.message_id, header.digest), "the answer's ids")
+    for again in (
+        await stand.peer.send(prepared),
+        await stand.peer.get(f"/axis/v1/transfers/{header.transfer_id}"),
+    ):
+        require_equal((again.status, again.body == first.body), (200, True), "the answer again")
+
+
+async def takes_receipts(stand: Stand) -> None:
+    """What the neighbour that a document went to says of it is taken (W5.8)."""
+    receipt = later(stand, await go_out(stand), Event.CONTENT_HANDOVER)
+    answer = await stand.peer.hand_back(stand.peer.sign(receipt))
+    require_equal(answer.status, 204, "the status of an honest receipt")
 
 
 async def takes_documents(stand: Stand) -> None:

@@ -18,7 +18,7 @@ from relay.conformance.exchanges import Exchanges
 from relay.conformance.peer import Answer, asked
 from relay.conformance.subject import Subject
 from relay.conformance.verdicts import InconclusiveError
-from relay.errors import RelayError
+from relay.errors import RelayError, UnansweredError
 from relay.model import Digest, MessageType, digest_of
 from relay.signing.tls import face_client_context
 from relay.transport.axis.client import AxisClient, AxisFailure
@@ -28,6 +28,8 @@ LOOK_SECONDS = 0.2
 LOOKS_PART = 1 / 4
 """Of the looks that would be if answers took no time, the least that are enough to say that nothing came."""
 UNPROVEN = "15"
+NOTHING = Digest("")
+"""Of what was asked for and did not come."""
 
 
 @dataclass(slots=True)
@@ -61,8 +63,16 @@ class Dms:
         listed = await self.listed(kind)
         for doc_id in listed:
             if doc_id not in self.seen:
-                self.seen[doc_id] = digest_of(await self.client.get(doc_id))
+                self.seen[doc_id] = digest_of(await self._fetched(doc_id))
         return [one for one in listed if self.seen[one] == digest_of(envelope)]
+
+    async def _fetched(self, doc_id: str) -> bytes:
+        """What hangs is asked for once: it would hold up whatever is judged behind it."""
+        try:
+            return await self.client.get(doc_id)
+        except UnansweredError:
+            self.seen[doc_id] = NOTHING
+            raise
 
     async def until_copies(
         self, envelope: bytes, seconds: float = 20.0, kind: MessageType = MessageType.DOCUMENT

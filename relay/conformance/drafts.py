@@ -6,7 +6,7 @@ Touches: nothing.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -63,6 +63,12 @@ class Draft:
     crls: list[bytes] = field(default_factory=list)
     responses: list[bytes] = field(default_factory=list)
     """Of OCSP."""
+    more: dict[str, bytes] = field(default_factory=dict)
+    """Files of other kinds, before META-INF."""
+    covering: Callable[[list[CoveredFile]], list[CoveredFile]] = list
+    """What of the files its exporter signs; all of them, in their order."""
+    other_names: dict[str, str] = field(default_factory=dict)
+    """In the place of names that belong there."""
 
     def __post_init__(self) -> None:
         self.at = self.office.at
@@ -73,6 +79,8 @@ class Draft:
         second = self.said(NEXT, 2, self.about(Event.RELAY_ACCEPTANCE, first))
         third = self.said(NEXT, 3600, self.about(Event.CONTENT_HANDOVER, second))
         self.receipts = [first, second, third]
+        self.batches: list[Signed] = []
+        """Of receipts that share a signature."""
 
     def signature(self, name: DocumentName, content: bytes, by: Made | None = None) -> bytes:
         """Of these bytes, when the document was sealed; by the origin where nobody is named."""
@@ -118,15 +126,18 @@ class Draft:
     # ------------------------------------------------------------ the file
 
     def file(self) -> bytes:
+        return packed(self.files())
+
+    def files(self) -> dict[str, bytes]:
         """Signed by the exporter, whatever is in it."""
-        files = dict(self._members())
+        files = {self.other_names.get(name, name): one for name, one in self._members()}
         files[bundle.MANIFEST] = bundle.write_manifest([*files, bundle.MANIFEST, bundle.SEAL])
         sealed = with_unsigned(self.seal, Unsigned(tuple(self.tokens)))
         files[bundle.SEAL] = bundle.wrapped(sealed)
-        covered = [CoveredFile(name, digest_of(content)) for name, content in files.items()]
+        every = [CoveredFile(name, digest_of(content)) for name, content in files.items()]
         exporter = (self.exported_by or self.office.origin).signer()
-        signature = sign_bundle(covered, exporter, self.at + timedelta(hours=3))
-        return packed({**files, bundle.EXPORT: bundle.wrapped(signature)})
+        signature = sign_bundle(self.covering(every), exporter, self.at + timedelta(hours=3))
+        return {**files, bundle.EXPORT: bundle.wrapped(signature)}
 
     def _members(self) -> Iterator[tuple[str, bytes]]:
         yield bundle.MIMETYPE, bundle.MIMETYPE_CONTENT
@@ -135,6 +146,8 @@ class Draft:
             document, signature = bundle.receipt_names(number)
             yield document, one.document
             yield signature, one.signature
+        for number, one in enumerate(self.batches, start=1):
+            yield from zip(bundle.batch_names(number), (one.document, one.signature), strict=True)
         for der in sorted({*self.certificates()}):
             yield f"certificates/{digest_of(der)}.cer", der
         for der in self.crls:
@@ -142,6 +155,7 @@ class Draft:
         for der in self.responses:
             yield f"{bundle.REVOCATION}{digest_of(der)}.ocsp", der
         yield from self.around()
+        yield from self.more.items()
 
     def certificates(self) -> Iterator[bytes]:
         """Of everyone who signed any of it."""
@@ -177,6 +191,8 @@ class Told(Draft):
         """The receipts of which the file holds a proof from the log of who signed them."""
         self.other_proofs: dict[str, bytes] = {}
         """In the place of those that belong there."""
+        self.listing: Callable[[ContentsList], ContentsList] = lambda listed: listed
+        self.list_bytes: Callable[[bytes], bytes] = lambda text: text
 
     def logged(self, node: NodeId, receipts: Sequence[Signed]) -> Log:
         return self.office.log(node, receipts, self.message)
@@ -208,7 +224,7 @@ class Told(Draft):
             yield from chain
 
     def around(self) -> Iterator[tuple[str, bytes]]:
-        yield bundle.LIST, write_list(self._list())
+        yield bundle.LIST, self.list_bytes(write_list(self.listing(self._list())))
         for name, proof in self._proofs():
             yield name, self.other_proofs.get(name, proof)
         for number, one in enumerate(self.statuses, start=1):

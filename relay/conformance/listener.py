@@ -25,6 +25,7 @@ from relay.conformance.exchanges import Exchange, Exchanges
 from relay.conformance.instants import now
 from relay.conformance.peer import FAULT_LIMIT, RECEIPTS_TYPE
 from relay.conformance.requested import Arrived, arrived_of
+from relay.conformance.showing import Showing
 from relay.conformance.verdicts import InconclusiveError
 from relay.conformance.witness import CAPABILITY as WITNESS
 from relay.conformance.witness import Witness
@@ -99,6 +100,8 @@ class Listener:
     """The answer to each transfer, by its id: the same bytes again (W4.5)."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     room_bytes: int = ROOM_BYTES
+    shown: Showing | None = None
+    """Which certificate, once it listens."""
     _reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READ_AT_ONCE))
 
     # ------------------------------------------------------------ for assertions
@@ -381,6 +384,8 @@ async def listening(
     context: ssl.SSLContext = server_context(credentials.file("tls"), credentials.key("tls"), roots)
     runner = web.AppRunner(listener.app(), access_log=None, handler_cancellation=True)
     await runner.setup()
+    if runner.server is not None:
+        listener.shown = Showing(context, credentials, runner.server)
     await web.TCPSite(runner, host, port, ssl_context=context).start()
     try:
         yield listener

@@ -6,7 +6,7 @@ Touches: nothing.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -25,6 +25,7 @@ from relay.audit.exported import (
     write_files,
 )
 from relay.audit.ranges import RangeProof
+from relay.conformance.certificates import Made
 from relay.conformance.drafts import packed
 from relay.conformance.office import ORIGIN, Log, Office
 from relay.model import Digest, MessageId, Signed, digest_of, mint_uuid7
@@ -48,6 +49,14 @@ class LogDraft:
     heads: dict[int, bytes] = field(default_factory=dict)
     """By the size in their name."""
     tokens: dict[int, bytes] = field(default_factory=dict)
+    exported_by: Made | None = None
+    more: dict[str, bytes] = field(default_factory=dict)
+    """Files that have no place in it."""
+    about_bytes: Callable[[bytes], bytes] = lambda text: text
+    listing: Callable[[list[ListedFile]], list[ListedFile]] = list
+    others: dict[str, bytes] = field(default_factory=dict)
+    """In the place of what belongs under these names."""
+    covering: Callable[[list[CoveredFile]], list[CoveredFile]] = list
 
     def __post_init__(self) -> None:
         self.message = MessageId(mint_uuid7(self.office.at, secrets.token_bytes(10)))
@@ -59,15 +68,16 @@ class LogDraft:
         return self.office.log(ORIGIN, named, self.message, by)
 
     def file(self) -> bytes:
-        files = dict(self._members())
+        files = {name: self.others.get(name, one) for name, one in self._members()}
+        files |= self.more
         listed = [
             ListedFile(name, len(content), digest_of(content)) for name, content in files.items()
         ]
-        files[FILES] = write_files(listed)
+        files[FILES] = write_files(self.listing(listed))
         files[bundle.MANIFEST] = bundle.write_manifest([*files, bundle.MANIFEST])
-        covered = [CoveredFile(name, digest_of(content)) for name, content in files.items()]
-        at = self.office.at + timedelta(hours=3)
-        signature = sign_bundle(covered, self.office.origin.signer(), at)
+        every = [CoveredFile(name, digest_of(content)) for name, content in files.items()]
+        at, by = self.office.at + timedelta(hours=3), self.exported_by or self.office.origin
+        signature = sign_bundle(self.covering(every), by.signer(), at)
         return packed({**files, SIGNATURE: bundle.wrapped(signature)})
 
     def _members(self) -> Iterator[tuple[str, bytes]]:
@@ -76,7 +86,8 @@ class LogDraft:
         proof = RangeProof(0, len(leaves), len(leaves), (), ())
         parts = (Part(0, head_of(note).origin, proof),)
         yield bundle.MIMETYPE, bundle.MIMETYPE_CONTENT
-        yield ABOUT, write_about(About(ORIGIN, None, None, False, _digests(chain), parts))
+        about = write_about(About(ORIGIN, None, None, False, _digests(chain), parts))
+        yield ABOUT, self.about_bytes(about)
         yield checkpoint_name(0), note
         yield from sorted(self._kept())
         yield leaves_name(0), b"".join(leaf + b"\n" for leaf in leaves)

@@ -114,22 +114,33 @@ def _order(clause: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in parts if part]
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
 def _told_to_end() -> Iterator[None]:
-    """As Ctrl-C does it: in order, with what there is by then."""
+    """By Ctrl-C or SIGTERM: in order, with what there is by then. Once is enough: whoever is told again is ending."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is None or current_thread() is not main_thread():
         yield
         return
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def end() -> None:
+        for each in _ENDING:
+            loop.add_signal_handler(each, lambda: None)
+        task.cancel()
+
+    for each in _ENDING:
+        loop.add_signal_handler(each, end)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for each in _ENDING:
+            loop.remove_signal_handler(each)
 
 
 async def perform(options: Options) -> Performed:
-    """Whoever ends it gets a report of what it came to."""
+    """Whoever ends it gets a report of what it came to; CancelledError where it had not begun to judge."""
     with _told_to_end():
         return await _performed(options)
 

@@ -9,9 +9,13 @@ import base64
 import json
 from typing import Any
 
+from relay.audit.checkpoint import note_body, sign_note, vkey
+from relay.audit.proof_file import LogProof
+from relay.conformance.history import OwnLog, Tree
 from relay.conformance.listener import PROOFS_PATH
 from relay.conformance.peer import Answer, Peer, json_object
 from relay.conformance.verdicts import FailedError
+from relay.signing.keys import LogSigner
 from relay.wire.attached import write_proofs
 
 TYPE = "application/vnd.truc-relay.proofs+xml"
@@ -32,6 +36,22 @@ def _leaf_in(encoded: bytes) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError):
         return {}
     return leaf if isinstance(leaf, dict) else {}
+
+
+def named_by(signer: LogSigner, tree: Tree, size: int, index: int) -> LogProof:
+    """That an entry of this tree stands under its head of that size, which this key signed."""
+    head = tree.head(size)
+    body = note_body(head.origin, head.size, head.root)
+    note = sign_note(body, head.origin, signer.public_key, signer.sign)
+    key = vkey(head.origin, signer.public_key)
+    return LogProof(
+        index, tree.path_of(index, size), note, tree.leaf(index), key, tuple(signer.chain)
+    )
+
+
+def proven_in(log: OwnLog, index: int) -> LogProof:
+    """Of an entry of the kit's log, under its present head."""
+    return named_by(log.signer, log.tree, log.size, index)
 
 
 async def handed(peer: Peer, *proofs: bytes) -> Answer:

@@ -24,13 +24,24 @@ from relay.conformance.peer import MULTIPART_TYPE, Answer, Prepared
 from relay.conformance.requested import Arrived
 from relay.conformance.resigned import handover, headed
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import InconclusiveError
+from relay.conformance.verdicts import InconclusiveError, Part
+from relay.conformance.waited import answered, through
 from relay.errors import RelayError
 from relay.model import Signed, TransferId, digest_of, mint_uuid7
 
 PATH = "/axis/v1/recovery"
 RECOVERED_WITHIN = 30.0
 LOOK_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Relayed:
+    """What went through the node."""
+
+    sent: Prepared
+    arrived: Arrived
+    comes_again: bool = False
+    """Sent again by its origin, after the restore."""
 
 
 @dataclass(slots=True)
@@ -45,6 +56,8 @@ class Seen:
     """Likewise, but with a header that the kit signed."""
     acknowledged: Signed
     """A receipt about the first, handed back before that was given back."""
+    of_another: Relayed | None = None
+    """A document of the kit's second neighbour that it sent on, and is given back as one of its own."""
     submission: str = ""
     """What became of a document that was handed in meanwhile: empty where it was taken."""
     transfer: Answer | None = None
@@ -109,6 +122,7 @@ async def _restored(stand: Stand) -> Seen:
     first, second, third = [await _sent_out(stand) for _ in range(3)]
     inside, ended = await _sent_in(stand), await _sent_in(stand, expires=timedelta(seconds=4))
     made = Seen(first, second, third, handover(stand, about=first.header))
+    made.of_another = await _relayed(stand)
     memory = _Memory(_given_back(stand, made))
     async with _remembering(stand, memory):
         await stand.restore()
@@ -132,11 +146,13 @@ async def _remembering(stand: Stand, memory: _Memory) -> AsyncIterator[None]:
 
 def _given_back(stand: Stand, made: Seen) -> dict[str, bytes]:
     honest, other, false = map(_as_sent, (made.honest, made.other_envelope, made.other_signer))
-    several = (
+    several = [
         honest,
         replace(other, envelope=other.envelope.replace(b">KT<", b">KX<")),
         headed(false, stand.peer.signer),
-    )
+    ]
+    if made.of_another is not None:
+        several.append(_as_sent(made.of_another.arrived))
     return {one.header.transfer_id: one.body() for one in several}
 
 
@@ -148,6 +164,14 @@ async def _sent_out(stand: Stand) -> Arrived:
     envelope = stand.letter_out()
     await stand.dms.send(envelope)
     return await stand.listener.transfer_of(digest_of(envelope))
+
+
+async def _relayed(stand: Stand) -> Relayed | None:
+    if Part.SECOND not in stand.subject.parts:
+        return None
+    sent = through(stand, stand.second, stand.peer)
+    await answered(stand.second, sent)
+    return Relayed(sent, await stand.listener.transfer_of(sent.header.digest))
 
 
 async def _sent_in(stand: Stand, expires: timedelta = timedelta(days=1)) -> Prepared:
@@ -180,11 +204,21 @@ async def _afterwards(stand: Stand, made: Seen, inside: Prepared, ended: Prepare
     outside = (made.honest, made.other_envelope, made.other_signer)
     for arrived in outside:
         await stand.dms.send(arrived.envelope)
+    if made.of_another is not None:
+        sent = made.of_another.sent
+        again = stand.second.transfer(
+            sent.envelope, sent.header.recipients, message_id=sent.header.message_id
+        )
+        await answered(stand.second, again)
     await _sent_out(stand)  # comes behind them
     for arrived in outside:
         digest = arrived.header.digest
         came = [one.header for one in stand.listener.arrived[before:]]
         made.ids[digest] = {one.message_id for one in came if one.digest == digest}
+    if made.of_another is not None:
+        digest = made.of_another.sent.header.digest
+        behind = stand.listener.arrived[before:]
+        made.of_another.comes_again = any(one.header.digest == digest for one in behind)
 
 
 async def _asked(stand: Stand, transfer_id: TransferId) -> Answer:

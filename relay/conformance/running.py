@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
+from relay.conformance.controls import answers_transfers
 from relay.conformance.credentials import Authority
 from relay.conformance.instants import now
 from relay.conformance.link import Way, Weather
@@ -41,6 +42,7 @@ from relay.wire.values import instant
 
 LIMIT_SECONDS = 120.0
 """For one assertion: beyond it the node is taken to hang."""
+CONTROL_SECONDS = 30.0
 BESIDE_SECONDS = 240.0
 """For what was begun before all others, once those are judged."""
 CLOCKS = timedelta(minutes=2)
@@ -88,6 +90,7 @@ class Run:
                 )
                 for (one, other), way in zip(((first, second), (second, first)), ways, strict=True)
             ]
+            stands[0].beside, stands[1].beside = stands[1], stands[0]
             last = [one for one in self.assertions if Part.RESTORE in one.needs]
             between = [one for one in self.assertions if Part.LINK in one.needs]
             begun = [one for one in self.assertions if one.begins]
@@ -173,16 +176,35 @@ class Run:
         kept = ""
         if self.keep_all or verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE}:
             folder = self.keep / _UNSAFE.sub("-", f"{assertion.full_name}-{stand.subject.id}")
-            await asyncio.to_thread(stand.exchanges.write, folder)
-            kept = str(folder)
+            try:
+                await asyncio.to_thread(stand.exchanges.write, folder)
+                kept = str(folder)
+            except OSError as error:  # a full disk: what was found is told all the same
+                detail = f"{detail} (its bytes are not kept: {error.strerror})".strip()
         took = monotonic() - began
         return Judged(assertion, stand.subject.id, verdict, shown(detail), took, kept)
 
 
-def _failed(stand: Stand, error: FailedError) -> tuple[Verdict, str]:
+async def _failed(stand: Stand, assertion: Assertion, error: FailedError) -> tuple[Verdict, str]:
     if abs(stand.apart) > CLOCKS:
         return Verdict.INCONCLUSIVE, f"{_off(stand.apart)}: {error}"
+    if Part.LINK in assertion.needs and (fault := await _of_the_other(stand)):
+        return Verdict.INCONCLUSIVE, f"{error}; but the other node is at fault itself: {fault}"
     return Verdict.FAIL, str(error)
+
+
+async def _of_the_other(stand: Stand) -> str:
+    """What the other node does not do of what is needed between the two; empty where nothing is known against it."""
+    if stand.beside is None:
+        return ""
+    try:
+        async with asyncio.timeout(CONTROL_SECONDS):
+            await answers_transfers(stand.beside)
+    except FailedError as error:
+        return str(error)
+    except (InconclusiveError, NotClaimedError, UnreachableError, TimeoutError, RelayError):
+        return ""
+    return ""
 
 
 def _apart(time: object) -> timedelta:
@@ -230,7 +252,7 @@ async def _verdict(stand: Stand, assertion: Assertion) -> tuple[Verdict, str]:
             await assertion.judge(stand)
             await _controlled(stand, assertion)
     except FailedError as error:
-        return _failed(stand, error)
+        return await _failed(stand, assertion, error)
     except NotClaimedError as error:
         return Verdict.NOT_CLAIMED, str(error)
     except InconclusiveError as error:

@@ -66,6 +66,8 @@ class Stand:
     _timestamps: TimestampAuthority | None = None
     way: Way | None = None
     """From the judged node to the other."""
+    beside: Stand | None = None
+    """That of the other node."""
     crashes: Callable[[], Awaitable[None]] | None = None
     restoring: Restoring | None = None
     capabilities: frozenset[str] = frozenset()
@@ -138,9 +140,18 @@ class Stand:
     @property
     def other_kit(self) -> NodeId:
         """The neighbour that the kit is to the other node: of the same authority, and nobody here."""
-        if self.other.kit is None:
-            raise InconclusiveError("the kit has one node only")
-        return NodeId(self.other.kit.node)
+        return NodeId(self._others_kit.node)
+
+    @property
+    def other_kit_agency(self) -> AgencyCode:
+        """What that neighbour serves."""
+        return AgencyCode(self._others_kit.agency)
+
+    @property
+    def _others_kit(self) -> Kit:
+        other = _there(self.other.kit, "the kit is no neighbour of the other node")
+        same = self.subject.kit is not None and self.subject.kit.node == other.node
+        return _there(None if same else other, "the kit is the same neighbour of both nodes")
 
     def begin(self, beginning: Beginning) -> asyncio.Task[Any]:
         """Once, whoever asks."""

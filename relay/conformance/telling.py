@@ -13,12 +13,11 @@ from typing import Any
 
 from aiohttp import web
 
-from relay.audit.checkpoint import vkey
 from relay.audit.entries import AuditEvent, entry, instant
-from relay.audit.proof_file import LogProof, write_proof
+from relay.audit.proof_file import write_proof
 from relay.conformance.instants import now
 from relay.conformance.listener import Listener, container
-from relay.conformance.proofs import answers_of, handed
+from relay.conformance.proofs import answers_of, handed, proven_in
 from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.waited import answered, through
@@ -61,16 +60,7 @@ class TakenOver:
         """Of such an entry, which is in the neighbour's log from now on."""
         log, when = self.stand.second_log, at or now()
         leaf = entry(AuditEvent.PASSAGE, when, log.signer.node, **self.fields(when, **changes)).leaf
-        index = log.write(leaf)
-        proof = LogProof(
-            index,
-            log.tree.path_of(index, log.size),
-            log.note(log.tree, log.size),
-            leaf,
-            vkey(log.tree.origin, log.signer.public_key),
-            tuple(log.signer.chain),
-        )
-        return write_proof(proof)
+        return write_proof(proven_in(log, log.write(leaf)))
 
     async def tell(self, proof: bytes) -> str:
         """What the node answers to it, once it has the receipt that it is about."""

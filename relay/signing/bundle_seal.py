@@ -12,10 +12,11 @@ from datetime import datetime
 
 from relay.envelope.reader import EnvelopeReader
 from relay.errors import EnvelopeError, SignatureError
-from relay.model import AgencyCode, Digest, Envelope
+from relay.model import AgencyCode, Digest, Envelope, NodeId
 from relay.signing.bundle_file import BundleFile
 from relay.signing.bundle_revoked import BundleStatements
 from relay.signing.bundle_words import VOUCHES, Found, Outcome, local_moment
+from relay.signing.faults import Fault
 from relay.signing.seal import ProvenSeal, require_sealed_by, verify_seal
 from relay.signing.stamped import imprint_of, parted
 from relay.signing.timestamps import ProvenTimestamp, TimestampTrust
@@ -36,6 +37,8 @@ class BundleSeal:
         self._statements = statements
         self.envelope: Envelope | None = None
         self.sealed: Facts | None = None
+        self._node: NodeId | None = None
+        """Whose node's seal it is; None of an agency's own."""
         self.stamps: list[Facts] = []
 
     def document(self) -> Found:
@@ -61,10 +64,18 @@ class BundleSeal:
         for one in times:
             self._statements.require(one.path, one.gen_time)
         self._statements.require_counted(proven.path, _judged_at(times) or proven.signed_at)
-        facts = self.sealed = facts_of_seal(proven)
+        facts, self._node = facts_of_seal(proven), proven.node
+        self.sealed = facts
         who, at = facts["by"], local_moment(proven.signed_at)
         said = f"{proven.kind.value} seal of {who}, {at}: {VOUCHES[proven.kind]}"
         return Found(said, facts, tuple(self._sender_notes(proven)))
+
+    def require_origin(self, origin: NodeId) -> None:
+        """A node seals what begins there, and nothing else (W3.4)."""
+        if self._node not in {None, origin}:
+            raise SignatureError(
+                Fault.WRONG_NODE, f"the seal is of node {self._node}, the message of {origin}"
+            )
 
     def _content(self) -> bytes:
         return bundle.unwrapped(self._file.small(bundle.SEAL), bundle.SEAL)

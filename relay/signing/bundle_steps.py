@@ -144,7 +144,13 @@ class BundleJudge:
             yield self._step("receipt", partial(self._receipts.receipt, *pair))
         if batches := bundle.batches_among(self._file.entries):
             yield self._step("batches", partial(self._receipts.batches, batches))
-        yield self._step("message", self._receipts.message)
+        yield self._step("message", self._message)
+
+    def _message(self) -> Found:
+        """One message in all of it, and a seal by whom such a message has one."""
+        if self._receipts.about is not None:
+            self._seal.require_origin(self._receipts.about.origin)
+        return self._receipts.message()
 
     # ------------------------------------------------------------ around the document
 

@@ -87,6 +87,17 @@ def test_a_report_that_cannot_be_written_is_told_before_the_run(
     assert not Path("conformance").exists()
 
 
+@pytest.mark.parametrize("option", ["--keep", "--record", "--report"])
+@pytest.mark.parametrize("place", ["a.toml/below", "a.toml/below/it"])
+def test_a_place_below_a_file_is_told_before_the_run(
+    files: tuple[Path, Path], option: str, place: str
+) -> None:
+    found = run(*files, option, place)
+    assert found.exit_code == CONFIG, found.stderr
+    assert place in found.stderr
+    assert not Path("conformance").exists()
+
+
 @pytest.mark.parametrize("content", [None, "nothing", ""])
 def test_roots_that_are_none_are_named(files: tuple[Path, Path], content: str | None) -> None:
     text = files[1].read_text(encoding="utf-8").replace("pki/root/root.pem", "other.pem")

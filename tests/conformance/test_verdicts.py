@@ -97,9 +97,47 @@ async def test_what_an_assertion_raises_is_its_verdict(
     assert detail in found.detail
 
 
+async def test_bytes_that_cannot_be_kept_end_nothing(tmp_path: Path) -> None:
+    """A full disk, a folder that went away: what was found is told."""
+    (tmp_path / "file").touch()
+    found = await judged(raising(FailedError("it did else")), keep=tmp_path / "file")
+    assert (found.verdict, found.kept) == (Verdict.FAIL, "")
+    assert found.detail == "it did else (its bytes are not kept: Not a directory)"
+
+
 async def test_who_ends_the_run_ends_it() -> None:
     with pytest.raises(asyncio.CancelledError):
         await judged(raising(asyncio.CancelledError()))
+
+
+THROUGH_THE_KIT = {
+    "axis": "https://a",
+    "systemid": "s",
+    "secret": "s",
+    "kit": {"node": "kit", "agency": "H98.9", "listen": "127.0.0.1:1", "via": "127.0.0.1:2"},
+}
+
+
+@pytest.mark.parametrize("fault", ["it forgets what it has seen", ""])
+async def test_a_node_is_not_convicted_for_what_the_other_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Where both are needed for it, a failure counts unless the other is seen to be at fault."""
+
+    async def answers_transfers(_: Stand) -> None:
+        if fault:
+            raise FailedError(fault)
+
+    monkeypatch.setattr(running, "answers_transfers", answers_transfers)
+    here = stand(**THROUGH_THE_KIT)
+    here.beside = stand()
+    failing = raising(FailedError("two copies came"))
+    between = await judged(failing, Part.LINK, at=here, keep=tmp_path)
+    assert between.verdict is (Verdict.INCONCLUSIVE if fault else Verdict.FAIL)
+    assert between.detail.startswith("two copies came")
+    assert fault in between.detail
+    alone = await judged(failing, Part.AXIS, at=here, keep=tmp_path)
+    assert alone.verdict is Verdict.FAIL
 
 
 async def test_a_node_that_hangs_is_inconclusive(

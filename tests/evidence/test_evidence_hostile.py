@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from relay.errors import SignatureError
-from relay.model import Event, MessageId, digest_of
-from relay.signing.seal import verify_seal
+from relay.model import Event, MessageId, SealKind, digest_of
+from relay.signing.seal import make_seal, verify_seal
 from relay.signing.stamped import NOTHING, Unsigned, parted, with_unsigned
 from relay.wire import bundle
 
@@ -71,6 +71,13 @@ def _receipt_as_seal(entries: dict[str, bytes], _: Any) -> None:
     entries[bundle.SEAL] = bundle.wrapped(entries["receipts/0001/signature.xml"])
 
 
+def _sealed_by_another_node(entries: dict[str, bytes], office: Any) -> None:
+    """A node of the way vouches for what it never had handed in."""
+    signer = office.authority.signer("nodes/tinh/sign")
+    sealed = make_seal(digest_of(entries["envelope.edxml"]), SealKind.NODE, signer, office.at)
+    entries[bundle.SEAL] = bundle.wrapped(sealed.signature)
+
+
 def _bare_seal(entries: dict[str, bytes], office: Any) -> None:
     entries[bundle.SEAL] = office.sealed.signature
 
@@ -115,6 +122,7 @@ BY_THE_EXPORTER: list[tuple[Change, list[tuple[str, str]]]] = [
     (_by_another_node, [("receipt", "wrong-node")]),
     (_swapped_signatures, [("receipt", "digest-mismatch")] * 2),
     (_receipt_as_seal, [("seal", "wrong-document")]),
+    (_sealed_by_another_node, [("message", "wrong-node")]),
     (_bare_seal, [("seal", "bad-seal")]),
     (_no_signature_of_receipt, [("manifest", "missing-file")]),
     (_strange_unsigned_properties, [("seal", "shape")]),

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from relay.conformance.controls import takes_transfers
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, NotClaimedError, Part, require_equal
 from relay.model import Event, Reason
 
-book = Book()
+book = Book(control=takes_transfers)
+AHEAD_OVER_BYTES = 1 << 20
+"""What is longer goes ahead of its transfer (W6.1): nothing here is."""
 QCVN = b"http://www.mic.gov.vn/TBT/QCVN_102_2016"
 _SUBJECT = b"<edXML:Subject>"
 
 
 async def _evidence(stand: Stand, envelope: bytes) -> list[tuple[Event, Reason | None]]:
+    if len(envelope) > AHEAD_OVER_BYTES:
+        raise AssertionError(f"an envelope of {len(envelope)} bytes")
     prepared = stand.peer.transfer(envelope, [stand.subject.agency])
     receipt = stand.peer.receipt(await stand.peer.send(prepared))
     return [(one.event, one.reason) for one in receipt.evidence]
 
 
 def _changed(stand: Stand, change: Callable[[bytes], bytes]) -> bytes:
-    envelope = stand.letter_in()
+    envelope = stand.letter_in(size_bytes=20)
     found = change(envelope)
     if found == envelope:
         raise AssertionError("the envelope was not changed")
@@ -30,9 +35,14 @@ def _changed(stand: Stand, change: Callable[[bytes], bytes]) -> bytes:
 def _taken(clause: str, name: str, title: str, change: Callable[[bytes], bytes]) -> None:
     @book.asserts(clause, name, title, Part.NEIGHBOUR)
     async def taken(stand: Stand) -> None:
-        found = await _evidence(stand, _changed(stand, change))
+        """And carried: where the kit is a system there, it fetches what it sent."""
+        envelope = _changed(stand, change)
+        found = await _evidence(stand, envelope)
         accepted = [(Event.RELAY_ACCEPTANCE, None), (Event.CONTENT_CONSIGNMENT, None)]
         require_equal(found, accepted, "the evidence")
+        if Part.AXIS in stand.subject.parts:
+            copies = await stand.dms.until_copies(envelope)
+            require_equal(len(copies), 1, "the copies with these bytes")
 
 
 def _refused(clause: str, name: str, title: str, change: Callable[[bytes], bytes]) -> None:
@@ -151,7 +161,7 @@ _taken(
     "E1.4",
     "recipients",
     "Five thousand recipients are taken",
-    lambda text: _times(text, b"edXML:To", 5_000),
+    lambda text: _times(_filled(text, b"edXML:To", _organ(text)), b"edXML:To", 5_000),
 )
 _taken(
     "E1.4",
@@ -162,22 +172,22 @@ _taken(
 _refused(
     "E1.4",
     "too-deep",
-    "A hundred elements deep is refused",
-    lambda text: text.replace(_SUBJECT, b"<v>" * 100 + b"</v>" * 100 + _SUBJECT),
+    "Ten thousand elements deep is refused",
+    lambda text: text.replace(_SUBJECT, b"<v>" * 10_000 + b"</v>" * 10_000 + _SUBJECT),
 )
 _refused(
     "E1.4",
     "too-many",
-    "A hundred thousand elements are refused",
-    lambda text: text.replace(_SUBJECT, b"<v/>" * 100_000 + _SUBJECT),
+    "A quarter of a million elements are refused",
+    lambda text: text.replace(_SUBJECT, b"<v/>" * 250_000 + _SUBJECT),
 )
 _refused(
     "E1.4",
     "attributes",
-    "An element of a hundred attributes is refused",
+    "An element of ten thousand attributes is refused",
     lambda text: text.replace(
         _SUBJECT,
-        b"<v %b/>" % b" ".join(b'a%d="1"' % number for number in range(100)) + _SUBJECT,
+        b"<v %b/>" % b" ".join(b'a%d="1"' % number for number in range(10_000)) + _SUBJECT,
     ),
 )
 
@@ -213,6 +223,12 @@ def _without(text: bytes, name: bytes) -> bytes:
 def _filled(text: bytes, name: bytes, content: bytes) -> bytes:
     start, end = _element(text, name)
     return text[:start] + b"<%b>%b</%b>" % (name, content, name) + text[end:]
+
+
+def _organ(text: bytes) -> bytes:
+    """The recipient's code, without what else is said of it."""
+    recipient = slice(*_element(text, b"edXML:To"))
+    return text[recipient][slice(*_element(text[recipient], b"edXML:OrganId"))]
 
 
 def _moved(text: bytes, name: bytes, behind: bytes) -> bytes:

@@ -7,7 +7,6 @@ import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 from relay.conformance.controls import takes_transfers
@@ -15,8 +14,8 @@ from relay.conformance.credentials import stranger
 from relay.conformance.instants import now
 from relay.conformance.peer import Answer, Prepared
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, NotClaimedError, Part, require, require_equal
-from relay.model import AgencyCode, Event, NodeId, Reason, SealKind, Signed, digest_of
+from relay.conformance.verdicts import Book, Part, require, require_equal
+from relay.model import AgencyCode, Event, Reason, SealKind, Signed, digest_of
 from relay.signing import evidence
 from relay.signing.seal import make_seal
 from relay.signing.xades import DocumentName, build
@@ -183,12 +182,10 @@ async def no_agency(stand: Stand) -> None:
     Part.NEIGHBOUR,
 )
 async def another_signer(stand: Stand) -> None:
-    other = stand.other.kit
-    if other is None:
-        raise NotClaimedError("the kit has one node only")
+    other = stand.other_kit
     prepared = _prepared(stand)
-    signer = stand.authority.of(other.node).signer()
-    header = replace(prepared.header, sent_by=NodeId(other.node))
+    signer = stand.authority.of(other).signer()
+    header = replace(prepared.header, sent_by=other)
     signed = evidence.sign_transfer(header, signer, now())
     answer = await stand.peer.send(replace(prepared, header=header, signed=signed))
     _require_no_evidence(answer, "another node's header")
@@ -219,17 +216,3 @@ async def not_served(stand: Stand) -> None:
     prepared = stand.peer.transfer(envelope, [agency], sender=agency)
     receipt = stand.peer.receipt(await stand.peer.send(prepared))
     require_equal([one.event for one in receipt.evidence], [Event.RELAY_REJECTION], "the evidence")
-
-
-@book.asserts(
-    "W3.8",
-    "from-the-future",
-    "A seal made beyond the receiver's clock is judged as of now as well",
-    Part.NEIGHBOUR,
-)
-async def from_the_future(stand: Stand) -> None:
-    """By then the certificate has ended, which is no reason: what counts is that nobody is let in by it."""
-    prepared = _prepared(stand)
-    later = now() + timedelta(days=4000)
-    seal = make_seal(prepared.header.digest, SealKind.NODE, stand.peer.signer, later)
-    _require_bad_seal(stand, await stand.peer.send(replace(prepared, seal=seal.signature)))

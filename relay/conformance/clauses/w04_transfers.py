@@ -12,11 +12,13 @@ from relay.conformance.link import Weather
 from relay.conformance.listener import lost
 from relay.conformance.peer import MULTIPART_TYPE, PART_NAMES, Prepared, multipart
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, NotClaimedError, Part, require, require_equal
-from relay.model import Digest, Event, NodeId, Reason, Signed, TraceStep, digest_of
+from relay.conformance.verdicts import Book, Part, require, require_equal
+from relay.model import Digest, Event, NodeId, Reason, SealKind, Signed, TraceStep, digest_of
+from relay.signing.seal import make_seal
 
 book = Book(control=takes_transfers)
 RETRY_SECONDS = 30.0
+VALUE = b"<ds:SignatureValue>"
 
 
 async def _reason(stand: Stand, prepared: Prepared) -> Reason | None:
@@ -51,8 +53,9 @@ async def order(stand: Stand) -> None:
 
 @book.asserts("W4.1", "long-signature", "A signature over 64 KiB is refused", Part.NEIGHBOUR)
 async def long_signature(stand: Stand) -> None:
+    """White space within base64, as any signature may have it (W3.3): nothing else is wrong with it."""
     prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
-    signature = prepared.signed.signature + b"\n" * (64 << 10)
+    signature = prepared.signed.signature.replace(VALUE, VALUE + b"\n" * (64 << 10), 1)
     answer = await stand.peer.send(
         replace(prepared, signed=Signed(prepared.signed.document, signature))
     )
@@ -286,38 +289,22 @@ async def tolerated(stand: Stand) -> None:
 
 
 @book.asserts(
-    "W4.10", "answer-again", "The answer once given is given again, to the byte", Part.NEIGHBOUR
-)
-async def answer_again(stand: Stand) -> None:
-    prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
-    first = await stand.peer.send(prepared)
-    stand.peer.receipt(first)
-    again = await stand.peer.get(f"/axis/v1/transfers/{prepared.header.transfer_id}")
-    require_equal(again.status, 200, "the status")
-    require(again.body == first.body, "the answer has other bytes the second time")
-
-
-@book.asserts("W4.10", "unknown", "A transfer that never came is 404", Part.NEIGHBOUR)
-async def unknown(stand: Stand) -> None:
-    header = stand.peer.header(b"", [stand.subject.agency])
-    answer = await stand.peer.get(f"/axis/v1/transfers/{header.transfer_id}")
-    require_equal(answer.status, 404, "the status")
-
-
-@book.asserts(
     "W4.11",
     "origin",
     "An origin that does not lie behind the neighbour is refused",
     Part.NEIGHBOUR,
 )
 async def origin(stand: Stand) -> None:
-    elsewhere = NodeId(stand.other.id)
-    step = TraceStep(elsewhere, now(), Digest(secrets.token_hex(32)))
-    envelope = stand.letter_in()
-    header = stand.peer.header(envelope, [stand.subject.agency])
-    changed = replace(header, origin=elsewhere, trace=(step, header.trace[0]))
-    reason = await _reason(stand, stand.peer.prepared(changed, envelope))
-    require(reason in {Reason.BAD_TRANSFER, Reason.BAD_SEAL}, f"the reason is {reason}")
+    """As it came to a node of another branch, and well sealed there: it is sent on as if it had come from there."""
+    elsewhere, agency = stand.other_kit, stand.other_kit_agency
+    envelope = stand.letter_from(agency, [stand.subject.agency])
+    header = stand.peer.header(envelope, [stand.subject.agency], sender=agency, origin=elsewhere)
+    step = replace(header.trace[0], node=elsewhere)
+    prepared = stand.peer.prepared(replace(header, trace=(step, *header.trace)), envelope)
+    signer = stand.authority.of(elsewhere).signer()
+    seal = make_seal(header.digest, SealKind.NODE, signer, now())
+    reason = await _reason(stand, replace(prepared, seal=seal.signature))
+    require_equal(reason, Reason.BAD_TRANSFER, "the reason")
 
 
 @book.asserts(
@@ -345,42 +332,6 @@ async def no_other(stand: Stand) -> None:
     await stand.listener.transfer_of(digest, count=4)
     ids = {one.header.transfer_id for one in stand.listener.arrived if one.header.digest == digest}
     require_equal(len(ids), 1, "the number of transfers with the envelope")
-
-
-@book.asserts(
-    "W4.13", "several", "Several transfers of a request are answered in order", Part.NEIGHBOUR
-)
-async def several(stand: Stand) -> None:
-    if (await stand.peer.node_document()).get("transfers_a_request", 1) < 2:
-        raise NotClaimedError("it takes one transfer a request")
-    made = [stand.peer.transfer(stand.letter_in(), [stand.subject.agency]) for _ in range(2)]
-    receipts = stand.peer.receipts(await stand.peer.send_several(made))
-    require_equal(
-        [receipt.transfer_id for _, receipt in receipts],
-        [one.header.transfer_id for one in made],
-        "the transfers that were answered",
-    )
-
-
-@book.asserts(
-    "W4.13",
-    "ends-at-the-first",
-    "The first without a signed answer ends the request",
-    Part.NEIGHBOUR,
-)
-async def ends_at_the_first(stand: Stand) -> None:
-    if (await stand.peer.node_document()).get("transfers_a_request", 1) < 3:
-        raise NotClaimedError("it takes fewer than three transfers a request")
-    made = [stand.peer.transfer(stand.letter_in(), [stand.subject.agency]) for _ in range(3)]
-    made[1] = replace(made[1], signed=Signed(made[1].signed.document, b"x"))
-    receipts = stand.peer.receipts(await stand.peer.send_several(made))
-    require_equal(
-        [receipt.transfer_id for _, receipt in receipts],
-        [made[0].header.transfer_id],
-        "the transfers that were answered",
-    )
-    alone = await stand.peer.get(f"/axis/v1/transfers/{made[2].header.transfer_id}")
-    require_equal(alone.status, 404, "the status of the one behind it")
 
 
 @book.asserts(

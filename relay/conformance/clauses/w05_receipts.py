@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from relay.conformance.business import SOON, evidence_of, later
+from relay.conformance.controls import takes_receipts, takes_transfers
 from relay.conformance.instants import now
 from relay.conformance.peer import RECEIPTS_TYPE
 from relay.conformance.requested import Arrived
@@ -12,7 +13,6 @@ from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
     FailedError,
-    InconclusiveError,
     Part,
     require,
     require_equal,
@@ -23,7 +23,6 @@ from relay.model import (
     Event,
     Evidence,
     MessageId,
-    NodeId,
     Reason,
     Receipt,
     Signed,
@@ -31,9 +30,9 @@ from relay.model import (
 )
 from relay.signing.evidence import sign_receipt
 from relay.signing.xades import DocumentName, build
-from relay.wire.receipt import write_receipt
+from relay.wire.receipt import read_receipt, write_receipt
 
-book = Book()
+book = Book(control=takes_transfers)
 
 
 @book.asserts(
@@ -213,6 +212,7 @@ async def idempotent(stand: Stand) -> None:
     "If one of several receipts does not verify, none is taken",
     Part.NEIGHBOUR,
     Part.AXIS,
+    control=takes_receipts,
 )
 async def none_of_a_batch(stand: Stand) -> None:
     arrived = await _delivered(stand)
@@ -222,6 +222,17 @@ async def none_of_a_batch(stand: Stand) -> None:
         other.document.replace(b"ContentHandover<", b"ContentHandoverFailure<"), other.signature
     )
     require_equal((await stand.peer.hand_back(good, spoilt)).status, 422, "the status")
+    await _not_kept(stand, good, "the receipt that holds")
+
+
+async def _not_kept(stand: Stand, signed: Signed, what: str) -> None:
+    """As far as the node's native face shows what it has of a message."""
+    if Part.NATIVE not in stand.subject.parts:
+        return
+    message = read_receipt(signed.document).message_id
+    answer = await stand.dms.native("GET", f"/v1/messages/{message}/evidence")
+    kept = answer.status == 200 and signed.document in answer.body
+    require(not kept, f"{what} stands in the message's evidence")
 
 
 @book.asserts(
@@ -254,14 +265,13 @@ async def no_receipt_of_a_receipt(stand: Stand) -> None:
     "A receipt whose issuer lies elsewhere is refused",
     Part.NEIGHBOUR,
     Part.AXIS,
+    control=takes_receipts,
 )
 async def wrong_side(stand: Stand) -> None:
-    other = stand.other.kit
-    if other is None:
-        raise InconclusiveError("the kit has one node only")
+    other = stand.other_kit
     arrived = await _delivered(stand)
-    receipt = _later(stand, arrived, issuer=NodeId(other.node))
-    signed = sign_receipt(receipt, stand.authority.of(other.node).signer(), now())
+    receipt = _later(stand, arrived, issuer=other)
+    signed = sign_receipt(receipt, stand.authority.of(other).signer(), now())
     answer = await stand.peer.hand_back(signed)
     require_equal(answer.status, 422, "the status")
 
@@ -272,6 +282,7 @@ async def wrong_side(stand: Stand) -> None:
     "A Detail on what is no failure is refused, unless it is a remote's word",
     Part.NEIGHBOUR,
     Part.AXIS,
+    control=takes_receipts,
 )
 async def detail(stand: Stand) -> None:
     plain = write_receipt(_later(stand, await _delivered(stand)))
@@ -306,11 +317,7 @@ async def not_its_delivery(stand: Stand) -> None:
     )
     signed = stand.peer.sign(_later(stand, arrived, evidence=(evidence,)))
     require_equal((await stand.peer.hand_back(signed)).status, 204, "the status")
-    if Part.NATIVE in stand.subject.parts:
-        path = f"/v1/messages/{arrived.header.message_id}/evidence"
-        answer = await stand.dms.native("GET", path)
-        kept = answer.status == 200 and signed.document in answer.body
-        require(not kept, "the receipt stands in the message's evidence")
+    await _not_kept(stand, signed, "the receipt")
 
 
 @book.asserts(
@@ -319,6 +326,7 @@ async def not_its_delivery(stand: Stand) -> None:
     "A container of more than 200 receipts is refused",
     Part.NEIGHBOUR,
     Part.AXIS,
+    control=takes_receipts,
 )
 async def two_hundred(stand: Stand) -> None:
     arrived = await _delivered(stand)

@@ -47,6 +47,17 @@ _not_proven("other-envelope", "with another envelope", lambda found: found.other
 _not_proven("other-signer", "under another signature", lambda found: found.other_signer)
 
 
+@book.asserts(
+    "W8.5", "other-origin", "What is given back of another origin is not admitted", Part.SECOND
+)
+async def other_origin(stand: Stand) -> None:
+    """Sent again by its origin it is no repeat: it goes on."""
+    relayed = (await seen(stand)).of_another
+    if relayed is None:
+        raise InconclusiveError("it was not sent")
+    require(relayed.comes_again, "the document is taken for one that was admitted")
+
+
 @book.asserts("W8.6", "no-submissions", "A node that recovers takes no submissions")
 async def no_submissions(stand: Stand) -> None:
     require(bool((await seen(stand)).submission), "a document that was handed in was taken")

@@ -21,6 +21,7 @@ from relay.conformance.business import (
     say_in,
     say_out,
 )
+from relay.conformance.controls import takes_receipts
 from relay.conformance.instants import now
 from relay.conformance.listener import lost
 from relay.conformance.peer import Prepared
@@ -267,6 +268,7 @@ async def destruction_asked(stand: Stand) -> None:
     "A consignment with any other reason is refused",
     Part.NEIGHBOUR,
     Part.AXIS,
+    control=takes_receipts,
 )
 async def no_other_reason(stand: Stand) -> None:
     plain = write_receipt(later(stand, await go_out(stand), Event.CONTENT_CONSIGNMENT))
@@ -353,8 +355,7 @@ async def handed_over_stays(stand: Stand) -> None:
     document_id, _, says = await _asked_out(stand)
     await says(Event.CONTENT_HANDOVER)
     await says(Event.CONTENT_HANDOVER_FAILURE)
-    found = await obligation(stand, document_id, "requested")
-    require(found != "taken-back", f"its state is {found}")
+    require_equal(await obligation(stand, document_id, "requested"), "requested", "its state")
 
 
 @book.asserts("W10.8", "answered", "A 15 agrees, and a 16 declines, what was asked for", *NATIVE)

@@ -38,12 +38,11 @@ from relay.conformance.resigned import handover, headed, sealed
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
     Book,
-    NotClaimedError,
     Part,
     require,
     require_equal,
 )
-from relay.model import Event, Reason, SealKind, digest_of
+from relay.model import Reason, SealKind, digest_of
 from relay.wire.statements import Stapled
 
 PATH = "/axis/v1/statements"
@@ -66,12 +65,12 @@ def _prepared(stand: Stand) -> Prepared:
     return stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
 
 
-def _sealed(stand: Stand, issued: Made) -> Prepared:
+def sealed_by(stand: Stand, issued: Made) -> Prepared:
     return sealed(_prepared(stand), SealKind.AGENCY, issued.signer())
 
 
 async def is_refused_as_revoked(stand: Stand, issued: Made) -> None:
-    answer = await stand.peer.send(_sealed(stand, issued))
+    answer = await stand.peer.send(sealed_by(stand, issued))
     rejected(stand.peer, answer, Reason.REVOKED_CERTIFICATE, "revoked-certificate")
 
 
@@ -209,7 +208,7 @@ async def another_issuer(stand: Stand) -> None:
     answer = await tell(stand, Stapled(issued.ders, crl(other.issuer, issued)))
     require_equal(answer.status, 204, "the status")
     await told_of(stand, issued, by)
-    accepted(stand.peer, await stand.peer.send(_sealed(stand, issued)))
+    accepted(stand.peer, await stand.peer.send(sealed_by(stand, issued)))
 
 
 @book.asserts("W12.2", "signature", "A CRL in an issuer's name by another key says nothing")
@@ -220,7 +219,7 @@ async def signature(stand: Stand) -> None:
     answer = await tell(stand, Stapled(issued.ders, crl(false, issued)))
     require_equal(answer.status, 204, "the status")
     await told_of(stand, issued, by)
-    accepted(stand.peer, await stand.peer.send(_sealed(stand, issued)))
+    accepted(stand.peer, await stand.peer.send(sealed_by(stand, issued)))
 
 
 @book.asserts("W12.2", "end-entity", "A CRL by an end entity says nothing of another")
@@ -233,7 +232,7 @@ async def end_entity(stand: Stand) -> None:
     answer = await tell(stand, Stapled(chain, crl(false, issued)))
     require_equal(answer.status, 204, "the status")
     await told_of(stand, issued, by)
-    accepted(stand.peer, await stand.peer.send(_sealed(stand, issued)))
+    accepted(stand.peer, await stand.peer.send(sealed_by(stand, issued)))
 
 
 # ------------------------------------------------------------ W12.3: told on the way
@@ -351,22 +350,4 @@ async def others(stand: Stand) -> None:
     by, issued = about(stand)
     other = by.make(agency_of(stand.peer.agency))
     await told_of(stand, issued, by, other)
-    accepted(stand.peer, await stand.peer.send(_sealed(stand, issued)))
-
-
-@book.asserts(
-    "W12.4",
-    "not-judged-yet",
-    "What cannot be judged yet gets no evidence, and is taken once it can",
-)
-async def not_judged_yet(stand: Stand) -> None:
-    by, issued = about(stand)
-    prepared = _sealed(stand, issued)
-    answer = await stand.peer.send(prepared)
-    if answer.status == 200:
-        event = stand.peer.receipt(answer).evidence[0].event
-        if event is Event.RELAY_ACCEPTANCE:
-            raise NotClaimedError("it takes what it cannot judge yet")
-    refused(answer, "")
-    await told_of(stand, issued, by)
-    accepted(stand.peer, await stand.peer.send(prepared))
+    accepted(stand.peer, await stand.peer.send(sealed_by(stand, issued)))

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from relay.conformance.business import go_out
+import asyncio
+
+from relay.conformance.business import come_in, evidence_of, go_out
 from relay.conformance.peer import Prepared
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import Book, NotClaimedError, Part, require, require_equal
-from relay.model import Signed
+from relay.conformance.telling import taken_over
+from relay.conformance.verdicts import (
+    Book,
+    InconclusiveError,
+    NotClaimedError,
+    Part,
+    require,
+    require_equal,
+)
+from relay.delivery.ports import Acknowledgement
+from relay.model import Event, Signed
 from relay.signing.proof_shape import is_batch_proof, read_proof
 from relay.wire.container import read_receipts
 
@@ -15,6 +26,7 @@ CAPABILITY = "batched-receipts"
 PARTS = (Part.NEIGHBOUR, Part.AXIS)
 ASKED = {"Relay-Batched-Receipts": "1"}
 LIMIT_BYTES = 32 << 20
+TOGETHER = 16
 
 
 async def _answered(stand: Stand, **headers: str) -> tuple[list[Prepared], list[Signed]]:
@@ -93,3 +105,39 @@ async def asks(stand: Stand) -> None:
         asked is None or CAPABILITY in stand.capabilities,
         f"it asks for batches without the capability {CAPABILITY}",
     )
+
+
+@book.asserts(
+    "W13.6",
+    "not-asked-later",
+    "Nor do later receipts about what came without the header share a signature",
+    *PARTS,
+    capability=CAPABILITY,
+)
+async def not_asked_later(stand: Stand) -> None:
+    """Handovers of several documents, acknowledged at once."""
+    several = [await come_in(stand) for _ in range(TOGETHER)]
+    listed = [await stand.dms.until_copies(one.envelope) for one in several]
+    if not all(listed):
+        raise InconclusiveError("not all of the documents are at their recipient's disposal")
+    done = Acknowledgement.DONE
+    await asyncio.gather(*(stand.dms.client.update_status(one[0], done) for one in listed))
+    for one in several:
+        await evidence_of(stand, one.header.message_id, Event.CONTENT_HANDOVER)
+    about = {one.header.message_id for one in several}
+    came = [one for one in stand.listener.receipts if stand.peer.proven(one).message_id in about]
+    found = [one for one in came if is_batch_proof(one.signature)]
+    require_equal(len(found), 0, "the number of receipts of a batch")
+
+
+@book.asserts(
+    "W13.6",
+    "asks-not-for-others",
+    "What came without the header is sent on without it",
+    Part.SECOND,
+)
+async def asks_not_for_others(stand: Stand) -> None:
+    """Its receipts travel back to a neighbour that demanded single signatures."""
+    arrived = (await taken_over(stand)).arrived
+    asked = arrived.headers.get("Relay-Batched-Receipts")
+    require(asked is None, f"Relay-Batched-Receipts is {asked!r}")

@@ -32,7 +32,6 @@ from relay.signing.keys import Signer
 from relay.signing.xades import DocumentName, build
 from relay.wire.receipt import write_receipt
 
-book = Book(control=takes_transfers)
 CAPABILITY = "batched-receipts"
 PARTS = (Part.NEIGHBOUR, Part.AXIS)
 
@@ -60,6 +59,15 @@ async def _made(stand: Stand, signer: Signer | None = None, issuer: str = "") ->
     documents = [write_receipt(one) for one in receipts]
     name = NodeId(issuer or stand.peer.node)
     return _Made(stand, receipts, sign_batch(documents, name, signer or stand.peer.signer, now()))
+
+
+async def takes_batches(stand: Stand) -> None:
+    """An honest receipt of one is taken."""
+    answer = await stand.peer.hand_back((await _made(stand)).first)
+    require_equal(answer.status, 204, "the status of an honest receipt of a batch")
+
+
+book = Book(control=takes_batches)
 
 
 async def _refused(stand: Stand, signed: Signed) -> None:
@@ -126,6 +134,7 @@ async def of_one(stand: Stand) -> None:
     "A transfer header in a batch of receipts is refused",
     Part.NEIGHBOUR,
     capability=CAPABILITY,
+    control=takes_transfers,
 )
 async def no_transfer(stand: Stand) -> None:
     """Batches of headers have leaves of another kind (W13.9)."""
@@ -137,7 +146,12 @@ async def no_transfer(stand: Stand) -> None:
 
 
 @book.asserts(
-    "W13.1", "no-seal", "A seal is never made in a batch", Part.NEIGHBOUR, capability=CAPABILITY
+    "W13.1",
+    "no-seal",
+    "A seal is never made in a batch",
+    Part.NEIGHBOUR,
+    capability=CAPABILITY,
+    control=takes_transfers,
 )
 async def no_seal(stand: Stand) -> None:
     prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from aiohttp import web
 
+from relay.conformance.backlogs import (
+    by_transfer,
+    honestly,
+    is_of_several,
+    of_backlogs,
+    require_several,
+)
 from relay.conformance.business import settled
-from relay.conformance.listener import Answering, Listener, lost, saying
+from relay.conformance.listener import Listener, lost, saying
 from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import (
@@ -28,36 +35,10 @@ from relay.signing.proof_shape import is_batch_proof, read_proof
 
 book = Book(Part.NEIGHBOUR, Part.AXIS)
 CAPABILITY = "batched-transfers"
-BACKLOG = 32
-"""Documents: of a backlog several go together, however few a node sends at first to a neighbour that is back."""
-TRIALS = 3
 REFUSING_SECONDS = 15.0
 
 
 # ------------------------------------------------------------ several at once
-
-
-async def _backlog(stand: Stand, listener: Listener, then: Answering) -> list[Arrived]:
-    """What comes of documents that waited for the kit until all were handed in, and it answers as `then` does."""
-    made = [stand.letter_out(listener.agency) for _ in range(BACKLOG)]
-    with listener.answering(saying(503)):
-        await asyncio.gather(*(stand.dms.send(one) for one in made))
-        since = len(listener.arrived)
-    with listener.answering(then):
-        await settled(stand, *made, listener=listener)
-    return listener.arrived[since:]
-
-
-async def _of_backlogs(
-    stand: Stand, listener: Listener, then: Answering, wanted: Callable[[Arrived], bool]
-) -> list[Arrived]:
-    """What came, something wanted among it; else all that came in several trials."""
-    came: list[Arrived] = []
-    for _ in range(TRIALS):
-        came += await _backlog(stand, listener, then)
-        if any(map(wanted, came)):
-            break
-    return came
 
 
 async def _said_no_longer(stand: Stand, listener: Listener) -> None:
@@ -67,24 +48,12 @@ async def _said_no_longer(stand: Stand, listener: Listener) -> None:
     await settled(stand, envelope, listener=listener)
 
 
-def _honestly(listener: Listener) -> Answering:
-    async def honestly(arrived: Arrived) -> web.StreamResponse:
-        return listener.honestly(arrived)
-
-    return honestly
-
-
-def _several(arrived: Arrived) -> bool:
-    return arrived.together > 1
-
-
 def _has_proof(arrived: Arrived) -> bool:
     return is_batch_proof(arrived.signed.signature)
 
 
 def _require_shared(came: Sequence[Arrived]) -> None:
-    if not any(map(_several, came)):
-        raise NotClaimedError("it sent no two transfers in one request, which it may")
+    require_several(came)
     if not any(map(_has_proof, came)):
         raise NotClaimedError("it signed each header by itself, which it may")
 
@@ -109,7 +78,7 @@ def _require_proven(stand: Stand, came: Sequence[Arrived]) -> None:
 async def not_said(stand: Stand) -> None:
     listener = stand.listener
     with listener.taking_several(shared=False):
-        came = await _of_backlogs(stand, listener, _honestly(listener), _several)
+        came = await of_backlogs(stand, listener, honestly(listener), is_of_several)
     _require_proven(stand, came)
     found = sum(map(_has_proof, came))
     require_equal(found, 0, "the number of headers with a proof")
@@ -124,7 +93,7 @@ async def not_said(stand: Stand) -> None:
 async def proven(stand: Stand) -> None:
     listener = stand.listener
     with listener.taking_several(shared=True):
-        came = await _of_backlogs(stand, listener, _honestly(listener), _has_proof)
+        came = await of_backlogs(stand, listener, honestly(listener), _has_proof)
     await _said_no_longer(stand, listener)
     _require_proven(stand, came)
     _require_shared(came)
@@ -146,30 +115,23 @@ async def again(stand: Stand) -> None:
     cut: list[Arrived] = []
 
     async def cut_once(arrived: Arrived) -> web.StreamResponse:
-        if _several(arrived) and _has_proof(arrived) and not cut:
+        if is_of_several(arrived) and _has_proof(arrived) and not cut:
             cut.append(arrived)
             return await lost(arrived)
         return listener.honestly(arrived)
 
     with listener.taking_several(shared=True):
-        came = await _of_backlogs(stand, listener, cut_once, _has_proof)
+        came = await of_backlogs(stand, listener, cut_once, _has_proof)
     await _said_no_longer(stand, listener)
     _require_shared(came)
-    attempts = _by_transfer(came)
-    repeated = [one for one in attempts.values() if len(one) > 1 and _several(one[0])]
+    attempts = by_transfer(came)
+    repeated = [one for one in attempts.values() if len(one) > 1 and is_of_several(one[0])]
     if not repeated:
         raise InconclusiveError("none of them went again")
     for first, *others in repeated:
         for one in others:
             require(one.signed == first.signed, "header or proof of the repeat differ")
             require(one.envelope == first.envelope, "the envelope of the repeat differs")
-
-
-def _by_transfer(came: Sequence[Arrived]) -> dict[TransferId, list[Arrived]]:
-    found: dict[TransferId, list[Arrived]] = defaultdict(list)
-    for one in came:
-        found[one.header.transfer_id].append(one)
-    return found
 
 
 # ------------------------------------------------------------ W13.11
@@ -194,7 +156,7 @@ async def by_itself(stand: Stand) -> None:
         return listener.honestly(arrived)
 
     with listener.taking_several(shared=True):
-        came = await _of_backlogs(stand, listener, refuse, _has_proof)
+        came = await of_backlogs(stand, listener, refuse, _has_proof)
     await _said_no_longer(stand, listener)
     _require_shared(came)
     first: dict[str, TransferId] = {}

@@ -8,7 +8,8 @@ from typing import Any
 
 from relay.delivery import arrivals, returns
 from relay.delivery.arrivals import TransferDesk
-from relay.delivery.returns import ReturnDesk
+from relay.delivery.neighbours import standing
+from relay.delivery.returns import MOST_AT_ONCE, ReturnDesk
 from relay.errors import RelayError, WireError
 from relay.model import Reason, Receipt, Signed
 from relay.routing.next_hop import Here, NoRoute
@@ -101,14 +102,38 @@ def refuses_repeats() -> None:
     put_in(ReturnDesk, "take", take)
 
 
+@mutant("takes no receipt, and says of each what is wrong", "W5.8/idempotent", "W13.7/taken")
+def takes_no_receipts() -> None:
+    async def take(self: ReturnDesk, *_: Any) -> None:
+        raise WireError("it is not taken")
+
+    put_in(ReturnDesk, "take", take)
+
+
 @mutant("takes what holds of several receipts and drops the rest", "W5.8/none-of-a-batch")
 def takes_what_holds() -> None:
     honest = ReturnDesk.take
 
     async def take(self: ReturnDesk, neighbour: Any, found: Any) -> None:
+        if not 1 < len(found) <= MOST_AT_ONCE:
+            return await honest(self, neighbour, found)
         for one in found:
             with suppress(RelayError):
                 await honest(self, neighbour, [one])
+        return None
+
+    put_in(ReturnDesk, "take", take)
+
+
+@mutant("keeps what holds of several receipts that it refuses", "W5.8/none-of-a-batch")
+def keeps_of_what_it_refuses() -> None:
+    honest = ReturnDesk.take
+
+    async def take(self: ReturnDesk, neighbour: Any, found: Any) -> None:
+        for one in found if len(found) > 1 else ():
+            with suppress(RelayError):
+                await honest(self, neighbour, [one])
+        await honest(self, neighbour, found)
 
     put_in(ReturnDesk, "take", take)
 
@@ -124,9 +149,14 @@ def answers_receipts() -> None:
     put_in(ReturnDesk, "take", take)
 
 
-@mutant("takes anybody's receipt from anybody", "W5.9/wrong-side")
+@mutant("takes anybody's receipt from anybody", "W5.9/wrong-side", "W5.9/by-who-serves")
 def takes_any_receipt() -> None:
     put_in(returns, "require_issuer", lambda *_: None)
+
+
+@mutant("takes any node's word that a recipient has a document", "W5.9/by-who-serves")
+def takes_any_nodes_word() -> None:
+    put_in(standing, "_AT_THE_END", frozenset())
 
 
 @mutant("refuses receipts about what went another way", "W5.9/not-its-delivery")

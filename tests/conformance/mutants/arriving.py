@@ -22,6 +22,7 @@ from relay.model import (
     Digest,
     MessageId,
     NodeId,
+    Reason,
     Receipt,
     Seal,
     SealKind,
@@ -213,6 +214,14 @@ def _any_seal(self: NodeNotary, seal: bytes, *_: Any) -> Any:
     return Seal(SealKind.NODE, seal)
 
 
+@mutant("rejects every transfer as a bad envelope", "W5.3/accepted", "E1.1/none")
+def rejects_every_envelope() -> None:
+    def examine(self: TransferDesk, *_: Any) -> Any:
+        return arrivals._Refusal(Reason.BAD_ENVELOPE, "none is taken")
+
+    put_in(TransferDesk, "_examine", examine)
+
+
 @mutant("goes round in circles", "W4.8/loop")
 def goes_round() -> None:
     def without(header: TransferHeader, _: Any) -> TransferHeader:
@@ -289,6 +298,26 @@ def forgets_answers() -> None:
     async def answer(self: Any, request: web.Request) -> web.Response:
         self._door.neighbour(request)
         raise NotFoundError("no such transfer of yours")
+
+    put_in(server._Handlers, "answer", answer)
+
+
+@mutant("tells whoever asks what a transfer was answered", "W4.10/anothers")
+def tells_whoever_asks() -> None:
+    honest = server._Handlers.answer
+
+    async def answer(self: Any, request: web.Request) -> web.Response:
+        door = self._door
+        try:
+            return await honest(self, request)
+        except NotFoundError:
+            for neighbour in door._neighbours:
+                given = await self._face.transfers.journal.answered(
+                    neighbour, request.match_info["id"]
+                )
+                if given is not None:
+                    return server._signed([given])
+            raise
 
     put_in(server._Handlers, "answer", answer)
 

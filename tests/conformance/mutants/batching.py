@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 from relay.audit.tree import leaf_hash
 from relay.delivery.arrivals import TransferDesk
 from relay.errors import SignatureError
-from relay.model import NodeId, Receipt, Seal, SealKind, Signed, TransferHeader
+from relay.model import Event, NodeId, Receipt, Seal, SealKind, Signed, TransferHeader
 from relay.signing import batches, evidence, notary
 from relay.signing.notary import NodeNotary
 from relay.signing.proof_shape import is_batch_proof, read_proof
 from relay.transport.nodes import server
+from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.server import NodeFace
 from relay.wire.receipt import read_receipt
 from relay.wire.transfer import read_transfer
@@ -148,6 +150,25 @@ def batches_for_all() -> None:
         return await honest(self, neighbour, signed, batched=True)
 
     put_in(TransferDesk, "open", opened)
+
+
+@mutant("signs later receipts in batches for whoever comes", "W13.6/not-asked-later")
+def batches_later_receipts() -> None:
+    honest = NodeNotary._issued
+
+    async def issued(self: NodeNotary, receipt: Receipt, at: datetime, *, batched: bool) -> Signed:
+        later = receipt.evidence[0].event is Event.CONTENT_HANDOVER
+        if later:  # so that several are there at once
+            await asyncio.sleep(0.5 - asyncio.get_running_loop().time() % 0.5)
+        return await honest(self, receipt, at, batched=batched or later)
+
+    put_in(NodeNotary, "_issued", issued)
+
+
+@mutant("asks for batches in everybody's name", "W13.6/asks-not-for-others")
+def asks_for_everybody() -> None:
+    honest = NodesClient._headers
+    put_in(NodesClient, "_headers", lambda self, **_: honest(self, batched=True))
 
 
 @mutant("asks for batches without saying that it knows them", "W13.6/asks")

@@ -10,10 +10,12 @@ from lxml import etree
 from relay.delivery import arrivals
 from relay.errors import SignatureError, WireError
 from relay.model import Seal, SealKind, Signed, TransferHeader
-from relay.signing import evidence
+from relay.signing import evidence, shape
 from relay.signing.notary import NodeNotary
-from relay.transport.nodes import parts
+from relay.transport.nodes import parts, server
 from relay.wire import transfer
+from relay.wire.container import read_receipts
+from relay.wire.receipt import read_receipt
 from relay.wire.values import NAMESPACE
 from tests.conformance.mutants import mutant, put_in
 from tests.conformance.mutants.arriving import proving_headers
@@ -67,6 +69,32 @@ def reads_any_form() -> None:
     put_in(evidence, "read_transfer", _read_anything)
 
 
+OTHERWISE = ("white-space", "declaration", "trailing")
+
+
+def _in_its_form(content: bytes) -> bytes:
+    """What it would be, were it written as it must be."""
+    return re.sub(rb">\s+<", b"><", re.sub(rb"^<\?xml[^>]*>", b"", content)).strip()
+
+
+@mutant(
+    "reads a receipt in whatever form it is written",
+    *(f"W2.1/receipt-{name}" for name in OTHERWISE),
+)
+def reads_any_receipt() -> None:
+    put_in(evidence, "read_receipt", lambda content: read_receipt(_in_its_form(content)))
+
+
+@mutant(
+    "reads a container of receipts in whatever form it is written",
+    *(f"W2.1/container-{name}" for name in OTHERWISE),
+)
+def reads_any_container() -> None:
+    put_in(
+        server, "read_receipts", lambda content, limit: read_receipts(_in_its_form(content), limit)
+    )
+
+
 def _believe_headers() -> None:
     def believed(_: Any, honest: Any, signed: Signed, *arguments: Any) -> TransferHeader:
         try:
@@ -83,6 +111,7 @@ def _believe_headers() -> None:
     *(f"W3.3/header-{name}" for name in HEADERS),
     "W3.5/another-signer",
     "W3.5/untrusted",
+    "W3.8/early-header",
 )
 def believes_headers() -> None:
     _believe_headers()
@@ -107,21 +136,27 @@ def _believe_seals() -> None:
     "W3.3/other-bytes",
     "W3.4/no-agency",
     "W3.6/not-served",
-    "W3.8/from-the-future",
+    "W3.8/early-seal",
 )
 def believes_seals() -> None:
     _believe_seals()
 
 
-@mutant("bounds neither header nor signature", "W4.1/long-signature", "W4.1/long-header")
-def bounds_nothing() -> None:
+@mutant("bounds no signature", "W4.1/long-signature")
+def bounds_no_signature() -> None:
+    put_in(parts, "_LIMITS", (parts.HEADER_LIMIT_BYTES, 1 << 30, 1 << 30))
+    put_in(shape, "LIMIT_BYTES", 1 << 30)
+
+
+@mutant("bounds no header, and reads past its end", "W4.1/long-header")
+def bounds_no_header() -> None:
+    """A header of the one form is never so long: what is behind its end has to be overlooked, too."""
     _believe_headers()
-    put_in(parts, "_LIMITS", (1 << 30, 1 << 30, 1 << 30))
+    put_in(parts, "_LIMITS", (1 << 30, parts.SIGNATURE_LIMIT_BYTES, parts.SIGNATURE_LIMIT_BYTES))
 
 
 @mutant("takes documents of origins that lie elsewhere", "W4.11/origin")
 def takes_any_origin() -> None:
-    _believe_seals()
     put_in(arrivals, "origin_fault", lambda *_: "")
 
 

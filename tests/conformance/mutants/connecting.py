@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from relay.model import NodeId
 from relay.signing import tls
-from relay.transport.nodes import server
+from relay.transport.nodes import client, server
 from relay.transport.nodes.door import NEIGHBOUR, Door
 from tests.conformance.mutants import mutant, put_in
 
@@ -43,6 +44,25 @@ def lets_anyone_in() -> None:
 
     put_in(tls, "_mutual", mutual)
     put_in(Door, "neighbour", neighbour)
+
+
+@mutant("shows neighbours a certificate that is for something else", "W1.2/named")
+def shows_another_certificate() -> None:
+    honest = tls._mutual
+
+    def mutual(context: ssl.SSLContext, certificate: Path, key: Path, *rest: Any) -> None:
+        if context.protocol == ssl.PROTOCOL_TLS_SERVER:
+            certificate, key = (
+                one.with_name(one.name.replace("tls", "sign")) for one in (certificate, key)
+            )
+        honest(context, certificate, key, *rest)
+
+    put_in(tls, "_mutual", mutual)
+
+
+@mutant("says everything to whoever answers", "W1.2/calls-by-name", "W1.2/calls-by-chain")
+def calls_whoever_answers() -> None:
+    put_in(client._PeerIs, "check", lambda *_: None)
 
 
 @mutant("tells a neighbour nothing of itself", "W1.4/node-document")

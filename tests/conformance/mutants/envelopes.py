@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -20,6 +21,7 @@ from relay.envelope.schema import validate
 from relay.errors import EnvelopeError
 from relay.model import Digest, Envelope, Party
 from relay.routing.directory import Directory
+from relay.transport.axis import documents
 from tests.conformance.mutants import mutant, put_in
 
 
@@ -101,6 +103,17 @@ def tolerates_nothing() -> None:
         raise EnvelopeError(f"{code}: {detail}")
 
     put_in(Findings, "add", add)
+
+
+@mutant("gives out blanks where there was a comment", "E1.2/comment")
+def blanks_comments() -> None:
+    honest = documents._proven
+
+    async def proven(*arguments: Any) -> AsyncIterator[bytes]:
+        async for chunk in honest(*arguments):
+            yield chunk.replace(b"<!-- vendor -->", b" " * 15)
+
+    put_in(documents, "_proven", proven)
 
 
 @mutant("reads document types", "E1.3/doctype", "E1.3/entity", "E1.3/external")

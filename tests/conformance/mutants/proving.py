@@ -8,8 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
+from relay.audit.checkpoint import head_of
+from relay.audit.proof_file import read_proof, write_proof
 from relay.delivery.attaching.keeping import ProofKeeper
-from relay.delivery.attaching.sending import ProofCourier
+from relay.delivery.evidence import exporting
 from relay.delivery.evidence.around import Around
 from relay.delivery.evidence.exporting import EvidenceDesk
 from relay.delivery.reconciling.listing import ListingDesk
@@ -17,19 +19,74 @@ from relay.delivery.reconciling.ports import Listing, Standing, Told
 from relay.errors import WireError
 from relay.journal.exchanged import ExchangeTable
 from relay.model import NodeId
-from relay.transport.nodes import attaching
+from relay.node import attaching as node_attaching
+from relay.signing.attached import AttachedJudge, OpenedProof, ProvenEntry
+from relay.transport.nodes import attaching, attaching_client
+from relay.transport.nodes.client import NodesClient
 from relay.transport.nodes.reconciling import ListingFace
 from relay.wire import attached, bundle
 from relay.wire.attached import Answer, Answered
 from tests.conformance.mutants import mutant, put_in
 
 
-@mutant("hands over no proofs", "W20.1/follows")
-def hands_over_no_proofs() -> None:
-    async def send(self: ProofCourier, *_: Any) -> bool:
+@mutant("hands over proofs that lead nowhere", "W20.1/follows")
+def hands_over_false_proofs() -> None:
+    def spoilt(proof: bytes) -> bytes:
+        found = read_proof(proof)
+        return write_proof(replace(found, hashes=tuple(bytes(32) for _ in found.hashes)))
+
+    put_in(
+        attaching_client,
+        "write_proofs",
+        lambda several: attached.write_proofs(list(map(spoilt, several))),
+    )
+
+
+@mutant("hands receipts back only to who takes their proofs", "W20.1/not-waiting")
+def waits_for_its_proofs() -> None:
+    honest = NodesClient.hand_back
+
+    async def hand_back(self: NodesClient, neighbour: Any, receipts: Any) -> None:
+        body, headers = (
+            attached.write_proofs([b"a proof"]),
+            {"Content-Type": attaching.CONTENT_TYPE},
+        )
+        async with self._ask(neighbour, "POST", attaching.PATH, body, headers):
+            await honest(self, neighbour, receipts)
+
+    put_in(NodesClient, "hand_back", hand_back)
+
+
+@mutant(
+    "keeps whatever is said to prove a receipt that it has",
+    "W20.4/path",
+    "W20.4/checkpoint",
+    "W20.4/another-log",
+    "W20.4/another-key",
+    "W20.4/purpose",
+    "W20.4/revoked",
+)
+def keeps_any_proof() -> None:
+    def prove(_: AttachedJudge, opened: OpenedProof, *__: Any) -> ProvenEntry:
+        return ProvenEntry(head_of(opened.read.note), 0)
+
+    put_in(AttachedJudge, "prove", prove)
+
+
+@mutant("keeps proofs under heads that it did not cosign", "W20.4/another-history")
+def keeps_proofs_of_two_histories() -> None:
+    async def contradicts(*_: Any) -> bool:
         return False
 
-    put_in(ProofCourier, "send", send)
+    put_in(node_attaching.WitnessedHeads, "contradicts", contradicts)
+
+
+@mutant("keeps no proofs", "W20.4/kept")
+def keeps_no_proofs() -> None:
+    async def take(self: ProofKeeper, _: Any, proofs: Sequence[bytes]) -> list[Answered]:
+        return [Answered(Answer.REFUSED, "none is kept") for _ in proofs]
+
+    put_in(ProofKeeper, "take", take)
 
 
 @mutant("takes proofs in whatever form", "W20.3/another-form")
@@ -130,6 +187,24 @@ def lists_nothing_left_out() -> None:
     def listed(self: Around, view: Any) -> Any:
         return replace(honest(self, view), left_out={})
 
+    put_in(Around, "_list", listed)
+
+
+@mutant("leaves proofs out and says so of one receipt alone", "W19.3/proofs")
+def says_so_of_one_alone() -> None:
+    honest, listing = Around.files, Around._list
+
+    async def files(self: Around, view: Any) -> AsyncIterator[tuple[str, bytes]]:
+        own = {bundle.proof_name(number) for number in self.proofs}
+        async for name, content in honest(self, view):
+            if name not in own:
+                yield name, content
+
+    def listed(self: Around, view: Any) -> Any:
+        found = listing(self, view)
+        return replace(found, unproven={exporting._receipts(view)[0]: "no-log"})
+
+    put_in(Around, "files", files)
     put_in(Around, "_list", listed)
 
 

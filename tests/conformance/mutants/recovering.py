@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
-from relay.conformance.own import KIT_DISTRICT
+from relay.conformance.own import DISTRICT, KIT_DISTRICT
 from relay.delivery.arrivals import TransferDesk
+from relay.delivery.recovery import readmitting
 from relay.delivery.recovery.ports import OwnReceipts, Reminder, SentBack
 from relay.delivery.recovery.readmitting import Readmitter
 from relay.delivery.recovery.recovering import RecoveryDesk
@@ -17,7 +19,7 @@ from relay.delivery.returns import ReturnDesk
 from relay.errors import NotFoundError, OverloadError, PeerError, WireError
 from relay.journal import early
 from relay.journal.reminding import SQL
-from relay.model import NodeId, TransferHeader
+from relay.model import NodeId, Receipt, TransferHeader
 from relay.transport.nodes import reminding
 from relay.transport.nodes.reminding import ReminderFace
 from relay.wire.transfer import read_transfer
@@ -168,6 +170,26 @@ def admits_unproven() -> None:
         return read_transfer(sent.header.document)
 
     put_in(Readmitter, "_proven", proven)
+
+
+@mutant("admits what others began as its own", "W8.5/other-origin")
+def admits_what_others_began() -> None:
+    honest, said = Readmitter._proven, readmitting._receipt
+
+    def receipt(header: TransferHeader, deliveries: Any) -> Receipt:
+        """Of its acceptance, which it signs itself."""
+        return replace(said(header, deliveries), issuer=NodeId(DISTRICT))
+
+    def proven(
+        self: Readmitter, neighbour: NodeId, transfer_id: Any, sent: SentBack
+    ) -> TransferHeader:
+        header = self.notary.check_transfer(sent.header, self.place.node, self.clock.now())
+        if header.origin == self.place.node:
+            return honest(self, neighbour, transfer_id, sent)
+        return header
+
+    put_in(Readmitter, "_proven", proven)
+    put_in(readmitting, "_receipt", receipt)
 
 
 @mutant("takes submissions before it has its memory back", "W8.6/no-submissions")

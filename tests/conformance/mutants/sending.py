@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from relay.delivery.attempts import Attempts
 from relay.errors import NotFoundError, OverloadError, TransportError
 from relay.model import MessageId, Signed, TransferId, mint_uuid7
 from relay.signing import evidence
@@ -69,6 +70,50 @@ def makes_messages_anew() -> None:
             header, transfer_id=TransferId(_uuid()), message_id=MessageId(_uuid())
         )
     )
+
+
+@mutant("lets what was refused without evidence lie", "W12.4/sent-again")
+def lets_the_refused_lie() -> None:
+    refused, honest, lying = Attempts._refused, Attempts.reserve, set[TransferId]()
+
+    def refusing(self: Attempts, channel: Any, out: Any) -> None:
+        refused(self, channel, out)
+        lying.add(out.header.transfer_id)
+
+    def reserve(self: Attempts, transfer_id: TransferId) -> bool:
+        return transfer_id not in lying and honest(self, transfer_id)
+
+    put_in(Attempts, "_refused", refusing)
+    put_in(Attempts, "reserve", reserve)
+
+
+@mutant("lets what the answer to several left out lie", "W4.13/again-alone")
+def lets_the_left_out_lie() -> None:
+    honest, left = Attempts.reserve, set[TransferId]()
+
+    async def unanswered(_: Attempts, __: Any, transfer_id: TransferId) -> None:
+        left.add(transfer_id)
+
+    def reserve(self: Attempts, transfer_id: TransferId) -> bool:
+        return transfer_id not in left and honest(self, transfer_id)
+
+    put_in(Attempts, "reserve", reserve)
+
+    put_in(Attempts, "_unanswered", unanswered)
+
+
+@mutant("sends anew what the answer to several left out", "W4.13/again-alone")
+def sends_anew_what_was_left_out() -> None:
+    async def unanswered(self: Attempts, channel: Any, transfer_id: Any) -> None:
+        now = self.clock.now()
+        await self.journal.postpone(
+            transfer_id, in_doubt=False, error="left out", not_before=now, at=now
+        )
+        await self.journal.thaw(transfer_id, now, never_seen=False, reason="left out")
+        channel.goes_no_more(transfer_id)
+        channel.lanes.look_again()
+
+    put_in(Attempts, "_unanswered", unanswered)
 
 
 @mutant("forgets how much of an upload it has", "W6.1/in-pieces", "W6.1/wrong-offset")

@@ -16,7 +16,7 @@ from relay.delivery.neighbours.channel import Channel, Work
 from relay.delivery.neighbours.retry import RetryPolicy
 from relay.delivery.returns import ReturnDesk
 from relay.errors import AccessError, PeerError, TransportError, UnansweredError
-from relay.model import Lane, Reason, Signed
+from relay.model import Lane, Priority, Reason, Signed
 from relay.signing import evidence
 from relay.signing.notary import NodeNotary
 from relay.transport.nodes.client import NodesClient
@@ -24,7 +24,29 @@ from relay.wire.transfer import read_transfer
 from tests.conformance.mutants import mutant, put_in
 
 
-@mutant("lets normal overtake express", "W22.1/express-first", quick=True)
+@mutant("takes urgent documents for normal ones", "W22.1/each-lane")
+def knows_two_lanes() -> None:
+    honest = Lane.of
+
+    def of(priority: Priority) -> Lane:
+        lane = honest(priority)
+        return Lane.NORMAL if lane is Lane.URGENT else lane
+
+    put_in(Lane, "of", staticmethod(of))
+
+
+@mutant("sends what came last first", "W22.1/first-come")
+def sends_the_last_first() -> None:
+    honest = lanes.Lanes._hold
+
+    def hold(self: lanes.Lanes, held: Any, ready: Any) -> None:
+        honest(self, held, ready)
+        held.ready.rotate(1)
+
+    put_in(lanes.Lanes, "_hold", hold)
+
+
+@mutant("lets normal overtake express", "W22.1/express-first", "W22.1/each-lane", quick=True)
 def lets_normal_overtake() -> None:
     put_in(lanes, "_HIGHEST_FIRST", tuple(sorted(Lane)))
     put_in(lanes, "LOWEST_EVERY", 1 << 30)  # or express would be the one in eight
