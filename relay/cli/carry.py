@@ -12,11 +12,10 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
 from relay.cli.outcome import (
     CANNOT_CREATE,
     DATA,
@@ -40,6 +39,7 @@ app = typer.Typer(
 )
 
 _SIZE = re.compile(r"([0-9]{1,15}) ?([kmgt]i?)?b?", re.IGNORECASE)
+_LEAST_BYTES = 1 << 20
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 _LEFT = (
     ("refused", "{} of them refuse a recipient, with a signed receipt", ""),
@@ -178,7 +178,7 @@ async def _export(
 
     async with (
         reach(node) as client,
-        client.exchange(f"/v1/carry/{quote(neighbour, safe='')}", None, {}, **query) as response,
+        client.exchange(f"/v1/carry/{segment(neighbour)}", None, {}, **query) as response,
     ):
         await write_whole(response, file)
         return _told(response)
@@ -211,4 +211,9 @@ def _bytes(text: str) -> int:
         raise CommandError(f"--limit {text} is no size", USAGE, "such as 700MB, 4GB or 16GiB")
     unit = (match[2] or "").lower()
     base = 1024 if unit.endswith("i") else 1000
-    return int(match[1]) * int(base ** _POWERS.get(unit[:1], 0))
+    size = int(match[1]) * int(base ** _POWERS.get(unit[:1], 0))
+    if size < _LEAST_BYTES:
+        raise CommandError(
+            f"--limit {text} is less than 1 MiB", USAGE, "such as 700MB, 4GB or 16GiB"
+        )
+    return size
