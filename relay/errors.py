@@ -14,6 +14,7 @@ of these and stays an ordinary exception, loud.
     │   │   └── UncertainError  not to be judged now
     │   ├── WireError        a node-to-node document is malformed
     │   ├── AccessError      who asks may not do that
+    │   ├── UnfitError       what is asked for cannot be, whoever asks
     │   ├── NotFoundError    nothing of theirs has that name
     │   │   └── GoneError      it was here, and its retention time is over
     │   │       └── TakenBackError  its sender took it back
@@ -105,6 +106,10 @@ class WireError(PeerError):
 
 class AccessError(PeerError):
     """The caller is unknown, its proof is wrong, or it asks for what is not its own."""
+
+
+class UnfitError(PeerError):
+    """What an operator asks for cannot be: a name, a scope, a number out of bounds."""
 
 
 class NotFoundError(PeerError):

@@ -134,6 +134,7 @@ class Line(StrEnum):
     STOP_TOOK_TOO_LONG = "stop-took-too-long"
     SWEEP_BROKEN_OFF = "sweep-broken-off"
     SYSTEM_ADDED = "system-added"
+    SYSTEM_CERTIFICATE_UNREADABLE = "system-certificate-unreadable"
     SYSTEM_LOCKED_OUT = "system-locked-out"
     SYSTEM_REVOKED = "system-revoked"
     SYSTEM_ROTATED = "system-rotated"

@@ -444,8 +444,8 @@ def test_a_file_that_is_not_toml_is_one_problem(home: Path, content: bytes) -> N
 
 def test_a_file_that_cannot_be_read_is_one_problem(home: Path) -> None:
     """Missing, or a folder."""
-    assert problems_of(home / "no.toml") == (f"{home}/no.toml: No such file or directory",)
-    assert problems_of(home) == (f"{home}: Is a directory",)
+    assert problems_of(home / "no.toml") == (f"{home}/no.toml: no such file or directory",)
+    assert problems_of(home) == (f"{home}: is a directory",)
 
 
 # ---------------------------------------------------------------- secrets

@@ -12,13 +12,21 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from relay.cli.archived import take_out
-from relay.cli.connect import Connection, reaching, reaching_if_asked
-from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
+from relay.cli.connect import Connection, reaching, reaching_if_asked, segment
+from relay.cli.outcome import (
+    DATA,
+    NO_INPUT,
+    USAGE,
+    CommandError,
+    complain,
+    remark,
+    suggest,
+    verdict,
+)
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
 from relay.cli.show import ZONE, local, printable, show_json, show_table
@@ -63,6 +71,7 @@ def listing(
 
 
 @app.command("verify")
+@verdict
 def verify(
     folder: Archive,
     root: Annotated[
@@ -105,6 +114,7 @@ def verify(
 
 
 @app.command("export")
+@verdict
 def export(
     place: Place,
     message: Annotated[str, typer.Argument(metavar="ID", help="The message's id.")],
@@ -143,6 +153,7 @@ def release(node: Connection, name: Name, why: Reason) -> None:
 
 
 @app.command("package")
+@verdict
 @reaching_if_asked
 def package(
     connect: Callable[[], Connection],
@@ -190,7 +201,7 @@ async def _fetch(node: Connection, message: str, target: Path, why: str) -> None
     from relay.cli.client import reach  # noqa: PLC0415
 
     query = {"why": why} if why else {}
-    path = f"/v1/messages/{quote(message, safe='')}/evidence"
+    path = f"/v1/messages/{segment(message)}/evidence"
     async with reach(node) as client, client.open(path, {}, **query) as response:
         await write_whole(response, target)
 

@@ -19,7 +19,7 @@ from relay.cli.audit_export import check_export, export
 from relay.cli.connect import Connection, reaching
 from relay.cli.entry import entry
 from relay.cli.fsck import fsck
-from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest
+from relay.cli.outcome import DATA, USAGE, CommandError, remark, suggest, verdict
 from relay.cli.proofs import check_proof, prove
 from relay.cli.show import ZONE, local, progress, said_of, show_json, show_table
 from relay.cli.steps import KnownWitnessOption, witnesses_of
@@ -34,12 +34,12 @@ app = typer.Typer(help="Read and verify the audit log.", no_args_is_help=True)
 app.command("tail")(tail)
 app.command("show")(entry)
 app.command("prove")(prove)
-app.command("check-proof")(check_proof)
-app.command("fsck")(fsck)
+app.command("check-proof")(verdict(check_proof))
+app.command("fsck")(verdict(fsck))
 app.command("witnesses")(witnesses)
 app.command("export")(export)
-app.command("check-export")(check_export)
-app.command("diff")(diff)
+app.command("check-export")(verdict(check_export))
+app.command("diff")(verdict(diff))
 
 _MOST_HEADS = 1000
 
@@ -89,10 +89,11 @@ def timestamps(
     if save is not None:
         for one in found["heads"]:
             _save(save, one)
-        suggest(
-            f"to judge one: openssl ts -verify -data {save}/SIZE.note -in {save}/SIZE.tst"
-            " -token_in -CAfile ROOT.pem"
-        )
+        if found["heads"]:
+            suggest(
+                f"to judge one: openssl ts -verify -data {save}/SIZE.note -in {save}/SIZE.tst"
+                " -token_in -CAfile ROOT.pem"
+            )
     if as_json:
         show_json(found)
         return
@@ -129,6 +130,7 @@ def _save(folder: Path, one: dict[str, Any]) -> None:
 
 
 @app.command("verify")
+@verdict
 def verify(
     path: Annotated[
         Path | None, typer.Argument(metavar="CONFIG", help="The node's configuration.")
@@ -166,12 +168,12 @@ def verify(
         remark(
             f"{report.unjudged} cosignatures by keys that are not known here: name them with --witness"
         )
-    for verdict in report.verdicts:
-        for finding in verdict.findings:
+    for each in report.verdicts:
+        for finding in each.findings:
             remark(said_of(finding))
-        if verdict.findings_count > len(verdict.findings):
-            remark(f"{verdict.findings_count - len(verdict.findings)} more findings")
-        checkpoint = verdict.checkpoint
+        if each.findings_count > len(each.findings):
+            remark(f"{each.findings_count - len(each.findings)} more findings")
+        checkpoint = each.checkpoint
         typer.echo(f"ok, {checkpoint.size} entries, root {checkpoint.root.hex()}")
 
 

@@ -25,6 +25,7 @@ from relay.cli.instants import period_of
 from relay.cli.outcome import DATA, USAGE, CommandError, complain, remark
 from relay.cli.show import printable, show_json, show_table
 from relay.cli.verify import trust_of
+from relay.errors import PeerError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -117,7 +118,10 @@ def _exported(path: Path, asked: _Asked, open_files: ExitStack) -> Side:
     file = open_files.enter_context(path.open("rb"))
     since, until = asked.bounds()
     if asked.unverified:
-        about, leaves = unproven_leaves(file)
+        try:
+            about, leaves = unproven_leaves(file)
+        except PeerError as error:
+            raise CommandError(f"{path.name}: {error}", DATA) from None
     else:
         if not asked.trusted:
             hint = "give --root CERT, or --unverified to read it as it is"

@@ -29,10 +29,12 @@ from relay.cli.steps import (
     StatementOption,
     WitnessOption,
     only_one,
+    refuse_both_forms,
     tell_lines,
     tell_steps,
     witnesses_of,
 )
+from relay.cli.streams import log_to_stderr
 from relay.cli.verify import statements_of, trust_of
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ async def _from_files(config: Path, target: Path, query: dict[str, str]) -> None
     from relay.node.stopped_export import stopped_log  # noqa: PLC0415
     from relay.offline import check  # noqa: PLC0415
 
+    log_to_stderr()
     since, until = (
         datetime.fromisoformat(query[one]) if one in query else None for one in ("since", "until")
     )
@@ -133,6 +136,7 @@ def check_export(
     lines: LinesOption = False,
 ) -> None:
     """Judge an exported log offline, step by step. Exit code 0 only if all of it holds."""
+    refuse_both_forms(lines=lines, as_json=as_json)
     trust = trust_of(root, [], tsa_root or [])
     witnesses, statements = witnesses_of(witness), statements_of([], statement or [])
 

@@ -1,7 +1,7 @@
 """`relay backup` and `relay restore`: a node's journal copied while it runs, and brought back.
 
 Touches: the node's data folder and the backup's, both on this machine.
-Raises:  SettingsError, JournalError, InUseError.
+Raises:  SettingsError, JournalError, InUseError, OSError.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import typer
 
 from relay.cli.local import Config
 from relay.cli.outcome import DATA, complain, remark, suggest
-from relay.cli.show import progress, show_json
+from relay.cli.show import moment, progress, show_json
 
 if TYPE_CHECKING:
     from relay.journal.backup import Copied
@@ -37,7 +37,7 @@ def backup(
     else:
         said = made.backup
         remark(
-            f"{folder}: journal of {said.node} as of {said.made_at}, {said.entries} log entries, "
+            f"{folder}: journal of {said.node} as of {moment(said.made_at)}, {said.entries} log entries, "
             f"{said.payload_files} payload files; keys are not in it"
         )
     if made.lost:
@@ -72,7 +72,7 @@ def restore(
         _show(found)
     else:
         remark(
-            f"restored as of {found.backup.made_at}; start the node: it begins a new epoch of its log and "
+            f"restored as of {moment(found.backup.made_at)}; start the node: it begins a new epoch of its log and "
             "asks its neighbours for what was exchanged since"
         )
         if found.lost:

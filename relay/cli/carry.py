@@ -12,11 +12,10 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
 from relay.cli.outcome import (
     CANNOT_CREATE,
     DATA,
@@ -181,7 +180,7 @@ async def _export(
 
     async with (
         reach(node) as client,
-        client.exchange(f"/v1/carry/{quote(neighbour, safe='')}", None, {}, **query) as response,
+        client.exchange(f"/v1/carry/{segment(neighbour)}", None, {}, **query) as response,
     ):
         await write_whole(response, file)
         return _told(response)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
@@ -178,14 +178,32 @@ async def reach(connection: Connection) -> AsyncIterator[NativeClient]:
 def _connector(connection: Connection) -> aiohttp.BaseConnector:
     if connection.socket is not None:
         return aiohttp.UnixConnector(str(connection.require_socket()))
-    parts = urlsplit(connection.url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise CommandError(f"{connection.url} is no https address", USAGE)
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    parts = _address(connection.url)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise CommandError(f"{connection.url} would send the token unprotected", USAGE, "use https")
     if parts.scheme == "http":
         return aiohttp.TCPConnector()
     return aiohttp.TCPConnector(ssl=_tls(connection))
+
+
+def _address(url: str) -> SplitResult:
+    """https://HOST:PORT, and nothing behind it: the API's paths begin there."""
+    try:
+        parts = urlsplit(url)
+        sound = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise _no_address(url) from None
+    beyond = any((parts.path, parts.query, parts.fragment, parts.username, parts.password))
+    plain = url.isascii() and url.isprintable()
+    if parts.scheme not in ("https", "http") or not sound or beyond or not plain:
+        raise _no_address(url)
+    return parts
+
+
+def _no_address(url: str) -> CommandError:
+    """Without the name and password that somebody may have put into it."""
+    said = f"{url.rpartition('@')[2][:200]!a} is no address of a node"
+    return CommandError(said, USAGE, "such as https://node.example:8444, with nothing behind it")
 
 
 def _broke_off(error: BaseException) -> bool:
@@ -269,7 +287,7 @@ def refusal_of(status: int, problem: Mapping[str, Any]) -> RelayError:
     word = str(problem.get("type", "")).rpartition(":")[2]
     detail = str(problem.get("detail") or problem.get("title") or f"status {status}")
     parameter = problem.get("parameter")
-    if parameter:
+    if parameter and not detail.startswith(str(parameter)):
         detail = f"{parameter}: {detail}"
     match word:
         case "unauthenticated" | "forbidden":

@@ -2,7 +2,7 @@
 
 Touches: the two files; no network.
 Trusts:  nothing of them.
-Raises:  OSError, EnvelopeError for a file that is no envelope.
+Raises:  OSError, CommandError for a file that is no envelope.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relay.cli.outcome import DATA, CommandError
 from relay.cli.show import printable, show_json, show_table
+from relay.errors import EnvelopeError
 
 if TYPE_CHECKING:
     from relay.envelope.business import Business
@@ -60,8 +62,11 @@ def _read(path: Path) -> tuple[Business, str]:
     from relay.envelope.business import BusinessReader  # noqa: PLC0415
 
     reader, digest = BusinessReader(), hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            reader.feed(chunk)
-    return reader.close()[1], digest.hexdigest()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                reader.feed(chunk)
+        return reader.close()[1], digest.hexdigest()
+    except EnvelopeError as error:
+        raise CommandError(f"{path}: {error}", DATA) from None

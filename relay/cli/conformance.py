@@ -121,6 +121,8 @@ def _performed(
     from relay.conformance.subject import read_subject  # noqa: PLC0415
 
     subjects = None
+    if own and nodes:
+        raise SettingsError(["--self starts its own nodes: it takes no files"])
     if not own:
         first, second = _two(nodes)
         subjects = read_subject(first), read_subject(second)

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 import typer
 
 from relay.cli.outcome import NO_INPUT, USAGE, CommandError
+from relay.errors import NotFoundError
 
 _PANEL = "Connection"
 _TOKEN_BYTES = 4096
@@ -99,7 +101,8 @@ def _options(
         token = _typed(context, "token", token)
     if token is not None and token_file is not None:
         raise CommandError("--token and --token-file cannot both be given", USAGE)
-    secret = token if token_file is None else token_in(token_file)
+    secret = None if token is None else _token(token, "--token (or RELAY_TOKEN)")
+    secret = secret if token_file is None else token_in(token_file)
     if config is not None:
         for name, value in (
             ("url", url),
@@ -155,12 +158,28 @@ def _with_options(command: Callable[..., None], run: Callable[..., None]) -> Cal
     return reached
 
 
+def segment(name: str) -> str:
+    """A name as one part of a path. NotFoundError for one that would lead elsewhere: it is nobody's."""
+    if not name.strip(".") or "/" in name:
+        raise NotFoundError(f"nothing is called {name[:64]!a} here")
+    return quote(name, safe="")
+
+
 def token_in(path: Path) -> str:
     with path.open("rb") as file:
         content = file.read(_TOKEN_BYTES + 1)
-    text = content.decode("ascii", "replace").strip()
-    if not text or len(content) > _TOKEN_BYTES or not text.isascii():
-        raise CommandError(f"{path} does not hold a token", NO_INPUT)
+    return _token(content.decode("ascii", "replace"), str(path))
+
+
+def _token(text: str, named: str) -> str:
+    text = text.strip()
+    if (
+        not text.isascii()
+        or not text.isprintable()
+        or not 0 < len(text) <= _TOKEN_BYTES
+        or " " in text
+    ):
+        raise CommandError(f"{named} does not hold a token", NO_INPUT)
     return text
 
 

@@ -15,11 +15,11 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
+from relay.cli.files import CERTIFICATES_BYTES, certificates_in, small_file
 from relay.cli.outcome import USAGE, CommandError, remark
 from relay.cli.show import ZONE, local, moment, printable, progress, show_json, show_table
 
@@ -87,7 +87,7 @@ def bind(
     as_json: AsJson = False,
 ) -> None:
     """Say in the directory that these certificates may seal for an agency that they do not name."""
-    prints = [_print_of(path) for path in files]
+    prints = [_print_of(path, known=remove) for path in files]
     done = asyncio.run(_bind(node, code, prints, why, remove=remove))
     if as_json:
         show_json(done)
@@ -95,10 +95,12 @@ def bind(
     remark(f"{code} is {'no longer ' if remove else ''}bound to {' '.join(prints)}")
 
 
-def _print_of(path: Path) -> str:
-    from relay.signing.tls import client_certificate  # noqa: PLC0415
-
-    return hashlib.sha256(client_certificate(path)).hexdigest()
+def _print_of(path: Path, *, known: bool) -> str:
+    """`known`: bound already, be it whatever file a release before this took for a certificate."""
+    der = small_file(path, CERTIFICATES_BYTES) if known else b""
+    if not der or b"-----BEGIN" in der:
+        der = certificates_in(path)[0]
+    return hashlib.sha256(der).hexdigest()
 
 
 async def _bind(
@@ -107,7 +109,7 @@ async def _bind(
     from relay.cli.client import reach  # noqa: PLC0415
 
     async with reach(node) as client:
-        found = await client.get(f"/v1/directory/{quote(code, safe='')}")
+        found = await client.get(f"/v1/directory/{segment(code)}")
         kept = [one for one in found["certificates"] if one not in prints]
         row = {name: found[name] for name in COLUMNS}
         row["certificates"] = kept if remove else [*kept, *prints]
@@ -122,7 +124,7 @@ async def _bind(
 @reaching
 def show(node: Connection, code: Code, as_json: AsJson = False) -> None:
     """One agency, by either form of its code."""
-    found = asyncio.run(_get(node, f"/v1/directory/{quote(code, safe='')}"))
+    found = asyncio.run(_get(node, f"/v1/directory/{segment(code)}"))
     if as_json:
         show_json(found)
         return
@@ -139,7 +141,7 @@ def show(node: Connection, code: Code, as_json: AsJson = False) -> None:
 @reaching
 def explain(node: Connection, code: Code, as_json: AsJson = False) -> None:
     """How a code is understood here, in sentences, and where a document for it would go."""
-    found = asyncio.run(_get(node, f"/v1/directory/{quote(code, safe='')}/explain"))
+    found = asyncio.run(_get(node, f"/v1/directory/{segment(code)}/explain"))
     if as_json:
         show_json(found)
         return

@@ -11,16 +11,15 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import USAGE, CommandError, suggest
+from relay.cli.connect import Connection, reaching, segment
+from relay.cli.outcome import USAGE, CommandError, suggest, verdict
 from relay.cli.receiving import write_whole
 from relay.cli.send import refuse_existing
 from relay.cli.show import ZONE, local, show_json, show_table
-from relay.cli.steps import LinesOption, only_one, tell_lines, tell_steps
+from relay.cli.steps import LinesOption, only_one, refuse_both_forms, tell_lines, tell_steps
 from relay.cli.verify import trust_of
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def export(
 async def _export(node: Connection, message: str, target: Path, why: str) -> None:
     from relay.cli.client import reach  # noqa: PLC0415
 
-    path = f"/v1/messages/{quote(message, safe='')}/evidence"
+    path = f"/v1/messages/{segment(message)}/evidence"
     query = {"why": why} if why else {}
     async with reach(node) as client, client.open(path, {}, **query) as response:
         await write_whole(response, target)
@@ -93,6 +92,7 @@ async def _timestamps(node: Connection) -> dict[str, Any]:
 
 
 @app.command("verify")
+@verdict
 def verify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="An evidence file (.asice).")],
     root: Annotated[
@@ -116,6 +116,7 @@ def verify(
     from relay.signing.bundle_steps import BundleJudge  # noqa: PLC0415
     from relay.signing.bundle_words import Step  # noqa: PLC0415
 
+    refuse_both_forms(lines=lines, as_json=as_json)
     trust = trust_of(root, [], tsa_root or [])
     if lines:
         if html is not None:

@@ -16,7 +16,14 @@ import typer
 
 from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark, suggest
 from relay.cli.show import printable, progress, said_of, show_json
-from relay.cli.steps import KnownWitnessOption, LinesOption, only_one, tell_lines, witnesses_of
+from relay.cli.steps import (
+    KnownWitnessOption,
+    LinesOption,
+    only_one,
+    refuse_both_forms,
+    tell_lines,
+    witnesses_of,
+)
 from relay.errors import JournalError
 
 if TYPE_CHECKING:
@@ -49,6 +56,7 @@ def fsck(
     """Judge each store of a log by itself and against the others, and say what can be done."""
     from relay.offline import check_log_files  # noqa: PLC0415
 
+    refuse_both_forms(lines=lines, as_json=as_json)
     for place in places:
         _require_judgeable(place, vkey)
     witnesses = witnesses_of(witness)
@@ -81,8 +89,9 @@ def _told(place: Path, judged: Callable[[Path], list[StoreState]]) -> dict[str, 
     """As docs/conformance.md has it: what no key proves does not hold."""
     try:
         states = judged(place)
-    except JournalError as error:
-        return {"file": str(place), "holds": False, "reasons": ["missing"], "said": [str(error)]}
+    except (JournalError, FileNotFoundError) as error:
+        why = str(getattr(error, "strerror", None) or error)
+        return {"file": str(place), "holds": False, "reasons": ["missing"], "said": [why]}
     wrong = [one for one in states if not _is_proven(one)]
     reasons = sorted({one.condition.value for one in wrong})
     said = [f"{one.store}: {one.said}" for one in wrong]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
 from relay.cli.outcome import remark
 from relay.cli.send import refuse_existing, write_new
 from relay.cli.show import ZONE, local, show_json, show_table
@@ -61,7 +61,7 @@ DeliveryArgument = Annotated[str, typer.Argument(metavar="ID", help="The deliver
 def inbox(
     node: Connection,
     after: Annotated[int, typer.Option(min=0, help="Cursor: what came later than this.")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Rows, at the most.")] = 100,
     listed: Annotated[
         Listed, typer.Option("--list", help="`all` shows what is acknowledged done, too.")
     ] = Listed.OPEN,
@@ -164,9 +164,9 @@ async def _fetch(
     from relay.cli.download import download  # noqa: PLC0415
 
     async with reach(node) as client:
-        await download(client, f"/v1/deliveries/{delivery}/envelope", target)
+        await download(client, f"/v1/deliveries/{segment(delivery)}/envelope", target)
         if seal is not None:
-            write_new(seal, await client.get_bytes(f"/v1/deliveries/{delivery}/seal"))
+            write_new(seal, await client.get_bytes(f"/v1/deliveries/{segment(delivery)}/seal"))
         if acknowledge:
             await _say(client, delivery, Status.DONE, "", why)
 
@@ -185,4 +185,4 @@ async def _say(
 ) -> dict[str, Any]:
     told = {"reason": reason, "why": why}
     document = {"status": status.value, **{name: text for name, text in told.items() if text}}
-    return await client.post(f"/v1/deliveries/{delivery}/ack", document)
+    return await client.post(f"/v1/deliveries/{segment(delivery)}/ack", document)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from relay.cli.files import certificates_in, crl_in
 from relay.cli.outcome import DATA, complain
 from relay.cli.show import printable, show_json
+from relay.cli.streams import log_to_stderr
 
 if TYPE_CHECKING:
     from relay.judgement import Judgement
@@ -50,6 +52,7 @@ def judge(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Judge PAdES in PDFs and XML-DSig in documents: who, over what, when. Exit code 0 only if all are VALID."""
+    log_to_stderr()
     known = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
     terms = _terms(root, intermediate or [], timestamp_root or [], crl or [])
     judgements = [(path, asyncio.run(_judged(path, terms, known))) for path in files]
@@ -64,13 +67,12 @@ def judge(
 
 
 def _terms(roots: list[Path], above: list[Path], stampers: list[Path], crls: list[Path]) -> Any:
-    from relay.signing.others.protocol import Terms  # noqa: PLC0415
-    from relay.signing.trust import certificates_of  # noqa: PLC0415 - brings in cryptography
+    from relay.signing.others.protocol import Terms  # noqa: PLC0415 - brings in cryptography
 
     def read(paths: list[Path]) -> tuple[bytes, ...]:
-        return tuple(der for path in paths for der in certificates_of(path.read_bytes()))
+        return tuple(der for path in paths for der in certificates_in(path))
 
-    return Terms(read(roots), read(stampers), read(above), tuple(p.read_bytes() for p in crls))
+    return Terms(read(roots), read(stampers), read(above), tuple(map(crl_in, crls)))
 
 
 async def _judged(path: Path, terms: Any, known: datetime) -> Judgement:

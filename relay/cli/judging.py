@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from relay.cli.outcome import DATA, CommandError
+from relay.cli.files import small_file
 from relay.cli.show import moment
 from relay.cli.sorting import SIGNS, Role, SortedFile, document_of, look
 from relay.envelope.reader import EnvelopeReader
@@ -235,7 +235,4 @@ def _unjudged(file: SortedFile, said: str) -> Judgement:
 
 
 def _evidence(path: Path) -> bytes:
-    size = path.stat().st_size
-    if size > _EVIDENCE_BYTES:
-        raise CommandError(f"{path}: {size >> 20} MiB, limit {_EVIDENCE_BYTES >> 20} MiB", DATA)
-    return path.read_bytes()
+    return small_file(path, _EVIDENCE_BYTES)

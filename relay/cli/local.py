@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli.outcome import CONFIG, remark
+from relay.cli.outcome import code_of, remark, verdict
 from relay.cli.show import show_json
 from relay.errors import SettingsError
 
@@ -28,6 +28,7 @@ def serve(path: Config) -> None:
 
 
 @config.command("check")
+@verdict
 def check(path: Config, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Check everything a start would: settings, directory, keys and certificates."""
     from relay import offline  # noqa: PLC0415
@@ -38,7 +39,7 @@ def check(path: Config, as_json: Annotated[bool, typer.Option("--json")] = False
         if not as_json:
             raise
         show_json({"verdict": "INVALID", "problems": list(error.problems)})
-        raise typer.Exit(CONFIG) from None
+        raise typer.Exit(code_of(error)) from None
     if as_json:
         show_json(
             {

@@ -6,9 +6,9 @@ Raises:  SystemExit. Heavy rooms are imported by the verb that needs them, so th
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -44,7 +44,8 @@ from relay.cli import (
     trust,
     verify,
 )
-from relay.cli.outcome import INTERNAL, INTERRUPTED, USAGE, complain, fail, suggest
+from relay.cli.outcome import INTERNAL, INTERRUPTED, USAGE, complain, fail, suggest, verdict
+from relay.cli.streams import make_ready, silence_stdout
 from relay.errors import RelayError
 
 
@@ -69,15 +70,25 @@ class Verbs(TyperGroup):
             sys.exit(INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Help is written here."""
+        with _ended():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _ended():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # Whoever read stdout has enough (`relay inbox | head`); what is unwritten goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Exit(0) from None
-        except (RelayError, OSError) as error:
-            fail(error)
+
+
+@contextmanager
+def _ended() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        silence_stdout()
+        raise Exit(0) from None
+    except (RelayError, OSError) as error:
+        fail(error)
 
 
 app = typer.Typer(
@@ -106,9 +117,9 @@ app.command("requeue")(operate.requeue)
 app.command("cancel")(operate.cancel)
 app.command("redirect")(operate.redirect)
 app.command("flush")(operate.flush)
-app.command("verify")(verify.verify)
-app.command("judge")(judge.judge)
-app.command("compare")(compare.compare)
+app.command("verify")(verdict(verify.verify))
+app.command("judge")(verdict(judge.judge))
+app.command("compare")(verdict(compare.compare))
 app.add_typer(carry.app, name="carry")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(archive.app, name="archive")
@@ -122,10 +133,10 @@ app.add_typer(cert.app, name="cert")
 app.add_typer(pki.app, name="pki")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
-app.command("reconcile")(reconcile.reconcile)
+app.command("reconcile")(verdict(reconcile.reconcile))
 app.command("recovery")(recovery.recovery)
 app.command("demo")(local.demo)
-app.command("conformance")(conformance.conformance)
+app.command("conformance")(verdict(conformance.conformance))
 
 
 def _version(wanted: bool) -> None:
@@ -145,6 +156,7 @@ def relay(
 
 def run() -> None:
     """The entry point. A bug of ours is loud: its traceback, and exit code 70."""
+    make_ready()
     try:
         app()
     except Exception:  # noqa: BLE001 - the last resort: shown whole, never swallowed
@@ -160,6 +172,7 @@ def _explain_usage(error: TyperException) -> None:
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(error.format_message(), err=True)
         return
-    complain(error.format_message().replace("\n", " ").rstrip("."))
+    said = error.format_message().replace("\n", " ").replace("Value error, ", "")
+    complain(said.rstrip("."))
     if context is not None:
         suggest(f"{context.command_path} --help")

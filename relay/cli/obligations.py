@@ -50,7 +50,7 @@ def obligations(
     state: Annotated[State | None, typer.Option(help="One state only.")] = None,
     overdue: Annotated[bool, typer.Option("--overdue", help="Without an answer in time.")] = False,
     after: Annotated[int, typer.Option(min=0, help="Cursor: what was asked later than this.")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Rows, at the most.")] = 100,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """List what recipients are asked to do with documents they were sent, and their answers."""

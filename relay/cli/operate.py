@@ -10,11 +10,10 @@ import asyncio
 import re
 from collections.abc import Callable
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
 from relay.cli.outcome import USAGE, CommandError, remark
 from relay.cli.show import printable, show_json
 
@@ -85,7 +84,7 @@ def cancel(
 ) -> None:
     """End what waits; its sender gets a signed receipt that says so."""
     more = {"unanswered": True} if unanswered else {}
-    _act(node, f"/v1/deliveries/{quote(name, safe='')}/cancel", {"why": why, **more}, as_json)
+    _act(node, f"/v1/deliveries/{segment(name)}/cancel", {"why": why, **more}, as_json)
 
 
 @reaching
@@ -97,7 +96,7 @@ def redirect(
     as_json: AsJson = False,
 ) -> None:
     """Send what waits to another neighbour than the directory says."""
-    _act(node, f"/v1/deliveries/{quote(name, safe='')}/redirect", {"why": why, "to": to}, as_json)
+    _act(node, f"/v1/deliveries/{segment(name)}/redirect", {"why": why, "to": to}, as_json)
 
 
 @reaching
@@ -136,7 +135,7 @@ def _act_on_either(
     if neighbour is not None:
         _act(node, f"/v1/queue/{action}", {"why": why, "neighbour": neighbour}, as_json)
     else:
-        _act(node, f"/v1/deliveries/{quote(name or '', safe='')}/{action}", {"why": why}, as_json)
+        _act(node, f"/v1/deliveries/{segment(name or '')}/{action}", {"why": why}, as_json)
 
 
 def _act(node: Connection, path: str, document: dict[str, object], as_json: bool) -> None:

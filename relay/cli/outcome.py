@@ -7,11 +7,14 @@ Raises:  typer.Exit, and nothing else.
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn
 
 import typer
 
 from relay.cli.show import printable
+from relay.cli.streams import silence_stdout
 from relay.errors import (
     AccessError,
     AuditError,
@@ -31,6 +34,25 @@ USAGE, DATA, NO_INPUT, UNAVAILABLE, INTERNAL = 64, 65, 66, 69, 70
 INTERRUPTED = 130
 """By Ctrl-C, as shells have it."""
 CANNOT_CREATE, IO, TEMPORARY, NO_PERMISSION, CONFIG = 73, 74, 75, 77, 78
+
+
+PIPE = 141
+"""The reader of a verdict went away before it was told: by SIGPIPE, as shells have it."""
+
+
+def verdict(command: Callable[..., None]) -> Callable[..., None]:
+    """`command`, whose exit code is what it found. Of what nobody read to its end 0 would be too much."""
+
+    @wraps(command)
+    def told(*args: Any, **given: Any) -> None:
+        try:
+            command(*args, **given)
+        except BrokenPipeError:
+            silence_stdout()
+            raise typer.Exit(PIPE) from None
+
+    told.is_verdict = True  # type: ignore[attr-defined]
+    return told
 
 
 class CommandError(RelayError):
@@ -56,6 +78,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     NoFileError: NO_INPUT,
     FileNotFoundError: NO_INPUT,
     IsADirectoryError: NO_INPUT,
+    NotADirectoryError: NO_INPUT,
     FileExistsError: CANNOT_CREATE,
     PermissionError: NO_PERMISSION,
     OSError: IO,

@@ -115,7 +115,10 @@ def _fill(evidence: Path, folder: Path) -> None:
 def _take_out(evidence: Path, target: Path) -> str:
     """The envelope to a file of its own; the id of the message, from its first receipt."""
     with evidence.open("rb") as file:
-        entries = {one.name: one for one in read_packed(file, _BOUNDS)}
+        try:
+            entries = {one.name: one for one in read_packed(file, _BOUNDS)}
+        except WireError as error:
+            raise WireError(f"{evidence.name}: {error}") from None
         if archived.INDEX in entries:
             raise WireError(
                 f"{evidence.name} is an archive file: name a message, and it by --archive"

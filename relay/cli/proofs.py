@@ -11,11 +11,10 @@ import asyncio
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
 from relay.cli.outcome import NO_INPUT, USAGE, CommandError, suggest
 from relay.cli.send import digest_of_file, refuse_existing, write_new
 from relay.cli.show import show_json
@@ -93,7 +92,7 @@ async def _digests(client: Any, named: str) -> list[str]:
         return [named]
     if not _ID.fullmatch(named):
         return [digest_of_file(Path(named))]
-    view = await client.get(f"/v1/messages/{quote(named, safe='')}")
+    view = await client.get(f"/v1/messages/{segment(named)}")
     found = {one["digest"]: None for each in view["deliveries"] for one in each["receipts"]}
     if not found:
         raise CommandError(f"message {named} has no receipts yet", NO_INPUT)

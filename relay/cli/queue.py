@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
 from relay.cli.outcome import remark
 from relay.cli.show import ZONE, local, moment, printable, show_json, show_table
 
@@ -27,7 +26,7 @@ def shape(node: Connection, as_json: Annotated[bool, typer.Option("--json")] = F
     if as_json:
         show_json(found)
         return
-    ages = [str(minutes) for minutes in found["ages_minutes"]]
+    ages = [f"{minutes}m" for minutes in found["ages_minutes"]]
     lines = [line for row in found["rows"] for line in _lines(row)]
     show_table(("NEIGHBOUR", "WHAT", "TOTAL", *ages, f"{ages[-1]}+"), lines)
     typer.echo("")
@@ -69,7 +68,7 @@ def why(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Why is it not delivered? Its state, next hop, last error, and the neighbour's state."""
-    found = asyncio.run(_get(node, f"/v1/deliveries/{quote(name, safe='')}/why"))
+    found = asyncio.run(_get(node, f"/v1/deliveries/{segment(name)}/why"))
     if as_json:
         show_json(found)
         return

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
 from relay.cli.instants import period_of
 from relay.cli.outcome import USAGE, CommandError, remark
 from relay.cli.show import ZONE, local, moment, show_json, show_table
@@ -55,7 +54,7 @@ def reconcile(
     asked: dict[str, object] = {**period, "grace_seconds": grace, "why": why}
     if agency is not None:
         asked["agency"] = agency
-    path = f"/v1/reconcile/{quote(neighbour, safe='')}"
+    path = f"/v1/reconcile/{segment(neighbour)}"
     found = asyncio.run(_report(node, path, asked))
     if as_json:
         show_json(found)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeAlias
 import typer
 
 from relay.cli.connect import Connection, reaching
+from relay.cli.files import small_file
 from relay.cli.outcome import CANNOT_CREATE, DATA, NO_PERMISSION, CommandError, remark
 from relay.cli.show import Advance, chunks_of, printable, progress, show_json
 from relay.errors import ConflictError, TransportError, UnansweredError
@@ -136,9 +137,7 @@ def _parts(body: AsyncIterator[bytes], seal: bytes) -> aiohttp.MultipartWriter:
 
 
 def _read_seal(path: Path) -> bytes:
-    if path.stat().st_size > _SEAL_BYTES:
-        raise CommandError(f"{path} is no seal: over {_SEAL_BYTES >> 10} KiB", DATA)
-    return path.read_bytes()
+    return small_file(path, _SEAL_BYTES)
 
 
 def seal(

@@ -33,7 +33,7 @@ _COLUMNS = (
 def sent(
     node: Connection,
     skip: Annotated[int, typer.Option(min=0, help="Rows to leave out, the newest first.")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Rows, at the most.")] = 100,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """List what your agencies sent, the newest first."""

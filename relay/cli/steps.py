@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from relay.cli.files import CERTIFICATES_BYTES, small_file
 from relay.cli.outcome import DATA, USAGE, CommandError, complain, remark
 from relay.cli.show import printable, show_json
 from relay.errors import AuditError, PeerError, SettingsError
@@ -59,6 +60,11 @@ def only_one(files: Sequence[Path]) -> Path:
     if len(files) != 1:
         raise CommandError("several files are judged with --lines", USAGE)
     return files[0]
+
+
+def refuse_both_forms(*, lines: bool, as_json: bool) -> None:
+    if lines and as_json:
+        raise CommandError("--lines and --json cannot both be given", USAGE)
 
 
 def tell_lines(told: Iterable[Mapping[str, Any]]) -> None:
@@ -122,6 +128,7 @@ def _witness(text: str) -> Witness:
     try:
         if "+" in text and not Path(text).is_file():
             return witness_of_key(text)
-        return witness_of_certificates(certificates_of(Path(text).read_bytes()))
+        content = small_file(Path(text), CERTIFICATES_BYTES)
+        return witness_of_certificates(certificates_of(content))
     except (AuditError, PeerError, SettingsError) as error:
         raise CommandError(f"--witness {text[:200]}: {error}", USAGE) from None

@@ -1,32 +1,43 @@
 """`relay system`: the document-management systems that may speak the axis dialect here, for operators.
 
 Touches: the node; certificate and secret files that are named.
-Raises:  CommandError, SettingsError, and what the node answers.
+Raises:  CommandError, OSError, and what the node answers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from relay.cli.connect import Connection, reaching
-from relay.cli.outcome import USAGE, CommandError, remark
+from relay.cli.files import certificates_in
+from relay.cli.outcome import NO_INPUT, CommandError, remark
 from relay.cli.show import ZONE, local, show_json, show_table
 
 app = typer.Typer(help="Add, list and revoke systems, rotate their secrets.", no_args_is_help=True)
 
 _DAY_SECONDS = 86_400
 _SECRET_FILE_BYTES = 4096
+_MOST_HOURS = 24.0 * 3660
 Systemid = Annotated[str, typer.Argument(metavar="SYSTEMID", help="What the system calls itself.")]
 AsJson = Annotated[bool, typer.Option("--json")]
 SecretFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Take the secret from here; else the node makes one."),
 ]
+
+
+class Freshness(StrEnum):
+    """As delivery.operators.system_desk.FRESHNESS, which help need not wait for."""
+
+    OFF = "off"
+    WARN = "warn"
+    ENFORCE = "enforce"
 
 
 @app.command("add")
@@ -47,9 +58,11 @@ def add(
         ),
     ] = None,
     freshness: Annotated[
-        str, typer.Option(help="Of its timestamps: off, warn or enforce.")
-    ] = "warn",
-    window_hours: Annotated[float, typer.Option(min=0.01, help="How old they may be.")] = 24.0,
+        Freshness, typer.Option(help="What is made of old timestamps of its.")
+    ] = Freshness.WARN,
+    window_hours: Annotated[
+        float, typer.Option(min=0.01, max=_MOST_HOURS, help="How old they may be.")
+    ] = 24.0,
     rest: Annotated[
         bool, typer.Option("--rest", help="Switch the REST variant on for it.")
     ] = False,
@@ -62,7 +75,7 @@ def add(
         "agencies": agency,
         "addresses": address or [],
         "certificates": [_der(path) for path in certificate or []],
-        "freshness": freshness,
+        "freshness": freshness.value,
         "window_seconds": round(window_hours * 3600),
         "rest": rest,
         **_given(secret_file),
@@ -152,14 +165,12 @@ def _given(path: Path | None) -> dict[str, object]:
         content = file.read(_SECRET_FILE_BYTES + 1)
     text = content.decode("ascii", "replace").strip()
     if not text or len(content) > _SECRET_FILE_BYTES:
-        raise CommandError(f"{path} does not hold a secret", USAGE)
+        raise CommandError(f"{path} does not hold a secret", NO_INPUT)
     return {"secret": text}
 
 
 def _der(path: Path) -> str:
-    from relay.signing.tls import client_certificate  # noqa: PLC0415
-
-    return base64.b64encode(client_certificate(path)).decode()
+    return base64.b64encode(certificates_in(path)[0]).decode()
 
 
 async def _post(node: Connection, path: str, document: dict[str, object]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from relay.cli.connect import segment
 from relay.cli.show import ZONE, local, moment, printable, show_table
 from relay.errors import UnansweredError
 
@@ -54,7 +55,7 @@ class Following:
 async def followed(client: NativeClient, message: str) -> AsyncIterator[Json]:
     """Each timeline of a live one, up to the last."""
     headers = {"Accept": "text/event-stream"}
-    async with client.open(f"/v1/messages/{message}/trace", headers) as response:
+    async with client.open(f"/v1/messages/{segment(message)}/trace", headers) as response:
         event, held = "", bytearray()
         async for chunk in response.content.iter_any():
             held += chunk

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
 from relay.cli.outcome import remark
 from relay.cli.show import ZONE, local, show_json, show_table
 
@@ -94,4 +93,4 @@ async def _delete(node: Connection, token_id: str) -> dict[str, Any]:
     from relay.cli.client import reach  # noqa: PLC0415
 
     async with reach(node) as client:
-        return await client.delete(f"/v1/tokens/{quote(token_id, safe='')}")
+        return await client.delete(f"/v1/tokens/{segment(token_id)}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relay.cli.connect import Connection, reaching
+from relay.cli.connect import Connection, reaching, segment
 from relay.cli.judged import show_signatures
 from relay.cli.obligations import sentence
 from relay.cli.outcome import DATA, CommandError, remark
@@ -108,7 +108,7 @@ async def _track(node: Connection, message: str, save: Path | None) -> dict[str,
     from relay.cli.client import reach  # noqa: PLC0415
 
     async with reach(node) as client:
-        view = await client.get(f"/v1/messages/{message}")
+        view = await client.get(f"/v1/messages/{segment(message)}")
         view["timeline"] = await _timeline(client, view["message_id"])
         if save is not None:
             await _save(client, view, save)
@@ -119,7 +119,7 @@ async def _track(node: Connection, message: str, save: Path | None) -> dict[str,
 async def _timeline(client: NativeClient, message: str) -> dict[str, Any] | None:
     """None of a node of an older version."""
     try:
-        return await client.get(f"/v1/messages/{message}/trace")
+        return await client.get(f"/v1/messages/{segment(message)}/trace")
     except NotFoundError:
         remark("this node tells no timelines: it is of an older version")
         return None

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relay.cli.files import CERTIFICATES_BYTES, STATEMENT_BYTES, small_file, statement_in
 from relay.cli.outcome import DATA, NO_INPUT, USAGE, CommandError, complain, remark
 from relay.cli.show import printable, show_json
-from relay.errors import SettingsError
+from relay.errors import SignatureError
 
 if TYPE_CHECKING:
     from relay.cli.judging import Judgement
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _MOST_FILES = 10_000
 _MOST_STATEMENTS = 1_000
-_STATEMENT_BYTES = 16 << 20
 
 
 def verify(
@@ -89,39 +89,35 @@ def trust_of(
     the roots of timestamp authorities, where they are others."""
     from relay.signing.trust import Role, TrustStore  # noqa: PLC0415
 
-    for path in (*roots, *intermediates, *(authorities or [])):
-        _require_issuer(path)
-    pinned = {Role.TIMESTAMP: _read(authorities or [])}
-    return TrustStore(_read(roots), _read(intermediates), pinned)
+    pinned = {Role.TIMESTAMP: _issuers(authorities or [])}
+    return TrustStore(_issuers(roots), _issuers(intermediates), pinned)
 
 
-def _require_issuer(path: Path) -> None:
+def _issuers(paths: list[Path]) -> list[bytes]:
+    return [_issuer(path) for path in paths]
+
+
+def _issuer(path: Path) -> bytes:
     """Nothing can be judged by a root that may issue nothing, so that is a mistake of the command's."""
-    from relay.signing.trust import TrustStore  # noqa: PLC0415
+    from relay.signing.trust import require_issuers  # noqa: PLC0415
 
+    content = small_file(path, CERTIFICATES_BYTES)
     try:
-        TrustStore([path.read_bytes()])
-    except SettingsError as error:
+        require_issuers(content)
+    except SignatureError as error:
         hint = "a root or issuing CA is needed: a certificate with CA:TRUE and keyCertSign"
         raise CommandError(f"{path}: {error}", USAGE, hint) from None
-
-
-def _read(paths: list[Path]) -> list[bytes]:
-    return [path.read_bytes() for path in paths]
+    return content
 
 
 def statements_of(paths: list[Path], named: list[Path]) -> list[bytes]:
-    """Those that were named, and what `relay track --save` keeps beside the rest."""
-    found = [*named]
-    for path in paths:
-        if path.is_dir():
-            found += sorted(path.glob("statements/*.der"))
-    if len(found) > _MOST_STATEMENTS:
-        raise CommandError(f"{len(found)} statements, limit {_MOST_STATEMENTS}", NO_INPUT)
-    for path in found:
-        if (size := path.stat().st_size) > _STATEMENT_BYTES:
-            raise CommandError(f"{path}: {size} bytes, limit {_STATEMENT_BYTES}", DATA)
-    return [path.read_bytes() for path in found]
+    """Those that were named, each of which must be one, and what `relay track --save` keeps beside the rest."""
+    beside = [
+        one for path in paths if path.is_dir() for one in sorted(path.glob("statements/*.der"))
+    ]
+    if (count := len(named) + len(beside)) > _MOST_STATEMENTS:
+        raise CommandError(f"{count} statements, limit {_MOST_STATEMENTS}", NO_INPUT)
+    return [*map(statement_in, named), *(small_file(one, STATEMENT_BYTES) for one in beside)]
 
 
 def _expanded(paths: list[Path]) -> list[Path]:
@@ -132,7 +128,8 @@ def _expanded(paths: list[Path]) -> list[Path]:
         else:
             found.append(path)
     if not found:
-        raise CommandError("no .xml or .edxml file there", NO_INPUT)
+        named = ", ".join(map(str, paths))
+        raise CommandError(f"no .xml or .edxml file in {named}", NO_INPUT)
     if len(found) > _MOST_FILES:
         raise CommandError(f"{len(found)} files, limit {_MOST_FILES}", NO_INPUT)
     return list(dict.fromkeys(found))

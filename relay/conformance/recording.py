@@ -88,7 +88,8 @@ def replay(folder: Path, roots: bytes | None = None) -> Replayed:
             except (WireError, SignatureError) as error:
                 faults.append(f"{said.place}: {error}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SettingsError([f"{folder} is no recording: {error!r}"]) from None
+        why = (getattr(error, "strerror", None) or repr(error)).lower()
+        raise SettingsError([f"{folder} is no recording: {why}"]) from None
     except RelayError as error:
         raise SettingsError([f"{folder / ROOTS}: {error}"]) from None
     return Replayed(count, held, tuple(faults))

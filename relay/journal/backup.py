@@ -10,7 +10,8 @@ part is refused, unless it is all there is. The manifest, and in the data folder
 names last and after the folders of all others are on the disk.
 
 Touches: the data folder, reading; the backup's folder. Trusts: the journal's own rows.
-Raises:  JournalError; InUseError when the folder to restore into belongs to a running node.
+Raises:  JournalError; InUseError when the folder to restore into belongs to a running node; FileExistsError
+         where something is that would be written over, FileNotFoundError where no backup is.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def back_up(data: Path, target: Path, at: datetime, progress: Progress) -> Copie
     try:
         target.mkdir(mode=0o700, parents=True)
     except FileExistsError:
-        raise JournalError(f"{target} is there already") from None
+        raise FileExistsError(errno.EEXIST, "is there already", str(target)) from None
     try:
         _link_all(data / PAYLOADS, target / PAYLOADS)
         _snapshot(data / DATABASE, target / DATABASE)
@@ -99,7 +100,8 @@ def restore(
         raise JournalError(f"the backup is of node {backup.node}, not {node}")
     left = [name for name in _of_a_journal(DATABASE) if (data / name).exists()]
     if left:
-        raise JournalError(f"{data} holds {', '.join(left)}; move the whole folder away first")
+        said = f"holds {', '.join(left)}; move the whole folder away first"
+        raise FileExistsError(errno.EEXIST, said, str(data))
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = lock(data)
     try:
@@ -264,8 +266,9 @@ def _read_manifest(source: Path) -> Backup:
         found = json.loads((source / MANIFEST).read_bytes())
         backup = Backup(**found)
         datetime.fromisoformat(backup.made_at)
-    except FileNotFoundError:
-        raise JournalError(f"no backup in {source}, or one that broke off") from None
+    except (FileNotFoundError, NotADirectoryError):
+        said = "holds no backup, or one that broke off"
+        raise FileNotFoundError(errno.ENOENT, said, str(source)) from None
     except (OSError, ValueError, TypeError) as error:
         raise JournalError(f"the manifest in {source} cannot be read: {error}") from error
     return backup

@@ -3,11 +3,12 @@ published log alone. Each store is judged by itself, then against the others; on
 
 Touches: the folder, never writing; it must not change meanwhile.
 Trusts:  the log's keys, where one is given: without it no signature says anything.
-Raises:  JournalError where there is neither a journal nor a published log.
+Raises:  FileNotFoundError where there is neither a journal nor a published log.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -67,7 +68,8 @@ def fsck(folder: Path, known: Known) -> list[StoreState]:
     places = [Place(name, TileFiles(path)) for name, path in _published_in(folder)]
     has_journal = (folder / DATABASE).exists()
     if not places and not has_journal:
-        raise JournalError(f"neither a journal nor a published log is in {folder}")
+        said = "neither a journal nor a published log is there"
+        raise FileNotFoundError(errno.ENOENT, said, str(folder))
     keys = KnownKeys(known, openings_in(places), _kept_in(folder))
     states = list(judge_places(places, known, keys, alone=not has_journal))
     journal = _judge_journal(folder, known, places)

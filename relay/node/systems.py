@@ -13,6 +13,8 @@ from datetime import datetime
 from functools import partial
 from ipaddress import ip_network
 
+import structlog
+
 from relay.delivery.directory.desk import DirectoryDesk
 from relay.delivery.operators.system_desk import SystemDesk
 from relay.delivery.operators.systems import (
@@ -23,14 +25,17 @@ from relay.delivery.operators.systems import (
     SystemSecret,
 )
 from relay.journal.systems import SiteTable, SystemTable
+from relay.lines import Line
 from relay.model import AgencyCode
 from relay.node.directory import codes_of_system
 from relay.node.ground import Ground
 from relay.settings.sections import SystemSection
 from relay.signing.secrets import is_marked, mark_of
-from relay.signing.tls import ask_for_certificates, client_certificate
+from relay.signing.tls import ask_for_certificates, client_certificate, is_certificate
 from relay.transport.axis.binding import Binding
 from relay.transport.axis.systems import Freshness, FreshnessPolicy, System, Systems
+
+log = structlog.get_logger("relay.systems")
 
 
 @dataclass(slots=True)
@@ -60,6 +65,11 @@ class ServedSystems:
         found = {one.systemid: one for one in known}
         changed = {name for name in found | self._known if found.get(name) != self._known.get(name)}
         self._known = found
+        for name in sorted(changed & found.keys()):
+            if not all(
+                map(is_certificate, found[name].certificates)
+            ):  # stored by an earlier release
+                log.error(Line.SYSTEM_CERTIFICATE_UNREADABLE, systemid=name)
         self.systems.become(_served(one, self.codes(one.systemid, one.agencies)) for one in known)
         self.binding.lockout.forget(frozenset(changed))
         self._ask()
@@ -100,6 +110,7 @@ def serve_systems(ground: Ground, agencies: DirectoryDesk) -> ServedSystems:
         Marks(mark_of, is_marked),
         ground.clock,
         served.publish,
+        is_certificate,
     )
     return served
 

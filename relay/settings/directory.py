@@ -63,6 +63,8 @@ def _listed_twice(layer: Layer) -> list[str]:
     return [f"directory: node {node} is listed twice" for node in twice]
 
 
+_MOST_CHARACTERS = 256 << 20
+"""A table of every agency there is has some tens of millions."""
 _TABLES = {".csv": read_csv, ".json": read_json}
 """For tables of a hundred thousand agencies, which TOML is slow to read."""
 
@@ -118,14 +120,18 @@ def toml(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise NoFileError([f"{path}: {error.strerror}"]) from None
+        with path.open(encoding="utf-8") as file:
+            content = file.read(_MOST_CHARACTERS + 1)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise NoFileError([f"{path}: {(error.strerror or '').lower()}"]) from None
     except OSError as error:
-        raise SettingsError([f"{path}: {error.strerror}"]) from None
+        raise SettingsError([f"{path}: {(error.strerror or 'unreadable').lower()}"]) from None
     except UnicodeDecodeError as error:
         what = f"not {path.suffix.lstrip('.').upper() or 'TOML'}"
         raise SettingsError([f"{path}: {what}: {error}"]) from None
+    if len(content) > _MOST_CHARACTERS:
+        raise SettingsError([f"{path}: over {_MOST_CHARACTERS >> 20} Mi characters"])
+    return content
 
 
 def repeated(names: Iterable[str]) -> list[str]:

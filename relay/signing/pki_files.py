@@ -168,7 +168,7 @@ def refused(path: Path, error: OSError) -> PkiError:
     where = f"{path}: {(error.strerror or type(error).__name__).lower()}"
     if isinstance(error, FileExistsError):
         return _taken(path)
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError | IsADirectoryError):
         return PkiError(Trouble.MISSING, where)
     if isinstance(error, PermissionError):
         return PkiError(Trouble.FORBIDDEN, where)

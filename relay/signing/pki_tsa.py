@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from relay.errors import SettingsError, SignatureError
 from relay.signing.certificates import Purpose, read_leaf, require_purpose
 from relay.signing.keys import read_key_file
+from relay.signing.pki_files import refused
 from relay.signing.pki_words import PkiError, Trouble
 from relay.signing.trust import certificates_of
 
@@ -53,7 +54,7 @@ class TimestampResponder:
                 read_key_file(certificate.with_name(f"{certificate.stem}.key.pem")), None
             )
         except OSError as error:
-            raise PkiError(Trouble.MISSING, f"{certificate}: {error.strerror}") from None
+            raise refused(certificate, error) from None
         except (SignatureError, SettingsError, ValueError) as error:
             raise PkiError(Trouble.DATA, f"{certificate}: {error}") from None
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):

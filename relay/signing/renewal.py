@@ -11,6 +11,7 @@ Raises:  SettingsError.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ def request(place: Place, *, same_key: bool = False) -> Path:
     certificate = _in_place(place).certificate
     for path in (place.request, place.next_key):
         if path.exists():
-            _refuse(f"{path} is there already: install what was asked for, or take it away first")
+            said = "is there already: install what was asked for, or take it away first"
+            raise FileExistsError(errno.EEXIST, said, str(path))
     key = _private(place, place.key) if same_key else _like(certificate)
     asked = _request(certificate, key)
     if not same_key:

@@ -99,24 +99,38 @@ def renew_own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
 
 def ask_for_certificates(context: ssl.SSLContext, certificates: Iterable[bytes]) -> None:
     """Let clients of a face show one of these certificates (DER); none has to. May be repeated while
-    the context serves. Each is trusted by itself: whose it is, the face compares."""
+    the context serves. Each is trusted by itself: whose it is, the face compares. What is no certificate
+    nobody can show: it is passed over, for it must not keep the face from all others."""
     for der in certificates:
         context.verify_mode = ssl.CERT_OPTIONAL
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        try:
-            context.load_verify_locations(cadata=der)
-        except ssl.SSLError:
-            raise SettingsError(["a client certificate of a system cannot be read"]) from None
+        _takes(context, der)
+
+
+def is_certificate(der: bytes) -> bool:
+    """Whether a client can show it, as TLS reads it here."""
+    return _takes(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), der)
+
+
+def _takes(context: ssl.SSLContext, der: bytes) -> bool:
+    try:
+        context.load_verify_locations(cadata=der)
+    except (ssl.SSLError, ValueError):  # ValueError of none at all
+        return False
+    return True
 
 
 def client_certificate(path: Path) -> bytes:
-    """The first certificate of a PEM file, as DER. Raises SettingsError."""
+    """The first certificate of a file, as DER. Raises SettingsError."""
     try:
-        return certificates_of(path.read_bytes())[0]
+        der = certificates_of(path.read_bytes())[0]
     except OSError as error:
         raise SettingsError([f"certificate file {path}: {error.strerror}"]) from None
     except SignatureError as error:
         raise SettingsError([f"certificate file {path}: {error}"]) from None
+    if not is_certificate(der):
+        raise SettingsError([f"certificate file {path}: no certificate is in it"])
+    return der
 
 
 def require_roots(path: Path) -> None:

@@ -25,27 +25,6 @@ from relay.signing.pki_words import KeyType
 Relay = Callable[..., Result]
 
 
-@pytest.fixture
-def config(pki_folder: Path, tmp_path: Path) -> Path:
-    """A whole configuration for one node, on ports the system chooses."""
-    keys = "".join(
-        f'[keys.{use}]\ncertificate = "{pki_folder}/nodes/tinh-h01/{use}.pem"\n'
-        f'key = "{pki_folder}/nodes/tinh-h01/{use}.key.pem"\n'
-        for use in ("tls", "sign", "log")
-    )
-    path = tmp_path / "node.toml"
-    path.write_text(
-        f'[node]\nid = "tinh-h01"\ndata_dir = "data"\n'
-        '[listen]\nnative = ["127.0.0.1:0"]\nplain_http = true\n'
-        f'{keys}[trust]\nroots = ["{pki_folder}/root/root.pem"]\n'
-        '[[directory.nodes]]\nid = "tinh-h01"\ntier = "province"\n'
-        '[[directory.agencies]]\ncode = "000.00.20.H13"\nname = "Sở Mẫu"\n'
-        'tier = "province"\nnode = "tinh-h01"\n',
-        encoding="utf-8",
-    )
-    return path
-
-
 def test_a_sound_configuration_is_said_so(relay: Relay, config: Path) -> None:
     """Exit 0, with the node's id."""
     checked = relay("config", "check", config, "--json")

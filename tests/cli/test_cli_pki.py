@@ -146,6 +146,12 @@ def test_a_file_where_a_folder_should_be_cannot_be_created_in(tmp_path: Path) ->
     refused(73, "init", tmp_path / "file" / "pki", "--name", "x")
 
 
+def test_a_folder_where_a_file_should_be_is_no_input(made: Path) -> None:
+    """As a file that is not there."""
+    for command in (("revoke", made, made), ("sign", made, made, "--branch", "h01"), ("tsa", made)):
+        refused(66, *command)
+
+
 def test_a_name_from_a_hostile_certificate_cannot_steer_the_terminal(tmp_path: Path) -> None:
     """The table writes unprintable characters out."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -128,7 +128,7 @@ def test_an_older_write_ahead_log_is_not_mixed_into_a_restored_journal(
     for suffix in ("-wal", "-shm", "-journal"):
         left = data / (DATABASE + suffix)
         left.write_bytes(b"of the lost journal")
-        with pytest.raises(JournalError, match=f"holds {left.name}; move the whole folder away"):
+        with pytest.raises(FileExistsError, match=f"holds {left.name}; move the whole folder away"):
             restore(tmp_path / "copy", data, NODE, SILENT)
         left.unlink()
     restore(tmp_path / "copy", data, NODE, SILENT)

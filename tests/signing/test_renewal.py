@@ -113,7 +113,7 @@ def test_a_request_asks_for_the_same_subject_and_names_with_a_new_key_of_the_sam
 
 def test_a_second_request_is_refused_while_the_first_waits(folder: Path) -> None:
     renewal.request(place(folder))
-    with pytest.raises(SettingsError, match="is there already"):
+    with pytest.raises(FileExistsError, match="is there already"):
         renewal.request(place(folder))
 
 

@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.errors import SettingsError, SignatureError
 from relay.signing.tls import (
     NodePeers,
+    ask_for_certificates,
+    client_certificate,
     client_context,
     face_client_context,
     face_context,
     following,
+    is_certificate,
     peer_node,
     renew_own,
     server_context,
@@ -303,3 +307,19 @@ def test_the_whole_chain_of_a_handshake_is_seen(pki: Any, files: Any) -> None:
     assert [len(chain) for chain in chains] == [2, 2]
     assert [judge(chain) for chain in chains] == ["tw", "tinh-h01"]
     assert shown_chain(None) == ()
+
+
+def test_what_is_no_certificate_of_a_client_keeps_the_face_from_nobody(pki: Any) -> None:
+    """An earlier release stored any file that an operator named, and did not start again."""
+    good = pki.root.certificate.public_bytes(Encoding.DER)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ask_for_certificates(context, [b"", b"hello", good])
+    assert context.get_ca_certs(binary_form=True) == [good]
+    assert [is_certificate(one) for one in (b"", b"hello", good)] == [False, False, True]
+
+
+def test_a_file_without_a_certificate_is_a_problem_of_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "client.pem"
+    path.write_text("hello")
+    with pytest.raises(SettingsError, match="no certificate is in it"):
+        client_certificate(path)

@@ -6,7 +6,7 @@ the journal. Two secrets of a system work while their times overlap.
 
 Touches: the journal and the box, through their Protocols; the face, through `publish`.
 Trusts:  that the gate let only an operator in.
-Raises:  AccessError (what was asked for cannot be), NotFoundError, ConflictError, JournalError.
+Raises:  UnfitError, NotFoundError, ConflictError, JournalError.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from relay.delivery.operators.systems import (
     SystemsJournal,
 )
 from relay.delivery.ports import Caller
-from relay.errors import AccessError, ConflictError, EnvelopeError, NotFoundError, SignatureError
+from relay.errors import ConflictError, EnvelopeError, NotFoundError, SignatureError, UnfitError
 from relay.lines import Line
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
@@ -56,6 +56,8 @@ class SystemDesk:
     clock: Clock
     publish: Callable[[Sequence[KnownSystem]], None]
     """Told all systems after each change."""
+    readable: Callable[[bytes], bool]
+    """Whether these bytes are a certificate that a client can show."""
     _known: dict[str, KnownSystem] = field(default_factory=dict)
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -76,6 +78,7 @@ class SystemDesk:
                 raise ConflictError(f"system {system.systemid} is there already: rotate its secret")
             self._require_served(system.agencies)
             _require_sound(system)
+            self._require_readable(system.certificates)
             text, at = self._secret(secret), self.clock.now()
             await self.journal.add(
                 by.holder, replace(system, created_at=at), self._stored(system.systemid, text)
@@ -89,7 +92,7 @@ class SystemDesk:
     ) -> tuple[KnownSystem, str]:
         """A new secret; those before it work until the overlap is over."""
         if not timedelta() <= overlap <= MOST_OVERLAP:
-            raise AccessError(f"an overlap of {overlap}, limit {MOST_OVERLAP}")
+            raise UnfitError(f"an overlap of {overlap}, limit {MOST_OVERLAP}")
         async with self._one:
             system = _present(self._of(systemid), self.clock.now())
             text, at = self._secret(secret), self.clock.now()
@@ -127,12 +130,12 @@ class SystemDesk:
         if given is None:
             return self.clock.entropy(16).hex()
         if not LEAST_SECRET_CHARACTERS <= len(given) <= MOST_SECRET_CHARACTERS:
-            raise AccessError(
+            raise UnfitError(
                 f"a secret of {len(given)} characters, limits {LEAST_SECRET_CHARACTERS} and"
                 f" {MOST_SECRET_CHARACTERS}"
             )
         if not (given.isascii() and given.isprintable()) or given != given.strip():
-            raise AccessError("a secret is printable ASCII without blanks around it")
+            raise UnfitError("a secret is printable ASCII without blanks around it")
         return given
 
     def _stored(self, systemid: str, text: str) -> StoredSecret:
@@ -213,7 +216,7 @@ class SystemDesk:
 
     def _require_served(self, agencies: Sequence[AgencyCode]) -> None:
         if not agencies:
-            raise AccessError("a system speaks for at least one agency")
+            raise UnfitError("a system speaks for at least one agency")
         served = self.directory.served_by(self.node)
         for code in agencies:
             try:
@@ -221,7 +224,13 @@ class SystemDesk:
             except EnvelopeError:
                 found = code
             if found not in served:
-                raise AccessError(f"agency {code[:64]} is not served by {self.node}")
+                raise UnfitError(f"agency {code[:64]} is not served by {self.node}")
+
+    def _require_readable(self, certificates: Sequence[bytes]) -> None:
+        """Before it is stored: nobody could show it, and the system would be served no more."""
+        for number, der in enumerate(certificates, start=1):
+            if not self.readable(der):
+                raise UnfitError(f"certificate {number} of {len(certificates)} is none")
 
 
 def _about(systemid: str, secret_id: str) -> str:
@@ -237,13 +246,13 @@ def _present(system: KnownSystem, now: datetime) -> KnownSystem:
 def _require_sound(system: KnownSystem) -> None:
     name = system.systemid
     if not 0 < len(name) <= 64 or not all("!" <= char <= "~" for char in name):
-        raise AccessError("a systemid is 1 to 64 printable ASCII characters without blanks")
+        raise UnfitError("a systemid is 1 to 64 printable ASCII characters without blanks")
     if system.freshness not in FRESHNESS:
-        raise AccessError(f"freshness is one of: {', '.join(FRESHNESS)}")
+        raise UnfitError(f"freshness is one of: {', '.join(FRESHNESS)}")
     if system.window <= timedelta():
-        raise AccessError("the window of freshness must be longer than nothing")
+        raise UnfitError("the window of freshness must be longer than nothing")
     for text in system.addresses:
         try:
             ip_network(text)
         except ValueError:
-            raise AccessError(f"{text[:60]!r} is no address or network (CIDR)") from None
+            raise UnfitError(f"{text[:60]!r} is no address or network (CIDR)") from None

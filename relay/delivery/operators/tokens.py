@@ -1,6 +1,6 @@
 """Bearer tokens of the native face: issued once, stored as hashes, revoked at once.
 
-Touches: the journal. Trusts: who issues. Raises: AccessError, NotFoundError.
+Touches: the journal. Trusts: who issues. Raises: UnfitError, AccessError, NotFoundError.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from relay.delivery.clock import Clock
 from relay.delivery.ports import Caller, TokenView
 from relay.delivery.records import Journal
-from relay.errors import AccessError
+from relay.errors import AccessError, UnfitError
 from relay.model import AgencyCode, NodeId
 from relay.routing.directory import Directory
 
@@ -42,7 +42,7 @@ class TokenDesk:
     ) -> tuple[TokenView, str]:
         """The secret is shown here and never again."""
         if not _HOLDER.fullmatch(holder):
-            raise AccessError("a holder is 1 to 100 letters, digits, spaces or . @ - _")
+            raise UnfitError("a holder is 1 to 100 letters, digits, spaces or . @ - _")
         view = TokenView(
             token_id=self.clock.mint(),
             holder=holder,
@@ -51,7 +51,7 @@ class TokenDesk:
             revoked_at=None,
         )
         if not view.scopes:
-            raise AccessError("a token needs a scope: agency:CODE, operator or auditor")
+            raise UnfitError("a token needs a scope: agency:CODE, operator or auditor")
         secret = "rt_" + base64.urlsafe_b64encode(self.clock.entropy(32)).decode().rstrip("=")
         await self.journal.store_token(by, view, _hash(secret))
         return view, secret
@@ -61,10 +61,10 @@ class TokenDesk:
             return scope
         kind, _, code = scope.partition(":")
         if kind != "agency":
-            raise AccessError(f"unknown scope {scope[:60]!r}: agency:CODE, operator or auditor")
+            raise UnfitError(f"unknown scope {scope[:60]!r}: agency:CODE, operator or auditor")
         agency = self.directory.find(code)
         if agency is None or agency.deleted or agency.node != self.node:
-            raise AccessError(f"scope {scope[:60]!r}: no agency served by {self.node}")
+            raise UnfitError(f"scope {scope[:60]!r}: no agency served by {self.node}")
         return f"agency:{agency.code}"
 
     async def list(self) -> list[TokenView]:

@@ -17,9 +17,9 @@ from cryptography import x509
 
 from relay.errors import SignatureError
 from relay.signing.certificates import read_chain
-from relay.signing.revocation.crl import Crl, prove_crl
+from relay.signing.revocation.crl import Crl, is_crl, prove_crl
 from relay.signing.revocation.held import worst
-from relay.signing.revocation.ocsp import OcspResponse, prove_response
+from relay.signing.revocation.ocsp import OcspResponse, is_response, prove_response
 from relay.signing.revocation.verdicts import (
     Freshness,
     RevocationState,
@@ -50,6 +50,11 @@ def judge_signature(
     chain = read_chain(certificates_in(signature))
     path = trust.path(chain, at, chain.leaf.used_for)
     return judge_path(path, statements, at, fresh, leaf_only=leaf_only)
+
+
+def is_statement(content: bytes) -> bool:
+    """Whether it can say anything of anybody: a CRL or an OCSP response in DER."""
+    return is_response(content) or (is_crl(content) and not content.startswith(b"-----BEGIN"))
 
 
 def judge_path(

@@ -97,6 +97,16 @@ def prove_crl(der: bytes, issuer: x509.Certificate, at: datetime) -> Crl:
     return Crl(digest_of(der), crl.issuer, made, ends, _entries(crl), scope, der)
 
 
+def is_crl(content: bytes) -> bool:
+    """Whether it is one at all, as DER or PEM, whoever's; nothing is proven."""
+    load = x509.load_pem_x509_crl if content.startswith(b"-----BEGIN") else x509.load_der_x509_crl
+    try:
+        load(content)
+    except Exception:  # noqa: BLE001 - anyone's bytes; what their parser raises is not documented
+        return False
+    return True
+
+
 def distribution_points(certificate: x509.Certificate) -> frozenset[str]:
     """The URIs at which a certificate says its CRLs are; none where it does not, or not readably."""
     try:

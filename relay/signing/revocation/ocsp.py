@@ -117,6 +117,15 @@ def prove_response(
     return OcspResponse(digest_of(der), produced, issuer, singles, ends)
 
 
+def is_response(der: bytes) -> bool:
+    """Whether it is one at all, whoever's; nothing is proven."""
+    try:
+        ocsp.load_der_ocsp_response(der)
+    except Exception:  # noqa: BLE001 - anyone's bytes; what their parser raises is not documented
+        return False
+    return True
+
+
 def _read(der: bytes) -> tuple[ocsp.OCSPResponse, tuple[ocsp.OCSPSingleResponse, ...]]:
     if len(der) > RESPONSE_LIMIT_BYTES:
         raise _bad(f"OCSP response of {len(der)} bytes, limit {RESPONSE_LIMIT_BYTES} bytes")

@@ -4,7 +4,13 @@ anchors (what is pinned) → search (paths whose every step holds) → path (wha
 → store (the one that everybody asks, replaced from within while the node runs).
 """
 
-from relay.signing.trust.anchors import Anchors, Role, certificates_of, read_anchors
+from relay.signing.trust.anchors import (
+    Anchors,
+    Role,
+    certificates_of,
+    read_anchors,
+    require_issuers,
+)
 from relay.signing.trust.path import Path, Window
 from relay.signing.trust.store import TrustStore
 
@@ -16,4 +22,5 @@ __all__ = [
     "Window",
     "certificates_of",
     "read_anchors",
+    "require_issuers",
 ]

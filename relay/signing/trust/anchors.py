@@ -115,6 +115,12 @@ def read_anchors(
     return found
 
 
+def require_issuers(content: bytes) -> None:
+    """SignatureError unless every certificate in it, PEM or DER, may issue others."""
+    for der in certificates_of(content):
+        _issuer(der)
+
+
 def _issuers(contents: Iterable[bytes], name: str, problems: list[str]) -> Certificates:
     found: dict[bytes, x509.Certificate] = {}
     for content in contents:

@@ -59,7 +59,8 @@ def _day(request: web.Request, name: str) -> date | None:
     except ValueError:
         day = None
     if day is None or not FIRST <= day <= _LAST:
-        raise RequestError(f"{name} must be a day such as 2026-11-29", parameter=name)
+        said = f"{name} must be a day from {FIRST} to {_LAST}, such as 2026-11-29"
+        raise RequestError(said, parameter=name)
     return day
 
 

@@ -275,7 +275,7 @@ async def test_every_action_has_a_verb(face: Face) -> None:
         (("hold", "--why", "x"), 64, "either the id"),
         (("hold", "{id}", "--neighbour", "tinh", "--why", "x"), 64, "either the id"),
         (("hold", "nonsense", "--why", "x"), 66, "no delivery has that id"),
-        (("hold", "../tokens", "--why", "x"), 66, "no delivery has that id"),
+        (("hold", "../tokens", "--why", "x"), 66, "nothing is called '../tokens' here"),
         (("release", "{id}", "--why", "x"), 65, "only what is held can be released"),
         (("redirect", "{id}", "--to", "nowhere", "--why", "x"), 66, "no neighbour nowhere"),
         (("why", "0190b6d8-0000-7000-8000-000000000000"), 66, "is known here"),
@@ -318,8 +318,8 @@ async def test_the_queues_shape_is_two_tables(face: Face) -> None:
 
     assert result.exit_code == 0
     counts, states = (part.splitlines() for part in result.stdout.split("\n\n"))
-    assert counts[0].split()[:5] == ["NEIGHBOUR", "WHAT", "TOTAL", "5", "10"]
-    assert counts[0].split()[-2:] == ["1280", "1280+"]
+    assert counts[0].split()[:5] == ["NEIGHBOUR", "WHAT", "TOTAL", "5m", "10m"]
+    assert counts[0].split()[-2:] == ["1280m", "1280m+"]
     assert ["tinh", "waiting", "3", "3", "0", "0", "0", "0", "0", "0", "0", "0", "0"] in [
         line.split() for line in counts
     ]

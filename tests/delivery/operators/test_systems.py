@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from relay.audit.words import replaced
 from relay.delivery.clock import Clock
 from relay.delivery.operators.system_desk import MOST_SECRETS, SystemDesk
 from relay.delivery.operators.systems import CONFIGURED, KnownSystem, Marks, SystemSecret
 from relay.delivery.ports import Caller
-from relay.errors import AccessError, ConflictError, NotFoundError, SignatureError
+from relay.errors import ConflictError, NotFoundError, SignatureError, UnfitError
 from relay.journal.store import SqliteJournal
 from relay.journal.systems import SystemTable
 from relay.model import AgencyCode, NodeId, Tier
@@ -23,6 +25,7 @@ from relay.routing.directory import Agency, Directory, NodeEntry
 from relay.signing import pki
 from relay.signing.pki_words import KeyType
 from relay.signing.secrets import SecretBox, is_marked, mark_of
+from relay.signing.tls import is_certificate
 
 NODE = NodeId("tinh-h01")
 NOW = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -79,6 +82,7 @@ class World:
             Marks(mark_of, is_marked),
             Clock(wall=lambda: self.at),
             publish,
+            is_certificate,
         )
         await desk.load()
         return desk
@@ -115,7 +119,9 @@ async def test_an_added_system_works_at_once_and_after_a_start(
 ) -> None:
     """With everything it was added with; its secret is shown once and stored sealed."""
     desk = await world.start(log_keys[0])
-    wanted = new(addresses=("10.1.0.0/16",), certificates=(b"der",), freshness="off", rest=True)
+    shown = x509.load_pem_x509_certificate(log_keys[0].with_name("tls.pem").read_bytes())
+    der = (shown.public_bytes(Encoding.DER),)
+    wanted = new(addresses=("10.1.0.0/16",), certificates=der, freshness="off", rest=True)
     secret = await desk.add(OPERATOR, wanted, None)
     assert len(secret) == 32
     assert world.working("vxp.new") == {secret}
@@ -202,6 +208,8 @@ async def test_what_an_earlier_key_sealed_is_sealed_again(
         (new(name="two words"), None, "systemid"),
         (new(freshness="never"), None, "freshness"),
         (new(window=timedelta()), None, "window"),
+        (new(certificates=(b"hello",)), None, "certificate 1 of 1 is none"),
+        (new(certificates=(b"",)), None, "certificate 1 of 1 is none"),
         (new(), "short", "5 characters"),
         (new(), "with a blank at its end ", "blanks"),
         (new(), "khóa bí mật dài lắm", "ASCII"),
@@ -212,7 +220,7 @@ async def test_what_cannot_be_is_refused_whole(
 ) -> None:
     """Nothing of it is stored."""
     desk = await world.start(log_keys[0])
-    with pytest.raises(AccessError, match=text):
+    with pytest.raises(UnfitError, match=text):
         await desk.add(OPERATOR, system, secret)
     assert await world.journal.rows("SELECT * FROM systems") == []
 
@@ -227,7 +235,7 @@ async def test_names_and_secrets_are_taken_once(world: World, log_keys: list[Pat
         await desk.rotate(OPERATOR, "vxp.file", timedelta(days=1), "secret-of-the-file")
     with pytest.raises(NotFoundError):
         await desk.rotate(OPERATOR, "vxp.nobody", timedelta(), None)
-    with pytest.raises(AccessError):
+    with pytest.raises(UnfitError):
         await desk.rotate(OPERATOR, "vxp.file", timedelta(days=91), None)
     for _ in range(MOST_SECRETS - 1):
         await desk.rotate(OPERATOR, "vxp.file", timedelta(days=9), None)

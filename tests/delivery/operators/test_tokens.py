@@ -10,7 +10,7 @@ import pytest
 from relay.delivery.clock import Clock
 from relay.delivery.operators.tokens import TokenDesk
 from relay.delivery.ports import Caller, TokenView
-from relay.errors import AccessError
+from relay.errors import AccessError, UnfitError
 from relay.model import AgencyCode, NodeId, Tier
 from relay.routing.directory import Agency, Directory, NodeEntry
 
@@ -73,8 +73,8 @@ async def test_a_token_speaks_for_its_agency_in_both_forms_of_the_code(desk: Tok
 
 @pytest.mark.parametrize("scope", ["agency:H02", "agency:H99", "agency:", "root", "agency"])
 async def test_a_scope_that_can_do_nothing_here_is_refused(desk: TokenDesk, scope: str) -> None:
-    """An agency of another node, an unknown one, a word that is no scope."""
-    with pytest.raises(AccessError):
+    """An agency of another node, an unknown one, a word that is no scope; whoever asks for it."""
+    with pytest.raises(UnfitError):
         await desk.issue(OPERATOR, "vanthu", (scope,))
 
 
