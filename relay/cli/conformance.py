@@ -118,7 +118,7 @@ def _performed(
     from relay.conformance import performing  # noqa: PLC0415
     from relay.conformance.profile import Profile, read_profile  # noqa: PLC0415
     from relay.conformance.reports import table  # noqa: PLC0415
-    from relay.conformance.subject import read_subject  # noqa: PLC0415
+    from relay.conformance.subject import read_subject, require_apart  # noqa: PLC0415
 
     subjects = None
     if own and nodes:
@@ -126,6 +126,7 @@ def _performed(
     if not own:
         first, second = _two(nodes)
         subjects = read_subject(first), read_subject(second)
+        require_apart(*subjects)
     with table.progress(2 * len(performing.chosen(only))) as told:
         options = performing.Options(
             folder=folder,
@@ -179,9 +180,10 @@ def _two(nodes: list[Path] | None) -> tuple[Path, Path]:
 def _set_up(files: tuple[Path, Path], folder: Path) -> None:
     from relay.conformance import credentials  # noqa: PLC0415
     from relay.conformance.instants import now  # noqa: PLC0415
-    from relay.conformance.subject import read_subject  # noqa: PLC0415
+    from relay.conformance.subject import read_subject, require_apart  # noqa: PLC0415
 
     first, second = (read_subject(path) for path in files)
+    require_apart(first, second)
     credentials.prepare(folder, (first, second), now())
     directory, root = folder / credentials.DIRECTORY, folder / credentials.ROOT
     directory.write_text(credentials.directory_text((first, second)), encoding="utf-8")

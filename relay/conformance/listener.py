@@ -86,7 +86,8 @@ class Listener:
     """Those that followed receipts here (W20)."""
     proof_calls: list[Exchange] = field(default_factory=list)
     """The calls that brought them."""
-    said_of_proof: Callable[[bytes], str] = lambda _: "kept"
+    of_proofs: list[Callable[[bytes], str | None]] = field(default_factory=list)
+    """What is said of one, by the last of these that says anything; else that it is kept."""
     declined: dict[str, list[float]] = field(default_factory=dict)
     """By the envelope's digest, what is refused for now and is not among `arrived`: when it came, by the loop's clock."""
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -139,13 +140,13 @@ class Listener:
             del self.declined[digest]
 
     @contextmanager
-    def saying_of_proofs(self, said: Callable[[bytes], str]) -> Iterator[None]:
-        """Until the end of the block the answer to each."""
-        before, self.said_of_proof = self.said_of_proof, said
+    def saying_of_proofs(self, said: Callable[[bytes], str | None]) -> Iterator[None]:
+        """Until the end of the block the answer to those of which it says anything."""
+        self.of_proofs.append(said)
         try:
             yield
         finally:
-            self.said_of_proof = before
+            self.of_proofs.remove(said)
 
     @contextmanager
     def refusing_receipts(self) -> Iterator[list[bytes]]:
@@ -283,13 +284,17 @@ class Listener:
         if (request.method, path) == ("POST", PROOFS_PATH):
             came = read_proofs(body)
             self.proofs += came
-            return web.json_response({"proofs": [{"answer": self.said_of_proof(o)} for o in came]})
+            return web.json_response({"proofs": [{"answer": self._of_proof(o)} for o in came]})
         if path.startswith("/axis/v1/payloads/"):
             return self._upload(request, body)
         if path.startswith("/axis/v1/transfers/"):
             found = self.given.get(path.rpartition("/")[2])
             return container(found) if found else web.Response(status=404)
         return web.Response(status=404)
+
+    def _of_proof(self, proof: bytes) -> str:
+        said = (one(proof) for one in reversed(self.of_proofs))
+        return next((word for word in said if word is not None), "kept")
 
     def described(self) -> dict[str, object]:
         return {

@@ -60,6 +60,15 @@ class Log:
         )
 
 
+def log_of_leaves(name: str, leaves: Sequence[bytes], signer: LogSigner) -> Log:
+    """Of that name, under a head of all of them."""
+    frontier = Frontier()
+    for one in leaves:
+        frontier.append(leaf_hash(one))
+    body = note_body(name, frontier.size, frontier.root())
+    return Log(signer, tuple(leaves), sign_note(body, name, signer.public_key, signer.sign))
+
+
 def key_of(signer: LogSigner) -> str:
     """The verifier key of that node's log."""
     return vkey(log_name(signer.node, Epoch()), signer.public_key)
@@ -148,18 +157,15 @@ class Office:
         message: MessageId,
         by: LogSigner | None = None,
     ) -> Log:
-        """The log of that node with an entry for each of these, cosigned by nobody yet."""
-        at, signer = self.at + timedelta(hours=1), by or self.log_keys[node]
-        event = AuditEvent.RECEIPT_RECEIVED
-        leaves = tuple(
-            entry(event, at, node, message=message, receipt=one.digest).leaf for one in receipts
-        )
-        frontier = Frontier()
-        for one in leaves:
-            frontier.append(leaf_hash(one))
-        name = log_name(node, Epoch())
-        body = note_body(name, frontier.size, frontier.root())
-        return Log(signer, leaves, sign_note(body, name, signer.public_key, signer.sign))
+        """The log of that node with an entry for each of these, a second apart, cosigned by nobody yet."""
+        event, at = AuditEvent.RECEIPT_RECEIVED, self.at + timedelta(hours=1)
+        leaves = [
+            entry(
+                event, at + timedelta(seconds=place), node, message=message, receipt=one.digest
+            ).leaf
+            for place, one in enumerate(receipts)
+        ]
+        return log_of_leaves(log_name(node, Epoch()), leaves, by or self.log_keys[node])
 
     def cosignature(self, note: bytes, node: str = WITNESS, by: LogSigner | None = None) -> bytes:
         """A line in that node's name."""

@@ -21,7 +21,7 @@ from typing import Any
 from relay.conformance.drafts import packed
 from relay.conformance.office import ORIGIN, Office, key_of
 from relay.conformance.stand import Stand
-from relay.conformance.verdicts import InconclusiveError, Part, require
+from relay.conformance.verdicts import Book, InconclusiveError, Part, require
 
 OUTPUT_LIMIT_BYTES = 8 << 20
 CALL_SECONDS = 60.0
@@ -120,6 +120,30 @@ class Shelf:
             output, complaint = await _called([*command, *option, *paths.values()])
         kept = {name: _kept(content) for name, content in files.items()}
         return _Judged(kept, _lines(output, paths), complaint)
+
+
+def is_refused(
+    book: Book, shelf: Shelf, clause: str, name: str, title: str, make: Make, *words: str
+) -> None:
+    """An assertion that the command refuses what is made so, for one of these words where there are any."""
+
+    def file(office: Office) -> Content:
+        return make(office)
+
+    file.__name__ = f"{clause}/{name}"
+    kept = shelf.file(file)
+
+    @book.asserts(clause, name, title)
+    async def refused(stand: Stand) -> None:
+        (await shelf.said(stand, kept)).must_be_refused(*words)
+
+
+def is_taken(book: Book, shelf: Shelf, clause: str, name: str, title: str, make: Make) -> None:
+    """The same of what holds, and is on the shelf."""
+
+    @book.asserts(clause, name, title)
+    async def taken(stand: Stand) -> None:
+        (await shelf.said(stand, make)).must_hold()
 
 
 EVIDENCE = Shelf(Part.VERIFY)

@@ -149,9 +149,7 @@ class Stand:
 
     @property
     def _others_kit(self) -> Kit:
-        other = _there(self.other.kit, "the kit is no neighbour of the other node")
-        same = self.subject.kit is not None and self.subject.kit.node == other.node
-        return _there(None if same else other, "the kit is the same neighbour of both nodes")
+        return _there(self.other.kit, "the kit is no neighbour of the other node")
 
     def begin(self, beginning: Beginning) -> asyncio.Task[Any]:
         """Once, whoever asks."""

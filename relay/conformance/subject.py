@@ -148,6 +148,17 @@ def read_subject(path: Path) -> Subject:
     return subject.model_copy(update={"roots": path.parent / subject.roots})
 
 
+def require_apart(*subjects: Subject) -> None:
+    """SettingsError where two nodes, or two that the kit is, have one name: what is found could be of either."""
+    names = [one.id for one in subjects]
+    for one in subjects:
+        if one.kit is not None:
+            names += [one.kit.node, *([one.kit.second.node] if one.kit.second else [])]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingsError([f"two nodes are named {name}" for name in twice])
+
+
 def require_roots(*subjects: Subject) -> None:
     """SettingsError where the roots of one are not there, or are none."""
     for one in subjects:

@@ -119,9 +119,9 @@ async def waited(stand: Stand) -> Waited:
     return made
 
 
-def _of_passages_later(proof: bytes) -> str:
+def _of_passages_later(proof: bytes) -> str | None:
     """Nobody has taken what is told, and yet the document must go."""
-    return "later" if leaf_of(proof).get("event") == EVENT else "kept"
+    return "later" if leaf_of(proof).get("event") == EVENT else None
 
 
 async def _until_told(stand: Stand, made: Waited) -> None:

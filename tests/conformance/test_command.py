@@ -158,6 +158,25 @@ def test_two_files_are_asked_for(files: tuple[Path, Path], count: int) -> None:
     assert "two nodes are judged" in found.stderr
 
 
+def test_the_same_node_twice_is_refused(files: tuple[Path, Path]) -> None:
+    """What was found of it could be of either."""
+    found = run(files[0], files[0], "--only", "W1")
+    assert found.exit_code == CONFIG
+    assert "two nodes are named a" in found.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--setup",)])
+def test_the_kit_is_another_neighbour_of_each(
+    files: tuple[Path, Path], more: tuple[str, ...]
+) -> None:
+    for path in files:
+        let_in(path, "same")
+    found = run(*files, *more)
+    assert found.exit_code == CONFIG
+    assert "two nodes are named kit-same" in found.stderr
+    assert not Path("conformance").exists()
+
+
 def test_nothing_is_recorded_over_what_is_there(files: tuple[Path, Path], tmp_path: Path) -> None:
     found = run(*files, "--record", tmp_path)
     assert found.exit_code == CONFIG

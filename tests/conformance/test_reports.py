@@ -18,7 +18,7 @@ from signxml.xades import XAdESSignatureConfiguration, XAdESVerifier
 
 from relay.conformance import credentials
 from relay.conformance.performing import Performed
-from relay.conformance.reports import document, filed
+from relay.conformance.reports import document, filed, table
 from relay.conformance.reports.document import About
 from relay.conformance.verdicts import Assertion, Clause, Judged, Verdict
 from relay.errors import RelayError, SignatureError, WireError
@@ -104,6 +104,22 @@ def test_the_junit_xml_parses_and_counts(performed: Performed) -> None:
     assert list(suites["tinh-b"].iter("failure")) == []
     said = [one.get("message", "") for one in root.iter("failure")]
     assert any("<script>alert(1)</script>" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    "said", ["[bold red]PASS[/] all is well", "a :bomb: and :white_check_mark:", "[link=x]y[/link]"]
+)
+def test_the_terminal_shows_what_nodes_say_as_they_said_it(
+    said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a colour nor a picture is theirs to choose, in the table or as it is found."""
+    judged = one(1, Verdict.FAIL, detail=said)
+    out = io.StringIO()
+    table.print_judged([judged], out, kept=False)
+    with table.progress(1) as told:
+        told(judged)
+    assert said in out.getvalue()
+    assert said in capsys.readouterr().err
 
 
 def test_the_page_escapes_what_nodes_say_and_loads_nothing(performed: Performed) -> None:

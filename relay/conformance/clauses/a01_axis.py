@@ -207,6 +207,19 @@ async def others(stand: Stand) -> None:
     require_equal((found["status"], found.get("data", "")), ("FAIL", ""), "the answer")
 
 
+@book.asserts(
+    "A1.9", "touches", "What is of another agency cannot be acknowledged", Part.AXIS, Part.LINK
+)
+async def touches(stand: Stand) -> None:
+    envelope = stand.letter_over()
+    await stand.dms.send(envelope)
+    there = await stand.other_dms.until_copies(envelope)
+    if not there:
+        raise InconclusiveError("the document did not arrive")
+    request = made(stand.dms, "updateStatus", {"docId": there[0], "status": "done"})
+    require(await _code(stand, request) != "0", "another agency's document was acknowledged")
+
+
 @book.asserts("A1.10", "until-done", "A package is listed until it is acknowledged", Part.AXIS)
 async def until_done(stand: Stand) -> None:
     envelope = await _sent(stand)

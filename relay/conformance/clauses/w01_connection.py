@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
+from relay.conformance.business import come_in, evidence_of
 from relay.conformance.controls import takes_transfers
 from relay.conformance.credentials import Credentials, stranger
 from relay.conformance.instants import now
@@ -24,6 +25,7 @@ from relay.conformance.verdicts import (
     require,
     require_equal,
 )
+from relay.delivery.ports import Acknowledgement
 from relay.model import Event, digest_of
 
 book = Book()
@@ -150,6 +152,9 @@ async def earlier_release(stand: Stand) -> None:
         except InconclusiveError as error:
             raise FailedError(f"{error}, and it had come to a newer neighbour") from None
         require(arrived.envelope == letter, "another envelope came")
-        prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
-        receipt = stand.peer.receipt(await stand.peer.send(prepared))
-    require_equal(receipt.evidence[0].event, Event.RELAY_ACCEPTANCE, "the evidence")
+        prepared = await come_in(stand)
+        copies = await stand.dms.until_copies(prepared.envelope)
+        if not copies:
+            raise InconclusiveError("the document is not at its recipient's disposal")
+        await stand.dms.client.update_status(copies[0], Acknowledgement.DONE)
+        await evidence_of(stand, prepared.header.message_id, Event.CONTENT_HANDOVER)

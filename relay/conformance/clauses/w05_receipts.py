@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from relay.conformance.absence import awaited
 from relay.conformance.business import SOON, evidence_of, later
 from relay.conformance.controls import takes_receipts, takes_transfers
 from relay.conformance.instants import now
 from relay.conformance.peer import RECEIPTS_TYPE
 from relay.conformance.requested import Arrived
 from relay.conformance.stand import Stand
+from relay.conformance.telling import taken_over
 from relay.conformance.verdicts import (
     Book,
     FailedError,
@@ -176,6 +178,25 @@ async def comes_again(stand: Stand) -> None:
         await stand.dms.client.update_status(doc_id, Acknowledgement.DONE)
         await stand.listener.until(lambda: refused, SOON, "a receipt travelling back")
     await evidence_of(stand, message, Event.CONTENT_HANDOVER)
+
+
+@book.asserts(
+    "W5.8",
+    "handed-on",
+    "A receipt of a node further on is handed to where the message came from, as it was signed",
+    Part.NEIGHBOUR,
+    Part.SECOND,
+)
+async def handed_on(stand: Stand) -> None:
+    """From the kit's second neighbour, about a document of the first."""
+    arrived = (await taken_over(stand)).arrived
+    said = stand.second_listener.receipt(arrived, Event.CONTENT_HANDOVER)
+    signed = stand.second.sign(replace(said, transfer_id=None, sent_by=None))
+    require_equal((await stand.second.hand_back(signed)).status, 204, "the status")
+    here = stand.listener
+    await awaited(
+        stand, lambda: signed in here.receipts, SOON, "the receipt of the node further on"
+    )
 
 
 # ------------------------------------------------------------ receipts that the kit hands back

@@ -12,7 +12,7 @@ from dataclasses import replace
 from relay.conformance.certificates import tls_of
 from relay.conformance.drafts import Draft, packed
 from relay.conformance.office import ORIGIN, Office
-from relay.conformance.reading import EVIDENCE, Make
+from relay.conformance.reading import EVIDENCE, is_refused
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, Part
 from relay.conformance.zips import (
@@ -55,18 +55,6 @@ def with_a_note(office: Office) -> bytes:
 @book.asserts("W14.2", "other-kinds", "Files of other kinds in folders of their own are taken")
 async def other_kinds(stand: Stand) -> None:
     await _honest_holds(stand)
-
-
-def _refused(clause: str, name: str, title: str, make: Callable[[Office], bytes]) -> None:
-    def file(office: Office) -> bytes:
-        return make(office)
-
-    file.__name__ = f"{clause}/{name}"
-    kept: Make = EVIDENCE.file(file)
-
-    @book.asserts(clause, name, title)
-    async def refused(stand: Stand) -> None:
-        (await EVIDENCE.said(stand, kept)).must_be_refused()
 
 
 # ------------------------------------------------------------ W14.1: the form of the ZIP
@@ -130,7 +118,7 @@ _FORMS: dict[str, tuple[str, Callable[[Office], bytes]]] = {
 }
 
 for _name, (_said, _make) in _FORMS.items():
-    _refused("W14.1", _name, f"A file with {_said} is refused", _make)
+    is_refused(book, EVIDENCE, "W14.1", _name, f"A file with {_said} is refused", _make)
 
 
 # ------------------------------------------------------------ W14.2: names that are digests
@@ -147,7 +135,9 @@ for _name, _folder, _end in (
     ("certificate", "certificates/", "cer"),
     ("crl", "revocation/", "crl"),
 ):
-    _refused(
+    is_refused(
+        book,
+        EVIDENCE,
         "W14.2",
         f"another-{_name}",
         f"A file whose name in {_folder} is another digest than its own is refused",
@@ -220,4 +210,4 @@ _SIGNED: Sequence[tuple[str, str, Callable[[Office], bytes]]] = (
 )
 
 for _name, _title, _make in _SIGNED:
-    _refused("W14.4", _name, _title, _make)
+    is_refused(book, EVIDENCE, "W14.4", _name, _title, _make)

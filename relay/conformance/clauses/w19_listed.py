@@ -11,7 +11,7 @@ from typing import Any
 
 from relay.conformance.drafts import Draft, Told
 from relay.conformance.office import NEXT, Office
-from relay.conformance.reading import EVIDENCE, Make
+from relay.conformance.reading import EVIDENCE, is_refused
 from relay.conformance.stand import Stand
 from relay.conformance.verdicts import Book, Part
 from relay.model import Digest, MessageId, mint_uuid7
@@ -27,20 +27,6 @@ async def _honest_holds(stand: Stand) -> None:
 
 
 book = Book(Part.VERIFY, control=_honest_holds)
-
-
-def _refused(
-    clause: str, name: str, title: str, make: Callable[[Office], bytes], *words: str
-) -> None:
-    def file(office: Office) -> bytes:
-        return make(office)
-
-    file.__name__ = f"{clause}/{name}"
-    kept: Make = EVIDENCE.file(file)
-
-    @book.asserts(clause, name, title)
-    async def refused(stand: Stand) -> None:
-        (await EVIDENCE.said(stand, kept)).must_be_refused(*words)
 
 
 # ------------------------------------------------------------ W19.1: the list
@@ -107,77 +93,99 @@ def _names_a_stranger(listed: ContentsList) -> ContentsList:
 
 
 BAD = "bad-list"
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "version",
     "A list of another version is refused",
     _written(lambda one: one.update(version=3)),
     BAD,
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "member",
     "A list with another member is refused",
     _written(lambda one: one.update(motto="x")),
     BAD,
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "no-member",
     "A list without one of its members is refused",
     _written(lambda one: one.pop("left_out")),
     BAD,
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "white-space",
     "A list with white space is refused",
     _written(_nothing, comma=", "),
     BAD,
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "another-node",
     "A list of another node than the exporter is refused",
     _listing(lambda one: replace(one, node=NEXT)),
     "wrong-node",
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "another-message",
     "A list of another message than the receipts is refused",
     _another_message,
     "other-message",
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "not-there",
     "A list that names what is not there is refused",
     _listing(_names_a_stranger),
     "missing-file",
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "more-proofs",
     "A file in proofs/ that it does not account for is refused",
     _with_more("proofs/0009.tlog-proof"),
     "uncovered",
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "more-statuses",
     "A file in statuses/ that it does not account for is refused",
     _with_more("statuses/0001/status.edxml"),
     "uncovered",
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "proofs-alone",
     "A file in proofs/ without a list is refused",
     _version_1_with("proofs/0001.tlog-proof"),
     "missing-file",
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.1",
     "statuses-alone",
     "A file in statuses/ without a list is refused",
@@ -245,24 +253,35 @@ def _without_a_proof(office: Office) -> bytes:
     return told.file()
 
 
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.3",
     "another-receipt",
     "A proof of another receipt than that of its number is refused",
     _proving(_another_receipt),
     "other-message",
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.3",
     "another-log",
     "A proof of another node's log than the list's is refused",
     _proving(_another_log),
     "wrong-node",
 )
-_refused(
-    "W19.3", "path", "A proof that does not lead to its head is refused", _proving(_another_head)
+is_refused(
+    book,
+    EVIDENCE,
+    "W19.3",
+    "path",
+    "A proof that does not lead to its head is refused",
+    _proving(_another_head),
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.3",
     "no-proof",
     "A receipt without a proof that is not listed as unproven is refused",
@@ -310,15 +329,27 @@ async def taken(stand: Stand) -> None:
     await _honest_holds(stand)
 
 
-_refused("W19.7", "more", "A summary that tells more is refused", _more_in_it, "bad-summary")
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
+    "W19.7",
+    "more",
+    "A summary that tells more is refused",
+    _more_in_it,
+    "bad-summary",
+)
+is_refused(
+    book,
+    EVIDENCE,
     "W19.7",
     "otherwise",
     "A summary that tells something else is refused",
     _one_letter,
     "bad-summary",
 )
-_refused(
+is_refused(
+    book,
+    EVIDENCE,
     "W19.7",
     "another-layout",
     "A summary of a layout that is not known is refused",

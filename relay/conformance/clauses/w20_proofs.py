@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from base64 import b64encode
+
 from aiohttp import web
 
 from relay.conformance.business import came_out, come_in, evidence_of
+from relay.conformance.exchanges import Exchange
 from relay.conformance.instants import now
 from relay.conformance.listener import PROOFS_PATH
 from relay.conformance.proofs import TYPE, answers_of, handed, leaf_of
@@ -25,6 +29,8 @@ from relay.wire.attached import MOST_PROOFS, write_proofs
 
 book = Book(Part.NEIGHBOUR, capability="receipt-proofs")
 SOON = 25.0
+AGAIN = 40.0
+"""Seconds, in which a node that takes `refused` for `unknown-receipt` sends it again."""
 
 
 async def _followed(stand: Stand) -> tuple[Signed, bytes]:
@@ -79,6 +85,33 @@ async def not_waiting(stand: Stand) -> None:
         await came_out(stand, envelope, "a document")
     finally:
         stand.listener.others = before
+
+
+async def refused_once(stand: Stand) -> tuple[int, list[Exchange]]:
+    """How often a proof came that was refused, in a time in which what was put off comes again; and the calls."""
+    prepared = stand.peer.transfer(stand.letter_in(), [stand.subject.agency])
+    about = stand.peer.receipts(await stand.peer.send(prepared))[0][0].digest
+
+    def refused(proof: bytes) -> str | None:
+        return "refused" if about in leaf_of(proof).values() else None
+
+    def came() -> list[bytes]:
+        return [one for one in stand.listener.proofs if refused(one)]
+
+    with stand.listener.saying_of_proofs(refused):
+        await stand.listener.until(came, SOON, "the proof of its answer")
+        await asyncio.sleep(AGAIN)
+        proofs = {b64encode(one) for one in came()}
+        calls = stand.listener.proof_calls
+        return len(came()), [one for one in calls if any(proof in one.request for proof in proofs)]
+
+
+@book.asserts(
+    "W20.3", "refused-once", "A proof that was refused is not sent again", begins=refused_once
+)
+async def not_again(stand: Stand) -> None:
+    count, stand.exchanges.held = await stand.come_of(refused_once)
+    require_equal(count, 1, "how often it came")
 
 
 @book.asserts("W20.3", "another-form", "Proofs in another form are refused (422)")

@@ -52,9 +52,7 @@ def print_assertions(assertions: Sequence[Assertion], out: TextIO, *, as_json: b
 def print_judged(judged: Sequence[Judged], out: TextIO, *, kept: bool, whole: bool = False) -> None:
     """A row for each chapter, a column for each node; then what did not hold, and why; the counts last. `whole`: a
     row for each assertion before."""
-    console = Console(file=out, highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(file=out, highlight=False, soft_wrap=True, width=WIDTH)
+    console = _console(out)
     nodes = list(dict.fromkeys(one.node for one in judged))
     if whole:
         console.print(_every(judged, nodes), end="\n\n")
@@ -68,6 +66,14 @@ def print_judged(judged: Sequence[Judged], out: TextIO, *, kept: bool, whole: bo
     _tell_together(console, Verdict.NOT_CLAIMED, _reasons(judged, Verdict.NOT_CLAIMED))
     counts = Counter(one.verdict for one in judged)
     console.print(f"\n{', '.join(f'{counts[one]} {one}' for one in Verdict)}")
+
+
+def _console(out: TextIO) -> Console:
+    """What nodes say stands there as they said it: no text of theirs is a colour, nor a picture."""
+    made = Console(file=out, highlight=False, emoji=False, soft_wrap=True)
+    if made.is_terminal:
+        return made
+    return Console(file=out, highlight=False, emoji=False, soft_wrap=True, width=WIDTH)
 
 
 def _table(*headings: str) -> Table:
@@ -137,7 +143,7 @@ def _coloured(verdict: Verdict) -> str:
 @contextmanager
 def progress(count: int) -> Iterator[Callable[[Judged], None]]:
     """Whatever did not hold, as soon as it is known, on stderr; and a bar where that is a terminal."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from relay.conformance.own import DISTRICT
 from relay.delivery import arrivals, returns
 from relay.delivery.arrivals import TransferDesk
 from relay.delivery.neighbours import standing
@@ -73,6 +74,18 @@ def names_no_previous() -> None:
 def keeps_receipts() -> None:
     async def hand_back(self: NodesClient, *_: Any) -> None:
         return
+
+    put_in(NodesClient, "hand_back", hand_back)
+
+
+@mutant("hands back its own receipts alone", "W5.8/handed-on")
+def hands_back_its_own() -> None:
+    honest = NodesClient.hand_back
+
+    async def hand_back(self: NodesClient, neighbour: Any, found: Any) -> None:
+        own = [one for one in found if f"<Issuer>{DISTRICT}<".encode() in one.document]
+        if own:
+            await honest(self, neighbour, own)
 
     put_in(NodesClient, "hand_back", hand_back)
 

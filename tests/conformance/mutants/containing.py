@@ -47,7 +47,7 @@ FORMS = (
 )
 
 
-def _as_anybody_reads(content: bytes) -> dict[str, bytes]:
+def as_anybody_reads(content: bytes) -> dict[str, bytes]:
     """By its directory, wherever that is, and with whatever flags."""
     end = content.rindex(b"PK\5\6")
     count, size, offset = struct.unpack_from("<H2I", content, end + 10)
@@ -65,7 +65,7 @@ def _as_anybody_reads(content: bytes) -> dict[str, bytes]:
     return found
 
 
-def _mended(files: dict[str, bytes]) -> tuple[BinaryIO, list[PackedFile]]:
+def mended(files: dict[str, bytes]) -> tuple[BinaryIO, list[PackedFile]]:
     archive, body, entries = Archive(), b"", []
     for name, content in files.items():
         whole = archive.entry(name, content)
@@ -86,8 +86,8 @@ def reads_any_zip() -> None:
 
     def begin(self: BundleFile, file: BinaryIO) -> None:
         file.seek(0)
-        mended, entries[:] = _mended(_as_anybody_reads(file.read()))
-        honest(self, mended)
+        whole, entries[:] = mended(as_anybody_reads(file.read()))
+        honest(self, whole)
 
     put_in(BundleFile, "__init__", begin)
     put_in(bundle_file, "read_packed", lambda *_: tuple(entries))

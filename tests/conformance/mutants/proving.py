@@ -11,6 +11,7 @@ from aiohttp import web
 from relay.audit.checkpoint import head_of
 from relay.audit.proof_file import read_proof, write_proof
 from relay.delivery.attaching.keeping import ProofKeeper
+from relay.delivery.attaching.sending import ProofCourier
 from relay.delivery.evidence import exporting
 from relay.delivery.evidence.around import Around
 from relay.delivery.evidence.exporting import EvidenceDesk
@@ -87,6 +88,18 @@ def keeps_no_proofs() -> None:
         return [Answered(Answer.REFUSED, "none is kept") for _ in proofs]
 
     put_in(ProofKeeper, "take", take)
+
+
+@mutant("sends again what was refused", "W20.3/refused-once")
+def sends_refused_proofs_again() -> None:
+    honest = ProofCourier._answered
+
+    async def answered(self: ProofCourier, neighbour: Any, batch: Any, answers: Any) -> None:
+        unknown = Answered(Answer.UNKNOWN)
+        said = [unknown if one.answer is Answer.REFUSED else one for one in answers]
+        await honest(self, neighbour, batch, said)
+
+    put_in(ProofCourier, "_answered", answered)
 
 
 @mutant("takes proofs in whatever form", "W20.3/another-form")

@@ -154,6 +154,19 @@ def never_ahead() -> None:
     put_in(client, "AHEAD_BYTES", 1 << 40)
 
 
+@mutant("hands no receipts back to a neighbour that lacks what came later", "W1.7/earlier-release")
+def keeps_receipts_from_earlier_releases() -> None:
+    honest = NodesClient.hand_back
+
+    async def hand_back(self: NodesClient, neighbour: Any, receipts: Any) -> None:
+        async with self._ask(neighbour, "GET", "/axis/v1/node", b"", {}) as response:
+            if "log-witness" not in (await response.json())["capabilities"]:
+                raise TransportError("it is too old")
+        await honest(self, neighbour, receipts)
+
+    put_in(NodesClient, "hand_back", hand_back)
+
+
 @mutant("sends nothing to a neighbour that lacks what came later", "W1.7/earlier-release")
 def shuns_earlier_releases() -> None:
     honest = NodesClient.carry
