@@ -32,6 +32,7 @@ Name = Annotated[
 
 
 @app.command("status")
+@verdict
 def status(path: Config, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Say which certificates the node has, for whom, how long each lasts, what is known of its revocation;
     below them the authorities on which they and the node's trust in others rest.
