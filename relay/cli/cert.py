@@ -16,7 +16,7 @@ import typer
 
 from relay.cli.connect import Connection
 from relay.cli.local import Config
-from relay.cli.outcome import DATA, NO_INPUT, CommandError, remark
+from relay.cli.outcome import DATA, NO_INPUT, CommandError, remark, verdict
 from relay.cli.show import show_json, show_table
 from relay.errors import RelayError
 
