@@ -16,7 +16,7 @@ import typer
 
 from relay.cli.connect import Connection
 from relay.cli.local import Config
-from relay.cli.outcome import NO_INPUT, CommandError, remark
+from relay.cli.outcome import DATA, NO_INPUT, CommandError, remark
 from relay.cli.show import ZONE, local, show_json, show_table
 from relay.errors import RelayError
 
@@ -127,7 +127,7 @@ def _content(file: Path) -> bytes:
     with file.open("rb") if str(file) != "-" else sys.stdin.buffer as stream:
         content = stream.read(_LIMIT_BYTES + 1)
     if len(content) > _LIMIT_BYTES:
-        raise CommandError(f"{file} is over {_LIMIT_BYTES} bytes", NO_INPUT)
+        raise CommandError(f"{file} is over {_LIMIT_BYTES} bytes", DATA)
     return content
 
 
