@@ -129,5 +129,5 @@ def _content(file: Path) -> bytes:
     with file.open("rb") if str(file) != "-" else sys.stdin.buffer as stream:
         content = stream.read(_LIMIT_BYTES + 1)
     if len(content) > _LIMIT_BYTES:
-        raise CommandError(f"{file} is over {_LIMIT_BYTES} bytes", NO_INPUT)
+        raise CommandError(f"{file} is over {_LIMIT_BYTES} bytes", DATA)
     return content

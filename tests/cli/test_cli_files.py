@@ -193,6 +193,12 @@ def test_a_backup_is_neither_written_over_nor_brought_back_over_a_journal(
     told(relay("restore", config, backup), 73, data, "move the whole folder away first")
 
 
+def test_what_is_too_long_to_be_a_certificate_is_wrong_data(relay: Relay, config: Path) -> None:
+    told(
+        relay("cert", "install", config, "sign", "/dev/zero"), 65, "/dev/zero is over 262144 bytes"
+    )
+
+
 def test_a_request_that_waits_is_not_written_over(
     relay: Relay, config: Path, pki_folder: Path
 ) -> None:

@@ -47,6 +47,12 @@ def let_in(path: Path, name: str) -> None:
         )
 
 
+def test_its_own_nodes_are_not_judged_in_the_place_of_those_named() -> None:
+    found = run("--self", "a.toml", "b.toml")
+    assert found.exit_code == CONFIG
+    assert "--self starts its own nodes: it takes no files" in found.stderr
+
+
 def test_every_assertion_is_listed() -> None:
     found = run("--list")
     assert found.exit_code == 0

@@ -134,6 +134,13 @@ async def test_hostile_parameters_are_refused(client: Any, book: Book, query: st
     assert query.split("=", 1)[0] in str(problem)
 
 
+async def test_a_day_beyond_the_first_and_the_last_is_told_by_both(client: Any) -> None:
+    """It is a day, and no other words would say what is wrong with it."""
+    for query in ("since=1969-12-31", "until=9999-12-31"):
+        problem = await (await client.get(f"/v1/stats?{query}", headers=SENDER)).json()
+        assert "must be a day from 1970-01-01 to 2999-12-31" in problem["detail"]
+
+
 async def test_nobody_is_told_without_a_token(client: Any, book: Book) -> None:
     """401, and nothing is counted."""
     assert (await client.get("/v1/stats")).status == 401
