@@ -36,6 +36,8 @@ from relay.signing.proof_shape import is_batch_proof, read_proof
 book = Book(Part.NEIGHBOUR, Part.AXIS)
 CAPABILITY = "batched-transfers"
 REFUSING_SECONDS = 15.0
+OCCASIONS = 3
+"""On a busy machine a request may be cut so late that nothing of it goes again."""
 
 
 # ------------------------------------------------------------ several at once
@@ -120,13 +122,17 @@ async def again(stand: Stand) -> None:
             return await lost(arrived)
         return listener.honestly(arrived)
 
-    with listener.taking_several(shared=True):
-        came = await of_backlogs(stand, listener, cut_once, _has_proof)
-    await _said_no_longer(stand, listener)
-    _require_shared(came)
-    attempts = by_transfer(came)
-    repeated = [one for one in attempts.values() if len(one) > 1 and is_of_several(one[0])]
-    if not repeated:
+    for _ in range(OCCASIONS):
+        cut.clear()
+        with listener.taking_several(shared=True):
+            came = await of_backlogs(stand, listener, cut_once, _has_proof)
+        await _said_no_longer(stand, listener)
+        _require_shared(came)
+        attempts = by_transfer(came)
+        repeated = [one for one in attempts.values() if len(one) > 1 and is_of_several(one[0])]
+        if repeated:
+            break
+    else:
         raise InconclusiveError("none of them went again")
     for first, *others in repeated:
         for one in others:

@@ -167,7 +167,7 @@ class Worded(LogDraft):
     def __post_init__(self) -> None:
         super().__post_init__()
         at = self.office.at + timedelta(hours=2)
-        made = entry(AuditEvent.TOKEN_ISSUED, at, ORIGIN, by="Lê Thị Mẫu", why="kiểm tra")
+        made = entry(AuditEvent.DELIVERY_HELD, at, ORIGIN, by="Lê Thị Mẫu", why="kiểm tra")
         leaves = [*self.log.leaves, made.leaf]
         self.log = log_of_leaves(log_name(ORIGIN, Epoch()), leaves, self.log.signer)
         self.beside = Words(len(leaves) - 1, made.salt, json.loads(made.words))
