@@ -125,10 +125,13 @@ def _told_to_end() -> Iterator[None]:
         yield
         return
 
+    told = False
+
     def end() -> None:
-        for each in _ENDING:
-            loop.add_signal_handler(each, lambda: None)
-        task.cancel()
+        nonlocal told
+        if not told:
+            told = True
+            task.cancel()
 
     for each in _ENDING:
         loop.add_signal_handler(each, end)
@@ -137,6 +140,8 @@ def _told_to_end() -> Iterator[None]:
     finally:
         for each in _ENDING:
             loop.remove_signal_handler(each)
+            if told:  # it has little left to do, and is to do it
+                signal.signal(each, signal.SIG_IGN)
 
 
 async def perform(options: Options) -> Performed:

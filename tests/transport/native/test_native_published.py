@@ -166,7 +166,7 @@ async def test_so_many_large_bundles_are_sent_at_a_time(
     session: Any, base: str, files: LogPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slow readers of large ones hold a bounded part of the memory; small ones are answered meanwhile."""
-    large = 8 << 20
+    large = 32 << 20
     found = files.file
 
     async def padded(epoch: str, path: str, *, entries: bool = True) -> bytes:
