@@ -244,6 +244,8 @@ class Listener:
         return app
 
     async def _asked(self, request: web.Request) -> web.StreamResponse:
+        if self.shown is not None and not self.shown.over(request):
+            raise asyncio.CancelledError  # the connection breaks, as others did when that changed
         async with self._reading:
             body = await request.read()
         self.room_bytes -= len(body) + CALL_BYTES
@@ -390,7 +392,7 @@ async def listening(
     runner = web.AppRunner(listener.app(), access_log=None, handler_cancellation=True)
     await runner.setup()
     if runner.server is not None:
-        listener.shown = Showing(context, credentials, runner.server)
+        listener.shown = Showing(context, roots, runner.server)
     await web.TCPSite(runner, host, port, ssl_context=context).start()
     try:
         yield listener
