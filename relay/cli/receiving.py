@@ -40,8 +40,8 @@ async def write_chunks(chunks: AsyncIterator[bytes], total: int, target: Path) -
             os.fsync(file.fileno())
     except BaseException as error:
         part.unlink(missing_ok=True)
-        if type(error) is OSError and error.filename is None:
-            error.filename = str(target)  # a write that found no room names no file
+        if isinstance(error, OSError) and error.filename in {None, str(part)}:
+            error.filename = str(target)  # the one that was named; a write that found no room names none
         raise
     part.rename(target)
     fsync_folder(target.parent)

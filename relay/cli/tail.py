@@ -23,7 +23,7 @@ import typer
 from relay.cli.connect import Connection, reaching
 from relay.cli.cursor import Cursor, found_again, keep_cursor, moved, read_cursor
 from relay.cli.instants import instant_of
-from relay.cli.outcome import TEMPORARY, UNAVAILABLE, USAGE, CommandError, remark
+from relay.cli.outcome import NO_INPUT, TEMPORARY, UNAVAILABLE, USAGE, CommandError, remark
 from relay.errors import JournalError, TransportError
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def tail(
     """Print entries of the log, one a line."""
     if after is not None and since is not None:
         raise CommandError("--after and --since cannot both be given", USAGE)
+    if cursor is not None and not cursor.parent.is_dir():  # or all that is shown would be shown again
+        raise CommandError(f"{cursor.parent}: no such folder", NO_INPUT)
     moment = None if since is None else instant_of("--since", since, datetime.now(UTC))
     one = None if message is None else [message]
     filters = {"event": event, "agency": agency, "node": with_node, "message": one}

@@ -120,6 +120,16 @@ def test_one_entry_is_shown_with_what_it_means(as_: As, live: Any, letter: Any) 
     assert as_("operator", "audit", "show", "99").exit_code == 66
 
 
+def test_a_cursor_that_cannot_be_kept_is_told_before_anything_is_shown(
+    as_: As, live: Any, tmp_path: Path
+) -> None:
+    """Or the next run would show the same once more."""
+    grow(live, "node-started")
+    result = as_("operator", "audit", "tail", "--cursor", tmp_path / "none" / "cursor")
+    assert (result.exit_code, result.stdout) == (66, "")
+    assert f"{tmp_path / 'none'}: no such folder" in result.stderr
+
+
 # ---------------------------------------------------------------- cursors over epochs
 
 
