@@ -40,8 +40,10 @@ async def write_chunks(chunks: AsyncIterator[bytes], total: int, target: Path) -
             os.fsync(file.fileno())
     except BaseException as error:
         part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in {None, str(part)}:
-            error.filename = str(target)  # the one that was named; a write that found no room names none
+        if isinstance(error, OSError):
+            unnamed = type(error) is OSError and error.filename is None  # a write found no room
+            if unnamed or error.filename == str(part):
+                error.filename = str(target)  # the one that was asked for
         raise
     part.rename(target)
     fsync_folder(target.parent)

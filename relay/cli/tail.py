@@ -102,7 +102,7 @@ def tail(
     """Print entries of the log, one a line."""
     if after is not None and since is not None:
         raise CommandError("--after and --since cannot both be given", USAGE)
-    if cursor is not None and not cursor.parent.is_dir():  # or all that is shown would be shown again
+    if cursor is not None and not cursor.parent.is_dir():  # it would all be shown again
         raise CommandError(f"{cursor.parent}: no such folder", NO_INPUT)
     moment = None if since is None else instant_of("--since", since, datetime.now(UTC))
     one = None if message is None else [message]

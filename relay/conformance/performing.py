@@ -15,7 +15,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -75,16 +75,17 @@ class Performed:
 
     def as_filed(self, at: datetime) -> bytes:
         """The signed container, with the bytes that were kept."""
+        kept = {one.kept: f"kept/{Path(one.kept).name}" for one in self.judged if one.kept}
+        there = tuple(replace(one, kept=kept.get(one.kept, "")) for one in self.judged)
+        told = document.of(there, self.about)
         files = {
             filed.PAGE: self.as_page(),
-            filed.DOCUMENT: json.dumps(self.as_json(), ensure_ascii=False, indent=1).encode(),
+            filed.DOCUMENT: json.dumps(told, ensure_ascii=False, indent=1).encode(),
             filed.JUNIT: self.as_junit(),
         }
-        for one in self.judged:
-            if one.kept:
-                folder = Path(one.kept)
-                for path in sorted(folder.iterdir()):
-                    files[f"kept/{folder.name}/{path.name}"] = path.read_bytes()
+        for folder, name in kept.items():
+            for path in sorted(Path(folder).iterdir()):
+                files[f"{name}/{path.name}"] = path.read_bytes()
         return filed.written(files, self.runner, at)
 
 

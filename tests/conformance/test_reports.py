@@ -8,6 +8,7 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,26 @@ def test_a_filed_report_is_proven(container: bytes, trust: TrustStore) -> None:
     assert found.runner == credentials.RUNNER
     assert {filed.PAGE, filed.DOCUMENT, filed.JUNIT} <= found.files.keys()
     assert json.loads(found.files[filed.DOCUMENT])["counts"]["FAIL"] == 2
+
+
+def test_a_filed_report_says_where_in_it_the_bytes_lie(
+    performed: Performed, trust: TrustStore, tmp_path: Path
+) -> None:
+    """Not where they lay on the machine that judged."""
+    folder = tmp_path / "kept" / "W1.1-name-1-huyen-a"
+    folder.mkdir(parents=True)
+    (folder / "001.request").write_bytes(b"bytes")
+    first, *others = performed.judged
+    there = replace(performed, judged=(replace(first, kept=str(folder)), *others))
+    found = filed.proven(there.as_filed(datetime.now(UTC)), trust)
+    told = [
+        row["kept"]
+        for row in json.loads(found.files[filed.DOCUMENT])["assertions"]
+        if "kept" in row
+    ]
+    assert told == ["kept/W1.1-name-1-huyen-a"]
+    assert found.files[f"{told[0]}/001.request"] == b"bytes"
+    assert not any(str(tmp_path).encode() in content for content in found.files.values())
 
 
 def changes(container: bytes) -> Iterator[tuple[str, bytes]]:

@@ -7,7 +7,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -126,7 +125,8 @@ async def test_another_is_shown_for_a_while(
         during = await shown_and_told(context, port)
     after = await shown_and_told(context, port)
     assert (during[0], after[0]) == (leaf(false), leaf(mine))
-    assert during[1].startswith(b"HTTP/1.1 200") and after[1].startswith(b"HTTP/1.1 200")
+    assert during[1].startswith(b"HTTP/1.1 200")
+    assert after[1].startswith(b"HTTP/1.1 200")
     assert (listener.shown.handshakes, len(listener.calls)) == (2, 2)
 
 
