@@ -68,13 +68,14 @@ SELECT * FROM revoked_certificates ORDER BY noted_at
 
 -- name: sealed_by
 -- One page of what waits, and of it what is sealed by the certificate of this SHA-256 (in base64, as every
--- seal holds it) and was not released by an operator since its revocation was noted.
+-- seal holds it, though white space may stand in it) and was not released by an operator since its revocation was noted.
 WITH page AS MATERIALIZED (
     SELECT d.expires_at, d.delivery_row, d.message_row, d.state FROM deliveries d INDEXED BY deliveries_waiting
     WHERE d.state IN ('sealing', 'queued', 'in-flight', 'in-doubt') AND (d.expires_at, d.delivery_row) > (?1, ?2)
     ORDER BY d.expires_at, d.delivery_row LIMIT ?3)
 SELECT p.expires_at, p.delivery_row,
-    p.state = 'queued' AND instr(m.seal, CAST(?4 AS BLOB)) > 0 AND NOT EXISTS
+    p.state = 'queued' AND (instr(m.seal, CAST(?4 AS BLOB)) > 0 OR instr(replace(replace(replace(replace(
+        m.seal, ' ', ''), char(9), ''), char(10), ''), char(13), ''), ?4) > 0) AND NOT EXISTS
         (SELECT 1 FROM interventions i WHERE i.delivery_row = p.delivery_row
            AND i.action IN ('release', 'requeue', 'redirect') AND i.at >= ?5)
 FROM page p JOIN messages m ON m.message_row = p.message_row ORDER BY p.expires_at, p.delivery_row

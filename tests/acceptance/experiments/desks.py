@@ -92,11 +92,11 @@ class Desk:
         except NotHereError:
             return None
 
-    async def entries(self) -> AsyncIterator[dict[str, Any]]:
-        """Every entry of the node's audit log."""
-        after = 0
+    async def entries(self, event: str = "") -> AsyncIterator[dict[str, Any]]:
+        """Every entry of the node's audit log, or of one event."""
+        after, only = 0, f"&event={event}" if event else ""
         while True:
-            page = await self._object(f"/v1/audit?limit={PAGE}&after={after}")
+            page = await self._object(f"/v1/audit?limit={PAGE}&after={after}{only}")
             for one in page["entries"]:
                 yield one["entry"]
             if page["next"] == after:

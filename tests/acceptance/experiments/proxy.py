@@ -176,15 +176,20 @@ class Proxy:
         """Ends with the answer, which finds nobody, or after LATE_SECONDS."""
         said = [first]
         self._held += 1
+        saying = asyncio.create_task(self._listen(reader, said))
         try:
-            with contextlib.suppress(ConnectionError):
-                while chunk := await reader.read(CHUNK_BYTES):
-                    said.append(chunk)
             await self._released.wait()
+            saying.cancel()  # whoever gave it up may keep its end open for half a minute
             writer.write(b"".join(said))
             await asyncio.sleep(LATE_SECONDS)
         finally:
+            saying.cancel()
             self._held -= 1
+
+    async def _listen(self, reader: asyncio.StreamReader, said: list[bytes]) -> None:
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(CHUNK_BYTES):
+                said.append(chunk)
 
     def _most(self) -> int:
         """Small pieces where the line is narrow."""

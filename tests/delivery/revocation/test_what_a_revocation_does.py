@@ -4,6 +4,7 @@ is what the policy makes of it."""
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -82,6 +83,25 @@ async def test_what_waits_with_its_seal_is_held_and_the_operator_told(
     assert [
         one.message_id for one in world.wire.carried if one.message_id == sealed.message_id
     ] == []
+
+
+@pytest.mark.parametrize("white", [" ", "\n", "\t", "\r\n  "])
+async def test_white_space_in_a_seal_hides_nothing(
+    world: Any, learner: Learner, copied: Authority, white: str
+) -> None:
+    """It may stand inside base64; who signs may have written the digest of the certificate so."""
+    accepted = await world.submit("H01")
+    path = _revoke(learner, copied)
+    named = b64encode(bytes.fromhex(path.leaf.sha256))
+    written = named[:20] + white.encode() + named[20:]
+    sql = "UPDATE messages SET seal = CAST(replace(seal, CAST(? AS TEXT), CAST(? AS TEXT)) AS BLOB)"
+    await world.journal.perform(lambda tx: tx.run(sql, named, written))
+    (seal,) = (await world.journal.rows("SELECT seal FROM messages", ()))[0]
+    assert written in seal
+
+    assert await _look(learner) == 1
+
+    assert await world.states(accepted.message_id) == {"held"}
 
 
 async def test_a_revoked_certificate_that_is_met_no_more_is_not_called_restored(
