@@ -44,16 +44,20 @@ class SteadyTime:
     """The jump that was told of last."""
 
     def __post_init__(self) -> None:
-        self._follow()
+        self._follow(self.system(), self.monotonic())
 
     def now(self) -> datetime:
-        return self._from + timedelta(seconds=self.monotonic() - self._from_monotonic)
+        return self._at(self.monotonic())
+
+    def _at(self, monotonic: float) -> datetime:
+        return self._from + timedelta(seconds=monotonic - self._from_monotonic)
 
     def compare(self) -> timedelta | None:
         """How far the system's clock has jumped from ours, where that is news; zero when it is back."""
-        jump = self.system() - self.now()
+        system, monotonic = self.system(), self.monotonic()
+        jump = system - self._at(monotonic)
         if abs(jump) <= STEP:
-            self._follow()
+            self._follow(system, monotonic)  # not one that is read now: it may have been set since
             jump = timedelta()
         if abs(jump - self._told) <= STEP:
             return None
@@ -62,12 +66,15 @@ class SteadyTime:
 
     def seen(self, at: datetime) -> None:
         """A neighbour said just now that it is `at`; old words change nothing."""
-        if self._told and abs(at - self.system()) <= AGREES < abs(at - self.now()):
+        if not self._told:
+            return
+        system, monotonic = self.system(), self.monotonic()
+        if abs(at - system) <= AGREES < abs(at - self._at(monotonic)):
             log.warning(Line.CLOCK_FOLLOWED, seconds=round(self._told.total_seconds()))
-            self._follow()
+            self._follow(system, monotonic)
 
-    def _follow(self) -> None:
-        self._from, self._from_monotonic = self.system(), self.monotonic()
+    def _follow(self, system: datetime, monotonic: float) -> None:
+        self._from, self._from_monotonic = system, monotonic
 
     async def watch(self, jumped: Callable[[int], Awaitable[None]]) -> None:
         """Compare until cancelled; `jumped` gets the seconds of each jump, for the audit log."""

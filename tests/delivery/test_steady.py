@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,25 @@ def test_small_steps_are_followed() -> None:
 
     assert machine.steady.compare() is None
     assert machine.steady.now() == machine.system()
+
+
+@pytest.mark.parametrize("reads", range(1, 6))
+def test_a_clock_that_is_set_in_the_middle_of_a_look_is_not_followed(reads: int) -> None:
+    """Between one reading of it and the next: what the second says was not compared with anything."""
+    machine = _Machine()
+    left = reads
+
+    def system() -> datetime:
+        nonlocal left
+        left -= 1
+        machine.set_by = DAY if left < 0 else timedelta()
+        return machine.system()
+
+    machine.steady.system = system
+    told = [machine.steady.compare() for _ in range(reads + 1)]
+
+    assert told.count(DAY) == 1
+    assert abs(machine.steady.now() - machine.true()) <= STEP
 
 
 def test_a_neighbour_that_agrees_with_the_system_is_believed() -> None:
