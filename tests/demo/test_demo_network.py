@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO, cast
 
 import pytest
 
@@ -63,6 +67,30 @@ def test_free_ports_differ_and_lie_below_those_of_outgoing_connections() -> None
     for port in ports[:3]:
         with socket.socket() as one:
             one.bind(("127.0.0.1", port))
+
+
+def test_processes_draw_no_port_of_each_other() -> None:
+    """Though nobody listens there yet."""
+    program = (
+        "from relay.demo.ports import free_ports; print(*free_ports(200), flush=True); input()"
+    )
+    with ExitStack() as ending:
+        others = [
+            ending.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", program],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(4)
+        ]
+        drawn = [list(map(int, cast("TextIO", one.stdout).readline().split())) for one in others]
+        drawn.append(free_ports(200))
+        for one in others:
+            one.communicate("\n")
+    assert sum(map(len, drawn)) == len(set().union(*drawn)) == 5 * 200
 
 
 def test_a_folder_too_deep_for_a_control_socket_is_refused_before_anything_is_made(

@@ -28,9 +28,8 @@ from relay.signing.attached import AttachedJudge, open_proof
 from relay.wire.attached import MOST_PROOFS, write_proofs
 
 book = Book(Part.NEIGHBOUR, capability="receipt-proofs")
-SOON = 25.0
-FIRST = 60.0
-"""Seconds, for what goes on beside others: they refuse proofs, too, and the node waits then."""
+SOON = 60.0
+"""Seconds: others refuse proofs meanwhile, and the node waits then."""
 AGAIN = 40.0
 """Seconds, in which a node that takes `refused` for `unknown-receipt` sends it again."""
 
@@ -101,7 +100,7 @@ async def refused_once(stand: Stand) -> tuple[int, list[Exchange]]:
         return [one for one in stand.listener.proofs if refused(one)]
 
     with stand.listener.saying_of_proofs(refused):
-        await stand.listener.until(came, FIRST, "the proof of its answer")
+        await stand.listener.until(came, SOON, "the proof of its answer")
         await asyncio.sleep(AGAIN)
         proofs = {b64encode(one) for one in came()}
         calls = stand.listener.proof_calls
