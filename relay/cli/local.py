@@ -1,6 +1,6 @@
 """`relay serve`, `relay config check`, `relay demo`: what runs on this machine.
 
-Touches: nothing itself; node, settings and demo do.
+Touches: the collector while a node is imported; else nothing itself: node, settings and demo do.
 Raises:  SettingsError, JournalError.
 """
 
@@ -23,7 +23,7 @@ Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The node's confi
 
 def serve(path: Config) -> None:
     """Run a node until it is told to stop (SIGTERM or SIGINT)."""
-    gc.disable()  # what is imported stays; to look through it again and again is a tenth of a start
+    gc.disable()  # what is imported stays; to look through it again and again is a tenth of importing it
     from relay.node import process  # noqa: PLC0415
 
     gc.freeze()

@@ -43,6 +43,10 @@ class NativeClient:
         """The container with this one receipt."""
         return await self._ask("GET", f"/v1/receipts/{digest}")
 
+    async def receipt_proof(self, digest: str) -> bytes:
+        """That it stands in the node's log."""
+        return await self._ask("GET", f"/v1/receipts/{digest}/proof")
+
     async def evidence(self, message_id: str) -> bytes:
         """The whole file; the demo's documents are small."""
         return await self._ask("GET", f"/v1/messages/{message_id}/evidence")

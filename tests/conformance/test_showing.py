@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -13,12 +12,16 @@ import pytest
 from relay.conformance import credentials
 from relay.conformance.exchanges import Exchanges
 from relay.conformance.listener import Listener, listening
+from relay.conformance.showing import Showing
 from relay.conformance.witness import Witness
+from relay.demo.ports import free_ports
 from relay.model import AgencyCode, NodeId
 from relay.signing.tls import client_context
+from relay.signing.trust import certificates_of
 
 REQUEST = b"GET /axis/v1/node HTTP/1.1\r\nHost: kit\r\nContent-Length: 0\r\n\r\n"
 CHUNK = 65_536
+Mine = credentials.Credentials
 
 
 class Caller:
@@ -56,6 +59,10 @@ class Caller:
                     continue
         return b""
 
+    def shown(self) -> bytes | None:
+        """The server's certificate, DER."""
+        return self.tls.getpeercert(binary_form=True)
+
     def close(self) -> None:
         self._writer.transport.abort()
 
@@ -65,25 +72,22 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def mine(tmp_path_factory: pytest.TempPathFactory) -> credentials.Credentials:
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Mine:
     return credentials.stranger(tmp_path_factory.mktemp("k"), "kit-h98-11", datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")
-def false(tmp_path_factory: pytest.TempPathFactory) -> credentials.Credentials:
+def false(tmp_path_factory: pytest.TempPathFactory) -> Mine:
     return credentials.stranger(tmp_path_factory.mktemp("f"), "kit-h98-11", datetime.now(UTC))
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        found: int = one.getsockname()[1]
-        return found
+    return free_ports(1)[0]
 
 
 @pytest.fixture
-async def listener(mine: credentials.Credentials, port: int) -> AsyncIterator[Listener]:
+async def listener(mine: Mine, port: int) -> AsyncIterator[Listener]:
     node, agency = NodeId("kit-h98-11"), AgencyCode("H98.11.91")
     made = Listener(node, agency, mine.signer(), Exchanges(), Witness(mine.log_signer()))
     async with listening(made, mine, mine.root, "127.0.0.1", port):
@@ -91,73 +95,66 @@ async def listener(mine: credentials.Credentials, port: int) -> AsyncIterator[Li
 
 
 @pytest.fixture
-def context(mine: credentials.Credentials) -> ssl.SSLContext:
+def context(mine: Mine) -> ssl.SSLContext:
     made = client_context(mine.file("tls"), mine.key("tls"), mine.root, check_hostname=False)
     made.verify_mode = ssl.CERT_NONE
     return made
 
 
-def leaf(of: credentials.Credentials) -> bytes:
-    first = of.file("tls").read_text().partition("-----END")[0]
-    return ssl.PEM_cert_to_DER_cert(first + "-----END CERTIFICATE-----\n")
+def leaf(of: Mine) -> bytes:
+    return certificates_of(of.file("tls").read_bytes())[0]
 
 
-async def shown_and_told(context: ssl.SSLContext, port: int) -> tuple[bytes | None, bytes]:
-    caller = Caller(context)
-    await caller.connect(port)
-    try:
-        await caller.begin()
-        return caller.tls.getpeercert(binary_form=True), await caller.ask()
-    finally:
-        caller.close()
+@pytest.fixture
+def shown(listener: Listener) -> Showing:
+    assert listener.shown is not None
+    return listener.shown
+
+
+@pytest.fixture
+async def caller(listener: Listener, port: int, context: ssl.SSLContext) -> AsyncIterator[Caller]:
+    """Connected; the kit has taken the connection, and nothing is said."""
+    made = Caller(context)
+    await made.connect(port)
+    await asyncio.sleep(0.05)
+    yield made
+    made.close()
 
 
 async def test_another_is_shown_for_a_while(
-    listener: Listener,
-    port: int,
-    context: ssl.SSLContext,
-    mine: credentials.Credentials,
-    false: credentials.Credentials,
+    listener: Listener, shown: Showing, port: int, context: ssl.SSLContext, mine: Mine, false: Mine
 ) -> None:
-    assert listener.shown is not None
-    with listener.shown.another(false):
-        # it trusts the false one's neighbours as it did: the caller's certificate is taken
-        during = await shown_and_told(context, port)
-    after = await shown_and_told(context, port)
-    assert (during[0], after[0]) == (leaf(false), leaf(mine))
-    assert during[1].startswith(b"HTTP/1.1 200")
-    assert after[1].startswith(b"HTTP/1.1 200")
-    assert (listener.shown.handshakes, len(listener.calls)) == (2, 2)
+    """Neighbours' certificates are taken as they were."""
+
+    async def shown_to_one() -> bytes | None:
+        caller = Caller(context)
+        await caller.connect(port)
+        await caller.begin()
+        assert (await caller.ask()).startswith(b"HTTP/1.1 200")
+        caller.close()
+        return caller.shown()
+
+    with shown.another(false):
+        assert await shown_to_one() == leaf(false)
+    assert await shown_to_one() == leaf(mine)
+    assert (shown.handshakes, len(listener.calls)) == (2, 2)
 
 
 async def test_who_was_shown_its_own_has_not_asked_the_other(
-    listener: Listener,
-    port: int,
-    context: ssl.SSLContext,
-    mine: credentials.Credentials,
-    false: credentials.Credentials,
+    listener: Listener, shown: Showing, caller: Caller, mine: Mine, false: Mine
 ) -> None:
     """A judged node's handshake that ends behind the change is no fault of the node's."""
-    assert listener.shown is not None
-    caller = Caller(context)
-    await caller.connect(port)
     await caller.begin()
-    with listener.shown.another(false):
-        assert caller.tls.getpeercert(binary_form=True) == leaf(mine)
+    with shown.another(false):
+        assert caller.shown() == leaf(mine)
         assert await caller.ask() == b""
         assert listener.calls == []
-    caller.close()
 
 
 async def test_who_connected_before_is_shown_what_is_shown_when_it_greets(
-    listener: Listener, port: int, context: ssl.SSLContext, false: credentials.Credentials
+    shown: Showing, caller: Caller, false: Mine
 ) -> None:
-    assert listener.shown is not None
-    caller = Caller(context)
-    await caller.connect(port)
-    await asyncio.sleep(0.05)  # it is accepted
-    with listener.shown.another(false):
+    with shown.another(false):
         await caller.begin()
-        assert caller.tls.getpeercert(binary_form=True) == leaf(false)
+        assert caller.shown() == leaf(false)
         assert (await caller.ask()).startswith(b"HTTP/1.1 200")
-    caller.close()

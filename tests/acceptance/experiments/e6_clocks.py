@@ -57,8 +57,6 @@ ROUNDS = (
 QUICK_ROUNDS = ((DAY, -DAY, MINUTES), (-DAY, MINUTES, -DAY))
 WITHIN_TOLERANCE = timedelta(minutes=4)
 ROUND_SECONDS = 4.0
-LOOK_SECONDS = 10.0
-"""A node looks once a second, and the library reads its file as often; on a busy machine that takes a while."""
 STALL_SECONDS = 30.0
 """Many times retry_cap: who has not tried by then has stalled."""
 LEAST_WAIT_SECONDS = 0.05
@@ -80,12 +78,13 @@ async def run(folder: Path, quick: bool) -> Tally:
             founded(folder, PLANS, extra=EXTRA, now=backdated, prepare=prepare) as city,
             at_work(city, seed=6) as traffic,
         ):
+            unnoticed: list[str] = []
             async with traffic.load(RELATIONS, SIZES, at_once=4, pause=0.2):
                 for round_ in QUICK_ROUNDS if quick else ROUNDS:
                     before = _news(city)
                     _jump(city, round_)
                     await asyncio.sleep(ROUND_SECONDS / 2 if quick else ROUND_SECONDS)
-                    await _noticed(city, [n for n, off in enumerate(round_) if off], before)
+                    unnoticed += await _unnoticed(city, round_, before)
                 attempts, seconds = await _uplink_away(city, line)
                 _jump(city, (timedelta(),) * 3)
                 await _started_wrong(city)
@@ -94,7 +93,7 @@ async def run(folder: Path, quick: bool) -> Tally:
                     name, Launch()
                 )  # the library makes each turn of a thread take a millisecond
             tally = await judge(traffic)
-            tally.problems += await _unmoved(city)
+            tally.problems += [*unnoticed, *await _unmoved(city)]
     if tally.refused:
         tally.problems.append(f"{tally.refused} deliveries ended early")
     if not 1 <= attempts <= 10 + 2 * seconds / LEAST_WAIT_SECONDS:
@@ -109,14 +108,18 @@ def _news(city: City) -> list[int]:
     return [log.count(Line.CLOCK_JUMPED) for log in logs]
 
 
-async def _noticed(city: City, moved: Sequence[int], before: Sequence[int]) -> None:
-    """The next jump comes when each that moved told of this one, or had time to: of two within a look only the
-    sum is seen."""
-    end = asyncio.get_running_loop().time() + LOOK_SECONDS
-    while any(_news(city)[n] == before[n] for n in moved):
+async def _unnoticed(city: City, round_: Sequence[timedelta], before: Sequence[int]) -> list[str]:
+    """Nodes that told of no jump, though they had time to. The next comes when all did: of two within a look only
+    the sum is seen."""
+    end = asyncio.get_running_loop().time() + STALL_SECONDS
+    moved = [n for n, off in enumerate(round_) if off]
+    while silent := [n for n in moved if _news(city)[n] == before[n]]:
         if asyncio.get_running_loop().time() > end:
-            return
+            break
         await asyncio.sleep(0.1)
+    return [
+        f"{city.names[n]} told of no jump to {round_[n].total_seconds():+.0f} s" for n in silent
+    ]
 
 
 async def _unmoved(city: City) -> list[str]:

@@ -178,8 +178,9 @@ class Proxy:
         self._held += 1
         saying = asyncio.create_task(self._listen(reader, said))
         try:
-            await self._released.wait()
-            saying.cancel()  # whoever gave it up may keep its end open for half a minute
+            await (
+                self._released.wait()
+            )  # not its end: whoever gave it up may keep that open for half a minute
             writer.write(b"".join(said))
             await asyncio.sleep(LATE_SECONDS)
         finally:
