@@ -93,6 +93,19 @@ def test_a_neighbour_that_agrees_with_the_system_is_believed() -> None:
     assert machine.steady.compare() == timedelta()
 
 
+def test_what_a_neighbour_agreed_with_is_followed_and_nothing_set_since() -> None:
+    machine = _Machine()
+    machine.set_by = DAY
+    machine.steady.compare()
+    agreed = machine.system()
+    readings = iter((agreed, agreed + DAY))
+    machine.steady.system = lambda: next(readings)
+
+    machine.steady.seen(agreed)
+
+    assert machine.steady.now() == agreed
+
+
 def test_a_neighbour_that_agrees_with_neither_or_with_us_changes_nothing() -> None:
     """Old receipts, other wrong clocks, and neighbours that live in the time we keep."""
     machine = _Machine()
